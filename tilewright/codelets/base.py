@@ -1,0 +1,75 @@
+"""What a vertex is: its meaning in NumPy, its cost, and its LLVM text, together under one name.
+
+A codelet is a frozen dataclass, so that equal codelets are emitted once. Its arguments are described
+by `Operand`s: dtype, shape and strides are static; only base addresses come at run time. In memory a
+bool is one byte, 0 or 1. Arguments are aligned to their element; never assume more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Protocol
+
+import numpy as np
+
+from tilewright.codelets.llvm import Module
+
+LANES = 16
+"""Virtual vector lanes, for every dtype and every machine: reduction trees hang on this number."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """How one argument lies in memory; strides count elements, 0 repeats, negative runs backwards."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Operations (a fused multiply-add counts two) and bytes read and written by one vertex."""
+
+    flops: int
+    bytes: int
+
+
+class Codelet(Protocol):
+    """The interface of every family in this folder.
+
+    `inputs` are read; `outputs` are written, and hold old contents only where `in_place` names them:
+    the output of that position is also the last of meaning's arguments (in order of position).
+    """
+
+    @property
+    def name(self) -> str:
+        """A short name that says what and how large: `reduce_sum_f32_40x256`."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]: ...
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]: ...
+
+    @property
+    def in_place(self) -> tuple[int, ...]:
+        """Positions of outputs that are updated rather than written whole."""
+        ...
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The outputs, exactly (to the last bit, outside transcendental functions)."""
+        ...
+
+    @property
+    def cost(self) -> Cost: ...
+
+    def emit(self, module: Module, symbol: str) -> None:
+        """Add `define internal void @symbol(ptr, ptr, ...)` (inputs, then outputs) to the module."""
+        ...

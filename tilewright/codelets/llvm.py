@@ -1,0 +1,155 @@
+"""LLVM IR as text: a `Module` of functions, and a `Function` that is written line by line.
+
+Registers hold a *register type*, memory a *memory type*: bfloat16 and float16 are computed as float
+and rounded after every operation, bool is i1 in a register and one byte in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+MEMORY_TYPE = {
+    "float32": "float",
+    "float64": "double",
+    "bfloat16": "i16",
+    "float16": "half",
+    "bool": "i8",
+    **{f"{sign}int{bits}": f"i{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+REGISTER_TYPE = MEMORY_TYPE | {"bfloat16": "float", "float16": "float", "bool": "i1"}
+
+
+def vector(kind: str, width: int) -> str:
+    """`kind` itself at width 0 (a scalar), else a vector type."""
+    return f"<{width} x {kind}>" if width else kind
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the host's instruction set has; decides *how* a codelet is emitted, never its bits."""
+
+    vector_bits: int = 512
+    registers: int = 32
+    bf16: bool = False
+
+
+class Module:
+    """Function texts by symbol, each once, and declarations of what they call."""
+
+    def __init__(self, features: Features):
+        self.features = features
+        self.functions: dict[str, str] = {}
+        self.declarations: dict[str, str] = {}
+
+    def declare(self, symbol: str, result: str, *arguments: str) -> None:
+        """Declare an intrinsic or one of the few outside functions we may call."""
+        self.declarations[symbol] = f"declare {result} @{symbol}({', '.join(arguments)})"
+
+    def function(
+        self, symbol: str, result: str, arguments: list[str], attributes: str = "noinline nounwind"
+    ) -> Function:
+        """A new function; its arguments are %0, %1, ... Call `close()` on it when written."""
+        return Function(self, symbol, result, arguments, attributes)
+
+    def text(self) -> str:
+        return "\n".join([*self.declarations.values(), "", *self.functions.values()])
+
+
+class Function:
+    """A function body in the making. Methods that compute return the name of a new register."""
+
+    def __init__(
+        self, module: Module, symbol: str, result: str, arguments: list[str], attributes: str
+    ):
+        self.module = module
+        self.symbol = symbol
+        self.header = (
+            f"define internal {result} @{symbol}("
+            + ", ".join(f"{kind} %a{i}" for i, kind in enumerate(arguments))
+            + f") {attributes} {{"
+        )
+        self.lines: list[str] = ["entry:"]
+        self.block = "entry"
+        self._count = 0
+
+    def argument(self, position: int) -> str:
+        return f"%a{position}"
+
+    def name(self, stem: str = "v") -> str:
+        self._count += 1
+        return f"{stem}{self._count}"
+
+    def do(self, text: str) -> None:
+        """An instruction without a result."""
+        self.lines.append("  " + text)
+
+    def let(self, text: str) -> str:
+        """An instruction with a result: `let("fadd float %a, %b")`."""
+        register = "%" + self.name()
+        self.lines.append(f"  {register} = {text}")
+        return register
+
+    def label(self, label: str) -> None:
+        self.lines.append(f"{label}:")
+        self.block = label
+
+    def call(self, result: str, symbol: str, *arguments: tuple[str, str]) -> str:
+        """Call a function given (type, value) pairs; `result` is its type, "void" gives ""."""
+        text = f"call {result} @{symbol}({', '.join(f'{k} {v}' for k, v in arguments)})"
+        if result == "void":
+            self.do(text)
+            return ""
+        return self.let(text)
+
+    def address(self, base: str, kind: str, index: str | int) -> str:
+        """The address of element `index` (i64) of an array of memory type `kind`."""
+        return self.let(f"getelementptr {kind}, ptr {base}, i64 {index}")
+
+    @contextmanager
+    def loop(
+        self, start: str | int, stop: str | int, step: int = 1, carry: list[tuple[str, str]] = ()
+    ) -> Iterator[LoopHandle]:
+        """`for index in range(start, stop, step)`; the body runs at least once only if start < stop.
+
+        `carry` is a list of (type, initial value): inside, `handle.carry[i]` is the value at the
+        start of a turn; assign `handle.next[i]`; after the loop, `handle.result[i]`.
+        """
+        head, body, done = self.name("head"), self.name("body"), self.name("done")
+        before = self.block
+        self.do(f"br label %{head}")
+        self.label(head)
+        index = "%" + self.name("i")
+        phis = ["%" + self.name("c") for _ in carry]
+        mark = len(self.lines)
+        test = self.let(f"icmp slt i64 {index}, {stop}")
+        self.do(f"br i1 {test}, label %{body}, label %{done}")
+        self.label(body)
+        handle = LoopHandle(index, list(phis), list(phis), list(phis))
+        yield handle
+        after = self.let(f"add i64 {index}, {step}")
+        last = self.block
+        self.do(f"br label %{head}")
+        rows = [f"  {index} = phi i64 [ {start}, %{before} ], [ {after}, %{last} ]"]
+        rows += [
+            f"  {phi} = phi {kind} [ {first}, %{before} ], [ {following}, %{last} ]"
+            for phi, (kind, first), following in zip(phis, carry, handle.next, strict=True)
+        ]
+        self.lines[mark:mark] = rows
+        self.label(done)
+
+    def close(self, result: str = "void") -> None:
+        """End with `ret` and hand the text to the module."""
+        self.do(f"ret {result}")
+        self.module.functions[self.symbol] = "\n".join([self.header, *self.lines, "}"])
+
+
+@dataclass
+class LoopHandle:
+    """The inside of `Function.loop`."""
+
+    index: str
+    carry: list[str]
+    next: list[str]
+    result: list[str]

@@ -1,0 +1,154 @@
+"""The program: WHERE each array lives and WHEN each vertex runs.
+
+    Program  = buffers, inputs, outputs, steps: Step*
+    Step     = Call(codelet, views)             one vertex, on the tile that gets there
+             | Loop(var, count, steps)          counted, on the same tile(s)
+             | While(condition steps, test, steps)
+             | Branch(index, cases)
+             | Spread(var, count, steps)        var's range is dealt out to the tiles in equal runs
+             | Map(var, count, steps)           var's values go to whichever tile is free (a queue)
+             | Sync()                           every tile waits for all
+
+`Spread` and `Map` bodies are what makes a *vertex family*: the codelets in them, times the range of
+`var`, with operands that move affinely with `var` (`View.moves`). Nothing is stored per vertex.
+Between two `Sync`s lies one superstep: no tile may touch bytes that another writes. Outside of
+`Spread` and `Map`, calls are run by tile 0 alone. Inside them there is no `Sync`.
+
+Buffers live in one of these spaces:
+
+    "input", "output"   the caller's arrays, by position
+    "shared"            one arena, seen by all tiles
+    "tile"              one arena for each tile: what a `Spread` or `Map` body uses in between
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING
+
+from tilewright.graph.ir import numpy_dtype
+
+if TYPE_CHECKING:
+    from tilewright.codelets.base import Codelet
+
+_ids = itertools.count()
+
+Var = int
+"""A loop variable, by number; unique in its program."""
+
+
+def new_var() -> Var:
+    return next(_ids)
+
+
+@dataclass(frozen=True, eq=False)
+class Buffer:
+    """`size` elements of `dtype` in a `space`; `index` is the position of an input or output."""
+
+    dtype: str
+    size: int
+    space: str
+    index: int = -1
+    id: int = field(default_factory=lambda: next(_ids))
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * numpy_dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True)
+class View:
+    """A strided window on a buffer: element (i, j, ...) lies at offset + i*strides[0] + ...
+
+    `offset` and `strides` count elements. `moves` adds var * step for each (var, step).
+    """
+
+    buffer: Buffer
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int = 0
+    moves: tuple[tuple[Var, int], ...] = ()
+
+    @property
+    def dtype(self) -> str:
+        return self.buffer.dtype
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Row-major strides, in elements."""
+    strides, step = [], 1
+    for n in reversed(shape):
+        strides.append(step)
+        step *= n
+    return tuple(reversed(strides))
+
+
+@dataclass(frozen=True)
+class Call:
+    """One vertex. `views` are the codelet's inputs, then its outputs."""
+
+    codelet: Codelet
+    views: tuple[View, ...]
+
+
+@dataclass(frozen=True)
+class Loop:
+    var: Var
+    count: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class While:
+    condition: tuple[Step, ...]
+    test: View
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """`index` is an int32 scalar already within range."""
+
+    index: View
+    cases: tuple[tuple[Step, ...], ...]
+
+
+@dataclass(frozen=True)
+class Spread:
+    var: Var
+    count: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Map:
+    var: Var
+    count: int
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Sync:
+    pass
+
+
+Step = Call | Loop | While | Branch | Spread | Map | Sync
+
+
+@dataclass(frozen=True)
+class Program:
+    """`offsets` gives each "shared" and "tile" buffer its byte offset in its arena."""
+
+    buffers: tuple[Buffer, ...]
+    inputs: tuple[Buffer, ...]
+    outputs: tuple[Buffer, ...]
+    steps: tuple[Step, ...]
+    offsets: dict[Buffer, int]
+    shared_bytes: int
+    tile_bytes: int
