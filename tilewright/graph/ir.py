@@ -85,7 +85,7 @@ class Node:
     op: str
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
-    params: Mapping[str, Any] = MappingProxyType({})
+    params: Mapping[str, Any] = field(default_factory=dict)
     bodies: tuple[Graph, ...] = ()
     source: str = ""
 
