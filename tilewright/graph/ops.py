@@ -19,7 +19,7 @@ Movement:
     reshape shape=                      transpose permutation=
     slice start=, limit=, stride=       reverse dimensions=
     pad (operand, value) low=, high=, interior=   (negative low / high crop, as in lax.pad)
-    concatenate dimension=
+    concatenate dimension=              copy  (a dense, aligned copy: a decision about layout)
 
 Indexed (index operands are integers of any width):
 
@@ -66,7 +66,7 @@ BINARY = COMPARISONS | frozenset(
 )
 ELEMENTWISE = UNARY | BINARY | {"select", "convert", "bitcast", "reduce_precision"}
 MOVEMENT = frozenset(
-    "constant iota broadcast reshape transpose slice reverse pad concatenate".split()
+    "constant iota broadcast reshape transpose slice reverse pad concatenate copy".split()
 )
 INDEXED = frozenset("dynamic_slice dynamic_update_slice gather scatter".split())
 ACROSS = frozenset("reduce argreduce cumulative sort dot".split())
@@ -134,6 +134,7 @@ _SHAPES = {
     ),
     "slice": _slice_shape,
     "reverse": lambda operands, params: operands[0].shape,
+    "copy": lambda operands, params: operands[0].shape,
     "pad": _pad_shape,
     "concatenate": _concatenate_shape,
     "dynamic_slice": lambda operands, params: params["sizes"],
