@@ -1,0 +1,394 @@
+"""What each elementwise operation means, on NumPy arrays.
+
+`SCALAR[op](*arrays, dtype=result dtype name, **params)` returns the result; arrays have one shape (or
+broadcast), warnings are never raised. The meanings are those of XLA on a CPU:
+
+- float32 results are rounded once; bfloat16 and float16 are computed in float32 and rounded again.
+- Arithmetic, comparisons and conversions read denormal operands as zeros and return zeros for denormal
+  results. neg, abs, select, bitcast, nextafter, is_finite and reduce_precision keep them, and so does
+  float16, whose denormals are normal in float32. Conversion of float32 to bfloat16 flushes.
+- max and min pass NaN on, and order -0 before +0.
+- Integers wrap; x / 0 is -1, x % 0 is x; a shift by the width or more leaves zeros (or the sign).
+- Floats become integers by truncation, saturating; NaN becomes 0.
+
+Transcendental functions are taken in float64 and rounded: the reference, not a promise to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
+
+import numpy as np
+
+from tilewright.graph.ir import numpy_dtype
+
+Array = Any
+"""A NumPy array or scalar."""
+
+SIXTEEN = frozenset(("bfloat16", "float16"))
+FLOATS = SIXTEEN | {"float32", "float64"}
+TINY = {"float32": 2.0**-126, "float64": 2.0**-1022}
+_ROUNDS_TO_TINY = {"float32": 2.0**-126 * (1 - 2.0**-25), "float64": 2.0**-1022}
+_MANTISSA = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
+
+
+def name_of(array: np.ndarray) -> str:
+    """The dtype's name, as graphs spell it."""
+    return array.dtype.name
+
+
+def flush(array: np.ndarray) -> np.ndarray:
+    """Denormals become zeros of their sign; 16-bit floats come out as float32."""
+    array = np.asarray(array)
+    if name_of(array) in SIXTEEN:
+        array = array.astype(np.float32)
+    if name_of(array) not in TINY:
+        return array
+    return np.where(
+        np.abs(array) < TINY[name_of(array)], np.copysign(array.dtype.type(0), array), array
+    )
+
+
+def widen(array: np.ndarray) -> np.ndarray:
+    """A float array without its denormals, as float64."""
+    return flush(array).astype(np.float64)
+
+
+def narrow(wide: Array, dtype: str) -> np.ndarray:
+    """Round float64 to `dtype` as the hardware does: tiny results become zeros of their sign."""
+    wide = np.asarray(wide, np.float64)
+    single = "float64" if dtype == "float64" else "float32"
+    small = np.abs(wide) < _ROUNDS_TO_TINY[single]
+    rounded = np.where(small, np.copysign(0.0, wide), wide).astype(single)
+    return rounded.astype(numpy_dtype(dtype))
+
+
+def bits_of(array: np.ndarray) -> np.ndarray:
+    """The same bytes as unsigned integers."""
+    array = np.asarray(array)
+    return array.view(f"uint{8 * array.dtype.itemsize}")
+
+
+def _quiet(function: Callable[..., Array]) -> Callable[..., np.ndarray]:
+    @wraps(function)
+    def quiet(*arrays: Array, dtype: str, **params: Any) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            result = function(*(np.asarray(a) for a in arrays), dtype=dtype, **params)
+        return np.asarray(result).astype(numpy_dtype(dtype), copy=False)
+
+    return quiet
+
+
+def _float(function: Callable[..., Array]) -> Callable[..., np.ndarray]:
+    """An operation on floats, given on float64."""
+
+    def compute(*arrays: np.ndarray, dtype: str) -> np.ndarray:
+        return narrow(function(*map(widen, arrays)), dtype)
+
+    return compute
+
+
+def _special(name: str) -> Callable[..., Array]:
+    def function(x: np.ndarray) -> np.ndarray:
+        import scipy.special
+
+        return getattr(scipy.special, name)(x)
+
+    return function
+
+
+def _by_kind(
+    floats: Callable[..., Array], integers: Callable[..., Array] | None = None
+) -> Callable[..., np.ndarray]:
+    """`floats` on float64, `integers` (and bool) on the arrays as they are."""
+    on_floats = _float(floats)
+
+    def compute(*arrays: np.ndarray, dtype: str) -> Array:
+        if name_of(arrays[0]) in FLOATS or integers is None:
+            return on_floats(*arrays, dtype=dtype)
+        return integers(*arrays)
+
+    return compute
+
+
+# Integers.
+
+
+def divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Integer division that truncates."""
+    minus_one = np.array(-1, np.int64).astype(a.dtype)
+    safe = np.where((b == 0) | (b == minus_one), 1, b).astype(a.dtype)
+    quotient = np.floor_divide(a, safe)
+    inexact = a != (quotient * safe).astype(a.dtype)
+    quotient = quotient + (inexact & ((a < 0) != (safe < 0))).astype(a.dtype)
+    if a.dtype.kind == "i":
+        quotient = np.where(b == minus_one, np.negative(a), quotient)
+    else:
+        quotient = np.where(b == minus_one, (a == minus_one).astype(a.dtype), quotient)
+    return np.where(b == 0, minus_one, quotient)
+
+
+def remainder(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The remainder of `divide`; it has the sign of `a`."""
+    return np.where(b == 0, a, a - divide(a, b) * b)
+
+
+def power(base: np.ndarray, exponent: np.ndarray) -> np.ndarray:
+    """Integer power by squaring; a negative exponent truncates 1 / base**|exponent|."""
+    result, square, left = np.ones_like(base), base, exponent
+    for _ in range(8 * exponent.dtype.itemsize):
+        result = np.where((left & 1) != 0, result * square, result).astype(base.dtype)
+        square, left = square * square, left >> 1
+    parity = np.where((exponent & 1) != 0, base, 1)
+    negative = np.where(
+        base == 1, 1, np.where(np.abs(base) == 1, parity, np.where(base == 0, -1, 0))
+    )
+    return np.where(exponent < 0, negative, result) if exponent.dtype.kind == "i" else result
+
+
+def _shift(kind: str, a: np.ndarray, by: np.ndarray, *, dtype: str) -> np.ndarray:
+    width = 8 * a.dtype.itemsize
+    amount = bits_of(by)
+    outside = amount >= width
+    amount = np.where(outside, width - 1, amount).astype(amount.dtype)
+    if kind == "arithmetic":
+        signed = a.view(f"int{width}")
+        return (signed >> amount.astype(signed.dtype)).view(a.dtype)
+    shift = np.left_shift if kind == "left" else np.right_shift
+    return np.where(outside, 0, shift(bits_of(a), amount)).astype(amount.dtype).view(a.dtype)
+
+
+def _popcount(a: np.ndarray, *, dtype: str) -> np.ndarray:
+    return np.bitwise_count(bits_of(a))
+
+
+def _clz(a: np.ndarray, *, dtype: str) -> np.ndarray:
+    bits, width = bits_of(a), 8 * a.dtype.itemsize
+    for shift in (1, 2, 4, 8, 16, 32):
+        if shift < width:
+            bits = bits | (bits >> np.array(shift, bits.dtype))
+    return width - np.bitwise_count(bits).astype(np.int64)
+
+
+# Floats.
+
+
+def _maximum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    first = (a > b) | np.isnan(a) | ((a == b) & np.signbit(b))
+    return np.where(first, a, b)
+
+
+def _minimum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    first = (a < b) | np.isnan(a) | ((a == b) & np.signbit(a))
+    return np.where(first, a, b)
+
+
+def _sign(a: np.ndarray) -> np.ndarray:
+    return np.where((a == 0) | np.isnan(a), a, np.sign(a))
+
+
+def _round_away(a: np.ndarray) -> np.ndarray:
+    whole = np.trunc(a)
+    return np.where(np.abs(a - whole) >= 0.5, whole + np.copysign(1.0, a), np.copysign(whole, a))
+
+
+def _digamma(a: np.ndarray) -> np.ndarray:
+    pole = (a <= 0) & (a == np.floor(a))
+    return np.where(pole, np.nan, _special("digamma")(a))
+
+
+def _rsqrt(a: np.ndarray, *, dtype: str) -> np.ndarray:
+    """Two roundings: one over the rounded root."""
+    single = "float64" if dtype == "float64" else "float32"
+    return narrow(1.0 / narrow(np.sqrt(widen(a)), single), dtype)
+
+
+def _negate(a: np.ndarray, *, dtype: str) -> np.ndarray:
+    if name_of(a) not in FLOATS:
+        return np.negative(a)
+    return (bits_of(a) ^ _sign_bit(a)).view(a.dtype)
+
+
+def _absolute(a: np.ndarray, *, dtype: str) -> np.ndarray:
+    if name_of(a) not in FLOATS:
+        return np.abs(a)
+    return (bits_of(a) & ~_sign_bit(a)).view(a.dtype)
+
+
+def _sign_bit(a: np.ndarray) -> np.ndarray:
+    unsigned = bits_of(a).dtype
+    return np.array(1 << (8 * unsigned.itemsize - 1), unsigned)
+
+
+def _nextafter(a: np.ndarray, b: np.ndarray, *, dtype: str) -> np.ndarray:
+    sign, one = _sign_bit(a), np.array(1, bits_of(a).dtype)
+    size_a, size_b = bits_of(a) & ~sign, bits_of(b) & ~sign
+    sign_a, sign_b = bits_of(a) & sign, bits_of(b) & sign
+    inwards = (size_a > size_b) | (sign_a != sign_b)
+    moved = np.where(
+        size_a == 0, sign_b | one, np.where(inwards, bits_of(a) - one, bits_of(a) + one)
+    )
+    stays = flush(a) == flush(b)
+    lost = np.isnan(flush(a)) | np.isnan(flush(b))
+    result = np.where(stays, b, moved.astype(one.dtype).view(a.dtype))
+    return np.where(lost, np.array(np.nan, a.dtype), result)
+
+
+def _is_finite(a: np.ndarray, *, dtype: str) -> np.ndarray:
+    return np.isfinite(a)
+
+
+def _reduce_precision(a: np.ndarray, *, dtype: str, exponent: int, mantissa: int) -> np.ndarray:
+    bits, kind = bits_of(a), bits_of(a).dtype
+    source_mantissa = _MANTISSA[name_of(a)]
+    source_exponent = 8 * kind.itemsize - 1 - source_mantissa
+    sign = bits & _sign_bit(a)
+    if mantissa < source_mantissa:
+        drop = source_mantissa - mantissa
+        odd = (bits >> np.array(drop, kind)) & np.array(1, kind)
+        bits = bits + (odd + np.array((1 << (drop - 1)) - 1, kind))
+        bits = bits & ~np.array((1 << drop) - 1, kind)
+    if exponent < source_exponent:
+        bias, reduced = (1 << (source_exponent - 1)) - 1, (1 << (exponent - 1)) - 1
+        mask = ((1 << source_exponent) - 1) << source_mantissa
+        power = bits & np.array(mask, kind)
+        over = power > np.array((bias + reduced) << source_mantissa, kind)
+        under = power <= np.array((bias - reduced) << source_mantissa, kind)
+        bits = np.where(over, sign | np.array(mask, kind), np.where(under, sign, bits))
+    return np.where(np.isnan(a), a, bits.astype(kind).view(a.dtype))
+
+
+# Both.
+
+
+def _compare(function: Callable[..., Array], a: Array, b: Array, *, dtype: str) -> Array:
+    return function(flush(a), flush(b))
+
+
+def _select(which: np.ndarray, *cases: np.ndarray, dtype: str) -> np.ndarray:
+    index = which.astype(np.int64).clip(0, len(cases) - 1)
+    result = cases[0]
+    for i, case in enumerate(cases[1:], 1):
+        result = np.where(index == i, case, result)
+    return result
+
+
+def _convert(a: np.ndarray, *, dtype: str) -> np.ndarray:
+    source = name_of(a)
+    if dtype == "bool":
+        return flush(a) != 0
+    if source in FLOATS:
+        return _from_float(a, dtype)
+    if dtype in SIXTEEN:
+        return a.astype(np.float32).astype(numpy_dtype(dtype))
+    return a.astype(dtype)
+
+
+def _from_float(a: np.ndarray, dtype: str) -> np.ndarray:
+    if name_of(a) == dtype or (name_of(a) in SIXTEEN and dtype == "float32"):
+        return a.astype(numpy_dtype(dtype))
+    if dtype in FLOATS:
+        return narrow(widen(a), dtype)
+    bounds, wide = np.iinfo(dtype), widen(a)
+    # float(bounds.max) may round up to 2**63: everything from there on saturates.
+    inside = (wide > float(bounds.min) - 1) & (wide < float(bounds.max))
+    result = np.where(inside, wide, 0).astype(dtype)
+    result = np.where(wide >= float(bounds.max), np.array(bounds.max, dtype), result)
+    return np.where(wide <= float(bounds.min), np.array(bounds.min, dtype), result)
+
+
+def _bitcast(a: np.ndarray, *, dtype: str) -> np.ndarray:
+    return a.view(numpy_dtype(dtype))
+
+
+_FLOAT_ONLY: dict[str, Callable[..., Array]] = {
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "round_even": np.rint,
+    "round_away": _round_away,
+    "sqrt": np.sqrt,
+    "cbrt": np.cbrt,
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log1p": np.log1p,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "asin": np.arcsin,
+    "acos": np.arccos,
+    "atan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "asinh": np.arcsinh,
+    "acosh": np.arccosh,
+    "atanh": np.arctanh,
+    "logistic": _special("expit"),
+    "erf": _special("erf"),
+    "erfc": _special("erfc"),
+    "erf_inv": _special("erfinv"),
+    "lgamma": _special("gammaln"),
+    "digamma": _digamma,
+    "atan2": np.arctan2,
+}
+
+_BY_KIND: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
+    "sign": (_sign, np.sign),
+    "add": (np.add, np.add),
+    "sub": (np.subtract, np.subtract),
+    "mul": (np.multiply, np.multiply),
+    "div": (np.divide, divide),
+    "rem": (np.fmod, remainder),
+    "pow": (np.power, power),
+    "max": (_maximum, np.maximum),
+    "min": (_minimum, np.minimum),
+}
+
+_COMPARISONS: dict[str, Callable[..., Array]] = {
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+}
+
+_BITS: dict[str, Callable[..., Array]] = {
+    "not": np.invert,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+}
+
+
+def _bitwise(function: Callable[..., Array], *arrays: np.ndarray, dtype: str) -> Array:
+    return function(*arrays)
+
+
+SCALAR: dict[str, Callable[..., np.ndarray]] = {
+    op: _quiet(function)
+    for op, function in (
+        *((op, _float(f)) for op, f in _FLOAT_ONLY.items()),
+        *((op, _by_kind(*pair)) for op, pair in _BY_KIND.items()),
+        *((op, partial(_compare, f)) for op, f in _COMPARISONS.items()),
+        *((op, partial(_bitwise, f)) for op, f in _BITS.items()),
+        ("shift_left", partial(_shift, "left")),
+        ("shift_right_logical", partial(_shift, "logical")),
+        ("shift_right_arithmetic", partial(_shift, "arithmetic")),
+        ("rsqrt", _rsqrt),
+        ("neg", _negate),
+        ("abs", _absolute),
+        ("nextafter", _nextafter),
+        ("is_finite", _is_finite),
+        ("popcount", _popcount),
+        ("clz", _clz),
+        ("select", _select),
+        ("convert", _convert),
+        ("bitcast", _bitcast),
+        ("reduce_precision", _reduce_precision),
+    )
+}
