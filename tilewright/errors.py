@@ -1,0 +1,7 @@
+"""The errors that a user meets; each message is one sentence."""
+
+from __future__ import annotations
+
+
+class UnsupportedError(Exception):
+    """A function uses something that cannot be compiled; names it and the user's own line."""

@@ -1,0 +1,75 @@
+"""Everything we take from JAX beyond its public functions, in one place.
+
+JAX gives no promise about what is named here, so `PINNED` says which series it was read from, and a
+test tells when a name is gone or the series has moved on. What comes from `jax._src` are the pure-JAX
+implementations that JAX itself lowers a primitive to: tracing them gives the same numbers as JAX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax._src.lax import special
+from jax._src.random import core as random_core
+from jax._src.random import prng, threefry2x32
+from jax.extend import core
+
+PINNED = "0.10"
+"""The JAX series whose primitives and parameters the table of rules was written for."""
+
+Jaxpr = core.Jaxpr
+ClosedJaxpr = core.ClosedJaxpr
+Equation = core.JaxprEqn
+Literal = core.Literal
+Primitive = core.Primitive
+
+THREEFRY = threefry2x32.threefry_prng_impl
+
+igamma = special.igamma_impl
+igammac = special.igammac_impl
+igamma_grad_a = special.igamma_grad_a_impl
+random_gamma_grad = special.random_gamma_grad_impl
+betainc = special.regularized_incomplete_beta_impl
+bessel_i0e = special.bessel_i0e_impl
+gamma_sample = random_core._gamma_impl
+
+
+def is_key(aval: Any) -> bool:
+    """Whether an abstract value is an array of PRNG keys."""
+    return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key)
+
+
+def key_implementation(aval: Any) -> Any:
+    """The generator behind an array of keys: `THREEFRY` or one that we refuse."""
+    return aval.dtype._impl
+
+
+def map_over_keys(rank: int, function: Callable) -> Callable:
+    """`function` of one key, over all the leading dimensions of an array of keys."""
+    return prng.iterated_vmap_unary(rank, function)
+
+
+def map_over_keys_and_messages(
+    keys: tuple[int, ...], messages: tuple[int, ...], function: Callable
+) -> Callable:
+    """`function` of one key and one integer, over broadcast leading dimensions."""
+    return prng.iterated_vmap_binary_bcast(keys, messages, function)
+
+
+def frames(equation: Equation) -> list[tuple[str, int]]:
+    """(file, line) of every Python frame that led to an equation, innermost first."""
+    traceback = equation.source_info.traceback
+    if traceback is None:
+        return []
+    return [(frame.file_name, frame.line_num) for frame in traceback.frames]
+
+
+def key_words(keys: Any) -> np.ndarray:
+    """The uint32[..., 2] behind an array of keys."""
+    return np.asarray(jax.random.key_data(keys))
+
+
+struct = jax.ShapeDtypeStruct

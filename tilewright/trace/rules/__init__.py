@@ -1,0 +1,22 @@
+"""One row for each primitive, by its name."""
+
+from tilewright.trace.rules import (
+    across,
+    control,
+    elementwise,
+    indexing,
+    movement,
+    random,
+    special,
+)
+from tilewright.trace.scope import Rule
+
+RULES: dict[str, Rule] = {
+    **control.RULES,
+    **elementwise.RULES,
+    **movement.RULES,
+    **indexing.RULES,
+    **across.RULES,
+    **random.RULES,
+    **special.RULES,
+}

@@ -1,0 +1,122 @@
+"""Primitives that combine elements: reductions, scans of one operation, sorts, contractions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from tilewright.graph.ir import Value
+from tilewright.trace import jax_internals as internals
+from tilewright.trace.rules.elementwise import sort_key
+from tilewright.trace.rules.movement import integers, part
+from tilewright.trace.scope import Rule, Scope, type_of
+
+
+def reduce(kind: str) -> Rule:
+    def rule(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
+        axes = integers(equation.params["axes"])
+        if not axes:
+            return operand
+        how = {"max": "or", "min": "and"}.get(kind, kind) if operand.dtype == "bool" else kind
+        return scope.op("reduce", operand, kind=how, axes=axes)
+
+    return rule
+
+
+def argreduce(kind: str) -> Rule:
+    def rule(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
+        (axis,) = integers(equation.params["axes"])
+        if operand.dtype == "bool":
+            operand = scope.convert(operand, "uint8")
+        dtype = type_of(equation.outvars[0].aval).dtype
+        return scope.op("argreduce", operand, kind=kind, axis=axis, dtype=dtype)
+
+    return rule
+
+
+def cumulative(kind: str) -> Rule:
+    def rule(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
+        params = equation.params
+        axis, reverse = int(params["axis"]), bool(params["reverse"])
+        return scope.op("cumulative", operand, kind=kind, axis=axis, reverse=reverse)
+
+    return rule
+
+
+def cumlogsumexp(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
+    """An associative scan of logaddexp, as JAX does it."""
+    axis, reverse = equation.params["axis"], equation.params["reverse"]
+
+    def function(x: jax.Array) -> jax.Array:
+        return jax.lax.associative_scan(jnp.logaddexp, x, reverse=reverse, axis=axis)
+
+    return scope.inline(function, [equation.invars[0].aval], [operand])[0]
+
+
+def sort(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    """Keys become integers in front of the operands; all operands are carried along."""
+    dimension, count = int(equation.params["dimension"]), int(equation.params["num_keys"])
+    keys = [sort_key(scope, v) for v in operands[:count]]
+    if all(key is operand for key, operand in zip(keys, operands, strict=False)):
+        keys = []
+    inputs = [*keys, *operands]
+    results = scope.builder.add(
+        "sort", inputs, [v.type for v in inputs], dimension=dimension, keys=count
+    )
+    return results[len(keys) :]
+
+
+def top_k(scope: Scope, equation: internals.Equation, operand: Value) -> Sequence[Value]:
+    """A sort by the complement of the key: descending, the first of equals first."""
+    axis, count = int(equation.params["axis"]), int(equation.params["k"])
+    key = scope.op("not", sort_key(scope, operand))
+    dtype = type_of(equation.outvars[1].aval).dtype
+    positions = scope.op("iota", dimension=axis, shape=operand.shape, dtype=dtype)
+    inputs = [key, operand, positions]
+    results = scope.builder.add("sort", inputs, [v.type for v in inputs], dimension=axis, keys=1)
+    return [part(scope, v, axis, 0, count) for v in results[1:]]
+
+
+def dot(scope: Scope, equation: internals.Equation, left: Value, right: Value) -> Value:
+    """Operands keep a narrow floating-point type; other mixtures are converted to the result's."""
+    params = equation.params
+    result = type_of(equation.outvars[0].aval)
+    (left_contract, right_contract), (left_batch, right_batch) = params["dimension_numbers"]
+    if _in_bfloat16(params["precision"]) and left.dtype == right.dtype == "float32":
+        left, right = (scope.convert(v, "bfloat16") for v in (left, right))
+    elif not (left.dtype == right.dtype and _widens(left.dtype, result.dtype)):
+        left, right = (scope.convert(v, result.dtype) for v in (left, right))
+    return scope.op(
+        "dot",
+        left,
+        right,
+        contract=(integers(left_contract), integers(right_contract)),
+        batch=(integers(left_batch), integers(right_batch)),
+        dtype=result.dtype,
+    )
+
+
+def _widens(operand: str, result: str) -> bool:
+    """The forms that contractions have: one type throughout, or 16-bit floats into float32."""
+    return operand == result or (operand in ("bfloat16", "float16") and result == "float32")
+
+
+def _in_bfloat16(precision: object) -> bool:
+    """Whether the user asked for products of bfloat16: by the default precision, or by algorithm."""
+    if isinstance(precision, tuple):
+        return all(p == jax.lax.Precision.DEFAULT for p in precision)
+    return precision == jax.lax.DotAlgorithmPreset.BF16_BF16_F32
+
+
+RULES: dict[str, Rule] = {
+    **{f"reduce_{kind}": reduce(kind) for kind in "sum prod max min and or xor".split()},
+    "argmax": argreduce("argmax"),
+    "argmin": argreduce("argmin"),
+    **{f"cum{kind}": cumulative(kind) for kind in ("sum", "prod", "max", "min")},
+    "cumlogsumexp": cumlogsumexp,
+    "sort": sort,
+    "top_k": top_k,
+    "dot_general": dot,
+}

@@ -1,0 +1,170 @@
+"""Calls (inlined) and structured control flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tilewright.graph.ir import Type, Value
+from tilewright.trace import jax_internals as internals
+from tilewright.trace.scope import Rule, Scope, type_of
+
+
+def call(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    """Anything that wraps a jaxpr without changing what it computes."""
+    params = equation.params
+    name = next(n for n in ("jaxpr", "call_jaxpr", "fun_jaxpr", "fwd_jaxpr") if n in params)
+    return scope.run(_closed(params[name]), operands)
+
+
+def _closed(jaxpr: Any) -> internals.ClosedJaxpr:
+    if isinstance(jaxpr, internals.ClosedJaxpr):
+        return jaxpr
+    return internals.ClosedJaxpr(jaxpr, ())
+
+
+def linear_call(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    return scope.run(_closed(equation.params["callee"]), operands)
+
+
+def linear_solve(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    """`custom_linear_solve`: its solver; the other functions serve differentiation only."""
+    lengths, jaxprs = equation.params["const_lengths"], equation.params["jaxprs"]
+    start = lengths.matvec + lengths.vecmat
+    rest = start + lengths.solve + lengths.transpose_solve
+    constants, targets = operands[start : start + lengths.solve], operands[rest:]
+    return scope.run(jaxprs.solve, [*constants, *targets])
+
+
+def scan(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    """A scan that carries nothing is a map: its instances do not depend on each other."""
+    params = equation.params
+    constants, carry = params["num_consts"], params["num_carry"]
+    bodies = [scope.body(params["jaxpr"], _types(params["jaxpr"]))]
+    hidden, graphs = scope.close(bodies)
+    length = int(params["length"])
+    common: dict[str, Any] = dict(bodies=graphs, consts=len(hidden) + constants, length=length)
+    if not carry:
+        inputs = [*hidden, *operands]
+        outputs = [Type(v.dtype, (length, *v.shape)) for v in bodies[0][1]]
+        return scope.builder.add("map", inputs, outputs, **common)
+    outputs = [v.type for v in bodies[0][1][:carry]]
+    outputs += [Type(v.dtype, (length, *v.shape)) for v in bodies[0][1][carry:]]
+    return scope.builder.add(
+        "scan",
+        [*hidden, *operands],
+        outputs,
+        carry=carry,
+        reverse=bool(params["reverse"]),
+        **common,
+    )
+
+
+def _types(closed: internals.ClosedJaxpr) -> list[Type]:
+    return [type_of(aval) for aval in closed.in_avals]
+
+
+def while_loop(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    """Both bodies see the constants of both: first the condition's, then the step's."""
+    params = equation.params
+    first, second = params["cond_nconsts"], params["body_nconsts"]
+    types = [v.type for v in operands]
+    test = scope.child(types)
+    step = scope.child(types)
+    constants, carry = first + second, len(operands) - first - second
+
+    def condition(inside: Scope, values: Sequence[Value]) -> Value:
+        arguments = [*inside.inputs[:first], *values]
+        return inside.run(params["cond_jaxpr"], arguments)[0]
+
+    going_on = condition(test, test.inputs[constants:])
+    results = step.run(params["body_jaxpr"], step.inputs[first:])
+    if going_on.shape:  # a vmapped loop: it runs until all are done, and those done stand still
+        going_on = _any(test, going_on)
+        before = step.inputs[constants:]
+        results = _advance(step, condition(step, before), before, results)
+    hidden, graphs = scope.close([(test, [going_on]), (step, results)])
+    return scope.builder.add(
+        "loop",
+        [*hidden, *operands],
+        types[len(types) - carry :],
+        bodies=graphs,
+        consts=len(hidden) + constants,
+    )
+
+
+def _any(scope: Scope, flags: Value) -> Value:
+    return scope.op("reduce", flags, kind="or", axes=tuple(range(len(flags.shape))))
+
+
+def _advance(
+    scope: Scope, going_on: Value, before: Sequence[Value], after: Sequence[Value]
+) -> list[Value]:
+    """Where the leading dimensions' flag is set, the new values, else the old ones."""
+    results = []
+    for old, new in zip(before, after, strict=True):
+        leading = tuple(range(len(going_on.shape)))
+        flags = going_on
+        if flags.shape != new.shape:
+            flags = scope.op("broadcast", flags, shape=new.shape, dimensions=leading)
+        results.append(scope.op("select", flags, old, new))
+    return results
+
+
+def cond(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    index, *rest = operands
+    types = [v.type for v in rest]
+    bodies = [scope.body(branch, types) for branch in equation.params["branches"]]
+    hidden, graphs = scope.close(bodies)
+    index = scope.convert(index, "int32")
+    outputs = [v.type for v in bodies[0][1]]
+    return scope.builder.add("branch", [index, *hidden, *rest], outputs, bodies=graphs)
+
+
+def platform_index(scope: Scope, equation: internals.Equation, *operands: Value) -> Value:
+    """Which platform's version of a function to take: the CPU's, else the default."""
+    platforms = equation.params["platforms"]
+    named = [i for i, names in enumerate(platforms) if names is not None and "cpu" in names]
+    default = [i for i, names in enumerate(platforms) if names is None]
+    if not named + default:
+        raise scope.unsupported(equation, "no version for the CPU")
+    return scope.small(named[0] if named else default[0], "int32")
+
+
+def refuse(why: str) -> Rule:
+    """A rule for what we know of and do not do."""
+
+    def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+        raise scope.unsupported(equation, why)
+
+    return rule
+
+
+def say_and_drop(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    """Debug prints do not change results: they are left out, with a warning."""
+    import warnings
+
+    where = scope.builder.source or "unknown line"
+    warnings.warn(f"{equation.primitive.name} is left out of compiled code ({where})", stacklevel=2)
+    return ()
+
+
+_CALLS = (
+    "jit pjit closed_call core_call call core_closed_call custom_jvp_call custom_vjp_call "
+    "custom_jvp_call_jaxpr custom_vjp_call_jaxpr remat remat2 checkpoint remat_opt composite "
+    "custom_lin"
+)
+
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(_CALLS.split(), call),
+    "linear_call": linear_call,
+    "custom_linear_solve": linear_solve,
+    "scan": scan,
+    "while": while_loop,
+    "cond": cond,
+    "platform_index": platform_index,
+    "debug_callback": say_and_drop,
+    "debug_print": say_and_drop,
+    "pure_callback": refuse("compiled code cannot call Python"),
+    "io_callback": refuse("compiled code cannot call Python"),
+}

@@ -1,0 +1,236 @@
+"""Primitives that work element by element, on operands of one shape, scalars or dimensions of one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tilewright.graph.ir import Type, Value
+from tilewright.trace import jax_internals as internals
+from tilewright.trace.scope import Rule, Scope, type_of
+
+
+def direct(op: str) -> Rule:
+    """A primitive that is one op of the graph."""
+
+    def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Value:
+        shape = type_of(equation.outvars[0].aval).shape
+        return scope.op(op, *(scope.broadcast(v, shape) for v in operands))
+
+    return rule
+
+
+def on_bools(op: str, bool_op: str) -> Rule:
+    """A primitive that is a logical op on bools."""
+
+    def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Value:
+        return direct(bool_op if operands[0].dtype == "bool" else op)(scope, equation, *operands)
+
+    return rule
+
+
+def ordering(op: str) -> Rule:
+    """Comparisons of order; bools are compared as numbers."""
+
+    def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Value:
+        if operands[0].dtype == "bool":
+            operands = tuple(scope.convert(v, "uint8") for v in operands)
+        return direct(op)(scope, equation, *operands)
+
+    return rule
+
+
+def equality(op: str) -> Rule:
+    """Comparisons for equality, which PRNG keys have too."""
+
+    def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Value:
+        if not internals.is_key(equation.invars[0].aval):
+            return direct(op)(scope, equation, *operands)
+        shape = (*equation.outvars[0].aval.shape, 2)
+        words = scope.op(op, *(scope.broadcast(v, shape) for v in operands))
+        kind = "and" if op == "eq" else "or"
+        return scope.op("reduce", words, kind=kind, axes=(len(shape) - 1,))
+
+    return rule
+
+
+def total_order(op: str) -> Rule:
+    """`eq_to`, `le_to`, `lt_to`: floats compared in the order that sorts use."""
+
+    def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Value:
+        return ordering(op)(scope, equation, *(sort_key(scope, v) for v in operands))
+
+    return rule
+
+
+def sort_key(scope: Scope, value: Value) -> Value:
+    """Integers that are ordered as JAX sorts: -0 equals 0, a NaN of any sign comes last."""
+    if value.dtype == "bool":
+        return scope.convert(value, "uint8")
+    if not is_float(value.dtype):
+        return value
+    zero = scope.full(0, value.type)
+    value = scope.op("select", scope.op("eq", value, zero), value, zero)
+    nan = scope.full(np.nan, value.type)
+    value = scope.op("select", scope.op("ne", value, value), value, nan)
+    bits = value.type.numpy.itemsize * 8
+    whole = scope.op("bitcast", value, dtype=f"int{bits}")
+    sign = scope.op("shift_right_arithmetic", whole, scope.full(bits - 1, whole.type))
+    flip = scope.op("and", sign, scope.full(2 ** (bits - 1) - 1, whole.type))
+    return scope.op("xor", whole, flip)
+
+
+def is_float(dtype: str) -> bool:
+    return "float" in dtype
+
+
+def round_(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
+    even = int(equation.params["rounding_method"]) == 1
+    return scope.op("round_even" if even else "round_away", operand)
+
+
+def square(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
+    return scope.op("mul", operand, operand)
+
+
+def integer_pow(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
+    """By repeated squaring, in JAX's own order."""
+    power = equation.params["y"]
+    result, left = None, abs(power)
+    while left:
+        if left & 1:
+            result = operand if result is None else scope.op("mul", result, operand)
+        left >>= 1
+        if left:
+            operand = scope.op("mul", operand, operand)
+    one = scope.full(1, operand.type)
+    if result is None:
+        return one
+    return scope.op("div", one, result) if power < 0 else result
+
+
+def power(scope: Scope, equation: internals.Equation, base: Value, exponent: Value) -> Value:
+    exponent = scope.convert(exponent, base.dtype)
+    return direct("pow")(scope, equation, base, exponent)
+
+
+def clamp(
+    scope: Scope, equation: internals.Equation, low: Value, operand: Value, high: Value
+) -> Value:
+    shape = operand.shape
+    raised = scope.op("max", scope.broadcast(low, shape), operand)
+    return scope.op("min", raised, scope.broadcast(high, shape))
+
+
+def select_n(scope: Scope, equation: internals.Equation, which: Value, *cases: Value) -> Value:
+    """A scalar `which` chooses whole arrays; keys are chosen with both their words."""
+    shape = cases[0].shape
+    if which.dtype not in ("bool", "int32"):
+        which = scope.convert(which, "int32")
+    if which.shape != shape:
+        kept = tuple(range(len(which.shape)))
+        which = scope.op("broadcast", which, shape=shape, dimensions=kept)
+    return scope.op("select", which, *cases)
+
+
+def convert(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
+    return scope.convert(operand, type_of(equation.outvars[0].aval).dtype)
+
+
+def reduce_precision(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
+    params = equation.params
+    exponent, mantissa = int(params["exponent_bits"]), int(params["mantissa_bits"])
+    return scope.op("reduce_precision", operand, exponent=exponent, mantissa=mantissa)
+
+
+def bitcast(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
+    """Between widths, the narrow type has one more dimension, least significant part first."""
+    target = type_of(equation.outvars[0].aval)
+    before, after = operand.type.numpy.itemsize * 8, target.numpy.itemsize * 8
+    if operand.dtype == target.dtype:
+        return operand
+    if before == after:
+        return scope.op("bitcast", operand, dtype=target.dtype)
+    bits = _as_unsigned(scope, operand)
+    bits = _narrow(scope, bits, target) if before > after else _widen(scope, bits, target)
+    return bits if bits.dtype == target.dtype else scope.op("bitcast", bits, dtype=target.dtype)
+
+
+def _as_unsigned(scope: Scope, value: Value) -> Value:
+    dtype = f"uint{value.type.numpy.itemsize * 8}"
+    return value if value.dtype == dtype else scope.op("bitcast", value, dtype=dtype)
+
+
+def _positions(scope: Scope, type_: Type, width: int) -> Value:
+    """How far to the right each part of the last dimension lies, in bits."""
+    parts = scope.op("iota", dimension=len(type_.shape) - 1, shape=type_.shape, dtype=type_.dtype)
+    return scope.op("mul", parts, scope.full(width, type_))
+
+
+def _narrow(scope: Scope, bits: Value, target: Type) -> Value:
+    width = target.numpy.itemsize * 8
+    wide = Type(bits.dtype, target.shape)
+    dimensions = tuple(range(len(bits.shape)))
+    bits = scope.op("broadcast", bits, shape=target.shape, dimensions=dimensions)
+    part = scope.op("shift_right_logical", bits, _positions(scope, wide, width))
+    return scope.convert(part, f"uint{width}")
+
+
+def _widen(scope: Scope, bits: Value, target: Type) -> Value:
+    width = bits.type.numpy.itemsize * 8
+    wide = scope.convert(bits, f"uint{target.numpy.itemsize * 8}")
+    wide = scope.op("shift_left", wide, _positions(scope, wide.type, width))
+    return scope.op("reduce", wide, kind="or", axes=(len(wide.shape) - 1,))
+
+
+def mulhi(scope: Scope, equation: internals.Equation, left: Value, right: Value) -> Value:
+    """The upper half of a product, by way of the next width."""
+    bits = left.type.numpy.itemsize * 8
+    if bits == 64:
+        raise scope.unsupported(equation, "of 64 bits")
+    sign = "" if left.dtype.startswith("int") else "u"
+    shape = type_of(equation.outvars[0].aval).shape
+    factors = [
+        scope.convert(scope.broadcast(v, shape), f"{sign}int{2 * bits}") for v in (left, right)
+    ]
+    product = scope.op("mul", *factors)
+    shift = "shift_right_arithmetic" if not sign else "shift_right_logical"
+    upper = scope.op(shift, product, scope.full(bits, product.type))
+    return scope.convert(upper, left.dtype)
+
+
+def identity(scope: Scope, equation: internals.Equation, *operands: Value) -> tuple[Value, ...]:
+    return operands
+
+
+_SAME_NAME = (
+    "neg abs sign floor ceil sqrt rsqrt cbrt exp exp2 expm1 log log1p sin cos tan asin acos atan "
+    "sinh cosh tanh asinh acosh atanh logistic erf erfc erf_inv lgamma digamma not is_finite clz "
+    "add sub mul div rem atan2 nextafter and or xor shift_left shift_right_logical "
+    "shift_right_arithmetic"
+)
+_IDENTITIES = (
+    "copy copy_p stop_gradient optimization_barrier name device_put sharding_constraint reshard "
+    "layout_constraint pvary reduced_vary_cast stage"
+)
+
+RULES: dict[str, Rule] = {
+    **{name: direct(name) for name in _SAME_NAME.split()},
+    **{name: ordering(name) for name in ("lt", "le", "gt", "ge")},
+    **{name: equality(name) for name in ("eq", "ne")},
+    **{f"{name}_to": total_order(name) for name in ("eq", "le", "lt")},
+    **dict.fromkeys(_IDENTITIES.split(), identity),
+    "add_any": direct("add"),
+    "population_count": direct("popcount"),
+    "max": on_bools("max", "or"),
+    "min": on_bools("min", "and"),
+    "round": round_,
+    "square": square,
+    "integer_pow": integer_pow,
+    "pow": power,
+    "clamp": clamp,
+    "select_n": select_n,
+    "convert_element_type": convert,
+    "reduce_precision": reduce_precision,
+    "bitcast_convert_type": bitcast,
+    "mulhi": mulhi,
+}

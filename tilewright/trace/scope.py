@@ -1,0 +1,236 @@
+"""Walks a jaxpr and appends graph nodes: what every rule works on.
+
+A `Scope` is one graph in the making. In comes a jaxpr with the values of its arguments; out go the
+values of its results. Calls inside it are inlined. A body of control flow is a scope of its own,
+`child`; since bodies are closed, large constants that it meets become leading inputs of the body and
+are asked of the parent in turn, up to the root, where they are the hidden inputs of the whole graph.
+
+PRNG keys are carried as their words, uint32[..., 2].
+"""
+
+from __future__ import annotations
+
+import os
+import site
+import sysconfig
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import numpy as np
+
+from tilewright.errors import UnsupportedError
+from tilewright.graph.ir import Builder, Graph, Type, Value
+from tilewright.trace import jax_internals as internals
+
+SMALL = 16
+"""Integer and boolean constants up to this size are part of the code; floating-point data never."""
+
+DTYPES = frozenset(
+    "float32 float64 bfloat16 float16 bool int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
+)
+
+_NOT_THE_USER = tuple(
+    os.path.join(path, "")
+    for path in {
+        os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
+        os.path.dirname(jax.__file__),
+        *site.getsitepackages(),
+        sysconfig.get_path("stdlib"),
+    }
+)
+
+Results = Sequence[Value] | Value
+Rule = Callable[..., Results]
+
+
+@dataclass
+class Session:
+    """What all scopes of one call of `trace` share."""
+
+    rules: dict[str, Rule]
+    inlined: dict[Any, internals.ClosedJaxpr] = field(default_factory=dict)
+
+
+def type_of(aval: Any) -> Type:
+    """The type of an abstract value; an array of keys is an array of words."""
+    if internals.is_key(aval):
+        if internals.key_implementation(aval) != internals.THREEFRY:
+            raise UnsupportedError(f"PRNG keys of type {aval.dtype} are not supported: use threefry")
+        return Type("uint32", (*aval.shape, 2))
+    name = np.dtype(aval.dtype).name if not hasattr(aval.dtype, "_impl") else str(aval.dtype)
+    if name not in DTYPES:
+        raise UnsupportedError(f"dtype {name} of an array of shape {aval.shape} is not supported")
+    return Type(name, tuple(int(n) for n in aval.shape))
+
+
+class Scope:
+    """One graph in the making."""
+
+    def __init__(self, session: Session, input_types: Iterable[Type], source: str = ""):
+        self.session = session
+        self.builder = Builder(input_types)
+        self.builder.source = source
+        self.hidden: dict[int, tuple[Any, Value]] = {}
+        self._fixed: dict[Any, Value] = {}
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        return self.builder.inputs
+
+    # Values
+
+    def op(self, op: str, *inputs: Value, **params: Any) -> Value:
+        return self.builder.op(op, *inputs, **params)
+
+    def constant(self, array: Any) -> Value:
+        """A constant of the function: a node when it is small, else a hidden input."""
+        if internals.is_key(jax.typeof(array)):
+            return self.small(internals.key_words(array))
+        if array.ndim == 0 or (array.size <= SMALL and array.dtype.kind in "iub"):
+            return self.small(np.asarray(array))
+        return self.hide(array)
+
+    def hide(self, array: Any) -> Value:
+        """The leading input that stands for a large constant."""
+        if id(array) not in self.hidden:
+            self.hidden[id(array)] = (array, Value(type_of(array)))
+        return self.hidden[id(array)][1]
+
+    def small(self, array: Any, dtype: str | None = None) -> Value:
+        """A `constant` node, once for equal constants."""
+        array = np.asarray(array)
+        if dtype is not None:
+            array = array.astype(Type(dtype, ()).numpy)
+        key = (array.tobytes(), array.dtype.name, array.shape)
+        if key not in self._fixed:
+            self._fixed[key] = self.builder.constant(array)
+        return self._fixed[key]
+
+    def full(self, number: Any, like: Type) -> Value:
+        """A number, repeated over a shape."""
+        return self.broadcast(self.small(np.asarray(number), like.dtype), like.shape)
+
+    def broadcast(self, value: Value, shape: tuple[int, ...]) -> Value:
+        """As elementwise operands are met in jaxprs: equal shape, a scalar, or dimensions of one."""
+        if value.shape == shape:
+            return value
+        key = (value, shape)
+        if key not in self._fixed:
+            kept = [i for i, n in enumerate(value.shape) if n == shape[i]] if value.shape else []
+            if len(kept) < len(value.shape):
+                value = self.op("reshape", value, shape=tuple(shape[i] for i in kept))
+            self._fixed[key] = self.op("broadcast", value, shape=shape, dimensions=tuple(kept))
+        return self._fixed[key]
+
+    def reshape(self, value: Value, shape: Iterable[int]) -> Value:
+        shape = tuple(int(n) for n in shape)
+        return value if value.shape == shape else self.op("reshape", value, shape=shape)
+
+    def convert(self, value: Value, dtype: str) -> Value:
+        """As `lax.convert_element_type`: anything but zero is true."""
+        if value.dtype == dtype:
+            return value
+        if dtype == "bool":
+            return self.op("ne", value, self.full(0, value.type))
+        return self.op("convert", value, dtype=dtype)
+
+    # Equations
+
+    def run(
+        self, closed: internals.ClosedJaxpr, arguments: Sequence[Value]
+    ) -> tuple[Value, ...]:
+        """Inline a jaxpr."""
+        jaxpr = closed.jaxpr
+        values: dict[Any, Value] = dict(zip(jaxpr.invars, arguments, strict=True))
+        for variable, array in zip(jaxpr.constvars, closed.consts, strict=True):
+            values[variable] = array if isinstance(array, Value) else self.constant(array)
+
+        def read(atom: Any) -> Value:
+            if isinstance(atom, internals.Literal):
+                return self.constant(np.asarray(atom.val, atom.aval.dtype))
+            return values[atom]
+
+        for equation in _needed(jaxpr):
+            results = self.apply(equation, [read(atom) for atom in equation.invars])
+            values.update(zip(equation.outvars, results, strict=True))
+        return tuple(read(atom) for atom in jaxpr.outvars)
+
+    def apply(
+        self, equation: internals.Equation, operands: Sequence[Value]
+    ) -> Sequence[Value]:
+        """Append what one equation means."""
+        before = self.builder.source
+        self.builder.source = user_line(equation) or before
+        rule = self.session.rules.get(equation.primitive.name)
+        if rule is None:
+            raise self.unsupported(equation)
+        results = rule(self, equation, *operands)
+        self.builder.source = before
+        return (results,) if isinstance(results, Value) else results
+
+    def inline(
+        self, function: Callable, avals: Sequence[Any], operands: Sequence[Value], key: Any = None
+    ) -> tuple[Value, ...]:
+        """Trace a JAX function and inline it; an equal, hashable `key` lets the trace be used again."""
+        structs = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
+        key = None if key is None else (key, tuple((s.shape, s.dtype) for s in structs))
+        closed = self.session.inlined.get(key) if key is not None else None
+        if closed is None:
+            closed = jax.make_jaxpr(function)(*structs)
+            if key is not None:
+                self.session.inlined[key] = closed
+        return self.run(closed, operands)
+
+    # Bodies
+
+    def child(self, input_types: Iterable[Type]) -> Scope:
+        return Scope(self.session, input_types, self.builder.source)
+
+    def body(self, closed: internals.ClosedJaxpr, types: Iterable[Type]) -> tuple[Scope, Any]:
+        """A child that has run a jaxpr on its own inputs, and the results."""
+        child = self.child(types)
+        return child, child.run(closed, child.inputs)
+
+    def close(self, bodies: Sequence[tuple[Scope, Any]]) -> tuple[list[Value], list[Graph]]:
+        """The constants that bodies of one node need, as values here, and the closed bodies."""
+        arrays = {key: array for child, _ in bodies for key, (array, _) in child.hidden.items()}
+        graphs = [child.graph(results, arrays) for child, results in bodies]
+        return [self.hide(array) for array in arrays.values()], graphs
+
+    def graph(self, results: Iterable[Value], arrays: dict[int, Any]) -> Graph:
+        """This scope as a graph whose leading inputs are these constants."""
+        leading = tuple(
+            self.hidden[key][1] if key in self.hidden else Value(type_of(array))
+            for key, array in arrays.items()
+        )
+        return Graph(leading + self.inputs, tuple(self.builder.nodes), tuple(results))
+
+    def unsupported(self, equation: internals.Equation, why: str = "") -> UnsupportedError:
+        """The error that names a primitive, its shapes, and the user's line."""
+        shapes = ", ".join(atom.aval.str_short() for atom in equation.invars) or "no operands"
+        where = f" (at {self.builder.source})" if self.builder.source else ""
+        reason = f": {why}" if why else ""
+        return UnsupportedError(
+            f"{equation.primitive.name} of {shapes} is not supported{reason}{where}"
+        )
+
+
+def user_line(equation: internals.Equation) -> str:
+    """file:line of the innermost frame that is the user's own, or nothing."""
+    for file, line in internals.frames(equation):
+        if not file.startswith(_NOT_THE_USER):
+            return f"{file}:{line}"
+    return ""
+
+
+def _needed(jaxpr: internals.Jaxpr) -> list[internals.Equation]:
+    """The equations whose results are used, in order."""
+    live = {atom for atom in jaxpr.outvars if not isinstance(atom, internals.Literal)}
+    kept = []
+    for equation in reversed(jaxpr.eqns):
+        if equation.effects or not live.isdisjoint(equation.outvars):
+            kept.append(equation)
+            live.update(a for a in equation.invars if not isinstance(a, internals.Literal))
+    return kept[::-1]

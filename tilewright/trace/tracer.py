@@ -1,0 +1,57 @@
+"""JAX function -> `Traced`: a graph, the constants it closes over, and how its arguments are laid out.
+
+The graph's inputs are the constants, in order, then the leaves of the arguments; its outputs are the
+leaves of the result. Arrays of PRNG keys are carried as uint32[..., 2], in both directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from tilewright.graph.ir import Graph, Type
+from tilewright.trace import jax_internals as internals
+from tilewright.trace.rules import RULES
+from tilewright.trace.scope import Scope, Session, type_of
+
+
+@dataclass(frozen=True)
+class Traced:
+    """`in_types` and `out_types` are of flat leaves; `in_keys`, `out_keys`: which of them are keys."""
+
+    graph: Graph
+    constants: list[np.ndarray]
+    in_tree: Any
+    in_types: tuple[Type, ...]
+    in_keys: tuple[bool, ...]
+    out_tree: Any
+    out_types: tuple[Type, ...]
+    out_keys: tuple[bool, ...]
+
+
+def trace(fn: Callable, *example_args: Any) -> Traced:
+    """Trace `fn` at the shapes and dtypes of `example_args`.
+
+    They are pytrees of arrays, `jax.ShapeDtypeStruct`s or scalars. Raises `UnsupportedError` for
+    what cannot be expressed.
+    """
+    closed, result = jax.make_jaxpr(fn, return_shape=True)(*example_args)
+    leaves, out_tree = jax.tree.flatten(result)
+    in_types = tuple(type_of(aval) for aval in closed.in_avals)
+    scope = Scope(Session(RULES), in_types)
+    results = scope.run(closed, scope.inputs)
+    arrays = {key: array for key, (array, _) in scope.hidden.items()}
+    return Traced(
+        graph=scope.graph(results, arrays),
+        constants=[np.asarray(array) for array in arrays.values()],
+        in_tree=jax.tree.structure(example_args),
+        in_types=in_types,
+        in_keys=tuple(internals.is_key(aval) for aval in closed.in_avals),
+        out_tree=out_tree,
+        out_types=tuple(type_of(aval) for aval in leaves),
+        out_keys=tuple(internals.is_key(aval) for aval in leaves),
+    )
