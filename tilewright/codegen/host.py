@@ -1,0 +1,208 @@
+"""LLVM text to machine code in memory, for the machine that we run on.
+
+In: module text as `codelets/llvm.py` writes it (`@tilewright_run` is exported, the rest internal).
+Out: `compile_text` gives a `CompiledObject` (object files as bytes), `load` makes it callable.
+
+Always true: nothing is emitted for instructions that the target lacks; objects are position
+independent and hold no host addresses; outside symbols are those of `SYMBOLS` and the support
+functions of `runtime/`, whose addresses the loader is given.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import llvmlite.binding as llvm
+
+from tilewright.codelets.llvm import Features
+from tilewright.env import ENVIRONMENT
+
+PASSES = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg")
+"""Enough for text that is written with care; the stock pipelines double the time for no gain."""
+
+SYMBOLS = ("syscall", "usleep", "memcpy", "memmove", "memset", "fmod", "fmodf")
+"""What compiled code may call: LLVM itself turns `frem` and long copies into some of these."""
+
+_names = itertools.count()
+
+
+class CompileError(Exception):
+    """LLVM refused a module: always a fault of ours, never of the user's program."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A processor as LLVM names it, and its features as LLVM's string of +a,-b."""
+
+    cpu: str
+    features: str
+
+
+@dataclass(frozen=True)
+class CompiledObject:
+    """One or more object files that are linked together when loaded."""
+
+    parts: tuple[bytes, ...]
+
+    def to_bytes(self) -> bytes:
+        """For a file: the number of parts, their lengths, the parts."""
+        lengths = [len(part) for part in self.parts]
+        return struct.pack(f"<{len(lengths) + 1}Q", len(lengths), *lengths) + b"".join(self.parts)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> CompiledObject:
+        (count,) = struct.unpack_from("<Q", data)
+        lengths = struct.unpack_from(f"<{count}Q", data, 8)
+        ends = list(itertools.accumulate(lengths, initial=8 * (count + 1)))
+        return CompiledObject(tuple(data[a:b] for a, b in itertools.pairwise(ends)))
+
+
+@cache
+def host_target() -> Target:
+    """This machine, or the lesser one that TILEWRIGHT_FEATURES asks for."""
+    features = dict(llvm.get_host_cpu_features())
+    cpu = llvm.get_host_cpu_name()
+    if ENVIRONMENT.features == "avx2":
+        cpu = "haswell"
+        features = {name: on and not _past_avx2(name) for name, on in features.items()}
+    text = ",".join(f"{'+' if on else '-'}{name}" for name, on in sorted(features.items()))
+    if features.get("avx512f"):
+        text += ",-prefer-256-bit"
+    return Target(cpu, text)
+
+
+def _past_avx2(name: str) -> bool:
+    return name.startswith(("avx512", "avx10", "amx", "avxvnni")) or name == "avxifma"
+
+
+def host_features(target: Target | None = None) -> Features:
+    """What codelets may count on; 128-bit vectors where the processor is not an x86 with AVX."""
+    on = {word[1:] for word in (target or host_target()).features.split(",") if word[:1] == "+"}
+    if "avx512f" in on:
+        return Features(512, 32, "avx512bf16" in on)
+    if "avx2" in on:
+        return Features(256, 16, False)
+    return Features(128, 32 if "neon" in on else 16, False)
+
+
+@cache
+def target_machine(target: Target) -> llvm.TargetMachine:
+    """LLVM's code generator for a target. Position independent, so that objects can be saved."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    if ENVIRONMENT.dump:
+        llvm.initialize_native_asmparser()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="small"
+    )
+
+
+def optimised(text: str, target: Target) -> llvm.ModuleRef:
+    """Parse, verify and run `PASSES`."""
+    machine = target_machine(target)
+    try:
+        module = llvm.parse_assembly(text)
+        module.triple, module.data_layout = machine.triple, str(machine.target_data)
+        module.verify()
+    except RuntimeError as error:
+        raise CompileError(explain(str(error), text)) from None
+    manager = llvm.create_new_module_pass_manager()
+    for name in PASSES:
+        getattr(manager, f"add_{name}_pass")()
+    manager.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
+    return module
+
+
+def explain(message: str, text: str) -> str:
+    """LLVM's message with the lines of `text` around the one that it names, if it names one."""
+    found = re.search(r"<string>:(\d+):(\d+)", message)
+    if not found:
+        return message
+    number, lines = int(found[1]), text.splitlines()
+    head = next((line for line in reversed(lines[:number]) if line.startswith("define")), "")
+    near = range(max(1, number - 4), min(len(lines), number + 3) + 1)
+    shown = [f"{'>' if i == number else ' '} {i:6d} | {lines[i - 1]}" for i in near]
+    return "\n".join([message.strip(), f"in {head}", *shown])
+
+
+def compile_part(text: str, target: Target) -> bytes:
+    """One module, in this process, to one object file."""
+    return target_machine(target).emit_object(optimised(text, target))
+
+
+def compile_text(text: str, target: Target | None = None) -> CompiledObject:
+    """The whole module; a large one is split over several processes."""
+    from tilewright.codegen.parallel import compile_parts
+
+    return CompiledObject(tuple(compile_parts(text, target or host_target())))
+
+
+def assembly(text: str, target: Target | None = None) -> str:
+    """What `compile_text` would make of it, for reading."""
+    target = target or host_target()
+    return target_machine(target).emit_assembly(optimised(text, target))
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """Machine code in memory; it stays there as long as this object lives."""
+
+    tracker: llvm.orcjit.ResourceTracker
+    addresses: dict[str, int]
+
+    def __getitem__(self, symbol: str) -> int:
+        return self.addresses[symbol]
+
+
+def load(
+    compiled: CompiledObject,
+    exports: tuple[str, ...] = ("tilewright_run",),
+    imports: Mapping[str, int] | None = None,
+) -> Loaded:
+    """Link the object files and give the addresses of `exports`.
+
+    `imports` are the addresses of functions that the objects call; by default the support functions
+    of `runtime/native.py`, which every program needs.
+    """
+    if imports is None:
+        from tilewright.runtime.native import support
+
+        imports = support()
+    builder = llvm.JITLibraryBuilder()
+    for part in compiled.parts:
+        builder.add_object_img(part)
+    for symbol, address in (outside_symbols() | dict(imports)).items():
+        builder.import_symbol(symbol, address)
+    for symbol in exports:
+        builder.export_symbol(symbol)
+    try:
+        tracker = builder.link(_jit(), f"tilewright{next(_names)}")
+    except RuntimeError as error:
+        raise CompileError(f"The compiled objects do not link: {error}") from None
+    return Loaded(tracker, {symbol: tracker[symbol] for symbol in exports})
+
+
+@cache
+def _jit() -> llvm.orcjit.LLJIT:
+    """The linker. Never closed: code may still run in other threads while Python ends."""
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=host_target().cpu, reloc="pic", codemodel="small"
+    )
+    jit = llvm.create_lljit_compiler(machine, use_jit_link=False, suppress_errors=True)
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(jit))
+    return jit
+
+
+@cache
+def outside_symbols() -> dict[str, int]:
+    """Addresses of `SYMBOLS` in this process, which holds the C library and its mathematics."""
+    process = ctypes.CDLL(None)
+    return {
+        name: ctypes.cast(getattr(process, name), ctypes.c_void_p).value or 0 for name in SYMBOLS
+    }
