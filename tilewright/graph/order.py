@@ -1,0 +1,312 @@
+"""In which order sums are taken: the law that evaluate, simulate and native code share.
+
+Chunks, lanes and trees depend on the shapes and axes alone. Everything here is plain IEEE arithmetic with
+denormals flushed (see `scalar.py`), vectorised over the outputs.
+
+reduce, "row" form (the operand's last axis is reduced): the n reduced elements of an output, in row-major
+order, are cut into chunks of 1024. In a chunk there are 4 accumulators x 16 lanes, all starting at the
+identity (+0.0 for sums); element e goes to accumulator (e // 16) % 4, lane e % 16, one after the other.
+Then (a0 + a1) + (a2 + a3), then the lanes by halving: l + (l + 8), + 4, + 2, + 1.
+reduce, "column" form (all else): chunks of 64 elements, each summed one after the other from the
+identity.
+Either way chunk results are combined in adjacent pairs, level by level; an odd one passes on. Elements
+missing from the last chunk take no part, their untouched accumulators do. 16-bit floats accumulate in
+float32 and are rounded once.
+
+dot, "inner" form (one contracted axis, the last of both operands): chunks of 1024 elements, one accumulator
+x 16 lanes from +0.0, element e to lane e % 16, by fma, lanes by halving as above.
+dot, "outer" form (all else): chunks of 512 elements (several contracted axes are flattened in the order
+given), by fma one after the other from +0.0.
+Either way chunk results are added one after the other. float32 uses fma, float64 a rounded product and a
+sum. Two bfloat16 operands go in pairs, as `vdpbf16ps` does: the odd element of a pair, then the even; an
+odd length is padded with one zero; in the inner form *pair* p goes to lane p % 16. Integers wrap.
+
+cumulative: one after the other from the first element, 16-bit floats in float32, each output rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+import numpy as np
+
+from tilewright.graph.ir import numpy_dtype
+from tilewright.graph.scalar import FLOATS, SCALAR, SIXTEEN, flush
+
+LANES = 16
+ACCUMULATORS = 4
+ROW_CHUNK = 1024
+COLUMN_CHUNK = 64
+INNER_CHUNK = 1024
+OUTER_CHUNK = 512
+_BLOCK = 1 << 20
+"""Elements of one operand of a vectorised step: keeps the temporaries of large dots in bounds."""
+
+COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min"} | {
+    op: op for op in ("and", "or", "xor")
+}
+
+
+def accumulation_dtype(dtype: str) -> str:
+    """Where sums of `dtype` are kept."""
+    return "float32" if dtype in SIXTEEN else dtype
+
+
+def identity(kind: str, dtype: str) -> np.ndarray:
+    """The value that a reduction starts from."""
+    target = numpy_dtype(dtype)
+    if kind in ("sum", "or", "xor"):
+        return np.zeros((), target)
+    if kind == "prod":
+        return np.ones((), target)
+    if kind == "and":
+        return np.array(True) if dtype == "bool" else np.invert(np.zeros((), target))
+    if dtype in FLOATS:
+        return np.array(-np.inf if kind == "max" else np.inf, target)
+    if dtype == "bool":
+        return np.array(kind == "min")
+    bounds = np.iinfo(target)
+    return np.array(bounds.min if kind == "max" else bounds.max, target)
+
+
+def reduce_form(ndim: int, axes: Sequence[int]) -> str:
+    """ "row" if the operand's last axis is reduced, else "column"."""
+    return "row" if ndim - 1 in axes else "column"
+
+
+def reduce_ordered(kind: str, array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    """Reduce over `axes` in THE order; the result has the array's dtype."""
+    dtype = array.dtype.name
+    kept = [i for i in range(array.ndim) if i not in axes]
+    reduced = sorted(axes)
+    shape = tuple(array.shape[i] for i in kept)
+    length = prod(array.shape[i] for i in reduced)
+    rows = array.transpose([*kept, *reduced]).reshape(prod(shape), length)
+    form = _row_chunks if reduce_form(array.ndim, axes) == "row" else _column_chunks
+    working = rows.astype(numpy_dtype(accumulation_dtype(dtype)))
+    result = _pairwise(kind, form(kind, working))
+    return result.reshape(shape).astype(numpy_dtype(dtype))
+
+
+def _combine(kind: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return SCALAR[COMBINE[kind]](a, b, dtype=a.dtype.name)
+
+
+def _chunks(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    """The whole chunks as one array (outputs, chunks, size), then the rest (outputs, 1, rest)."""
+    count, length = rows.shape
+    whole = length // size
+    parts = [rows[:, : whole * size].reshape(count, whole, size)] if whole else []
+    rest = rows[:, whole * size :].reshape(count, 1, length - whole * size)
+    return [*parts, rest] if rest.shape[2] else parts
+
+
+def _accumulate(kind: str, chunks: np.ndarray, width: int) -> np.ndarray:
+    """Element e of a chunk is taken by accumulator e % width, one after the other."""
+    start = identity(kind, chunks.dtype.name)
+    sums = np.full((*chunks.shape[:2], width), start, chunks.dtype)
+    for first in range(0, chunks.shape[2], width):
+        block = chunks[:, :, first : first + width]
+        taken = block.shape[2]
+        sums[:, :, :taken] = _combine(kind, sums[:, :, :taken], block)
+    return sums
+
+
+def _row_chunks(kind: str, rows: np.ndarray) -> np.ndarray:
+    """The result of every chunk, (outputs, chunks)."""
+    parts = [np.zeros((rows.shape[0], 0), rows.dtype)]
+    for chunks in _chunks(rows, ROW_CHUNK):
+        sums = _accumulate(kind, chunks, ACCUMULATORS * LANES)
+        a = [sums[:, :, LANES * i : LANES * (i + 1)] for i in range(ACCUMULATORS)]
+        lanes = _combine(kind, _combine(kind, a[0], a[1]), _combine(kind, a[2], a[3]))
+        parts.append(_halve(kind, lanes))
+    return np.concatenate(parts, axis=1)
+
+
+def _column_chunks(kind: str, rows: np.ndarray) -> np.ndarray:
+    parts = [np.zeros((rows.shape[0], 0), rows.dtype)]
+    parts += [_accumulate(kind, c, 1)[:, :, 0] for c in _chunks(rows, COLUMN_CHUNK)]
+    return np.concatenate(parts, axis=1)
+
+
+def _halve(kind: str, lanes: np.ndarray) -> np.ndarray:
+    """l + (l + 8), then + 4, + 2, + 1 over the last axis of 16."""
+    while lanes.shape[-1] > 1:
+        half = lanes.shape[-1] // 2
+        lanes = _combine(kind, lanes[..., :half], lanes[..., half:])
+    return lanes[..., 0]
+
+
+def _pairwise(kind: str, chunks: np.ndarray) -> np.ndarray:
+    """Combine (outputs, chunks) in adjacent pairs, level by level."""
+    if chunks.shape[1] == 0:
+        return np.full(chunks.shape[0], identity(kind, chunks.dtype.name))
+    while chunks.shape[1] > 1:
+        even = chunks.shape[1] // 2 * 2
+        pairs = _combine(kind, chunks[:, 0:even:2], chunks[:, 1:even:2])
+        chunks = np.concatenate([pairs, chunks[:, even:]], axis=1)
+    return chunks[:, 0]
+
+
+def cumulative_ordered(
+    kind: str, array: np.ndarray, axis: int, reverse: bool = False
+) -> np.ndarray:
+    """Running sums (or products, maxima, minima) along an axis."""
+    working = np.moveaxis(array, axis, 0).astype(numpy_dtype(accumulation_dtype(array.dtype.name)))
+    working = working[::-1] if reverse else working
+    result = working.copy()
+    for i in range(1, len(working)):
+        result[i] = _combine(kind, result[i - 1], working[i])
+    result = result[::-1] if reverse else result
+    return np.moveaxis(result, 0, axis).astype(array.dtype)
+
+
+# Contractions.
+
+
+def fma32(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """float32 a * b + c with one rounding."""
+    a, b, c = (flush(np.asarray(x, np.float32)).astype(np.float64) for x in (a, b, c))
+    with np.errstate(all="ignore"):
+        return _fma(a, b, np.broadcast_to(c, np.broadcast_shapes(a.shape, b.shape, c.shape)))
+
+
+_TIE_MASK = np.int64((1 << 29) - 1)
+_TIE = np.int64(1 << 28)
+_ROUNDS_TO_TINY = 2.0**-126 * (1 - 2.0**-25)
+
+
+def _fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """The same on float64 arrays that hold float32 values without denormals.
+
+    The product is exact in float64. Rounding the sum twice differs from rounding it once only where
+    the first rounding lands midway between two float32 values: there the lost part decides.
+    """
+    product = a * b
+    total = np.asarray(product + c)
+    ties = (total.view(np.int64) & _TIE_MASK) == _TIE
+    if ties.any():
+        total[ties] = _nudge(total[ties], product[ties], c[ties])
+    small = np.abs(total) < _ROUNDS_TO_TINY
+    if small.any():
+        total = np.where(small, np.copysign(0.0, total), total)
+    return total.astype(np.float32)
+
+
+def _nudge(total: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Move total = a + b one step towards what rounding lost (Knuth's two-sum finds it)."""
+    back = total - a
+    lost = (a - (total - back)) + (b - back)
+    moved = np.nextafter(total, np.copysign(np.inf, lost))
+    return np.where((lost != 0) & np.isfinite(total) & np.isfinite(lost), moved, total)
+
+
+def dot_form(ndims: tuple[int, int], contract: tuple[Sequence[int], Sequence[int]]) -> str:
+    """ "inner" if one axis is contracted and it is the last of both operands, else "outer"."""
+    last = ((ndims[0] - 1,), (ndims[1] - 1,))
+    return "inner" if (tuple(contract[0]), tuple(contract[1])) == last else "outer"
+
+
+def dot_ordered(
+    lhs: np.ndarray,
+    rhs: np.ndarray,
+    contract: tuple[Sequence[int], Sequence[int]],
+    batch: tuple[Sequence[int], Sequence[int]],
+    dtype: str,
+) -> np.ndarray:
+    """The contraction in THE order; the result is (batch, lhs free, rhs free) of `dtype`."""
+    a, free_a = _rows(lhs, contract[0], batch[0])
+    b, free_b = _rows(rhs, contract[1], batch[1])
+    shape = (*(lhs.shape[i] for i in batch[0]), *free_a, *free_b)
+    form = dot_form((lhs.ndim, rhs.ndim), contract)
+    with np.errstate(all="ignore"):
+        return _contract(a, b, form, dtype).reshape(shape).astype(numpy_dtype(dtype))
+
+
+def _rows(
+    array: np.ndarray, contract: Sequence[int], batch: Sequence[int]
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """(batch, free, contracted), and the shape of the free part."""
+    free = [i for i in range(array.ndim) if i not in contract and i not in batch]
+    sizes = [prod(array.shape[i] for i in axes) for axes in (batch, free, contract)]
+    rows = array.transpose([*batch, *free, *contract]).reshape(sizes)
+    return rows, tuple(array.shape[i] for i in free)
+
+
+def _contract(a: np.ndarray, b: np.ndarray, form: str, dtype: str) -> np.ndarray:
+    """(batch, m, k) and (batch, n, k) to (batch, m, n)."""
+    working = dot_working_dtype(a.dtype.name, b.dtype.name, dtype)
+    paired = dot_is_paired(a.dtype.name, b.dtype.name, dtype)
+    a, b = (SCALAR["convert"](x, dtype=working) for x in (a, b))
+    if working not in FLOATS:
+        return np.matmul(a, b.swapaxes(1, 2))
+    if paired and a.shape[2] % 2:
+        a, b = (np.pad(x, ((0, 0), (0, 0), (0, 1))) for x in (a, b))
+    a, b = (flush(x).transpose(2, 0, 1) for x in (a, b))  # (k, batch, rows)
+    result = np.zeros((a.shape[1], a.shape[2], b.shape[2]), working)
+    for some, rows in _blocks(result.shape, a.shape[0], form):
+        result[some, rows] = _block(a[:, some, rows], b[:, some], form, 2 if paired else 1)
+    return SCALAR["convert"](result, dtype=dtype)
+
+
+def dot_working_dtype(lhs: str, rhs: str, result: str) -> str:
+    """What products and sums are kept in: the result's type, but no less than float32."""
+    if "float64" in (lhs, rhs):
+        return "float64"
+    return accumulation_dtype(result)
+
+
+def dot_is_paired(lhs: str, rhs: str, result: str) -> bool:
+    """Whether elements go in pairs."""
+    return lhs == rhs == "bfloat16" and dot_working_dtype(lhs, rhs, result) == "float32"
+
+
+def _blocks(shape: tuple[int, ...], k: int, form: str) -> Iterator[tuple[slice, slice]]:
+    """Cut (batch, m) so that the accumulators of one block are about `_BLOCK` elements."""
+    batch, m, n = shape
+    width = LANES if form == "inner" else 1
+    width *= max(1, n) * (1 + k // (INNER_CHUNK if form == "inner" else OUTER_CHUNK))
+    rows = min(max(m, 1), max(1, _BLOCK // width))
+    some = max(1, _BLOCK // (width * rows))
+    for first in range(0, batch, some):
+        for row in range(0, m, rows):
+            yield slice(first, first + some), slice(row, row + rows)
+
+
+def _block(a: np.ndarray, b: np.ndarray, form: str, step: int) -> np.ndarray:
+    """(k, batch, m) and (k, batch, n) to (batch, m, n)."""
+    lanes, size = (LANES, INNER_CHUNK) if form == "inner" else (1, OUTER_CHUNK)
+    result = None
+    for x, y in zip(_leading_chunks(a, size), _leading_chunks(b, size), strict=True):
+        sums = _dot_chunks(x, y, lanes, step)
+        while sums.shape[1] > 1:
+            half = sums.shape[1] // 2
+            sums = _combine("sum", sums[:, :half], sums[:, half:])
+        for chunk in sums[:, 0]:
+            result = chunk if result is None else _combine("sum", result, chunk)
+    return np.zeros((a.shape[1], a.shape[2], b.shape[2]), a.dtype) if result is None else result
+
+
+def _leading_chunks(array: np.ndarray, size: int) -> list[np.ndarray]:
+    """The whole chunks of the first axis as (chunks, size, ...), then the rest as (1, rest, ...)."""
+    whole = len(array) // size * size
+    parts = [array[:whole].reshape(-1, size, *array.shape[1:])] if whole else []
+    return [*parts, array[None, whole:]] if whole < len(array) else parts
+
+
+def _dot_chunks(a: np.ndarray, b: np.ndarray, lanes: int, step: int) -> np.ndarray:
+    """(chunks, size, batch, m) and (chunks, size, batch, n) to (chunks, lanes, batch, m, n)."""
+    sums = np.zeros((len(a), lanes, a.shape[2], a.shape[3], b.shape[3]), a.dtype)
+    multiply_add = fma32 if a.dtype == np.float32 else _multiply_then_add
+    for turn in range(step * -(-a.shape[1] // (step * lanes))):
+        first = turn // step * step * lanes + step - 1 - turn % step
+        taken = slice(first, first + step * lanes, step)
+        x, y = a[:, taken, :, :, None], b[:, taken, :, None, :]
+        if x.shape[1]:
+            sums[:, : x.shape[1]] = multiply_add(x, y, sums[:, : x.shape[1]])
+    return sums
+
+
+def _multiply_then_add(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    return flush(flush(a * b) + c)
