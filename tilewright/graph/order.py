@@ -219,9 +219,13 @@ def dot_ordered(
     a, free_a = _rows(lhs, contract[0], batch[0])
     b, free_b = _rows(rhs, contract[1], batch[1])
     shape = (*(lhs.shape[i] for i in batch[0]), *free_a, *free_b)
-    form = dot_form((lhs.ndim, rhs.ndim), contract)
-    with np.errstate(all="ignore"):
-        return _contract(a, b, form, dtype).reshape(shape).astype(numpy_dtype(dtype))
+    names = (lhs.dtype.name, rhs.dtype.name, dtype)
+    working, paired = dot_working_dtype(*names), dot_is_paired(*names)
+    if dot_form((lhs.ndim, rhs.ndim), contract) == "inner":
+        sums = dot_inner(a, b, working, paired)
+    else:
+        sums = dot_outer(a, b.swapaxes(1, 2), working, paired)
+    return SCALAR["convert"](sums, dtype=dtype).reshape(shape)
 
 
 def _rows(
@@ -234,20 +238,33 @@ def _rows(
     return rows, tuple(array.shape[i] for i in free)
 
 
-def _contract(a: np.ndarray, b: np.ndarray, form: str, dtype: str) -> np.ndarray:
-    """(batch, m, k) and (batch, n, k) to (batch, m, n)."""
-    working = dot_working_dtype(a.dtype.name, b.dtype.name, dtype)
-    paired = dot_is_paired(a.dtype.name, b.dtype.name, dtype)
-    a, b = (SCALAR["convert"](x, dtype=working) for x in (a, b))
+def dot_inner(lhs: np.ndarray, rhs: np.ndarray, working: str, paired: bool = False) -> np.ndarray:
+    """(*batch, m, k) and (*batch, n, k) to (*batch, m, n) of `working` dtype, in the inner form."""
+    return _contract(lhs, rhs, "inner", working, paired)
+
+
+def dot_outer(lhs: np.ndarray, rhs: np.ndarray, working: str, paired: bool = False) -> np.ndarray:
+    """(*batch, m, k) and (*batch, k, n) to (*batch, m, n) of `working` dtype, in the outer form."""
+    return _contract(lhs, rhs.swapaxes(-1, -2), "outer", working, paired)
+
+
+def _contract(
+    lhs: np.ndarray, rhs: np.ndarray, form: str, working: str, paired: bool
+) -> np.ndarray:
+    lhs, rhs = (SCALAR["convert"](x, dtype=working) for x in (lhs, rhs))
     if working not in FLOATS:
-        return np.matmul(a, b.swapaxes(1, 2))
+        with np.errstate(all="ignore"):
+            return np.matmul(lhs, rhs.swapaxes(-1, -2))
+    shape = (*lhs.shape[:-1], rhs.shape[-2])
+    a, b = (x.reshape(prod(shape[:-2]), *x.shape[-2:]) for x in (lhs, rhs))
     if paired and a.shape[2] % 2:
         a, b = (np.pad(x, ((0, 0), (0, 0), (0, 1))) for x in (a, b))
     a, b = (flush(x).transpose(2, 0, 1) for x in (a, b))  # (k, batch, rows)
     result = np.zeros((a.shape[1], a.shape[2], b.shape[2]), working)
-    for some, rows in _blocks(result.shape, a.shape[0], form):
-        result[some, rows] = _block(a[:, some, rows], b[:, some], form, 2 if paired else 1)
-    return SCALAR["convert"](result, dtype=dtype)
+    with np.errstate(all="ignore"):
+        for some, rows in _blocks(result.shape, a.shape[0], form):
+            result[some, rows] = _block(a[:, some, rows], b[:, some], form, 2 if paired else 1)
+    return result.reshape(shape)
 
 
 def dot_working_dtype(lhs: str, rhs: str, result: str) -> str:
