@@ -1,0 +1,143 @@
+"""Contractions: batches of C[m, n] = sum over k of A[m, k] * B, in two forms.
+
+In: two strided operands. Out: their products summed over k, `(*batch, m, n)`.
+
+    ContractOuter   B is (*batch, k, n): lanes run along n (or m); for anything but the next
+    ContractInner   B is (*batch, n, k): k is contiguous in both, lanes run along k
+
+Always: the order of summation is that of `graph/order.py`, whatever the tile, the strides and the
+instruction set. Sums are kept in float32 for 16-bit floats and rounded once. With `accumulate` the
+output's old contents are added last: old + sum. bfloat16 operands, and float32 ones that hold
+bfloat16 values (`pairs`), are summed in pairs of k: the odd element's product, then the even's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tilewright.codelets import contract_inner, contract_outer
+from tilewright.codelets.base import Cost, Operand
+from tilewright.codelets.llvm import Module
+from tilewright.codelets.vectors import itemsize
+from tilewright.graph import order
+from tilewright.graph.ir import numpy_dtype
+from tilewright.graph.scalar import SCALAR
+
+_SHORT = {"float32": "f32", "float64": "f64", "bfloat16": "bf16", "float16": "f16"}
+
+
+@dataclass(frozen=True)
+class _Contract:
+    """What both forms share. Shapes: out (*batch, m, n), lhs (*batch, m, k)."""
+
+    lhs: Operand
+    rhs: Operand
+    out: Operand
+    accumulate: bool = False
+    pairs: bool = False
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        return self.out.shape[:-2]
+
+    @property
+    def m(self) -> int:
+        return self.out.shape[-2]
+
+    @property
+    def n(self) -> int:
+        return self.out.shape[-1]
+
+    @property
+    def k(self) -> int:
+        return self.lhs.shape[-1]
+
+    @property
+    def paired(self) -> bool:
+        """Whether k is summed in pairs, odd element first."""
+        dtype = "bfloat16" if self.pairs else self.lhs.dtype
+        return order.dot_is_paired(
+            dtype, "bfloat16" if self.pairs else self.rhs.dtype, self.out.dtype
+        )
+
+    @property
+    def sum_dtype(self) -> str:
+        """What products and sums are kept in."""
+        return order.dot_working_dtype(self.lhs.dtype, self.rhs.dtype, self.out.dtype)
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (self.lhs, self.rhs)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (self.out,)
+
+    @property
+    def in_place(self) -> tuple[int, ...]:
+        return (0,) if self.accumulate else ()
+
+    @property
+    def cost(self) -> Cost:
+        operands = (self.lhs, self.rhs, *[self.out] * (2 if self.accumulate else 1))
+        moved = sum(operand.size * itemsize(operand.dtype) for operand in operands)
+        return Cost(2 * self.out.size * self.k, moved)
+
+    def _name(self, form: str) -> str:
+        dtype = _SHORT.get(self.lhs.dtype, self.lhs.dtype) + ("_pairs" if self.pairs else "")
+        size = "x".join(map(str, (*self.batch, self.m, self.n, self.k)))
+        return f"contract_{form}_{dtype}_{size}" + ("_add" if self.accumulate else "")
+
+    def _meaning(
+        self, lhs: np.ndarray, rhs: np.ndarray, old: Sequence[np.ndarray], contracted: int
+    ) -> tuple[np.ndarray, ...]:
+        """`contracted` is the axis of rhs that is summed over."""
+        if self.pairs:
+            lhs, rhs = (x.astype(numpy_dtype("bfloat16")) for x in (lhs, rhs))
+        batch, dtype = tuple(range(lhs.ndim - 2)), self.sum_dtype
+        contract = ((lhs.ndim - 1,), (rhs.ndim + contracted,))
+        sums = order.dot_ordered(lhs, rhs, contract, (batch, batch), dtype)
+        if self.accumulate:
+            sums = SCALAR["add"](SCALAR["convert"](old[0], dtype=dtype), sums, dtype=dtype)
+        return (SCALAR["convert"](sums, dtype=self.out.dtype),)
+
+
+@dataclass(frozen=True)
+class ContractOuter(_Contract):
+    """`rhs` is (*batch, k, n). Fast where n is contiguous in rhs and out, or m in lhs and out."""
+
+    @property
+    def name(self) -> str:
+        return self._name("outer")
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        lhs, rhs, *old = arrays
+        return self._meaning(lhs, rhs, old, -2)
+
+    def emit(self, module: Module, symbol: str) -> None:
+        contract_outer.emit(self, module, symbol)
+
+
+@dataclass(frozen=True)
+class ContractInner(_Contract):
+    """`rhs` is (*batch, n, k). Fast where k is contiguous in both and rows start 64 bytes apart."""
+
+    @property
+    def name(self) -> str:
+        return self._name("inner")
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        lhs, rhs, *old = arrays
+        return self._meaning(lhs, rhs, old, -1)
+
+    def emit(self, module: Module, symbol: str) -> None:
+        contract_inner.emit(self, module, symbol)
+
+
+def multiply_adds(codelet: ContractOuter | ContractInner) -> int:
+    """How many scalar multiply-adds one call does."""
+    return prod(codelet.out.shape) * codelet.k

@@ -1,0 +1,311 @@
+"""LLVM text of the outer form: every k adds the product of a column of A and a row of B to a tile of C.
+
+In: a `ContractOuter`. Out: its function. Lanes run along the columns (n; or m, with the operands'
+roles exchanged, where only that is contiguous); each row's element of A is broadcast. A tile of C
+stays in registers for the whole of k. Always: each output is the sum over chunks, one after the
+other, of 512 products added one after the other from 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tilewright.codelets import tiling, vectors
+from tilewright.codelets.arithmetic import Arithmetic
+from tilewright.codelets.llvm import Function, Module, vector
+from tilewright.codelets.loops import repeat, walk
+from tilewright.codelets.tiling import Run
+from tilewright.codelets.vectors import offset
+
+if TYPE_CHECKING:
+    from tilewright.codelets.contract import ContractOuter
+
+CHUNK = 512
+"""Elements of k summed before their sum is added to that of the chunks before."""
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """One operand inside a batch: dtype and strides along (row or column of C, k)."""
+
+    dtype: str
+    step: int
+    k_step: int
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """rows x columns outputs; `left` is broadcast along columns, `right` is read in vectors."""
+
+    rows: int
+    columns: int
+    k: int
+    left: _Matrix
+    right: _Matrix
+    out_dtype: str
+    row_step: int
+    column_step: int
+    arithmetic: Arithmetic
+    paired: bool
+    accumulate: bool
+
+
+@dataclass(frozen=True)
+class _Lanes:
+    """One vector of columns: `valid` of `width` lanes, the first at column `start` of its tile."""
+
+    start: int
+    width: int
+    valid: int
+
+
+def emit(codelet: ContractOuter, module: Module, symbol: str) -> None:
+    """Add the codelet's function to the module."""
+    function = module.function(symbol, "void", ["ptr"] * 3)
+    if codelet.out.size:
+        operands = (codelet.lhs, codelet.rhs, codelet.out)
+        dtypes = [operand.dtype for operand in operands]
+        strides = [operand.strides[:-2] for operand in operands]
+        pointers = [function.argument(i) for i in range(3)]
+        exchanged = _exchange(codelet)
+        problem = _problem(codelet, exchanged)
+        with walk(function, codelet.batch, pointers, dtypes, strides) as (lhs, rhs, out):
+            left, right = (rhs, lhs) if exchanged else (lhs, rhs)
+            _tiles(function, problem, left, right, out)
+    function.close()
+
+
+def _exchange(codelet: ContractOuter) -> bool:
+    """Whether m is the better dimension for lanes than n."""
+    m_step, n_step = codelet.out.strides[-2:]
+    if codelet.n == 1 and codelet.m > 1:
+        return True
+    contiguous = codelet.rhs.strides[-1] == 1 and (n_step == 1 or m_step != 1)
+    return not contiguous and codelet.lhs.strides[-2] == 1 and codelet.m > 1
+
+
+def _problem(codelet: ContractOuter, exchanged: bool) -> _Problem:
+    lhs, rhs, out = codelet.lhs, codelet.rhs, codelet.out
+    left = _Matrix(lhs.dtype, lhs.strides[-2], lhs.strides[-1])
+    right = _Matrix(rhs.dtype, rhs.strides[-1], rhs.strides[-2])
+    rows, columns = codelet.m, codelet.n
+    row_step, column_step = out.strides[-2:]
+    if exchanged:
+        left, right, rows, columns = right, left, columns, rows
+        row_step, column_step = column_step, row_step
+    arithmetic = Arithmetic(codelet.sum_dtype)
+    return _Problem(
+        rows, columns, codelet.k, left, right, out.dtype, row_step, column_step,
+        arithmetic, codelet.paired, codelet.accumulate,
+    )  # fmt: skip
+
+
+def _tiles(function: Function, problem: _Problem, left: str, right: str, out: str) -> None:
+    """Panels of columns outside, so that a panel of `right` is used while it is near."""
+    features = function.module.features
+    width = problem.arithmetic.lanes(features.vector_bits)
+    plan = tiling.choose(
+        problem.rows,
+        -(-problem.columns // width),
+        problem.k,
+        features.registers,
+        row_load=0.5 if problem.left.dtype == problem.arithmetic.dtype else 1.0,
+        column_load=0.5 if problem.right.dtype == problem.arithmetic.dtype else 1.5,
+    )
+    for start, count, lanes in _panels(plan.columns, problem.columns, width):
+        columns = lanes[-1].start + width
+        panel = offset(function, right, problem.right.dtype, start * problem.right.step)
+        place = offset(function, out, problem.out_dtype, start * problem.column_step)
+        steps = [[columns * problem.right.step], [columns * problem.column_step]]
+        dtypes = [problem.right.dtype, problem.out_dtype]
+        with walk(function, [count], [panel, place], dtypes, steps) as (panel, place):
+            for run in plan.rows:
+                _rows(function, problem, run, lanes, left, panel, place)
+
+
+def _panels(
+    runs: tuple[Run, ...], columns: int, width: int
+) -> Iterator[tuple[int, int, tuple[_Lanes, ...]]]:
+    """(first column, how many panels, the vectors of one); a cut last vector has its own panel."""
+    for run in runs:
+        full = tuple(_Lanes(i * width, width, width) for i in range(run.size))
+        end = (run.start + run.size * run.count) * width
+        cut = max(0, end - columns)
+        count = run.count - (1 if cut else 0)
+        if count:
+            yield run.start * width, count, full
+        if cut:
+            valid = width - cut
+            narrow = min(width, max(4, 1 << (valid - 1).bit_length()))
+            last = _Lanes((run.size - 1) * width, narrow, valid)
+            yield end - run.size * width, 1, (*full[:-1], last)
+
+
+def _rows(
+    function: Function,
+    problem: _Problem,
+    run: Run,
+    lanes: tuple[_Lanes, ...],
+    left: str,
+    panel: str,
+    place: str,
+) -> None:
+    """The tiles of one run of rows against one panel of columns."""
+    left = offset(function, left, problem.left.dtype, run.start * problem.left.step)
+    place = offset(function, place, problem.out_dtype, run.start * problem.row_step)
+    steps = [[run.size * problem.left.step], [run.size * problem.row_step]]
+    dtypes = [problem.left.dtype, problem.out_dtype]
+    with walk(function, [run.count], [left, place], dtypes, steps) as (left, place):
+        sums = _sums(function, problem, run.size, lanes, left, panel)
+        for row in range(run.size):
+            for i, lane in enumerate(lanes):
+                where = row * problem.row_step + lane.start * problem.column_step
+                target = offset(function, place, problem.out_dtype, where)
+                _finish(function, problem, lane, sums[row * len(lanes) + i], target)
+
+
+def _finish(function: Function, problem: _Problem, lane: _Lanes, total: str, target: str) -> None:
+    dtype, arithmetic, width = problem.out_dtype, problem.arithmetic, lane.width
+    if problem.accumulate:
+        old = vectors.load(function, dtype, target, problem.column_step, width, lane.valid)
+        old = vectors.widen(function, old, dtype, arithmetic.dtype, width)
+        total = arithmetic.add(function, width, old, total)
+    total = vectors.narrow(function, total, arithmetic.dtype, dtype, width)
+    vectors.store(function, dtype, total, target, problem.column_step, width, lane.valid)
+
+
+def _sums(
+    function: Function,
+    problem: _Problem,
+    rows: int,
+    lanes: tuple[_Lanes, ...],
+    left: str,
+    right: str,
+) -> list[str]:
+    """One tile's sums over all of k, row by row: chunk after chunk."""
+    kinds = [vector(problem.arithmetic.kind, lane.width) for lane in lanes] * rows
+    full, rest = divmod(problem.k, CHUNK)
+    if problem.k <= CHUNK:
+        return _chunk(function, problem, rows, lanes, left, right, problem.k)[0]
+
+    def add(sums: list[str], more: list[str]) -> list[str]:
+        widths = [lane.width for lane in lanes] * rows
+        arithmetic = problem.arithmetic
+        return [
+            arithmetic.add(function, width, x, y)
+            for width, x, y in zip(widths, sums, more, strict=True)
+        ]
+
+    sums, left, right = _chunk(function, problem, rows, lanes, left, right, CHUNK)
+    if full > 1:
+        carry = [*zip(kinds, sums, strict=True), ("ptr", left), ("ptr", right)]
+        with repeat(function, full - 1, carry) as turn:
+            *sums, left, right = turn.carry
+            more, left, right = _chunk(function, problem, rows, lanes, left, right, CHUNK)
+            turn.next[:] = [*add(sums, more), left, right]
+        *sums, left, right = turn.result
+    if rest:
+        sums = add(sums, _chunk(function, problem, rows, lanes, left, right, rest)[0])
+    return sums
+
+
+def _chunk(
+    function: Function,
+    problem: _Problem,
+    rows: int,
+    lanes: tuple[_Lanes, ...],
+    left: str,
+    right: str,
+    length: int,
+) -> tuple[list[str], str, str]:
+    """Sums over `length` elements of k from 0, and the operands' places after them."""
+    zero = problem.arithmetic.zero
+    kinds = [vector(problem.arithmetic.kind, lane.width) for lane in lanes] * rows
+    sums = [zero] * len(kinds)
+    unit = 2 if problem.paired else 1
+    turns, rest = divmod(length, unit)
+    if turns:
+        carry = [*((kind, zero) for kind in kinds), ("ptr", left), ("ptr", right)]
+        with repeat(function, turns, carry) as turn:
+            *sums, left, right = turn.carry
+            for k in reversed(range(unit)):
+                sums = _step(function, problem, rows, lanes, left, right, k, sums)
+            turn.next[:] = [*sums, *_advance(function, problem, left, right, unit)]
+        *sums, left, right = turn.result
+    if rest:
+        if problem.paired:  # the missing odd element is a zero
+            sums = _add_zero(function, problem, rows, lanes, sums)
+        sums = _step(function, problem, rows, lanes, left, right, 0, sums)
+        left, right = _advance(function, problem, left, right, 1)
+    return sums, left, right
+
+
+def _add_zero(
+    function: Function, problem: _Problem, rows: int, lanes: tuple[_Lanes, ...], sums: list[str]
+) -> list[str]:
+    widths = [lane.width for lane in lanes] * rows
+    zero = problem.arithmetic.zero
+    return [
+        problem.arithmetic.add(function, width, total, zero)
+        for width, total in zip(widths, sums, strict=True)
+    ]
+
+
+def _advance(
+    function: Function, problem: _Problem, left: str, right: str, count: int
+) -> tuple[str, str]:
+    return (
+        offset(function, left, problem.left.dtype, count * problem.left.k_step),
+        offset(function, right, problem.right.dtype, count * problem.right.k_step),
+    )
+
+
+def _step(
+    function: Function,
+    problem: _Problem,
+    rows: int,
+    lanes: tuple[_Lanes, ...],
+    left: str,
+    right: str,
+    k: int,
+    sums: list[str],
+) -> list[str]:
+    """One k: the operand with fewer registers is read first and kept, the other streams by."""
+    arithmetic, sums, count = problem.arithmetic, list(sums), len(lanes)
+    if count <= rows:
+        row_of_right = [_right(function, problem, right, k, lane) for lane in lanes]
+        for row in range(rows):
+            scalar = _left(function, problem, left, k, row)
+            for i, lane in enumerate(lanes):
+                x = vectors.splat(function, arithmetic.kind, lane.width, scalar)
+                at = row * count + i
+                sums[at] = arithmetic.multiply_add(
+                    function, lane.width, x, row_of_right[i], sums[at]
+                )
+        return sums
+    scalars = [_left(function, problem, left, k, row) for row in range(rows)]
+    for i, lane in enumerate(lanes):
+        y = _right(function, problem, right, k, lane)
+        for row, scalar in enumerate(scalars):
+            x = vectors.splat(function, arithmetic.kind, lane.width, scalar)
+            at = row * count + i
+            sums[at] = arithmetic.multiply_add(function, lane.width, x, y, sums[at])
+    return sums
+
+
+def _left(function: Function, problem: _Problem, left: str, k: int, row: int) -> str:
+    """One element of the broadcast operand, as a scalar."""
+    matrix = problem.left
+    where = offset(function, left, matrix.dtype, k * matrix.k_step + row * matrix.step)
+    value = vectors.load_scalar(function, matrix.dtype, where)
+    return vectors.widen(function, value, matrix.dtype, problem.arithmetic.dtype, 0)
+
+
+def _right(function: Function, problem: _Problem, right: str, k: int, lane: _Lanes) -> str:
+    """One vector of the other operand."""
+    matrix = problem.right
+    where = offset(function, right, matrix.dtype, k * matrix.k_step + lane.start * matrix.step)
+    value = vectors.load(function, matrix.dtype, where, matrix.step, lane.width, lane.valid)
+    return vectors.widen(function, value, matrix.dtype, problem.arithmetic.dtype, lane.width)
