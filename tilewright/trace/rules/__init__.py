@@ -5,6 +5,7 @@ from tilewright.trace.rules import (
     control,
     elementwise,
     indexing,
+    linalg,
     movement,
     random,
     special,
@@ -19,4 +20,5 @@ RULES: dict[str, Rule] = {
     **across.RULES,
     **random.RULES,
     **special.RULES,
+    **linalg.RULES,
 }

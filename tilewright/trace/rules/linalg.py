@@ -1,0 +1,103 @@
+"""Linear algebra: the functions of `decompose`, over the leading dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import jax
+
+from tilewright.graph.ir import Value
+from tilewright.trace import jax_internals as internals
+from tilewright.trace.decompose.cholesky import cholesky
+from tilewright.trace.decompose.eigh import eigh
+from tilewright.trace.decompose.lu import lu, permutation_of
+from tilewright.trace.decompose.qr import geqrf, householder_product, qr
+from tilewright.trace.decompose.svd import singular_values, svd
+from tilewright.trace.decompose.triangular import triangular_solve
+from tilewright.trace.scope import Rule, Scope, type_of
+
+
+def _inline(
+    scope: Scope,
+    equation: internals.Equation,
+    operands: Sequence[Value],
+    function: Callable,
+    rank: int,
+    **options: object,
+) -> Sequence[Value]:
+    """Trace `function`, of operands of this rank, over as many leading dimensions as there are."""
+    avals = [atom.aval for atom in equation.invars]
+    mapped = partial(function, **options)
+    for _ in range(len(avals[0].shape) - rank):
+        mapped = jax.vmap(mapped)
+    key = (function, tuple(sorted(options.items())))
+    return scope.inline(mapped, avals, operands, key=key)
+
+
+def _plain(function: Callable, *names: str, rank: int = 2) -> Rule:
+    """A primitive whose named parameters are the function's own."""
+
+    def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+        options = {name: equation.params[name] for name in names}
+        return _inline(scope, equation, operands, function, rank, **options)
+
+    return rule
+
+
+def _qr(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    if equation.params.get("pivoting"):
+        raise scope.unsupported(equation, "with pivoting")
+    full = equation.params["full_matrices"]
+    return _inline(scope, equation, operands, qr, 2, full_matrices=full)
+
+
+def _eigh(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    params = equation.params
+    options = dict(lower=params["lower"], sort=params["sort_eigenvalues"])
+    return _inline(
+        scope, equation, operands, eigh, 2, subset=params.get("subset_by_index"), **options
+    )
+
+
+def _svd(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    params = equation.params
+    if params.get("subset_by_index") is not None:
+        raise scope.unsupported(equation, "a part of the singular values")
+    if not params["compute_uv"]:
+        return _inline(scope, equation, operands, singular_values, 2)
+    return _inline(scope, equation, operands, svd, 2, full_matrices=params["full_matrices"])
+
+
+def _permutation(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    size = equation.params["permutation_size"]
+    return _inline(scope, equation, operands, permutation_of, 1, size=size)
+
+
+def _symmetric_product(
+    scope: Scope, equation: internals.Equation, a: Value, c: Value
+) -> Value:
+    """alpha a a' + beta c."""
+    rank = len(a.shape)
+    batch = tuple(range(rank - 2))
+    contract = ((rank - 1,), (rank - 1,))
+    product = scope.op("dot", a, a, contract=contract, batch=(batch, batch), dtype=a.dtype)
+    result = type_of(equation.outvars[0].aval)
+    alpha, beta = (scope.full(equation.params[name], result) for name in ("alpha", "beta"))
+    return scope.op("add", scope.op("mul", alpha, product), scope.op("mul", beta, c))
+
+
+RULES: dict[str, Rule] = {
+    "cholesky": _plain(cholesky),
+    "triangular_solve": _plain(
+        triangular_solve, "left_side", "lower", "transpose_a", "unit_diagonal"
+    ),
+    "lu": _plain(lu),
+    "lu_pivots_to_permutation": _permutation,
+    "geqrf": _plain(geqrf),
+    "householder_product": _plain(householder_product),
+    "qr": _qr,
+    "eigh": _eigh,
+    "svd": _svd,
+    "symmetric_product": _symmetric_product,
+}
