@@ -1,0 +1,154 @@
+"""Checks that a graph is what `ir.py` says; for tests, and for the author of a rewrite.
+
+In: any graph. Out: nothing, or a `GraphError` that names the first node that is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tilewright.graph.ir import Graph, Node, Type, Value
+from tilewright.graph.ops import ACROSS, BINARY, ELEMENTWISE, INDEXED, MOVEMENT, OPS, result_type
+
+
+class GraphError(ValueError):
+    """A graph breaks one of its invariants."""
+
+
+def verify(graph: Graph) -> None:
+    """Raise GraphError unless all invariants hold, in bodies too."""
+    defined: set[Value] = set()
+    _define(defined, graph.inputs, "the inputs")
+    for node in graph.nodes:
+        for value in node.inputs:
+            _require(value in defined, node, f"reads {value.type} before it is defined")
+        _define(defined, node.outputs, describe(node))
+        _check(node)
+        for body in node.bodies:
+            verify(body)
+    for value in graph.outputs:
+        if value not in defined:
+            raise GraphError(f"an output, {value.type}, is never defined")
+
+
+def describe(node: Node) -> str:
+    """One line that lets a reader find the node."""
+    operands = ", ".join(str(v.type) for v in node.inputs)
+    results = ", ".join(str(v.type) for v in node.outputs)
+    return f"{node.op}({operands}) -> {results}" + (f" at {node.source}" if node.source else "")
+
+
+def _require(condition: bool, node: Node, message: str) -> None:
+    if not condition:
+        raise GraphError(f"{describe(node)}: {message}")
+
+
+def _define(defined: set[Value], values: Sequence[Value], where: str) -> None:
+    for value in values:
+        if value in defined:
+            raise GraphError(f"{where}: {value.type} is defined twice")
+        defined.add(value)
+
+
+def _check(node: Node) -> None:
+    _require(node.op in OPS, node, "no such operation")
+    if node.op in _CONTROL:
+        _CONTROL[node.op](node)
+    elif node.op in ELEMENTWISE | MOVEMENT | INDEXED | ACROSS and node.op != "sort":
+        _require(not node.bodies, node, "takes no bodies")
+        _check_single(node)
+
+
+def _check_single(node: Node) -> None:
+    if node.op in ELEMENTWISE:
+        _check_elementwise(node)
+    if node.op == "constant":
+        array = np.asarray(node.params["value"])
+        expected = Type(array.dtype.name, array.shape)
+    elif node.op == "gather":
+        expected = Type(node.inputs[0].dtype, node.output.shape)
+    else:
+        try:
+            expected = result_type(node.op, [v.type for v in node.inputs], node.params)
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise GraphError(f"{describe(node)}: bad parameters: {error!r}") from error
+    expected = Type(expected.dtype, tuple(expected.shape))
+    _require(node.output.type == expected, node, f"should give {expected}")
+    if node.op == "reshape":
+        _require(node.inputs[0].type.size == expected.size, node, "changes the number of elements")
+
+
+def _check_elementwise(node: Node) -> None:
+    shapes = {v.shape for v in node.inputs}
+    _require(len(shapes) == 1, node, "operands have different shapes")
+    cases = node.inputs[1:] if node.op == "select" else node.inputs
+    _require(len({v.dtype for v in cases}) == 1, node, "operands have different dtypes")
+    if node.op == "select":
+        _require(node.inputs[0].dtype in ("bool", "int32"), node, "selects by bool or int32")
+    elif node.op in BINARY:
+        _require(len(node.inputs) == 2, node, "takes two operands")
+    else:
+        _require(len(node.inputs) == 1, node, "takes one operand")
+
+
+# Control flow: each body sees and gives what its node says.
+
+
+def _types(values: Sequence[Value]) -> list[Type]:
+    return [v.type for v in values]
+
+
+def _elements(values: Sequence[Value]) -> list[Type]:
+    return [Type(v.dtype, v.shape[1:]) for v in values]
+
+
+def _signature(node: Node, body: Graph, inputs: list[Type], outputs: list[Type]) -> None:
+    for what, found, expected in (
+        ("takes", _types(body.inputs), inputs),
+        ("gives", _types(body.outputs), outputs),
+    ):
+        text = f"a body {what} {list(map(str, found))}, not {list(map(str, expected))}"
+        _require(found == expected, node, text)
+
+
+def _check_loop(node: Node) -> None:
+    _require(len(node.bodies) == 2, node, "has a condition and a step")
+    carry = _types(node.inputs[node.params["consts"] :])
+    _signature(node, node.bodies[0], _types(node.inputs), [Type("bool", ())])
+    _signature(node, node.bodies[1], _types(node.inputs), carry)
+    _require(_types(node.outputs) == carry, node, "gives its carry")
+
+
+def _check_scan(node: Node) -> None:
+    consts = node.params["consts"]
+    carry = node.params["carry"] if node.op == "scan" else 0
+    before, xs = node.inputs[: consts + carry], node.inputs[consts + carry :]
+    ys = node.outputs[carry:]
+    _require(len(node.bodies) == 1, node, "has one body")
+    length = node.params["length"]
+    stacked = all(v.shape[:1] == (length,) for v in (*xs, *ys))
+    _require(stacked, node, f"an x or y has no leading dimension of {length}")
+    inputs = [*_types(before), *_elements(xs)]
+    results = [*_types(node.outputs[:carry]), *_elements(ys)]
+    _signature(node, node.bodies[0], inputs, results)
+    _require(_types(before[consts:]) == _types(node.outputs[:carry]), node, "gives its carry")
+
+
+def _check_branch(node: Node) -> None:
+    _require(bool(node.bodies), node, "has at least one case")
+    for body in node.bodies:
+        _signature(node, body, _types(node.inputs[1:]), _types(node.outputs))
+    index = node.inputs[0]
+    _require(index.shape == () and index.dtype in ("int32", "bool"), node, "the index is a scalar")
+
+
+_CONTROL: dict[str, Callable[[Node], Any]] = {
+    "loop": _check_loop,
+    "scan": _check_scan,
+    "map": _check_scan,
+    "branch": _check_branch,
+    "strips": lambda node: None,
+}
