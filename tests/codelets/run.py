@@ -5,69 +5,42 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass, field
 
-import llvmlite.binding as llvm
 import numpy as np
 
+from tilewright.codegen import host
 from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.llvm import Features, Module
 from tilewright.graph.ir import numpy_dtype
 
 AVX512 = Features(512, 32)
 AVX2 = Features(256, 16)
-_FLAGS = {512: "+avx512f,+avx512dq,+avx512bw,+avx512vl,+avx2,+fma,+f16c"}
-_FLAGS[256] = "+avx2,+fma,+f16c,+bmi,+bmi2"
-
-llvm.initialize_native_target()
-llvm.initialize_native_asmprinter()
+AVX2_TARGET = host.Target("haswell", "+avx2,+fma,+f16c,+bmi,+bmi2,-avx512f")
 
 
-def host_features() -> Features:
-    """AVX-512 where the host has it."""
-    return AVX512 if llvm.get_host_cpu_features().get("avx512vl") else AVX2
+def target(features: Features | None) -> host.Target:
+    """The host itself, or a lesser machine that it can stand in for."""
+    lesser = features is not None and features.vector_bits == 256
+    return AVX2_TARGET if lesser else host.host_target()
 
 
-def target_machine(features: Features, level: int = 2) -> llvm.TargetMachine:
-    cpu = llvm.get_host_cpu_name() if features.vector_bits == 512 else "haswell"
-    target = llvm.Target.from_default_triple()
-    flags = _FLAGS[features.vector_bits]
-    return target.create_target_machine(cpu=cpu, features=flags, opt=level)
-
-
-def wrapped(codelet: Codelet, features: Features) -> str:
-    """The codelet's text and an exported `entry(ptr %arguments)`."""
+def wrapped(codelet: Codelet, features: Features, repeats: int = 1) -> str:
+    """The codelet's text and an exported `entry(ptr %arguments)` that calls it `repeats` times."""
     module = Module(features)
     codelet.emit(module, "codelet")
     count = len(codelet.inputs) + len(codelet.outputs)
-    lines = ["define void @entry(ptr %a) {"]
+    lines = ["define void @entry(ptr %a) {", "entry:"]
     for i in range(count):
         lines.append(f"  %p{i} = getelementptr ptr, ptr %a, i64 {i}")
         lines.append(f"  %v{i} = load ptr, ptr %p{i}")
+    lines += ["  br label %turn", "turn:", "  %i = phi i64 [ 0, %entry ], [ %next, %turn ]"]
     lines.append(f"  call void @codelet({', '.join(f'ptr %v{i}' for i in range(count))})")
-    lines.append("  ret void\n}")
+    lines += ["  %next = add i64 %i, 1", f"  %more = icmp ult i64 %next, {repeats}"]
+    lines += ["  br i1 %more, label %turn, label %done", "done:", "  ret void", "}"]
     return module.text() + "\n" + "\n".join(lines)
 
 
-def optimised(text: str, machine: llvm.TargetMachine) -> llvm.ModuleRef:
-    module = llvm.parse_assembly(text)
-    module.verify()
-    builder = llvm.create_pass_builder(machine, llvm.PipelineTuningOptions(speed_level=1))
-    passes = llvm.create_new_function_pass_manager()
-    passes.add_sroa_pass()
-    passes.add_instruction_combine_pass()
-    passes.add_simplify_cfg_pass()
-    for function in module.functions:
-        if not function.is_declaration:
-            passes.run(function, builder)
-    return module
-
-
 def assembly(codelet: Codelet, features: Features | None = None) -> str:
-    machine = target_machine(features or host_features())
-    return machine.emit_assembly(optimised(wrapped(codelet, machine_features(features)), machine))
-
-
-def machine_features(features: Features | None) -> Features:
-    return features or host_features()
+    return host.assembly(wrapped(codelet, features or host.host_features()), target(features))
 
 
 @dataclass
@@ -75,16 +48,15 @@ class Compiled:
     """Native code of one codelet; call it on arrays laid out by `lay_out`."""
 
     codelet: Codelet
-    features: Features
-    engine: llvm.ExecutionEngine = field(init=False)
+    features: Features | None = None
+    repeats: int = 1
+    loaded: host.Loaded = field(init=False)
 
     def __post_init__(self):
-        machine = target_machine(self.features)
-        module = optimised(wrapped(self.codelet, self.features), machine)
-        self.engine = llvm.create_mcjit_compiler(module, machine)
-        self.engine.finalize_object()
-        address = self.engine.get_function_address("entry")
-        self.entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address)
+        text = wrapped(self.codelet, self.features or host.host_features(), self.repeats)
+        part = host.compile_part(text, target(self.features))
+        self.loaded = host.load(host.CompiledObject((part,)), ("entry",), {})
+        self.entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.loaded["entry"])
 
     def __call__(self, *arrays: np.ndarray) -> None:
         pointers = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
@@ -118,7 +90,7 @@ def run(codelet: Codelet, *arrays: np.ndarray, features: Features | None = None)
     for operand, values in zip((*codelet.inputs, *codelet.outputs), given, strict=True):
         laid.append(lay_out(operand, np.zeros(operand.shape) if values is None else values))
     expected = [memory.copy() for memory, _ in laid]
-    Compiled(codelet, features or host_features())(*[view for _, view in laid])
+    Compiled(codelet, features)(*[view for _, view in laid])
     _check_untouched(codelet, laid, expected)
     return tuple(view.copy() for _, view in laid[count:])
 

@@ -1,0 +1,140 @@
+"""Loops that reach one limit of a core and nothing else: what other codelets are measured against.
+
+    PeakFma    multiply-adds on registers only; divide `cost.flops` by the time
+    PeakRead   reads of one block of memory over and over: L1, L2 or L3 by its size
+
+In and out: a few vectors, so that nothing can be left out of the loops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.codelets import vectors
+from tilewright.codelets.arithmetic import Arithmetic
+from tilewright.codelets.base import LANES, Cost, Operand
+from tilewright.codelets.llvm import Module, vector
+from tilewright.codelets.loops import repeat
+from tilewright.graph.ir import numpy_dtype
+from tilewright.graph.order import fma32
+
+_CHAINS = 12
+"""Sums that do not wait for one another: more than latency times units (4 * 2), fewer than 16."""
+_STREAMS = 8
+"""Vectors read in one turn of the read loop."""
+
+
+@dataclass(frozen=True)
+class PeakFma:
+    """`turns` times, 12 sums of 16 lanes take x * y. Input (2, 16): x and y; output (12, 16)."""
+
+    dtype: str
+    turns: int
+
+    @property
+    def name(self) -> str:
+        return f"peak_fma_{self.dtype}"
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (Operand(self.dtype, (2, LANES), (LANES, 1)),)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (Operand(self.dtype, (_CHAINS, LANES), (LANES, 1)),)
+
+    @property
+    def in_place(self) -> tuple[int, ...]:
+        return ()
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(2 * _CHAINS * LANES * self.turns, 0)
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        x, y = arrays[0]
+        total = np.zeros(LANES, numpy_dtype(self.dtype))
+        for _ in range(self.turns):
+            total = fma32(x, y, total) if self.dtype == "float32" else x * y + total
+        return (np.tile(total, (_CHAINS, 1)),)
+
+    def emit(self, module: Module, symbol: str) -> None:
+        arithmetic = Arithmetic(self.dtype)
+        width = arithmetic.lanes(module.features.vector_bits)
+        function = module.function(symbol, "void", ["ptr"] * 2)
+        given, out = function.argument(0), function.argument(1)
+        for part in range(0, LANES, width):
+            x, y = (
+                vectors.load(
+                    function, self.dtype, vectors.offset(function, given, self.dtype, at), 1, width
+                )
+                for at in (part, LANES + part)
+            )
+            row = (vector(arithmetic.kind, width), arithmetic.zero)
+            with repeat(function, self.turns, [row] * _CHAINS) as turn:
+                turn.next[:] = [
+                    arithmetic.multiply_add(function, width, x, y, total) for total in turn.carry
+                ]
+            for i, total in enumerate(turn.result):
+                target = vectors.offset(function, out, self.dtype, i * LANES + part)
+                vectors.store(function, self.dtype, total, target, 1, width)
+        function.close()
+
+
+@dataclass(frozen=True)
+class PeakRead:
+    """`turns` times, a block of int32 (a multiple of 128 long) is read and summed by lanes."""
+
+    size: int
+    turns: int
+
+    @property
+    def name(self) -> str:
+        return f"peak_read_{4 * self.size}"
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (Operand("int32", (self.size,), (1,)),)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (Operand("int32", (LANES,), (1,)),)
+
+    @property
+    def in_place(self) -> tuple[int, ...]:
+        return ()
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(0, 4 * self.size * self.turns)
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        sums = arrays[0].reshape(-1, LANES).sum(axis=0, dtype=np.int32)
+        return ((sums * np.int32(self.turns)).astype(np.int32),)
+
+    def emit(self, module: Module, symbol: str) -> None:
+        arithmetic = Arithmetic("int32")
+        width = arithmetic.lanes(module.features.vector_bits)
+        function = module.function(symbol, "void", ["ptr"] * 2)
+        carry = [(vector("i32", width), "zeroinitializer")] * _STREAMS
+        with repeat(function, self.turns, carry) as turn:
+            start = [("ptr", function.argument(0))]
+            inner = list(zip([kind for kind, _ in carry], turn.carry, strict=True))
+            with repeat(function, self.size // (_STREAMS * width), start + inner) as step:
+                place, *sums = step.carry
+                for i, total in enumerate(sums):
+                    where = vectors.offset(function, place, "int32", i * width)
+                    value = vectors.load(function, "int32", where, 1, width)
+                    step.next[1 + i] = arithmetic.add(function, width, total, value)
+                step.next[0] = vectors.offset(function, place, "int32", _STREAMS * width)
+            turn.next[:] = step.result[1:]
+        parts = LANES // width
+        for part in range(parts):
+            total, *others = turn.result[part::parts]
+            for other in others:
+                total = arithmetic.add(function, width, total, other)
+            target = vectors.offset(function, function.argument(1), "int32", part * width)
+            vectors.store(function, "int32", total, target, 1, width)
+        function.close()
