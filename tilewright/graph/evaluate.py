@@ -149,9 +149,40 @@ def _branch(node: Node, operands: Arrays) -> Arrays:
     return _run(node.bodies[case], operands[1:])
 
 
+def _strips(node: Node, operands: Arrays) -> Arrays:
+    """Strips one after the other; their sums by group, then over groups: see `strips.py`."""
+    count, many, strip = (node.params[key] for key in ("consts", "ys", "strip"))
+    consts, xs = operands[:count], operands[count:]
+    rows: list[list[np.ndarray]] = [[] for _ in range(many)]
+    groups: list[list[Arrays]] = []
+    for number, start in enumerate(range(0, node.params["rows"], strip)):
+        body = node.bodies[0 if start + strip <= node.params["rows"] else 1]
+        results = _run(body, [*consts, *(x[..., start : start + strip] for x in xs)])
+        for pieces, piece in zip(rows, results, strict=False):
+            pieces.append(piece)
+        if number % node.params["group"] == 0 or body is not node.bodies[0]:
+            groups.append([])
+        groups[-1].append(results[many:])
+    sums = [_grouped_sum([[sums[i] for sums in group] for group in groups]) for i in
+            range(len(node.outputs) - many)]
+    return [*(np.concatenate(pieces, axis=-1) for pieces in rows), *sums]
+
+
+def _grouped_sum(groups: Sequence[Arrays]) -> np.ndarray:
+    """Each group from zero, one after the other; several groups as `reduce` adds their stack."""
+    totals = []
+    for group in groups:
+        total = np.zeros_like(group[0])
+        for part in group:
+            total = SCALAR["add"](total, part, dtype=part.dtype.name)
+        totals.append(total)
+    return totals[0] if len(totals) == 1 else order.reduce_ordered("sum", np.stack(totals), (0,))
+
+
 _CONTROL: dict[str, Callable[[Node, Arrays], Arrays]] = {
     "loop": _loop,
     "scan": _scan,
     "map": _map,
     "branch": _branch,
+    "strips": _strips,
 }

@@ -17,6 +17,7 @@ Between two `Sync`s lies one superstep: no tile may touch bytes that another wri
 Buffers live in one of these spaces:
 
     "input", "output"   the caller's arrays, by position
+    "constant"          small arrays that the graph itself holds; passed before the inputs
     "shared"            one arena, seen by all tiles
     "tile"              one arena for each tile: what a `Spread` or `Map` body uses in between
 """
@@ -143,7 +144,10 @@ Step = Call | Loop | While | Branch | Spread | Map | Sync
 
 @dataclass(frozen=True)
 class Program:
-    """`offsets` gives each "shared" and "tile" buffer its byte offset in its arena."""
+    """`offsets` gives each "shared" and "tile" buffer its byte offset in its arena.
+
+    `inputs` are the "constant" buffers, then the graph's inputs.
+    """
 
     buffers: tuple[Buffer, ...]
     inputs: tuple[Buffer, ...]

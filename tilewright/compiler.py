@@ -1,0 +1,121 @@
+"""`compile`: a JAX function becomes one native program. Every pass, in order, on one screen.
+
+    JAX function  --trace-->  Graph  --rewrites-->  Graph  --lower-->  Program  --codegen-->  machine code
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from tilewright.codegen.cache import cached_object
+from tilewright.codegen.host import host_features
+from tilewright.codegen.program import ProgramText, program_text
+from tilewright.errors import ArgumentError
+from tilewright.graph.eliminate import eliminate
+from tilewright.graph.hoist import hoist
+from tilewright.graph.ir import Graph
+from tilewright.graph.simplify import simplify
+from tilewright.graph.sink import sink
+from tilewright.graph.strips import make_strips
+from tilewright.graph.verify import verify
+from tilewright.plan.ir import Program
+from tilewright.plan.lower import lower
+from tilewright.plan.synchronise import is_shared_work
+from tilewright.plan.weight import graph_weight
+from tilewright.runtime.compiled import Compiled, Streamed
+from tilewright.runtime.executable import Executable
+from tilewright.runtime.gang import default_workers
+from tilewright.trace import Traced, trace
+
+SHORT = 2_000_000
+"""Operations that take about a millisecond: such a program is run by the thread that calls it."""
+
+REWRITES = (simplify, eliminate, sink, eliminate, make_strips, simplify, hoist, eliminate)
+
+
+def compile(
+    fn: Callable,
+    *example_args: Any,
+    machine: str | None = None,
+    tiles: int | None = None,
+) -> Executable:
+    """Compile `fn` for the shapes and dtypes of `example_args`.
+
+    `example_args` are pytrees of arrays or `jax.ShapeDtypeStruct`s. `machine` None is this host;
+    "xla" runs `fn` through `jax.jit` on JAX's default device. `tiles` is the number of logical tiles
+    (default: one for each CPU that the process may use); results do not depend on it.
+
+    Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument.
+    """
+    if machine == "xla":
+        from tilewright.runtime.xla import XlaExecutable
+
+        return XlaExecutable(fn, example_args)  # type: ignore[return-value]
+    if machine not in (None, "cpu"):
+        raise ArgumentError(f'machine must be None, "cpu" or "xla", not {machine!r}.')
+    if tiles is not None and (not isinstance(tiles, int) or tiles < 1):
+        raise ArgumentError(f"tiles must be a positive whole number, not {tiles!r}.")
+    traced = trace(fn, *example_args)
+    graph = rewrite(traced.graph)
+    program, literals = lower(graph)
+    text = program_text(program, host_features())
+    return _executable(fn, traced, graph, program, literals, text, tiles)
+
+
+def rewrite(graph: Graph) -> Graph:
+    """All graph rewrites, in order."""
+    for step in REWRITES:
+        graph = step(graph)
+    verify(graph)
+    return graph
+
+
+def _executable(
+    fn: Callable,
+    traced: Traced,
+    graph: Graph,
+    program: Program,
+    literals: list[np.ndarray],
+    text: ProgramText,
+    tiles: int | None,
+) -> Executable:
+    workers = default_workers() if any(map(is_shared_work, program.steps)) else 1
+    hidden = len(traced.constants)
+    streamed = Streamed(text.instances, (), text.streamed) if text.streamed else None
+    compiled = Compiled(
+        object=cached_object(text.text),
+        inputs=tuple(value.type for value in graph.inputs[hidden:]),
+        outputs=tuple(value.type for value in graph.outputs),
+        shared_bytes=program.shared_bytes,
+        tile_bytes=program.tile_bytes,
+        constants=(*literals, *traced.constants),
+        tiles=tiles or workers,
+        workers=min(workers, tiles or workers),
+        maps=text.maps,
+        loops=tuple(text.loops),
+        short=graph_weight(graph) < SHORT and not any(n.op == "loop" for n in graph.nodes),
+        in_tree=traced.in_tree,
+        out_tree=traced.out_tree,
+        argument_names=_argument_names(fn),
+        keys_in=frozenset(i for i, key in enumerate(traced.in_keys) if key),
+        keys_out=MappingProxyType(
+            {i: "fry" for i, key in enumerate(traced.out_keys) if key}
+        ),
+        streamed=streamed,
+        graph=graph,
+        program=program,
+        llvm=text.text,
+    )
+    return Executable(compiled)
+
+
+def _argument_names(fn: Callable) -> tuple[str, ...]:
+    try:
+        return tuple(inspect.signature(fn).parameters)
+    except (TypeError, ValueError):
+        return ()

@@ -1,0 +1,102 @@
+"""`dot` to codelets: operands as (batch, m, k) and (batch, k, n) or (batch, n, k), copied if need be."""
+
+from __future__ import annotations
+
+from math import prod
+
+from tilewright.codelets.contract import ContractInner, ContractOuter
+from tilewright.graph.ir import Node, Type
+from tilewright.plan import views
+from tilewright.plan.ir import View
+from tilewright.plan.scope import Scope
+
+WORTH_PACKING = 4
+"""Operands read at least so many times are brought to the layout that the codelet is fast on."""
+
+
+def lower_contraction(scope: Scope, node: Node) -> None:
+    """One vertex, and before it the copies that its layout asks for."""
+    from tilewright.plan.vertices import operand
+
+    lhs, rhs = (scope.view(v) for v in node.inputs)
+    (lhs_contract, rhs_contract), (lhs_batch, rhs_batch) = (
+        node.params["contract"],
+        node.params["batch"],
+    )
+    inner = is_inner(node)
+    left = _matrix(scope, lhs, lhs_batch, lhs_contract, contract_last=True)
+    right = _matrix(scope, rhs, rhs_batch, rhs_contract, contract_last=inner)
+    m, n = left.shape[-2], right.shape[-2 if inner else -1]
+    left, right = _packed(scope, left, right, inner, m, n)
+    value = node.output
+    accumulate = value in scope.sums and not scope.consumed_inside(value)
+    target = scope.sums.pop(value) if accumulate else scope.target(value)
+    if accumulate:
+        scope.views[value] = target
+    shape = (*left.shape[:-2], m, n)
+    out = views.reshape(target, shape)
+    beside = out is None
+    if out is None:
+        out = scope.new(Type(target.dtype, shape))
+    kind = ContractInner if inner else ContractOuter
+    pairs = bool(node.params.get("pairs", False))
+    codelet = kind(operand(left), operand(right), operand(out), accumulate and not beside, pairs)
+    scope.call(codelet, [left, right], [out])
+    if beside:
+        _write_back(scope, out, target, accumulate)
+
+
+def is_inner(node: Node) -> bool:
+    """One contracted axis, the last of both operands: see `graph/order.py`."""
+    lhs, rhs = node.inputs
+    last = ((len(lhs.shape) - 1,), (len(rhs.shape) - 1,))
+    return tuple(map(tuple, node.params["contract"])) == last
+
+
+def _write_back(scope: Scope, out: View, target: View, accumulate: bool) -> None:
+    from tilewright.plan.vertices import add_codelet
+
+    shaped = views.reshape(out, target.shape)
+    assert shaped is not None
+    if accumulate:
+        scope.call(add_codelet(target, shaped), [target, shaped], [target])
+    else:
+        scope.copy(shaped, target)
+
+
+def _matrix(
+    scope: Scope,
+    view: View,
+    batch: tuple[int, ...],
+    contract: tuple[int, ...],
+    *,
+    contract_last: bool,
+) -> View:
+    """As (*batch, free, contracted) or (*batch, contracted, free)."""
+    free = tuple(i for i in range(len(view.shape)) if i not in (*batch, *contract))
+    order = (*batch, *free, *contract) if contract_last else (*batch, *contract, *free)
+    moved = views.transpose(view, order)
+    first, second = (free, contract) if contract_last else (contract, free)
+    shape = tuple(view.shape[i] for i in batch) + (
+        prod(view.shape[i] for i in first),
+        prod(view.shape[i] for i in second),
+    )
+    shaped = views.reshape(moved, shape)
+    if shaped is None:
+        shaped = views.reshape(scope.dense(moved), shape)
+        assert shaped is not None
+    return shaped
+
+
+def _packed(
+    scope: Scope, left: View, right: View, inner: bool, m: int, n: int
+) -> tuple[View, View]:
+    """Contiguous along the lanes, where reading each element several times pays for the copy."""
+    if inner:
+        if left.strides[-1] != 1 and n >= WORTH_PACKING:
+            left = scope.dense(left)
+        if right.strides[-1] != 1 and m >= WORTH_PACKING:
+            right = scope.dense(right)
+    elif right.strides[-1] != 1 and left.strides[-2] != 1 and m >= WORTH_PACKING and n > 1:
+        right = scope.dense(right)
+    return left, right

@@ -1,0 +1,121 @@
+"""Where buffers lie in their arenas: live ones never overlap.
+
+Steps are numbered in program order. A buffer lives from the first step that touches it to the last;
+if it is touched inside a loop and outside, through the whole loop. Buffers are then placed largest
+first, each at the lowest offset where no buffer lives at the same time.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tilewright.plan.ir import Branch, Buffer, Call, Loop, Map, Spread, Step, Sync, View, While
+
+ALIGNMENT = 64
+
+
+@dataclass
+class Placement:
+    offsets: dict[Buffer, int] = field(default_factory=dict)
+    shared_bytes: int = 0
+    tile_bytes: int = 0
+
+
+@dataclass
+class _Life:
+    first: int
+    last: int
+
+
+def place_buffers(steps: Sequence[Step]) -> Placement:
+    """Offsets for every "shared" and "tile" buffer that the steps touch."""
+    lives = lifetimes(steps)
+    placement = Placement()
+    for space in ("shared", "tile"):
+        chosen = {b: life for b, life in lives.items() if b.space == space}
+        end = _pack(chosen, placement.offsets)
+        setattr(placement, f"{space}_bytes", end)
+    return placement
+
+
+def lifetimes(steps: Sequence[Step]) -> dict[Buffer, _Life]:
+    """First and last moment of each buffer, loops counted whole for what outlives a turn."""
+    lives: dict[Buffer, _Life] = {}
+    clock = _Clock(lives)
+    clock.walk(steps)
+    return lives
+
+
+class _Clock:
+    def __init__(self, lives: dict[Buffer, _Life]):
+        self.lives = lives
+        self.time = 0
+
+    def touch(self, view: View) -> None:
+        life = self.lives.get(view.buffer)
+        if life is None:
+            self.lives[view.buffer] = _Life(self.time, self.time)
+        else:
+            life.last = self.time
+
+    def walk(self, steps: Sequence[Step]) -> set[Buffer]:
+        """Visit steps; the buffers they touched."""
+        touched: set[Buffer] = set()
+        for step in steps:
+            self.time += 1
+            match step:
+                case Call(_, views):
+                    for view in views:
+                        self.touch(view)
+                        touched.add(view.buffer)
+                case Loop() | Spread() | Map():
+                    touched |= self.repeat(step.steps)
+                case While(condition, test, body):
+                    touched |= self.repeat((*condition, _Read(test), *body))
+                case _Read(view):
+                    self.touch(view)
+                    touched.add(view.buffer)
+                case Branch(index, cases):
+                    self.touch(index)
+                    touched.add(index.buffer)
+                    for case in cases:
+                        touched |= self.walk(case)
+                case Sync():
+                    pass
+        return touched
+
+    def repeat(self, steps: Sequence[Step]) -> set[Buffer]:
+        """A body that runs again: what was alive before it stays alive to its end."""
+        start = self.time
+        touched = self.walk(steps)
+        self.time += 1
+        for buffer in touched:
+            if self.lives[buffer].first <= start:
+                self.lives[buffer].last = self.time
+        return touched
+
+
+@dataclass(frozen=True)
+class _Read:
+    view: View
+
+
+def _pack(lives: dict[Buffer, _Life], offsets: dict[Buffer, int]) -> int:
+    """Place largest first; the end of the highest buffer."""
+    placed: list[tuple[int, int, _Life]] = []
+    end = 0
+    for buffer, life in sorted(lives.items(), key=lambda item: (-item[0].nbytes, item[1].first)):
+        size = max(ALIGNMENT, -(-buffer.nbytes // ALIGNMENT) * ALIGNMENT)
+        offset = 0
+        for low, high, other in placed:
+            if other.first > life.last or life.first > other.last:
+                continue
+            if low - offset >= size:
+                break
+            offset = max(offset, high)
+        offsets[buffer] = offset
+        insort(placed, (offset, offset + size, life), key=lambda row: row[0])
+        end = max(end, offset + size)
+    return end

@@ -1,0 +1,210 @@
+"""One graph body on its way to steps: where each value lives, and the steps so far.
+
+A `Scope` is made for every body (the whole graph, a loop's step, an instance of a map). It keeps the
+views of values, decides which values may be overwritten, and collects steps. What each kind of node
+becomes is said elsewhere: `vertices.py` for codelets, `control.py` for loops, branches and maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tilewright.codelets.base import Codelet
+from tilewright.graph.ir import Graph, Node, Type, Value
+from tilewright.plan import views
+from tilewright.plan.ir import Buffer, Call, Step, View, dense_strides
+from tilewright.plan.schedule import ALIASES, Unit, alias_root, schedule
+
+FOREVER = 1 << 60
+
+
+@dataclass
+class Plan:
+    """What all scopes of one program share: its constants, by buffer."""
+
+    constants: list[tuple[Buffer, np.ndarray]] = field(default_factory=list)
+
+    def constant(self, value: np.ndarray) -> View:
+        buffer = Buffer(value.dtype.name, value.size, "constant", len(self.constants))
+        self.constants.append((buffer, np.ascontiguousarray(value).reshape(-1)))
+        return views.whole(buffer, value.shape)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a value should be computed to; `guard`: only once this input is no longer read."""
+
+    view: View
+    guard: Value | None = None
+
+
+class Scope:
+    """`parallel`: steps run once, all tiles at hand; otherwise inside one tile's share."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        graph: Graph,
+        inputs: Sequence[View],
+        *,
+        parallel: bool,
+        owned: Iterable[Value] = (),
+        padded: bool = False,
+    ):
+        self.plan = plan
+        self.graph = graph
+        self.parallel = parallel
+        self.padded = padded
+        self.views: dict[Value, View] = dict(zip(graph.inputs, inputs, strict=True))
+        self.steps: list[Step] = []
+        self.destinations: dict[Value, Destination] = {}
+        self.sums: dict[Value, View] = {}
+        self.producers = graph.producers()
+        self.units = schedule(graph)
+        self.now = 0
+        self.owned = set(owned)
+        self.last_read = self._last_reads()
+        self.consumers = self._consumers()
+
+    def root(self, value: Value) -> Value:
+        return alias_root(value, self.producers)
+
+    def _last_reads(self) -> dict[Value, int]:
+        """The last unit that reads a value's memory, seen through views; outputs live forever."""
+        last: dict[Value, int] = {}
+        for number, unit in enumerate(self.units):
+            for node in unit.nodes:
+                for value in node.inputs:
+                    last[self.root(value)] = number
+        for value in self.graph.outputs:
+            last[self.root(value)] = FOREVER
+        return last
+
+    def _consumers(self) -> dict[Value, list[Node | None]]:
+        """Who reads each value; None stands for the graph's outputs."""
+        consumers: dict[Value, list[Node | None]] = {}
+        for node in self.graph.nodes:
+            for value in node.inputs:
+                consumers.setdefault(value, []).append(node)
+        for value in self.graph.outputs:
+            consumers.setdefault(value, []).append(None)
+        return consumers
+
+    def leaves_unit(self, value: Value, unit: Unit) -> bool:
+        """Whether anything outside of the unit reads the value."""
+        return any(reader not in unit.nodes for reader in self.consumers.get(value, ()))
+
+    def consumed_inside(self, value: Value) -> bool:
+        """Whether any node of this graph reads the value."""
+        return any(reader is not None for reader in self.consumers.get(value, ()))
+
+    def new(self, kind: Type) -> View:
+        """A fresh buffer: in the shared arena, or in the tile's own."""
+        space = "shared" if self.parallel else "tile"
+        strides = self._strides(kind.shape)
+        size = kind.size if kind.size == 0 else _extent(kind.shape, strides)
+        return views.whole(Buffer(kind.dtype, size, space), kind.shape, strides)
+
+    def _strides(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Row-major; rows of strips start on whole vectors."""
+        if not self.padded or len(shape) < 2 or shape[-1] % 16 == 0:
+            return dense_strides(shape)
+        pitched = (*shape[:-1], -(-shape[-1] // 16) * 16)
+        return dense_strides(pitched)
+
+    def view(self, value: Value) -> View:
+        """Where the value is; movement is resolved to a view here, at its first reader."""
+        if value not in self.views:
+            self.views[value] = self._resolve(self.producers[value])
+        return self.views[value]
+
+    def _resolve(self, node: Node) -> View:
+        if node.op == "constant":
+            return self.plan.constant(node.params["value"])
+        assert node.op in ALIASES, f"{node.op} was read before it was computed"
+        view = self.view(node.inputs[0])
+        if node.op == "broadcast":
+            return views.broadcast(view, node.params["shape"], node.params["dimensions"])
+        if node.op == "transpose":
+            return views.transpose(view, node.params["permutation"])
+        if node.op == "slice":
+            return views.window(
+                view, node.params["start"], node.output.shape, node.params["stride"]
+            )
+        if node.op == "reverse":
+            return views.reverse(view, node.params["dimensions"])
+        reshaped = views.reshape(view, node.params["shape"])
+        if reshaped is None:
+            dense = self.dense(view)
+            reshaped = views.reshape(dense, node.params["shape"])
+            assert reshaped is not None
+        return reshaped
+
+    def target(self, value: Value, unit: Unit | None = None) -> View:
+        """Where to compute a value: where it is wanted, if that is free by now; else a new buffer."""
+        destination = self.destinations.get(value)
+        if destination is not None and self._is_free(destination, unit):
+            view = destination.view
+        else:
+            view = self.new(value.type)
+        self.views[value] = view
+        return view
+
+    def _is_free(self, destination: Destination, unit: Unit | None) -> bool:
+        guard = destination.guard
+        if guard is None:
+            return True
+        last = self.last_read.get(guard, -1)
+        if last < self.now:
+            return True
+        if last > self.now or unit is None or unit.kind != "fused":
+            return False
+        readers = [v for node in unit.nodes for v in node.inputs if self.root(v) is guard]
+        return all(self.view(v) == destination.view for v in readers)
+
+    def may_overwrite(self, value: Value) -> bool:
+        """Whether the value's memory is ours and the unit at hand is the last to read it."""
+        root = self.root(value)
+        if sum(self.root(v) is root for node in self.units[self.now].nodes for v in node.inputs) > 1:
+            return False
+        producer = self.producers.get(root)
+        ours = root in self.owned or (producer is not None and producer.op != "constant")
+        return (
+            ours
+            and self.last_read.get(root) == self.now
+            and views.is_dense(self.view(value))
+            and self.view(value).size == self.view(root).size
+        )
+
+    def call(self, codelet: Codelet, inputs: Sequence[View], outputs: Sequence[View]) -> None:
+        """Append a vertex, with scratch memory where the codelet asks for it."""
+        if outputs and not any(view.size for view in outputs):
+            return
+        arguments = [*inputs, *outputs]
+        scratch = getattr(codelet, "scratch", 0)
+        if scratch:
+            arguments.append(self.new(Type("uint8", (scratch,))))
+        self.steps.append(Call(codelet, tuple(arguments)))
+
+    def copy(self, source: View, target: View) -> None:
+        from tilewright.plan.vertices import copy_codelet
+
+        if source != target and source.size:
+            self.call(copy_codelet(source, target), [source], [target])
+
+    def dense(self, view: View) -> View:
+        """The view itself where it is row-major without gaps, else a copy that is."""
+        if views.is_dense(view):
+            return view
+        target = self.new(Type(view.dtype, view.shape))
+        if not views.is_dense(target):
+            target = views.whole(Buffer(view.dtype, view.size, target.buffer.space), view.shape)
+        self.copy(view, target)
+        return target
+
+
+def _extent(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    return shape[0] * strides[0] if shape else 1

@@ -1,0 +1,112 @@
+"""Strips of rows: groups of them dealt out to the tiles, each adding up sums of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tilewright.graph.ir import Graph, Node, Type, numpy_dtype
+from tilewright.plan import views
+from tilewright.plan.ir import Loop, Spread, Step, Var, View, new_var
+from tilewright.plan.scope import Plan, Scope
+
+
+def lower_strips(scope: Scope, node: Node) -> None:
+    """A `strips` node (see `graph/strips.py`): groups of strips, then the sum over groups."""
+    strip, rows, group = (node.params[name] for name in ("strip", "rows", "group"))
+    count, many = rows // strip, node.params["ys"]
+    groups, rest = divmod(count, group)
+    slots = groups + (rest > 0) + (rows % strip > 0)
+    stacked = [scope.target(value) for value in node.outputs[:many]]
+    totals = [scope.target(value) for value in node.outputs[many:]]
+    partial = [scope.new(Type(v.dtype, (slots, *v.shape))) for v in totals]
+    dealer = _Dealer(scope, node, stacked, partial if slots > 1 else None, totals)
+    slot = dealer.deal(node.bodies[0], groups, group, 0, 0)
+    if rest:
+        slot = dealer.deal(node.bodies[0], 1, rest, slot, groups * group * strip)
+    if rows % strip:
+        dealer.deal(node.bodies[1], 1, 1, slot, count * strip)
+    if slots > 1:
+        for source, target in zip(partial, totals, strict=True):
+            _add_groups(scope, source, target)
+
+
+def _add_groups(scope: Scope, source: View, target: View) -> None:
+    from tilewright.plan.vertices import reduce_codelet
+
+    scope.call(reduce_codelet("sum", source, (0,), target), [source], [target])
+
+
+class _Dealer:
+    """Makes the steps for a range of equal groups."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        node: Node,
+        stacked: list[View],
+        partial: list[View] | None,
+        totals: list[View],
+    ):
+        self.scope = scope
+        self.stacked = stacked
+        self.partial = partial
+        self.totals = totals
+        consts = node.params["consts"]
+        self.consts = [scope.view(v) for v in node.inputs[:consts]]
+        self.xs = [scope.view(v) for v in node.inputs[consts:]]
+
+    def deal(self, body: Graph, groups: int, length: int, slot: int, start: int) -> int:
+        """`groups` groups of `length` strips, from row `start`, adding up in slots from `slot`."""
+        if not groups:
+            return slot
+        scope, outer, inner = self.scope, new_var(), new_var()
+        size = (body.inputs[len(self.consts)]).shape[-1]
+
+        def strip_of(view: View) -> View:
+            turn = views.shift(view, inner, len(view.shape) - 1, size, start)
+            step = size * length * view.strides[-1]
+            return View(
+                turn.buffer,
+                turn.shape,
+                turn.strides,
+                turn.offset,
+                (*turn.moves, (outer, step)),
+            )
+
+        sums = [self._sum(i, outer, slot) for i in range(len(self.totals))]
+        clear = _clear(scope, sums)
+        inputs = self.consts + [strip_of(view) for view in self.xs]
+        wanted = [strip_of(view) for view in self.stacked]
+        steps = _body(scope.plan, body, inputs, wanted, sums)
+        inside: tuple[Step, ...] = (*clear, Loop(inner, length, steps))
+        kind = Spread if scope.parallel else Loop
+        scope.steps.append(kind(outer, groups, inside))
+        return slot + groups
+
+    def _sum(self, number: int, outer: Var, slot: int) -> View:
+        if self.partial is None:
+            return self.totals[number]
+        view = self.partial[number]
+        row = views.row(view, outer)
+        return View(
+            row.buffer, row.shape, row.strides, row.offset + slot * view.strides[0], row.moves
+        )
+
+
+def _clear(scope: Scope, sums: list[View]) -> list[Step]:
+    from tilewright.plan.ir import Call
+    from tilewright.plan.vertices import fill_codelet
+
+    zero = [np.zeros((), numpy_dtype(view.dtype)) for view in sums]
+    return [Call(fill_codelet(z, v), (v,)) for z, v in zip(zero, sums, strict=True) if v.size]
+
+
+def _body(
+    plan: Plan, body: Graph, inputs: list[View], wanted: list[View], sums: list[View]
+) -> tuple[Step, ...]:
+    from tilewright.plan.control import lower_body
+
+    return lower_body(
+        plan, body, inputs, [*wanted, *([None] * len(sums))], parallel=False, padded=True,
+        sums=dict(zip(body.outputs[len(wanted) :], sums, strict=True)),
+    )

@@ -1,0 +1,282 @@
+"""What each unit becomes: codelets, with operands brought into the form that the codelet asks for."""
+
+from __future__ import annotations
+
+from math import prod
+
+from tilewright.codelets.base import Operand
+from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.expression import Expression, Instruction, constant_instruction
+from tilewright.codelets.index import DynamicSlice, DynamicUpdateSlice, Gather, Scatter
+from tilewright.codelets.order import ArgReduce, Cumulative, Sort
+from tilewright.codelets.reduce import Reduce
+from tilewright.graph.ir import Node, Type, Value
+from tilewright.plan import views
+from tilewright.plan.ir import View
+from tilewright.plan.schedule import Unit, alias_root
+from tilewright.plan.scope import Scope
+
+
+def operand(view: View) -> Operand:
+    """How a view looks to a codelet."""
+    return Operand(view.dtype, view.shape, view.strides)
+
+
+def copy_codelet(source: View, target: View) -> Elementwise:
+    """The identity, from one view to another of its shape."""
+    identity = Expression((source.dtype,), (), (0,))
+    return Elementwise(identity, source.shape, (source.strides,), (target.strides,))
+
+
+def fill_codelet(value, target: View) -> Elementwise:
+    """One constant everywhere."""
+    constant = Expression((), (constant_instruction(value),), (0,))
+    return Elementwise(constant, target.shape, (), (target.strides,))
+
+
+def add_codelet(target: View, source: View) -> Elementwise:
+    """target + source, to be written over target."""
+    add = Instruction("add", (0, 1), target.dtype)
+    expression = Expression((target.dtype, source.dtype), (add,), (2,))
+    strides = (target.strides, source.strides)
+    return Elementwise(expression, target.shape, strides, (target.strides,))
+
+
+def reduce_codelet(kind: str, source: View, axes: tuple[int, ...], target: View) -> Reduce:
+    """A plain reduction."""
+    identity = Expression((source.dtype,), (), (0,))
+    return Reduce(kind, identity, source.shape, axes, (source.strides,), target.strides)
+
+
+class ExpressionBuilder:
+    """Collects the instructions of a unit; `leaves` are the views it reads, in order."""
+
+    def __init__(self, scope: Scope, shape: tuple[int, ...]):
+        self.scope = scope
+        self.shape = shape
+        self.leaves: list[View] = []
+        self.known: dict[Value, tuple[str, int]] = {}
+        self.instructions: list[Instruction] = []
+
+    def number(self, value: Value) -> tuple[str, int]:
+        """A value as ("leaf" | "step", position); reads it from memory if it was not computed here."""
+        if value not in self.known:
+            self.known[value] = self._constant(value) or self._leaf(value)
+        return self.known[value]
+
+    def _constant(self, value: Value) -> tuple[str, int] | None:
+        node = self.scope.producers.get(alias_root(value, self.scope.producers))
+        if node is None or node.op != "constant" or node.output.type.size != 1:
+            return None
+        self.instructions.append(constant_instruction(node.params["value"]))
+        return ("step", len(self.instructions) - 1)
+
+    def _leaf(self, value: Value) -> tuple[str, int]:
+        view = self.scope.view(value)
+        if view not in self.leaves:
+            self.leaves.append(view)
+        return ("leaf", self.leaves.index(view))
+
+    def add(self, node: Node) -> None:
+        arguments = tuple(self.number(v) for v in node.inputs)
+        params = {k: v for k, v in node.params.items() if k not in ("dtype", "shape")}
+        instruction = (node.op, arguments, node.output.dtype, tuple(sorted(params.items())))
+        self.instructions.append(instruction)  # type: ignore[arg-type]
+        self.known[node.output] = ("step", len(self.instructions) - 1)
+
+    def build(self, outputs: list[Value]) -> Expression:
+        """The finished expression: leaves are numbered first, as `Expression` wants it."""
+        base = len(self.leaves)
+
+        def position(number: tuple[str, int]) -> int:
+            return number[1] + (base if number[0] == "step" else 0)
+
+        wanted = tuple(position(self.number(v)) for v in outputs)
+        base = len(self.leaves)
+        steps = []
+        for step in self.instructions:
+            if not isinstance(step, Instruction):
+                op, arguments, dtype, params = step
+                step = Instruction(op, tuple(map(position, arguments)), dtype, params)
+            steps.append(step)
+        return Expression(tuple(v.dtype for v in self.leaves), tuple(steps), wanted)
+
+
+def lower_fused(scope: Scope, unit: Unit) -> None:
+    """Elementwise nodes of one shape: one vertex, with an output for each value read elsewhere."""
+    builder = ExpressionBuilder(scope, unit.shape)
+    for node in unit.nodes:
+        builder.add(node)
+    outputs = [n.output for n in unit.nodes if scope.leaves_unit(n.output, unit)]
+    if not outputs:
+        return
+    expression = builder.build(outputs)
+    targets = [scope.target(value, unit) for value in outputs]
+    codelet = Elementwise(
+        expression,
+        unit.shape,
+        tuple(v.strides for v in builder.leaves),
+        tuple(v.strides for v in targets),
+    )
+    scope.call(codelet, builder.leaves, targets)
+
+
+def lower_reduce(scope: Scope, unit: Unit) -> None:
+    """A reduction, with the elementwise nodes that only it reads computed on the way."""
+    *before, node = unit.nodes
+    source = node.inputs[0]
+    builder = ExpressionBuilder(scope, source.shape)
+    for inner in before:
+        builder.add(inner)
+    expression = builder.build([source])
+    target = scope.target(node.output)
+    codelet = Reduce(
+        node.params["kind"],
+        expression,
+        source.shape,
+        tuple(node.params["axes"]),
+        tuple(v.strides for v in builder.leaves),
+        target.strides,
+    )
+    scope.call(codelet, builder.leaves, [target])
+
+
+def lower_copy(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    view = scope.view(node.inputs[0])
+    padded, scope.padded = scope.padded, True
+    scope.copy(view, scope.target(node.output))
+    scope.padded = padded
+
+
+def lower_pad(scope: Scope, unit: Unit) -> None:
+    """Fill, then copy the operand into its place; negative padding crops."""
+    (node,) = unit.nodes
+    operand_view, fill = scope.view(node.inputs[0]), scope.view(node.inputs[1])
+    target = scope.target(node.output)
+    fill = views.broadcast(fill, target.shape, ())
+    scope.copy(fill, target)
+    start, shape, place, step = [], [], [], []
+    for n, low, interior, length in zip(
+        operand_view.shape,
+        node.params["low"],
+        node.params["interior"],
+        target.shape,
+        strict=True,
+    ):
+        pitch = interior + 1
+        first = max(0, -(low // pitch)) if low < 0 else 0
+        inside = [i for i in range(first, n) if 0 <= low + i * pitch < length]
+        start.append(first)
+        shape.append(len(inside))
+        place.append(low + first * pitch)
+        step.append(pitch)
+    if not all(shape):
+        return
+    part = views.window(operand_view, start, tuple(shape))
+    scope.copy(part, views.window(target, place, tuple(shape), step))
+
+
+def lower_concatenate(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    target = scope.target(node.output)
+    dimension, at = node.params["dimension"], 0
+    for value in node.inputs:
+        start = [at if i == dimension else 0 for i in range(len(target.shape))]
+        scope.copy(scope.view(value), views.window(target, start, value.shape))
+        at += value.shape[dimension]
+
+
+def lower_dot(scope: Scope, unit: Unit) -> None:
+    """To batch x m x n x k; see `contract.py` for the two forms and what they need in memory."""
+    from tilewright.plan.contraction import lower_contraction
+
+    (node,) = unit.nodes
+    lower_contraction(scope, node)
+
+
+def _simple(scope: Scope, node: Node, codelet) -> None:
+    scope.call(
+        codelet, [scope.view(v) for v in node.inputs], [scope.target(v) for v in node.outputs]
+    )
+
+
+def lower_dynamic_slice(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    source, *starts = [scope.view(v) for v in node.inputs]
+    target = scope.target(node.output)
+    codelet = DynamicSlice(operand(source), tuple(s.dtype for s in starts), operand(target))
+    scope.call(codelet, [source, *starts], [target])
+
+
+def _updated(scope: Scope, node: Node) -> View:
+    """The view to update: the operand's own where we may, else a copy of it."""
+    source = scope.view(node.inputs[0])
+    if scope.may_overwrite(node.inputs[0]):
+        scope.views[node.output] = source
+        return source
+    target = scope.target(node.output)
+    scope.copy(source, target)
+    return target
+
+
+def lower_dynamic_update_slice(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    target = _updated(scope, node)
+    update, *starts = [scope.view(v) for v in node.inputs[1:]]
+    codelet = DynamicUpdateSlice(operand(update), tuple(s.dtype for s in starts), operand(target))
+    scope.call(codelet, [update, *starts], [target])
+
+
+def lower_gather(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    source, indices = (scope.view(v) for v in node.inputs)
+    target = scope.target(node.output)
+    codelet = Gather.of(operand(source), operand(indices), operand(target), node.params)
+    scope.call(codelet, [source, indices], [target])
+
+
+def lower_scatter(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    target = _updated(scope, node)
+    indices, updates = (scope.view(v) for v in node.inputs[1:])
+    codelet = Scatter.of(operand(indices), operand(updates), operand(target), node.params)
+    scope.call(codelet, [indices, updates], [target])
+
+
+def lower_sort(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    sources = [scope.view(v) for v in node.inputs]
+    targets = [scope.target(v) for v in node.outputs]
+    codelet = Sort(
+        tuple(map(operand, sources)),
+        tuple(map(operand, targets)),
+        node.params["dimension"],
+        node.params["keys"],
+    )
+    scope.call(codelet, sources, targets)
+
+
+def lower_argreduce(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    source, target = scope.view(node.inputs[0]), scope.target(node.output)
+    codelet = ArgReduce(
+        node.params["kind"], node.params["axis"], operand(source), operand(target)
+    )
+    scope.call(codelet, [source], [target])
+
+
+def lower_cumulative(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    source, target = scope.view(node.inputs[0]), scope.target(node.output)
+    codelet = Cumulative(
+        node.params["kind"],
+        node.params["axis"],
+        node.params.get("reverse", False),
+        operand(source),
+        operand(target),
+    )
+    scope.call(codelet, [source], [target])
+
+
+__all__ = ["Type", "prod"]
