@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class UnsupportedError(Exception):
     """A function uses something that cannot be compiled; names it and the user's own line."""
+
+
+class ArgumentError(ValueError):
+    """A call's arguments are not what the function was compiled for; names the argument."""

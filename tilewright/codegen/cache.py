@@ -1,0 +1,119 @@
+"""Compiled objects on disk, in a folder that only its owner can use.
+
+In: module text and target. Out: the `CompiledObject`, from the folder or freshly compiled.
+
+An entry is named by the hash of all that decides its bytes (text, processor, features, pass list,
+versions) and holds a checksum of its content. What is foreign, corrupt or from another user is
+ignored and rebuilt. Entries are replaced whole (rename), so processes may share the folder. The
+least recently used ones go when the folder outgrows its limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from tilewright.codegen.host import PASSES, CompiledObject, Target, compile_text, host_target
+from tilewright.env import ENVIRONMENT
+
+FORMAT = b"tilewright-object-1\n"
+_SUFFIX = ".object"
+_HASH = 32
+
+
+def compile_cached(
+    text: str, target: Target | None = None, folder: Path | None = ENVIRONMENT.cache
+) -> CompiledObject:
+    """As `compile_text`, but looks in `folder` first and leaves the result there."""
+    target = target or host_target()
+    usable = folder is not None and usable_folder(folder)
+    if not usable:
+        return compile_text(text, target)
+    path = folder / (key(text, target) + _SUFFIX)
+    found = read_entry(path)
+    if found is None:
+        found = compile_text(text, target)
+        write_entry(path, found)
+        shrink(folder, ENVIRONMENT.cache_bytes)
+    return found
+
+
+def key(text: str, target: Target) -> str:
+    """The name of an entry."""
+    versions = [_version("llvmlite"), _version("tilewright"), FORMAT.decode()]
+    digest = hashlib.sha256()
+    for field in (*versions, *PASSES, target.cpu, target.features, text):
+        encoded = field.encode()
+        digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except ModuleNotFoundError:
+        return "not installed"
+
+
+def usable_folder(folder: Path) -> bool:
+    """Make the folder if need be; true if it is ours alone."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return False
+    others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not others
+
+
+def read_entry(path: Path) -> CompiledObject | None:
+    """The entry, or None if there is none that can be trusted."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            if os.fstat(descriptor).st_uid != os.getuid():
+                return None
+            data = file.read()
+        os.utime(path)
+    except OSError:
+        return None
+    start = len(FORMAT) + _HASH
+    checksum, content = data[len(FORMAT) : start], data[start:]
+    if data[: len(FORMAT)] != FORMAT or checksum != hashlib.sha256(content).digest():
+        return None
+    return CompiledObject.from_bytes(content)
+
+
+def write_entry(path: Path, compiled: CompiledObject) -> None:
+    """Put the entry in place in one step; a full or read-only disk costs only the entry."""
+    content = compiled.to_bytes()
+    with contextlib.suppress(OSError):
+        descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(FORMAT + hashlib.sha256(content).digest() + content)
+            os.replace(name, path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+
+
+def shrink(folder: Path, limit: int) -> None:
+    """Remove entries, the longest unused first, until the rest is within `limit` bytes."""
+    entries = []
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            if path.suffix in (_SUFFIX, ".partial"):
+                entries.append((status.st_mtime, status.st_size, path))
+    total = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries):
+        if total <= limit:
+            return
+        with contextlib.suppress(OSError):
+            path.unlink()
+        total -= size

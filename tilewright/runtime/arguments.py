@@ -1,0 +1,92 @@
+"""Check a call's leaves against the compiled types, and make plain NumPy arrays of them.
+
+In: whatever the user passed for one leaf. Out: a C-contiguous, aligned array of the compiled shape
+and dtype, without a copy where possible; or an `ArgumentError` of one sentence.
+
+As under `jax.jit`: Python numbers take the compiled dtype, and 64-bit arrays are accepted for 32-bit
+leaves of the same kind unless JAX runs with x64.
+"""
+
+from __future__ import annotations
+
+import numbers
+import sys
+from typing import Any
+
+import numpy as np
+
+from tilewright.errors import ArgumentError
+from tilewright.graph.ir import Type
+
+_NARROWED = {"float64": "float32", "int64": "int32", "uint64": "uint32"}
+_NUMBERS = {"b": bool | np.bool_, "i": numbers.Integral, "u": numbers.Integral}
+
+
+def plain(leaf: Any, expected: Type, name: str, is_key: bool = False) -> np.ndarray:
+    """The leaf as an array of exactly the `expected` type."""
+    array = _array(leaf, expected, name, is_key)
+    if array.shape != expected.shape:
+        raise ArgumentError(
+            f"{name} has shape {array.shape}, but the function was compiled for {expected.shape}."
+        )
+    if array.dtype != expected.numpy:
+        array = _narrowed(array, expected, name)
+    return np.require(array, requirements=["C", "A"])
+
+
+def _array(leaf: Any, expected: Type, name: str, is_key: bool) -> np.ndarray:
+    if isinstance(leaf, np.ndarray):
+        return leaf
+    if isinstance(leaf, bool | int | float) and not isinstance(leaf, np.generic):
+        return _number(leaf, expected, name)
+    if is_key and _is_typed_key(leaf):
+        import jax
+
+        return np.asarray(jax.random.key_data(leaf))
+    if isinstance(leaf, np.generic) or hasattr(leaf, "__array__"):
+        try:
+            return np.asarray(leaf)
+        except Exception as error:
+            raise ArgumentError(f"{name} cannot be read as an array: {error}") from error
+    raise ArgumentError(
+        f"{name} is {_a(type(leaf).__name__)}, but the function was compiled for an array {expected}."
+    )
+
+
+def _number(leaf: bool | int | float, expected: Type, name: str) -> np.ndarray:
+    """A Python number, of the compiled dtype unless that would lose what it is."""
+    kind = expected.numpy.kind
+    if isinstance(leaf, _NUMBERS.get(kind, numbers.Number)) and (
+        kind == "b" or not isinstance(leaf, bool) or kind not in "iu"
+    ):
+        try:
+            return np.asarray(leaf, expected.numpy)
+        except OverflowError:
+            raise ArgumentError(f"{name} is {leaf}, which is no {expected.dtype}.") from None
+    raise ArgumentError(
+        f"{name} is {_a(type(leaf).__name__)}, but the function was compiled for {expected.dtype}."
+    )
+
+
+def _narrowed(array: np.ndarray, expected: Type, name: str) -> np.ndarray:
+    given = array.dtype.name
+    if _NARROWED.get(given) == expected.dtype and not _x64():
+        return array.astype(expected.numpy)
+    raise ArgumentError(
+        f"{name} has dtype {given}, but the function was compiled for {expected.dtype}."
+    )
+
+
+def _x64() -> bool:
+    jax = sys.modules.get("jax")
+    return bool(jax and jax.config.jax_enable_x64)
+
+
+def _is_typed_key(leaf: Any) -> bool:
+    import jax
+
+    return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"

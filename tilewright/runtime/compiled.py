@@ -1,0 +1,66 @@
+"""What the compiler hands to the runtime: `Compiled`. Pure data.
+
+A program's inputs are its hidden constants, then one array per leaf of the arguments; a leaf that
+is a PRNG key (a dtype of JAX's) is carried as uint32 with a last dimension of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from tilewright.codegen.host import CompiledObject
+from tilewright.graph.ir import Type
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """The top-level map: its instances, and which leaves have one row for each of them.
+
+    `inputs` counts program inputs without the hidden constants, `outputs` all outputs.
+    """
+
+    count: int
+    inputs: tuple[int, ...] = ()
+    outputs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """A compiled function. Trees are `jax.tree_util.PyTreeDef`s; None means flat.
+
+    `in_tree` is the tree of the tuple of arguments. Without it every argument is one array. Without
+    `out_tree` the result is the only output, or the tuple of all of them.
+    """
+
+    object: CompiledObject
+    inputs: tuple[Type, ...]
+    outputs: tuple[Type, ...]
+    shared_bytes: int = 0
+    tile_bytes: int = 0
+    constants: tuple[np.ndarray, ...] = ()
+    tiles: int = 1  # logical tiles
+    workers: int = 1  # threads at most; fewer give the same bits
+    maps: int = 0  # queues
+    loops: tuple[str, ...] = ()  # names of counted trips
+    short: bool = False  # ends within about a millisecond
+    in_tree: Any = None
+    out_tree: Any = None
+    argument_names: tuple[str, ...] = ()  # of the function's parameters, for `bind`
+    leaf_names: tuple[str, ...] = ()  # for messages: "params['w']"
+    keys_in: frozenset[int] = frozenset()
+    keys_out: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # -> impl
+    streamed: Streamed | None = None
+    graph: Any = None
+    program: Any = None
+    llvm: str = ""
+
+    def leaf_name(self, position: int) -> str:
+        """What a message calls an input."""
+        if position < len(self.leaf_names):
+            return self.leaf_names[position]
+        return f"argument {position}"

@@ -1,0 +1,115 @@
+"""A frame: the memory of one run of a program, and the context that describes it.
+
+In: `Compiled` and the number of workers. Out: arenas, counters and pointer tables, reused from run to
+run (`FramePool`), so that a call costs a few microseconds. A frame belongs to one run at a time.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+
+import numpy as np
+
+from tilewright.runtime.compiled import Compiled
+from tilewright.runtime.context import LINE, Context
+from tilewright.runtime.gang import spin_for
+from tilewright.runtime.memory import address, arena
+
+PAGE = 4096
+KEPT = 4
+"""Frames a pool keeps for later calls; only one if it is large."""
+LARGE = 256 << 20
+
+
+def _up(size: int, step: int) -> int:
+    return -(-size // step) * step
+
+
+class Frame:
+    """Context, arenas and counters. `slots` is the length of the ring of a streamed map."""
+
+    def __init__(self, compiled: Compiled, workers: int, slots: int | None = None):
+        self.workers = workers
+        self.count = compiled.streamed.count if compiled.streamed else 0
+        self.slots = max(1, slots or self.count)
+        self.loops = len(compiled.loops)
+        tile_stride = _up(compiled.tile_bytes, PAGE) + LINE
+        tiles = max(workers, compiled.tiles)
+        self._shared, shared = arena(compiled.shared_bytes)
+        self._tiles, tile_arenas = arena(tile_stride * tiles)
+        self.trips_stride = _up(8 * self.loops, LINE)
+        self._layout(compiled.maps)
+        self.inputs = (ctypes.c_void_p * max(1, len(compiled.constants) + len(compiled.inputs)))()
+        self.outputs = (ctypes.c_void_p * max(1, len(compiled.outputs)))()
+        for position, constant in enumerate(compiled.constants):
+            self.inputs[position] = address(constant)
+        self.context = Context(
+            shared=shared,
+            tile_arenas=tile_arenas,
+            tile_arena_stride=tile_stride,
+            inputs=ctypes.addressof(self.inputs),
+            outputs=ctypes.addressof(self.outputs),
+            workers=workers,
+            tiles=tiles,
+            trips_stride=self.trips_stride,
+            ring_slots=self.slots,
+            spin=spin_for(workers),
+            **self._at,
+        )
+        self.address = ctypes.addressof(self.context)
+        self.nbytes = compiled.shared_bytes + tile_stride * tiles
+
+    def _layout(self, maps: int) -> None:
+        """One block of lines for all that is set to zero before a run."""
+        sizes = {
+            "barrier": 4 * LINE,
+            "cancel": LINE,
+            "completed": LINE,
+            "drained": LINE,
+            "filled": LINE,
+            "trips": self.workers * self.trips_stride,
+            "queues": maps * LINE,
+            "done": _up(self.slots, LINE),
+        }
+        self._control, start = arena(sum(sizes.values()))
+        self._control_address, self._control_bytes = start, sum(sizes.values())
+        self._at, offset = {}, 0
+        for name, size in sizes.items():
+            self._at[name] = start + offset
+            offset += size
+        self.cancel = ctypes.c_int32.from_address(self._at["cancel"])
+        self.completed = ctypes.c_int64.from_address(self._at["completed"])
+        self.drained = ctypes.c_int64.from_address(self._at["drained"])
+        self.filled = ctypes.c_int64.from_address(self._at["filled"])
+        done, trips = self._at["done"] - start, self._at["trips"] - start
+        self.done = self._control[done : done + self.slots]
+        counters = self._control[trips : trips + self.workers * self.trips_stride]
+        self.trips = counters.view(np.int64).reshape(
+            self.workers, self.trips_stride // 8
+        )[:, : self.loops]
+
+    def reset(self, filled: int | None = None) -> None:
+        """Ready for a run; all inputs are there unless `filled` says how many."""
+        ctypes.memset(self._control_address, 0, self._control_bytes)
+        self.filled.value = self.count if filled is None else filled
+
+
+class FramePool:
+    """Frames that are free, for calls from any thread."""
+
+    def __init__(self, compiled: Compiled, workers: int):
+        self._compiled, self._workers = compiled, workers
+        self._free: deque[Frame] = deque()
+
+    def take(self) -> Frame:
+        try:
+            frame = self._free.pop()
+        except IndexError:
+            frame = Frame(self._compiled, self._workers)
+        frame.reset()
+        return frame
+
+    def give_back(self, frame: Frame) -> None:
+        if len(self._free) < (1 if frame.nbytes > LARGE else KEPT):
+            self._free.append(frame)

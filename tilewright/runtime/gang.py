@@ -1,0 +1,162 @@
+"""The gang: one set of native threads a process, which runs one program at a time.
+
+Worker k is a thread pinned to the k-th allowed CPU, waiting in native code (`native.py`) without
+Python's lock. Threads are started when first needed, ended at exit, and forgotten after a fork.
+
+`Turn` keeps programs apart. A streaming run may hold the gang for as long as its reader likes, so
+nobody waits for one: who comes meanwhile is told to run alone, on a thread of its own, with one
+worker. The result is the same bits, and no order of calls can deadlock.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from tilewright.env import ENVIRONMENT
+from tilewright.machine.cpu import allowed_cpus, cpu_limit
+from tilewright.runtime.context import LINE
+from tilewright.runtime.memory import arena
+from tilewright.runtime.native import GANG_LINES, SPIN, Native, architecture, native
+
+MOST_WORKERS = 1024
+"""Room for mailboxes; far more than the CPUs of any host this runs on."""
+
+POLL = 50_000_000
+"""Nanoseconds between two looks for signals while Python waits for a program."""
+
+
+def default_workers() -> int:
+    """Threads to use: the CPUs that this process may use, or TILEWRIGHT_TILES."""
+    return min(ENVIRONMENT.tiles or cpu_limit(), MOST_WORKERS)
+
+
+def spin_for(workers: int) -> int:
+    """Clock ticks to spin: none when workers have to share CPUs."""
+    return SPIN[architecture()] if workers <= len(allowed_cpus()) else 0
+
+
+class Turn:
+    """Whose turn it is. `take` gives False when the one whose turn it is may never end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._endless = False
+        self._owner = 0
+
+    def take(self, endless: bool = False) -> bool:
+        if not self._lock.acquire(blocking=False):
+            while not self._lock.acquire(timeout=0.01):
+                if self._endless or self._owner == threading.get_ident():
+                    return False
+        self._endless = endless
+        self._owner = threading.get_ident()
+        return True
+
+    def give_back(self) -> None:
+        self._endless, self._owner = False, 0
+        self._lock.release()
+
+
+class Gang:
+    """The threads and their mailboxes. Only the holder of `turn` may post or run."""
+
+    def __init__(self) -> None:
+        self.turn = Turn()
+        self._native: Native = native()
+        self._memory, self._address = arena((GANG_LINES + MOST_WORKERS) * LINE)
+        self._memory[:] = 0
+        self._words = np.frombuffer(self._memory[:LINE], np.int64)
+        self._words[2] = spin_for(default_workers())
+        self._threads: list[threading.Thread] = []
+
+    def run(self, function: int, context: int, workers: int) -> None:
+        """A short program: the calling thread is worker 0."""
+        self._grow(workers)
+        self._native.tw_run(self._address, function, context, workers)
+
+    def post(self, function: int, context: int, workers: int) -> None:
+        """Start a program on workers 0 .. workers - 1."""
+        self._grow(workers)
+        self._native.tw_post(self._address, function, context, 0, workers)
+
+    def wait(self, nanoseconds: int = POLL) -> bool:
+        """Wait for the posted program; true when it has ended."""
+        return self._native.tw_wait(self._address, nanoseconds, 0) == 1
+
+    def close(self) -> None:
+        """End the threads, once the program that runs (if any) has."""
+        if not self._threads or not self.turn._lock.acquire(timeout=1.0):
+            return
+        self._native.tw_post(self._address, None, None, 0, len(self._threads))
+        for thread in self._threads:
+            thread.join(1.0)
+        self._threads = []
+        self.turn.give_back()
+
+    def _grow(self, workers: int) -> None:
+        while len(self._threads) < workers:
+            number = len(self._threads)
+            thread = threading.Thread(
+                target=self._work, args=(number,), name=f"tilewright-{number}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self, number: int) -> None:
+        cpus = sorted(allowed_cpus())
+        if cpu_limit() >= len(cpus):  # under a quota, the scheduler knows better
+            os.sched_setaffinity(0, {cpus[number % len(cpus)]})
+        self._native.tw_worker(self._address, number)
+
+
+class _Process:
+    """What this process has: its gang, and how to stop the runs that are under way."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.gang: Gang | None = None
+        self.stops: dict[int, Callable[[], None]] = {}
+
+
+_process = _Process()
+
+
+def gang() -> Gang:
+    """The process's gang, made when first asked for."""
+    found = _process.gang
+    if found is None:
+        with _process.lock:
+            found = _process.gang = _process.gang or Gang()
+    return found
+
+
+def register(number: int, stop: Callable[[], None]) -> None:
+    """Have `stop` called at exit, unless `unregister` comes first."""
+    _process.stops[number] = stop
+
+
+def unregister(number: int) -> None:
+    _process.stops.pop(number, None)
+
+
+def _after_fork() -> None:
+    """Threads do not survive a fork: begin anew, without waiting for locks nobody will release."""
+    global _process
+    _process = _Process()
+
+
+def _at_exit() -> None:
+    for stop in list(_process.stops.values()):
+        stop()
+    if _process.gang is not None:
+        _process.gang.close()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_at_exit)
+

@@ -1,0 +1,36 @@
+"""Memory on cache-line boundaries, and the address of an array's data.
+
+An arena is a NumPy byte array, so that it is freed like any other object.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from tilewright.runtime.context import LINE
+
+_from_buffer, _address_of = ctypes.c_char.from_buffer, ctypes.addressof
+_BYTE = np.dtype(np.uint8)
+
+
+def address(array: np.ndarray) -> int:
+    """Where the data of a C-contiguous array begin."""
+    try:
+        return _address_of(_from_buffer(array))
+    except (TypeError, ValueError, BufferError):  # read-only, empty, or a dtype of ml_dtypes
+        return array.__array_interface__["data"][0]
+
+
+def aligned(shape: tuple[int, ...], dtype: np.dtype, nbytes: int) -> tuple[np.ndarray, int]:
+    """A new array whose data begin on a cache line, and their address. Its values are undefined."""
+    raw = np.empty(nbytes + LINE, _BYTE)
+    start = _address_of(_from_buffer(raw))
+    offset = -start % LINE
+    return np.ndarray(shape, dtype, raw, offset), start + offset
+
+
+def arena(nbytes: int) -> tuple[np.ndarray, int]:
+    """Bytes on a cache line, and their address."""
+    return aligned((nbytes,), _BYTE, nbytes)
