@@ -1,0 +1,62 @@
+"""Compares a function run by JAX with its traced graph, interpreted in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import ml_dtypes
+import numpy as np
+
+from tilewright.graph.evaluate import evaluate
+from tilewright.graph.ir import Graph
+from tilewright.graph.verify import verify
+from tilewright.trace import Traced, trace
+
+
+def words(leaf: Any) -> np.ndarray:
+    """A leaf as a NumPy array; keys as their words."""
+    leaf = jax.numpy.asarray(leaf)
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    return np.asarray(leaf)
+
+
+def run(fn: Callable, *args: Any) -> list[np.ndarray]:
+    """The leaves of fn(*args), by way of its graph, which is verified."""
+    traced = trace(fn, *args)
+    verify(traced.graph)
+    inputs = [words(leaf) for leaf in jax.tree.leaves(args)]
+    return evaluate(traced.graph, [*(words(c) for c in traced.constants), *inputs])
+
+
+def agree(fn: Callable, *args: Any, epsilons: float = 0, absolute: float = 0) -> None:
+    """Equal dtypes, shapes and values, up to a number of rounding errors of each value's size."""
+    expected = [words(leaf) for leaf in jax.tree.leaves(jax.jit(fn)(*args))]
+    for ours, theirs in zip(run(fn, *args), expected, strict=True):
+        assert ours.dtype == theirs.dtype
+        assert ours.shape == theirs.shape
+        if theirs.dtype.kind not in "fV":
+            np.testing.assert_array_equal(ours, theirs)
+            continue
+        relative = epsilons * float(ml_dtypes.finfo(theirs.dtype).eps)
+        ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
+        np.testing.assert_allclose(ours, theirs, relative, absolute)
+        if not absolute:
+            zeros = theirs == 0
+            np.testing.assert_array_equal(np.signbit(ours[zeros]), np.signbit(theirs[zeros]))
+
+
+def count(graph: Graph) -> int:
+    """How many nodes, in bodies too."""
+    return len(graph.nodes) + sum(count(b) for node in graph.nodes for b in node.bodies)
+
+
+def operations(graph: Graph) -> set[str]:
+    """Which operations, in bodies too."""
+    inside = (operations(b) for node in graph.nodes for b in node.bodies)
+    return {node.op for node in graph.nodes}.union(*inside)
+
+
+__all__ = ["Traced", "agree", "count", "operations", "run", "trace", "words"]
