@@ -1,4 +1,4 @@
-"""Small programs in LLVM text, by the contract of `runtime/context.py`, for tests of the runtime."""
+"""Small programs in LLVM text, by the contract of `runtime/context.py`, for tests."""
 
 from __future__ import annotations
 

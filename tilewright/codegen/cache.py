@@ -31,8 +31,7 @@ def compile_cached(
 ) -> CompiledObject:
     """As `compile_text`, but looks in `folder` first and leaves the result there."""
     target = target or host_target()
-    usable = folder is not None and usable_folder(folder)
-    if not usable:
+    if folder is None or not usable_folder(folder):
         return compile_text(text, target)
     path = folder / (key(text, target) + _SUFFIX)
     found = read_entry(path)

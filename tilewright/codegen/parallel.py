@@ -19,7 +19,7 @@ from tilewright.codegen.split import split
 from tilewright.env import ENVIRONMENT
 
 LEAST = 1_000_000
-"""Characters of text that are worth a process: some 15,000 instructions, about its start of 0.2 s."""
+"""Characters of text worth a process: some 15,000 instructions, as long as its start of 0.2 s."""
 
 _ROOT = Path(__file__).resolve().parents[2]
 _COMMAND = "from tilewright.codegen.parallel import serve; serve()"

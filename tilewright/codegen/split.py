@@ -4,7 +4,7 @@ In: text in which every function ends with a line "}" of its own, as `codelets/l
 Out: texts with equal work; every function is in one of them, and declared in those that call it.
 
 Functions that were internal become visible to the linker (each program is linked on its own, so
-names never clash). Small `alwaysinline` functions and constants are repeated wherever they are used.
+names never clash). `alwaysinline` functions and constants are repeated wherever they are used.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 In: whatever the user passed for one leaf. Out: a C-contiguous, aligned array of the compiled shape
 and dtype, without a copy where possible; or an `ArgumentError` of one sentence.
 
-As under `jax.jit`: Python numbers take the compiled dtype, and 64-bit arrays are accepted for 32-bit
-leaves of the same kind unless JAX runs with x64.
+As under `jax.jit`: Python numbers take the compiled dtype, and 64-bit arrays are accepted for
+32-bit leaves of the same kind unless JAX runs with x64.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _array(leaf: Any, expected: Type, name: str, is_key: bool) -> np.ndarray:
         except Exception as error:
             raise ArgumentError(f"{name} cannot be read as an array: {error}") from error
     raise ArgumentError(
-        f"{name} is {_a(type(leaf).__name__)}, but the function was compiled for an array {expected}."
+        f"{name} is {_a(type(leaf).__name__)}, but the function was compiled for {expected}."
     )
 
 

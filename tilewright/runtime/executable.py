@@ -1,7 +1,7 @@
 """`Executable`: a compiled function that is called like the original.
 
-In: arrays, scalars or pytrees of them, as compiled for. Out: the same pytrees, of fresh NumPy arrays
-on cache-line boundaries. Calls may come from any number of threads at once.
+In: arrays, scalars or pytrees of them, as compiled for. Out: the same pytrees, of fresh NumPy
+arrays on cache-line boundaries. Calls may come from any number of threads at once.
 
 Three ways to run, all with the same bits: a short program for one worker runs right here; a short
 one for several has this thread as worker 0 and the gang as the others; a long one is the gang's
@@ -10,7 +10,7 @@ alone, while this thread waits and listens for Ctrl-C.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -28,10 +28,14 @@ from tilewright.runtime.run import Run, execute
 
 
 class Executable:
-    """Call it, `start` it, or `bind` some of its arguments; `llvm` and `assembly` show what it is."""
+    """Call it, `start` it, or `bind` some of its arguments."""
 
     def __init__(
-        self, compiled: Compiled, *, loaded: Loaded | None = None, bound: dict[int, Any] | None = None
+        self,
+        compiled: Compiled,
+        *,
+        loaded: Loaded | None = None,
+        bound: dict[int, Any] | None = None,
     ):
         self.compiled = compiled
         self._loaded = loaded or load(compiled.object)
@@ -70,15 +74,15 @@ class Executable:
     def start(self, *args: Any, stream: bool = False, slots: int | None = None) -> Run:
         """Run in the background.
 
-        With `stream`, results of the top-level map pass through a ring of `slots` instances and must
-        be taken with `Run.finished`; memory does not grow with the number of instances.
+        With `stream`, results of the top-level map pass through a ring of `slots` instances and
+        must be taken with `Run.finished`: memory does not grow with the number of instances.
         """
         return Run(self, list(self._leaves(args)), stream=stream, slots=slots)
 
     def bind(self, *args: Any, **named: Any) -> Executable:
         """Fix leading arguments by position, or any by the name of the function's parameter.
 
-        Returns an Executable that takes the rest, in order. Fixed arrays are checked and copied now.
+        Returns an Executable that takes the rest, in order. Fixed arrays are checked and copied.
         """
         total = self._argument_count()
         free = [i for i in range(total) if i not in self._bound]
@@ -127,8 +131,8 @@ class Executable:
             results.append(array)
         return results
 
-    def result(self, outputs: list[np.ndarray]) -> Any:
-        """Output arrays in the tree that the function returns."""
+    def result(self, outputs: Sequence[np.ndarray | None]) -> Any:
+        """Outputs in the tree that the function returns; None stays for those left out."""
         return self._unflatten(outputs)
 
     def _leaves(self, args: tuple[Any, ...]) -> Iterable[Any]:
@@ -175,7 +179,7 @@ class Executable:
         own = [np.array(self.plain(first + i, leaf)) for i, leaf in enumerate(leaves)]
         return children[position].unflatten(own)
 
-    def _result_builder(self) -> Callable[[list[np.ndarray]], Any]:
+    def _result_builder(self) -> Callable[[Sequence[Any]], Any]:
         compiled, keys = self.compiled, dict(self.compiled.keys_out)
         tree = compiled.out_tree
         if tree is None:
@@ -219,14 +223,16 @@ def _is_flat(tree: Any, leaves: int) -> bool:
     )
 
 
-def _only(outputs: list[np.ndarray]) -> np.ndarray:
+def _only(outputs: Sequence[Any]) -> Any:
     return outputs[0]
 
 
-def _wrap_keys(outputs: list[np.ndarray], keys: dict[int, str]) -> list[Any]:
+def _wrap_keys(outputs: Sequence[Any], keys: dict[int, str]) -> list[Any]:
     import jax
 
     return [
-        output if output is None or i not in keys else jax.random.wrap_key_data(output, impl=keys[i])
+        jax.random.wrap_key_data(output, impl=keys[i])
+        if i in keys and output is not None
+        else output
         for i, output in enumerate(outputs)
     ]

@@ -1,7 +1,7 @@
 """A frame: the memory of one run of a program, and the context that describes it.
 
-In: `Compiled` and the number of workers. Out: arenas, counters and pointer tables, reused from run to
-run (`FramePool`), so that a call costs a few microseconds. A frame belongs to one run at a time.
+In: `Compiled` and the number of workers. Out: arenas, counters and pointer tables, reused from run
+to run (`FramePool`), so that a call costs a few microseconds. A frame belongs to one run at a time.
 """
 
 from __future__ import annotations
@@ -85,9 +85,8 @@ class Frame:
         done, trips = self._at["done"] - start, self._at["trips"] - start
         self.done = self._control[done : done + self.slots]
         counters = self._control[trips : trips + self.workers * self.trips_stride]
-        self.trips = counters.view(np.int64).reshape(
-            self.workers, self.trips_stride // 8
-        )[:, : self.loops]
+        table = counters.view(np.int64).reshape(self.workers, self.trips_stride // 8)
+        self.trips = table[:, : self.loops]
 
     def reset(self, filled: int | None = None) -> None:
         """Ready for a run; all inputs are there unless `filled` says how many."""

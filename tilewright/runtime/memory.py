@@ -6,12 +6,15 @@ An arena is a NumPy byte array, so that it is freed like any other object.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tilewright.runtime.context import LINE
 
-_from_buffer, _address_of = ctypes.c_char.from_buffer, ctypes.addressof
+_from_buffer: Callable[[Any], ctypes.c_char] = ctypes.c_char.from_buffer
+_address_of = ctypes.addressof
 _BYTE = np.dtype(np.uint8)
 
 

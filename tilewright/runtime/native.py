@@ -55,7 +55,7 @@ _ARM = {
     "leave": 'call void asm sideeffect "msr fpcr, $0", "r"(i64 %old)',
 }
 SPIN = {"x86_64": 120_000, "aarch64": 5_000}
-"""Clock ticks of about 50 µs: of the time stamp counter (2 to 3 GHz), of the ARM timer (0.1 GHz)."""
+"""About 50 µs in ticks: of the time stamp counter (2 to 3 GHz), of the ARM timer (0.1 GHz)."""
 
 _TEXT = Template(
     """
@@ -406,8 +406,7 @@ def native() -> Native:
     names = (*PROGRAM_CALLS, *_SIGNATURES)
     loaded = load(compile_cached(text(architecture())), names, imports={})
     functions = {
-        name: ctypes.CFUNCTYPE(*signature)(loaded[name])
-        for name, signature in _SIGNATURES.items()
+        name: ctypes.CFUNCTYPE(*signature)(loaded[name]) for name, signature in _SIGNATURES.items()
     }
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded))
     return Native(loaded, loaded.addresses, functions)

@@ -1,7 +1,7 @@
 """A program under way: `execute` waits for it, `Run` lets the caller do something else meanwhile.
 
-In: an Executable and the leaves of a call. Out: progress, finished instances of the top-level map as
-they come, and the result. A run ends by finishing, by `cancel()`, or with the process.
+In: an Executable and the leaves of a call. Out: progress, finished instances of the top-level map
+as they come, and the result. A run ends by finishing, by `cancel()`, or with the process.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def execute(executable: Executable, frame: Frame) -> None:
 
 
 def _run_and_wait(start: Callable[[], None], ended: Callable[[], bool], frame: Frame) -> None:
-    """Start, and wait until `ended()`; an exception (a signal's) cancels, and is raised after it."""
+    """Start, and wait until `ended()`; an exception (a signal's) cancels, and is raised then."""
     interruption: BaseException | None = None
     over = False
     while not over:
@@ -184,7 +184,7 @@ class Run:
                 raise RuntimeError("The program ended before all instances were done.")
             if timeout is not None and time.monotonic() - since > timeout:
                 raise TimeoutError(f"No instance has finished for {timeout} s.")
-            self._ended.wait(patience) and time.sleep(0)
+            self._ended.wait(patience)
             patience = min(2 * patience, 0.005)
 
     def wait(self, timeout: float | None = None) -> bool:

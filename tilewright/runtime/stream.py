@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.graph.ir import Type
+from tilewright.runtime.compiled import Streamed
 from tilewright.runtime.frame import Frame
 from tilewright.runtime.memory import address, aligned
 
@@ -29,15 +30,14 @@ RING_BYTES = 64 << 20
 class Stream:
     """The frame of one run, its arrays, and what has been taken from it."""
 
-    def __init__(
-        self, executable: Executable, leaves: list[Any], *, ring: bool, slots: int | None
-    ):
+    def __init__(self, executable: Executable, leaves: list[Any], *, ring: bool, slots: int | None):
         self._executable, self._compiled = executable, executable.compiled
-        self._streamed = self._compiled.streamed
-        if ring and self._streamed is None:
+        self._has_map = self._compiled.streamed is not None
+        self._streamed = self._compiled.streamed or Streamed(0)
+        if ring and not self._has_map:
             raise ValueError("The function has no map on its top level whose results could stream.")
         self.ring = ring
-        self.count = self._streamed.count if self._streamed else 0
+        self.count = self._streamed.count
         self._slots = max(1, self._ring_length(slots) if ring else self.count)
         self.frame = Frame(self._compiled, executable.workers, self._slots)
         self.frame.reset(0)
@@ -57,16 +57,17 @@ class Stream:
 
     def take(self, ordered: bool) -> tuple[int, Any] | None:
         """An instance that is done and its rows, if there is one."""
-        if self._streamed is None:
+        if not self._has_map:
             raise ValueError("The function has no map on its top level that could be followed.")
         with self._lock:
             index = self._next(ordered)
         if index is None:
             return None
         with self._lock:  # the fence between the flag and the rows
-            slot, rows = index % self._slots, [None] * len(self._outputs)
+            slot = index % self._slots
+            rows: list[np.ndarray | None] = [None] * len(self._outputs)
             for position in self._streamed.outputs:
-                row = self._outputs[position][slot]
+                row = self._outputs[position][slot, ...]  # of a vector, too, an array
                 rows[position] = np.array(row) if self.ring else row
             self._release()
         return index, self._executable.result(rows)
@@ -76,7 +77,7 @@ class Stream:
         if not self.ring or self._whole is not None:
             return
         if self._taken_count:
-            raise RuntimeError("A streaming run has a result only if no instance was taken from it.")
+            raise RuntimeError("A streaming run has a result only if no instance was taken.")
         types = [self._compiled.outputs[i] for i in self._streamed.outputs]
         self._whole = {
             i: aligned(t.shape, t.numpy, t.nbytes)[0]
