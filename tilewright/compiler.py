@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.codegen.cache import cached_object
+from tilewright.codegen.cache import compile_cached
 from tilewright.codegen.host import host_features
 from tilewright.codegen.program import ProgramText, program_text
 from tilewright.errors import ArgumentError
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.hoist import hoist
 from tilewright.graph.ir import Graph
+from tilewright.graph.products import simplify_products
 from tilewright.graph.simplify import simplify
 from tilewright.graph.sink import sink
 from tilewright.graph.strips import make_strips
@@ -35,7 +36,17 @@ from tilewright.trace import Traced, trace
 SHORT = 2_000_000
 """Operations that take about a millisecond: such a program is run by the thread that calls it."""
 
-REWRITES = (simplify, eliminate, sink, eliminate, make_strips, simplify, hoist, eliminate)
+REWRITES = (
+    simplify,
+    eliminate,
+    simplify_products,
+    sink,
+    eliminate,
+    make_strips,
+    simplify,
+    hoist,
+    eliminate,
+)
 
 
 def compile(
@@ -88,7 +99,7 @@ def _executable(
     hidden = len(traced.constants)
     streamed = Streamed(text.instances, (), text.streamed) if text.streamed else None
     compiled = Compiled(
-        object=cached_object(text.text),
+        object=compile_cached(text.text),
         inputs=tuple(value.type for value in graph.inputs[hidden:]),
         outputs=tuple(value.type for value in graph.outputs),
         shared_bytes=program.shared_bytes,

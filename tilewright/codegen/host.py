@@ -92,12 +92,18 @@ def host_features(target: Target | None = None) -> Features:
 
 
 @cache
-def target_machine(target: Target) -> llvm.TargetMachine:
-    """LLVM's code generator for a target. Position independent, so that objects can be saved."""
+def _initialize() -> None:
+    """LLVM knows no target until it is told to; needed for loading as much as for compiling."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     if ENVIRONMENT.dump:
         llvm.initialize_native_asmparser()
+
+
+@cache
+def target_machine(target: Target) -> llvm.TargetMachine:
+    """LLVM's code generator for a target. Position independent, so that objects can be saved."""
+    _initialize()
     return llvm.Target.from_default_triple().create_target_machine(
         cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="small"
     )
@@ -191,6 +197,7 @@ def load(
 @cache
 def _jit() -> llvm.orcjit.LLJIT:
     """The linker. Never closed: code may still run in other threads while Python ends."""
+    _initialize()
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=host_target().cpu, reloc="pic", codemodel="small"
     )

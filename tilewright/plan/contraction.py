@@ -28,11 +28,7 @@ def lower_contraction(scope: Scope, node: Node) -> None:
     right = _matrix(scope, rhs, rhs_batch, rhs_contract, contract_last=inner)
     m, n = left.shape[-2], right.shape[-2 if inner else -1]
     left, right = _packed(scope, left, right, inner, m, n)
-    value = node.output
-    accumulate = value in scope.sums and not scope.consumed_inside(value)
-    target = scope.sums.pop(value) if accumulate else scope.target(value)
-    if accumulate:
-        scope.views[value] = target
+    target, accumulate = scope.sum_target(node.output)
     shape = (*left.shape[:-2], m, n)
     out = views.reshape(target, shape)
     beside = out is None

@@ -16,6 +16,7 @@ from tilewright.codelets.base import Codelet
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.plan import views
 from tilewright.plan.ir import Buffer, Call, Step, View, dense_strides
+from tilewright.plan.spread import spread_call
 from tilewright.plan.schedule import ALIASES, Unit, alias_root, schedule
 
 FOREVER = 1 << 60
@@ -97,10 +98,6 @@ class Scope:
         """Whether anything outside of the unit reads the value."""
         return any(reader not in unit.nodes for reader in self.consumers.get(value, ()))
 
-    def consumed_inside(self, value: Value) -> bool:
-        """Whether any node of this graph reads the value."""
-        return any(reader is not None for reader in self.consumers.get(value, ()))
-
     def new(self, kind: Type) -> View:
         """A fresh buffer: in the shared arena, or in the tile's own."""
         space = "shared" if self.parallel else "tile"
@@ -153,6 +150,13 @@ class Scope:
         self.views[value] = view
         return view
 
+    def sum_target(self, value: Value) -> tuple[View, bool]:
+        """Where to compute a sum, and whether it is to be added to what is there."""
+        if value in self.sums and all(reader is None for reader in self.consumers[value]):
+            self.views[value] = self.sums.pop(value)
+            return self.views[value], True
+        return self.target(value), False
+
     def _is_free(self, destination: Destination, unit: Unit | None) -> bool:
         guard = destination.guard
         if guard is None:
@@ -187,7 +191,8 @@ class Scope:
         scratch = getattr(codelet, "scratch", 0)
         if scratch:
             arguments.append(self.new(Type("uint8", (scratch,))))
-        self.steps.append(Call(codelet, tuple(arguments)))
+        spread = spread_call(codelet, arguments) if self.parallel else None
+        self.steps += spread or [Call(codelet, tuple(arguments))]
 
     def copy(self, source: View, target: View) -> None:
         from tilewright.plan.vertices import copy_codelet

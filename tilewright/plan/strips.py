@@ -8,6 +8,7 @@ from tilewright.graph.ir import Graph, Node, Type, numpy_dtype
 from tilewright.plan import views
 from tilewright.plan.ir import Loop, Spread, Step, Var, View, new_var
 from tilewright.plan.scope import Plan, Scope
+from tilewright.plan.weight import WORTH_SPREADING, node_weight
 
 
 def lower_strips(scope: Scope, node: Node) -> None:
@@ -51,6 +52,7 @@ class _Dealer:
         self.stacked = stacked
         self.partial = partial
         self.totals = totals
+        self.spread = scope.parallel and node_weight(node) >= WORTH_SPREADING
         consts = node.params["consts"]
         self.consts = [scope.view(v) for v in node.inputs[:consts]]
         self.xs = [scope.view(v) for v in node.inputs[consts:]]
@@ -79,7 +81,7 @@ class _Dealer:
         wanted = [strip_of(view) for view in self.stacked]
         steps = _body(scope.plan, body, inputs, wanted, sums)
         inside: tuple[Step, ...] = (*clear, Loop(inner, length, steps))
-        kind = Spread if scope.parallel else Loop
+        kind = Spread if self.spread else Loop
         scope.steps.append(kind(outer, groups, inside))
         return slot + groups
 
@@ -107,6 +109,11 @@ def _body(
     from tilewright.plan.control import lower_body
 
     return lower_body(
-        plan, body, inputs, [*wanted, *([None] * len(sums))], parallel=False, padded=True,
+        plan,
+        body,
+        inputs,
+        [*wanted, *([None] * len(sums))],
+        parallel=False,
+        padded=True,
         sums=dict(zip(body.outputs[len(wanted) :], sums, strict=True)),
     )

@@ -129,7 +129,7 @@ def lower_reduce(scope: Scope, unit: Unit) -> None:
     for inner in before:
         builder.add(inner)
     expression = builder.build([source])
-    target = scope.target(node.output)
+    target, accumulate = scope.sum_target(node.output)
     codelet = Reduce(
         node.params["kind"],
         expression,
@@ -137,6 +137,7 @@ def lower_reduce(scope: Scope, unit: Unit) -> None:
         tuple(node.params["axes"]),
         tuple(v.strides for v in builder.leaves),
         target.strides,
+        accumulate,
     )
     scope.call(codelet, builder.leaves, [target])
 

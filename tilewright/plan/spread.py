@@ -1,0 +1,106 @@
+"""Large single vertices of a plain function are cut along one dimension and dealt out to the tiles.
+
+Cutting never changes a bit: only dimensions that no sum runs along are cut, into pieces whose number
+depends on the shape alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tilewright.codelets.base import Codelet, Operand
+from tilewright.codelets.contract import ContractInner, ContractOuter
+from tilewright.codelets.elementwise import Elementwise
+from tilewright.plan import views
+from tilewright.plan.ir import Call, Spread, Step, View, new_var
+from tilewright.plan.weight import WORTH_SPREADING
+
+PIECES = 64
+MIN_LENGTH = 8
+
+
+def spread_call(codelet: Codelet, arguments: Sequence[View]) -> list[Step] | None:
+    """The vertex as one or two `Spread`s, or None where it is small or cannot be cut."""
+    if codelet.cost.flops < WORTH_SPREADING and codelet.cost.bytes < WORTH_SPREADING:
+        return None
+    cut = _cut_of(codelet)
+    if cut is None:
+        return None
+    length = -(-cut.length // PIECES)
+    full, rest = divmod(cut.length, length)
+    steps = [_piece(cut, arguments, length, full, 0)]
+    if rest:
+        steps.append(_piece(cut, arguments, rest, 1, full * length))
+    return steps
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """`axes[i]` is the dimension of argument i that is cut, or None where it is read whole."""
+
+    codelet: Codelet
+    length: int
+    axes: tuple[int | None, ...]
+
+
+def _piece(cut: _Cut, arguments: Sequence[View], length: int, count: int, start: int) -> Spread:
+    var = new_var()
+    pieces = tuple(
+        view if axis is None else views.shift(view, var, axis, length, start)
+        for view, axis in zip(arguments, cut.axes, strict=True)
+    )
+    return Spread(var, count, (Call(_shortened(cut.codelet, cut, length), pieces),))
+
+
+def _shortened(codelet: Codelet, cut: _Cut, length: int) -> Codelet:
+    if isinstance(codelet, Elementwise):
+        axis = cut.axes[-1]
+        shape = tuple(length if i == axis else n for i, n in enumerate(codelet.shape))
+        return replace(codelet, shape=shape)
+    assert isinstance(codelet, ContractInner | ContractOuter)
+    operands = [
+        operand if axis is None else _shorter(operand, axis, length)
+        for operand, axis in zip((codelet.lhs, codelet.rhs, codelet.out), cut.axes, strict=True)
+    ]
+    return replace(codelet, lhs=operands[0], rhs=operands[1], out=operands[2])
+
+
+def _shorter(operand: Operand, axis: int, length: int) -> Operand:
+    shape = tuple(length if i == axis else n for i, n in enumerate(operand.shape))
+    return replace(operand, shape=shape)
+
+
+def _cut_of(codelet: Codelet) -> _Cut | None:
+    if isinstance(codelet, Elementwise):
+        return _cut_elementwise(codelet)
+    if isinstance(codelet, ContractInner | ContractOuter):
+        return _cut_contraction(codelet)
+    return None
+
+
+def _cut_elementwise(codelet: Elementwise) -> _Cut | None:
+    numbered = {
+        dict(step.params)["dimension"]
+        for step in codelet.expression.instructions
+        if step.op == "iota"
+    }
+    free = [(n, -i) for i, n in enumerate(codelet.shape) if i not in numbered]
+    if not free or max(free)[0] < MIN_LENGTH:
+        return None
+    length, axis = max(free)
+    count = len(codelet.inputs) + len(codelet.outputs)
+    return _Cut(codelet, length, (-axis,) * count)
+
+
+def _cut_contraction(codelet: ContractInner | ContractOuter) -> _Cut | None:
+    rank = len(codelet.out.shape)
+    if rank > 2 and codelet.out.shape[0] >= MIN_LENGTH:
+        return _Cut(codelet, codelet.out.shape[0], (0, 0, 0))
+    m, n = codelet.out.shape[-2:]
+    if max(m, n) < MIN_LENGTH:
+        return None
+    if m >= n:
+        return _Cut(codelet, m, (rank - 2, None, rank - 2))
+    axis = rank - 2 if isinstance(codelet, ContractInner) else rank - 1
+    return _Cut(codelet, n, (None, axis, rank - 1))

@@ -1,0 +1,115 @@
+"""What a program does, in numbers: for each part its vertices, operations and bytes.
+
+A *part* is a superstep at the top of the program, or a whole loop, branch or map there. Loops of
+unknown length count one turn, and say so; a branch counts its longest case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tilewright.plan.ir import Branch, Buffer, Call, Loop, Map, Program, Spread, Step, Sync, While
+
+
+@dataclass
+class Work:
+    """Counts over all tiles; `held` are the buffers touched."""
+
+    vertices: int = 0
+    flops: int = 0
+    moved: int = 0
+    open_ended: bool = False
+    held: set[Buffer] = field(default_factory=set)
+    codelets: dict[str, int] = field(default_factory=dict)
+    """Operations by name of codelet."""
+
+    def add(self, other: Work, times: int = 1) -> None:
+        self.vertices += other.vertices * times
+        self.flops += other.flops * times
+        self.moved += other.moved * times
+        self.open_ended |= other.open_ended
+        self.held |= other.held
+        for name, flops in other.codelets.items():
+            self.codelets[name] = self.codelets.get(name, 0) + flops * times
+
+
+@dataclass
+class Part:
+    """One superstep, or one loop, branch or map at the program's top."""
+
+    kind: str
+    count: int
+    work: Work
+    syncs: int
+
+    def bytes_per_tile(self) -> int:
+        """What a tile has in hand: its own buffers, and its share of the others."""
+        return sum(buffer.nbytes for buffer in self.work.held if buffer.space == "tile")
+
+    def bytes_shared(self) -> int:
+        return sum(buffer.nbytes for buffer in self.work.held if buffer.space != "tile")
+
+
+def parts(program: Program) -> list[Part]:
+    """The program's parts in order; calls of tile 0 between two syncs are one part."""
+    found: list[Part] = []
+    serial: list[Step] = []
+
+    def close() -> None:
+        if serial:
+            found.append(Part("tile 0", 1, work_of(serial), 0))
+            serial.clear()
+
+    for step in program.steps:
+        match step:
+            case Call():
+                serial.append(step)
+            case Sync():
+                close()
+            case Loop(_, count, _) | Spread(_, count, _) | Map(_, count, _):
+                close()
+                name = type(step).__name__.lower()
+                found.append(Part(name, count, work_of([step]), syncs_of([step])))
+            case While() | Branch():
+                close()
+                name = type(step).__name__.lower()
+                found.append(Part(name, 1, work_of([step]), syncs_of([step])))
+    close()
+    return found
+
+
+def work_of(steps: Sequence[Step]) -> Work:
+    """All work of some steps, loops multiplied out."""
+    total = Work()
+    for step in steps:
+        match step:
+            case Call(codelet, views):
+                cost = codelet.cost
+                held = {view.buffer for view in views}
+                name = type(codelet).__name__
+                total.add(Work(1, cost.flops, cost.bytes, False, held, {name: cost.flops}))
+            case Loop(_, count, body) | Spread(_, count, body) | Map(_, count, body):
+                total.add(work_of(body), count)
+            case While(condition, _, body):
+                total.add(work_of((*condition, *body)))
+                total.open_ended = True
+            case Branch(_, cases):
+                total.add(max((work_of(case) for case in cases), key=lambda work: work.flops))
+    return total
+
+
+def syncs_of(steps: Sequence[Step]) -> int:
+    """Barriers passed in one run (loops of unknown length: in one turn)."""
+    total = 0
+    for step in steps:
+        match step:
+            case Sync():
+                total += 1
+            case Loop(_, count, body):
+                total += count * syncs_of(body)
+            case While(condition, _, body):
+                total += syncs_of((*condition, *body))
+            case Branch(_, cases):
+                total += max(map(syncs_of, cases))
+    return total

@@ -1,0 +1,91 @@
+"""A program as text: one step a line, bodies indented.
+
+    %3 = shared float32 880 at 4096             a buffer
+    contract_inner_f32_40x22x128 (%7[v1*128] (22,128), %9 (40,128)) -> %3 (40,22)
+    spread v0 < 12:                             v0's values are dealt out to the tiles
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tilewright.plan.ir import (
+    Branch,
+    Buffer,
+    Call,
+    Loop,
+    Map,
+    Program,
+    Spread,
+    Step,
+    Sync,
+    View,
+    While,
+    dense_strides,
+)
+
+
+def program_to_text(program: Program) -> str:
+    """The buffers, then the steps."""
+    return "\n".join([*_Writer(program).lines()])
+
+
+class _Writer:
+    def __init__(self, program: Program):
+        self.program = program
+        self.names: dict[Buffer, str] = {}
+        self.vars: dict[int, str] = {}
+        for buffer in program.buffers:
+            short = buffer.space in ("input", "output", "constant")
+            number = buffer.index if short else len(self.names)
+            self.names[buffer] = f"%{buffer.space if short else ''}{number}"
+
+    def lines(self) -> Iterator[str]:
+        program = self.program
+        yield f"program: {program.shared_bytes} bytes shared, {program.tile_bytes} bytes a tile"
+        for buffer, name in self.names.items():
+            place = f" at {program.offsets[buffer]}" if buffer in program.offsets else ""
+            yield f"  {name} = {buffer.space} {buffer.dtype} {buffer.size}{place}"
+        yield "steps:"
+        yield from self.steps(program.steps, "  ")
+
+    def steps(self, steps: Sequence[Step], indent: str) -> Iterator[str]:
+        for step in steps:
+            yield from self.step(step, indent)
+
+    def step(self, step: Step, indent: str) -> Iterator[str]:
+        inside = indent + "  "
+        match step:
+            case Call():
+                yield indent + self.call(step)
+            case Sync():
+                yield indent + "sync"
+            case Loop(var, count, body) | Spread(var, count, body) | Map(var, count, body):
+                yield f"{indent}{type(step).__name__.lower()} {self.var(var)} < {count}:"
+                yield from self.steps(body, inside)
+            case While(condition, test, body):
+                yield indent + "while:"
+                yield from self.steps(condition, inside)
+                yield f"{indent}do if {self.view(test)}:"
+                yield from self.steps(body, inside)
+            case Branch(index, cases):
+                for number, case in enumerate(cases):
+                    yield f"{indent}case {self.view(index)} == {number}:"
+                    yield from self.steps(case, inside)
+
+    def call(self, call: Call) -> str:
+        count = len(call.codelet.inputs)
+        read = ", ".join(map(self.view, call.views[:count]))
+        written = ", ".join(map(self.view, call.views[count:]))
+        return f"{call.codelet.name} ({read}) -> {written}"
+
+    def var(self, var: int) -> str:
+        return self.vars.setdefault(var, f"v{len(self.vars)}")
+
+    def view(self, view: View) -> str:
+        moves = "".join(f" + {self.var(var)}*{step}" for var, step in view.moves)
+        place = f"[{view.offset}{moves}]" if view.offset or moves else ""
+        shape = "(" + ",".join(map(str, view.shape)) + ")"
+        dense = view.strides == dense_strides(view.shape)
+        strides = "" if dense else " by (" + ",".join(map(str, view.strides)) + ")"
+        return f"{self.names[view.buffer]}{place} {shape}{strides}"
