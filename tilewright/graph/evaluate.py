@@ -80,8 +80,16 @@ def cumulative(array: np.ndarray, *, kind: str, axis: int, reverse: bool) -> np.
     return order.cumulative_ordered(kind, array, axis, reverse)
 
 
-def dot(lhs: np.ndarray, rhs: np.ndarray, *, contract: Any, batch: Any, dtype: str) -> np.ndarray:
-    return order.dot_ordered(lhs, rhs, contract, batch, dtype)
+def dot(
+    lhs: np.ndarray,
+    rhs: np.ndarray,
+    *,
+    contract: Any,
+    batch: Any,
+    dtype: str,
+    pairs: bool = False,
+) -> np.ndarray:
+    return order.dot_ordered(lhs, rhs, contract, batch, dtype, pairs)
 
 
 def sort(*operands: np.ndarray, dimension: int, keys: int) -> Arrays:

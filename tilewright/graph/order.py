@@ -214,13 +214,17 @@ def dot_ordered(
     contract: tuple[Sequence[int], Sequence[int]],
     batch: tuple[Sequence[int], Sequence[int]],
     dtype: str,
+    pairs: bool = False,
 ) -> np.ndarray:
-    """The contraction in THE order; the result is (batch, lhs free, rhs free) of `dtype`."""
+    """The contraction in THE order; the result is (batch, lhs free, rhs free) of `dtype`.
+
+    `pairs`: the float32 operands hold bfloat16 values, and are summed as those are.
+    """
     a, free_a = _rows(lhs, contract[0], batch[0])
     b, free_b = _rows(rhs, contract[1], batch[1])
     shape = (*(lhs.shape[i] for i in batch[0]), *free_a, *free_b)
     names = (lhs.dtype.name, rhs.dtype.name, dtype)
-    working, paired = dot_working_dtype(*names), dot_is_paired(*names)
+    working, paired = dot_working_dtype(*names), pairs or dot_is_paired(*names)
     if dot_form((lhs.ndim, rhs.ndim), contract) == "inner":
         sums = dot_inner(a, b, working, paired)
     else:

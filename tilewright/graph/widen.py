@@ -1,0 +1,52 @@
+"""Rewrite: bfloat16 operands of products are kept in float32, rounded to what bfloat16 can hold.
+
+For hosts without bfloat16 arithmetic: a value is rounded once, where it is computed, and not unpacked
+each time that it is read. The bits are the same: products of such values are exact in float32, and
+`pairs` keeps the order of summation.
+"""
+
+from __future__ import annotations
+
+from tilewright.graph.ir import Builder, Graph, Node, Value
+
+_MOVES = frozenset("broadcast reshape transpose slice reverse copy".split())
+
+
+def widen(graph: Graph) -> Graph:
+    """The same graph, in all bodies too, with no product of bfloat16 left."""
+    builder = Builder()
+    builder.inputs = graph.inputs
+    producers = graph.producers()
+    renamed: dict[Value, Value] = {}
+    wide: dict[Value, Value] = {}
+
+    def widened(value: Value) -> Value:
+        """The value in float32, by the shortest way."""
+        if value not in wide:
+            wide[value] = _widened(value)
+        return wide[value]
+
+    def _widened(value: Value) -> Value:
+        node = producers.get(value)
+        if node is not None and node.op in _MOVES:
+            return builder.op(node.op, widened(node.inputs[0]), **node.params)
+        if node is not None and node.op == "convert" and node.inputs[0].dtype == "float32":
+            source = renamed.get(node.inputs[0], node.inputs[0])
+            return builder.op("reduce_precision", source, exponent=8, mantissa=7)
+        return builder.op("convert", renamed.get(value, value), dtype="float32")
+
+    for node in graph.nodes:
+        builder.source = node.source
+        if node.op == "dot" and {v.dtype for v in node.inputs} == {"bfloat16"}:
+            params = dict(node.params) | {"dtype": "float32", "pairs": True}
+            result = builder.op("dot", *map(widened, node.inputs), **params)
+            if node.output.dtype != "float32":
+                result = builder.op("convert", result, dtype=node.output.dtype)
+            renamed[node.output] = result
+        else:
+            inputs = tuple(renamed.get(v, v) for v in node.inputs)
+            bodies = tuple(map(widen, node.bodies))
+            builder.nodes.append(
+                Node(node.op, inputs, node.outputs, node.params, bodies, node.source)
+            )
+    return builder.graph(renamed.get(v, v) for v in graph.outputs)
