@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tilewright.codegen import host
-from tilewright.codelets.base import Codelet, Operand
+from tilewright.codelets.base import Codelet, Operand, scratch_bytes
 from tilewright.codelets.llvm import Features, Module
 from tilewright.graph.ir import numpy_dtype
 
@@ -27,7 +27,7 @@ def wrapped(codelet: Codelet, features: Features, repeats: int = 1) -> str:
     """The codelet's text and an exported `entry(ptr %arguments)` that calls it `repeats` times."""
     module = Module(features)
     codelet.emit(module, "codelet")
-    count = len(codelet.inputs) + len(codelet.outputs)
+    count = len(codelet.inputs) + len(codelet.outputs) + (scratch_bytes(codelet) > 0)
     lines = ["define void @entry(ptr %a) {", "entry:"]
     for i in range(count):
         lines.append(f"  %p{i} = getelementptr ptr, ptr %a, i64 {i}")
@@ -90,8 +90,12 @@ def run(codelet: Codelet, *arrays: np.ndarray, features: Features | None = None)
     for operand, values in zip((*codelet.inputs, *codelet.outputs), given, strict=True):
         laid.append(lay_out(operand, np.zeros(operand.shape) if values is None else values))
     expected = [memory.copy() for memory, _ in laid]
-    Compiled(codelet, features)(*[view for _, view in laid])
+    size = scratch_bytes(codelet)
+    scratch = np.full(size + 64, 0x55, np.uint8)
+    arguments = [view for _, view in laid] + ([scratch] if size else [])
+    Compiled(codelet, features)(*arguments)
     _check_untouched(codelet, laid, expected)
+    assert (scratch[size:] == 0x55).all(), "written past the end of the scratch memory"
     return tuple(view.copy() for _, view in laid[count:])
 
 

@@ -40,6 +40,14 @@ class Cost:
     bytes: int
 
 
+def scratch_bytes(codelet: Codelet) -> int:
+    """Bytes that the caller lends as one more argument, the last, if more than none.
+
+    Few codelets need it: those say so by a property `scratch`. Aligned to 64 bytes.
+    """
+    return getattr(codelet, "scratch", 0)
+
+
 class Codelet(Protocol):
     """The interface of every family in this folder.
 

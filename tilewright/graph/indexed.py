@@ -66,7 +66,7 @@ def gather(
     else:
         result = operand[tuple(positions)] if positions else np.broadcast_to(operand, shape)
     if mode == "drop":
-        result = np.where(inside, result, _fill(operand.dtype, fill))
+        result = np.where(inside, result, fill_value(operand.dtype, fill))
     return np.asarray(result).astype(operand.dtype, copy=False)
 
 
@@ -141,7 +141,7 @@ def _integers(indices: np.ndarray) -> np.ndarray:
     return indices.astype(np.int64)
 
 
-def _fill(dtype: np.dtype, fill: Any) -> np.ndarray:
+def fill_value(dtype: np.dtype, fill: Any) -> np.ndarray:
     """What lies outside: JAX's default is NaN, the least signed or the greatest unsigned integer."""
     if fill is not None:
         return np.asarray(fill).astype(dtype)

@@ -1,0 +1,127 @@
+"""Dynamic slices: one window, whose position is data.
+
+In: a strided array and one scalar start a dimension, integers of any width. Out: the window, or the
+array with the window written over (in place). Always: a window is moved inside the array before it
+is touched, as `graph/indexed.py` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.codelets.addressing import Dims
+from tilewright.codelets.base import Cost, Operand
+from tilewright.codelets.llvm import Function, Module
+from tilewright.codelets.sizes import moved_bytes, sized
+from tilewright.codelets.vectors import offset
+from tilewright.codelets.window import clamp, copy_window, load_index
+from tilewright.graph import indexed
+
+
+def _scalars(dtypes: Sequence[str]) -> tuple[Operand, ...]:
+    return tuple(Operand(dtype, (), ()) for dtype in dtypes)
+
+
+def _move_to_start(
+    function: Function, array: Operand, sizes: Dims, pointer: str, starts: Sequence[tuple[str, str]]
+) -> str:
+    """The pointer moved to where a window of `sizes` begins; starts are (dtype, pointer)."""
+    rows = zip(starts, array.shape, sizes, array.strides, strict=True)
+    for (dtype, start), n, size, step in rows:
+        first = clamp(function, load_index(function, dtype, start), n - size)
+        skip = function.let(f"mul i64 {first}, {step}")
+        pointer = offset(function, pointer, array.dtype, skip)
+    return pointer
+
+
+@dataclass(frozen=True)
+class DynamicSlice:
+    """out = the window of `source` at starts, moved inside; one scalar start a dimension."""
+
+    source: Operand
+    starts: tuple[str, ...]
+    out: Operand
+
+    @property
+    def name(self) -> str:
+        return f"dynamic_slice_{sized(self.out)}"
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (self.source, *_scalars(self.starts))
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (self.out,)
+
+    @property
+    def in_place(self) -> tuple[int, ...]:
+        return ()
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        source, *starts = arrays
+        return (indexed.dynamic_slice(source, *starts, sizes=self.out.shape),)
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(0, 2 * moved_bytes(self.out))
+
+    def emit(self, module: Module, symbol: str) -> None:
+        count = len(self.starts)
+        function = module.function(symbol, "void", ["ptr"] * (count + 2))
+        if self.out.size:
+            starts = [(dtype, function.argument(1 + i)) for i, dtype in enumerate(self.starts)]
+            base = function.argument(0)
+            source = _move_to_start(function, self.source, self.out.shape, base, starts)
+            pointers = (source, function.argument(count + 1))
+            strides = (self.source.strides, self.out.strides)
+            copy_window(function, self.out.dtype, self.out.shape, pointers, strides)
+        function.close()
+
+
+@dataclass(frozen=True)
+class DynamicUpdateSlice:
+    """The window of `out` at starts, moved inside, becomes `update`; the rest stays."""
+
+    update: Operand
+    starts: tuple[str, ...]
+    out: Operand
+
+    @property
+    def name(self) -> str:
+        return f"dynamic_update_slice_{sized(self.update)}"
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (self.update, *_scalars(self.starts))
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (self.out,)
+
+    @property
+    def in_place(self) -> tuple[int, ...]:
+        return (0,)
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        update, *starts, old = arrays
+        return (indexed.dynamic_update_slice(old, update, *starts),)
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(0, 2 * moved_bytes(self.update))
+
+    def emit(self, module: Module, symbol: str) -> None:
+        count = len(self.starts)
+        function = module.function(symbol, "void", ["ptr"] * (count + 2))
+        if self.update.size:
+            starts = [(dtype, function.argument(1 + i)) for i, dtype in enumerate(self.starts)]
+            base = function.argument(count + 1)
+            target = _move_to_start(function, self.out, self.update.shape, base, starts)
+            pointers = (function.argument(0), target)
+            strides = (self.update.strides, self.out.strides)
+            copy_window(function, self.out.dtype, self.update.shape, pointers, strides)
+        function.close()
