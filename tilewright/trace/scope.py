@@ -45,6 +45,10 @@ Results = Sequence[Value] | Value
 Rule = Callable[..., Results]
 
 
+class UntypedError(UnsupportedError):
+    """A dtype that graphs have not; the scope that meets it says where."""
+
+
 @dataclass
 class Session:
     """What all scopes of one call of `trace` share."""
@@ -57,11 +61,11 @@ def type_of(aval: Any) -> Type:
     """The type of an abstract value; an array of keys is an array of words."""
     if internals.is_key(aval):
         if internals.key_implementation(aval) != internals.THREEFRY:
-            raise UnsupportedError(f"PRNG keys of type {aval.dtype} are not supported: use threefry")
+            raise UntypedError(f"PRNG keys of type {aval.dtype} are not supported, use threefry")
         return Type("uint32", (*aval.shape, 2))
     name = np.dtype(aval.dtype).name if not hasattr(aval.dtype, "_impl") else str(aval.dtype)
     if name not in DTYPES:
-        raise UnsupportedError(f"dtype {name} of an array of shape {aval.shape} is not supported")
+        raise UntypedError(f"arrays of {name} are not supported")
     return Type(name, tuple(int(n) for n in aval.shape))
 
 
@@ -166,7 +170,10 @@ class Scope:
         rule = self.session.rules.get(equation.primitive.name)
         if rule is None:
             raise self.unsupported(equation)
-        results = rule(self, equation, *operands)
+        try:
+            results = rule(self, equation, *operands)
+        except UntypedError as error:
+            raise self.unsupported(equation, str(error)) from None
         self.builder.source = before
         return (results,) if isinstance(results, Value) else results
 

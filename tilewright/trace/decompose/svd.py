@@ -1,4 +1,4 @@
-"""Singular values and vectors by one-sided Jacobi rotations (Hestenes), after a QR."""
+"""Singular values and vectors by one-sided Jacobi rotations (Hestenes); of a tall matrix, after a QR."""
 
 from __future__ import annotations
 
@@ -28,13 +28,16 @@ def svd(matrix: Array, *, full_matrices: bool) -> tuple[Array, Array, Array]:
         values, left, right = svd(matrix.T, full_matrices=full_matrices)
         return values, right.T, left.T
     scaled, scale = jacobi.prepare(matrix)
-    first, reduced = qr(scaled, full_matrices=full_matrices)
+    first, reduced = None, scaled
+    if m > n:
+        first, reduced = qr(scaled, full_matrices=full_matrices)
     rows, vectors = _orthogonal_rows(reduced[:n].T, with_vectors=True)
     values = _norms(rows)
     order = jnp.argsort(-values)
     values, rows, vectors = values[order], rows[order], vectors[order]
-    left = dot(first[:, :n], _normalised(rows))
-    left = jnp.concatenate([left, first[:, n:]], 1)
+    left = _normalised(rows)
+    if first is not None:
+        left = jnp.concatenate([dot(first[:, :n], left), first[:, n:]], 1)
     return values * scale, left, vectors
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from tilewright.graph.ir import Value
 from tilewright.trace import jax_internals as internals
-from tilewright.trace.rules.elementwise import sort_key
+from tilewright.trace.rules.elementwise import sort_key, total_key
 from tilewright.trace.rules.movement import integers, part
 from tilewright.trace.scope import Rule, Scope, type_of
 
@@ -69,9 +69,9 @@ def sort(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequen
 
 
 def top_k(scope: Scope, equation: internals.Equation, operand: Value) -> Sequence[Value]:
-    """A sort by the complement of the key: descending, the first of equals first."""
+    """A sort by the complement of the total order: descending, the first of equals first."""
     axis, count = int(equation.params["axis"]), int(equation.params["k"])
-    key = scope.op("not", sort_key(scope, operand))
+    key = scope.op("not", total_key(scope, operand))
     dtype = type_of(equation.outvars[1].aval).dtype
     positions = scope.op("iota", dimension=axis, shape=operand.shape, dtype=dtype)
     inputs = [key, operand, positions]

@@ -54,24 +54,30 @@ def equality(op: str) -> Rule:
 
 
 def total_order(op: str) -> Rule:
-    """`eq_to`, `le_to`, `lt_to`: floats compared in the order that sorts use."""
+    """`eq_to`, `le_to`, `lt_to`: floats compared in the total order of IEEE 754."""
 
     def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Value:
-        return ordering(op)(scope, equation, *(sort_key(scope, v) for v in operands))
+        return direct(op)(scope, equation, *(total_key(scope, v) for v in operands))
 
     return rule
 
 
 def sort_key(scope: Scope, value: Value) -> Value:
     """Integers that are ordered as JAX sorts: -0 equals 0, a NaN of any sign comes last."""
+    if is_float(value.dtype):
+        zero = scope.full(0, value.type)
+        value = scope.op("select", scope.op("eq", value, zero), value, zero)
+        nan = scope.full(np.nan, value.type)
+        value = scope.op("select", scope.op("ne", value, value), value, nan)
+    return total_key(scope, value)
+
+
+def total_key(scope: Scope, value: Value) -> Value:
+    """Integers in the total order of IEEE 754: -NaN, -inf, ..., -0, 0, ..., inf, NaN."""
     if value.dtype == "bool":
         return scope.convert(value, "uint8")
     if not is_float(value.dtype):
         return value
-    zero = scope.full(0, value.type)
-    value = scope.op("select", scope.op("eq", value, zero), value, zero)
-    nan = scope.full(np.nan, value.type)
-    value = scope.op("select", scope.op("ne", value, value), value, nan)
     bits = value.type.numpy.itemsize * 8
     whole = scope.op("bitcast", value, dtype=f"int{bits}")
     sign = scope.op("shift_right_arithmetic", whole, scope.full(bits - 1, whole.type))

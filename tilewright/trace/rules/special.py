@@ -1,4 +1,4 @@
-"""Special functions that JAX itself writes in simpler ones: its own implementation is traced."""
+"""Special functions written in simpler ones: JAX's own implementation where there is one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from tilewright.graph.ir import Value
 from tilewright.trace import jax_internals as internals
+from tilewright.trace.decompose import special
 from tilewright.trace.scope import Rule, Scope, type_of
 
 
@@ -34,11 +35,18 @@ def implementation(function: Callable) -> Rule:
     return rule
 
 
+def _without_dtype(function: Callable) -> Callable:
+    return lambda *arrays, dtype: function(*arrays)
+
+
 RULES: dict[str, Rule] = {
     "igamma": implementation(internals.igamma),
     "igammac": implementation(internals.igammac),
     "igamma_grad_a": implementation(internals.igamma_grad_a),
     "random_gamma_grad": implementation(internals.random_gamma_grad),
     "regularized_incomplete_beta": implementation(internals.betainc),
-    "bessel_i0e": implementation(lambda x, dtype: internals.bessel_i0e(x)),
+    "bessel_i0e": implementation(_without_dtype(internals.bessel_i0e)),
+    "bessel_i1e": implementation(_without_dtype(special.bessel_i1e)),
+    "polygamma": implementation(_without_dtype(special.polygamma)),
+    "zeta": implementation(_without_dtype(special.zeta)),
 }

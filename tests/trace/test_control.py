@@ -1,0 +1,147 @@
+"""Calls are inlined; structured control flow stays structured."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from tests.trace.comparing import agree, operations
+from tilewright.errors import UnsupportedError
+from tilewright.trace import trace
+
+X = jnp.arange(6.0)
+DATA = jnp.linspace(0.0, 1.0, 40)
+
+
+def nodes(fn, *args):
+    return [node.op for node in trace(fn, *args).graph.nodes]
+
+
+def test_calls_are_inlined():
+    @jax.custom_jvp
+    def doubled(x):
+        return 2 * x
+
+    doubled.defjvp(lambda primals, tangents: (doubled(*primals), 3 * tangents[0]))
+
+    @jax.custom_vjp
+    def tripled(x):
+        return 3 * x
+
+    tripled.defvjp(lambda x: (3 * x, None), lambda _, ct: (5 * ct,))
+    agree(lambda x: (doubled(x), jax.grad(lambda x: doubled(x).sum())(x)), X)
+    agree(lambda x: (tripled(x), jax.grad(lambda x: tripled(x).sum())(x)), X)
+    agree(lambda x: jax.jit(jax.checkpoint(lambda x: jnp.square(x) + 1))(x), X)
+    agree(jax.grad(lambda x: jax.checkpoint(lambda x: jnp.square(x) * x)(x).sum()), X)
+    agree(lambda x: jax.nn.relu(x) + jax.nn.silu(x) + jax.nn.softplus(x), X, epsilons=8)
+
+
+def test_scans():
+    agree(lambda x: lax.scan(lambda c, x: (c + x, c * x), 1.0, x), X)
+    agree(lambda x: lax.scan(lambda c, x: (c + x, c * x), 1.0, x, reverse=True), X)
+    agree(lambda x: lax.scan(lambda c, _: (c * 2, c), x, None, length=3), X)
+    agree(lambda x: lax.scan(lambda c, x: (c + 1, x), 0, x, unroll=2), X)
+    agree(jax.grad(lambda x: lax.scan(lambda c, x: (c * x, None), 1.0, x)[0]), X + 1)
+    agree(lambda x: lax.scan(lambda c, x: (c, x), 0.0, x[:0]), X)
+
+
+def test_a_scan_that_carries_nothing_is_a_map():
+    assert nodes(lambda x: lax.map(jnp.square, x), X) == ["map"]
+    agree(lambda x: lax.map(lambda a: a * DATA.sum(), x), X, epsilons=8)
+    agree(lambda x: lax.map(lambda a: (a, DATA[:3] + a), x), X)
+    agree(lambda x: lax.map(jnp.sin, x, batch_size=2), X, epsilons=2)
+
+
+def test_loops():
+    agree(lambda x: lax.while_loop(lambda x: x.sum() < 99, lambda x: x * 2, x), X)
+    agree(lambda x, n: lax.fori_loop(0, n, lambda i, x: x + i, x), X, 4)
+    agree(lambda x: lax.fori_loop(0, 3, lambda i, x: x * DATA[i] + DATA[-1], x), X)
+    agree(jax.vmap(lambda x: lax.while_loop(lambda x: x < 99, lambda x: x * 3, x)), X + 1)
+    halved = lambda v: lax.while_loop(lambda c: c[1].sum() > 1, lambda c: (c[0] + 1, c[1] / 2), v)
+    agree(jax.vmap(halved), (jnp.zeros(3, int), X.reshape(3, 2)))
+    agree(
+        jax.vmap(lambda a, b: lax.while_loop(lambda x: x < a, lambda x: x + b, 0.0)),
+        X,
+        jnp.ones(6),
+    )
+
+
+def test_nested_vmap_of_loops():
+    square = X.reshape(2, 3) + 1
+    agree(jax.vmap(jax.vmap(lambda x: lax.while_loop(lambda x: x < 50, lambda x: x * x + 1, x))), square)
+
+
+def test_branches():
+    for flag in (False, True):
+        agree(lambda p, x: lax.cond(p, lambda x: x + 1, lambda x: x * DATA.sum(), x), flag, X, epsilons=8)
+    for index in (-3, 0, 1, 2, 9):
+        cases = [lambda x: x, lambda x: -x, lambda x: x * 7 + DATA[0]]
+        agree(lambda i, x: lax.switch(i, cases, x), index, X)
+    agree(jax.vmap(lambda x: lax.cond(x > 2, jnp.square, jnp.negative, x)), X)
+    agree(jax.grad(lambda x: lax.cond(x.sum() > 2, lambda x: (x * x).sum(), jnp.sum, x)), X)
+
+
+def test_large_constants_are_hidden_inputs_and_asked_for_once():
+    def inner(x):
+        return lax.fori_loop(0, 2, lambda i, x: x + lax.map(lambda d: d * DATA.sum(), DATA).sum(), x)
+
+    traced = trace(lambda x: inner(x) + DATA.sum(), 1.0)
+    assert [c.shape for c in traced.constants] == [(40,)]
+    assert traced.graph.inputs[0].shape == (40,)
+    agree(lambda x: inner(x) + DATA.sum(), 1.0, epsilons=16)
+
+
+def test_data_are_never_part_of_the_code():
+    def constants(data):
+        graph = trace(lambda x: x + data, 1.0).graph
+        return [node.params["value"] for node in graph.nodes if node.op == "constant"]
+
+    assert not constants(np.float32([1, 2, 3]))
+    assert constants(np.int32([1, 2, 3]))
+
+
+def test_solves():
+    a = np.float32([[3, 1], [1, 2]])
+    matvec = lambda x: a @ x
+    solve = lambda f, b: jnp.linalg.inv(a) @ b
+    agree(lambda b: lax.custom_linear_solve(matvec, b, solve), np.float32([1, 2]), epsilons=8)
+
+
+def test_debug_prints_are_left_out_with_a_warning():
+    def noisy(x):
+        jax.debug.print("{}", x)
+        return x + 1
+
+    with pytest.warns(UserWarning, match="left out"):
+        assert operations(trace(noisy, 1.0).graph) == {"constant", "add"}
+
+
+def test_what_is_not_supported_names_itself_and_the_line():
+    def called(x):
+        return jax.pure_callback(np.sin, jax.ShapeDtypeStruct((6,), jnp.float32), x)
+
+    with pytest.raises(UnsupportedError, match=r"pure_callback of float32\[6\].*test_control.py:\d+"):
+        trace(called, X)
+    with pytest.raises(UnsupportedError, match="fft"):
+        trace(jnp.fft.rfft, X)
+    with pytest.raises(UnsupportedError, match="conv_general_dilated"):
+        trace(lambda x: jnp.convolve(x, x), X)
+    with pytest.raises(UnsupportedError, match="complex64"):
+        trace(lambda x: x * 1j, X)
+    with pytest.raises(UnsupportedError, match="int4"):
+        trace(lambda x: x.astype(jnp.int4), X)
+
+
+def test_the_line_of_a_node_is_the_users():
+    (node,) = trace(lambda x: jnp.tanh(x), X).graph.nodes
+    assert node.source.startswith(__file__)
+
+
+def test_trees():
+    traced = trace(lambda p, n: {"a": p["x"] * n, "b": (n,)}, {"x": X, "y": None}, 3)
+    assert jax.tree.unflatten(traced.in_tree, [0, 1]) == ({"x": 0, "y": None}, 1)
+    assert jax.tree.unflatten(traced.out_tree, [0, 1]) == {"a": 0, "b": (1,)}
+    assert [str(t) for t in traced.out_types] == ["float32[6]", "int32[]"]
+    shapes = trace(lambda x: x.sum(), jax.ShapeDtypeStruct((3, 2), "bfloat16"))
+    assert str(shapes.in_types[0]) == "bfloat16[3,2]"

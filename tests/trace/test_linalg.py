@@ -1,0 +1,153 @@
+"""Linear algebra: the laws of each factorisation, at the accuracy of LAPACK, and JAX's conventions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.trace.comparing import agree, count, run, trace
+
+RANDOM = np.random.default_rng(1)
+SIZES = (1, 2, 3, 7, 12)
+
+
+def square(n, dtype=np.float32):
+    return RANDOM.normal(size=(n, n)).astype(dtype)
+
+
+def positive(n, dtype=np.float32):
+    a = square(n, dtype)
+    return a @ a.T + np.eye(n, dtype=dtype)
+
+
+def close(left, right, epsilons=32):
+    """Within rounding errors of the largest element."""
+    size = max(np.max(np.abs(right), initial=0), 1e-30)
+    eps = np.finfo(np.asarray(left).dtype).eps
+    np.testing.assert_allclose(left, right, 0, epsilons * eps * size)
+
+
+@pytest.mark.parametrize("n", SIZES)
+def test_cholesky(n):
+    a = positive(n)
+    (factor,) = run(jnp.linalg.cholesky, a)
+    close(factor @ factor.T, a)
+    np.testing.assert_array_equal(factor, np.tril(factor))
+
+
+def test_cholesky_of_what_is_not_positive_is_nan():
+    both = np.stack([np.eye(3), -np.eye(3)]).astype(np.float32)
+    agree(jnp.linalg.cholesky, both)
+    agree(jnp.linalg.cholesky, np.ones((3, 3), np.float32))
+
+
+@pytest.mark.parametrize("left_side", (True, False))
+@pytest.mark.parametrize("lower", (True, False))
+@pytest.mark.parametrize("transpose", (True, False))
+@pytest.mark.parametrize("unit", (True, False))
+def test_triangular_solve(left_side, lower, transpose, unit):
+    a = square(5) + 4 * np.eye(5, dtype=np.float32)
+    b = RANDOM.normal(size=(5, 3) if left_side else (3, 5)).astype(np.float32)
+    solve = lambda a, b: jax.lax.linalg.triangular_solve(
+        a, b, left_side=left_side, lower=lower, transpose_a=transpose, unit_diagonal=unit
+    )
+    agree(solve, a, b, epsilons=128, absolute=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (4, 4), (5, 3), (3, 5)])
+def test_lu(shape):
+    agree(jax.lax.linalg.lu, RANDOM.normal(size=shape).astype(np.float32), absolute=1e-5)
+    batch = RANDOM.normal(size=(2, *shape)).astype(np.float32)
+    agree(jax.lax.linalg.lu, batch, absolute=1e-5)
+
+
+def test_lu_of_singular_matrices():
+    agree(jax.lax.linalg.lu, np.zeros((3, 3), np.float32))
+    agree(jax.lax.linalg.lu, np.ones((3, 3), np.float32))
+
+
+def test_solve_and_determinants():
+    a, b = square(6) + np.eye(6, dtype=np.float32), RANDOM.normal(size=6).astype(np.float32)
+    agree(lambda a, b: (jnp.linalg.solve(a, b), jnp.linalg.inv(a)), a, b, absolute=1e-3)
+    agree(lambda a: (jnp.linalg.slogdet(a), jnp.linalg.det(a)), a, epsilons=512)
+    agree(jax.grad(lambda a: jnp.linalg.slogdet(a)[1]), a, absolute=1e-3)
+    solve = lambda f, b: jax.scipy.linalg.cho_solve((f, True), b)
+    agree(solve, np.linalg.cholesky(positive(4)), b[:4], absolute=1e-4)
+
+
+@pytest.mark.parametrize("mode", ("reduced", "complete"))
+@pytest.mark.parametrize("shape", [(1, 1), (4, 4), (6, 3), (3, 6), (3, 1)])
+def test_qr(shape, mode):
+    a = RANDOM.normal(size=shape).astype(np.float32)
+    agree(lambda a: jnp.linalg.qr(a, mode=mode), a, absolute=2e-5)
+    q, r = run(lambda a: jnp.linalg.qr(a, mode=mode), a)
+    close(q @ r, a)
+    close(q.T @ q, np.eye(q.shape[1]))
+
+
+def test_qr_of_large_numbers_and_of_zero():
+    q, r = run(jnp.linalg.qr, np.float32([[1e30, 2e30], [3e30, 4e30]]))
+    close(q @ r, np.float32([[1e30, 2e30], [3e30, 4e30]]))
+    agree(jnp.linalg.qr, np.zeros((3, 2), np.float32), absolute=1e-30)
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+@pytest.mark.parametrize("n", SIZES)
+def test_eigh(n, dtype):
+    with jax.enable_x64(True):
+        a = square(n, dtype)
+        a = a + a.T
+        values, vectors = run(lambda a: tuple(jnp.linalg.eigh(a)), a)
+    close(vectors * values @ vectors.T, a)
+    close(vectors.T @ vectors, np.eye(n), 16)
+    close(values, np.linalg.eigvalsh(a))
+
+
+def test_eigh_of_equal_and_of_no_eigenvalues():
+    for a in (np.eye(4), np.ones((3, 3)), np.zeros((3, 3)), np.diag([3, 1, 2, 1])):
+        values, vectors = run(lambda a: tuple(jnp.linalg.eigh(a)), a.astype(np.float32))
+        close(vectors * values @ vectors.T, a)
+        close(vectors.T @ vectors, np.eye(len(a)))
+    values, vectors = run(lambda a: tuple(jnp.linalg.eigh(a)), np.full((3, 3), np.nan, np.float32))
+    assert np.isnan(values).all() and np.isnan(vectors).all()
+
+
+@pytest.mark.parametrize("full", (True, False))
+@pytest.mark.parametrize("shape", [(1, 1), (2, 2), (5, 5), (7, 4), (4, 7), (3, 1)])
+def test_svd(shape, full):
+    a = RANDOM.normal(size=shape).astype(np.float32)
+    left, values, right = run(lambda a: tuple(jnp.linalg.svd(a, full_matrices=full)), a)
+    k = min(shape)
+    close(left[:, :k] * values @ right[:k], a)
+    close(left.T @ left, np.eye(left.shape[1]))
+    close(right @ right.T, np.eye(right.shape[0]))
+    close(values, np.linalg.svd(a)[1])
+    agree(lambda a: jnp.linalg.svd(a, compute_uv=False), a, absolute=1e-5)
+
+
+def test_svd_of_singular_matrices():
+    low = RANDOM.normal(size=(6, 2)) @ RANDOM.normal(size=(2, 5))
+    for a in (np.zeros((3, 3)), np.ones((4, 3)), low, np.diag([1.0, 0, 1e-20])):
+        a = a.astype(np.float32)
+        left, values, right = run(lambda a: tuple(jnp.linalg.svd(a)), a)
+        k = min(a.shape)
+        close(left[:, :k] * values @ right[:k], a)
+        close(left.T @ left, np.eye(left.shape[1]))
+        close(right @ right.T, np.eye(right.shape[0]))
+
+
+def test_what_rests_on_them():
+    a, b = RANDOM.normal(size=(6, 3)).astype(np.float32), np.arange(6, dtype=np.float32)
+    agree(lambda a, b: jnp.linalg.lstsq(a, b)[0], a, b, absolute=1e-4)
+    agree(lambda a: (jnp.linalg.pinv(a), jnp.linalg.norm(a, 2)), a, absolute=1e-5)
+    agree(lambda a: jax.scipy.linalg.expm(a[:3]), a, absolute=1e-3)
+    agree(jax.vmap(jnp.linalg.cholesky), np.stack([positive(3), positive(3)]), absolute=1e-5)
+    agree(jax.grad(lambda a: jnp.linalg.eigvalsh(a)[0]), positive(4), absolute=1e-4)
+
+
+@pytest.mark.parametrize(
+    "fn", (jnp.linalg.cholesky, jnp.linalg.inv, jnp.linalg.qr, jnp.linalg.eigh, jnp.linalg.svd)
+)
+def test_nodes_do_not_grow_with_size(fn):
+    small, large = (count(trace(fn, np.eye(n, dtype=np.float32)).graph) for n in (8, 128))
+    assert large <= small + 4 < 400

@@ -1,0 +1,90 @@
+"""Random bits are JAX's own, whatever the setting of `jax_threefry_partitionable`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.trace.comparing import agree
+from tilewright.errors import UnsupportedError
+from tilewright.trace import trace
+
+KEY = jax.random.key(7)
+
+
+@pytest.fixture(params=(True, False), autouse=True)
+def partitionable(request):
+    with jax.threefry_partitionable(request.param):
+        yield request.param
+
+
+def test_keys():
+    agree(lambda k: jax.random.split(k, 5), KEY)
+    agree(lambda k: jax.random.split(k, (2, 3)), KEY)
+    agree(lambda k, i: (jax.random.fold_in(k, i), jax.random.fold_in(k, 3)), KEY, 11)
+    agree(lambda i: (jax.random.key(i), jax.random.PRNGKey(3)), 123)
+    agree(jax.vmap(lambda k: jax.random.split(k)), jax.random.split(KEY, 3))
+    agree(jax.vmap(jax.random.fold_in), jax.random.split(KEY, 3), jnp.arange(3))
+    agree(jax.vmap(jax.random.fold_in, (None, 0)), KEY, jnp.arange(3))
+    agree(lambda k: (jax.random.key_data(k), jax.random.clone(k)), KEY)
+    agree(lambda words: jax.random.wrap_key_data(words), np.array([1, 2], np.uint32))
+
+
+@pytest.mark.parametrize("dtype", ("uint8", "uint16", "uint32"))
+def test_bits(dtype):
+    agree(lambda k: [jax.random.bits(k, shape, dtype) for shape in ((), (3,), (2, 5))], KEY)
+    agree(jax.vmap(lambda k: jax.random.bits(k, (3,), dtype)), jax.random.split(KEY, 2))
+
+
+def test_sixty_four_bits():
+    with jax.enable_x64(True):
+        agree(lambda k: jax.random.bits(k, (3,), "uint64"), KEY)
+        agree(lambda k: (jax.random.uniform(k, (3,)), jax.random.key(2**40 + 3)), KEY)
+
+
+def test_exact_distributions():
+    agree(lambda k: (jax.random.uniform(k, (3,)), jax.random.randint(k, (4,), -3, 100)), KEY)
+    agree(lambda k: (jax.random.bernoulli(k, 0.3, (9,)), jax.random.permutation(k, 10)), KEY)
+    agree(lambda k: jax.random.choice(k, 10, (4,), replace=False), KEY)
+    agree(lambda k: (jax.random.rademacher(k, (5,)), jax.random.uniform(k, (3,), jnp.bfloat16)), KEY)
+
+
+def test_rounded_distributions():
+    draws = (jax.random.normal, jax.random.exponential, jax.random.laplace, jax.random.gumbel)
+    agree(lambda k: [draw(k, (7,)) for draw in draws], KEY, epsilons=32, absolute=1e-6)
+    agree(lambda k: jax.random.truncated_normal(k, -1, 2, (5,)), KEY, epsilons=32)
+    agree(lambda k: jax.random.multivariate_normal(k, jnp.zeros(2), jnp.eye(2)), KEY, epsilons=32)
+    agree(lambda k: jax.random.categorical(k, jnp.log(jnp.array([0.2, 0.5, 0.3])), shape=(9,)), KEY)
+
+
+def test_distributions_by_rejection():
+    alpha = jnp.array([0.3, 1.0, 4.5])
+    agree(lambda k: jax.random.gamma(k, alpha), KEY, epsilons=64)
+    agree(lambda k: jax.random.loggamma(k, alpha), KEY, epsilons=64, absolute=1e-5)
+    agree(lambda k: (jax.random.t(k, 2.2, (3,)), jax.random.beta(k, 2.0, 3.0)), KEY, epsilons=64)
+    agree(lambda k: jax.random.dirichlet(k, alpha), KEY, epsilons=64)
+    agree(lambda k: jax.random.poisson(k, 3.0, (4,)), KEY)
+
+
+def test_legacy_keys():
+    key = jax.random.PRNGKey(3)
+    agree(lambda k: (jax.random.split(k), jax.random.uniform(k, (2,))), key)
+
+
+def test_keys_in_control_flow():
+    def step(key, _):
+        key, use = jax.random.split(key)
+        return key, jax.random.uniform(use)
+
+    agree(lambda k: jax.lax.scan(step, k, None, length=4), KEY)
+    agree(lambda k: jax.lax.fori_loop(0, 3, lambda i, k: jax.random.fold_in(k, i), k), KEY)
+    agree(lambda k: jax.lax.cond(k[0] == k[1], lambda k: k[0], lambda k: k[1], k), jnp.stack([KEY, KEY]))
+
+
+def test_a_key_in_a_closure_is_part_of_the_code():
+    agree(lambda x: x + jax.random.uniform(KEY, (3,)), 1.0)
+
+
+def test_other_generators_are_refused():
+    with pytest.raises(UnsupportedError, match="threefry"):
+        trace(lambda k: jax.random.bits(k), jax.random.key(0, impl="rbg"))
