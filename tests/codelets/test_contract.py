@@ -1,0 +1,132 @@
+"""Contractions: native bits are those of the order law, at sizes around the vector and the tile."""
+
+import numpy as np
+import pytest
+
+from tests.codelets.cases import arguments, assert_same_bits, check, dense
+from tests.codelets.run import AVX2, AVX512, run
+from tilewright.codegen.host import host_features
+from tilewright.codelets.base import Operand
+from tilewright.codelets.contract import ContractInner, ContractOuter
+from tilewright.codelets.llvm import Features, Module
+from tilewright.graph.ir import numpy_dtype
+
+LEVELS = [AVX512, AVX2] if host_features().vector_bits == 512 else [AVX2]
+SIZES = [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48]
+SHAPES = [
+    *zip(SIZES, SIZES[3:] + SIZES[:3], SIZES[6:] + SIZES[:6], strict=True),
+    (1, 256, 40),
+    (40, 22, 250),
+    (5, 3, 0),
+    (17, 1, 48),
+    (1, 1, 31),
+    (2, 5, 513),
+    (3, 18, 1100),
+    (2, 3, 2100),
+]
+levels = pytest.mark.parametrize("features", LEVELS, ids=lambda f: str(f.vector_bits))
+forms = pytest.mark.parametrize("form", [ContractOuter, ContractInner])
+
+
+def contraction(form, dtype, m, n, k, accumulate=False, out_dtype=None, pairs=False):
+    rhs = (k, n) if form is ContractOuter else (n, k)
+    operands = dense(dtype, m, k), dense(dtype, *rhs), dense(out_dtype or dtype, m, n)
+    return form(*operands, accumulate, pairs)
+
+
+@levels
+@forms
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16", "int32"])
+def test_bits(form, dtype, features):
+    for i, shape in enumerate(SHAPES):
+        check(contraction(form, dtype, *shape, accumulate=bool(i % 2)), features)
+
+
+@levels
+@forms
+def test_pairs_are_bfloat16_kept_in_float32(form, features):
+    for shape in [(7, 17, 33), (16, 40, 64), (3, 5, 513)]:
+        wide = contraction(form, "float32", *shape, pairs=True)
+        rounded = [a.astype(numpy_dtype("bfloat16")) for a in arguments(wide)]
+        given = [a.astype(np.float32) for a in rounded]
+        check(wide, features, given)
+        narrow = contraction(form, "bfloat16", *shape, out_dtype="float32")
+        (found,) = run(wide, *given, features=features)
+        assert_same_bits(narrow.meaning(*rounded)[0], found, wide.name)
+
+
+@levels
+@forms
+@pytest.mark.parametrize(
+    ("dtype", "out_dtype"),
+    [("bfloat16", "float32"), ("float32", "bfloat16"), ("float32", "float64"), ("int8", "int32")],
+)
+def test_result_of_another_dtype(form, dtype, out_dtype, features):
+    check(contraction(form, dtype, 9, 17, 33, out_dtype=out_dtype), features)
+    check(contraction(form, dtype, 9, 17, 33, accumulate=True, out_dtype=out_dtype), features)
+
+
+@levels
+def test_any_strides(features):
+    """Transposed, repeated, backwards and padded operands; results written across."""
+    m, n, k = 7, 19, 21
+    lefts = [(k + 3, 1), (1, m), (0, 1), (-k, -1), (1, 0)]
+    rights = [(n + 2, 1), (1, k), (2 * n, 2), (0, 1), (-n, -1)]
+    outs = [(n, 1), (1, m), (n + 5, 1), (2 * n, 2)]
+    for i, (left, right) in enumerate((x, y) for x in lefts for y in rights):
+        out = Operand("float32", (m, n), outs[i % len(outs)])
+        lhs, rhs = Operand("float32", (m, k), left), Operand("float32", (k, n), right)
+        check(ContractOuter(lhs, rhs, out), features)
+        rhs = Operand("float32", (n, k), right[::-1])
+        check(ContractInner(lhs, rhs, out), features)
+
+
+@levels
+def test_matrix_times_vector_across_rows(features):
+    """n = 1 with m contiguous: lanes run along m."""
+    lhs, rhs = Operand("float32", (37, 20), (1, 37)), dense("float32", 20, 1)
+    check(ContractOuter(lhs, rhs, dense("float32", 37, 1)), features)
+
+
+@levels
+@forms
+def test_batches(form, features):
+    """Two batch dimensions, one of them shared by an operand."""
+    rhs = (5, 18) if form is ContractOuter else (18, 5)
+    right = Operand("float32", (2, 3, *rhs), (0, 90, rhs[1], 1))
+    check(form(dense("float32", 2, 3, 4, 5), right, dense("float32", 2, 3, 4, 18)), features)
+    none = dense("float32", 0, 4, 5), dense("float32", 0, *rhs), dense("float32", 0, 4, 18)
+    check(form(*none), features)
+
+
+@levels
+@forms
+def test_special_values(form, features):
+    """Infinities and NaN stay in their own outputs; lanes past the end of k bring none."""
+    codelet = contraction(form, "float32", 9, 20, 21)
+    lhs, rhs = (a.copy() for a in arguments(codelet))
+    lhs[2, 20], lhs[3, 4], lhs[5] = np.inf, np.nan, -0.0
+    expected = codelet.meaning(lhs, rhs)[0]
+    found = run(codelet, lhs, rhs, features=features)[0]
+    np.testing.assert_array_equal(found, expected)
+    assert np.isfinite(np.delete(found, [2, 3], axis=0)).all()
+
+
+def test_the_order_is_not_any_order():
+    """The bits differ between the two forms and from NumPy's product: tests of bits can fail."""
+    outer = contraction(ContractOuter, "float32", 16, 16, 300)
+    lhs, rhs = arguments(outer)
+    inner = contraction(ContractInner, "float32", 16, 16, 300)
+    found = run(outer, lhs, rhs)[0]
+    assert (found != run(inner, lhs, rhs.T)[0]).any()
+    assert (found != (lhs.astype(np.float64) @ rhs).astype(np.float32)).any()
+    np.testing.assert_allclose(found, lhs @ rhs, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("features", [Features(512, 32), Features(256, 16)])
+@forms
+def test_functions_stay_small(form, features):
+    for shape in [(40, 22, 256), (512, 512, 512), (33, 47, 1100)]:
+        module = Module(features)
+        contraction(form, "float32", *shape).emit(module, "codelet")
+        assert len(module.functions["codelet"].splitlines()) < 3000

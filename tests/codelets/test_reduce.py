@@ -1,0 +1,97 @@
+"""Reductions: native bits are those of the order law, for every kind, dtype, form and stride."""
+
+import numpy as np
+import pytest
+
+from tests.codelets.cases import arguments, check
+from tests.codelets.run import AVX2, AVX512, run
+from tilewright.codegen.host import host_features
+from tilewright.codelets.expression import Expression
+from tilewright.codelets.reduce import Reduce
+from tilewright.plan.ir import dense_strides
+
+LEVELS = [AVX512, AVX2] if host_features().vector_bits == 512 else [AVX2]
+levels = pytest.mark.parametrize("features", LEVELS, ids=lambda f: str(f.vector_bits))
+DOMAINS = [
+    ((), ()),
+    ((0,), (0,)),
+    ((3, 0), (1,)),
+    ((0, 3), (0,)),
+    ((7,), (0,)),
+    ((1000,), (0,)),
+    ((5000,), (0,)),
+    ((17, 33), (1,)),
+    ((17, 33), (0,)),
+    ((3, 1500), (1,)),
+    ((700, 9), (0,)),
+    ((200, 40), (0,)),
+    ((5, 6, 7), (0, 2)),
+    ((5, 64, 7), (0, 1)),
+    ((40, 6, 48), (0, 2)),
+    ((4, 3, 5), ()),
+    ((66, 3, 150), (0, 1)),
+]
+
+
+def reduction(kind, dtype, shape, axes, strides=None, accumulate=False, out=None):
+    kept = tuple(n for i, n in enumerate(shape) if i not in axes)
+    expression = Expression((dtype,), (), (0,))
+    strides = dense_strides(shape) if strides is None else strides
+    out = dense_strides(kept) if out is None else out
+    return Reduce(kind, expression, shape, axes, (strides,), out, accumulate)
+
+
+@levels
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [("sum", "float32"), ("sum", "float64"), ("sum", "bfloat16"), ("sum", "float16"),
+     ("sum", "int32"), ("max", "float32"), ("min", "int16"), ("max", "uint8"), ("prod", "float64"),
+     ("and", "bool"), ("xor", "bool"), ("or", "int64")],
+)  # fmt: skip
+def test_bits(kind, dtype, features):
+    for shape, axes in DOMAINS:
+        check(reduction(kind, dtype, shape, axes), features)
+
+
+@levels
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_any_strides(dtype, features):
+    """Padded, transposed, repeated and backwards; reduced dimensions that do not merge."""
+    for shape, axes, strides, out in [
+        ((50, 6, 7), (0, 1, 2), (50, 8, 1), ()),
+        ((50, 6, 32), (0, 1, 2), (200, 33, 1), ()),
+        ((50, 6, 32), (0, 1), (200, 33, 1), (2,)),
+        ((50, 6, 32), (2, 0), (200, 33, 1), (3,)),
+        ((20, 300), (1,), (1, 20), (-2,)),
+        ((20, 300), (1,), (0, 0), (1,)),
+        ((20, 300), (0,), (-300, -1), (1,)),
+    ]:
+        check(reduction("sum", dtype, shape, axes, strides, True, out), features)
+
+
+@levels
+def test_many_chunks(features):
+    """Trees of chunks whose number is not a power of two."""
+    check(reduction("sum", "float32", (58368,), (0,)), features)
+    check(reduction("sum", "float32", (58368 // 16, 3), (0,)), features)
+
+
+@levels
+@pytest.mark.parametrize("kind", ["sum", "max", "min"])
+def test_special_values(kind, features):
+    for axes in [(0,), (1,)]:
+        codelet = reduction(kind, "float32", (33, 35), axes)
+        (array,) = (a.copy() for a in arguments(codelet))
+        array[3, 4], array[30, 31], array[5, 6] = np.nan, np.inf, -np.inf
+        array[:, 8], array[9] = -0.0, 0.0
+        expected, found = codelet.meaning(array)[0], run(codelet, array, features=features)[0]
+        np.testing.assert_array_equal(found, expected)
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
+def test_the_two_forms_differ():
+    """Row and column order give different bits: tests of bits can fail."""
+    row = reduction("sum", "float32", (300, 16), (0,))
+    (array,) = arguments(row)
+    turned = reduction("sum", "float32", (16, 300), (1,), (1, 16))
+    assert (run(row, array)[0] != run(turned, array.T)[0]).any()

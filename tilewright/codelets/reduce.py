@@ -1,0 +1,96 @@
+"""Reductions over axes of a strided domain, of a scalar expression of the inputs.
+
+In: inputs that span the domain `shape` by their strides (0 repeats). Out: one array over the axes that
+are kept, of the expression's dtype. Always: the order of combination is that of `graph/order.py`,
+decided by shape and axes alone; 16-bit floats are combined in float32 and rounded once at the end.
+With `accumulate` the output's old contents come first: old combined with the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tilewright.codelets import reduce_column, reduce_row
+from tilewright.codelets.base import Cost, Operand
+from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.codelets.llvm import Module
+from tilewright.codelets.sizes import moved_bytes
+from tilewright.graph.order import COMBINE, reduce_form, reduce_ordered
+from tilewright.graph.scalar import SCALAR
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """`input_strides` has a stride for each dimension of `shape`, `output_strides` for each kept."""
+
+    kind: str
+    expression: Expression
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+    input_strides: tuple[tuple[int, ...], ...]
+    output_strides: tuple[int, ...]
+    accumulate: bool = False
+
+    @property
+    def name(self) -> str:
+        size = "x".join(map(str, self.shape)) or "scalar"
+        axes = "_".join(map(str, sorted(self.axes)))
+        count = len(self.expression.instructions)
+        fused = f"_of_{count}" if count else ""
+        return f"reduce_{self.kind}_{self.dtype}_{size}_over_{axes}{fused}"
+
+    @property
+    def dtype(self) -> str:
+        (output,) = self.expression.outputs
+        return self.expression.dtype(output)
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        return tuple(i for i in range(len(self.shape)) if i not in self.axes)
+
+    @property
+    def reduced(self) -> tuple[int, ...]:
+        return tuple(sorted(self.axes))
+
+    @property
+    def count(self) -> int:
+        """How many elements go into one output."""
+        return prod(self.shape[i] for i in self.axes)
+
+    @property
+    def form(self) -> str:
+        return reduce_form(len(self.shape), self.axes)
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        rows = zip(self.expression.inputs, self.input_strides, strict=True)
+        return tuple(Operand(dtype, self.shape, strides) for dtype, strides in rows)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        shape = tuple(self.shape[i] for i in self.kept)
+        return (Operand(self.dtype, shape, self.output_strides),)
+
+    @property
+    def in_place(self) -> tuple[int, ...]:
+        return (0,) if self.accumulate else ()
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        count = len(self.inputs)
+        (values,) = evaluate_expression(self.expression, arrays[:count], self.shape)
+        result = reduce_ordered(self.kind, values, self.axes)
+        if self.accumulate:
+            result = SCALAR[COMBINE[self.kind]](arrays[count], result, dtype=self.dtype)
+        return (result,)
+
+    @property
+    def cost(self) -> Cost:
+        work = prod(self.shape) * (1 + len(self.expression.instructions))
+        return Cost(work, moved_bytes(*self.inputs, *self.outputs))
+
+    def emit(self, module: Module, symbol: str) -> None:
+        form = reduce_row if self.form == "row" else reduce_column
+        form.emit(self, module, symbol)
