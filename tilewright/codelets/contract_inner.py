@@ -1,9 +1,9 @@
 """LLVM text of the inner form: k is contiguous in both operands, and lanes run along it.
 
-In: a `ContractInner`. Out: its function. A tile of C is one accumulator of 16 virtual lanes for each
-output; at the end of a chunk of k the lanes of all of them are folded together (`lanes.py`). Always:
-each output is the sum, one after the other, of chunks of 1024 products; element e of a chunk goes to
-lane e % 16 (its pair to lane e // 2 % 16), and lanes are combined by halving.
+In: a `ContractInner`. Out: its function. A tile of C is one accumulator of 16 virtual lanes for
+each output; at the end of a chunk of k the lanes of all of them are folded together (`lanes.py`).
+Always: each output is the sum, one after the other, of chunks of 1024 products; element e of a
+chunk goes to lane e % 16 (its pair to lane e // 2 % 16), and lanes are combined by halving.
 """
 
 from __future__ import annotations

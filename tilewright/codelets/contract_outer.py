@@ -1,4 +1,4 @@
-"""LLVM text of the outer form: every k adds the product of a column of A and a row of B to a tile of C.
+"""LLVM text of the outer form: every k adds a column of A times a row of B to a tile of C.
 
 In: a `ContractOuter`. Out: its function. Lanes run along the columns (n; or m, with the operands'
 roles exchanged, where only that is contiguous); each row's element of A is broadcast. A tile of C

@@ -1,8 +1,8 @@
 """The end of a sum along lanes: many accumulators of 16 virtual lanes become one number each.
 
-In: accumulators, each a list of machine vectors (its 16 lanes in order). Out: vectors whose lanes are
-the totals, and which accumulator each lane belongs to. Always: lanes are combined by halving, lane
-l with l + 8, then + 4, + 2, + 1, and every operation is commutative, so its operands may swap.
+In: accumulators, each a list of machine vectors (its 16 lanes in order). Out: vectors whose lanes
+are the totals, and which accumulator each lane belongs to. Always: lanes are combined by halving,
+lane l with l + 8, then + 4, + 2, + 1; every operation is commutative, so its operands may swap.
 
 Two vectors x and y are folded at once: `[x low | y high] + [x high | y low]` is one blend, one
 shuffle and one addition, and leaves x's total in the low half and y's in the high one.

@@ -1,8 +1,9 @@
 """Reductions over axes of a strided domain, of a scalar expression of the inputs.
 
-In: inputs that span the domain `shape` by their strides (0 repeats). Out: one array over the axes that
-are kept, of the expression's dtype. Always: the order of combination is that of `graph/order.py`,
-decided by shape and axes alone; 16-bit floats are combined in float32 and rounded once at the end.
+In: inputs that span the domain `shape` by their strides (0 repeats). Out: one array over the axes
+that are kept, of the expression's dtype. Always: the order of combination is that of
+`graph/order.py`, decided by shape and axes alone; 16-bit floats are combined in float32 and rounded
+once at the end.
 With `accumulate` the output's old contents come first: old combined with the result.
 """
 
@@ -24,7 +25,7 @@ from tilewright.graph.scalar import SCALAR
 
 @dataclass(frozen=True)
 class Reduce:
-    """`input_strides` has a stride for each dimension of `shape`, `output_strides` for each kept."""
+    """`input_strides`: one a dimension of `shape`; `output_strides`: one a kept dimension."""
 
     kind: str
     expression: Expression

@@ -1,8 +1,8 @@
-"""LLVM text of the column form: the domain's last axis is kept, so lanes run along the outputs.
+"""LLVM text of the column form: the domain's last axis is kept, so lanes run along outputs.
 
-In: a `Reduce`. Out: its function. Always: each output combines chunks of 64 elements, each chunk one
-element after the other from the identity, chunks pairwise. Several vectors of outputs, and where these
-are few several chunks, advance together, so that no addition waits for the one before.
+In: a `Reduce`. Out: its function. Always: each output combines chunks of 64 elements, each chunk
+one element after the other from the identity, chunks pairwise. Several vectors of outputs, and
+where these are few several chunks, advance together: no addition waits for the one before.
 """
 
 from __future__ import annotations

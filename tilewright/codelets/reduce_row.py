@@ -1,8 +1,8 @@
-"""LLVM text of the row form: the domain's last axis is reduced, so lanes run along what is reduced.
+"""LLVM text of the row form: the domain's last axis is reduced, and lanes run along it.
 
 In: a `Reduce`. Out: its function. Always: chunks of 1024 elements; in a chunk 4 accumulators of 16
-lanes take turns, then combine as (0, 1), (2, 3), and lanes by halving; chunks combine pairwise. Where
-an output is a single chunk, 16 of them fold their lanes together.
+lanes take turns, then combine as (0, 1), (2, 3), and lanes by halving; chunks combine pairwise.
+Where an output is a single chunk, 16 of them fold their lanes together.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class _Row:
     def _turns_in_memory(
         self, pointers: Sequence[str], first: str, length: int, indices: Indices
     ) -> list[str]:
-        """Four accumulators in memory, so that a long expression is written once, not four times."""
+        """Four accumulators in memory, so that a long expression is written once."""
         function = self.function
         for i in range(ACCUMULATORS):
             self._put(str(i), self.start)
@@ -233,7 +233,7 @@ class _Row:
         indices: Indices,
         total: str,
     ) -> str:
-        """One accumulator with 16 more elements: those from `at` of the chunk that begins at `first`."""
+        """One accumulator with 16 more elements: from `at` of the chunk that begins at `first`."""
         function, source = self.function, self.source
         element = function.let(f"add i64 {first}, {at}")
         places, steps = self._places(pointers, element, at)

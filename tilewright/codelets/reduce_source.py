@@ -1,8 +1,8 @@
-"""What a reduction reads: the expression's values at places of its domain, and loops that reach them.
+"""What a reduction reads: its expression's values at places of the domain, and loops to them.
 
 In: a `Reduce`, pointers to its inputs. Out: registers of the dtype that is accumulated in. Always:
-reduced elements of an output are numbered in row-major order; dimensions that all inputs step through
-evenly are merged into one, unless the expression asks for its own index (`iota`).
+reduced elements of an output are numbered in row-major order; dimensions that all inputs step
+through evenly are merged into one, unless the expression asks for its own index (`iota`).
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Source:
         return vectors.widen(self.function, value, dtype, wide, LANES)
 
     def _emit(self, inputs: list[str], indices: Indices) -> str:
-        from tilewright.codelets.elementwise import emit_expression
+        from tilewright.codelets.emit_expression import emit_expression
 
         dims = range(max(indices, default=-1) + 1)
         listed = [indices.get(i, "") for i in dims]
