@@ -1,0 +1,174 @@
+"""Rewrite: everything that no output hangs on goes, and what is computed twice is computed once.
+
+Dead nodes; results, constants, carries and elements of control flow that nobody reads, through any depth
+of bodies; carries that never change (they become constants); cases' results that are just an operand.
+`strips` nodes are left as they are. The graph's own inputs and outputs stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from tilewright.graph.ir import Graph, Node, Value
+from tilewright.graph.rewrite import Rebuilder, with_bodies
+from tilewright.graph.share import share
+
+Positions = frozenset[int]
+
+
+def eliminate(graph: Graph) -> Graph:
+    """The same function without idle parts."""
+    graph = share(unchanged(graph))
+    return _Pruner().pruned(graph, frozenset(range(len(graph.outputs))))
+
+
+# Carries that never change.
+
+
+def unchanged(graph: Graph) -> Graph:
+    """Carries that a body hands on as they are become constants of the node."""
+    new = Rebuilder(graph.inputs)
+    for node in graph.nodes:
+        node = with_bodies(new.renamed(node), unchanged)
+        if node.op in ("loop", "scan"):
+            node = _fix_carries(new, node)
+        new.keep(node)
+        if node.op == "branch":
+            _pass_operands(new, node)
+    return new.finish(graph.outputs)
+
+
+def _fix_carries(new: Rebuilder, node: Node) -> Node:
+    consts, step = node.params["consts"], node.bodies[-1]
+    count = node.params.get("carry", len(node.inputs) - consts)
+    fixed = [i for i in range(count) if step.outputs[i] is step.inputs[consts + i]]
+    if not fixed:
+        return node
+    new.replace([node.outputs[i] for i in fixed], [node.inputs[consts + i] for i in fixed])
+    first = [consts + i for i in fixed]
+    order = [*range(consts), *first]
+    order += [i for i in range(consts, len(node.inputs)) if i not in set(first)]
+    results = [i for i in range(len(node.outputs)) if i not in set(fixed)]
+    bodies = [Graph(_pick(body.inputs, order), body.nodes, body.outputs) for body in node.bodies]
+    bodies[-1] = replace(bodies[-1], outputs=_pick(step.outputs, results))
+    params = dict(node.params) | {"consts": consts + len(fixed)}
+    if node.op == "scan":
+        params["carry"] = count - len(fixed)
+    return replace(
+        node,
+        inputs=_pick(node.inputs, order),
+        outputs=_pick(node.outputs, results),
+        params=params,
+        bodies=tuple(bodies),
+    )
+
+
+def _pass_operands(new: Rebuilder, node: Node) -> None:
+    """What every case hands on from the same operand is that operand."""
+    for i, output in enumerate(node.outputs):
+        found = {
+            body.inputs.index(body.outputs[i]) if body.outputs[i] in body.inputs else -1
+            for body in node.bodies
+        }
+        if len(found) == 1 and -1 not in found:
+            new.replace([output], [node.inputs[1 + found.pop()]])
+
+
+def _pick(values: tuple[Value, ...], positions: Iterable[int]) -> tuple[Value, ...]:
+    return tuple(values[i] for i in positions)
+
+
+# Dead parts.
+
+
+class _Pruner:
+    """Finds, once for each body and set of wanted outputs, which values are live."""
+
+    def __init__(self) -> None:
+        self._live: dict[tuple[Graph, Positions], set[Value]] = {}
+
+    def live(self, graph: Graph, wanted: Positions) -> set[Value]:
+        """The values that the wanted outputs hang on."""
+        key = (graph, wanted)
+        if key not in self._live:
+            live = set(_pick(graph.outputs, wanted))
+            for node in reversed(graph.nodes):
+                used = _used(node, live)
+                if used:
+                    live.update(node.inputs[i] for i in self.operands(node, used)[0])
+            self._live[key] = live
+        return self._live[key]
+
+    def read(self, body: Graph, wanted: Positions) -> Positions:
+        """The positions of the body's inputs that the wanted outputs hang on."""
+        live = self.live(body, wanted)
+        return frozenset(i for i, value in enumerate(body.inputs) if value in live)
+
+    def operands(self, node: Node, used: Positions) -> tuple[Positions, Positions]:
+        """Which operands and results must stay if `used` results are wanted."""
+        if node.op == "sort":
+            stay = used | frozenset(range(node.params["keys"]))
+            return stay, stay
+        if not node.bodies or node.op == "strips":
+            return frozenset(range(len(node.inputs))), frozenset(range(len(node.outputs)))
+        if node.op == "branch":
+            read = frozenset().union(*(self.read(body, used) for body in node.bodies))
+            return frozenset({0, *(i + 1 for i in read)}), used
+        if node.op == "map":
+            return self.read(node.bodies[0], used), used
+        return self._carried(node, used)
+
+    def _carried(self, node: Node, used: Positions) -> tuple[Positions, Positions]:
+        """A carry is wanted if its result is, or if the condition or a wanted result reads it."""
+        consts, step = node.params["consts"], node.bodies[-1]
+        count = node.params.get("carry", len(node.inputs) - consts)
+        always: Positions = frozenset()
+        if node.op == "loop":
+            always = self.read(node.bodies[0], frozenset({0}))
+        while True:
+            read = always | self.read(step, used)
+            carried = frozenset(i - consts for i in read if consts <= i < consts + count)
+            if carried <= used:
+                break
+            used = used | carried
+        return read | {consts + i for i in used if i < count}, used
+
+    def pruned(self, graph: Graph, wanted: Positions) -> Graph:
+        """The graph with the wanted outputs and all its inputs."""
+        live = self.live(graph, wanted)
+        nodes = []
+        for node in graph.nodes:
+            used = _used(node, live)
+            if used:
+                nodes.append(self._pruned_node(node, used))
+        return Graph(graph.inputs, tuple(nodes), _pick(graph.outputs, sorted(wanted)))
+
+    def _pruned_node(self, node: Node, used: Positions) -> Node:
+        if node.op == "strips" or not (node.bodies or node.op == "sort"):
+            return node
+        stay, results = (sorted(positions) for positions in self.operands(node, used))
+        offset = 1 if node.op == "branch" else 0
+        params = dict(node.params)
+        if "consts" in params:
+            params["consts"] = sum(i < node.params["consts"] for i in stay)
+        if "carry" in params:
+            params["carry"] = sum(i < node.params["carry"] for i in results)
+        bodies = []
+        for i, body in enumerate(node.bodies):
+            is_condition = node.op == "loop" and i == 0
+            wanted = frozenset({0}) if is_condition else frozenset(results)
+            small = self.pruned(body, wanted)
+            inputs = _pick(body.inputs, [i - offset for i in stay if i >= offset])
+            bodies.append(replace(small, inputs=inputs))
+        return replace(
+            node,
+            inputs=_pick(node.inputs, stay),
+            outputs=_pick(node.outputs, results),
+            params=params,
+            bodies=tuple(bodies),
+        )
+
+
+def _used(node: Node, live: set[Value]) -> Positions:
+    return frozenset(i for i, value in enumerate(node.outputs) if value in live)

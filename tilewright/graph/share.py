@@ -1,0 +1,83 @@
+"""Rewrite: what is computed twice in one graph is computed once.
+
+Nodes with bodies are not compared, but equal operands of theirs become one, in the bodies too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tilewright.graph.ir import Graph, Node
+from tilewright.graph.rewrite import Rebuilder, with_bodies
+
+_COMMUTATIVE = frozenset("add mul max min and or xor eq ne".split())
+
+
+def share(graph: Graph) -> Graph:
+    """The same function with common subexpressions joined, in every body."""
+    new = Rebuilder(graph.inputs)
+    seen: dict[Hashable, Node] = {}
+    for node in graph.nodes:
+        node = with_bodies(_join_operands(new.renamed(node)), share)
+        if node.bodies:
+            new.keep(node)
+            continue
+        first = seen.setdefault(_key(node), node)
+        if first is node:
+            new.keep(node)
+        else:
+            new.replace(node.outputs, first.outputs)
+    return new.finish(graph.outputs)
+
+
+def _key(node: Node) -> Hashable:
+    """Equal for nodes that compute the same bits (NaN payloads aside)."""
+    inputs = [v.id for v in node.inputs]
+    if node.op in _COMMUTATIVE:
+        inputs.sort()
+    params = tuple((key, _param(value)) for key, value in sorted(node.params.items()))
+    return node.op, tuple(inputs), params
+
+
+def _param(value: Any) -> Hashable:
+    """Text tells 0.0 from -0.0 and 1 from True, which are equal in Python."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.dtype.name, value.shape, value.tobytes()
+    return repr(value)
+
+
+def _join_operands(node: Node) -> Node:
+    """A constant or element that a body is given twice is given once."""
+    if not node.bodies or node.op == "strips":
+        return node
+    offset = 1 if node.op == "branch" else 0
+    consts = node.params.get("consts", len(node.inputs))
+    carried = len(node.inputs) if node.op == "loop" else consts + node.params.get("carry", 0)
+    first: dict[Hashable, int] = {}
+    again: dict[int, int] = {}
+    for i in range(offset, len(node.inputs)):
+        if not consts <= i < carried or node.op == "branch":
+            place = first.setdefault((node.inputs[i], i < consts), i)
+            if place != i:
+                again[i] = place
+    if not again:
+        return node
+    params = dict(node.params)
+    if "consts" in params:
+        params["consts"] -= sum(i < consts for i in again)
+    inputs = tuple(v for i, v in enumerate(node.inputs) if i not in again)
+    bodies = tuple(_joined(body, again, offset) for body in node.bodies)
+    return replace(node, inputs=inputs, params=params, bodies=bodies)
+
+
+def _joined(body: Graph, again: dict[int, int], offset: int) -> Graph:
+    new = Rebuilder(v for i, v in enumerate(body.inputs, offset) if i not in again)
+    for i, place in again.items():
+        new.replace([body.inputs[i - offset]], [body.inputs[place - offset]])
+    for node in body.nodes:
+        new.keep(new.renamed(node))
+    return new.finish(body.outputs)
