@@ -150,7 +150,9 @@ spin:
   %k = phi i64 [ 0, %wait ], [ %l, %spin ]
   %l = add i64 %k, 1
   %flag = call i32 @tw_cancelled(ptr %context)
-  %on = icmp slt i64 %l, {spin}
+  %short = icmp slt i64 %l, {spin}
+  %free = icmp eq i32 %flag, 0
+  %on = and i1 %short, %free
   br i1 %on, label %spin, label %work
 work:
   %slot = urem i64 %i, %ring_slots

@@ -190,6 +190,7 @@ def load(
     try:
         tracker = builder.link(_jit(), f"tilewright{next(_names)}")
     except RuntimeError as error:
+        # LLVM has printed the names of missing symbols on standard error.
         raise CompileError(f"The compiled objects do not link: {error}") from None
     return Loaded(tracker, {symbol: tracker[symbol] for symbol in exports})
 
@@ -201,7 +202,7 @@ def _jit() -> llvm.orcjit.LLJIT:
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=host_target().cpu, reloc="pic", codemodel="small"
     )
-    jit = llvm.create_lljit_compiler(machine, use_jit_link=False, suppress_errors=True)
+    jit = llvm.create_lljit_compiler(machine, use_jit_link=False)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(jit))
     return jit
 

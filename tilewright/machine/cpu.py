@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 import os
+import platform
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+from tilewright.machine.machine import Chip, Exchange, Machine, Tile
 
 _ROOT = Path("/")
 _GUESS = {1: 32 << 10, 2: 1 << 20, 3: 8 << 20}
@@ -91,3 +94,52 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
+
+
+@cache
+def host_machine() -> Machine:
+    """This host as a `Machine`: a tile is a core with its private caches.
+
+    Multiply-adds a cycle and clock are not guessed: `calibrate.py` measures what they come to.
+    """
+    cpu = min(allowed_cpus())
+    tile = Tile(
+        memory=cache_bytes(2, cpu),
+        near_memory=cache_bytes(1, cpu),
+        lanes=vector_bits() // 32,
+        threads=1,
+    )
+    chip = Chip(
+        tile,
+        tiles=cpu_limit(),
+        clock=0.0,
+        exchange=Exchange(bytes_per_cycle_per_tile=0, overhead_cycles=0),
+        sync_cycles=0,
+        far_memory=memory_bytes(),
+    )
+    return Machine(model_name(), chip, source="this host's /proc and /sys")
+
+
+def vector_bits(root: Path = _ROOT) -> int:
+    """Width of the vector registers: 512, 256, or 128 where nothing wider is known."""
+    words = set(_cpuinfo("flags", root).split())
+    return 512 if "avx512f" in words else 256 if "avx2" in words else 128
+
+
+def model_name(root: Path = _ROOT) -> str:
+    """What the processor calls itself."""
+    return _cpuinfo("model name", root) or platform.machine()
+
+
+def memory_bytes() -> int:
+    """Main memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _cpuinfo(name: str, root: Path) -> str:
+    """The first value of that name in /proc/cpuinfo."""
+    for line in _read(root / "proc/cpuinfo").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    return ""

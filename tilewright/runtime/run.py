@@ -171,6 +171,10 @@ class Run:
         None for all others. Raises `TimeoutError` when nothing comes for `timeout` seconds, and
         `CancelledError` when the run is cancelled. Iterators of one run share its instances.
         """
+        self._stream.check_map()
+        return self._follow(timeout, ordered)
+
+    def _follow(self, timeout: float | None, ordered: bool) -> Iterator[tuple[int, Any]]:
         patience, since = 0.0001, time.monotonic()
         while not self._stream.exhausted:
             over = self.done

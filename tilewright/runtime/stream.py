@@ -34,8 +34,8 @@ class Stream:
         self._executable, self._compiled = executable, executable.compiled
         self._has_map = self._compiled.streamed is not None
         self._streamed = self._compiled.streamed or Streamed(0)
-        if ring and not self._has_map:
-            raise ValueError("The function has no map on its top level whose results could stream.")
+        if ring:
+            self.check_map()
         self.ring = ring
         self.count = self._streamed.count
         self._slots = max(1, self._ring_length(slots) if ring else self.count)
@@ -55,10 +55,12 @@ class Stream:
         """Every instance has been taken."""
         return self._taken_count == self.count
 
-    def take(self, ordered: bool) -> tuple[int, Any] | None:
-        """An instance that is done and its rows, if there is one."""
+    def check_map(self) -> None:
         if not self._has_map:
             raise ValueError("The function has no map on its top level that could be followed.")
+
+    def take(self, ordered: bool) -> tuple[int, Any] | None:
+        """An instance that is done and its rows, if there is one."""
         with self._lock:
             index = self._next(ordered)
         if index is None:

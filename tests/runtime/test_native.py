@@ -1,0 +1,141 @@
+"""The support functions: barrier, floating-point mode, queue."""
+
+import ctypes
+import platform
+
+import numpy as np
+import pytest
+
+from tests.runtime.programs import barriers, executable, field, pointers, program, squares
+from tilewright.codegen.host import compile_text, load
+from tilewright.graph.ir import Type
+from tilewright.runtime.compiled import Compiled
+from tilewright.runtime.native import text
+
+
+def neighbours(start: np.ndarray, rounds: int) -> np.ndarray:
+    numbers = start.copy()
+    for _ in range(rounds):
+        numbers = np.roll(numbers, -1, axis=0) + 3 * numbers
+    return numbers
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 5])
+def test_barrier_keeps_workers_in_step(workers, monkeypatch):
+    """Also with more workers than CPUs, where waiting must give way to sleep."""
+    monkeypatch.setattr("tilewright.runtime.executable.default_workers", lambda: workers)
+    rounds = 300 if workers > 2 else 3000
+    start = np.zeros((workers, 8), np.int64)
+    start[:, 0] = np.arange(workers) + 1
+    call = barriers(rounds, workers)
+    assert call.workers == workers
+    for _ in range(3):
+        ends = call(start)[:, 0]
+        np.testing.assert_array_equal(ends, neighbours(start, rounds)[:, 0])
+
+
+def test_a_missing_barrier_would_be_seen(monkeypatch):
+    """The test above can fail: without its barriers the numbers differ."""
+    call = barriers(3000, 2)
+    broken = call.llvm.replace("call i32 @tw_barrier", "call i32 @idle")
+    broken += "define internal i32 @idle(ptr %a, i64 %b) { ret i32 0 }\n"
+    options = {"inputs": call.compiled.inputs, "outputs": call.compiled.outputs}
+    racing = executable(broken, **options, workers=2, tiles=2, loops=("rounds",))
+    start = np.ones((2, 8), np.int64)
+    expected = neighbours(start, 3000)
+    assert any((racing(start) != expected)[:, 0].any() for _ in range(20))
+
+
+def test_the_queue_gives_every_number_once():
+    x = np.arange(4000, dtype=np.float32).reshape(1000, 4)
+    np.testing.assert_array_equal(squares(1000)(x), x * x)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="MXCSR is a register of x86")
+class TestControlRegister:
+    READ = """
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)
+define i32 @get() {
+  %at = alloca i32, align 4
+  call void @llvm.x86.sse.stmxcsr(ptr %at)
+  %value = load i32, ptr %at, align 4
+  ret i32 %value
+}
+define void @set(i32 %value) {
+  %at = alloca i32, align 4
+  store i32 %value, ptr %at, align 4
+  call void @llvm.x86.sse.ldmxcsr(ptr %at)
+  ret void
+}
+"""
+
+    def test_set_within_and_restored_after(self):
+        code = load(compile_text(self.READ), ("get", "set"))
+        get = ctypes.CFUNCTYPE(ctypes.c_uint32)(code["get"])
+        set_ = ctypes.CFUNCTYPE(None, ctypes.c_uint32)(code["set"])
+        inside = program(f"""{pointers(0, 1)}
+  call void @llvm.x86.sse.stmxcsr(ptr %out0)
+  ret i32 0""")
+        inside += "declare void @llvm.x86.sse.stmxcsr(ptr)\n"
+        call = executable(inside, inputs=(), outputs=(Type("uint32", ()),), short=True)
+        before = get()
+        try:
+            set_(0x3F80)  # round down: a program must not inherit it
+            assert call() == 0x9FC0
+            assert get() & ~0x3F == 0x3F80
+        finally:
+            set_(before)
+
+    @pytest.mark.parametrize("short", [True, False])
+    def test_denormals_are_flushed(self, short):
+        body = f"""{pointers(1, 1)}
+  %x = load float, ptr %in0, align 4
+  %y = fmul float %x, 5.0e-01
+  store float %y, ptr %out0, align 4
+  ret i32 0"""
+        scalar = Type("float32", ())
+        call = executable(program(body), inputs=(scalar,), outputs=(scalar,), short=short)
+        tiny = np.finfo(np.float32).tiny
+        assert call(tiny) == 0
+        assert tiny / np.float32(2) > 0
+
+
+def test_context_fields_arrive():
+    body = f"""{pointers(0, 1)}{field("workers", "i64")}{field("tiles", "i64")}
+  store i64 %workers, ptr %out0, align 8
+  %second = getelementptr i64, ptr %out0, i64 1
+  store i64 %tiles, ptr %second, align 8
+  ret i32 0"""
+    call = executable(program(body), inputs=(), outputs=(Type("int64", (2,)),), tiles=5)
+    assert call().tolist() == [1, 5]
+
+
+def test_arenas_are_private_and_aligned():
+    body = f"""{pointers(0, 1)}{field("shared")}{field("tile_arenas")}
+{field("tile_arena_stride", "i64")}
+  %a = ptrtoint ptr %shared to i64
+  %b = ptrtoint ptr %tile_arenas to i64
+  store i64 %a, ptr %out0, align 8
+  %second = getelementptr i64, ptr %out0, i64 1
+  store i64 %b, ptr %second, align 8
+  %third = getelementptr i64, ptr %out0, i64 2
+  store i64 %tile_arena_stride, ptr %third, align 8
+  ret i32 0"""
+    options = {"inputs": (), "outputs": (Type("int64", (3,)),), "short": True}
+    call = executable(program(body), **options, shared_bytes=1000, tile_bytes=5000, tiles=3)
+    shared, tiles, stride = call().tolist()
+    assert shared % 64 == tiles % 64 == stride % 64 == 0
+    assert stride >= 5000
+    assert not shared < tiles < shared + 1000
+
+
+def test_text_for_arm_is_written_too():
+    assert "fpcr" in text("aarch64")
+    with pytest.raises(KeyError):
+        text("sparc")
+
+
+def test_compiled_is_plain_data():
+    one = Compiled(compile_text(program("\n  ret i32 0")), (), ())
+    assert one.leaf_name(0) == "argument 0"

@@ -1,0 +1,153 @@
+"""Runs in the background: progress, instances, streaming, cancelling."""
+
+import gc
+import signal
+import threading
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from tests.runtime.programs import add, barriers, endless, squares
+from tilewright.runtime.run import CancelledError
+
+X = np.arange(4000, dtype=np.float32).reshape(1000, 4)
+
+
+def test_result_and_progress():
+    run = squares(1000).start(X)
+    np.testing.assert_array_equal(run.result(10), X * X)
+    assert run.done
+    assert run.progress().completed == run.progress().total == 1000
+
+
+def test_trips_are_summed_over_workers():
+    run = barriers(40, 2).start(np.ones((2, 8), np.int64))
+    run.wait()
+    assert run.progress().trips == {"rounds": 80}
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+def test_finished_gives_every_instance_once(ordered, stream):
+    run = squares(1000, spin=100).start(X, stream=stream, slots=7 if stream else None)
+    got = list(run.finished(10, ordered=ordered))
+    indices = [index for index, _ in got]
+    assert sorted(indices) == list(range(1000))
+    assert not ordered or indices == sorted(indices)
+    for index, row in got:
+        np.testing.assert_array_equal(row, X[index] ** 2)
+
+
+def test_streaming_is_bounded():
+    """Without a reader, no more than the ring is worked on, and the ring is all there is."""
+    run = squares(1000).start(X, stream=True, slots=8)
+    time.sleep(0.05)
+    assert run.progress().completed == 8
+    assert run._stream._outputs[0].shape == run._stream._inputs[0].shape == (8, 4)
+    taken = run.finished(10)
+    for _ in range(3):
+        next(taken)
+    time.sleep(0.05)
+    assert run.progress().completed == 11
+    run.cancel_and_wait()
+
+
+def test_streaming_result():
+    call = squares(1000)
+    np.testing.assert_array_equal(call.start(X, stream=True, slots=8).result(10), X * X)
+    run = call.start(X, stream=True, slots=8)
+    next(run.finished(10))
+    with pytest.raises(RuntimeError, match="no instance was taken"):
+        run.result()
+    run.cancel_and_wait()
+
+
+def test_finished_has_the_tree_of_the_result():
+    tree = jax.tree_util.tree_structure({"square": 0})
+    run = squares(5, out_tree=tree).start(X[:5])
+    for index, result in run.finished(10):
+        np.testing.assert_array_equal(result["square"], X[index] ** 2)
+
+
+def test_nothing_to_stream():
+    x = np.zeros(4, np.float32)
+    with pytest.raises(ValueError, match="no map"):
+        add().start(x, x, stream=True)
+    run = add().start(x, x)
+    with pytest.raises(ValueError, match="no map"):
+        run.finished()
+
+
+def test_cancel_takes_less_than_a_fifth_of_a_second():
+    for workers in (1, 2):
+        run = endless(workers).start()
+        time.sleep(0.1)
+        assert not run.done
+        start = time.monotonic()
+        run.cancel()
+        assert run.wait(5)
+        assert time.monotonic() - start < 0.2
+        with pytest.raises(CancelledError):
+            run.result()
+
+
+def test_a_cancelled_stream_raises():
+    run = squares(1000).start(X, stream=True, slots=4)
+    taken = run.finished(10)
+    next(taken)
+    run.cancel_and_wait()
+    with pytest.raises(CancelledError):
+        list(taken)
+
+
+def test_a_program_runs_again_after_a_cancelled_one():
+    with endless(2).start():
+        time.sleep(0.02)
+    call = barriers(100, 2)
+    start = np.ones((2, 8), np.int64)
+    np.testing.assert_array_equal(call(start)[:, 0], call(start)[:, 0])
+
+
+def test_timeouts():
+    with endless(2).start() as run:
+        assert not run.wait(0.02)
+        with pytest.raises(TimeoutError):
+            run.result(0.02)
+    stuck = squares(3, spin=10**9).start(X[:3])
+    with stuck, pytest.raises(TimeoutError):
+        next(stuck.finished(0.02))
+
+
+def test_a_forgotten_run_is_cancelled():
+    run = endless(2).start()
+    job = run._job
+    del run
+    gc.collect()
+    assert job.ended.wait(1)
+
+
+def test_calls_inside_the_loop_over_a_stream():
+    """The gang is busy with a stream that waits for us: others run alone, and nothing deadlocks."""
+    call, other = squares(1000), squares(20)
+    with call.start(X, stream=True, slots=4) as outer:
+        for count, (_, _) in enumerate(outer.finished(10)):
+            np.testing.assert_array_equal(other(X[:20]), X[:20] ** 2)
+            if count == 10:
+                inner = call.start(X, stream=True, slots=4)
+                assert len(list(inner.finished(10))) == 1000
+                break
+
+
+def test_interrupt_ends_a_call():
+    call = endless(2)
+    main = threading.get_ident()
+    timer = threading.Timer(0.2, signal.pthread_kill, [main, signal.SIGINT])
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    assert time.monotonic() - start < 0.4
+    run = barriers(10, 2).start(np.ones((2, 8), np.int64))
+    assert run.wait(5)

@@ -1,0 +1,76 @@
+"""Graphcore's IPUs, as published. Nothing here is measured by us.
+
+Sources, by letter:
+ [a] Graphcore product briefs and documentation: tiles, memory, clock, peaks, links, power
+ [b] poplibs: lib/popnn/CTCLossPlan.cpp, lib/poplibs_test/Util.cpp,
+     lib/poplin/PerformanceEstimation.hpp: exchange and sync cycles, hops, link efficiency
+ [c] computed: tiles x MACs x 2 x clock is the published peak
+ [d] second-hand: Hot Chips 33 notes
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+
+from tilewright.machine.machine import Chip, Exchange, Machine, Tile
+
+KIB = 1 << 10
+SOURCE = "Graphcore product briefs; poplibs; Hot Chips 33 notes (see tilewright/machine/ipu.py)"
+
+_EXCHANGE = Exchange(
+    bytes_per_cycle_per_tile=4,  # [b] each way
+    overhead_cycles=100,  # [b]
+    bytes_per_second_between_chips=320e9,  # [a]
+    link_efficiency=0.85,  # [b]
+    seconds_per_hop=15e-9,  # [b]
+)
+
+GC2 = Chip(
+    Tile(
+        memory=256 * KIB,  # [a]
+        near_memory=0,
+        lanes=2,
+        threads=6,  # [a]
+        macs=MappingProxyType({"float16": 32, "float32": 8}),  # [c]
+    ),
+    tiles=1216,  # [a]
+    clock=1.6e9,  # [c]
+    exchange=_EXCHANGE,
+    sync_cycles=120,  # [b, d] 90 to 150
+)
+
+GC200 = Chip(
+    Tile(
+        memory=624 * KIB,  # [a]
+        near_memory=0,
+        lanes=2,
+        threads=6,  # [a]
+        macs=MappingProxyType({"float16": 64, "float32": 16}),  # [c]
+    ),
+    tiles=1472,  # [a]
+    clock=1.325e9,  # [a]
+    exchange=_EXCHANGE,
+    sync_cycles=120,  # [b, d] 90 to 150
+)
+
+BOW = replace(GC200, clock=1.85e9)  # [d]
+
+SYNC_BETWEEN_CHIPS = 600
+"""Cycles [d]."""
+
+C2 = Machine(
+    "IPU C2", GC2, chips_per_replica=2, sync_cycles_between_chips=SYNC_BETWEEN_CHIPS,
+    watts=300, source=SOURCE,
+)  # fmt: skip
+MK2 = Machine("IPU GC200", GC200, source=SOURCE)
+M2000 = Machine(
+    "IPU M2000", GC200, chips_per_replica=4, sync_cycles_between_chips=SYNC_BETWEEN_CHIPS,
+    watts=1500, source=SOURCE,
+)  # fmt: skip
+POD64 = Machine(
+    "IPU POD64", GC200, chips_per_replica=64, sync_cycles_between_chips=SYNC_BETWEEN_CHIPS,
+    watts=16 * 1500, source=SOURCE,
+)  # fmt: skip
+
+MACHINES = {"c2": C2, "gc200": MK2, "m2000": M2000, "pod64": POD64}
