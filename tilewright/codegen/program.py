@@ -10,7 +10,8 @@ part are run by all workers alike, on conditions that tile 0 wrote before a `Syn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tilewright.runtime.context import FIELDS
@@ -48,16 +49,23 @@ class ProgramText:
     """Outputs, by position, that one top-level map writes a row of in every instance."""
     instances: int = 0
     """The length of that map, or 0."""
+    symbols: dict[str, Codelet] = field(default_factory=dict)
 
 
-def program_text(program: Program, features: Features) -> ProgramText:
-    """LLVM text of a whole program; its only exported symbol is `tilewright_run`."""
-    return _Emitter(program, features).emit()
+def program_text(program: Program, features: Features, profile: bool = False) -> ProgramText:
+    """LLVM text of a whole program; its only exported symbol is `tilewright_run`.
+
+    With `profile`, clock ticks and calls of every codelet, and ticks at barriers, are counted among
+    the trips, under the names "ticks SYMBOL" and "calls SYMBOL".
+    """
+    return _Emitter(program, features, profile).emit()
 
 
 class _Emitter:
-    def __init__(self, program: Program, features: Features):
+    def __init__(self, program: Program, features: Features, profile: bool = False):
         self.program = program
+        self.profile = profile
+        self.timers: dict[str, tuple[int, int]] = {}
         self.module = Module(features)
         self.symbols: dict[Codelet, str] = {}
         self.slots: dict[Var, int] = {}
@@ -74,7 +82,10 @@ class _Emitter:
         self._run(body)
         streamed = tuple(sorted(b.index for b in self.ring_buffers))
         instances = self.streaming.count if self.streaming and streamed else 0
-        return ProgramText(self.module.text(), self.loops, self.maps, streamed, instances)
+        symbols = {symbol: codelet for codelet, symbol in self.symbols.items()}
+        return ProgramText(
+            self.module.text(), self.loops, self.maps, streamed, instances, symbols
+        )
 
     def _declare(self) -> None:
         self.module.declare("tw_barrier", "i32", "ptr", "i64")
@@ -198,7 +209,8 @@ class _Emitter:
     def _barrier(self, function: Function) -> None:
         context = self._load_slot(function, FRAME.index("context"), "ptr")
         worker = self._load_slot(function, FRAME.index("worker"))
-        function.call("i32", "tw_barrier", ("ptr", context), ("i64", worker))
+        with self._timed(function, "barrier"):
+            function.call("i32", "tw_barrier", ("ptr", context), ("i64", worker))
 
     def _symbol(self, codelet: Codelet) -> str:
         if codelet not in self.symbols:
@@ -209,7 +221,25 @@ class _Emitter:
 
     def _call(self, function: Function, codelet: Codelet, views: Sequence[View]) -> None:
         addresses = [("ptr", self._address(function, view)) for view in views]
-        function.call("void", self._symbol(codelet), *addresses)
+        symbol = self._symbol(codelet)
+        with self._timed(function, symbol):
+            function.call("void", symbol, *addresses)
+
+    @contextmanager
+    def _timed(self, function: Function, name: str) -> Iterator[None]:
+        """Count ticks and calls of what is written inside, if we profile."""
+        if not self.profile:
+            yield
+            return
+        if name not in self.timers:
+            self.timers[name] = self._new_loop(f"ticks {name}"), self._new_loop(f"calls {name}")
+        self.module.declare("llvm.readcyclecounter", "i64")
+        start = function.call("i64", "llvm.readcyclecounter")
+        yield
+        passed = function.let(f"sub i64 {function.call('i64', 'llvm.readcyclecounter')}, {start}")
+        ticks, calls = self.timers[name]
+        self._count(function, ticks, passed)
+        self._count(function, calls)
 
     def _address(self, function: Function, view: View) -> str:
         buffer = view.buffer
@@ -372,14 +402,14 @@ class _Emitter:
         self.loops.append(name)
         return len(self.loops) - 1
 
-    def _count(self, function: Function, counter: int) -> None:
+    def _count(self, function: Function, counter: int, amount: str = "1") -> None:
         trips = self._context(function, "trips", "ptr")
         stride = self._context(function, "trips_stride")
         worker = self._load_slot(function, FRAME.index("worker"))
         row = function.address(trips, "i8", function.let(f"mul i64 {worker}, {stride}"))
         at = function.address(row, "i64", counter)
         value = function.let(f"load i64, ptr {at}")
-        function.do(f"store i64 {function.let(f'add i64 {value}, 1')}, ptr {at}")
+        function.do(f"store i64 {function.let(f'add i64 {value}, {amount}')}, ptr {at}")
 
     def _cancelled(self, function: Function) -> str:
         flag = self._context(function, "cancel", "ptr")

@@ -14,6 +14,7 @@ from tilewright.plan.ir import Branch, Loop, Map, Step, View, While, new_var
 from tilewright.plan.scope import Destination, Plan, Scope
 from tilewright.plan.weight import is_heavy
 
+
 def lower_body(
     plan: Plan,
     graph: Graph,
@@ -108,9 +109,7 @@ def lower_scan(scope: Scope, node: Node) -> None:
         scope.steps.append(Map(var, node.params["length"], steps))
         return
     carried = [*body.inputs[consts : consts + carry], *([None] * len(stacked))]
-    steps = lower_body(
-        scope.plan, body, inputs, wanted, parallel=scope.parallel, carried=carried
-    )
+    steps = lower_body(scope.plan, body, inputs, wanted, parallel=scope.parallel, carried=carried)
     scope.steps.append(Loop(var, node.params["length"], steps))
 
 
@@ -145,5 +144,3 @@ def lower_branch(scope: Scope, node: Node) -> None:
         for body in node.bodies
     )
     scope.steps.append(Branch(scope.view(index), cases))
-
-

@@ -172,7 +172,10 @@ class Scope:
     def may_overwrite(self, value: Value) -> bool:
         """Whether the value's memory is ours and the unit at hand is the last to read it."""
         root = self.root(value)
-        if sum(self.root(v) is root for node in self.units[self.now].nodes for v in node.inputs) > 1:
+        if (
+            sum(self.root(v) is root for node in self.units[self.now].nodes for v in node.inputs)
+            > 1
+        ):
             return False
         producer = self.producers.get(root)
         ours = root in self.owned or (producer is not None and producer.op != "constant")

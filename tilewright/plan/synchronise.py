@@ -74,5 +74,3 @@ def _control(step: Step) -> Step:
 def _closed(steps: Sequence[Step]) -> tuple[Step, ...]:
     result, dirty = _in_order(steps)
     return (*result, Sync()) if dirty else tuple(result)
-
-

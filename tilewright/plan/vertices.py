@@ -261,9 +261,7 @@ def lower_sort(scope: Scope, unit: Unit) -> None:
 def lower_argreduce(scope: Scope, unit: Unit) -> None:
     (node,) = unit.nodes
     source, target = scope.view(node.inputs[0]), scope.target(node.output)
-    codelet = ArgReduce(
-        node.params["kind"], node.params["axis"], operand(source), operand(target)
-    )
+    codelet = ArgReduce(node.params["kind"], node.params["axis"], operand(source), operand(target))
     scope.call(codelet, [source], [target])
 
 

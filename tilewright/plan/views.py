@@ -56,9 +56,7 @@ def row(view: View, var: Var, backwards: bool = False) -> View:
     stride, last = view.strides[0], view.shape[0] - 1
     offset = view.offset + (last * stride if backwards and view.shape[0] else 0)
     step = -stride if backwards else stride
-    return View(
-        view.buffer, view.shape[1:], view.strides[1:], offset, (*view.moves, (var, step))
-    )
+    return View(view.buffer, view.shape[1:], view.strides[1:], offset, (*view.moves, (var, step)))
 
 
 def shift(view: View, var: Var, dimension: int, length: int, start: int = 0) -> View:

@@ -1,6 +1,7 @@
 """How much work a graph is, roughly: only to decide what is worth dealing out to several tiles.
 
-A barrier between two cores costs about a microsecond, the time of 100,000 operations.
+A barrier between two cores costs about a microsecond, the time of 100,000 operations; a share should be
+some ten times that.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from math import prod
 
 from tilewright.graph.ir import Graph, Node
 
-WORTH_SPREADING = 400_000
+WORTH_SPREADING = 1_500_000
 WHILE_TRIPS = 16
 """What a loop of unknown length is taken to run."""
 
