@@ -20,13 +20,14 @@ from functools import cache
 
 import llvmlite.binding as llvm
 
+from tilewright.codelets.libm import LIBM
 from tilewright.codelets.llvm import Features
 from tilewright.env import ENVIRONMENT
 
 PASSES = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg")
 """Enough for text that is written with care; the stock pipelines double the time for no gain."""
 
-SYMBOLS = ("syscall", "usleep", "memcpy", "memmove", "memset", "fmod", "fmodf")
+SYMBOLS = ("syscall", "usleep", "memcpy", "memmove", "memset", "fmod", "fmodf", *LIBM)
 """What compiled code may call: LLVM itself turns `frem` and long copies into some of these."""
 
 _names = itertools.count()

@@ -1,0 +1,235 @@
+"""A fused elementwise expression over a strided domain; a copy is the identity.
+
+In: inputs that span the domain `shape` by their strides (0 repeats). Out: one array of that shape
+for each output of the expression. Always: an output may lie exactly on an input (same address and
+strides), otherwise it overlaps none; each 16 neighbours are read, computed and written before the
+next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from tilewright.codelets import memory
+from tilewright.codelets.base import LANES, Cost, Operand
+from tilewright.codelets.collapse import Walk, collapse
+from tilewright.codelets.emit_expression import emit_expression
+from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.codelets.llvm import Function, Module
+from tilewright.codelets.loops import repeat
+from tilewright.codelets.operations import OPERATIONS
+from tilewright.codelets.registers import Register
+from tilewright.codelets.sizes import moved_bytes
+from tilewright.codelets.vectors import constants, offset, splat
+
+_FUNCTION_WORK = 15
+"""Instructions that a call of tanh and the like counts for."""
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """`input_strides` and `output_strides` have a stride for each dimension of `shape`."""
+
+    expression: Expression
+    shape: tuple[int, ...]
+    input_strides: tuple[tuple[int, ...], ...]
+    output_strides: tuple[tuple[int, ...], ...]
+
+    @property
+    def name(self) -> str:
+        ops = [i.op for i in self.expression.instructions if i.op != "constant"]
+        what = "_".join(ops) if len(ops) <= 3 else f"fused_{len(ops)}"
+        dtype = self.outputs[0].dtype if self.outputs else "nothing"
+        return f"{what or 'copy'}_{dtype}_{'x'.join(map(str, self.shape)) or 'scalar'}"
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        rows = zip(self.expression.inputs, self.input_strides, strict=True)
+        return tuple(Operand(dtype, self.shape, strides) for dtype, strides in rows)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        rows = zip(self.expression.outputs, self.output_strides, strict=True)
+        return tuple(
+            Operand(self.expression.dtype(value), self.shape, strides) for value, strides in rows
+        )
+
+    @property
+    def in_place(self) -> tuple[int, ...]:
+        return ()
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(evaluate_expression(self.expression, arrays, self.shape))
+
+    @property
+    def cost(self) -> Cost:
+        count = sum(i.op != "constant" for i in self.expression.instructions)
+        return Cost(prod(self.shape) * count, moved_bytes(*self.inputs, *self.outputs))
+
+    def emit(self, module: Module, symbol: str) -> None:
+        count = len(self.inputs) + len(self.outputs)
+        function = module.function(symbol, "void", ["ptr"] * count)
+        if prod(self.shape):
+            _Writer(function, self).write()
+        function.close()
+
+
+@dataclass
+class _Writer:
+    """The function of one codelet in the making.
+
+    Its *places* are a pointer for each array, then an index (i64) for each dimension that the
+    expression asks for: an index moves through the domain as a pointer does.
+    """
+
+    function: Function
+    codelet: Elementwise
+    dtypes: list[str] = field(init=False)
+    dimensions: list[int] = field(init=False)
+    walk: Walk = field(init=False)
+
+    def __post_init__(self):
+        codelet = self.codelet
+        self.dtypes = [operand.dtype for operand in (*codelet.inputs, *codelet.outputs)]
+        self.dimensions = indexed_dimensions(codelet.expression)
+        units = [
+            tuple(int(i == dimension) for i in range(len(codelet.shape)))
+            for dimension in self.dimensions
+        ]
+        arrays = [*units, *codelet.input_strides, *codelet.output_strides]
+        work = self._work()
+        walk = collapse(codelet.shape, arrays, len(codelet.outputs), work)
+        indices = len(units)
+        self.walk = Walk(walk.sizes, (*walk.steps[indices:], *walk.steps[:indices]))
+
+    def _work(self) -> float:
+        """About how many instructions a vector takes."""
+        return sum(
+            1 if i.op in OPERATIONS or i.op in ("select", "convert", "bitcast") else _FUNCTION_WORK
+            for i in self.codelet.expression.instructions
+            if i.op != "constant"
+        )
+
+    def write(self) -> None:
+        pointers = [self.function.argument(i) for i in range(len(self.dtypes))]
+        self._nest(0, [*pointers, *("0" for _ in self.dimensions)])
+
+    def _nest(self, level: int, places: Sequence[str]) -> None:
+        sizes = self.walk.sizes
+        if not sizes:
+            self._body(places, 0, 1, {})
+        elif level == len(sizes) - 1:
+            self._row(sizes[level], places)
+        else:
+            with repeat(self.function, sizes[level], self._carry(places)) as turn:
+                self._nest(level + 1, turn.carry)
+                turn.next[:] = self._moved(turn.carry, level, 1)
+
+    def _carry(self, places: Sequence[str]) -> list[tuple[str, str]]:
+        count = len(self.dtypes)
+        return [("ptr" if i < count else "i64", place) for i, place in enumerate(places)]
+
+    def _moved(self, places: Sequence[str], level: int, count: int) -> list[str]:
+        """Places `count` elements further along a dimension of the walk."""
+        moved = []
+        for i, place in enumerate(places):
+            step = self.walk.steps[i][level] * count
+            if i < len(self.dtypes):
+                place = offset(self.function, place, self.dtypes[i], step)
+            elif step:
+                place = self.function.let(f"add i64 {place}, {step}")
+            moved.append(place)
+        return moved
+
+    def _row(self, size: int, places: Sequence[str]) -> None:
+        """The dimension in lanes: turns of a few vectors, the vectors left, the lanes left."""
+        level = len(self.walk.sizes) - 1
+        whole, rest = divmod(size, LANES)
+        together = self._together(whole)
+        turns, left = divmod(whole, together)
+        repeated = self._repeated(places) if whole else {}
+        if turns:
+            with repeat(self.function, turns, self._carry(places)) as turn:
+                here = list(turn.carry)
+                for _ in range(together):
+                    self._body(here, LANES, LANES, repeated)
+                    here = self._moved(here, level, LANES)
+                turn.next[:] = here
+            places = turn.result
+        for _ in range(left):
+            self._body(places, LANES, LANES, repeated)
+            places = self._moved(places, level, LANES)
+        if rest:
+            width = LANES if whole else next(w for w in (4, 8, LANES) if w >= rest)
+            self._body(places, width, rest, repeated if width == LANES else {})
+
+    def _together(self, whole: int) -> int:
+        """Vectors in one turn: more of them where there is little to do with each."""
+        work = self._work() * (2 if self._is_wide() else 1)
+        most = 4 if work <= 4 else 2 if work <= 12 else 1
+        return most if whole >= 2 * most else 1
+
+    def _is_wide(self) -> bool:
+        """Whether 16 lanes take more than one machine register."""
+        wide = self.function.module.features.vector_bits < 512
+        return wide or any(dtype.endswith("64") for dtype in self.dtypes)
+
+    def _repeated(self, places: Sequence[str]) -> dict[int, str]:
+        """Inputs that do not change along the lanes: read once, before the loop."""
+        return {
+            i: memory.load_raw(self.function, self.dtypes[i], places[i], LANES, 0)
+            for i in range(len(self.codelet.inputs))
+            if self.walk.steps[i][-1] == 0
+        }
+
+    def _body(
+        self, places: Sequence[str], width: int, valid: int, repeated: dict[int, str]
+    ) -> None:
+        """Read, compute and write some neighbours."""
+        function, expression = self.function, self.codelet.expression
+        steps = [step[-1] if step else 0 for step in self.walk.steps]
+        count = len(expression.inputs)
+        raw = [
+            repeated.get(i)
+            or memory.load_raw(function, self.dtypes[i], places[i], width, steps[i], valid)
+            for i in range(count)
+        ]
+        inputs = [
+            memory.to_register(function, dtype, value, width)
+            for dtype, value in zip(expression.inputs, raw, strict=True)
+        ]
+        indices = self._indices(places, steps, width)
+        results = emit_expression(function, expression, inputs, width, indices.__getitem__)
+        rows = zip(expression.outputs, results, places[count:], steps[count:], strict=False)
+        stores: list[tuple[str, str, str, int]] = []
+        for i, (number, register, place, step) in enumerate(rows, count):
+            dtype = self.dtypes[i]
+            if number < count:
+                value = raw[number]
+            else:
+                value = memory.to_memory(function, dtype, register, width)
+            stores.append((dtype, value, place, step))
+        for dtype, value, place, step in stores:
+            memory.store_raw(function, dtype, value, place, width, step, valid)
+
+    def _indices(self, places: Sequence[str], steps: Sequence[int], width: int) -> dict[int, str]:
+        """By dimension of the domain: its index in every lane."""
+        first = len(self.dtypes)
+        rows = zip(self.dimensions, places[first:], steps[first:], strict=True)
+        return {dimension: self._index(place, step, width) for dimension, place, step in rows}
+
+    def _index(self, place: str, step: int, width: int) -> str:
+        if not width:
+            return place
+        start = Register(self.function, "i64", width, splat(self.function, "i64", width, place))
+        lanes = constants("i64", [lane * step for lane in range(width)])
+        return (start + Register(self.function, "i64", width, lanes)).name
+
+
+def indexed_dimensions(expression: Expression) -> list[int]:
+    """The dimensions of the domain whose index an expression reads."""
+    return sorted({dict(i.params)["dimension"] for i in expression.instructions if i.op == "iota"})
