@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -17,7 +18,7 @@ from tilewright.graph.order import (
 SIZES = [0, 1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 1023, 1024, 1025, 2049, 5000]
 
 
-def data(seed: int, *shape: int, dtype="float32") -> np.ndarray:
+def data(seed: int, *shape: int, dtype: Any = "float32") -> np.ndarray:
     generator = np.random.default_rng(seed)
     scale = 10.0 ** generator.integers(-3, 3, size=shape)
     return (generator.normal(size=shape) * scale).astype(dtype)
@@ -154,7 +155,7 @@ def test_nan_and_empty():
 def inner_dot(a, b):
     total = None
     for first in range(0, len(a), 1024):
-        lanes = [np.float32(0)] * 16
+        lanes: list[Any] = [np.float32(0)] * 16
         for e, (x, y) in enumerate(
             zip(a[first : first + 1024], b[first : first + 1024], strict=True)
         ):

@@ -74,8 +74,15 @@ def test_short_text_abbreviates():
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "graph() {\n  %1: f[] = neg(%0)\n  return\n}", "graph() {\n  ?\n  return\n}"]
+    ("text", "message"),
+    [
+        ("x", "should begin"),
+        ("graph() {\n  %1: f[] = neg(%0)\n  return\n}", "%0 is not defined"),
+        ("graph() {\n  ?\n  return\n}", "not a node"),
+        ("graph() {\n  %0: f[] = f(; a=b)\n  return\n}", "not a parameter"),
+        ("graph() {\n  return\n}\nmore", "after the graph"),
+    ],
 )
-def test_bad_text(text):
-    with pytest.raises(ValueError):
+def test_bad_text(text, message):
+    with pytest.raises(ValueError, match=message):
         parse(text)

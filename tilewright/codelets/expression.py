@@ -3,7 +3,7 @@
 Values are numbered: the inputs first, then one per instruction. Ops are the elementwise ones of
 `graph/ops.py` and two more:
 
-    constant bits=      the value's bytes as an unsigned integer, so that NaN compares equal to itself
+    constant bits=      the value's bytes as an unsigned integer, so that NaN equals itself
     iota dimension=     the index along a dimension of the codelet's domain
 """
 

@@ -1,6 +1,7 @@
 """Movements that need not be made, or make one with the movement before them.
 
-`COMPOSE[op]` are rules as in `identities.py`. A number that fills an array still fills it when moved.
+`COMPOSE[op]` are rules as in `identities.py`. A number that fills an array still fills it when
+moved.
 """
 
 from __future__ import annotations
@@ -187,7 +188,8 @@ def _adjacent(first: Node, second: Node, along: int) -> bool:
         return False
     if {*first.params["stride"], *second.params["stride"]} != {1}:
         return False
-    bounds = zip(*(node.params[key] for node in (first, second) for key in ("start", "limit")))
+    columns = (node.params[key] for node in (first, second) for key in ("start", "limit"))
+    bounds = zip(*columns, strict=True)
     return all(
         (limit == start_too) if d == along else (start == start_too and limit == limit_too)
         for d, (start, limit, start_too, limit_too) in enumerate(bounds)

@@ -1,8 +1,8 @@
 """Rewrite: everything that no output hangs on goes, and what is computed twice is computed once.
 
-Dead nodes; results, constants, carries and elements of control flow that nobody reads, through any depth
-of bodies; carries that never change (they become constants); cases' results that are just an operand.
-`strips` nodes are left as they are. The graph's own inputs and outputs stay.
+Dead nodes; results, constants, carries and elements of control flow that nobody reads, through any
+depth of bodies; carries that never change (they become constants); cases' results that are just an
+operand. `strips` nodes are left as they are. The graph's own inputs and outputs stay.
 """
 
 from __future__ import annotations

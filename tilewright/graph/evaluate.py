@@ -1,7 +1,7 @@
 """The meaning of a graph: an interpreter in NumPy, to which every other way of running is held.
 
-In: a graph and its input arrays. Out: its output arrays. Always: bit for bit what simulated and native
-programs give, outside transcendental functions. Nothing is fused, nothing is fast.
+In: a graph and its input arrays. Out: its output arrays. Always: bit for bit what simulated and
+native programs give, outside transcendental functions. Nothing is fused, nothing is fast.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def dot(
 
 def sort(*operands: np.ndarray, dimension: int, keys: int) -> Arrays:
     """All operands in the lexicographic order of the first `keys`, stably."""
-    places = np.lexsort([key for key in reversed(operands[:keys])], axis=dimension)
+    places = np.lexsort(operands[:keys][::-1], axis=dimension)
     return [np.take_along_axis(operand, places, axis=dimension) for operand in operands]
 
 
@@ -171,8 +171,10 @@ def _strips(node: Node, operands: Arrays) -> Arrays:
         if number % node.params["group"] == 0 or body is not node.bodies[0]:
             groups.append([])
         groups[-1].append(results[many:])
-    sums = [_grouped_sum([[sums[i] for sums in group] for group in groups]) for i in
-            range(len(node.outputs) - many)]
+    sums = [
+        _grouped_sum([[sums[i] for sums in group] for group in groups])
+        for i in range(len(node.outputs) - many)
+    ]
     return [*(np.concatenate(pieces, axis=-1) for pieces in rows), *sums]
 
 

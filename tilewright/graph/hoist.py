@@ -1,8 +1,8 @@
 """Rewrite: what a body computes from constants alone is computed once, before the loop.
 
-Out of the bodies of loop, scan and map, never out of a branch. Only what does work moves: not the mere
-repetition of a few numbers into a large array, which is cheaper to make than to read. A loop inside a
-`loop`, which may run no trip at all, stays: it might be long.
+Out of the bodies of loop, scan and map, never out of a branch. Only what does work moves: not the
+mere repetition of a few numbers into a large array, which is cheaper to make than to read. A loop
+inside a `loop`, which may run no trip at all, stays: it might be long.
 """
 
 from __future__ import annotations

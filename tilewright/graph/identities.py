@@ -1,7 +1,7 @@
 """Elementwise operations that need not be done, or have a simpler form with the same bits.
 
-`IDENTITIES[op]` are rules: given the graph in the making and a node, they return the value that stands
-for its result, or None. NaN payloads are not bits that we keep.
+`IDENTITIES[op]` are rules: given the graph in the making and a node, they return the value that
+stands for its result, or None. NaN payloads are not bits that we keep.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What gather, scatter and the dynamic slices mean, on NumPy arrays; params as in `ops.py`.
 
-Always: a window that starts out of bounds is moved inside ("clip"), or its elements are filled or left
-out as a whole ("drop"). Scatter combines colliding updates one after the other, in row-major order of
-the updates.
+Always: a window that starts out of bounds is moved inside ("clip"), or its elements are filled or
+left out as a whole ("drop"). Scatter combines colliding updates one after the other, in row-major
+order of the updates.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _positions(
     sizes: Dims,
     drop: bool,
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """For each element of a window array of `shape`: its place in the operand, and if it is inside."""
+    """For each element of windows of `shape`: its place in the operand, and if it is inside."""
     batch_axes = [i for i in range(len(shape)) if i not in offset_dims]
     grid = np.indices(shape, sparse=True) if len(shape) else []
     inside = np.ones(shape, bool)
@@ -142,7 +142,7 @@ def _integers(indices: np.ndarray) -> np.ndarray:
 
 
 def fill_value(dtype: np.dtype, fill: Any) -> np.ndarray:
-    """What lies outside: JAX's default is NaN, the least signed or the greatest unsigned integer."""
+    """What lies outside; by default NaN, the least signed or the greatest unsigned integer."""
     if fill is not None:
         return np.asarray(fill).astype(dtype)
     if dtype.kind in "iu":

@@ -1,27 +1,34 @@
 """In which order sums are taken: the law that evaluate, simulate and native code share.
 
-Chunks, lanes and trees depend on the shapes and axes alone. Everything here is plain IEEE arithmetic with
-denormals flushed (see `scalar.py`), vectorised over the outputs.
+Chunks, lanes and trees depend on the shapes and axes alone. Everything here is plain IEEE
+arithmetic with denormals flushed (see `scalar.py`), vectorised over the outputs.
 
-reduce, "row" form (the operand's last axis is reduced): the n reduced elements of an output, in row-major
-order, are cut into chunks of 1024. In a chunk there are 4 accumulators x 16 lanes, all starting at the
-identity (+0.0 for sums); element e goes to accumulator (e // 16) % 4, lane e % 16, one after the other.
-Then (a0 + a1) + (a2 + a3), then the lanes by halving: l + (l + 8), + 4, + 2, + 1.
+reduce, "row" form (the operand's last axis is reduced): the n reduced elements of an output, in
+row-major order, are cut into chunks of 1024. In a chunk there are 4 accumulators x 16 lanes, all
+starting at the identity (+0.0 for sums); element e goes to accumulator (e // 16) % 4, lane e % 16,
+one after the other. Then (a0 + a1) + (a2 + a3), then the lanes by halving: l + (l + 8), l + (l +
+4), l + (l + 2), l + (l + 1).
+
 reduce, "column" form (all else): chunks of 64 elements, each summed one after the other from the
 identity.
-Either way chunk results are combined in adjacent pairs, level by level; an odd one passes on. Elements
-missing from the last chunk take no part, their untouched accumulators do. 16-bit floats accumulate in
-float32 and are rounded once.
 
-dot, "inner" form (one contracted axis, the last of both operands): chunks of 1024 elements, one accumulator
-x 16 lanes from +0.0, element e to lane e % 16, by fma, lanes by halving as above.
-dot, "outer" form (all else): chunks of 512 elements (several contracted axes are flattened in the order
-given), by fma one after the other from +0.0.
-Either way chunk results are added one after the other. float32 uses fma, float64 a rounded product and a
-sum. Two bfloat16 operands go in pairs, as `vdpbf16ps` does: the odd element of a pair, then the even; an
-odd length is padded with one zero; in the inner form *pair* p goes to lane p % 16. Integers wrap.
+Either way chunk results are combined in adjacent pairs, level by level; an odd one passes on.
+Elements missing from the last chunk take no part, their untouched accumulators do. 16-bit floats
+accumulate in float32 and are rounded once.
 
-cumulative: one after the other from the first element, 16-bit floats in float32, each output rounded.
+dot, "inner" form (one contracted axis, the last of both operands): chunks of 1024 elements, one
+accumulator x 16 lanes from +0.0, element e to lane e % 16, by fma, lanes by halving as above.
+
+dot, "outer" form (all else): chunks of 512 elements (several contracted axes are flattened in the
+order given), by fma one after the other from +0.0.
+
+Either way chunk results are added one after the other. float32 uses fma, float64 a rounded product
+and a sum. Two bfloat16 operands go in pairs, as `vdpbf16ps` does: the odd element of a pair, then
+the even; an odd length is padded with one zero; in the inner form *pair* p goes to lane p % 16.
+Integers wrap.
+
+cumulative: one after the other from the first element, 16-bit floats in float32, each output
+rounded.
 """
 
 from __future__ import annotations
@@ -32,7 +39,7 @@ from math import prod
 import numpy as np
 
 from tilewright.graph.ir import numpy_dtype
-from tilewright.graph.scalar import FLOATS, SCALAR, SIXTEEN, flush
+from tilewright.graph.scalar import FLOATS, SCALAR, SIXTEEN, Array, flush
 
 LANES = 16
 ACCUMULATORS = 4
@@ -165,7 +172,7 @@ def cumulative_ordered(
 # Contractions.
 
 
-def fma32(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+def fma32(a: Array, b: Array, c: Array) -> np.ndarray:
     """float32 a * b + c with one rounding."""
     a, b, c = (flush(np.asarray(x, np.float32)).astype(np.float64) for x in (a, b, c))
     with np.errstate(all="ignore"):
@@ -310,7 +317,7 @@ def _block(a: np.ndarray, b: np.ndarray, form: str, step: int) -> np.ndarray:
 
 
 def _leading_chunks(array: np.ndarray, size: int) -> list[np.ndarray]:
-    """The whole chunks of the first axis as (chunks, size, ...), then the rest as (1, rest, ...)."""
+    """The whole chunks of the first axis as (chunks, size, ...), then the rest."""
     whole = len(array) // size * size
     parts = [array[:whole].reshape(-1, size, *array.shape[1:])] if whole else []
     return [*parts, array[None, whole:]] if whole < len(array) else parts

@@ -1,7 +1,7 @@
 """What rewrites share: rebuilding a graph node by node, and copying one graph into another.
 
-A rewrite is a pure function from graph to graph. Nodes that stay keep their output values, so a rebuilt
-graph may share values with the old one, but no graph holds a value twice. The usual shape:
+A rewrite is a pure function from graph to graph. Nodes that stay keep their output values, so a
+rebuilt graph may share values with the old one, but no graph holds a value twice. The usual shape:
 
     def rewrite(graph: Graph) -> Graph:
         new = Rebuilder(graph.inputs)
@@ -20,7 +20,7 @@ from tilewright.graph.ir import Builder, Graph, Node, Value
 
 
 class Rebuilder(Builder):
-    """A builder on existing inputs that knows what was replaced by what, and who produces a value."""
+    """A builder on existing inputs that knows what stands for what, and who makes a value."""
 
     def __init__(self, inputs: Iterable[Value]):
         super().__init__()
@@ -55,13 +55,6 @@ class Rebuilder(Builder):
             self._producer.update((output, node) for output in node.outputs)
         self._known = len(self.nodes)
         return self._producer.get(value)
-
-    def like(self, node: Node, **changes: object) -> tuple[Value, ...]:
-        """Append a changed copy of a node with fresh outputs; return those."""
-        types = changes.pop("types", [v.type for v in node.outputs])
-        outputs = tuple(Value(t) for t in types)
-        self.keep(replace(node, outputs=outputs, **changes))
-        return outputs
 
     def finish(self, outputs: Iterable[Value]) -> Graph:
         """The new graph, given the old outputs."""

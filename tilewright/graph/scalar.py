@@ -1,12 +1,13 @@
 """What each elementwise operation means, on NumPy arrays.
 
-`SCALAR[op](*arrays, dtype=result dtype name, **params)` returns the result; arrays have one shape (or
-broadcast), warnings are never raised. The meanings are those of XLA on a CPU:
+`SCALAR[op](*arrays, dtype=result dtype name, **params)` returns the result; arrays have one shape
+(or broadcast), warnings are never raised. The meanings are those of XLA on a CPU:
 
 - float32 results are rounded once; bfloat16 and float16 are computed in float32 and rounded again.
-- Arithmetic, comparisons and conversions read denormal operands as zeros and return zeros for denormal
-  results. neg, abs, select, bitcast, nextafter, is_finite and reduce_precision keep them, and so does
-  float16, whose denormals are normal in float32. Conversion of float32 to bfloat16 flushes.
+- Arithmetic, comparisons and conversions read denormal operands as zeros and return zeros for
+  denormal results. neg, abs, select, bitcast, nextafter, is_finite and reduce_precision keep them,
+  and so does float16, whose denormals are normal in float32. Conversion of float32 to bfloat16
+  flushes.
 - max and min pass NaN on, and order -0 before +0.
 - Integers wrap; x / 0 is -1, x % 0 is x; a shift by the width or more leaves zeros (or the sign).
 - Floats become integers by truncation, saturating; NaN becomes 0.
@@ -303,6 +304,11 @@ def _bitcast(a: np.ndarray, *, dtype: str) -> np.ndarray:
     return a.view(numpy_dtype(dtype))
 
 
+def _tanh(a: np.ndarray, *, dtype: str, approximate: bool = False) -> Array:
+    """With `approximate`, machines may give a value within 5e-5 of this one."""
+    return _float(np.tanh)(a, dtype=dtype)
+
+
 _FLOAT_ONLY: dict[str, Callable[..., Array]] = {
     "floor": np.floor,
     "ceil": np.ceil,
@@ -323,7 +329,6 @@ _FLOAT_ONLY: dict[str, Callable[..., Array]] = {
     "atan": np.arctan,
     "sinh": np.sinh,
     "cosh": np.cosh,
-    "tanh": np.tanh,
     "asinh": np.arcsinh,
     "acosh": np.arccosh,
     "atanh": np.arctanh,
@@ -380,6 +385,7 @@ SCALAR: dict[str, Callable[..., np.ndarray]] = {
         ("shift_right_logical", partial(_shift, "logical")),
         ("shift_right_arithmetic", partial(_shift, "arithmetic")),
         ("rsqrt", _rsqrt),
+        ("tanh", _tanh),
         ("neg", _negate),
         ("abs", _absolute),
         ("nextafter", _nextafter),

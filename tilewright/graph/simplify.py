@@ -1,7 +1,7 @@
 """Rewrite: local simplifications that keep every bit (see `identities.py`, `compose.py`).
 
-Also folds operations on small constants, does arithmetic before a broadcast instead of after it, lets
-constants into bodies, and opens branches whose case is known and scans of one trip.
+Also folds operations on small constants, does arithmetic before a broadcast instead of after it,
+lets constants into bodies, and opens branches whose case is known and scans of one trip.
 """
 
 from __future__ import annotations

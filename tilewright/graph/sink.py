@@ -1,9 +1,10 @@
 """Rewrite: a carry that a loop overwrites in every trip and never reads is computed after it.
 
-Its last value must be a function F of other carries' last values and of constants: then F runs once,
-not once a trip. (A sampler carries the log density through its leapfrog steps and reads it after the
-last: the gradient of every step would else pay for the value too.) If the loop may run no trip, a branch on
-its condition keeps the first value for that case. Done where the trips save more than F costs.
+Its last value must be a function F of other carries' last values and of constants: then F runs
+once, not once a trip. (A sampler carries the log density through its leapfrog steps and reads it
+after the last: the gradient of every step would else pay for the value too.) If the loop may run no
+trip, a branch on its condition keeps the first value for that case. Done where the trips save more
+than F costs.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _sinkable(node: Node) -> list[int]:
 
 
 def _pays(node: Node, step: Graph, i: int, unread: Sequence[int]) -> bool:
-    """Whether carry i is a function F of what is there after the loop, and sinking it saves work."""
+    """Whether carry i is a function F of what is there after the loop, and sinking pays."""
     if all(v is not step.outputs[i] for j, v in enumerate(step.outputs) if j != i):
         nodes, leaves = cone(step.producers(), [step.outputs[i]], _last_values(node, unread))
         if nodes and leaves <= _at_hand(node, unread):

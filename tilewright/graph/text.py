@@ -1,13 +1,13 @@
 """Graphs as text, and back.
 
     graph(%0: float32[7,5], %1: float32[5,3]) {
-      %2: float32[7,3] = dot(%0, %1; contract=((1,), (0,)), batch=((), ()), dtype='float32')  # a.py:3
+      %2: float32[7,3] = dot(%0, %1; contract=((1,), (0,)), batch=((), ()), ...)  # a.py:3
       return %2
     }
 
-Bodies follow the line of their node, indented. Values are numbered from zero in every graph, so equal
-graphs have equal texts. Full text is exact: `parse(to_text(graph))` has the same text, and the same bits
-in its constants. `short` text abbreviates large constants and cannot be parsed.
+Bodies follow the line of their node, indented. Values are numbered from zero in every graph, so
+equal graphs have equal texts. Full text is exact: `parse(to_text(graph))` has the same text, and
+the same bits in its constants. `short` text abbreviates large constants and cannot be parsed.
 """
 
 from __future__ import annotations
