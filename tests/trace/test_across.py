@@ -34,7 +34,9 @@ def test_empty_reductions():
 @pytest.mark.parametrize("reverse", (False, True))
 def test_cumulative(reverse):
     functions = (lax.cumsum, lax.cumprod, lax.cummax, lax.cummin, lax.cumlogsumexp)
-    agree(lambda x: [f(x, axis=1, reverse=reverse) for f in functions], X, epsilons=32, absolute=1e-6)
+    agree(
+        lambda x: [f(x, axis=1, reverse=reverse) for f in functions], X, epsilons=32, absolute=1e-6
+    )
     agree(lambda n: lax.cumsum(n, reverse=reverse), np.arange(-3, 9, dtype=np.int32))
 
 
@@ -76,7 +78,10 @@ def test_contractions_of_narrow_types():
     a = jnp.asarray(X[0], jnp.bfloat16)
     agree(lambda a: a @ a.T, a, epsilons=1)
     agree(lambda a: jnp.matmul(a, a.T, preferred_element_type=jnp.float32), a, epsilons=8)
-    agree(lambda n: jnp.matmul(n, n.T, preferred_element_type=jnp.int32), np.full((2, 3), 100, np.int8))
+    agree(
+        lambda n: jnp.matmul(n, n.T, preferred_element_type=jnp.int32),
+        np.full((2, 3), 100, np.int8),
+    )
 
 
 def test_the_default_precision_is_followed():

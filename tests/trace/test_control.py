@@ -69,12 +69,20 @@ def test_loops():
 
 def test_nested_vmap_of_loops():
     square = X.reshape(2, 3) + 1
-    agree(jax.vmap(jax.vmap(lambda x: lax.while_loop(lambda x: x < 50, lambda x: x * x + 1, x))), square)
+    agree(
+        jax.vmap(jax.vmap(lambda x: lax.while_loop(lambda x: x < 50, lambda x: x * x + 1, x))),
+        square,
+    )
 
 
 def test_branches():
     for flag in (False, True):
-        agree(lambda p, x: lax.cond(p, lambda x: x + 1, lambda x: x * DATA.sum(), x), flag, X, epsilons=8)
+        agree(
+            lambda p, x: lax.cond(p, lambda x: x + 1, lambda x: x * DATA.sum(), x),
+            flag,
+            X,
+            epsilons=8,
+        )
     for index in (-3, 0, 1, 2, 9):
         cases = [lambda x: x, lambda x: -x, lambda x: x * 7 + DATA[0]]
         agree(lambda i, x: lax.switch(i, cases, x), index, X)
@@ -84,7 +92,9 @@ def test_branches():
 
 def test_large_constants_are_hidden_inputs_and_asked_for_once():
     def inner(x):
-        return lax.fori_loop(0, 2, lambda i, x: x + lax.map(lambda d: d * DATA.sum(), DATA).sum(), x)
+        return lax.fori_loop(
+            0, 2, lambda i, x: x + lax.map(lambda d: d * DATA.sum(), DATA).sum(), x
+        )
 
     traced = trace(lambda x: inner(x) + DATA.sum(), 1.0)
     assert [c.shape for c in traced.constants] == [(40,)]
@@ -121,7 +131,9 @@ def test_what_is_not_supported_names_itself_and_the_line():
     def called(x):
         return jax.pure_callback(np.sin, jax.ShapeDtypeStruct((6,), jnp.float32), x)
 
-    with pytest.raises(UnsupportedError, match=r"pure_callback of float32\[6\].*test_control.py:\d+"):
+    with pytest.raises(
+        UnsupportedError, match=r"pure_callback of float32\[6\].*test_control.py:\d+"
+    ):
         trace(called, X)
     with pytest.raises(UnsupportedError, match="fft"):
         trace(jnp.fft.rfft, X)

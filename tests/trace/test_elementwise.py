@@ -147,7 +147,9 @@ def test_reduce_precision():
 
 def test_sixty_four_bits():
     with jax.enable_x64(True):
-        agree(lambda x: (x * 3, x.astype(jnp.int64), lax.rsqrt(x)), np.array([1.5, 1e15]), epsilons=2)
+        agree(
+            lambda x: (x * 3, x.astype(jnp.int64), lax.rsqrt(x)), np.array([1.5, 1e15]), epsilons=2
+        )
         agree(lambda x: (x * x, x >> 3, x.astype(jnp.float64)), np.array([2**40, -5]))
 
 

@@ -46,7 +46,9 @@ def test_exact_distributions():
     agree(lambda k: (jax.random.uniform(k, (3,)), jax.random.randint(k, (4,), -3, 100)), KEY)
     agree(lambda k: (jax.random.bernoulli(k, 0.3, (9,)), jax.random.permutation(k, 10)), KEY)
     agree(lambda k: jax.random.choice(k, 10, (4,), replace=False), KEY)
-    agree(lambda k: (jax.random.rademacher(k, (5,)), jax.random.uniform(k, (3,), jnp.bfloat16)), KEY)
+    agree(
+        lambda k: (jax.random.rademacher(k, (5,)), jax.random.uniform(k, (3,), jnp.bfloat16)), KEY
+    )
 
 
 def test_rounded_distributions():
@@ -78,7 +80,10 @@ def test_keys_in_control_flow():
 
     agree(lambda k: jax.lax.scan(step, k, None, length=4), KEY)
     agree(lambda k: jax.lax.fori_loop(0, 3, lambda i, k: jax.random.fold_in(k, i), k), KEY)
-    agree(lambda k: jax.lax.cond(k[0] == k[1], lambda k: k[0], lambda k: k[1], k), jnp.stack([KEY, KEY]))
+    agree(
+        lambda k: jax.lax.cond(k[0] == k[1], lambda k: k[0], lambda k: k[1], k),
+        jnp.stack([KEY, KEY]),
+    )
 
 
 def test_a_key_in_a_closure_is_part_of_the_code():

@@ -11,6 +11,7 @@ Elementwise (operands of one shape; `scalar.py` gives each its meaning on number
     select          (which: bool or int32, case 0, case 1, ...)       bool: false takes case 0
     convert         dtype=        bitcast  dtype= (same width)
     reduce_precision  exponent=, mantissa=
+    tanh            may have approximate=True: a relative error of 5e-5 is allowed
 
 Movement:
 
@@ -100,9 +101,7 @@ def _slice_shape(operands: Sequence[Type], params: Mapping[str, Any]) -> tuple[i
 
 
 def _pad_shape(operands: Sequence[Type], params: Mapping[str, Any]) -> tuple[int, ...]:
-    rows = zip(
-        operands[0].shape, params["low"], params["high"], params["interior"], strict=True
-    )
+    rows = zip(operands[0].shape, params["low"], params["high"], params["interior"], strict=True)
     return tuple(max(0, low + n + max(n - 1, 0) * inner + high) for n, low, high, inner in rows)
 
 

@@ -16,6 +16,7 @@ from jax._src.lax import special
 from jax._src.random import core as random_core
 from jax._src.random import prng, threefry2x32
 from jax.extend import core
+from jax.interpreters import ad, batching, mlir
 
 PINNED = "0.10"
 """The JAX series whose primitives and parameters the table of rules was written for."""
@@ -59,6 +60,11 @@ def map_over_keys_and_messages(
     return prng.iterated_vmap_binary_bcast(keys, messages, function)
 
 
+def close(jaxpr: Any) -> ClosedJaxpr:
+    """A jaxpr as a closed one."""
+    return jaxpr if isinstance(jaxpr, ClosedJaxpr) else ClosedJaxpr(jaxpr, ())
+
+
 def frames(equation: Equation) -> list[tuple[str, int]]:
     """(file, line) of every Python frame that led to an equation, innermost first."""
     traceback = equation.source_info.traceback
@@ -72,4 +78,16 @@ def key_words(keys: Any) -> np.ndarray:
     return np.asarray(jax.random.key_data(keys))
 
 
-struct = jax.ShapeDtypeStruct
+def new_primitive(name: str, meaning: Callable) -> Primitive:
+    """An elementwise primitive of one operand that JAX runs as `meaning`."""
+    primitive = Primitive(name)
+    primitive.def_impl(meaning)
+    primitive.def_abstract_eval(lambda x: x)
+    batching.defvectorized(primitive)
+    mlir.register_lowering(primitive, mlir.lower_fun(meaning, multiple_results=False))
+    return primitive
+
+
+def define_derivative(primitive: Primitive, rule: Callable) -> None:
+    """`rule(tangent, result, operand)` is the tangent of the result."""
+    ad.defjvp2(primitive, rule)

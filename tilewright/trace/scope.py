@@ -142,9 +142,7 @@ class Scope:
 
     # Equations
 
-    def run(
-        self, closed: internals.ClosedJaxpr, arguments: Sequence[Value]
-    ) -> tuple[Value, ...]:
+    def run(self, closed: internals.ClosedJaxpr, arguments: Sequence[Value]) -> tuple[Value, ...]:
         """Inline a jaxpr."""
         jaxpr = closed.jaxpr
         values: dict[Any, Value] = dict(zip(jaxpr.invars, arguments, strict=True))
@@ -161,9 +159,7 @@ class Scope:
             values.update(zip(equation.outvars, results, strict=True))
         return tuple(read(atom) for atom in jaxpr.outvars)
 
-    def apply(
-        self, equation: internals.Equation, operands: Sequence[Value]
-    ) -> Sequence[Value]:
+    def apply(self, equation: internals.Equation, operands: Sequence[Value]) -> Sequence[Value]:
         """Append what one equation means."""
         before = self.builder.source
         self.builder.source = user_line(equation) or before

@@ -54,7 +54,9 @@ def angles(first: Array, second: Array, product: Array) -> tuple[Array, Array]:
     return cosine, tangent * cosine
 
 
-def sweeps(one_round: Callable[[Any], Any], error: Callable[[Any], Array], n: int, state: Any) -> Any:
+def sweeps(
+    one_round: Callable[[Any], Any], error: Callable[[Any], Array], n: int, state: Any
+) -> Any:
     """Whole sweeps of rounds until `error(state)` is below the rounding error."""
 
     def going_on(carry: tuple[Array, Any]) -> Array:

@@ -14,17 +14,11 @@ def call(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequen
     """Anything that wraps a jaxpr without changing what it computes."""
     params = equation.params
     name = next(n for n in ("jaxpr", "call_jaxpr", "fun_jaxpr", "fwd_jaxpr") if n in params)
-    return scope.run(_closed(params[name]), operands)
-
-
-def _closed(jaxpr: Any) -> internals.ClosedJaxpr:
-    if isinstance(jaxpr, internals.ClosedJaxpr):
-        return jaxpr
-    return internals.ClosedJaxpr(jaxpr, ())
+    return scope.run(internals.close(params[name]), operands)
 
 
 def linear_call(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
-    return scope.run(_closed(equation.params["callee"]), operands)
+    return scope.run(internals.close(equation.params["callee"]), operands)
 
 
 def linear_solve(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:

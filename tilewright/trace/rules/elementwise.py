@@ -208,6 +208,10 @@ def identity(scope: Scope, equation: internals.Equation, *operands: Value) -> tu
     return operands
 
 
+def approximate_tanh(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
+    return scope.op("tanh", operand, approximate=True)
+
+
 _SAME_NAME = (
     "neg abs sign floor ceil sqrt rsqrt cbrt exp exp2 expm1 log log1p sin cos tan asin acos atan "
     "sinh cosh tanh asinh acosh atanh logistic erf erfc erf_inv lgamma digamma not is_finite clz "
@@ -226,6 +230,7 @@ RULES: dict[str, Rule] = {
     **{f"{name}_to": total_order(name) for name in ("eq", "le", "lt")},
     **dict.fromkeys(_IDENTITIES.split(), identity),
     "add_any": direct("add"),
+    "approximate_tanh": approximate_tanh,
     "population_count": direct("popcount"),
     "max": on_bools("max", "or"),
     "min": on_bools("min", "and"),

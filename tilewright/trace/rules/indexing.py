@@ -30,9 +30,7 @@ def dynamic_update_slice(
     return scope.op("dynamic_update_slice", operand, update, *starts)
 
 
-def _zeros(
-    scope: Scope, starts: tuple[Value, ...], extra: tuple[int, ...]
-) -> tuple[Value, ...]:
+def _zeros(scope: Scope, starts: tuple[Value, ...], extra: tuple[int, ...]) -> tuple[Value, ...]:
     """Where a slice of keys starts within the words of a key."""
     dtype = starts[0].dtype if starts else "int32"
     return tuple(scope.small(0, dtype) for _ in extra)

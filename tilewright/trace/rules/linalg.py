@@ -74,9 +74,7 @@ def _permutation(scope: Scope, equation: internals.Equation, *operands: Value) -
     return _inline(scope, equation, operands, permutation_of, 1, size=size)
 
 
-def _symmetric_product(
-    scope: Scope, equation: internals.Equation, a: Value, c: Value
-) -> Value:
+def _symmetric_product(scope: Scope, equation: internals.Equation, a: Value, c: Value) -> Value:
     """alpha a a' + beta c."""
     rank = len(a.shape)
     batch = tuple(range(rank - 2))

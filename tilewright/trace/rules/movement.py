@@ -74,9 +74,7 @@ def cut(
 
 def slice_(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
     params = equation.params
-    return cut(
-        scope, operand, params["start_indices"], params["limit_indices"], params["strides"]
-    )
+    return cut(scope, operand, params["start_indices"], params["limit_indices"], params["strides"])
 
 
 def part(scope: Scope, operand: Value, axis: int, start: int, size: int) -> Value:

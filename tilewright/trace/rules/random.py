@@ -118,9 +118,7 @@ def gamma(scope: Scope, equation: internals.Equation, keys: Value, alpha: Value)
     return scope.inline(function, avals, [keys, alpha], key=("random_gamma", log_space))
 
 
-def rng_uniform(
-    scope: Scope, equation: internals.Equation, *operands: Value
-) -> Sequence[Value]:
+def rng_uniform(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
     raise scope.unsupported(equation, "it has no seed; use jax.random.uniform")
 
 

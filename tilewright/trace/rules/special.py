@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import jax
+
 from tilewright.graph.ir import Value
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.decompose import special
@@ -25,7 +27,7 @@ def implementation(function: Callable) -> Rule:
         scope: Scope, equation: internals.Equation, *operands: Value
     ) -> Sequence[Value] | Value:
         values = _in_float32(scope, equation, *operands)
-        structs = [internals.struct(v.shape, v.type.numpy) for v in values]
+        structs = [jax.ShapeDtypeStruct(v.shape, v.type.numpy) for v in values]
         dtype = values[0].type.numpy
         (result,) = scope.inline(
             lambda *arrays: function(*arrays, dtype=dtype), structs, values, key=function

@@ -1,0 +1,101 @@
+"""`tile_map`: independent instances of a function, each whole on one tile.
+
+It is a scan that carries nothing, which traces to a `map`; so `jax.jit`, `vmap` and `grad` work on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def tile_map(fn: Callable, in_axes: Any = 0) -> Callable:
+    """Apply `fn` to each slice of its arguments, as `jax.vmap` does, but one by one (MIMD).
+
+    Under `tilewright.compile`, instances are taken from a queue by whichever tile is free, and a loop
+    inside `fn` stops when its own instance is done. `in_axes` is an axis, None, or a pytree of them
+    that is a prefix of the arguments, as for `vmap`; what has None is shared by all instances and
+    not copied. Results are stacked along a new first axis.
+
+    Raises ValueError when `in_axes` does not fit the arguments, or their sizes differ.
+    """
+
+    @wraps(fn)
+    def mapped(*args: Any) -> Any:
+        leaves, tree = jax.tree.flatten(args)
+        axes = _axes_of_leaves(in_axes, args)
+        names = _names_of_leaves(args)
+        length = _common_size(leaves, axes, names)
+        stacked = [
+            jnp.moveaxis(leaf, axis, 0)
+            for leaf, axis in zip(leaves, axes, strict=True)
+            if axis is not None
+        ]
+
+        def instance(_: None, slices: Sequence[Any]) -> tuple[None, Any]:
+            remaining = iter(slices)
+            mixed = [
+                leaf if axis is None else next(remaining)
+                for leaf, axis in zip(leaves, axes, strict=True)
+            ]
+            return None, fn(*jax.tree.unflatten(tree, mixed))
+
+        return jax.lax.scan(instance, None, stacked, length=length)[1]
+
+    return mapped
+
+
+def _axes_of_leaves(in_axes: Any, args: tuple[Any, ...]) -> list[int | None]:
+    """The axis of every leaf of the arguments."""
+    if isinstance(in_axes, list):
+        in_axes = tuple(in_axes)
+    if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+        raise ValueError(
+            f"tile_map got {len(args)} arguments for in_axes of {len(in_axes)} entries"
+        )
+    axes: list[int | None] = []
+
+    def collect(axis: Any, part: Any) -> None:
+        if axis is not None and (isinstance(axis, bool) or not isinstance(axis, int)):
+            raise ValueError(f"tile_map's in_axes may hold integers and None, not {axis!r}")
+        axes.extend([axis] * len(jax.tree.leaves(part)))
+
+    prefix = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
+    for axis, part in zip(prefix, args, strict=True):
+        try:
+            jax.tree.map(collect, axis, part, is_leaf=lambda x: x is None)
+        except (ValueError, TypeError) as error:
+            if str(error).startswith("tile_map"):
+                raise
+            raise ValueError(
+                f"tile_map's in_axes {in_axes!r} is not a prefix of the arguments' structure"
+            ) from None
+    return axes
+
+
+def _names_of_leaves(args: tuple[Any, ...]) -> list[str]:
+    """`args[0]['x']`, for messages."""
+    paths, _ = jax.tree_util.tree_flatten_with_path(args)
+    return [f"args{jax.tree_util.keystr(path)}" for path, _ in paths]
+
+
+def _common_size(leaves: Sequence[Any], axes: Sequence[int | None], names: Sequence[str]) -> int:
+    """How many instances there are."""
+    sizes: dict[int, str] = {}
+    for leaf, axis, name in zip(leaves, axes, names, strict=True):
+        if axis is None:
+            continue
+        shape = jnp.shape(leaf)
+        if not -len(shape) <= axis < len(shape):
+            raise ValueError(f"tile_map cannot map {name} of shape {shape} over axis {axis}")
+        sizes.setdefault(shape[axis], name)
+    if not sizes:
+        raise ValueError("tile_map needs an argument with an axis to map over")
+    if len(sizes) > 1:
+        found = ", ".join(f"{size} ({name})" for size, name in sizes.items())
+        raise ValueError(f"tile_map got arguments of different sizes along their axes: {found}")
+    return next(iter(sizes))
