@@ -134,6 +134,11 @@ class ContractInner(_Contract):
         lhs, rhs, *old = arrays
         return self._meaning(lhs, rhs, old, -1)
 
+    @property
+    def scratch(self) -> int:
+        """Bytes of memory that the caller lends."""
+        return contract_inner.scratch(self)
+
     def emit(self, module: Module, symbol: str) -> None:
         contract_inner.emit(self, module, symbol)
 

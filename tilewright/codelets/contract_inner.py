@@ -8,11 +8,12 @@ chunk goes to lane e % 16 (its pair to lane e // 2 % 16), and lanes are combined
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tilewright.codelets import tiling, vectors
 from tilewright.codelets.arithmetic import Arithmetic
+from tilewright.codelets.contract_operand import Matrix, Reader
 from tilewright.codelets.lanes import Totals, fold
 from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat, walk
@@ -24,17 +25,8 @@ if TYPE_CHECKING:
 
 CHUNK = 1024
 """Elements of k whose lanes are folded before their sum is added to that of the chunks before."""
-NEAR = 32 * 1024
-"""Bytes that stay in the first-level cache while a tile of the other operand streams by."""
-
-
-@dataclass(frozen=True)
-class _Matrix:
-    """One operand inside a batch: dtype, and strides along its rows and along k."""
-
-    dtype: str
-    step: int
-    k_step: int
+WORTH_PACKING = 4
+"""Rows and columns from which on operands that need conversion are packed first."""
 
 
 @dataclass(frozen=True)
@@ -44,65 +36,108 @@ class _Problem:
     rows: int
     columns: int
     k: int
-    left: _Matrix
-    right: _Matrix
+    left: Matrix
+    right: Matrix
     out_dtype: str
     row_step: int
     column_step: int
     arithmetic: Arithmetic
-    width: int
-    paired: bool
+    reader: Reader
     accumulate: bool
+
+    @property
+    def width(self) -> int:
+        """Lanes of a machine vector."""
+        return self.reader.width
 
     @property
     def parts(self) -> int:
         """Machine vectors in one accumulator."""
-        return 16 // self.width
+        return self.reader.parts
 
     @property
     def unit(self) -> int:
         """Elements of k in one step."""
-        return 32 if self.paired else 16
+        return self.reader.unit
+
+
+def scratch(codelet: ContractInner) -> int:
+    """Bytes for packed copies of both operands, where reading them as they are would cost more."""
+    left, right = _matrices(codelet)
+    reader = Reader(codelet.sum_dtype, 16, codelet.paired)
+    easy = all(matrix.dtype == reader.working and matrix.k_step == 1 for matrix in (left, right))
+    if (easy and not reader.paired) or min(codelet.m, codelet.n) < WORTH_PACKING:
+        return 0
+    k = codelet.k
+    return reader.packed_bytes(codelet.m, k) + reader.packed_bytes(codelet.n, k)
 
 
 def emit(codelet: ContractInner, module: Module, symbol: str) -> None:
     """Add the codelet's function to the module."""
-    function = module.function(symbol, "void", ["ptr"] * 3)
+    lent = scratch(codelet)
+    function = module.function(symbol, "void", ["ptr"] * (4 if lent else 3))
     if codelet.out.size:
         operands = (codelet.lhs, codelet.rhs, codelet.out)
         dtypes = [operand.dtype for operand in operands]
         strides = [operand.strides[:-2] for operand in operands]
         pointers = [function.argument(i) for i in range(3)]
-        m_step, n_step = codelet.out.strides[-2:]
-        exchanged = n_step != 1 and m_step == 1
-        problem = _problem(codelet, module.features.vector_bits, exchanged)
+        problem = _problem(codelet, module.features.vector_bits)
         with walk(function, codelet.batch, pointers, dtypes, strides) as (lhs, rhs, out):
-            left, right = (rhs, lhs) if exchanged else (lhs, rhs)
-            _tiles(function, problem, left, right, out)
+            left, right = (rhs, lhs) if _exchanged(codelet) else (lhs, rhs)
+            if lent:
+                packed, left, right = _pack(function, problem, left, right, function.argument(3))
+                _tiles(function, packed, left, right, out)
+            else:
+                _tiles(function, problem, left, right, out)
     function.close()
 
 
-def _problem(codelet: ContractInner, vector_bits: int, exchanged: bool) -> _Problem:
-    left, right = (
-        _Matrix(operand.dtype, operand.strides[-2], operand.strides[-1])
-        for operand in (codelet.lhs, codelet.rhs)
-    )
+def _pack(
+    function: Function, problem: _Problem, left: str, right: str, lent: str
+) -> tuple[_Problem, str, str]:
+    """Copies that are read like plain operands, without pairs and without an end inside a step."""
+    reader, k = problem.reader, problem.k
+    beside = function.address(lent, "i8", reader.packed_bytes(problem.rows, k))
+    first = reader.pack(function, problem.left, left, problem.rows, k, lent)
+    second = reader.pack(function, problem.right, right, problem.columns, k, beside)
+    plain = replace(reader, paired=False)
+    length = reader.packed_length(k)
+    return replace(problem, left=first, right=second, k=length, reader=plain), lent, beside
+
+
+def _exchanged(codelet: ContractInner) -> bool:
+    """Whether rows of C are the contiguous ones: then the operands change places."""
+    m_step, n_step = codelet.out.strides[-2:]
+    return n_step != 1 and m_step == 1
+
+
+def _matrices(codelet: ContractInner) -> tuple[Matrix, Matrix]:
+    lhs, rhs = codelet.lhs, codelet.rhs
+    if _exchanged(codelet):
+        lhs, rhs = rhs, lhs
+    left = Matrix(lhs.dtype, lhs.strides[-2], lhs.strides[-1], left=True)
+    return left, Matrix(rhs.dtype, rhs.strides[-2], rhs.strides[-1])
+
+
+def _problem(codelet: ContractInner, vector_bits: int) -> _Problem:
+    left, right = _matrices(codelet)
     rows, columns = codelet.m, codelet.n
     row_step, column_step = codelet.out.strides[-2:]
-    if exchanged:
-        left, right, rows, columns = right, left, columns, rows
+    if _exchanged(codelet):
+        rows, columns = columns, rows
         row_step, column_step = column_step, row_step
     arithmetic = Arithmetic(codelet.sum_dtype)
+    reader = Reader(codelet.sum_dtype, arithmetic.lanes(vector_bits), codelet.paired)
     return _Problem(
         rows, columns, codelet.k, left, right, codelet.out.dtype, row_step, column_step,
-        arithmetic, arithmetic.lanes(vector_bits), codelet.paired, codelet.accumulate,
+        arithmetic, reader, codelet.accumulate,
     )  # fmt: skip
 
 
-def _load_cost(problem: _Problem, matrix: _Matrix) -> float:
+def _load_cost(problem: _Problem, matrix: Matrix) -> float:
     """Cycles to have one vector; rows that start anywhere make loads cross cache lines."""
     aligned = matrix.step * vectors.itemsize(matrix.dtype) % 64 == 0
-    convert = matrix.dtype != problem.arithmetic.dtype or problem.paired
+    convert = matrix.dtype != problem.arithmetic.dtype or problem.reader.paired
     return (0.5 if aligned else 1.0) + (1.0 if convert else 0.0)
 
 
@@ -271,14 +306,12 @@ def _step(
     length: int,
     sums: list[str],
 ) -> list[str]:
-    """One vector of k (of pairs: two), of which the first `length` elements exist."""
+    """One step of k, of which the first `length` elements exist."""
     sums = list(sums)
     for part in range(problem.parts):
-        first = part * problem.width * (2 if problem.paired else 1)
-        here = min(length - first, problem.unit // problem.parts)
-        if here <= 0:
-            break
-        _part(function, problem, rows, columns, left, right, first, here, part, sums)
+        first = part * problem.width * (2 if problem.reader.paired else 1)
+        if first < length:
+            _part(function, problem, rows, columns, left, right, length, part, sums)
     return sums
 
 
@@ -289,84 +322,26 @@ def _part(
     columns: int,
     left: str,
     right: str,
-    first: int,
     length: int,
     part: int,
     sums: list[str],
 ) -> None:
     """One machine vector of lanes: the shorter side is read first and kept."""
-    width = problem.width
-    exists = min(width, -(-length // 2) if problem.paired else length)
+
+    def read(matrix: Matrix, base: str, row: int) -> list[str]:
+        base = offset(function, base, matrix.dtype, row * matrix.step)
+        return problem.reader.read(function, matrix, base, part, length)
+
+    by_rows = rows < columns
     for_left = [(problem.left, left, row) for row in range(rows)]
     for_right = [(problem.right, right, column) for column in range(columns)]
-    kept, streamed = (for_left, for_right) if rows < columns else (for_right, for_left)
-    kept_values = [_read(function, problem, *which, first, length) for which in kept]
+    kept, streamed = (for_left, for_right) if by_rows else (for_right, for_left)
+    kept_values = [read(*which) for which in kept]
     for s, which in enumerate(streamed):
-        values = _read(function, problem, *which, first, length)
+        values = read(*which)
         for i, kept_value in enumerate(kept_values):
-            at = (i * columns + s if rows < columns else s * columns + i) * problem.parts + part
+            at = (i * columns + s if by_rows else s * columns + i) * problem.parts + part
             for x, y in zip(values, kept_value, strict=True):
-                total = problem.arithmetic.multiply_add(function, width, x, y, sums[at])
-                sums[at] = _where(function, problem, exists, total, sums[at])
-
-
-def _where(function: Function, problem: _Problem, exists: int, new: str, old: str) -> str:
-    """Lanes past the end of k take no part (adding a zero would lose the sign of -0)."""
-    if exists == problem.width:
-        return new
-    kind = vector(problem.arithmetic.kind, problem.width)
-    lanes = vectors.mask(problem.width, exists)
-    return function.let(f"select <{problem.width} x i1> {lanes}, {kind} {new}, {kind} {old}")
-
-
-def _read(
-    function: Function,
-    problem: _Problem,
-    matrix: _Matrix,
-    base: str,
-    row: int,
-    first: int,
-    length: int,
-) -> list[str]:
-    """A vector of one operand; of pairs, the odd elements' and then the even ones'."""
-    width = problem.width
-    base = offset(function, base, matrix.dtype, row * matrix.step)
-    if not problem.paired:
-        return [_read_row(function, problem, matrix, base, first, length)]
-    if matrix.dtype == "bfloat16" and matrix.k_step == 1 and length == 2 * width:
-        return _read_words(function, problem, matrix, base, first)
-    low = _read_row(function, problem, matrix, base, first, min(length, width))
-    rest = max(0, length - width)
-    high = (
-        _read_row(function, problem, matrix, base, first + width, rest)
-        if rest
-        else "zeroinitializer"
-    )
-    kind = problem.arithmetic.kind
-    return [
-        vectors.shuffle(function, kind, width, low, high, range(odd, 2 * width, 2))
-        for odd in (1, 0)
-    ]
-
-
-def _read_row(
-    function: Function, problem: _Problem, matrix: _Matrix, base: str, first: int, length: int
-) -> str:
-    where = offset(function, base, matrix.dtype, first * matrix.k_step)
-    width = problem.width
-    value = vectors.load(function, matrix.dtype, where, matrix.k_step, width, min(length, width))
-    return vectors.widen(function, value, matrix.dtype, problem.arithmetic.dtype, width)
-
-
-def _read_words(
-    function: Function, problem: _Problem, matrix: _Matrix, base: str, first: int
-) -> list[str]:
-    """Pairs of bfloat16 read as words: the odd element is the high half, the even one the low."""
-    width = problem.width
-    words, floats = vector("i32", width), vector("float", width)
-    where = offset(function, base, matrix.dtype, first)
-    pairs = function.let(f"load {words}, ptr {where}, align 2")
-    high = vectors.splat_constant("i32", -65536, width)
-    odd = function.let(f"and {words} {pairs}, {high}")
-    even = function.let(f"shl {words} {pairs}, {vectors.splat_constant('i32', 16, width)}")
-    return [function.let(f"bitcast {words} {value} to {floats}") for value in (odd, even)]
+                sums[at] = problem.arithmetic.multiply_add(
+                    function, problem.width, x, y, sums[at]
+                )

@@ -71,10 +71,24 @@ def load_scalar(function: Function, dtype: str, pointer: str) -> str:
     return function.let(f"load {MEMORY_TYPE[dtype]}, ptr {pointer}, align {itemsize(dtype)}")
 
 
+def store_scalar(function: Function, dtype: str, value: str, pointer: str) -> None:
+    """Write one element of memory type."""
+    function.do(f"store {MEMORY_TYPE[dtype]} {value}, ptr {pointer}, align {itemsize(dtype)}")
+
+
 def load(
-    function: Function, dtype: str, pointer: str, stride: int, width: int, valid: int | None = None
+    function: Function,
+    dtype: str,
+    pointer: str,
+    stride: int,
+    width: int,
+    valid: int | None = None,
+    fill: str = "zeroinitializer",
 ) -> str:
-    """`width` lanes of memory type, the first `valid` read `stride` elements apart."""
+    """`width` lanes of memory type, the first `valid` read `stride` elements apart.
+
+    The others are those of the constant vector `fill`.
+    """
     kind, row, align = MEMORY_TYPE[dtype], vector(MEMORY_TYPE[dtype], width), itemsize(dtype)
     valid = width if valid is None else valid
     if stride == 0 and valid == width:
@@ -85,8 +99,8 @@ def load(
         symbol = f"llvm.masked.load.{suffix(kind, width)}.p0"
         function.module.declare(symbol, row, "ptr", "i32 immarg", f"<{width} x i1>", row)
         arguments = f"ptr {pointer}, i32 {align}, <{width} x i1> {mask(width, valid)}"
-        return function.let(f"call {row} @{symbol}({arguments}, {row} zeroinitializer)")
-    value = "zeroinitializer"
+        return function.let(f"call {row} @{symbol}({arguments}, {row} {fill})")
+    value = fill
     for lane in range(valid):
         scalar = load_scalar(function, dtype, offset(function, pointer, dtype, lane * stride))
         value = function.let(f"insertelement {row} {value}, {kind} {scalar}, i64 {lane}")
