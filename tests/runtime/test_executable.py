@@ -47,8 +47,9 @@ def test_results_are_fresh_and_aligned():
         np.arange(4, dtype=np.float64),
         np.frombuffer(X.tobytes(), np.float32),
         np.frombuffer(b"\0" + X.tobytes(), np.uint8)[1:].view(np.float32),
+        X.astype(">f4"),
     ],
-    ids=["jax", "strided", "float64", "read-only", "unaligned"],
+    ids=["jax", "strided", "float64", "read-only", "unaligned", "big-endian"],
 )
 def test_arrays_of_other_kinds(given):
     np.testing.assert_array_equal(add()(given, X), np.asarray(given, np.float32) + X)
@@ -119,8 +120,17 @@ class TestTrees:
         np.testing.assert_array_equal(result["sum"], 2 * X)
 
     def test_wrong_tree(self):
-        with pytest.raises(ArgumentError, match="tree"):
-            self.call()({"a": X})
+        with pytest.raises(ArgumentError) as caught:
+            self.call(argument_names=("params",))({"a": X})
+        assert str(caught.value) == (
+            "params has the structure {'a': *}, but the function was compiled for {'a': *, 'b': *}."
+        )
+
+    def test_a_wrong_leaf_is_named_by_its_path(self):
+        with pytest.raises(ArgumentError, match=r"^params\['b'\] has shape \(3,\)"):
+            self.call(argument_names=("params",))({"a": X, "b": X[:3]})
+        with pytest.raises(ArgumentError, match=r"^argument 0\['b'\] has shape \(3,\)"):
+            self.call()({"a": X, "b": X[:3]})
 
     def test_bound_tree_is_copied(self):
         mine = {"a": X.copy(), "b": X}

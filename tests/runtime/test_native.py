@@ -9,7 +9,6 @@ import pytest
 from tests.runtime.programs import barriers, executable, field, pointers, program, squares
 from tilewright.codegen.host import compile_text, load
 from tilewright.graph.ir import Type
-from tilewright.runtime.compiled import Compiled
 from tilewright.runtime.native import text
 
 
@@ -134,8 +133,3 @@ def test_text_for_arm_is_written_too():
     assert "fpcr" in text("aarch64")
     with pytest.raises(KeyError):
         text("sparc")
-
-
-def test_compiled_is_plain_data():
-    one = Compiled(compile_text(program("\n  ret i32 0")), (), ())
-    assert one.leaf_name(0) == "argument 0"

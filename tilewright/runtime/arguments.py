@@ -1,7 +1,8 @@
 """Check a call's leaves against the compiled types, and make plain NumPy arrays of them.
 
 In: whatever the user passed for one leaf. Out: a C-contiguous, aligned array of the compiled shape
-and dtype, without a copy where possible; or an `ArgumentError` of one sentence.
+and dtype, without a copy where possible; or an `ArgumentError` of one sentence, whose first word is
+the verb: the caller knows what the leaf is called.
 
 As under `jax.jit`: Python numbers take the compiled dtype, and 64-bit arrays are accepted for
 32-bit leaves of the same kind unless JAX runs with x64.
@@ -22,23 +23,23 @@ _NARROWED = {"float64": "float32", "int64": "int32", "uint64": "uint32"}
 _NUMBERS = {"b": bool | np.bool_, "i": numbers.Integral, "u": numbers.Integral}
 
 
-def plain(leaf: Any, expected: Type, name: str, is_key: bool = False) -> np.ndarray:
+def plain(leaf: Any, expected: Type, is_key: bool = False) -> np.ndarray:
     """The leaf as an array of exactly the `expected` type."""
-    array = _array(leaf, expected, name, is_key)
+    array = _array(leaf, expected, is_key)
     if array.shape != expected.shape:
         raise ArgumentError(
-            f"{name} has shape {array.shape}, but the function was compiled for {expected.shape}."
+            f"has shape {array.shape}, but the function was compiled for {expected.shape}."
         )
     if array.dtype != expected.numpy:
-        array = _narrowed(array, expected, name)
+        array = _narrowed(array, expected)
     return np.require(array, requirements=["C", "A"])
 
 
-def _array(leaf: Any, expected: Type, name: str, is_key: bool) -> np.ndarray:
+def _array(leaf: Any, expected: Type, is_key: bool) -> np.ndarray:
     if isinstance(leaf, np.ndarray):
         return leaf
     if isinstance(leaf, bool | int | float) and not isinstance(leaf, np.generic):
-        return _number(leaf, expected, name)
+        return _number(leaf, expected)
     if is_key and _is_typed_key(leaf):
         import jax
 
@@ -47,13 +48,13 @@ def _array(leaf: Any, expected: Type, name: str, is_key: bool) -> np.ndarray:
         try:
             return np.asarray(leaf)
         except Exception as error:
-            raise ArgumentError(f"{name} cannot be read as an array: {error}") from error
+            raise ArgumentError(f"cannot be read as an array: {error}") from error
     raise ArgumentError(
-        f"{name} is {_a(type(leaf).__name__)}, but the function was compiled for {expected}."
+        f"is {_a(type(leaf).__name__)}, but the function was compiled for {expected}."
     )
 
 
-def _number(leaf: bool | int | float, expected: Type, name: str) -> np.ndarray:
+def _number(leaf: bool | int | float, expected: Type) -> np.ndarray:
     """A Python number, of the compiled dtype unless that would lose what it is."""
     kind = expected.numpy.kind
     if isinstance(leaf, _NUMBERS.get(kind, numbers.Number)) and (
@@ -62,19 +63,18 @@ def _number(leaf: bool | int | float, expected: Type, name: str) -> np.ndarray:
         try:
             return np.asarray(leaf, expected.numpy)
         except OverflowError:
-            raise ArgumentError(f"{name} is {leaf}, which is no {expected.dtype}.") from None
+            raise ArgumentError(f"is {leaf}, which is no {expected.dtype}.") from None
     raise ArgumentError(
-        f"{name} is {_a(type(leaf).__name__)}, but the function was compiled for {expected.dtype}."
+        f"is {_a(type(leaf).__name__)}, but the function was compiled for {expected.dtype}."
     )
 
 
-def _narrowed(array: np.ndarray, expected: Type, name: str) -> np.ndarray:
+def _narrowed(array: np.ndarray, expected: Type) -> np.ndarray:
     given = array.dtype.name
-    if _NARROWED.get(given) == expected.dtype and not _x64():
+    other_byte_order = given == expected.dtype
+    if other_byte_order or (_NARROWED.get(given) == expected.dtype and not _x64()):
         return array.astype(expected.numpy)
-    raise ArgumentError(
-        f"{name} has dtype {given}, but the function was compiled for {expected.dtype}."
-    )
+    raise ArgumentError(f"has dtype {given}, but the function was compiled for {expected.dtype}.")
 
 
 def _x64() -> bool:

@@ -58,9 +58,3 @@ class Compiled:
     graph: Any = None
     program: Any = None
     llvm: str = ""
-
-    def leaf_name(self, position: int) -> str:
-        """What a message calls an input."""
-        if position < len(self.leaf_names):
-            return self.leaf_names[position]
-        return f"argument {position}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -140,7 +140,7 @@ class Run:
     """A call that is under way on a thread of its own. Leaving its `with` block cancels it."""
 
     def __init__(
-        self, executable: Executable, leaves: list[Any], *, stream: bool, slots: int | None
+        self, executable: Executable, leaves: Sequence[Any], *, stream: bool, slots: int | None
     ):
         self._executable = executable
         self._stream = Stream(executable, leaves, ring=stream, slots=slots)

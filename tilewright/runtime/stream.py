@@ -11,6 +11,7 @@ makes rows visible before the watermark that announces them.
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,9 @@ RING_BYTES = 64 << 20
 class Stream:
     """The frame of one run, its arrays, and what has been taken from it."""
 
-    def __init__(self, executable: Executable, leaves: list[Any], *, ring: bool, slots: int | None):
+    def __init__(
+        self, executable: Executable, leaves: Sequence[Any], *, ring: bool, slots: int | None
+    ):
         self._executable, self._compiled = executable, executable.compiled
         self._has_map = self._compiled.streamed is not None
         self._streamed = self._compiled.streamed or Streamed(0)
@@ -45,7 +48,7 @@ class Stream:
         self._low = self._filled = self._taken_count = 0
         self._taken = np.zeros(self._slots, np.bool_)
         self._whole: dict[int, np.ndarray] | None = None
-        self._sources = [executable.plain(i, leaf) for i, leaf in enumerate(leaves)]
+        self._sources = [executable.signature.plain(i, leaf) for i, leaf in enumerate(leaves)]
         self._inputs = self._point_at_inputs()
         self._outputs = self._point_at_outputs()
         self._refill()

@@ -1,0 +1,138 @@
+"""The signature of a compiled function: its arguments, which of them are bound, what to call them.
+
+In: the arguments of a call, as the user gave them. Out: their leaves in the order of the program's
+inputs, or an `ArgumentError` that names the argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from tilewright.errors import ArgumentError
+from tilewright.graph.ir import Type
+from tilewright.runtime.arguments import plain
+
+_NOTHING: Mapping[int, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False)
+class Signature:
+    """`tree` is that of the tuple of all arguments, bound or not; None if each is one array."""
+
+    inputs: tuple[Type, ...]
+    tree: Any = None
+    argument_names: tuple[str, ...] = ()
+    leaf_names: tuple[str, ...] = ()
+    keys: frozenset[int] = frozenset()
+    bound: Mapping[int, Any] = field(default_factory=lambda: _NOTHING)
+
+    @cached_property
+    def count(self) -> int:
+        """How many arguments there are."""
+        return len(self.inputs) if self.tree is None else len(self.tree.children())
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """Whether a call's arguments are the leaves."""
+        if self.bound or self.tree is None:
+            return not self.bound
+        children = self.tree.children()
+        return len(children) == len(self.inputs) and all(
+            child.num_nodes == 1 and child.num_leaves == 1 for child in children
+        )
+
+    def leaves(self, args: tuple[Any, ...]) -> Sequence[Any]:
+        """All leaves of a call, bound ones included."""
+        if len(args) != self.count - len(self.bound):
+            raise ArgumentError(
+                f"The function takes {self.count - len(self.bound)} arguments, but got {len(args)}."
+            )
+        if self.bound:
+            rest = iter(args)
+            args = tuple(
+                self.bound[i] if i in self.bound else next(rest) for i in range(self.count)
+            )
+        if self.tree is None:
+            return args
+        import jax
+
+        leaves, found = jax.tree_util.tree_flatten(args)
+        if found != self.tree:
+            for position, value in enumerate(args):
+                self._leaves_of(position, value)
+        return leaves
+
+    def plain(self, position: int, leaf: Any) -> np.ndarray:
+        """One leaf as an array of the compiled type."""
+        try:
+            return plain(leaf, self.inputs[position], position in self.keys)
+        except ArgumentError as error:
+            raise ArgumentError(f"{self.leaf_name(position)} {error}") from error.__cause__
+
+    def bind(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> Signature:
+        """Fix the first free arguments, and those of some names; arrays are checked and copied."""
+        free = [i for i in range(self.count) if i not in self.bound]
+        if len(args) > len(free):
+            raise ArgumentError(f"bind got {len(args)} arguments, but only {len(free)} are free.")
+        fixed = dict(zip(free, args, strict=False))
+        for name, value in named.items():
+            fixed[self._position(name, free, fixed)] = value
+        own = {position: self._own(position, value) for position, value in fixed.items()}
+        return replace(self, bound=MappingProxyType({**self.bound, **own}))
+
+    def leaf_name(self, position: int) -> str:
+        """What messages call a leaf: `params['w']`."""
+        if position < len(self.leaf_names):
+            return self.leaf_names[position]
+        if self.tree is None:
+            return self.argument_name(position)
+        import jax
+
+        numbered = self.tree.unflatten(range(self.tree.num_leaves))
+        path = jax.tree_util.tree_flatten_with_path(numbered)[0][position][0]
+        return self.argument_name(path[0].idx) + jax.tree_util.keystr(path[1:])
+
+    def argument_name(self, position: int) -> str:
+        names = self.argument_names
+        return names[position] if position < len(names) else f"argument {position}"
+
+    def _leaves_of(self, position: int, value: Any) -> list[Any]:
+        import jax
+
+        leaves, found = jax.tree_util.tree_flatten(value)
+        expected = self.tree.children()[position]
+        if found != expected:
+            raise ArgumentError(
+                f"{self.argument_name(position)} has the structure {_show(found)}, "
+                f"but the function was compiled for {_show(expected)}."
+            )
+        return leaves
+
+    def _position(self, name: str, free: list[int], fixed: Mapping[int, Any]) -> int:
+        names = self.argument_names
+        if name not in names or names.index(name) not in free:
+            raise ArgumentError(f"bind got {name!r}, which is no free argument of the function.")
+        if names.index(name) in fixed:
+            raise ArgumentError(f"bind got {name!r} twice.")
+        return names.index(name)
+
+    def _own(self, position: int, value: Any) -> Any:
+        """An argument with its leaves as arrays of our own."""
+        if self.tree is None:
+            return np.array(self.plain(position, value))
+        children = self.tree.children()
+        first = sum(child.num_leaves for child in children[:position])
+        leaves = self._leaves_of(position, value)
+        return children[position].unflatten(
+            np.array(self.plain(first + i, leaf)) for i, leaf in enumerate(leaves)
+        )
+
+
+def _show(tree: Any) -> str:
+    return str(tree).removeprefix("PyTreeDef(").removesuffix(")")
