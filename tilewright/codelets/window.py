@@ -13,7 +13,7 @@ from tilewright.codelets.base import LANES
 from tilewright.codelets.combination import Combination
 from tilewright.codelets.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.loops import repeat, walk
-from tilewright.codelets.vectors import itemsize, load, load_scalar, offset, store
+from tilewright.codelets.vectors import itemsize, load, load_scalar, offset, store, store_scalar
 
 Body = Callable[[list[str], int], None]
 """(pointers, lanes that exist) -> writes what is done with up to 16 neighbours."""
@@ -160,7 +160,7 @@ def combine_window(
         if width:
             store(function, dtype, result, old, 1, width, valid)
         else:
-            function.do(f"store {MEMORY_TYPE[dtype]} {result}, ptr {old}, align {itemsize(dtype)}")
+            store_scalar(function, dtype, result, old)
 
     with walk(function, counts, pointers, (dtype, dtype), (new_steps, old_steps)) as row_pointers:
         in_chunks(function, row, row_pointers, (dtype, dtype), (1, 1), combine)
