@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,7 @@ from tilewright.graph.ir import numpy_dtype
 
 AVX512 = Features(512, 32)
 AVX2 = Features(256, 16)
+X86 = platform.machine() == "x86_64"
 AVX2_TARGET = host.Target("haswell", "+avx2,+fma,+f16c,+bmi,+bmi2,-avx512f")
 
 
@@ -23,19 +25,32 @@ def target(features: Features | None) -> host.Target:
     return AVX2_TARGET if lesser else host.host_target()
 
 
+def _mxcsr(value: str) -> list[str]:
+    """Lines that set the control word of SSE, where there is one."""
+    if not X86:
+        return []
+    return [f"  store i32 {value}, ptr %word", "  call void @llvm.x86.sse.ldmxcsr(ptr %word)"]
+
+
 def wrapped(codelet: Codelet, features: Features, repeats: int = 1) -> str:
-    """The codelet's text and an exported `entry(ptr %arguments)` that calls it `repeats` times."""
+    """The codelet's text and an exported `entry(ptr %arguments)` that calls it `repeats` times.
+
+    Denormals are flushed, as in a program; the usual control word is 8064.
+    """
     module = Module(features)
     codelet.emit(module, "codelet")
+    if X86:
+        module.declare("llvm.x86.sse.ldmxcsr", "void", "ptr")
     count = len(codelet.inputs) + len(codelet.outputs) + (scratch_bytes(codelet) > 0)
-    lines = ["define void @entry(ptr %a) {", "entry:"]
+    lines = ["define void @entry(ptr %a) {", "entry:", "  %word = alloca i32", *_mxcsr("40896")]
     for i in range(count):
         lines.append(f"  %p{i} = getelementptr ptr, ptr %a, i64 {i}")
         lines.append(f"  %v{i} = load ptr, ptr %p{i}")
     lines += ["  br label %turn", "turn:", "  %i = phi i64 [ 0, %entry ], [ %next, %turn ]"]
     lines.append(f"  call void @codelet({', '.join(f'ptr %v{i}' for i in range(count))})")
     lines += ["  %next = add i64 %i, 1", f"  %more = icmp ult i64 %next, {repeats}"]
-    lines += ["  br i1 %more, label %turn, label %done", "done:", "  ret void", "}"]
+    lines += ["  br i1 %more, label %turn, label %done", "done:"]
+    lines += [*_mxcsr("8064"), "  ret void", "}"]
     return module.text() + "\n" + "\n".join(lines)
 
 
