@@ -152,6 +152,7 @@ def _tiles(function: Function, problem: _Problem, left: str, right: str, out: st
         row_load=_load_cost(problem, problem.left),
         column_load=_load_cost(problem, problem.right),
         finish=2.0,
+        held=2 if problem.reader.paired else 1,
     )
     keep_rows = plan.rows[0].size >= plan.columns[0].size
     if keep_rows:

@@ -62,7 +62,14 @@ class Reader:
         return LANES // self.width
 
     def packed_length(self, k: int) -> int:
+        """k in whole steps."""
         return -(-k // self.unit) * self.unit
+
+    def packed_step(self, k: int) -> int:
+        """Elements from row to row: an odd number of cache lines, so that rows do not share sets."""
+        line = 64 // itemsize(self.working)
+        lines = self.packed_length(k) // line
+        return (lines + 1 - lines % 2) * line
 
     def read(
         self, function: Function, matrix: Matrix, base: str, part: int, length: int
@@ -110,7 +117,6 @@ class Reader:
         self, function: Function, matrix: Matrix, base: str, rows: int, k: int, target: str
     ) -> Matrix:
         """Copy rows to scratch memory at `target`; how they lie there."""
-        length = self.packed_length(k)
         full, rest = divmod(k, self.unit)
         with repeat(function, rows, [("ptr", base), ("ptr", target)]) as row:
             source, place = row.carry
@@ -122,8 +128,8 @@ class Reader:
             if rest:
                 self._pack_step(function, matrix, (source, place), rest)
             row.next[0] = offset(function, row.carry[0], matrix.dtype, matrix.step)
-            row.next[1] = offset(function, row.carry[1], self.working, length)
-        return Matrix(self.working, length, 1, matrix.left)
+            row.next[1] = offset(function, row.carry[1], self.working, self.packed_step(k))
+        return Matrix(self.working, self.packed_step(k), 1, matrix.left)
 
     def _next(self, function: Function, matrix: Matrix, places: Sequence[str]) -> list[str]:
         source, place = places
@@ -143,4 +149,4 @@ class Reader:
 
     def packed_bytes(self, rows: int, k: int) -> int:
         """Scratch memory of one packed operand, in whole cache lines."""
-        return -(-rows * self.packed_length(k) * itemsize(self.working) // 64) * 64
+        return -(-rows * self.packed_step(k) * itemsize(self.working) // 64) * 64
