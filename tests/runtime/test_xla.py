@@ -1,0 +1,65 @@
+"""The interface of an Executable over `jax.jit`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tilewright.errors import ArgumentError
+from tilewright.runtime.xla import XlaExecutable
+
+X = np.arange(4, dtype=np.float32)
+
+
+def line(params, x):
+    return {"y": params["a"] * x + params["b"]}
+
+
+PARAMS = {"a": np.float32(2), "b": X}
+
+
+@pytest.fixture(scope="module")
+def call():
+    return XlaExecutable(line, (PARAMS, jax.ShapeDtypeStruct((4,), jnp.float32)))
+
+
+def test_numpy_in_and_out(call):
+    result = call(PARAMS, X)["y"]
+    assert type(result) is np.ndarray
+    assert result.flags.writeable
+    np.testing.assert_array_equal(result, 3 * X)
+
+
+def test_bind_and_start(call):
+    bound = call.bind(params=PARAMS)
+    np.testing.assert_array_equal(bound(X)["y"], 3 * X)
+    with bound.start(X) as run:
+        np.testing.assert_array_equal(run.result(10)["y"], 3 * X)
+        assert run.done
+    with pytest.raises(ValueError, match="no instances"):
+        bound.start(X, stream=True)
+
+
+def test_wrong_arguments(call):
+    with pytest.raises(ArgumentError, match=r"^x has shape \(3,\)"):
+        call(PARAMS, X[:3])
+    with pytest.raises(ArgumentError, match=r"^params has the structure"):
+        call({"a": X}, X)
+
+
+def test_float64_and_python_numbers():
+    call = XlaExecutable(lambda x, y: x + y, (np.zeros(4), 1.0))
+    np.testing.assert_array_equal(call(np.ones(4), 2), 3 * np.ones(4))
+
+
+def test_keys():
+    call = XlaExecutable(lambda key: jax.random.split(key), (jax.random.key(0),))
+    key = jax.random.key(3)
+    assert jnp.array_equal(
+        jax.random.key_data(call(key)), jax.random.key_data(jax.random.split(key))
+    )
+
+
+def test_looking_inside(call):
+    assert "stablehlo" in call.llvm
+    assert "HloModule" in call.assembly

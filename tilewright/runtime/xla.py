@@ -1,0 +1,170 @@
+"""The same function through `jax.jit`, behind the interface of `Executable`: machine="xla".
+
+It runs on JAX's default device (a GPU where there is one) and is the reference that results are
+checked against. Only the way of running differs: a run in the background cannot be stopped, and a
+map shows no instances, since XLA has none.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import jax
+import numpy as np
+
+from tilewright.graph.ir import Type
+from tilewright.runtime.run import Progress
+from tilewright.runtime.signature import Signature
+
+
+class XlaExecutable:
+    """Call it, `start` it or `bind` some of its arguments, as an `Executable`."""
+
+    def __init__(
+        self,
+        fn: Callable,
+        example_args: Sequence[Any],
+        *,
+        compiled: Any = None,
+        signature: Signature | None = None,
+    ):
+        self._fn, self._examples = fn, tuple(example_args)
+        self._compiled = compiled or jax.jit(fn).lower(*self._examples).compile()
+        self.signature = signature or _signature(fn, self._examples)
+
+    def __call__(self, *args: Any) -> Any:
+        return self.run(self.signature.leaves(args))
+
+    def start(self, *args: Any, stream: bool = False, slots: int | None = None) -> XlaRun:
+        """Run in the background; there is nothing to stream."""
+        if stream:
+            raise ValueError("XLA runs a function as a whole: there are no instances to stream.")
+        return XlaRun(self, self.signature.leaves(args))
+
+    def bind(self, *args: Any, **named: Any) -> XlaExecutable:
+        """As `Executable.bind`."""
+        return XlaExecutable(
+            self._fn,
+            self._examples,
+            compiled=self._compiled,
+            signature=self.signature.bind(args, named),
+        )
+
+    def run(self, leaves: Sequence[Any]) -> Any:
+        """One call with checked leaves; the result as NumPy arrays, keys as keys."""
+        signature = self.signature
+        arrays = [self._device_array(i, leaf) for i, leaf in enumerate(leaves)]
+        return jax.tree_util.tree_map(
+            _host_array, self._compiled(*signature.tree.unflatten(arrays))
+        )
+
+    def _device_array(self, position: int, leaf: Any) -> Any:
+        array = self.signature.plain(position, leaf)
+        return (
+            jax.random.wrap_key_data(jax.numpy.asarray(array))
+            if position in self.signature.keys
+            else array
+        )
+
+    graph = program = None
+
+    @cached_property
+    def llvm(self) -> str:
+        """XLA's own text before optimisation, since there is no LLVM text of ours."""
+        return jax.jit(self._fn).lower(*self._examples).as_text()
+
+    @cached_property
+    def assembly(self) -> str:
+        """XLA's text after optimisation."""
+        return self._compiled.as_text() or ""
+
+
+class XlaRun:
+    """A call under way; the interface of `Run` without instances."""
+
+    def __init__(self, executable: XlaExecutable, leaves: Sequence[Any]):
+        self._ended = threading.Event()
+        self._result: Any = None
+        self._failure: BaseException | None = None
+        threading.Thread(target=self._drive, args=(executable, leaves), daemon=True).start()
+
+    def _drive(self, executable: XlaExecutable, leaves: Sequence[Any]) -> None:
+        try:
+            self._result = executable.run(leaves)
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ended.set()
+
+    @property
+    def done(self) -> bool:
+        return self._ended.is_set()
+
+    cancelled = False
+
+    def progress(self) -> Progress:
+        """Nothing is known before the end."""
+        return Progress(0, 0, {})
+
+    def finished(self, timeout: float | None = None, *, ordered: bool = False) -> Iterator[Any]:
+        raise ValueError("XLA runs a function as a whole: there are no instances to follow.")
+
+    def wait(self, timeout: float | None = None) -> bool:
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self._ended.wait(
+            0.05 if end is None else min(0.05, max(0, end - time.monotonic()))
+        ):
+            if end is not None and time.monotonic() >= end:
+                return False
+        return True
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.wait(timeout):
+            raise TimeoutError(f"The program has not ended within {timeout} s.")
+        if self._failure is not None:
+            raise self._failure
+        return self._result
+
+    def cancel(self) -> None:
+        """XLA cannot be stopped: the run goes on, and its result is dropped."""
+
+    def cancel_and_wait(self) -> None:
+        self._ended.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel_and_wait()
+
+
+def _signature(fn: Callable, examples: tuple[Any, ...]) -> Signature:
+    leaves, tree = jax.tree_util.tree_flatten(examples)
+    avals = [jax.typeof(leaf) if not hasattr(leaf, "dtype") else leaf for leaf in leaves]
+    keys = frozenset(i for i, aval in enumerate(avals) if _is_key(aval))
+    types = tuple(_type(aval, i in keys) for i, aval in enumerate(avals))
+    try:
+        names = tuple(inspect.signature(fn).parameters)
+    except (TypeError, ValueError):
+        names = ()
+    return Signature(types, tree, names, keys=keys)
+
+
+def _is_key(aval: Any) -> bool:
+    return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key)
+
+
+def _type(aval: Any, is_key: bool) -> Type:
+    if is_key:
+        data = jax.eval_shape(jax.random.key_data, jax.ShapeDtypeStruct(aval.shape, aval.dtype))
+        return Type(data.dtype.name, data.shape)
+    return Type(jax.dtypes.canonicalize_dtype(aval.dtype).name, tuple(aval.shape))
+
+
+def _host_array(value: Any) -> Any:
+    return value if _is_key(value) else np.array(value)
