@@ -1,6 +1,6 @@
 """`compile`: a JAX function becomes one native program. Every pass, in order, on one screen.
 
-    JAX function  --trace-->  Graph  --rewrites-->  Graph  --lower-->  Program  --codegen-->  machine code
+JAX function  --trace-->  Graph  --rewrites-->  Graph  --lower-->  Program  --codegen-->  machine code
 """
 
 from __future__ import annotations
@@ -114,9 +114,7 @@ def _executable(
         out_tree=traced.out_tree,
         argument_names=_argument_names(fn),
         keys_in=frozenset(i for i, key in enumerate(traced.in_keys) if key),
-        keys_out=MappingProxyType(
-            {i: "fry" for i, key in enumerate(traced.out_keys) if key}
-        ),
+        keys_out=MappingProxyType({i: "threefry2x32" for i, key in enumerate(traced.out_keys) if key}),
         streamed=streamed,
         graph=graph,
         program=program,

@@ -1,17 +1,30 @@
 """Where buffers lie in their arenas: live ones never overlap.
 
 Steps are numbered in program order. A buffer lives from the first step that touches it to the last;
-if it is touched inside a loop and outside, through the whole loop. Buffers are then placed largest
-first, each at the lowest offset where no buffer lives at the same time.
+through the whole of a loop that it was alive before, or that fills it piece by piece. Buffers are then
+placed largest first, each at the lowest offset where no buffer lives at the same time.
 """
 
 from __future__ import annotations
 
 from bisect import insort
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tilewright.plan.ir import Branch, Buffer, Call, Loop, Map, Spread, Step, Sync, View, While
+from tilewright.plan.ir import (
+    Branch,
+    Buffer,
+    Call,
+    Loop,
+    Map,
+    Spread,
+    Step,
+    Sync,
+    Var,
+    View,
+    While,
+)
 
 ALIGNMENT = 64
 
@@ -52,8 +65,10 @@ class _Clock:
     def __init__(self, lives: dict[Buffer, _Life]):
         self.lives = lives
         self.time = 0
+        self.moving: dict[Buffer, set[Var]] = defaultdict(set)
 
     def touch(self, view: View) -> None:
+        self.moving[view.buffer].update(var for var, _ in view.moves)
         life = self.lives.get(view.buffer)
         if life is None:
             self.lives[view.buffer] = _Life(self.time, self.time)
@@ -71,7 +86,7 @@ class _Clock:
                         self.touch(view)
                         touched.add(view.buffer)
                 case Loop() | Spread() | Map():
-                    touched |= self.repeat(step.steps)
+                    touched |= self.repeat(step.steps, step.var)
                 case While(condition, test, body):
                     touched |= self.repeat((*condition, _Read(test), *body))
                 case _Read(view):
@@ -86,14 +101,17 @@ class _Clock:
                     pass
         return touched
 
-    def repeat(self, steps: Sequence[Step]) -> set[Buffer]:
+    def repeat(self, steps: Sequence[Step], var: Var = -1) -> set[Buffer]:
         """A body that runs again: what was alive before it stays alive to its end."""
         start = self.time
         touched = self.walk(steps)
         self.time += 1
         for buffer in touched:
-            if self.lives[buffer].first <= start:
-                self.lives[buffer].last = self.time
+            life = self.lives[buffer]
+            if var in self.moving[buffer]:
+                life.first = min(life.first, start)
+            if life.first <= start:
+                life.last = self.time
         return touched
 
 
