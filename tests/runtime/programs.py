@@ -1,14 +1,14 @@
-"""Small programs in LLVM text, by the contract of `runtime/context.py`, for tests."""
+"""Small programs in LLVM text, by the contract of `codegen/context.py`, for tests."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
+from tilewright.codegen.context import FIELDS
 from tilewright.codegen.host import compile_text
 from tilewright.graph.ir import Type
 from tilewright.runtime.compiled import Compiled, Streamed
-from tilewright.runtime.context import FIELDS
 from tilewright.runtime.executable import Executable
 
 DECLARATIONS = """

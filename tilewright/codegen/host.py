@@ -17,6 +17,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 
 import llvmlite.binding as llvm
 
@@ -97,8 +98,7 @@ def _initialize() -> None:
     """LLVM knows no target until it is told to; needed for loading as much as for compiling."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    if ENVIRONMENT.dump:
-        llvm.initialize_native_asmparser()
+    llvm.initialize_native_asmparser()  # without it, inline assembly aborts the process
 
 
 @cache
@@ -170,17 +170,13 @@ class Loaded:
 def load(
     compiled: CompiledObject,
     exports: tuple[str, ...] = ("tilewright_run",),
-    imports: Mapping[str, int] | None = None,
+    imports: Mapping[str, int] = MappingProxyType({}),
 ) -> Loaded:
     """Link the object files and give the addresses of `exports`.
 
-    `imports` are the addresses of functions that the objects call; by default the support functions
-    of `runtime/native.py`, which every program needs.
+    `imports` are the addresses of functions that the objects call: for a program those of
+    `runtime.native.support()`.
     """
-    if imports is None:
-        from tilewright.runtime.native import support
-
-        imports = support()
     builder = llvm.JITLibraryBuilder()
     for part in compiled.parts:
         builder.add_object_img(part)

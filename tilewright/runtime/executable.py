@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,9 +21,12 @@ from tilewright.runtime.compiled import Compiled
 from tilewright.runtime.frame import Frame, FramePool
 from tilewright.runtime.gang import default_workers
 from tilewright.runtime.memory import address, aligned
-from tilewright.runtime.native import native
+from tilewright.runtime.native import native, support
 from tilewright.runtime.run import Run, execute
 from tilewright.runtime.signature import Signature
+
+if TYPE_CHECKING:
+    from tilewright.report import Report
 
 
 class Executable:
@@ -44,7 +47,7 @@ class Executable:
             compiled.leaf_names,
             compiled.keys_in,
         )
-        self._loaded = loaded or load(compiled.object)
+        self._loaded = loaded or load(compiled.object, imports=support())
         self.function = self._loaded["tilewright_run"]
         self.workers = max(1, min(compiled.workers, default_workers()))
         self._pool = FramePool(compiled, self.workers)
@@ -135,6 +138,18 @@ class Executable:
         return lambda outputs: build(_wrap_keys(outputs, keys))
 
     # Looking inside
+
+    def report(self) -> Report:
+        """Supersteps, operations, bytes a tile against its caches, and what limits each part."""
+        from tilewright.report import report
+
+        return report(self)
+
+    def profile(self, *args: Any) -> Report:
+        """Run once with clocks in the program: the time of each part."""
+        from tilewright.report import profile
+
+        return profile(self, *args)
 
     @property
     def graph(self) -> Any:

@@ -11,8 +11,8 @@ from collections import deque
 
 import numpy as np
 
+from tilewright.codegen.context import LINE, Context
 from tilewright.runtime.compiled import Compiled
-from tilewright.runtime.context import LINE, Context
 from tilewright.runtime.gang import spin_for
 from tilewright.runtime.memory import address, arena
 

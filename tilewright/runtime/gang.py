@@ -17,9 +17,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tilewright.codegen.context import LINE
 from tilewright.env import ENVIRONMENT
 from tilewright.machine.cpu import allowed_cpus, cpu_limit
-from tilewright.runtime.context import LINE
 from tilewright.runtime.memory import arena
 from tilewright.runtime.native import GANG_LINES, SPIN, Native, architecture, native
 

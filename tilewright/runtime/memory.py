@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.runtime.context import LINE
+from tilewright.codegen.context import LINE
 
 _from_buffer: Callable[[Any], ctypes.c_char] = ctypes.c_char.from_buffer
 _address_of = ctypes.addressof

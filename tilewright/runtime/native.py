@@ -1,7 +1,8 @@
 """The native part of the runtime, as LLVM text: barrier, queue, ring, and a worker's main loop.
 
-In: nothing. Out: `support()`, the addresses of the functions that programs call (`context.py` lists
-them), and `Native`, those that `gang.py` calls. Compiled once a process, from the cache if it can.
+In: nothing. Out: `support()`, the addresses of the functions that programs call (listed in
+`codegen/context.py`), and `Native`, those that `gang.py` calls. Compiled once a process, from the
+cache if it can.
 
 The gang is a block of lines (64 bytes): line 0 holds the job (function, context), line 1 the number
 of workers still at it and the caller's sleep flag, then one line a worker with its mailbox: job
@@ -20,7 +21,9 @@ from dataclasses import dataclass
 from functools import cache
 from string import Template
 
-from tilewright.runtime.context import FIELDS
+from tilewright.codegen.cache import compile_cached
+from tilewright.codegen.context import FIELDS
+from tilewright.codegen.host import load
 
 GANG_LINES = 2
 """Lines before the first mailbox."""
@@ -400,9 +403,6 @@ class Native:
 @cache
 def native() -> Native:
     """The support module, compiled or from the cache. It is never unloaded."""
-    from tilewright.codegen.cache import compile_cached
-    from tilewright.codegen.host import load
-
     names = (*PROGRAM_CALLS, *_SIGNATURES)
     loaded = load(compile_cached(text(architecture())), names, imports={})
     functions = {

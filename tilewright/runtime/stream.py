@@ -2,7 +2,8 @@
 
 In: an Executable and the arrays of a call. Out: rows of finished instances, each once. With a ring,
 mapped inputs and outputs have `slots` rows instead of one an instance: instance i lives in slot
-i % slots, and the slot is reused when every instance up to i has been taken (`context.py`).
+i % slots, and the slot is reused when every instance up to i has been taken: see
+`codegen/context.py`.
 
 One lock guards all of it, so several threads may take. A lock is also a memory fence, which is what
 makes rows visible before the watermark that announces them.
