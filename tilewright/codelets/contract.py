@@ -118,6 +118,11 @@ class ContractOuter(_Contract):
         lhs, rhs, *old = arrays
         return self._meaning(lhs, rhs, old, -2)
 
+    @property
+    def scratch(self) -> int:
+        """Bytes of memory that the caller lends."""
+        return contract_outer.scratch(self)
+
     def emit(self, module: Module, symbol: str) -> None:
         contract_outer.emit(self, module, symbol)
 

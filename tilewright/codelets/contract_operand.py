@@ -150,3 +150,64 @@ class Reader:
     def packed_bytes(self, rows: int, k: int) -> int:
         """Scratch memory of one packed operand, in whole cache lines."""
         return -(-rows * self.packed_step(k) * itemsize(self.working) // 64) * 64
+
+
+def _copied_step(working: str, length: int) -> int:
+    """Elements from line to line of a copy: an odd number of cache lines, as above."""
+    line = max(1, 64 // itemsize(working))
+    lines = -(-length // LANES) * LANES // line
+    return (lines + 1 - lines % 2) * line
+
+
+def _lies_by_rows(matrix: Matrix, by_rows: bool) -> bool:
+    """Whether neighbours in the copy are rows (else k): as asked, or as they lie already."""
+    return by_rows or (matrix.step == 1 and matrix.k_step != 1)
+
+
+def copied_bytes(matrix: Matrix, working: str, rows: int, k: int, *, by_rows: bool = False) -> int:
+    """Scratch memory of a copy."""
+    inner, outer = (rows, k) if _lies_by_rows(matrix, by_rows) else (k, rows)
+    return outer * _copied_step(working, inner) * itemsize(working)
+
+
+def copy(
+    function: Function,
+    matrix: Matrix,
+    working: str,
+    rows: int,
+    k: int,
+    base: str,
+    target: str,
+    *,
+    by_rows: bool = False,
+) -> Matrix:
+    """Convert to `working`, contiguous along k, or (`by_rows`) along rows; how the copy lies."""
+    if not rows * k:
+        return Matrix(working, 1, 1, matrix.left)
+    turned = _lies_by_rows(matrix, by_rows)
+    inner, outer = (rows, k) if turned else (k, rows)
+    step, line_step = (matrix.step, matrix.k_step) if turned else (matrix.k_step, matrix.step)
+    copied = _copied_step(working, inner)
+    full, rest = divmod(inner, LANES)
+    with repeat(function, outer, [("ptr", base), ("ptr", target)]) as line:
+        source, place = line.carry
+        if full:
+            with repeat(function, full, [("ptr", source), ("ptr", place)]) as turn:
+                _copy_vector(function, matrix.dtype, working, *turn.carry, step, LANES)
+                turn.next[0] = offset(function, turn.carry[0], matrix.dtype, LANES * step)
+                turn.next[1] = offset(function, turn.carry[1], working, LANES)
+            source, place = turn.result
+        if rest:
+            _copy_vector(function, matrix.dtype, working, source, place, step, rest)
+        line.next[0] = offset(function, line.carry[0], matrix.dtype, line_step)
+        line.next[1] = offset(function, line.carry[1], working, copied)
+    return Matrix(working, 1 if turned else copied, copied if turned else 1, matrix.left)
+
+
+def _copy_vector(
+    function: Function, dtype: str, working: str, source: str, place: str, step: int, valid: int
+) -> None:
+    """Up to 16 neighbours; what is beyond them in the copy's last cache line is zero."""
+    value = vectors.load(function, dtype, source, step, LANES, valid)
+    value = vectors.widen(function, value, dtype, working, LANES)
+    vectors.store(function, working, value, place, 1, LANES)

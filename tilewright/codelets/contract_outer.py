@@ -9,11 +9,12 @@ other, of 512 products added one after the other from 0.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tilewright.codelets import tiling, vectors
 from tilewright.codelets.arithmetic import Arithmetic
+from tilewright.codelets.contract_operand import Matrix, copied_bytes, copy
 from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat, walk
 from tilewright.codelets.tiling import Run
@@ -24,15 +25,8 @@ if TYPE_CHECKING:
 
 CHUNK = 512
 """Elements of k summed before their sum is added to that of the chunks before."""
-
-
-@dataclass(frozen=True)
-class _Matrix:
-    """One operand inside a batch: dtype and strides along (row or column of C, k)."""
-
-    dtype: str
-    step: int
-    k_step: int
+WORTH_COPYING = 8
+"""Rows (columns) from which on an operand that needs conversion is copied first."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +36,8 @@ class _Problem:
     rows: int
     columns: int
     k: int
-    left: _Matrix
-    right: _Matrix
+    left: Matrix
+    right: Matrix
     out_dtype: str
     row_step: int
     column_step: int
@@ -61,20 +55,59 @@ class _Lanes:
     valid: int
 
 
+def scratch(codelet: ContractOuter) -> int:
+    """Bytes for copies of operands, where reading them as they are would cost more."""
+    problem = _problem(codelet)
+    return sum(_copied(problem))
+
+
 def emit(codelet: ContractOuter, module: Module, symbol: str) -> None:
     """Add the codelet's function to the module."""
-    function = module.function(symbol, "void", ["ptr"] * 3)
+    problem = _problem(codelet)
+    function = module.function(symbol, "void", ["ptr"] * (4 if scratch(codelet) else 3))
     if codelet.out.size:
         operands = (codelet.lhs, codelet.rhs, codelet.out)
         dtypes = [operand.dtype for operand in operands]
         strides = [operand.strides[:-2] for operand in operands]
         pointers = [function.argument(i) for i in range(3)]
-        exchanged = _exchange(codelet)
-        problem = _problem(codelet, exchanged)
         with walk(function, codelet.batch, pointers, dtypes, strides) as (lhs, rhs, out):
-            left, right = (rhs, lhs) if exchanged else (lhs, rhs)
-            _tiles(function, problem, left, right, out)
+            left, right = (rhs, lhs) if _exchange(codelet) else (lhs, rhs)
+            inside, left, right = _copy(function, problem, left, right, function.argument(3))
+            _tiles(function, inside, left, right, out)
     function.close()
+
+
+def _copied(problem: _Problem) -> tuple[int, int]:
+    """Bytes of a copy of left and of right; 0: none.
+
+    The left one is read once for each panel of columns, the right one once for each tile of rows.
+    """
+    working, k = problem.arithmetic.dtype, problem.k
+    left = problem.left.dtype != working and problem.columns >= WORTH_COPYING
+    right = problem.right.dtype != working or problem.right.step != 1
+    right = right and problem.rows >= WORTH_COPYING and problem.columns > 1
+    return (
+        copied_bytes(problem.left, working, problem.rows, k) if left else 0,
+        copied_bytes(problem.right, working, problem.columns, k, by_rows=True) if right else 0,
+    )
+
+
+def _copy(
+    function: Function, problem: _Problem, left: str, right: str, lent: str
+) -> tuple[_Problem, str, str]:
+    """The problem on converted, contiguous operands."""
+    first, second = _copied(problem)
+    working, k = problem.arithmetic.dtype, problem.k
+    if first:
+        matrix = copy(function, problem.left, working, problem.rows, k, left, lent)
+        problem, left = replace(problem, left=matrix), lent
+    if second:
+        beside = function.address(lent, "i8", first)
+        matrix = copy(
+            function, problem.right, working, problem.columns, k, right, beside, by_rows=True
+        )
+        problem, right = replace(problem, right=matrix), beside
+    return problem, left, right
 
 
 def _exchange(codelet: ContractOuter) -> bool:
@@ -86,13 +119,13 @@ def _exchange(codelet: ContractOuter) -> bool:
     return not contiguous and codelet.lhs.strides[-2] == 1 and codelet.m > 1
 
 
-def _problem(codelet: ContractOuter, exchanged: bool) -> _Problem:
+def _problem(codelet: ContractOuter) -> _Problem:
     lhs, rhs, out = codelet.lhs, codelet.rhs, codelet.out
-    left = _Matrix(lhs.dtype, lhs.strides[-2], lhs.strides[-1])
-    right = _Matrix(rhs.dtype, rhs.strides[-1], rhs.strides[-2])
+    left = Matrix(lhs.dtype, lhs.strides[-2], lhs.strides[-1])
+    right = Matrix(rhs.dtype, rhs.strides[-1], rhs.strides[-2])
     rows, columns = codelet.m, codelet.n
     row_step, column_step = out.strides[-2:]
-    if exchanged:
+    if _exchange(codelet):
         left, right, rows, columns = right, left, columns, rows
         row_step, column_step = column_step, row_step
     arithmetic = Arithmetic(codelet.sum_dtype)
