@@ -146,8 +146,14 @@ def test_what_is_not_supported_names_itself_and_the_line():
 
 
 def test_the_line_of_a_node_is_the_users():
-    (node,) = trace(lambda x: jnp.tanh(x), X).graph.nodes
-    assert node.source.startswith(__file__)
+    def lines():
+        graph = trace(lambda x: jnp.linalg.norm(x), X).graph
+        return {node.source for node in graph.nodes}
+
+    (here,) = lines()
+    assert here.startswith(__file__)
+    (there,) = {node.source for node in trace(lambda x: jnp.linalg.norm(x), X).graph.nodes}
+    assert there.startswith(__file__) and there != here
 
 
 def test_trees():

@@ -73,6 +73,11 @@ def frames(equation: Equation) -> list[tuple[str, int]]:
     return [(frame.file_name, frame.line_num) for frame in traceback.frames]
 
 
+def file_of(closed: ClosedJaxpr) -> str:
+    """The file of the function that was traced, or nothing."""
+    return closed.jaxpr.debug_info.func_filename or ""
+
+
 def key_words(keys: Any) -> np.ndarray:
     """The uint32[..., 2] behind an array of keys."""
     return np.asarray(jax.random.key_data(keys))

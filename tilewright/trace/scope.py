@@ -143,8 +143,14 @@ class Scope:
     # Equations
 
     def run(self, closed: internals.ClosedJaxpr, arguments: Sequence[Value]) -> tuple[Value, ...]:
-        """Inline a jaxpr."""
+        """Inline a jaxpr.
+
+        JAX keeps the jaxprs of library functions, with the lines that first called them; so nodes
+        from inside such a function get the line of the equation that calls it here.
+        """
         jaxpr = closed.jaxpr
+        caller = self.builder.source
+        theirs = caller and internals.file_of(closed).startswith(_NOT_THE_USER)
         values: dict[Any, Value] = dict(zip(jaxpr.invars, arguments, strict=True))
         for variable, array in zip(jaxpr.constvars, closed.consts, strict=True):
             values[variable] = array if isinstance(array, Value) else self.constant(array)
@@ -155,14 +161,14 @@ class Scope:
             return values[atom]
 
         for equation in _needed(jaxpr):
+            self.builder.source = caller if theirs else user_line(equation) or caller
             results = self.apply(equation, [read(atom) for atom in equation.invars])
             values.update(zip(equation.outvars, results, strict=True))
+        self.builder.source = caller
         return tuple(read(atom) for atom in jaxpr.outvars)
 
     def apply(self, equation: internals.Equation, operands: Sequence[Value]) -> Sequence[Value]:
         """Append what one equation means."""
-        before = self.builder.source
-        self.builder.source = user_line(equation) or before
         rule = self.session.rules.get(equation.primitive.name)
         if rule is None:
             raise self.unsupported(equation)
@@ -170,7 +176,6 @@ class Scope:
             results = rule(self, equation, *operands)
         except UntypedError as error:
             raise self.unsupported(equation, str(error)) from None
-        self.builder.source = before
         return (results,) if isinstance(results, Value) else results
 
     def inline(
