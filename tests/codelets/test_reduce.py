@@ -6,8 +6,9 @@ import pytest
 from tests.codelets.cases import arguments, check
 from tests.codelets.run import AVX2, AVX512, run
 from tilewright.codegen.host import host_features
-from tilewright.codelets.expression import Expression
+from tilewright.codelets.expression import Expression, Instruction, constant_instruction
 from tilewright.codelets.reduce import Reduce
+from tilewright.graph.ir import numpy_dtype
 from tilewright.plan.ir import dense_strides
 
 LEVELS = [AVX512, AVX2] if host_features().vector_bits == 512 else [AVX2]
@@ -95,3 +96,55 @@ def test_the_two_forms_differ():
     (array,) = arguments(row)
     turned = reduction("sum", "float32", (16, 300), (1,), (1, 16))
     assert (run(row, array)[0] != run(turned, array.T)[0]).any()
+
+
+SQUARES = Expression(
+    ("float32", "float32"),
+    (Instruction("sub", (0, 1), "float32"), Instruction("mul", (2, 2), "float32")),
+    (3,),
+)
+"""(x - y) squared."""
+LONG = Expression(
+    ("bfloat16", "bool"),
+    (
+        constant_instruction(np.array(0.75, numpy_dtype("bfloat16"))),
+        Instruction("mul", (0, 2), "bfloat16"),
+        Instruction("add", (3, 0), "bfloat16"),
+        Instruction("abs", (4,), "bfloat16"),
+        Instruction("neg", (5,), "bfloat16"),
+        Instruction("select", (1, 6, 4), "bfloat16"),
+        Instruction("max", (7, 3), "bfloat16"),
+        Instruction("convert", (8,), "float32", (("dtype", "float32"),)),
+    ),
+    (9,),
+)
+"""So many instructions that it is written only once."""
+COUNTS = Expression(
+    ("int32",),
+    (
+        Instruction("iota", (), "int32", (("dimension", 0),)),
+        Instruction("iota", (), "int32", (("dimension", 1),)),
+        Instruction("iota", (), "int32", (("dimension", 2),)),
+        Instruction("mul", (1, 2), "int32"),
+        Instruction("add", (4, 3), "int32"),
+        Instruction("mul", (5, 0), "int32"),
+    ),
+    (6,),
+)
+"""(i * j + k) times x."""
+POSITIVE = Expression(("float32", "float32"), (Instruction("gt", (0, 1), "bool"),), (2,))
+
+
+@levels
+@pytest.mark.parametrize(
+    "expression", [SQUARES, LONG, COUNTS, POSITIVE], ids=["squares", "long", "counts", "bool"]
+)
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
+def test_fused_expressions(expression, axes, features):
+    """Of two inputs, one repeated along a dimension; of the index itself; to a bool."""
+    kind = "and" if expression is POSITIVE else "sum"
+    for shape in [(5, 7, 19), (3, 70, 16), (130, 9, 11)]:
+        _, m, k = shape
+        strides = ((m * k, k, 1), (0, k, 1))[: len(expression.inputs)]
+        out = dense_strides(tuple(n for i, n in enumerate(shape) if i not in axes))
+        check(Reduce(kind, expression, shape, axes, strides, out), features)

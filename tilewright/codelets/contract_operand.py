@@ -66,7 +66,7 @@ class Reader:
         return -(-k // self.unit) * self.unit
 
     def packed_step(self, k: int) -> int:
-        """Elements from row to row: an odd number of cache lines, so that rows do not share sets."""
+        """Elements from row to row: an odd number of cache lines, so rows do not share sets."""
         line = 64 // itemsize(self.working)
         lines = self.packed_length(k) // line
         return (lines + 1 - lines % 2) * line
@@ -74,7 +74,7 @@ class Reader:
     def read(
         self, function: Function, matrix: Matrix, base: str, part: int, length: int
     ) -> list[str]:
-        """One part of a step of which `length` elements exist: [values], or [odd, even] of pairs."""
+        """One part of a step with `length` elements: [values], or [odd, even] of pairs."""
         width = self.width
         first = part * width * (2 if self.paired else 1)
         here = length - first
@@ -193,7 +193,8 @@ def copy(
         source, place = line.carry
         if full:
             with repeat(function, full, [("ptr", source), ("ptr", place)]) as turn:
-                _copy_vector(function, matrix.dtype, working, *turn.carry, step, LANES)
+                here, there = turn.carry
+                _copy_vector(function, matrix.dtype, working, here, there, step, LANES)
                 turn.next[0] = offset(function, turn.carry[0], matrix.dtype, LANES * step)
                 turn.next[1] = offset(function, turn.carry[1], working, LANES)
             source, place = turn.result

@@ -56,8 +56,8 @@ def choose(
     """The cheapest tiling of rows x columns accumulators, each of `parts` registers.
 
     `steps` of k are run for each tile; a row costs `row_load` cycles a step and part, a column
-    `column_load`; an accumulator costs `finish` cycles at the end. The vectors of the shorter side, and
-    one of the other, take `held` registers each.
+    `column_load`; an accumulator costs `finish` cycles at the end. The vectors of the shorter
+    side, and one of the other, take `held` registers each.
     """
     best, best_cost = None, 0.0
     for r in range(1, min(rows, registers // parts) + 1):
