@@ -23,14 +23,17 @@ _NOTHING: Mapping[int, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, eq=False)
 class Signature:
-    """`tree` is that of the tuple of all arguments, bound or not; None if each is one array."""
+    """`tree` is that of the tuple of all arguments, bound or not; None if each is one array.
+
+    `bound` holds the leaves of arguments that have been fixed.
+    """
 
     inputs: tuple[Type, ...]
     tree: Any = None
     argument_names: tuple[str, ...] = ()
     leaf_names: tuple[str, ...] = ()
     keys: frozenset[int] = frozenset()
-    bound: Mapping[int, Any] = field(default_factory=lambda: _NOTHING)
+    bound: Mapping[int, list[np.ndarray]] = field(default_factory=lambda: _NOTHING)
 
     @cached_property
     def count(self) -> int:
@@ -40,33 +43,60 @@ class Signature:
     @cached_property
     def is_flat(self) -> bool:
         """Whether a call's arguments are the leaves."""
-        if self.bound or self.tree is None:
-            return not self.bound
-        children = self.tree.children()
-        return len(children) == len(self.inputs) and all(
-            child.num_nodes == 1 and child.num_leaves == 1 for child in children
-        )
+        return not self.bound and self._free_tree is None
 
     def leaves(self, args: tuple[Any, ...]) -> Sequence[Any]:
         """All leaves of a call, bound ones included."""
-        if len(args) != self.count - len(self.bound):
+        if len(args) != len(self._free):
             raise ArgumentError(
-                f"The function takes {self.count - len(self.bound)} arguments, but got {len(args)}."
+                f"The function takes {len(self._free)} arguments, but got {len(args)}."
             )
-        if self.bound:
-            rest = iter(args)
-            args = tuple(
-                self.bound[i] if i in self.bound else next(rest) for i in range(self.count)
-            )
-        if self.tree is None:
+        template, positions = self._template
+        leaves = template.copy()
+        for position, leaf in zip(positions, self._free_leaves(args), strict=True):
+            leaves[position] = leaf
+        return leaves
+
+    def _free_leaves(self, args: tuple[Any, ...]) -> Sequence[Any]:
+        if self._free_tree is None:
             return args
         import jax
 
         leaves, found = jax.tree_util.tree_flatten(args)
-        if found != self.tree:
-            for position, value in enumerate(args):
+        if found != self._free_tree:
+            for position, value in zip(self._free, args, strict=True):
                 self._leaves_of(position, value)
         return leaves
+
+    @cached_property
+    def _free(self) -> list[int]:
+        return [i for i in range(self.count) if i not in self.bound]
+
+    @cached_property
+    def _free_tree(self) -> Any:
+        """The tree of the tuple of free arguments; None if each is one array."""
+        if self.tree is None:
+            return None
+        children = self.tree.children()
+        free = [children[i] for i in self._free]
+        if all(child.num_nodes == 1 and child.num_leaves == 1 for child in free):
+            return None
+        import jax
+
+        return jax.tree_util.treedef_tuple(free)
+
+    @cached_property
+    def _template(self) -> tuple[list[Any], list[int]]:
+        """Leaves with the bound ones in place, and the positions of the others."""
+        template, positions = [], []
+        for argument in range(self.count):
+            count = 1 if self.tree is None else self.tree.children()[argument].num_leaves
+            if argument in self.bound:
+                template += self.bound[argument]
+            else:
+                positions += range(len(template), len(template) + count)
+                template += [None] * count
+        return template, positions
 
     def plain(self, position: int, leaf: Any) -> np.ndarray:
         """One leaf as an array of the compiled type."""
@@ -77,7 +107,7 @@ class Signature:
 
     def bind(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> Signature:
         """Fix the first free arguments, and those of some names; arrays are checked and copied."""
-        free = [i for i in range(self.count) if i not in self.bound]
+        free = self._free
         if len(args) > len(free):
             raise ArgumentError(f"bind got {len(args)} arguments, but only {len(free)} are free.")
         fixed = dict(zip(free, args, strict=False))
@@ -122,16 +152,13 @@ class Signature:
             raise ArgumentError(f"bind got {name!r} twice.")
         return names.index(name)
 
-    def _own(self, position: int, value: Any) -> Any:
-        """An argument with its leaves as arrays of our own."""
+    def _own(self, position: int, value: Any) -> list[np.ndarray]:
+        """The leaves of an argument, as arrays of our own."""
         if self.tree is None:
-            return np.array(self.plain(position, value))
-        children = self.tree.children()
-        first = sum(child.num_leaves for child in children[:position])
+            return [np.array(self.plain(position, value))]
+        first = sum(child.num_leaves for child in self.tree.children()[:position])
         leaves = self._leaves_of(position, value)
-        return children[position].unflatten(
-            np.array(self.plain(first + i, leaf)) for i, leaf in enumerate(leaves)
-        )
+        return [np.array(self.plain(first + i, leaf)) for i, leaf in enumerate(leaves)]
 
 
 def _show(tree: Any) -> str:
