@@ -1,0 +1,75 @@
+"""Codelets of one line and programs written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.codelets.base import Cost, Operand
+from tilewright.plan.ir import Buffer, Call, Program, Step, View, dense_strides
+
+
+@dataclass(frozen=True)
+class Plus:
+    """out = the sum of the inputs over all their elements' rows, plus `add`; or out += input."""
+
+    inputs: tuple[Operand, ...]
+    outputs: tuple[Operand, ...]
+    add: float = 0.0
+    in_place: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"plus_{self.add:g}"
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        (out,) = self.outputs
+        total = np.full(out.shape, self.add).astype(out.dtype)
+        for array in arrays:
+            total = total + (array if array.shape == out.shape else array.sum())
+        return (total.astype(out.dtype),)
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(0, 0)
+
+    def emit(self, module: object, symbol: str) -> None:
+        raise NotImplementedError
+
+
+def operand(view: View) -> Operand:
+    return Operand(view.dtype, view.shape, view.strides)
+
+
+def plus(sources: Sequence[View], target: View, add: float = 0.0, in_place: bool = False) -> Call:
+    """target = sources (elementwise, or summed up if of another shape) + add (+ target)."""
+    inputs, outputs = tuple(map(operand, sources)), (operand(target),)
+    return Call(Plus(inputs, outputs, add, (0,) if in_place else ()), (*sources, target))
+
+
+def view(
+    buffer: Buffer, *shape: int, offset: int = 0, moves: tuple[tuple[int, int], ...] = ()
+) -> View:
+    return View(buffer, shape, dense_strides(shape), offset, moves)
+
+
+def program(
+    steps: Sequence[Step],
+    inputs: Sequence[Buffer],
+    outputs: Sequence[Buffer],
+    shared: Sequence[Buffer] = (),
+    own: Sequence[Buffer] = (),
+) -> Program:
+    """Arenas with the buffers one after the other."""
+    offsets: dict[Buffer, int] = {}
+    ends = []
+    for buffers in (shared, own):
+        end = 0
+        for buffer in buffers:
+            offsets[buffer] = end
+            end += -(-buffer.nbytes // 64) * 64
+        ends.append(end)
+    every = (*inputs, *outputs, *shared, *own)
+    return Program(every, tuple(inputs), tuple(outputs), tuple(steps), offsets, ends[0], ends[1])
