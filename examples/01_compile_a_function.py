@@ -37,4 +37,7 @@ weights = {
 program = tilewright.compile(train, weights, features, target)
 trained = program(weights, features, target)
 
-print(f"loss before {loss(weights, features, target):.4f}, after {loss(trained, features, target):.4f}")
+print(
+    f"loss before {loss(weights, features, target):.4f}, after {loss(trained, features,
+    target):.4f}"
+)

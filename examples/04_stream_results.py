@@ -1,4 +1,4 @@
-"""A long map gives its instances as they finish, in bounded memory; it can be watched and stopped."""
+"""A long map gives its instances as they finish, in bounded memory, and can be stopped."""
 
 import jax
 import jax.numpy as jnp

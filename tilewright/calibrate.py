@@ -1,9 +1,10 @@
-"""What one core of this host can do, measured through our own compiler: peaks to hold speed against.
+"""What one core of this host can do, measured through our own compiler: peaks to hold speed
+against.
 
     peaks = measure()           operations a second, and bytes a second out of L1, L2 and L3
 
-Measured once and kept beside the object cache; `measure(fresh=True)` measures again, which is what a
-benchmark on a noisy machine does in every round (`FmaPeak`).
+Measured once and kept beside the object cache; `measure(fresh=True)` measures again, which is what
+a benchmark on a noisy machine does in every round (`FmaPeak`).
 """
 
 from __future__ import annotations

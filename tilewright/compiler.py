@@ -58,8 +58,8 @@ def compile(
     """Compile `fn` for the shapes and dtypes of `example_args`.
 
     `example_args` are pytrees of arrays or `jax.ShapeDtypeStruct`s. `machine` None is this host;
-    "xla" runs `fn` through `jax.jit` on JAX's default device. `tiles` is the number of logical tiles
-    (default: one for each CPU that the process may use); results do not depend on it.
+    "xla" runs `fn` through `jax.jit` on JAX's default device. `tiles` is the number of logical
+    tiles (default: one for each CPU that the process may use); results do not depend on it.
 
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument.
     """
@@ -114,7 +114,9 @@ def _executable(
         out_tree=traced.out_tree,
         argument_names=_argument_names(fn),
         keys_in=frozenset(i for i, key in enumerate(traced.in_keys) if key),
-        keys_out=MappingProxyType({i: "threefry2x32" for i, key in enumerate(traced.out_keys) if key}),
+        keys_out=MappingProxyType(
+            {i: "threefry2x32" for i, key in enumerate(traced.out_keys) if key}
+        ),
         streamed=streamed,
         graph=graph,
         program=program,

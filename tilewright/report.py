@@ -1,7 +1,7 @@
-"""What an Executable is made of, and where its time goes: tables for the terminal and for notebooks.
+"""What an Executable is made of and where its time goes: tables for terminal and notebook.
 
-    report(exe)           supersteps, vertices, operations, bytes a tile against L1 and L2, the limit
-    profile(exe, *args)   the same program with clocks in it, run once: time of each codelet
+report(exe)           supersteps, vertices, operations, bytes a tile against L1 and L2, the limit
+profile(exe, *args)   the same program with clocks in it, run once: time of each codelet
 """
 
 from __future__ import annotations

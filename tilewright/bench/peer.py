@@ -1,8 +1,8 @@
 """The peer: one JAX process pinned to one core, driven line by line from outside.
 
-`python -m tilewright.bench.peer CPU MODULE SPEC` builds the workload that SPEC (JSON: name of a class
-in MODULE and its fields) describes, compiles it, says "ready", and for each line it reads runs it
-once and answers with the seconds it took.
+`python -m tilewright.bench.peer CPU MODULE SPEC` builds the workload that SPEC (JSON: name of a
+class in MODULE and its fields) describes, compiles it, says "ready", and for each line it reads
+runs it once and answers with the seconds it took.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 
 class Peer:
-    """A handle on such a process: `begin` starts a run, `end` waits for it and gives its seconds."""
+    """A handle on such a process: `begin` starts a run, `end` waits and gives its seconds."""
 
     def __init__(self, spec: Any, cpu: int):
         text = json.dumps([type(spec).__name__, asdict(spec)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def initial(layers: tuple[int, ...]) -> dict[str, np.ndarray]:
     """Weights drawn at fan-in scale, biases at zero."""
     rng = np.random.default_rng(1)
     params: dict[str, np.ndarray] = {}
-    for number, (fan_in, fan_out) in enumerate(zip(layers, layers[1:], strict=False), 1):
+    for number, (fan_in, fan_out) in enumerate(pairwise(layers), 1):
         scale = 1 / np.sqrt(fan_in)
         params[f"w{number}"] = (scale * rng.normal(size=(fan_in, fan_out))).astype(np.float32)
         params[f"b{number}"] = np.zeros(fan_out, np.float32)

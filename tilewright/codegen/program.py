@@ -1,8 +1,8 @@
 """Program -> LLVM text: codelets as functions, and functions that call them in order.
 
 Every worker (thread) runs `tilewright_run(context, worker)`. What it needs at each call lies in a
-*frame* on its stack: pointers to the arenas and arrays, and the present value of every loop variable.
-Runs of steps become functions of the frame, so that no function grows long.
+*frame* on its stack: pointers to the arenas and arrays, and the present value of every loop
+variable. Runs of steps become functions of the frame, so that no function grows long.
 
 Steps that are tile 0's own are guarded by `worker == 0`; loops and branches in which all tiles take
 part are run by all workers alike, on conditions that tile 0 wrote before a `Sync`.
@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tilewright.runtime.context import FIELDS
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.llvm import MEMORY_TYPE, Features, Function, Module
 from tilewright.graph.ir import numpy_dtype
@@ -33,6 +32,7 @@ from tilewright.plan.ir import (
     While,
 )
 from tilewright.plan.synchronise import is_shared_work
+from tilewright.runtime.context import FIELDS
 
 FRAME = ("context", "shared", "tile", "inputs", "outputs", "worker")
 CALLS_PER_FUNCTION = 64
@@ -83,9 +83,7 @@ class _Emitter:
         streamed = tuple(sorted(b.index for b in self.ring_buffers))
         instances = self.streaming.count if self.streaming and streamed else 0
         symbols = {symbol: codelet for codelet, symbol in self.symbols.items()}
-        return ProgramText(
-            self.module.text(), self.loops, self.maps, streamed, instances, symbols
-        )
+        return ProgramText(self.module.text(), self.loops, self.maps, streamed, instances, symbols)
 
     def _declare(self) -> None:
         self.module.declare("tw_barrier", "i32", "ptr", "i64")
@@ -337,10 +335,10 @@ class _Emitter:
         function.label(after)
 
     def _spread(self, function: Function, step: Spread) -> None:
-        """Tile t takes [count*t/tiles, count*(t+1)/tiles); worker w plays tiles w, w+workers, ..."""
+        """Tile t takes [count*t/tiles, count*(t+1)/tiles); worker w plays w, w+workers, ..."""
         tiles, workers = self._context(function, "tiles"), self._context(function, "workers")
         worker = self._load_slot(function, FRAME.index("worker"))
-        with _steps_of(function, worker, tiles, workers) as tile:
+        with _TilesOf(function, worker, tiles, workers) as tile:
             start = self._share(function, step.count, tile, tiles)
             following = function.let(f"add i64 {tile}, 1")
             stop = self._share(function, step.count, following, tiles)
@@ -422,7 +420,7 @@ class _Emitter:
         function.do(f"br i1 {flag}, label %{stop}, label %{on}")
 
 
-class _steps_of:
+class _TilesOf:
     """`for index in range(start, stop, step)` with a run-time step, through a stack slot."""
 
     def __init__(self, function: Function, start: str, stop: str, step: str):

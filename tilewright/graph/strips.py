@@ -1,19 +1,22 @@
 """Rewrite: chains over the rows of a data set become `strips`.
 
-A *row dimension* runs through a chain of operations (a matrix product with the rows free, elementwise
-work, a product that contracts the rows again). Run whole, its intermediates outgrow a tile's memory;
-so the chain becomes one node whose body does a strip of rows, from inputs to sums, in L1 and L2:
+A *row dimension* runs through a chain of operations (a matrix product with the rows free,
+elementwise work, a product that contracts the rows again). Run whole, its intermediates outgrow a
+tile's memory; so the chain becomes one node whose body does a strip of rows, from inputs to sums,
+in L1 and L2:
 
     strips  (consts, xs) -> (ys, sums)      params consts, ys, rows, strip, group
-        bodies: (consts, x) -> (y, partial sums), for `strip` rows; if rows % strip, another for the rest
+        bodies: (consts, x) -> (y, partial sums), for `strip` rows; if rows % strip, another for the
+        rest
 
-In xs, ys and in the body *the row dimension comes last*: rows lie in vector lanes, whatever the widths
-of the layers. ys are put together along it. Sums: `group` strips in turn are added, from zero, one
-after the other; the groups' sums (and that of the rest) are then stacked and reduced as `reduce` does.
-All this follows from shapes alone, so it gives the same bits wherever the strips are run.
+In xs, ys and in the body *the row dimension comes last*: rows lie in vector lanes, whatever the
+widths of the layers. ys are put together along it. Sums: `group` strips in turn are added, from
+zero, one after the other; the groups' sums (and that of the rest) are then stacked and reduced as
+`reduce` does. All this follows from shapes alone, so it gives the same bits wherever the strips are
+run.
 
-Rows whose values depend on a sum over the same rows (a normaliser) fall in a later phase: a `strips`
-node of their own.
+Rows whose values depend on a sum over the same rows (a normaliser) fall in a later phase: a
+`strips` node of their own.
 """
 
 from __future__ import annotations
@@ -23,21 +26,17 @@ from dataclasses import dataclass
 
 from tilewright.graph.ir import Builder, Graph, Node, Type, Value
 from tilewright.graph.ops import ELEMENTWISE
+from tilewright.graph.rows import MIN_ROWS, is_member, is_sum, row_classes
 
-MIN_ROWS = 64
-MIN_WORK = 20_000
 STRIP_BYTES = 128 * 1024
 MAX_GROUPS = 64
-
-Slot = tuple[Value, int]
-"""A dimension of a value."""
 
 
 def make_strips(graph: Graph) -> Graph:
     """The same graph with every worthwhile chain over rows, in all bodies, made a `strips` node."""
     nodes = tuple(_with_bodies(node) for node in graph.nodes)
     graph = Graph(graph.inputs, nodes, graph.outputs)
-    for rows in _row_classes(graph):
+    for rows in row_classes(graph):
         graph = _Chain(graph, rows).rewritten()
     return graph
 
@@ -47,200 +46,6 @@ def _with_bodies(node: Node) -> Node:
         return node
     bodies = tuple(make_strips(body) for body in node.bodies)
     return Node(node.op, node.inputs, node.outputs, node.params, bodies, node.source)
-
-
-# --- which dimensions are the same rows -----------------------------------------------------------
-
-
-class _Classes:
-    """Union-find over dimensions of values."""
-
-    def __init__(self):
-        self.parent: dict[Slot, Slot] = {}
-
-    def find(self, slot: Slot) -> Slot:
-        path = []
-        while (above := self.parent.setdefault(slot, slot)) is not slot:
-            path.append(slot)
-            slot = above
-        for below in path:
-            self.parent[below] = slot
-        return slot
-
-    def join(self, one: Slot, other: Slot) -> None:
-        first, second = self.find(one), self.find(other)
-        if first is not second:
-            self.parent[second] = first
-
-
-def _row_classes(graph: Graph) -> list[dict[Value, int]]:
-    """Classes worth making strips of, as {value: row dimension}, the largest first, disjoint."""
-    classes = _Classes()
-    for node in graph.nodes:
-        for one, other in _links(node):
-            classes.join(one, other)
-    members: dict[Slot, list[Slot]] = defaultdict(list)
-    for slot in list(classes.parent):
-        members[classes.find(slot)].append(slot)
-    rows = []
-    for slots in members.values():
-        table = dict(slots)
-        if len(table) == len(slots) and slots[0][0].shape[slots[0][1]] >= MIN_ROWS:
-            rows.append(table)
-    rows.sort(key=lambda table: -sum(value.type.size for value in table))
-    chosen: list[dict[Value, int]] = []
-    for table in rows:
-        taken = any(value in other for other in chosen for value in table)
-        if not taken and _is_worthwhile(graph, table):
-            chosen.append(table)
-    return chosen
-
-
-def _is_worthwhile(graph: Graph, rows: dict[Value, int]) -> bool:
-    """A product that keeps the rows, and a sum over them that it leads to."""
-    keeps = sums = False
-    for node in graph.nodes:
-        if node.op == "dot" and _is_member(node, rows):
-            contract = node.params["contract"][0]
-            depth = 1
-            for axis in contract:
-                depth *= node.inputs[0].shape[axis]
-            keeps |= node.output.type.size * depth >= MIN_WORK
-        sums |= _is_sum(node, rows) and any(
-            _is_member(producer, rows)
-            for producer in graph.nodes
-            if any(v in producer.outputs for v in node.inputs)
-        )
-        if keeps and sums:
-            return True
-    return False
-
-
-def _links(node: Node) -> list[tuple[Slot, Slot]]:
-    """Pairs of dimensions, of operands and result, that run together."""
-    if node.op in ELEMENTWISE:
-        return [
-            ((v, i), (node.output, i)) for v in node.inputs for i in range(len(v.shape))
-        ]
-    rule = _LINKS.get(node.op)
-    return rule(node) if rule else []
-
-
-def _broadcast_links(node: Node) -> list[tuple[Slot, Slot]]:
-    (operand,), out = node.inputs, node.output
-    pairs = enumerate(node.params["dimensions"])
-    return [((operand, i), (out, j)) for i, j in pairs if operand.shape[i] == out.shape[j]]
-
-
-def _transpose_links(node: Node) -> list[tuple[Slot, Slot]]:
-    pairs = enumerate(node.params["permutation"])
-    return [((node.inputs[0], i), (node.output, j)) for j, i in pairs]
-
-
-def _reshape_links(node: Node) -> list[tuple[Slot, Slot]]:
-    """Dimensions with the same number of elements before and inside."""
-    old, new = node.inputs[0].shape, node.output.shape
-    before: dict[tuple[int, int], int] = {}
-    size = 1
-    for i, n in enumerate(old):
-        if n != 1:
-            before[size, n] = i
-        size *= n
-    links, size = [], 1
-    for j, n in enumerate(new):
-        if n != 1 and (size, n) in before:
-            links.append(((node.inputs[0], before[size, n]), (node.output, j)))
-        size *= n
-    return links
-
-
-def _reduce_links(node: Node) -> list[tuple[Slot, Slot]]:
-    kept = [i for i in range(len(node.inputs[0].shape)) if i not in node.params["axes"]]
-    return [((node.inputs[0], i), (node.output, j)) for j, i in enumerate(kept)]
-
-
-def _dot_links(node: Node) -> list[tuple[Slot, Slot]]:
-    lhs, rhs = node.inputs
-    contract, batch = node.params["contract"], node.params["batch"]
-    links = [((lhs, i), (rhs, j)) for i, j in zip(*contract, strict=True)]
-    links += [((lhs, i), (rhs, j)) for i, j in zip(*batch, strict=True)]
-    links += [((lhs, i), (node.output, j)) for j, i in enumerate(batch[0])]
-    at = len(batch[0])
-    for value, axes in ((lhs, (*contract[0], *batch[0])), (rhs, (*contract[1], *batch[1]))):
-        for i in range(len(value.shape)):
-            if i not in axes:
-                links.append(((value, i), (node.output, at)))
-                at += 1
-    return links
-
-
-def _slice_links(node: Node) -> list[tuple[Slot, Slot]]:
-    operand, out = node.inputs[0], node.output
-    return [
-        ((operand, i), (out, i)) for i, n in enumerate(operand.shape) if n == out.shape[i]
-    ]
-
-
-def _concatenate_links(node: Node) -> list[tuple[Slot, Slot]]:
-    dimension = node.params["dimension"]
-    return [
-        ((v, i), (node.output, i))
-        for v in node.inputs
-        for i in range(len(v.shape))
-        if i != dimension
-    ]
-
-
-_LINKS = {
-    "broadcast": _broadcast_links,
-    "transpose": _transpose_links,
-    "reshape": _reshape_links,
-    "reduce": _reduce_links,
-    "dot": _dot_links,
-    "slice": _slice_links,
-    "concatenate": _concatenate_links,
-}
-
-
-def _is_member(node: Node, rows: dict[Value, int]) -> bool:
-    """Whether a strip can compute its own rows of the node's result."""
-    if len(node.outputs) != 1 or node.output not in rows:
-        return False
-    if node.op == "dot":
-        lhs, rhs = node.inputs
-        return (lhs in rows) != (rhs in rows) and _row_is_free(node, rows)
-    if node.op == "slice":
-        stride = node.params["stride"]
-        return node.inputs[0] in rows and stride[rows[node.output]] == 1
-    if node.op == "concatenate":
-        return all(value in rows for value in node.inputs)
-    if node.op in ("transpose", "reshape", "reduce"):
-        return node.inputs[0] in rows
-    return node.op in ELEMENTWISE or node.op == "broadcast"
-
-
-def _row_is_free(node: Node, rows: dict[Value, int]) -> bool:
-    side = 0 if node.inputs[0] in rows else 1
-    row = rows[node.inputs[side]]
-    contract, batch = node.params["contract"], node.params["batch"]
-    return row not in contract[side] and row not in batch[side]
-
-
-def _is_sum(node: Node, rows: dict[Value, int]) -> bool:
-    """Whether the node adds up over the rows."""
-    if node.op == "reduce":
-        source = node.inputs[0]
-        return node.params["kind"] == "sum" and rows.get(source) in node.params["axes"]
-    if node.op != "dot":
-        return False
-    lhs, rhs = node.inputs
-    contract, batch = node.params["contract"], node.params["batch"]
-    if lhs not in rows or rhs not in rows or batch[0]:
-        return False
-    return contract == ((rows[lhs],), (rows[rhs],))
-
-
-# --- the chain as nodes of its own ----------------------------------------------------------------
 
 
 @dataclass
@@ -266,7 +71,7 @@ class _Chain:
         outside: dict[Value, int] = defaultdict(int)
         phases: dict[int, _Phase] = defaultdict(lambda: _Phase([], []))
         for node in self.graph.nodes:
-            member, total = _is_member(node, self.rows), _is_sum(node, self.rows)
+            member, total = is_member(node, self.rows), is_sum(node, self.rows)
             if member or total:
                 phase = max(
                     (inside[v] if v in inside else outside[v] for v in node.inputs), default=0
@@ -279,7 +84,9 @@ class _Chain:
                 phase = max((outside[v] for v in node.inputs), default=0)
                 for value in node.outputs:
                     outside[value] = phase
-        return {p: phase for p, phase in phases.items() if any(n.op == "dot" for n in phase.members)}
+        return {
+            p: phase for p, phase in phases.items() if any(n.op == "dot" for n in phase.members)
+        }
 
     def rewritten(self) -> Graph:
         gone = {n for phase in self.phases.values() for n in (*phase.members, *phase.sums)}
@@ -377,7 +184,7 @@ def _row_back(builder: Builder, result: Value, row: int) -> Value:
 
 @dataclass
 class _BodyPlan:
-    """What a strip's body reads, computes and gives; `body(size)` builds it for a number of rows."""
+    """What a strip's body reads, computes and gives; `body(size)` builds it for `size` rows."""
 
     rows: dict[Value, int]
     producers: dict[Value, Node]
@@ -470,16 +277,17 @@ class _BodyPlan:
     def dot(self, builder, node, operands, size):
         (lhs, rhs), (left, right) = node.inputs, operands
         axes = [
-            tuple(tuple(self._axis(v, a) for a in side) for v, side in zip((lhs, rhs), pair))
+            tuple(
+                tuple(self._axis(v, a) for a in side)
+                for v, side in zip((lhs, rhs), pair, strict=True)
+            )
             for pair in (node.params["contract"], node.params["batch"])
         ]
         extra = {k: v for k, v in node.params.items() if k not in ("contract", "batch")}
         if node.output not in self.rows or rhs in self.rows:
             return builder.op("dot", left, right, contract=axes[0], batch=axes[1], **extra)
         flipped = [(pair[1], pair[0]) for pair in axes]
-        result = builder.op(
-            "dot", right, left, contract=flipped[0], batch=flipped[1], **extra
-        )
+        result = builder.op("dot", right, left, contract=flipped[0], batch=flipped[1], **extra)
         batch, taken = len(axes[1][0]), len(axes[0][0])
         free_right = len(right.shape) - batch - taken
         free_left = len(left.shape) - batch - taken - 1

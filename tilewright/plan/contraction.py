@@ -1,4 +1,4 @@
-"""`dot` to codelets: operands as (batch, m, k) and (batch, k, n) or (batch, n, k), copied if need be."""
+"""`dot` to codelets: operands as (batch, m, k) and (batch, k, n) or (batch, n, k)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from math import prod
 from tilewright.codelets.contract import ContractInner, ContractOuter
 from tilewright.graph.ir import Node, Type
 from tilewright.plan import views
+from tilewright.plan.basic import add_codelet, operand
 from tilewright.plan.ir import View
 from tilewright.plan.scope import Scope
 
@@ -16,8 +17,6 @@ WORTH_PACKING = 4
 
 def lower_contraction(scope: Scope, node: Node) -> None:
     """One vertex, and before it the copies that its layout asks for."""
-    from tilewright.plan.vertices import operand
-
     lhs, rhs = (scope.view(v) for v in node.inputs)
     (lhs_contract, rhs_contract), (lhs_batch, rhs_batch) = (
         node.params["contract"],
@@ -50,8 +49,6 @@ def is_inner(node: Node) -> bool:
 
 
 def _write_back(scope: Scope, out: View, target: View, accumulate: bool) -> None:
-    from tilewright.plan.vertices import add_codelet
-
     shaped = views.reshape(out, target.shape)
     assert shaped is not None
     if accumulate:

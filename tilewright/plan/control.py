@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.plan import views
+from tilewright.plan.basic import add_codelet
 from tilewright.plan.ir import Branch, Loop, Map, Step, View, While, new_var
 from tilewright.plan.scope import Destination, Plan, Scope
 from tilewright.plan.weight import is_heavy
@@ -31,8 +32,6 @@ def lower_body(
     `carried[i]` is the input that output i replaces: its old value lives in the very view wanted.
     Outputs in `sums` are added to what their view holds.
     """
-    from tilewright.plan.lower import lower_units
-
     carried = carried or [None] * len(graph.outputs)
     owned = [value for value in carried if value is not None]
     scope = Scope(plan, graph, inputs, parallel=parallel, owned=owned, padded=padded)
@@ -40,7 +39,7 @@ def lower_body(
         if view is not None and output not in scope.destinations:
             scope.destinations[output] = Destination(view, guard)
     scope.sums = dict(sums or {})
-    lower_units(scope)
+    plan.lower_units(scope)
     _add_up(scope)
     _settle(scope, wanted, owned)
     return tuple(scope.steps)
@@ -48,8 +47,6 @@ def lower_body(
 
 def _add_up(scope: Scope) -> None:
     """Add what no vertex has added on its own."""
-    from tilewright.plan.vertices import add_codelet
-
     for value, target in scope.sums.items():
         source = scope.view(value)
         scope.call(add_codelet(target, source), [target, source], [target])

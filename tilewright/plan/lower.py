@@ -41,7 +41,7 @@ KINDS = {
 
 def lower(graph: Graph) -> tuple[Program, list[np.ndarray]]:
     """The program of a graph, and the data of its "constant" buffers, in order."""
-    plan = Plan()
+    plan = Plan(lower_units)
     inputs = [Buffer(v.dtype, v.type.size, "input", i) for i, v in enumerate(graph.inputs)]
     outputs = [Buffer(v.dtype, v.type.size, "output", i) for i, v in enumerate(graph.outputs)]
     steps = control.lower_body(
@@ -68,6 +68,7 @@ def lower(graph: Graph) -> tuple[Program, list[np.ndarray]]:
 
 def lower_units(scope: Scope) -> None:
     """Append the steps of every unit of a scope, in order."""
-    for scope.now, unit in enumerate(scope.units):
+    for number, unit in enumerate(scope.units):
+        scope.now = number
         KINDS[unit.kind](scope, unit)
     scope.now = len(scope.units)

@@ -1,8 +1,8 @@
 """Where buffers lie in their arenas: live ones never overlap.
 
 Steps are numbered in program order. A buffer lives from the first step that touches it to the last;
-through the whole of a loop that it was alive before, or that fills it piece by piece. Buffers are then
-placed largest first, each at the lowest offset where no buffer lives at the same time.
+through the whole of a loop that it was alive before, or that fills it piece by piece. Buffers are
+then placed largest first, each at the lowest offset where no buffer lives at the same time.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Clock:
         else:
             life.last = self.time
 
-    def walk(self, steps: Sequence[Step]) -> set[Buffer]:
+    def walk(self, steps: Sequence[Step | _Read]) -> set[Buffer]:
         """Visit steps; the buffers they touched."""
         touched: set[Buffer] = set()
         for step in steps:
@@ -101,7 +101,7 @@ class _Clock:
                     pass
         return touched
 
-    def repeat(self, steps: Sequence[Step], var: Var = -1) -> set[Buffer]:
+    def repeat(self, steps: Sequence[Step | _Read], var: Var = -1) -> set[Buffer]:
         """A body that runs again: what was alive before it stays alive to its end."""
         start = self.time
         touched = self.walk(steps)

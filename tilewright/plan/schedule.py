@@ -1,12 +1,14 @@
 """Which nodes run together, and in what order.
 
-In: a graph. Out: a list of `Unit`s in an order that respects every dependence. A unit is one vertex:
-either elementwise nodes over one shape, fused; or a single other node, a reduction together with the
-elementwise nodes that only it reads. Movement that `views.py` can express belongs to no unit.
+In: a graph. Out: a list of `Unit`s in an order that respects every dependence. A unit is one
+vertex: either elementwise nodes over one shape, fused; or a single other node, a reduction together
+with the elementwise nodes that only it reads. Movement that `views.py` can express belongs to no
+unit.
 
 Every unit has a *level*: units of a lower level come first, and nothing in a level depends on
 another unit of it. A node joins a unit of its own shape at the lowest level its operands allow, so
-chains fuse downwards and equals fuse sideways (the many scalars of a sampler become a few vertices).
+chains fuse downwards and equals fuse sideways (the many scalars of a sampler become a few
+vertices).
 """
 
 from __future__ import annotations

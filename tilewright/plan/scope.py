@@ -1,13 +1,14 @@
 """One graph body on its way to steps: where each value lives, and the steps so far.
 
-A `Scope` is made for every body (the whole graph, a loop's step, an instance of a map). It keeps the
-views of values, decides which values may be overwritten, and collects steps. What each kind of node
-becomes is said elsewhere: `vertices.py` for codelets, `control.py` for loops, branches and maps.
+A `Scope` is made for every body (the whole graph, a loop's step, an instance of a map). It keeps
+the views of values, decides which values may be overwritten, and collects steps. What each kind of
+node becomes is said elsewhere: `vertices.py` for codelets, `control.py` for loops, branches and
+maps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,17 +16,19 @@ import numpy as np
 from tilewright.codelets.base import Codelet
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.plan import views
+from tilewright.plan.basic import copy_codelet
 from tilewright.plan.ir import Buffer, Call, Step, View, dense_strides
-from tilewright.plan.spread import spread_call
 from tilewright.plan.schedule import ALIASES, Unit, alias_root, schedule
+from tilewright.plan.spread import spread_call
 
 FOREVER = 1 << 60
 
 
 @dataclass
 class Plan:
-    """What all scopes of one program share: its constants, by buffer."""
+    """What all scopes of one program share: its constants, by buffer, and how units are lowered."""
 
+    lower_units: Callable[[Scope], None]
     constants: list[tuple[Buffer, np.ndarray]] = field(default_factory=list)
 
     def constant(self, value: np.ndarray) -> View:
@@ -141,7 +144,7 @@ class Scope:
         return reshaped
 
     def target(self, value: Value, unit: Unit | None = None) -> View:
-        """Where to compute a value: where it is wanted, if that is free by now; else a new buffer."""
+        """Where to compute a value: where it is wanted if that is free by now, else afresh."""
         destination = self.destinations.get(value)
         if destination is not None and self._is_free(destination, unit):
             view = destination.view
@@ -198,8 +201,6 @@ class Scope:
         self.steps += spread or [Call(codelet, tuple(arguments))]
 
     def copy(self, source: View, target: View) -> None:
-        from tilewright.plan.vertices import copy_codelet
-
         if source != target and source.size:
             self.call(copy_codelet(source, target), [source], [target])
 

@@ -1,7 +1,7 @@
 """Large single vertices of a plain function are cut along one dimension and dealt out to the tiles.
 
-Cutting never changes a bit: only dimensions that no sum runs along are cut, into pieces whose number
-depends on the shape alone.
+Cutting never changes a bit: only dimensions that no sum runs along are cut, into pieces whose
+number depends on the shape alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def spread_call(codelet: Codelet, arguments: Sequence[View]) -> list[Step] | Non
         return None
     length = -(-cut.length // PIECES)
     full, rest = divmod(cut.length, length)
-    steps = [_piece(cut, arguments, length, full, 0)]
+    steps: list[Step] = [_piece(cut, arguments, length, full, 0)]
     if rest:
         steps.append(_piece(cut, arguments, rest, 1, full * length))
     return steps

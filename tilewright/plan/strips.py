@@ -6,7 +6,9 @@ import numpy as np
 
 from tilewright.graph.ir import Graph, Node, Type, numpy_dtype
 from tilewright.plan import views
-from tilewright.plan.ir import Loop, Spread, Step, Var, View, new_var
+from tilewright.plan.basic import fill_codelet, reduce_codelet
+from tilewright.plan.control import lower_body
+from tilewright.plan.ir import Call, Loop, Spread, Step, Var, View, new_var
 from tilewright.plan.scope import Plan, Scope
 from tilewright.plan.weight import WORTH_SPREADING, node_weight
 
@@ -32,8 +34,6 @@ def lower_strips(scope: Scope, node: Node) -> None:
 
 
 def _add_groups(scope: Scope, source: View, target: View) -> None:
-    from tilewright.plan.vertices import reduce_codelet
-
     scope.call(reduce_codelet("sum", source, (0,), target), [source], [target])
 
 
@@ -96,9 +96,6 @@ class _Dealer:
 
 
 def _clear(scope: Scope, sums: list[View]) -> list[Step]:
-    from tilewright.plan.ir import Call
-    from tilewright.plan.vertices import fill_codelet
-
     zero = [np.zeros((), numpy_dtype(view.dtype)) for view in sums]
     return [Call(fill_codelet(z, v), (v,)) for z, v in zip(zero, sums, strict=True) if v.size]
 
@@ -106,8 +103,6 @@ def _clear(scope: Scope, sums: list[View]) -> list[Step]:
 def _body(
     plan: Plan, body: Graph, inputs: list[View], wanted: list[View], sums: list[View]
 ) -> tuple[Step, ...]:
-    from tilewright.plan.control import lower_body
-
     return lower_body(
         plan,
         body,

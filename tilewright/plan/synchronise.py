@@ -1,7 +1,7 @@
 """Where the tiles must wait for each other.
 
-Calls outside of `Spread` and `Map` are tile 0's; so whenever work changes hands, from tile 0 to all or
-back, there is a `Sync`. Loops and branches without any spread work are tile 0's own.
+Calls outside of `Spread` and `Map` are tile 0's; so whenever work changes hands, from tile 0 to all
+or back, there is a `Sync`. Loops and branches without any spread work are tile 0's own.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tilewright.plan.ir import Branch, Loop, Map, Spread, Step, Sync, While
 
 
 def synchronise(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """The same steps with every `Sync` they need, ending in one if tiles other than 0 worked last."""
+    """The same steps with every `Sync` they need; the last one if all tiles worked last."""
     result, dirty = _in_order(steps)
     if dirty == "all":
         result.append(Sync())

@@ -1,51 +1,26 @@
-"""What each unit becomes: codelets, with operands brought into the form that the codelet asks for."""
+"""What each unit becomes: codelets, with operands in the form that they ask for."""
 
 from __future__ import annotations
 
-from math import prod
+from typing import Any
 
-from tilewright.codelets.base import Operand
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction, constant_instruction
 from tilewright.codelets.index import DynamicSlice, DynamicUpdateSlice, Gather, Scatter
 from tilewright.codelets.order import ArgReduce, Cumulative, Sort
 from tilewright.codelets.reduce import Reduce
-from tilewright.graph.ir import Node, Type, Value
+from tilewright.graph.ir import Node, Value
 from tilewright.plan import views
+from tilewright.plan.basic import operand
+from tilewright.plan.contraction import lower_contraction
 from tilewright.plan.ir import View
 from tilewright.plan.schedule import Unit, alias_root
 from tilewright.plan.scope import Scope
 
+_Number = tuple[str, int]
+"""A value in the making: ("leaf" | "step", position); leaves come first in the end."""
 
-def operand(view: View) -> Operand:
-    """How a view looks to a codelet."""
-    return Operand(view.dtype, view.shape, view.strides)
-
-
-def copy_codelet(source: View, target: View) -> Elementwise:
-    """The identity, from one view to another of its shape."""
-    identity = Expression((source.dtype,), (), (0,))
-    return Elementwise(identity, source.shape, (source.strides,), (target.strides,))
-
-
-def fill_codelet(value, target: View) -> Elementwise:
-    """One constant everywhere."""
-    constant = Expression((), (constant_instruction(value),), (0,))
-    return Elementwise(constant, target.shape, (), (target.strides,))
-
-
-def add_codelet(target: View, source: View) -> Elementwise:
-    """target + source, to be written over target."""
-    add = Instruction("add", (0, 1), target.dtype)
-    expression = Expression((target.dtype, source.dtype), (add,), (2,))
-    strides = (target.strides, source.strides)
-    return Elementwise(expression, target.shape, strides, (target.strides,))
-
-
-def reduce_codelet(kind: str, source: View, axes: tuple[int, ...], target: View) -> Reduce:
-    """A plain reduction."""
-    identity = Expression((source.dtype,), (), (0,))
-    return Reduce(kind, identity, source.shape, axes, (source.strides,), target.strides)
+_Draft = tuple[str, tuple[_Number, ...], str, tuple[tuple[str, Any], ...]]
 
 
 class ExpressionBuilder:
@@ -55,23 +30,24 @@ class ExpressionBuilder:
         self.scope = scope
         self.shape = shape
         self.leaves: list[View] = []
-        self.known: dict[Value, tuple[str, int]] = {}
-        self.instructions: list[Instruction] = []
+        self.known: dict[Value, _Number] = {}
+        self.instructions: list[_Draft] = []
 
-    def number(self, value: Value) -> tuple[str, int]:
-        """A value as ("leaf" | "step", position); reads it from memory if it was not computed here."""
+    def number(self, value: Value) -> _Number:
+        """The number of a value; read from memory if it was not computed here."""
         if value not in self.known:
             self.known[value] = self._constant(value) or self._leaf(value)
         return self.known[value]
 
-    def _constant(self, value: Value) -> tuple[str, int] | None:
+    def _constant(self, value: Value) -> _Number | None:
         node = self.scope.producers.get(alias_root(value, self.scope.producers))
         if node is None or node.op != "constant" or node.output.type.size != 1:
             return None
-        self.instructions.append(constant_instruction(node.params["value"]))
+        constant = constant_instruction(node.params["value"])
+        self.instructions.append((constant.op, (), constant.dtype, constant.params))
         return ("step", len(self.instructions) - 1)
 
-    def _leaf(self, value: Value) -> tuple[str, int]:
+    def _leaf(self, value: Value) -> _Number:
         view = self.scope.view(value)
         if view not in self.leaves:
             self.leaves.append(view)
@@ -80,26 +56,24 @@ class ExpressionBuilder:
     def add(self, node: Node) -> None:
         arguments = tuple(self.number(v) for v in node.inputs)
         params = {k: v for k, v in node.params.items() if k not in ("dtype", "shape")}
-        instruction = (node.op, arguments, node.output.dtype, tuple(sorted(params.items())))
-        self.instructions.append(instruction)  # type: ignore[arg-type]
+        draft = (node.op, arguments, node.output.dtype, tuple(sorted(params.items())))
+        self.instructions.append(draft)
         self.known[node.output] = ("step", len(self.instructions) - 1)
 
     def build(self, outputs: list[Value]) -> Expression:
         """The finished expression: leaves are numbered first, as `Expression` wants it."""
+        numbers = [self.number(v) for v in outputs]
         base = len(self.leaves)
 
-        def position(number: tuple[str, int]) -> int:
+        def position(number: _Number) -> int:
             return number[1] + (base if number[0] == "step" else 0)
 
-        wanted = tuple(position(self.number(v)) for v in outputs)
-        base = len(self.leaves)
-        steps = []
-        for step in self.instructions:
-            if not isinstance(step, Instruction):
-                op, arguments, dtype, params = step
-                step = Instruction(op, tuple(map(position, arguments)), dtype, params)
-            steps.append(step)
-        return Expression(tuple(v.dtype for v in self.leaves), tuple(steps), wanted)
+        steps = tuple(
+            Instruction(op, tuple(map(position, arguments)), dtype, params)
+            for op, arguments, dtype, params in self.instructions
+        )
+        leaves = tuple(view.dtype for view in self.leaves)
+        return Expression(leaves, steps, tuple(map(position, numbers)))
 
 
 def lower_fused(scope: Scope, unit: Unit) -> None:
@@ -190,16 +164,8 @@ def lower_concatenate(scope: Scope, unit: Unit) -> None:
 
 def lower_dot(scope: Scope, unit: Unit) -> None:
     """To batch x m x n x k; see `contract.py` for the two forms and what they need in memory."""
-    from tilewright.plan.contraction import lower_contraction
-
     (node,) = unit.nodes
     lower_contraction(scope, node)
-
-
-def _simple(scope: Scope, node: Node, codelet) -> None:
-    scope.call(
-        codelet, [scope.view(v) for v in node.inputs], [scope.target(v) for v in node.outputs]
-    )
 
 
 def lower_dynamic_slice(scope: Scope, unit: Unit) -> None:
@@ -276,6 +242,3 @@ def lower_cumulative(scope: Scope, unit: Unit) -> None:
         operand(target),
     )
     scope.call(codelet, [source], [target])
-
-
-__all__ = ["Type", "prod"]

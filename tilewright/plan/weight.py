@@ -1,7 +1,7 @@
 """How much work a graph is, roughly: only to decide what is worth dealing out to several tiles.
 
-A barrier between two cores costs about a microsecond, the time of 100,000 operations; a share should be
-some ten times that.
+A barrier between two cores costs about a microsecond, the time of 100,000 operations; a share
+should be some ten times that.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ def graph_weight(graph: Graph) -> int:
 
 def node_weight(node: Node) -> int:
     if node.op == "dot":
-        lhs, rhs = node.inputs
-        (contract, _), _ = node.params["contract"], node.params["batch"]
+        lhs, contract = node.inputs[0], node.params["contract"][0]
         return 2 * node.output.type.size * prod(lhs.shape[i] for i in contract)
     if node.op in ("scan", "map"):
         return node.params["length"] * graph_weight(node.bodies[0])
