@@ -1,4 +1,4 @@
-"""Simplification keeps every bit, special values and denormals included, and does what it should."""
+"""Simplification keeps every bit, of special values and denormals too, and does what it should."""
 
 import numpy as np
 import pytest

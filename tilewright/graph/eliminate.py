@@ -2,7 +2,7 @@
 
 Dead nodes; results, constants, carries and elements of control flow that nobody reads, through any
 depth of bodies; carries that never change (they become constants); cases' results that are just an
-operand. `strips` nodes are left as they are. The graph's own inputs and outputs stay.
+operand. `strips` nodes keep their operands and results. The graph's own inputs and outputs stay.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class _Pruner:
         return Graph(graph.inputs, tuple(nodes), _pick(graph.outputs, sorted(wanted)))
 
     def _pruned_node(self, node: Node, used: Positions) -> Node:
-        if node.op == "strips" or not (node.bodies or node.op == "sort"):
+        if not (node.bodies or node.op == "sort"):
             return node
         stay, results = (sorted(positions) for positions in self.operands(node, used))
         offset = 1 if node.op == "branch" else 0

@@ -15,12 +15,12 @@ from tilewright.graph import indexed, order
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.movement import MOVEMENT_MEANING
 from tilewright.graph.ops import ELEMENTWISE
-from tilewright.graph.scalar import SCALAR, flush
+from tilewright.graph.scalar import SCALAR, Array, flush
 
 Arrays = list[np.ndarray]
 
 
-def evaluate(graph: Graph, inputs: Sequence[np.ndarray]) -> Arrays:
+def evaluate(graph: Graph, inputs: Sequence[Array]) -> Arrays:
     """The outputs of `graph`. Inputs of other dtypes or shapes raise ValueError."""
     arrays = [np.asarray(array) for array in inputs]
     if len(arrays) != len(graph.inputs):

@@ -141,7 +141,7 @@ class Builder:
         output_type = result_type(op, [v.type for v in inputs], params)
         return self.add(op, inputs, [output_type], **params)[0]
 
-    def constant(self, value: np.ndarray) -> Value:
+    def constant(self, value: np.ndarray | np.generic) -> Value:
         """Append a small constant; data belongs in inputs, not here."""
         value = np.asarray(value)
         output_type = Type(value.dtype.name, value.shape)

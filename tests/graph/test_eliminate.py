@@ -1,0 +1,160 @@
+"""Nothing idle is left, at any depth, and results do not change."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from tests.graph.same import assert_same, ops
+from tilewright.graph.eliminate import eliminate
+from tilewright.graph.ir import Builder, Graph, Type
+from tilewright.graph.text import to_text
+from tilewright.trace import trace
+
+X = np.arange(6, dtype=np.float32)
+
+
+def eliminated(function, *arguments) -> Graph:
+    traced = trace(function, *arguments)
+    return assert_same(eliminate, traced.graph, [*traced.constants, *arguments])
+
+
+def find(graph: Graph, op: str):
+    (node,) = (n for n in graph.nodes if n.op == op)
+    return node
+
+
+def test_dead_nodes_go_and_inputs_stay():
+    b = Builder([Type("float32", (6,)), Type("float32", (6,))])
+    x, _ = b.inputs
+    b.op("exp", b.op("neg", x))
+    kept = b.op("abs", x)
+    graph = assert_same(eliminate, b.graph([kept, kept]), [X, X])
+    assert ops(graph) == ["abs"]
+
+
+def test_a_carry_that_only_feeds_itself_goes():
+    def function(x):
+        def step(carry, _):
+            a, b, c = carry
+            return (a + 1, b * 2 + c, c + 1), (a, b)
+
+        (a, _, _), (ys, _) = lax.scan(step, (x, x, x), None, length=4)
+        return a, ys
+
+    node = find(eliminated(function, X), "scan")
+    assert node.params["carry"] == 1
+    assert len(node.outputs) == 2
+    assert ops(node.bodies[0]).count("mul") == 0
+
+
+def test_what_the_condition_reads_stays():
+    def function(x):
+        def step(carry):
+            i, a, b = carry
+            return i + 1, a * 2, b + a
+
+        return lax.while_loop(lambda c: c[0] < 5, step, (0, x, x))[1]
+
+    node = find(eliminated(function, X), "loop")
+    assert [v.dtype for v in node.outputs] == ["int32", "float32"]
+
+
+def test_a_carry_is_wanted_through_others():
+    def function(x):
+        def step(carry, _):
+            a, b, c, d = carry
+            return (b, c, a, d + a), None
+
+        return lax.scan(step, (x, x + 1, x + 2, x), None, length=5)[0][0]
+
+    assert find(eliminated(function, X), "scan").params["carry"] == 3
+
+
+def test_carries_that_never_change_become_constants():
+    def function(x):
+        def step(carry, y):
+            a, fixed = carry
+            return (a + fixed * y, fixed), a
+
+        return lax.scan(step, (x, x * 3), jnp.arange(4.0))
+
+    node = find(eliminated(function, X), "scan")
+    assert (node.params["consts"], node.params["carry"]) == (1, 1)
+
+    def loop(x):
+        return lax.while_loop(lambda c: c[0].sum() < 90, lambda c: (c[0] + c[1], c[1]), (x, x * 3))
+
+    node = find(eliminated(loop, X), "loop")
+    assert (node.params["consts"], len(node.outputs)) == (1, 1)
+
+
+def test_dead_elements_and_results_of_a_map():
+    def function(x):
+        return lax.map(lambda r: (r[0] + 1, jnp.exp(r[1]), r[2]), (x, x * 2, x))[0]
+
+    graph = eliminated(function, X)
+    node = find(graph, "map")
+    assert (len(node.inputs), len(node.outputs)) == (1, 1)
+    assert "exp" not in ops(graph)
+
+
+def test_branches_lose_results_and_operands():
+    def function(i, x):
+        cases = [lambda x, y, z: (x + y, z), lambda x, y, z: (x - y, -z)]
+        return lax.switch(i, cases, x, x * 2, x * 3)[0]
+
+    node = find(eliminated(function, np.int32(1), X), "branch")
+    assert (len(node.inputs), len(node.outputs)) == (3, 1)
+
+
+def test_a_result_that_every_case_hands_on():
+    def function(i, x):
+        return lax.switch(i, [lambda x, y: (x + 1, y), lambda x, y: (x * 2, y)], x, x * 3)
+
+    node = find(eliminated(function, np.int32(1), X), "branch")
+    assert len(node.outputs) == 1
+
+
+def test_through_nested_bodies():
+    def inner(x):
+        def step(carry, _):
+            return (carry[0] + 1, jnp.exp(carry[1])), None
+
+        return lax.scan(step, (x, x), None, length=3)[0]
+
+    def function(x):
+        def step(carry, _):
+            a, b = inner(carry[0])
+            return (a, b), None
+
+        return lax.scan(step, (x, x), None, length=2)[0][0]
+
+    assert "exp" not in ops(eliminated(function, X))
+
+
+def test_deep_nests_take_linear_time():
+    def nest(depth):
+        if depth == 0:
+            return lambda c: tuple(jnp.sin(v) for v in c)
+        body = nest(depth - 1)
+        turned = lambda c: (lambda r: (*r[1:], r[0]))(body(c))  # noqa: E731
+        return lambda c: lax.fori_loop(0, 2, lambda i, c: turned(c), c)
+
+    traced = trace(lambda x: nest(7)((x, x, x, x))[0], X)
+    assert len(to_text(eliminate(traced.graph))) > 0
+
+
+def test_sorts_lose_what_is_carried_along_for_nothing():
+    graph = eliminated(lambda x: jnp.argsort(x), X)
+    assert len(find(graph, "sort").inputs) == 2
+
+
+def test_gradient_of_a_scan():
+    def function(x):
+        def step(c, _):
+            return jnp.tanh(c) * 2, c
+
+        return lax.scan(step, x, None, length=3)[0].sum()
+
+    eliminated(jax.value_and_grad(function), X)
