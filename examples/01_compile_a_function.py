@@ -37,7 +37,5 @@ weights = {
 program = tilewright.compile(train, weights, features, target)
 trained = program(weights, features, target)
 
-print(
-    f"loss before {loss(weights, features, target):.4f}, after {loss(trained, features,
-    target):.4f}"
-)
+before, after = loss(weights, features, target), loss(trained, features, target)
+print(f"loss before {before:.4f}, after {after:.4f}")
