@@ -94,9 +94,13 @@ class _Pruner:
         if key not in self._live:
             live = set(_pick(graph.outputs, wanted))
             for node in reversed(graph.nodes):
-                used = _used(node, live)
-                if used:
-                    live.update(node.inputs[i] for i in self.operands(node, used)[0])
+                if live.isdisjoint(node.outputs):
+                    continue
+                if node.bodies or node.op == "sort":
+                    stay, _ = self.operands(node, _used(node, live))
+                    live.update(node.inputs[i] for i in stay)
+                else:
+                    live.update(node.inputs)
             self._live[key] = live
         return self._live[key]
 
@@ -106,11 +110,11 @@ class _Pruner:
         return frozenset(i for i, value in enumerate(body.inputs) if value in live)
 
     def operands(self, node: Node, used: Positions) -> tuple[Positions, Positions]:
-        """Which operands and results must stay if `used` results are wanted."""
+        """Which operands and results of control flow (or a sort) stay if `used` are wanted."""
         if node.op == "sort":
             stay = used | frozenset(range(node.params["keys"]))
             return stay, stay
-        if not node.bodies or node.op == "strips":
+        if node.op == "strips":
             return frozenset(range(len(node.inputs))), frozenset(range(len(node.outputs)))
         if node.op == "branch":
             read = frozenset().union(*(self.read(body, used) for body in node.bodies))
@@ -139,15 +143,15 @@ class _Pruner:
         live = self.live(graph, wanted)
         nodes = []
         for node in graph.nodes:
-            used = _used(node, live)
-            if used:
-                nodes.append(self._pruned_node(node, used))
+            if not live.isdisjoint(node.outputs):
+                nodes.append(self._pruned_node(node, live))
         return Graph(graph.inputs, tuple(nodes), _pick(graph.outputs, sorted(wanted)))
 
-    def _pruned_node(self, node: Node, used: Positions) -> Node:
+    def _pruned_node(self, node: Node, live: set[Value]) -> Node:
         if not (node.bodies or node.op == "sort"):
             return node
-        stay, results = (sorted(positions) for positions in self.operands(node, used))
+        kept = self.operands(node, _used(node, live))
+        stay, results = (sorted(positions) for positions in kept)
         offset = 1 if node.op == "branch" else 0
         params = dict(node.params)
         if "consts" in params:

@@ -48,7 +48,8 @@ def _hoisted(new: Rebuilder, node: Node) -> Node:
         copy_nodes(new, (n for n in body.nodes if n in nodes), table)
         added += [table[value] for value in frontier]
         extra.append(frontier)
-        gone = {n for n in body.nodes if set(n.outputs) <= set(frontier)}
+        outside = set(frontier)
+        gone = {n for n in body.nodes if outside.issuperset(n.outputs)}
         bodies.append(
             Graph(body.inputs, tuple(n for n in body.nodes if n not in gone), body.outputs)
         )
