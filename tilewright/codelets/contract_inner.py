@@ -343,6 +343,4 @@ def _part(
         for i, kept_value in enumerate(kept_values):
             at = (i * columns + s if by_rows else s * columns + i) * problem.parts + part
             for x, y in zip(values, kept_value, strict=True):
-                sums[at] = problem.arithmetic.multiply_add(
-                    function, problem.width, x, y, sums[at]
-                )
+                sums[at] = problem.arithmetic.multiply_add(function, problem.width, x, y, sums[at])

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from tilewright.codelets import vectors
 from tilewright.codelets.llvm import MEMORY_TYPE, Function, vector
 from tilewright.codelets.loops import repeat
+from tilewright.codelets.transpose import Side, transpose
 from tilewright.codelets.vectors import FLOATS, itemsize, offset
 from tilewright.graph.order import LANES
 
@@ -185,6 +186,10 @@ def copy(
     if not rows * k:
         return Matrix(working, 1, 1, matrix.left)
     turned = _lies_by_rows(matrix, by_rows)
+    if turned and matrix.k_step == 1 and matrix.step != 1:
+        made = Side(working, _copied_step(working, rows))
+        transpose(function, Side(matrix.dtype, matrix.step), made, rows, k, base, target)
+        return Matrix(working, 1, made.step, matrix.left)
     inner, outer = (rows, k) if turned else (k, rows)
     step, line_step = (matrix.step, matrix.k_step) if turned else (matrix.k_step, matrix.step)
     copied = _copied_step(working, inner)

@@ -5,7 +5,8 @@ are the totals, and which accumulator each lane belongs to. Always: lanes are co
 lane l with l + 8, then + 4, + 2, + 1; every operation is commutative, so its operands may swap.
 
 Two vectors x and y are folded at once: `[x low | y high] + [x high | y low]` is one blend, one
-shuffle and one addition, and leaves x's total in the low half and y's in the high one.
+shuffle and one addition, and leaves x's total in the low half and y's in the high one. (Shuffling
+through memory is three times slower: loads that span two stores wait for both.)
 """
 
 from __future__ import annotations

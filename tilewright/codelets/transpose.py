@@ -1,0 +1,135 @@
+"""Blocks of 16 x 16 elements turned round in registers: contiguous rows to contiguous columns.
+
+In: a matrix whose rows are contiguous. Out: its copy whose columns are, converted on the way if
+need be. Always: four levels of shuffles; at the level h, element (i, j) and element (i ^ h, j ^ h)
+change places where the bit h of i and j differ. Nothing outside of the matrix is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tilewright.codelets import vectors
+from tilewright.codelets.base import LANES, Cost, Operand
+from tilewright.codelets.llvm import MEMORY_TYPE, Function, Module
+from tilewright.codelets.loops import repeat, walk
+from tilewright.codelets.sizes import moved_bytes, sized
+from tilewright.codelets.vectors import offset, shuffle
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two matrices: dtype, and elements from line to line (along a line: 1)."""
+
+    dtype: str
+    step: int
+
+
+@dataclass(frozen=True)
+class Transpose:
+    """Copies `source` (*batch, rows, columns), columns contiguous, to `target`, rows contiguous."""
+
+    source: Operand
+    target: Operand
+
+    @property
+    def name(self) -> str:
+        return f"transpose_{sized(self.source)}"
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (self.source,)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (self.target,)
+
+    @property
+    def in_place(self) -> tuple[int, ...]:
+        return ()
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(0, moved_bytes(self.source, self.target))
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        return (np.array(arrays[0]),)
+
+    def emit(self, module: Module, symbol: str) -> None:
+        function = module.function(symbol, "void", ["ptr"] * 2)
+        *batch, rows, columns = self.source.shape
+        if prod(self.source.shape):
+            strides = [self.source.strides[:-2], self.target.strides[:-2]]
+            given = Side(self.source.dtype, self.source.strides[-2])
+            made = Side(self.target.dtype, self.target.strides[-1])
+            places = [function.argument(0), function.argument(1)]
+            with walk(function, batch, places, [given.dtype, made.dtype], strides) as (x, y):
+                transpose(function, given, made, rows, columns, x, y)
+        function.close()
+
+
+def transpose(
+    function: Function, given: Side, made: Side, rows: int, columns: int, source: str, target: str
+) -> None:
+    """Copy a matrix (none of its sizes 0) so that its columns are contiguous."""
+    full, rest = divmod(rows, LANES)
+    dtypes = [given.dtype, made.dtype]
+    if full:
+        steps = [[LANES * given.step], [LANES]]
+        with walk(function, [full], [source, target], dtypes, steps) as (x, y):
+            _band(function, given, made, LANES, columns, x, y)
+    if rest:
+        source = offset(function, source, given.dtype, full * LANES * given.step)
+        target = offset(function, target, made.dtype, full * LANES)
+        _band(function, given, made, rest, columns, source, target)
+
+
+def _band(
+    function: Function, given: Side, made: Side, rows: int, columns: int, source: str, target: str
+) -> None:
+    """Up to 16 rows."""
+    full, rest = divmod(columns, LANES)
+    if full:
+        with repeat(function, full, [("ptr", source), ("ptr", target)]) as turn:
+            here, there = turn.carry
+            _block(function, given, made, rows, LANES, here, there)
+            turn.next[0] = offset(function, here, given.dtype, LANES)
+            turn.next[1] = offset(function, there, made.dtype, LANES * made.step)
+        source, target = turn.result
+    if rest:
+        _block(function, given, made, rows, rest, source, target)
+
+
+def _block(
+    function: Function, given: Side, made: Side, rows: int, columns: int, source: str, target: str
+) -> None:
+    lines = ["zeroinitializer"] * LANES
+    for row in range(rows):
+        place = offset(function, source, given.dtype, row * given.step)
+        value = vectors.load(function, given.dtype, place, 1, LANES, columns)
+        if given.dtype != made.dtype:
+            value = vectors.widen(function, value, given.dtype, made.dtype, LANES)
+        lines[row] = value
+    turned = turn_block(function, MEMORY_TYPE[made.dtype], lines)
+    for column in range(columns):
+        place = offset(function, target, made.dtype, column * made.step)
+        vectors.store(function, made.dtype, turned[column], place, 1, LANES, rows)
+
+
+def turn_block(function: Function, kind: str, lines: Sequence[str]) -> list[str]:
+    """16 vectors of 16 lanes: lane j of vector i becomes lane i of vector j."""
+    lines, half = list(lines), LANES // 2
+    while half:
+        for i in range(LANES):
+            if not i & half:
+                x, y = lines[i], lines[i + half]
+                low = [j if not j & half else LANES + j - half for j in range(LANES)]
+                high = [j + half if not j & half else LANES + j for j in range(LANES)]
+                lines[i] = shuffle(function, kind, LANES, x, y, low)
+                lines[i + half] = shuffle(function, kind, LANES, x, y, high)
+        half //= 2
+    return lines
