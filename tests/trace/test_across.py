@@ -11,7 +11,7 @@ from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(3, 4, 5)).astype(np.float32)
-AWKWARD = np.float32([3, -0.0, np.nan, 0.0, -np.inf, 2, -1, np.inf, -np.nan, 2, 0.5])
+AWKWARD = np.array([3, -0.0, np.nan, 0.0, -np.inf, 2, -1, np.inf, -np.nan, 2, 0.5], np.float32)
 
 
 def test_reductions():
@@ -59,11 +59,11 @@ def test_sorting_several():
 def test_largest():
     agree(lambda x: lax.top_k(x, 2), X)
     agree(lambda x: lax.top_k(x, 2, axis=0), X)
-    agree(lambda x: lax.top_k(x, 4), np.float32([3, 1, 3, -np.inf, 2, np.inf]))
+    agree(lambda x: lax.top_k(x, 4), np.array([3, 1, 3, -np.inf, 2, np.inf], np.float32))
     agree(lambda n: lax.top_k(n, 3), np.array([1, 5, 5, -7, 2]))
     agree(lambda n: lax.top_k(n, 3), np.array([1, 5, 5, 0, 2], np.uint32))
-    agree(lambda x: lax.top_k(x, 3), np.float32([0.0, -0.0, 0.0, -0.0]))
-    agree(lambda x: lax.top_k(x, 3), np.float32([1.0, np.nan, 7.0, 2.0]))
+    agree(lambda x: lax.top_k(x, 3), np.array([0.0, -0.0, 0.0, -0.0], np.float32))
+    agree(lambda x: lax.top_k(x, 3), np.array([1.0, np.nan, 7.0, 2.0], np.float32))
 
 
 def test_contractions():

@@ -58,7 +58,10 @@ def test_loops():
     agree(lambda x, n: lax.fori_loop(0, n, lambda i, x: x + i, x), X, 4)
     agree(lambda x: lax.fori_loop(0, 3, lambda i, x: x * DATA[i] + DATA[-1], x), X)
     agree(jax.vmap(lambda x: lax.while_loop(lambda x: x < 99, lambda x: x * 3, x)), X + 1)
-    halved = lambda v: lax.while_loop(lambda c: c[1].sum() > 1, lambda c: (c[0] + 1, c[1] / 2), v)
+
+    def halved(v):
+        return lax.while_loop(lambda c: c[1].sum() > 1, lambda c: (c[0] + 1, c[1] / 2), v)
+
     agree(jax.vmap(halved), (jnp.zeros(3, int), X.reshape(3, 2)))
     agree(
         jax.vmap(lambda a, b: lax.while_loop(lambda x: x < a, lambda x: x + b, 0.0)),
@@ -83,8 +86,8 @@ def test_branches():
             X,
             epsilons=8,
         )
+    cases = [lambda x: x, lambda x: -x, lambda x: x * 7 + DATA[0]]
     for index in (-3, 0, 1, 2, 9):
-        cases = [lambda x: x, lambda x: -x, lambda x: x * 7 + DATA[0]]
         agree(lambda i, x: lax.switch(i, cases, x), index, X)
     agree(jax.vmap(lambda x: lax.cond(x > 2, jnp.square, jnp.negative, x)), X)
     agree(jax.grad(lambda x: lax.cond(x.sum() > 2, lambda x: (x * x).sum(), jnp.sum, x)), X)
@@ -107,15 +110,24 @@ def test_data_are_never_part_of_the_code():
         graph = trace(lambda x: x + data, 1.0).graph
         return [node.params["value"] for node in graph.nodes if node.op == "constant"]
 
-    assert not constants(np.float32([1, 2, 3]))
-    assert constants(np.int32([1, 2, 3]))
+    assert not constants(np.array([1, 2, 3], np.float32))
+    assert constants(np.array([1, 2, 3], np.int32))
 
 
 def test_solves():
-    a = np.float32([[3, 1], [1, 2]])
-    matvec = lambda x: a @ x
-    solve = lambda f, b: jnp.linalg.inv(a) @ b
-    agree(lambda b: lax.custom_linear_solve(matvec, b, solve), np.float32([1, 2]), epsilons=8)
+    a = np.array([[3, 1], [1, 2]], np.float32)
+
+    def matvec(x):
+        return a @ x
+
+    def solve(f, b):
+        return jnp.linalg.inv(a) @ b
+
+    agree(
+        lambda b: lax.custom_linear_solve(matvec, b, solve),
+        np.array([1, 2], np.float32),
+        epsilons=8,
+    )
 
 
 def test_debug_prints_are_left_out_with_a_warning():
@@ -153,7 +165,8 @@ def test_the_line_of_a_node_is_the_users():
     (here,) = lines()
     assert here.startswith(__file__)
     (there,) = {node.source for node in trace(lambda x: jnp.linalg.norm(x), X).graph.nodes}
-    assert there.startswith(__file__) and there != here
+    assert there.startswith(__file__)
+    assert there != here
 
 
 def test_trees():

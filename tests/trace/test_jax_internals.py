@@ -10,7 +10,8 @@ from tilewright.trace.rules import RULES
 
 REFUSED = set(
     # distributed arrays
-    "after_all all_gather all_to_all axis_index create_token pmax pmin ppermute psum ragged_all_to_all "
+    "after_all all_gather all_to_all axis_index create_token pmax pmin ppermute psum "
+    "ragged_all_to_all "
     # mutable arrays
     "get swap "
     # complex numbers

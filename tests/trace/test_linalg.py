@@ -1,4 +1,4 @@
-"""Linear algebra: the laws of each factorisation, at the accuracy of LAPACK, and JAX's conventions."""
+"""Linear algebra: the laws of each factorisation at LAPACK's accuracy, and JAX's conventions."""
 
 import jax
 import jax.numpy as jnp
@@ -48,9 +48,12 @@ def test_cholesky_of_what_is_not_positive_is_nan():
 def test_triangular_solve(left_side, lower, transpose, unit):
     a = square(5) + 4 * np.eye(5, dtype=np.float32)
     b = RANDOM.normal(size=(5, 3) if left_side else (3, 5)).astype(np.float32)
-    solve = lambda a, b: jax.lax.linalg.triangular_solve(
-        a, b, left_side=left_side, lower=lower, transpose_a=transpose, unit_diagonal=unit
-    )
+
+    def solve(a, b):
+        return jax.lax.linalg.triangular_solve(
+            a, b, left_side=left_side, lower=lower, transpose_a=transpose, unit_diagonal=unit
+        )
+
     agree(solve, a, b, epsilons=128, absolute=1e-4)
 
 
@@ -71,7 +74,10 @@ def test_solve_and_determinants():
     agree(lambda a, b: (jnp.linalg.solve(a, b), jnp.linalg.inv(a)), a, b, absolute=1e-3)
     agree(lambda a: (jnp.linalg.slogdet(a), jnp.linalg.det(a)), a, epsilons=512)
     agree(jax.grad(lambda a: jnp.linalg.slogdet(a)[1]), a, absolute=1e-3)
-    solve = lambda f, b: jax.scipy.linalg.cho_solve((f, True), b)
+
+    def solve(f, b):
+        return jax.scipy.linalg.cho_solve((f, True), b)
+
     agree(solve, np.linalg.cholesky(positive(4)), b[:4], absolute=1e-4)
 
 
@@ -86,8 +92,9 @@ def test_qr(shape, mode):
 
 
 def test_qr_of_large_numbers_and_of_zero():
-    q, r = run(jnp.linalg.qr, np.float32([[1e30, 2e30], [3e30, 4e30]]))
-    close(q @ r, np.float32([[1e30, 2e30], [3e30, 4e30]]))
+    a = np.array([[1e30, 2e30], [3e30, 4e30]], np.float32)
+    q, r = run(jnp.linalg.qr, a)
+    close(q @ r, a)
     agree(jnp.linalg.qr, np.zeros((3, 2), np.float32), absolute=1e-30)
 
 
@@ -109,7 +116,8 @@ def test_eigh_of_equal_and_of_no_eigenvalues():
         close(vectors * values @ vectors.T, a)
         close(vectors.T @ vectors, np.eye(len(a)))
     values, vectors = run(lambda a: tuple(jnp.linalg.eigh(a)), np.full((3, 3), np.nan, np.float32))
-    assert np.isnan(values).all() and np.isnan(vectors).all()
+    assert np.isnan(values).all()
+    assert np.isnan(vectors).all()
 
 
 @pytest.mark.parametrize("full", (True, False))

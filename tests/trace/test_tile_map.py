@@ -30,7 +30,9 @@ def test_axes(in_axes):
 
 
 def test_trees_and_last_axes():
-    fn = lambda p, x: {"y": p["w"] * x, "z": p["b"]}
+    def fn(p, x):
+        return {"y": p["w"] * x, "z": p["b"]}
+
     p = {"w": X, "b": W}
     axes = ({"w": 1, "b": None}, 0)
     equal(tile_map(fn, axes)(p, W), jax.vmap(fn, axes)(p, W))
@@ -44,8 +46,12 @@ def test_it_traces_to_one_map_whose_shared_arguments_are_constants():
 
 
 def test_inside_and_outside_of_other_transformations():
-    mapped = lambda w: tile_map(loss, (None, 0))(w, X).sum()
-    plain = lambda w: jax.vmap(loss, (None, 0))(w, X).sum()
+    def mapped(w):
+        return tile_map(loss, (None, 0))(w, X).sum()
+
+    def plain(w):
+        return jax.vmap(loss, (None, 0))(w, X).sum()
+
     equal(jax.grad(mapped)(W), jax.grad(plain)(W))
     equal(jax.vmap(mapped)(jnp.stack([W, W])), jax.vmap(plain)(jnp.stack([W, W])))
     equal(jax.jit(mapped)(W), plain(W))
@@ -55,7 +61,9 @@ def test_inside_and_outside_of_other_transformations():
 
 def test_ragged_loops_and_keys():
     def walk(key, limit):
-        step = lambda c: (jax.random.fold_in(c[0], c[1]), c[1] + 1)
+        def step(c):
+            return (jax.random.fold_in(c[0], c[1]), c[1] + 1)
+
         return jax.lax.while_loop(lambda c: c[1] < limit, step, (key, 0))
 
     agree(tile_map(walk), jax.random.split(jax.random.key(0), 4), jnp.arange(4))

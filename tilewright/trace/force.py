@@ -1,8 +1,8 @@
 """`force`: the gradient of a log density at low precision, its value at full.
 
-A sampler that ends a trajectory with an accept step in full precision stays exact when the force along
-it is not: leapfrog with any deterministic force is reversible and preserves volume, and only the
-acceptance rate pays.
+A sampler that ends a trajectory with an accept step in full precision stays exact when the force
+along it is not: leapfrog with any deterministic force is reversible and preserves volume, and only
+the acceptance rate pays.
 
 The gradient is traced at full precision and then interpreted with other arithmetic: operands of
 contractions are rounded to bfloat16 and their products summed in float32, tanh may be approximate,

@@ -1,8 +1,8 @@
 """Everything we take from JAX beyond its public functions, in one place.
 
 JAX gives no promise about what is named here, so `PINNED` says which series it was read from, and a
-test tells when a name is gone or the series has moved on. What comes from `jax._src` are the pure-JAX
-implementations that JAX itself lowers a primitive to: tracing them gives the same numbers as JAX.
+test tells when a name is gone or the series has moved on. What comes from `jax._src` are the
+pure-JAX implementations that JAX itself lowers a primitive to: tracing them gives JAX's numbers.
 """
 
 from __future__ import annotations

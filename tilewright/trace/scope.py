@@ -2,8 +2,8 @@
 
 A `Scope` is one graph in the making. In comes a jaxpr with the values of its arguments; out go the
 values of its results. Calls inside it are inlined. A body of control flow is a scope of its own,
-`child`; since bodies are closed, large constants that it meets become leading inputs of the body and
-are asked of the parent in turn, up to the root, where they are the hidden inputs of the whole graph.
+`child`; since bodies are closed, large constants that it meets become leading inputs of the body
+and are asked of the parent in turn, up to the root, where they are hidden inputs of the graph.
 
 PRNG keys are carried as their words, uint32[..., 2].
 """
@@ -28,7 +28,8 @@ SMALL = 16
 """Integer and boolean constants up to this size are part of the code; floating-point data never."""
 
 DTYPES = frozenset(
-    "float32 float64 bfloat16 float16 bool int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
+    "float32 float64 bfloat16 float16 bool "
+    "int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
 )
 
 _NOT_THE_USER = tuple(
@@ -117,7 +118,7 @@ class Scope:
         return self.broadcast(self.small(np.asarray(number), like.dtype), like.shape)
 
     def broadcast(self, value: Value, shape: tuple[int, ...]) -> Value:
-        """As elementwise operands are met in jaxprs: equal shape, a scalar, or dimensions of one."""
+        """As elementwise operands come in jaxprs: equal shape, a scalar, or dimensions of one."""
         if value.shape == shape:
             return value
         key = (value, shape)
@@ -181,7 +182,7 @@ class Scope:
     def inline(
         self, function: Callable, avals: Sequence[Any], operands: Sequence[Value], key: Any = None
     ) -> tuple[Value, ...]:
-        """Trace a JAX function and inline it; an equal, hashable `key` lets the trace be used again."""
+        """Trace a JAX function and inline it; by a hashable `key` the trace is used again."""
         structs = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
         key = None if key is None else (key, tuple((s.shape, s.dtype) for s in structs))
         closed = self.session.inlined.get(key) if key is not None else None

@@ -1,6 +1,6 @@
 """`tile_map`: independent instances of a function, each whole on one tile.
 
-It is a scan that carries nothing, which traces to a `map`; so `jax.jit`, `vmap` and `grad` work on it.
+It is a scan that carries nothing, which traces to a `map`; so `jit`, `vmap` and `grad` work on it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import jax.numpy as jnp
 def tile_map(fn: Callable, in_axes: Any = 0) -> Callable:
     """Apply `fn` to each slice of its arguments, as `jax.vmap` does, but one by one (MIMD).
 
-    Under `tilewright.compile`, instances are taken from a queue by whichever tile is free, and a loop
-    inside `fn` stops when its own instance is done. `in_axes` is an axis, None, or a pytree of them
-    that is a prefix of the arguments, as for `vmap`; what has None is shared by all instances and
-    not copied. Results are stacked along a new first axis.
+    Under `tilewright.compile`, instances are taken from a queue by whichever tile is free, and a
+    loop inside `fn` stops when its own instance is done. `in_axes` is an axis, None, or a pytree of
+    them that is a prefix of the arguments, as for `vmap`; what has None is shared by all instances
+    and not copied. Results are stacked along a new first axis.
 
     Raises ValueError when `in_axes` does not fit the arguments, or their sizes differ.
     """

@@ -1,7 +1,7 @@
-"""JAX function -> `Traced`: a graph, the constants it closes over, and how its arguments are laid out.
+"""JAX function -> `Traced`: a graph, the constants it closes over, and the layout of its arguments.
 
-The graph's inputs are the constants, in order, then the leaves of the arguments; its outputs are the
-leaves of the result. Arrays of PRNG keys are carried as uint32[..., 2], in both directions.
+The graph's inputs are the constants, in order, then the leaves of the arguments; its outputs are
+the leaves of the result. Arrays of PRNG keys are carried as uint32[..., 2], in both directions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tilewright.trace.scope import Scope, Session, type_of
 
 @dataclass(frozen=True)
 class Traced:
-    """`in_types` and `out_types` are of flat leaves; `in_keys`, `out_keys`: which of them are keys."""
+    """`in_types`, `out_types` are of flat leaves; `in_keys`, `out_keys`: which of them are keys."""
 
     graph: Graph
     constants: list[np.ndarray]

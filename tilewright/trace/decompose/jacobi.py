@@ -1,9 +1,9 @@
 """Jacobi rotations in parallel order: what `eigh` and `svd` share.
 
-An even number of rows is held as a top and a bottom half. A round rotates row i of the top with row i
-of the bottom, for all i at once, and then moves the rows round a ring in which only the first stays,
-so that after n - 1 rounds, one sweep, each row has met each other row once and all are back in their
-places (Brent and Luk, SIAM J. Sci. Stat. Comput. 6, 1985).
+An even number of rows is held as a top and a bottom half. A round rotates row i of the top with row
+i of the bottom, for all i at once, and then moves the rows round a ring in which only the first
+stays, so that after n - 1 rounds, one sweep, each row has met each other row once and all are back
+in their places (Brent and Luk, SIAM J. Sci. Stat. Comput. 6, 1985).
 """
 
 from __future__ import annotations

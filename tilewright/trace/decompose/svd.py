@@ -1,4 +1,4 @@
-"""Singular values and vectors by one-sided Jacobi rotations (Hestenes); of a tall matrix, after a QR."""
+"""Singular values and vectors: one-sided Jacobi rotations (Hestenes), of a tall matrix after QR."""
 
 from __future__ import annotations
 

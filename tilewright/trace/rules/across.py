@@ -104,7 +104,7 @@ def _widens(operand: str, result: str) -> bool:
 
 
 def _in_bfloat16(precision: object) -> bool:
-    """Whether the user asked for products of bfloat16: by the default precision, or by algorithm."""
+    """Whether the user asked for bfloat16: by the default matmul precision, or by algorithm."""
     if isinstance(precision, tuple):
         return all(p == jax.lax.Precision.DEFAULT for p in precision)
     return precision == jax.lax.DotAlgorithmPreset.BF16_BF16_F32

@@ -1,6 +1,8 @@
-"""Primitives that work element by element, on operands of one shape, scalars or dimensions of one."""
+"""Primitives that work element by element; operands may be scalars or have dimensions of one."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from tilewright.trace import jax_internals as internals
 from tilewright.trace.scope import Rule, Scope, type_of
 
 
-def direct(op: str) -> Rule:
+def direct(op: str) -> Callable[..., Value]:
     """A primitive that is one op of the graph."""
 
     def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Value:
@@ -28,7 +30,7 @@ def on_bools(op: str, bool_op: str) -> Rule:
     return rule
 
 
-def ordering(op: str) -> Rule:
+def ordering(op: str) -> Callable[..., Value]:
     """Comparisons of order; bools are compared as numbers."""
 
     def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Value:

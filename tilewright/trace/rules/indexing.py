@@ -59,7 +59,7 @@ def gather(scope: Scope, equation: internals.Equation, operand: Value, indices: 
     result = type_of(equation.outvars[0].aval)
     offset = integers(numbers.offset_dims)
     mode = _mode(equation)
-    params = dict(
+    params: dict[str, Any] = dict(
         offset_dims=offset + tuple(len(result.shape) - 1 for _ in extra),
         collapsed_slice_dims=integers(numbers.collapsed_slice_dims),
         start_index_map=integers(numbers.start_index_map),
