@@ -126,14 +126,14 @@ def test_branch(index, chosen):
     assert result.outputs[0].tolist() == [chosen]
 
 
-def test_constants_come_after_the_inputs():
+def test_inputs_come_in_the_order_of_the_program():
     x, c = Buffer("float32", 1, "input", 0), Buffer("float32", 1, "constant", 0)
     out = Buffer("float32", 1, "output", 0)
-    steps = [plus([view(x, 1), view(c, 1)], view(out, 1))]
+    steps = [plus([view(c, 1)], view(out, 1), 0.5)]
     result = simulate(
-        program(steps, [x, c], [out]), [np.ones(1, np.float32), np.full(1, 10, np.float32)], 1
+        program(steps, [c, x], [out]), [np.full(1, 10, np.float32), np.ones(1, np.float32)], 1
     )
-    assert result.outputs[0].tolist() == [11]
+    assert result.outputs[0].tolist() == [10.5]
 
 
 def test_inputs_are_left_as_they_are():

@@ -1,9 +1,9 @@
 """The interpreter of Programs: the same steps as native code, by the meaning of each codelet.
 
-In: a program and its input arrays (and those of its "constant" buffers, after them). Out: the
-outputs, flat, and the races. Always: tiles are simulated one after the other, so a race changes
-no value here; what one instance of a `Spread` or `Map` leaves in its tile's arena is gone before
-the next.
+In: a program and the arrays of its inputs, in the program's own order (so with those of its
+"constant" buffers). Out: the outputs, flat, and the races. Always: tiles are simulated one after
+the other, so a race changes no value here; what one instance of a `Spread` or `Map` leaves in its
+tile's arena is gone before the next.
 """
 
 from __future__ import annotations
