@@ -65,6 +65,12 @@ def test_exit_while_a_run_is_under_way():
     assert time.monotonic() - start < 5
 
 
+def test_exit_while_another_thread_is_in_a_long_call():
+    start = time.monotonic()
+    check("threading.Thread(target=endless(2), daemon=True).start(); time.sleep(0.2)")
+    assert time.monotonic() - start < 5
+
+
 def test_exit_while_a_stream_waits_for_its_reader():
     check("run = squares(100).start(rows, stream=True, slots=2); time.sleep(0.1)")
 

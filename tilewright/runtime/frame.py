@@ -93,6 +93,10 @@ class Frame:
         ctypes.memset(self._control_address, 0, self._control_bytes)
         self.filled.value = self.count if filled is None else filled
 
+    def stop(self) -> None:
+        """Cancel the run that has this frame."""
+        self.cancel.value = 1
+
 
 class FramePool:
     """Frames that are free, for calls from any thread."""

@@ -58,6 +58,8 @@ def _run_and_wait(start: Callable[[], None], ended: Callable[[], bool], frame: F
     """Start, and wait until `ended()`; an exception (a signal's) cancels, and is raised then."""
     interruption: BaseException | None = None
     over = False
+    number = next(_numbers)
+    register(number, frame.stop)
     while not over:
         try:
             if interruption is None:
@@ -66,8 +68,9 @@ def _run_and_wait(start: Callable[[], None], ended: Callable[[], bool], frame: F
                 pass
             over = True
         except BaseException as error:
-            frame.cancel.value = 1
+            frame.stop()
             interruption = error
+    unregister(number)
     if interruption is not None:
         raise interruption
 
@@ -132,7 +135,7 @@ class _Job:
 
     def stop(self) -> None:
         """Cancel, and wait for the end (at exit: the process must not go while it runs)."""
-        self.frame.cancel.value = 1
+        self.frame.stop()
         self.ended.wait(2.0)
 
 
@@ -219,7 +222,7 @@ class Run:
     def cancel(self) -> None:
         """Ask the program to stop; it does so within 0.2 s."""
         if not self.done:
-            self._frame.cancel.value = 1
+            self._frame.stop()
 
     def cancel_and_wait(self) -> None:
         self.cancel()
@@ -240,4 +243,4 @@ class Run:
     def __del__(self) -> None:
         job = getattr(self, "_job", None)
         if job is not None and not job.ended.is_set():
-            job.frame.cancel.value = 1
+            job.frame.stop()
