@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tilewright.codelets.base import Operand
@@ -16,10 +18,12 @@ def operand(view: View) -> Operand:
     return Operand(view.dtype, view.shape, view.strides)
 
 
-def copy_codelet(source: View, target: View) -> Elementwise:
-    """The identity, from one view to another of its shape."""
-    identity = Expression((source.dtype,), (), (0,))
-    return Elementwise(identity, source.shape, (source.strides,), (target.strides,))
+def copy_codelet(sources: Sequence[View], targets: Sequence[View]) -> Elementwise:
+    """The identity on several views of one shape and dtype."""
+    count = len(sources)
+    identity = Expression((sources[0].dtype,) * count, (), tuple(range(count)))
+    strides = [tuple(view.strides for view in side) for side in (sources, targets)]
+    return Elementwise(identity, sources[0].shape, strides[0], strides[1])
 
 
 def fill_codelet(value: np.ndarray, target: View) -> Elementwise:

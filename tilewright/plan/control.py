@@ -12,6 +12,7 @@ from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.plan import views
 from tilewright.plan.basic import add_codelet
 from tilewright.plan.ir import Branch, Loop, Map, Step, View, While, new_var
+from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Destination, Plan, Scope
 from tilewright.plan.weight import is_heavy
 
@@ -23,25 +24,24 @@ def lower_body(
     wanted: Sequence[View | None],
     *,
     parallel: bool,
-    carried: Sequence[Value | None] | None = None,
+    owned: Sequence[Value] = (),
     padded: bool = False,
     sums: dict[Value, View] | None = None,
 ) -> tuple[Step, ...]:
     """The steps of a body whose outputs end up in the `wanted` views.
 
-    `carried[i]` is the input that output i replaces: its old value lives in the very view wanted.
-    Outputs in `sums` are added to what their view holds.
+    A wanted view may be where an input lies (a loop's carry): it is written once that is read no
+    more. Inputs that are `owned` may be overwritten. Outputs in `sums` are added to their view.
     """
-    carried = carried or [None] * len(graph.outputs)
-    owned = [value for value in carried if value is not None]
     scope = Scope(plan, graph, inputs, parallel=parallel, owned=owned, padded=padded)
-    for output, view, guard in zip(graph.outputs, wanted, carried, strict=True):
+    for output, view in zip(graph.outputs, wanted, strict=True):
         if view is not None and output not in scope.destinations:
-            scope.destinations[output] = Destination(view, guard)
+            guards = [v for v in graph.inputs if scope.views[v].buffer is view.buffer]
+            scope.destinations[output] = Destination(view, tuple(guards))
     scope.sums = dict(sums or {})
     plan.lower_units(scope)
     _add_up(scope)
-    _settle(scope, wanted, owned)
+    _settle(scope, wanted)
     return tuple(scope.steps)
 
 
@@ -52,23 +52,18 @@ def _add_up(scope: Scope) -> None:
         scope.call(add_codelet(target, source), [target, source], [target])
 
 
-def _settle(scope: Scope, wanted: Sequence[View | None], owned: Sequence[Value]) -> None:
-    """Copy what was not computed in its place; old carries are read before any is overwritten."""
-    carries = {scope.views[value].buffer for value in owned}
+def _settle(scope: Scope, wanted: Sequence[View | None]) -> None:
+    """Copy what was not computed in its place; all is read before any of it is overwritten."""
     moves = []
     for output, target in zip(scope.graph.outputs, wanted, strict=True):
         if target is not None and scope.view(output) != target:
             moves.append((scope.view(output), target))
     writes = {target.buffer for _, target in moves}
-    staged = []
-    for source, target in moves:
-        if source.buffer in carries and source.buffer in writes:
-            beside = scope.new(Type(source.dtype, source.shape))
-            scope.copy(source, beside)
-            source = beside
-        staged.append((source, target))
-    for source, target in staged:
-        scope.copy(source, target)
+    staged = [(source, source.buffer in writes) for source, _ in moves]
+    beside = [scope.new(Type(v.dtype, v.shape)) if conflict else v for v, conflict in staged]
+    pairs = zip(staged, beside, strict=True)
+    scope.copy_all([(source, safe) for (source, conflict), safe in pairs if conflict])
+    scope.copy_all([(safe, move[1]) for safe, move in zip(beside, moves, strict=True)])
 
 
 def _carry_buffers(scope: Scope, node: Node, initial: Sequence[Value]) -> list[View]:
@@ -105,8 +100,8 @@ def lower_scan(scope: Scope, node: Node) -> None:
         steps = lower_body(scope.plan, body, inputs, wanted, parallel=False)
         scope.steps.append(Map(var, node.params["length"], steps))
         return
-    carried = [*body.inputs[consts : consts + carry], *([None] * len(stacked))]
-    steps = lower_body(scope.plan, body, inputs, wanted, parallel=scope.parallel, carried=carried)
+    owned = body.inputs[consts : consts + carry]
+    steps = lower_body(scope.plan, body, inputs, wanted, parallel=scope.parallel, owned=owned)
     scope.steps.append(Loop(var, node.params["length"], steps))
 
 
@@ -126,18 +121,53 @@ def lower_loop(scope: Scope, node: Node) -> None:
         fixed + kept,
         kept,
         parallel=scope.parallel,
-        carried=body.inputs[consts:],
+        owned=body.inputs[consts:],
     )
     scope.steps.append(While(condition_steps, test, steps))
 
 
-def lower_branch(scope: Scope, node: Node) -> None:
+def lower_branch(scope: Scope, node: Node, unit: Unit) -> None:
     """One of several bodies, all computing into the same views."""
     index, operands = node.inputs[0], node.inputs[1:]
+    dead = [scope.may_overwrite(value) for value in operands]
     inputs = [scope.view(v) for v in operands]
-    targets = [scope.target(value) for value in node.outputs]
-    cases = tuple(
-        lower_body(scope.plan, body, inputs, targets, parallel=scope.parallel)
-        for body in node.bodies
-    )
-    scope.steps.append(Branch(scope.view(index), cases))
+    targets = _branch_targets(scope, node, unit, dead)
+    buffers = [view.buffer for view in inputs]
+    free = [
+        buffers.count(view.buffer) == 1 and (dead[i] or view in targets)
+        for i, view in enumerate(inputs)
+    ]
+    cases = []
+    for body in node.bodies:
+        owned = [value for value, mine in zip(body.inputs, free, strict=True) if mine]
+        steps = lower_body(scope.plan, body, inputs, targets, parallel=scope.parallel, owned=owned)
+        cases.append(steps)
+    scope.steps.append(Branch(scope.view(index), tuple(cases)))
+
+
+def _branch_targets(scope: Scope, node: Node, unit: Unit, dead: Sequence[bool]) -> list[View]:
+    """Where results are wanted; where an operand lies that a case passes on; or afresh."""
+    chosen: list[View] = []
+    for number, output in enumerate(node.outputs):
+        view = scope.free_destination(output, unit)
+        if view is None:
+            view = _passed_on(scope, node, number, dead, chosen) or scope.new(output.type)
+        scope.views[output] = view
+        chosen.append(view)
+    return chosen
+
+
+def _passed_on(
+    scope: Scope, node: Node, number: int, dead: Sequence[bool], taken: Sequence[View]
+) -> View | None:
+    """The view of an operand that nobody needs afterwards and some case gives as this result."""
+    buffers = {view.buffer for view in taken}
+    for body in node.bodies:
+        value = body.outputs[number]
+        if value not in body.inputs:
+            continue
+        position = body.inputs.index(value)
+        view = scope.view(node.inputs[1 + position])
+        if dead[position] and view.buffer not in buffers:
+            return view
+    return None

@@ -34,7 +34,7 @@ KINDS = {
     "scan": lambda scope, unit: control.lower_scan(scope, unit.nodes[-1]),
     "map": lambda scope, unit: control.lower_scan(scope, unit.nodes[-1]),
     "loop": lambda scope, unit: control.lower_loop(scope, unit.nodes[-1]),
-    "branch": lambda scope, unit: control.lower_branch(scope, unit.nodes[-1]),
+    "branch": lambda scope, unit: control.lower_branch(scope, unit.nodes[-1], unit),
     "strips": lambda scope, unit: lower_strips(scope, unit.nodes[-1]),
 }
 

@@ -22,6 +22,7 @@ from tilewright.plan.schedule import ALIASES, Unit, alias_root, schedule
 from tilewright.plan.spread import spread_call
 
 FOREVER = 1 << 60
+COPIES_AT_ONCE = 8
 
 
 @dataclass
@@ -39,10 +40,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a value should be computed to; `guard`: only once this input is no longer read."""
+    """Where a value should be computed to, once the inputs that lie there are read no more."""
 
     view: View
-    guard: Value | None = None
+    guards: tuple[Value, ...] = ()
 
 
 class Scope:
@@ -145,13 +146,17 @@ class Scope:
 
     def target(self, value: Value, unit: Unit | None = None) -> View:
         """Where to compute a value: where it is wanted if that is free by now, else afresh."""
-        destination = self.destinations.get(value)
-        if destination is not None and self._is_free(destination, unit):
-            view = destination.view
-        else:
-            view = self.new(value.type)
+        view = self.free_destination(value, unit) or self.new(value.type)
         self.views[value] = view
         return view
+
+    def free_destination(self, value: Value, unit: Unit | None = None) -> View | None:
+        """Where the value is wanted, if what lies there is read no more (`unit` reads last)."""
+        destination = self.destinations.get(value)
+        if destination is None:
+            return None
+        free = all(self._is_read(guard, destination.view, unit) for guard in destination.guards)
+        return destination.view if free else None
 
     def sum_target(self, value: Value) -> tuple[View, bool]:
         """Where to compute a sum, and whether it is to be added to what is there."""
@@ -160,17 +165,18 @@ class Scope:
             return self.views[value], True
         return self.target(value), False
 
-    def _is_free(self, destination: Destination, unit: Unit | None) -> bool:
-        guard = destination.guard
-        if guard is None:
-            return True
+    def _is_read(self, guard: Value, place: View, unit: Unit | None) -> bool:
+        """Whether nothing will read the input `guard` once the unit writes to `place`.
+
+        An elementwise unit may read the very elements that it writes; a branch minds for itself.
+        """
         last = self.last_read.get(guard, -1)
-        if last < self.now:
-            return True
-        if last > self.now or unit is None or unit.kind != "fused":
-            return False
-        readers = [v for node in unit.nodes for v in node.inputs if self.root(v) is guard]
-        return all(self.view(v) == destination.view for v in readers)
+        if last != self.now or unit is None:
+            return last < self.now
+        if unit.kind == "fused":
+            readers = [v for node in unit.nodes for v in node.inputs if self.root(v) is guard]
+            return all(self.view(v) == place for v in readers)
+        return unit.kind == "branch"
 
     def may_overwrite(self, value: Value) -> bool:
         """Whether the value's memory is ours and the unit at hand is the last to read it."""
@@ -202,7 +208,18 @@ class Scope:
 
     def copy(self, source: View, target: View) -> None:
         if source != target and source.size:
-            self.call(copy_codelet(source, target), [source], [target])
+            self.call(copy_codelet([source], [target]), [source], [target])
+
+    def copy_all(self, pairs: Sequence[tuple[View, View]]) -> None:
+        """Many copies; those of one shape and dtype share a vertex."""
+        alike: dict[tuple[str, tuple[int, ...]], list[tuple[View, View]]] = {}
+        for source, target in pairs:
+            if source.size:
+                alike.setdefault((source.dtype, source.shape), []).append((source, target))
+        for group in alike.values():
+            for start in range(0, len(group), COPIES_AT_ONCE):
+                sources, targets = zip(*group[start : start + COPIES_AT_ONCE], strict=True)
+                self.call(copy_codelet(sources, targets), sources, targets)
 
     def dense(self, view: View) -> View:
         """The view itself where it is row-major without gaps, else a copy that is."""
