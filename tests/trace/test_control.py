@@ -111,6 +111,7 @@ def test_data_are_never_part_of_the_code():
         return [node.params["value"] for node in graph.nodes if node.op == "constant"]
 
     assert not constants(np.array([1, 2, 3], np.float32))
+    assert not constants(jnp.float32(3))
     assert constants(np.array([1, 2, 3], np.int32))
 
 

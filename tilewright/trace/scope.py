@@ -25,7 +25,7 @@ from tilewright.graph.ir import Builder, Graph, Type, Value
 from tilewright.trace import jax_internals as internals
 
 SMALL = 16
-"""Integer and boolean constants up to this size are part of the code; floating-point data never."""
+"""Integers and bools up to this many are part of the code; floats and keys never are."""
 
 DTYPES = frozenset(
     "float32 float64 bfloat16 float16 bool "
@@ -90,15 +90,14 @@ class Scope:
         return self.builder.op(op, *inputs, **params)
 
     def constant(self, array: Any) -> Value:
-        """A constant of the function: a node when it is small, else a hidden input."""
-        if internals.is_key(jax.typeof(array)):
-            return self.small(internals.key_words(array))
-        if array.ndim == 0 or (array.size <= SMALL and array.dtype.kind in "iub"):
-            return self.small(np.asarray(array))
+        """What the function closes over: a node when it is a few integers, else a hidden input."""
+        is_key = internals.is_key(jax.typeof(array))
+        if not is_key and array.size <= SMALL and array.dtype.kind in "iub":
+            return self.small(array)
         return self.hide(array)
 
     def hide(self, array: Any) -> Value:
-        """The leading input that stands for a large constant."""
+        """The leading input that stands for data."""
         if id(array) not in self.hidden:
             self.hidden[id(array)] = (array, Value(type_of(array)))
         return self.hidden[id(array)][1]
@@ -158,7 +157,8 @@ class Scope:
 
         def read(atom: Any) -> Value:
             if isinstance(atom, internals.Literal):
-                return self.constant(np.asarray(atom.val, atom.aval.dtype))
+                literal = np.asarray(atom.val, atom.aval.dtype)
+                return self.constant(literal) if literal.shape else self.small(literal)
             return values[atom]
 
         for equation in _needed(jaxpr):

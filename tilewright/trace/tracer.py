@@ -47,7 +47,7 @@ def trace(fn: Callable, *example_args: Any) -> Traced:
     arrays = {key: array for key, (array, _) in scope.hidden.items()}
     return Traced(
         graph=scope.graph(results, arrays),
-        constants=[np.asarray(array) for array in arrays.values()],
+        constants=[_as_numpy(array) for array in arrays.values()],
         in_tree=jax.tree.structure(example_args),
         in_types=in_types,
         in_keys=tuple(internals.is_key(aval) for aval in closed.in_avals),
@@ -55,3 +55,9 @@ def trace(fn: Callable, *example_args: Any) -> Traced:
         out_types=tuple(type_of(aval) for aval in leaves),
         out_keys=tuple(internals.is_key(aval) for aval in leaves),
     )
+
+
+def _as_numpy(constant: Any) -> np.ndarray:
+    if internals.is_key(jax.typeof(constant)):
+        return internals.key_words(constant)
+    return np.asarray(constant)
