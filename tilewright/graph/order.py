@@ -16,8 +16,8 @@ Either way chunk results are combined in adjacent pairs, level by level; an odd 
 Elements missing from the last chunk take no part, their untouched accumulators do. 16-bit floats
 accumulate in float32 and are rounded once.
 
-dot, "inner" form (one contracted axis, the last of both operands): chunks of 1024 elements, one
-accumulator x 16 lanes from +0.0, element e to lane e % 16, by fma, lanes by halving as above.
+dot, "inner" form (see `dot_form`: a long axis, the last of both operands): chunks of 1024 elements,
+one accumulator x 16 lanes from +0.0, element e to lane e % 16, by fma, lanes by halving as above.
 
 dot, "outer" form (all else): chunks of 512 elements (several contracted axes are flattened in the
 order given), by fma one after the other from +0.0.
@@ -47,6 +47,8 @@ ROW_CHUNK = 1024
 COLUMN_CHUNK = 64
 INNER_CHUNK = 1024
 OUTER_CHUNK = 512
+INNER_LENGTH = 192
+FEW_OUTPUTS = 256
 _BLOCK = 1 << 20
 """Elements of one operand of a vectorised step: keeps the temporaries of large dots in bounds."""
 
@@ -209,10 +211,26 @@ def _nudge(total: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where((lost != 0) & np.isfinite(total) & np.isfinite(lost), moved, total)
 
 
-def dot_form(ndims: tuple[int, int], contract: tuple[Sequence[int], Sequence[int]]) -> str:
-    """ "inner" if one axis is contracted and it is the last of both operands, else "outer"."""
-    last = ((ndims[0] - 1,), (ndims[1] - 1,))
-    return "inner" if (tuple(contract[0]), tuple(contract[1])) == last else "outer"
+def dot_form(
+    lhs: tuple[int, ...],
+    rhs: tuple[int, ...],
+    contract: tuple[Sequence[int], Sequence[int]],
+    batch: tuple[Sequence[int], Sequence[int]],
+) -> str:
+    """ "inner" or "outer", from the operands' shapes.
+
+    Inner: one axis is contracted, the last of both, and adding up its lanes in the end is little
+    against the rest: it is long, or there are few outputs.
+    """
+    last = ((len(lhs) - 1,), (len(rhs) - 1,))
+    if (tuple(contract[0]), tuple(contract[1])) != last:
+        return "outer"
+    length = lhs[-1]
+    free = [
+        prod(s[:-1]) // prod(s[i] for i in b) if prod(s[i] for i in b) else 0
+        for s, b in zip((lhs, rhs), batch, strict=True)
+    ]
+    return "inner" if length >= INNER_LENGTH or free[0] * free[1] <= FEW_OUTPUTS else "outer"
 
 
 def dot_ordered(
@@ -232,7 +250,7 @@ def dot_ordered(
     shape = (*(lhs.shape[i] for i in batch[0]), *free_a, *free_b)
     names = (lhs.dtype.name, rhs.dtype.name, dtype)
     working, paired = dot_working_dtype(*names), pairs or dot_is_paired(*names)
-    if dot_form((lhs.ndim, rhs.ndim), contract) == "inner":
+    if dot_form(lhs.shape, rhs.shape, contract, batch) == "inner":
         sums = dot_inner(a, b, working, paired)
     else:
         sums = dot_outer(a, b.swapaxes(1, 2), working, paired)

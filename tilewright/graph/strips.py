@@ -28,7 +28,7 @@ from tilewright.graph.ir import Builder, Graph, Node, Type, Value
 from tilewright.graph.ops import ELEMENTWISE
 from tilewright.graph.rows import MIN_ROWS, is_member, is_sum, row_classes
 
-STRIP_BYTES = 128 * 1024
+STRIP_BYTES = 160 * 1024
 MAX_GROUPS = 64
 
 

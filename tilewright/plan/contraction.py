@@ -6,6 +6,7 @@ from math import prod
 
 from tilewright.codelets.contract import ContractInner, ContractOuter
 from tilewright.graph.ir import Node, Type
+from tilewright.graph.order import dot_form
 from tilewright.plan import views
 from tilewright.plan.basic import add_codelet, operand
 from tilewright.plan.ir import View
@@ -22,7 +23,8 @@ def lower_contraction(scope: Scope, node: Node) -> None:
         node.params["contract"],
         node.params["batch"],
     )
-    inner = is_inner(node)
+    shapes = [value.shape for value in node.inputs]
+    inner = dot_form(*shapes, node.params["contract"], node.params["batch"]) == "inner"
     left = _matrix(scope, lhs, lhs_batch, lhs_contract, contract_last=True)
     right = _matrix(scope, rhs, rhs_batch, rhs_contract, contract_last=inner)
     m, n = left.shape[-2], right.shape[-2 if inner else -1]
@@ -39,13 +41,6 @@ def lower_contraction(scope: Scope, node: Node) -> None:
     scope.call(codelet, [left, right], [out])
     if beside:
         _write_back(scope, out, target, accumulate)
-
-
-def is_inner(node: Node) -> bool:
-    """One contracted axis, the last of both operands: see `graph/order.py`."""
-    lhs, rhs = node.inputs
-    last = ((len(lhs.shape) - 1,), (len(rhs.shape) - 1,))
-    return tuple(map(tuple, node.params["contract"])) == last
 
 
 def _write_back(scope: Scope, out: View, target: View, accumulate: bool) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tilewright.codelets.base import Codelet
+from tilewright.codelets.base import Codelet, scratch_bytes
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.plan import views
 from tilewright.plan.basic import copy_codelet
@@ -200,7 +200,7 @@ class Scope:
         if outputs and not any(view.size for view in outputs):
             return
         arguments = [*inputs, *outputs]
-        scratch = getattr(codelet, "scratch", 0)
+        scratch = scratch_bytes(codelet)
         if scratch:
             arguments.append(self.new(Type("uint8", (scratch,))))
         spread = spread_call(codelet, arguments) if self.parallel else None
