@@ -1,21 +1,24 @@
 """`compile`: a JAX function becomes one native program. Every pass, in order, on one screen.
 
-JAX function  --trace-->  Graph  --rewrites-->  Graph  --lower-->  Program  --codegen-->  machine code
+    JAX function -trace-> Graph -rewrites-> Graph -lower-> Program -codegen-> machine code
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from tilewright.codegen.cache import compile_cached
-from tilewright.codegen.host import host_features
+from tilewright.codegen.host import assembly, host_features
 from tilewright.codegen.program import ProgramText, program_text
+from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
+from tilewright.graph.counted import counted
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.hoist import hoist
 from tilewright.graph.ir import Graph
@@ -23,10 +26,13 @@ from tilewright.graph.products import simplify_products
 from tilewright.graph.simplify import simplify
 from tilewright.graph.sink import sink
 from tilewright.graph.strips import make_strips
+from tilewright.graph.text import to_text
 from tilewright.graph.verify import verify
+from tilewright.graph.widen import widen
 from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
 from tilewright.plan.synchronise import is_shared_work
+from tilewright.plan.text import program_to_text
 from tilewright.plan.weight import graph_weight
 from tilewright.runtime.compiled import Compiled, Streamed
 from tilewright.runtime.executable import Executable
@@ -38,8 +44,10 @@ SHORT = 2_000_000
 
 REWRITES = (
     simplify,
+    counted,
     eliminate,
     simplify_products,
+    widen,
     sink,
     eliminate,
     make_strips,
@@ -69,36 +77,45 @@ def compile(
         return XlaExecutable(fn, example_args)  # type: ignore[return-value]
     if machine not in (None, "cpu"):
         raise ArgumentError(f'machine must be None, "cpu" or "xla", not {machine!r}.')
-    if tiles is not None and (not isinstance(tiles, int) or tiles < 1):
+    if tiles is not None and (type(tiles) is not int or tiles < 1):
         raise ArgumentError(f"tiles must be a positive whole number, not {tiles!r}.")
+    dump = Dump(getattr(fn, "__name__", "program"))
     traced = trace(fn, *example_args)
-    graph = rewrite(traced.graph)
+    dump("traced", lambda: to_text(traced.graph, short=True))
+    graph = rewrite(traced.graph, dump)
     program, literals = lower(graph)
+    dump("program", lambda: program_to_text(program))
     text = program_text(program, host_features())
-    return _executable(fn, traced, graph, program, literals, text, tiles)
+    dump("llvm", lambda: text.text)
+    compiled = _compiled(fn, example_args, traced, graph, program, literals, text, tiles)
+    dump("assembly", lambda: assembly(text.text))
+    return Executable(compiled)
 
 
-def rewrite(graph: Graph) -> Graph:
+def rewrite(graph: Graph, dump: Dump | None = None) -> Graph:
     """All graph rewrites, in order."""
     for step in REWRITES:
         graph = step(graph)
+        if dump is not None:
+            dump(step.__name__, partial(to_text, graph, short=True))
     verify(graph)
     return graph
 
 
-def _executable(
+def _compiled(
     fn: Callable,
+    example_args: tuple[Any, ...],
     traced: Traced,
     graph: Graph,
     program: Program,
     literals: list[np.ndarray],
     text: ProgramText,
     tiles: int | None,
-) -> Executable:
+) -> Compiled:
     workers = default_workers() if any(map(is_shared_work, program.steps)) else 1
     hidden = len(traced.constants)
     streamed = Streamed(text.instances, (), text.streamed) if text.streamed else None
-    compiled = Compiled(
+    return Compiled(
         object=compile_cached(text.text),
         inputs=tuple(value.type for value in graph.inputs[hidden:]),
         outputs=tuple(value.type for value in graph.outputs),
@@ -113,6 +130,7 @@ def _executable(
         in_tree=traced.in_tree,
         out_tree=traced.out_tree,
         argument_names=_argument_names(fn),
+        leaf_names=_leaf_names(fn, example_args),
         keys_in=frozenset(i for i, key in enumerate(traced.in_keys) if key),
         keys_out=MappingProxyType(
             {i: "threefry2x32" for i, key in enumerate(traced.out_keys) if key}
@@ -122,7 +140,6 @@ def _executable(
         program=program,
         llvm=text.text,
     )
-    return Executable(compiled)
 
 
 def _argument_names(fn: Callable) -> tuple[str, ...]:
@@ -130,3 +147,16 @@ def _argument_names(fn: Callable) -> tuple[str, ...]:
         return tuple(inspect.signature(fn).parameters)
     except (TypeError, ValueError):
         return ()
+
+
+def _leaf_names(fn: Callable, example_args: tuple[Any, ...]) -> tuple[str, ...]:
+    """What messages call each array: `params['w']`."""
+    import jax
+
+    names, leaves = _argument_names(fn), jax.tree_util.tree_leaves_with_path(example_args)
+    found = []
+    for path, _ in leaves:
+        position = path[0].idx
+        stem = names[position] if position < len(names) else f"argument {position}"
+        found.append(stem + jax.tree_util.keystr(path[1:]))
+    return tuple(found)
