@@ -22,6 +22,13 @@ def test_reductions():
     agree(lambda b: (jnp.argmax(b), jnp.argmin(b)), np.array([False, True, True]))
 
 
+def test_reductions_over_a_named_axis():
+    def by_name(x):
+        return (lax.psum(x, "i"), lax.pmax(x, "i"), lax.axis_index("i"))
+
+    agree(jax.vmap(by_name, axis_name="i"), X, epsilons=8)
+
+
 def test_reductions_of_nan():
     agree(lambda x: (x.max(), x.min(), x.argmax(), x.argmin(), jnp.nanmax(x)), AWKWARD)
 
@@ -59,6 +66,7 @@ def test_sorting_several():
 def test_largest():
     agree(lambda x: lax.top_k(x, 2), X)
     agree(lambda x: lax.top_k(x, 2, axis=0), X)
+    agree(lambda x: lax.approx_max_k(x, 2), X)
     agree(lambda x: lax.top_k(x, 4), np.array([3, 1, 3, -np.inf, 2, np.inf], np.float32))
     agree(lambda n: lax.top_k(n, 3), np.array([1, 5, 5, -7, 2]))
     agree(lambda n: lax.top_k(n, 3), np.array([1, 5, 5, 0, 2], np.uint32))

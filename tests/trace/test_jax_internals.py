@@ -10,7 +10,7 @@ from tilewright.trace.rules import RULES
 
 REFUSED = set(
     # distributed arrays
-    "after_all all_gather all_to_all axis_index create_token pmax pmin ppermute psum "
+    "after_all all_gather all_to_all axis_index create_token ppermute "
     "ragged_all_to_all "
     # mutable arrays
     "get swap "
@@ -20,7 +20,7 @@ REFUSED = set(
     "conv_general_dilated reduce_window reduce_window_max reduce_window_min reduce_window_sum "
     "select_and_gather_add select_and_scatter select_and_scatter_add "
     # rare
-    "approx_top_k hessenberg reduce rng_bit_generator schur tridiagonal tridiagonal_solve "
+    "hessenberg reduce rng_bit_generator schur tridiagonal tridiagonal_solve "
     # gone before a jaxpr is made
     "custom_lin".split()
 )

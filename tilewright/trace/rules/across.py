@@ -69,14 +69,46 @@ def sort(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequen
 
 
 def top_k(scope: Scope, equation: internals.Equation, operand: Value) -> Sequence[Value]:
-    """A sort by the complement of the total order: descending, the first of equals first."""
-    axis, count = int(equation.params["axis"]), int(equation.params["k"])
-    key = scope.op("not", total_key(scope, operand))
+    return _first(scope, equation, operand, equation.params["axis"], equation.params["k"], True)
+
+
+def _first(
+    scope: Scope, equation: internals.Equation, operand: Value, axis: int, count: int, largest: bool
+) -> Sequence[Value]:
+    """A sort by the total order, or by its complement: descending, the first of equals first."""
+    axis, count = int(axis) % len(operand.shape), int(count)
+    key = total_key(scope, operand)
+    key = scope.op("not", key) if largest else key
     dtype = type_of(equation.outvars[1].aval).dtype
     positions = scope.op("iota", dimension=axis, shape=operand.shape, dtype=dtype)
     inputs = [key, operand, positions]
     results = scope.builder.add("sort", inputs, [v.type for v in inputs], dimension=axis, keys=1)
     return [part(scope, v, axis, 0, count) for v in results[1:]]
+
+
+def approximate_top_k(
+    scope: Scope, equation: internals.Equation, operand: Value
+) -> Sequence[Value]:
+    """Exact, which an approximation may be."""
+    params = equation.params
+    if params["aggregate_to_topk"] is False:
+        raise scope.unsupported(equation, "without its last step")
+    return _first(
+        scope, equation, operand, params["reduction_dimension"], params["k"], params["is_max_k"]
+    )
+
+
+def collective(kind: str) -> Rule:
+    """`psum` and the like over an axis that `vmap` has made a dimension."""
+
+    def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+        axes = equation.params["axes"]
+        if any(isinstance(axis, str) for axis in axes):
+            raise scope.unsupported(equation, "over devices")
+        axes = integers(axes)
+        return [scope.op("reduce", v, kind=kind, axes=axes) if axes else v for v in operands]
+
+    return rule
 
 
 def dot(scope: Scope, equation: internals.Equation, left: Value, right: Value) -> Value:
@@ -118,5 +150,9 @@ RULES: dict[str, Rule] = {
     "cumlogsumexp": cumlogsumexp,
     "sort": sort,
     "top_k": top_k,
+    "approx_top_k": approximate_top_k,
+    "psum": collective("sum"),
+    "pmax": collective("max"),
+    "pmin": collective("min"),
     "dot_general": dot,
 }
