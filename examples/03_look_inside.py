@@ -18,8 +18,8 @@ def loss(weights):
     return jnp.mean((jnp.tanh(x @ weights).sum(1) - y) ** 2)
 
 
-program = tilewright.compile(jax.grad(loss), weights)
+exe = tilewright.compile(jax.grad(loss), weights)
 
-print(program.report())
-print(program.profile(weights))
-print("\n".join(program.plan.splitlines()[-30:]))
+print(exe.report())
+print(exe.profile(weights))
+print("\n".join(exe.program.splitlines()[-30:]))

@@ -151,13 +151,19 @@ class Executable:
 
         return profile(self, *args)
 
-    @property
-    def graph(self) -> Any:
-        return self.compiled.graph
+    @cached_property
+    def graph(self) -> str:
+        """The operations, after all rewrites, as text (`compiled.graph` is the object)."""
+        from tilewright.graph.text import to_text
 
-    @property
-    def program(self) -> Any:
-        return self.compiled.program
+        return to_text(self.compiled.graph, short=True)
+
+    @cached_property
+    def program(self) -> str:
+        """The plan as text: buffers, supersteps, vertices (`compiled.program` is the object)."""
+        from tilewright.plan.text import program_to_text
+
+        return program_to_text(self.compiled.program)
 
     @property
     def llvm(self) -> str:
