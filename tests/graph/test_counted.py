@@ -32,6 +32,7 @@ def loop(condition, step, first=0, dtype: type = np.int32):
         (loop(lambda i: i < 5, lambda i: i + 1), 5),
         (loop(lambda i: lax.gt(np.int32(5), i), lambda i: 1 + i), 5),
         (loop(lambda i: i <= 5, lambda i: i + 2), 3),
+        (loop(lambda i: i <= 6, lambda i: i + 2), 4),
         (loop(lambda i: i < 6, lambda i: i + 2), 3),
         (loop(lambda i: i < 7, lambda i: i + 2, 1), 3),
         (loop(lambda i: i > 0, lambda i: i - 1, 4), 4),

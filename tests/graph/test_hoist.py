@@ -77,7 +77,8 @@ def test_mere_repetition_stays():
     def function(v):
         def step(c, _):
             mask = jnp.arange(1000)[:, None] < jnp.arange(8)[None, :] + 3
-            return c * 2 + jnp.where(mask, v[None, :], 0.0).sum(), None
+            mask = mask & (jnp.arange(1000.0)[:, None] < jnp.cos(v)[None, :])
+            return c * 2 + jnp.where(mask, c[None, :], 0.0).sum(), None
 
         return lax.scan(step, v, None, length=3)[0]
 

@@ -87,7 +87,8 @@ def test_hmc_does_not_pay_for_the_log_density_of_each_leapfrog():
 def test_window_adaptation_is_quick():
     def run(key, position):
         adaptation = blackjax.window_adaptation(blackjax.nuts, log_density)
-        return adaptation.run(jax.random.wrap_key_data(key), position, 20)[0]
+        warm: Callable = adaptation.run
+        return warm(jax.random.wrap_key_data(key), position, 20)[0]
 
     traced = trace(run, KEY, START)
     start = time.perf_counter()

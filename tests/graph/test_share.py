@@ -41,6 +41,18 @@ def test_parameters_tell_apart():
     assert ops(graph) == ["constant"] * 3 + ["reduce"] * 2
 
 
+def test_numbers_that_compare_equal_are_not_the_same_parameter():
+    b = Builder([Type("float32", (4,)), Type("int32", (2, 1))])
+    params: dict[str, Any] = dict(
+        offset_dims=(), collapsed_slice_dims=(0,), start_index_map=(0,), operand_batching_dims=(),
+        start_indices_batching_dims=(), slice_sizes=(1,), mode="drop",
+    )  # fmt: skip
+    result = [Type("float32", (2,))]
+    gathers = [b.add("gather", b.inputs, result, fill=fill, **params)[0] for fill in (0.0, -0.0)]
+    graph = assert_same(share, b.graph(gathers), [X, np.array([[1], [9]], np.int32)])
+    assert len(graph.nodes) == 2
+
+
 def test_equal_operands_of_a_body_become_one():
     scalar = Type("float32", ())
     body = Builder([scalar, scalar, scalar, scalar])

@@ -166,6 +166,12 @@ def test_movements_compose():
     )
 
 
+def test_turning_twice_is_turning_once():
+    b, x, array = matrix(2, 3, 4)
+    turned = b.op("transpose", x, permutation=(1, 2, 0))
+    assert left(b, array, b.op("transpose", turned, permutation=(1, 0, 2))) == ["transpose"]
+
+
 def test_slices():
     b, x, array = matrix(10, 6)
     first = b.op("slice", x, start=(1, 0), limit=(9, 6), stride=(2, 1))
