@@ -9,7 +9,7 @@ import pytest
 from tests.runtime.programs import barriers, executable, field, pointers, program, squares
 from tilewright.codegen.host import compile_text, load
 from tilewright.graph.ir import Type
-from tilewright.runtime.native import text
+from tilewright.runtime.native_text import text
 
 
 def neighbours(start: np.ndarray, rounds: int) -> np.ndarray:

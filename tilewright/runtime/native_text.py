@@ -1,0 +1,357 @@
+"""The LLVM text of the support functions: barrier, queue, ring, and a worker's main loop.
+
+In: an architecture. Out: the module's text; what its functions promise stands in `native.py` and in
+`codegen/context.py`. Pieces that differ between processors are filled in from a table.
+"""
+
+from __future__ import annotations
+
+from string import Template
+
+from tilewright.codegen.context import FIELDS
+
+_X86 = {
+    "syscall_futex": "202",
+    "pause": "call void @llvm.x86.sse2.pause()",
+    "clock": "call i64 @llvm.readcyclecounter()",
+    "declare": """
+declare void @llvm.x86.sse2.pause()
+declare i64 @llvm.readcyclecounter()
+declare void @llvm.x86.sse.stmxcsr(ptr)
+declare void @llvm.x86.sse.ldmxcsr(ptr)""",
+    # 0x9FC0: exceptions masked, round to nearest even, flush results and operands.
+    "enter": """
+  %old = alloca i32, align 4
+  %new = alloca i32, align 4
+  call void @llvm.x86.sse.stmxcsr(ptr %old)
+  store i32 40896, ptr %new, align 4
+  call void @llvm.x86.sse.ldmxcsr(ptr %new)""",
+    "leave": "call void @llvm.x86.sse.ldmxcsr(ptr %old)",
+}
+_ARM = {
+    "syscall_futex": "98",
+    "pause": 'call void asm sideeffect "isb", "~{memory}"()',
+    "clock": 'call i64 asm sideeffect "mrs $0, cntvct_el0", "=r"()',
+    "declare": "",
+    # FPCR bit 24: flush; everything else 0: round to nearest even, no traps.
+    "enter": """
+  %old = call i64 asm sideeffect "mrs $0, fpcr", "=r"()
+  call void asm sideeffect "msr fpcr, $0", "r"(i64 16777216)""",
+    "leave": 'call void asm sideeffect "msr fpcr, $0", "r"(i64 %old)',
+}
+_TEXT = Template(
+    """
+declare i64 @syscall(i64, ...)
+declare i32 @usleep(i32)
+$declare
+
+; Sleep while the word is `expected`, for `nanoseconds` at most; wake all sleepers on it.
+define internal void @sleep_on(ptr %word, i32 %expected, i64 %nanoseconds) nounwind {
+entry:
+  %time = alloca [2 x i64], align 8
+  %seconds = udiv i64 %nanoseconds, 1000000000
+  %rest = urem i64 %nanoseconds, 1000000000
+  %second = getelementptr i64, ptr %time, i64 1
+  store i64 %seconds, ptr %time, align 8
+  store i64 %rest, ptr %second, align 8
+  call i64 (i64, ...) @syscall(i64 $syscall_futex, ptr %word, i64 128, i32 %expected,
+                               ptr %time, ptr null, i64 0)
+  ret void
+}
+
+define internal void @wake(ptr %word) nounwind {
+entry:
+  call i64 (i64, ...) @syscall(i64 $syscall_futex, ptr %word, i64 129, i64 2147483647,
+                               ptr null, ptr null, i64 0)
+  ret void
+}
+
+define i32 @tw_cancelled(ptr %context) nounwind {
+entry:
+  %at = getelementptr i64, ptr %context, i64 $cancel
+  %flag = load ptr, ptr %at, align 8
+  %value = load atomic i32, ptr %flag acquire, align 4
+  ret i32 %value
+}
+
+define i64 @tw_next(ptr %context, i64 %site) nounwind {
+entry:
+  %at = getelementptr i64, ptr %context, i64 $queues
+  %queues = load ptr, ptr %at, align 8
+  %byte = shl i64 %site, 6
+  %queue = getelementptr i8, ptr %queues, i64 %byte
+  %number = atomicrmw add ptr %queue, i64 1 acq_rel
+  ret i64 %number
+}
+
+define i32 @tw_barrier(ptr %context, i64 %worker) nounwind {
+entry:
+  %workers_at = getelementptr i64, ptr %context, i64 $workers
+  %workers = load i64, ptr %workers_at, align 8
+  %alone = icmp eq i64 %workers, 1
+  br i1 %alone, label %leave, label %arrive
+arrive:
+  %barrier_at = getelementptr i64, ptr %context, i64 $barrier
+  %arrived = load ptr, ptr %barrier_at, align 8
+  %generation_at = getelementptr i8, ptr %arrived, i64 64
+  %sleepers = getelementptr i8, ptr %arrived, i64 128
+  %generation = load atomic i32, ptr %generation_at acquire, align 4
+  %before = atomicrmw add ptr %arrived, i32 1 acq_rel
+  %all = trunc i64 %workers to i32
+  %count = add i32 %before, 1
+  %last = icmp eq i32 %count, %all
+  br i1 %last, label %release, label %spin_start
+release:
+  store atomic i32 0, ptr %arrived monotonic, align 4
+  %following = add i32 %generation, 1
+  store atomic i32 %following, ptr %generation_at seq_cst, align 4
+  %asleep = load atomic i32, ptr %sleepers seq_cst, align 4
+  %nobody = icmp eq i32 %asleep, 0
+  br i1 %nobody, label %leave, label %wake
+wake:
+  call void @wake(ptr %generation_at)
+  br label %leave
+spin_start:
+  %spin_at = getelementptr i64, ptr %context, i64 $spin
+  %spin = load i64, ptr %spin_at, align 8
+  %start = $clock
+  br label %spinning
+spinning:
+  %seen = load atomic i32, ptr %generation_at acquire, align 4
+  %same = icmp eq i32 %seen, %generation
+  br i1 %same, label %still, label %leave
+still:
+  $pause
+  %now = $clock
+  %passed = sub i64 %now, %start
+  %patient = icmp ult i64 %passed, %spin
+  br i1 %patient, label %spinning, label %give_way
+give_way:
+  %one_more = atomicrmw add ptr %sleepers, i32 1 seq_cst
+  br label %sleeping
+sleeping:
+  %seen_again = load atomic i32, ptr %generation_at seq_cst, align 4
+  %same_again = icmp eq i32 %seen_again, %generation
+  br i1 %same_again, label %cancelled_test, label %awake
+cancelled_test:
+  %cancelled = call i32 @tw_cancelled(ptr %context)
+  %go_on = icmp eq i32 %cancelled, 0
+  br i1 %go_on, label %sleep, label %awake
+sleep:
+  call void @sleep_on(ptr %generation_at, i32 %generation, i64 20000000)
+  br label %sleeping
+awake:
+  %one_less = atomicrmw sub ptr %sleepers, i32 1 seq_cst
+  br label %leave
+leave:
+  %result = call i32 @tw_cancelled(ptr %context)
+  ret i32 %result
+}
+
+define i32 @tw_wait_slot(ptr %context, i64 %instance) nounwind {
+entry:
+  %slots_at = getelementptr i64, ptr %context, i64 $ring_slots
+  %slots = load i64, ptr %slots_at, align 8
+  %drained_at = getelementptr i64, ptr %context, i64 $drained
+  %drained = load ptr, ptr %drained_at, align 8
+  %filled_at = getelementptr i64, ptr %context, i64 $filled
+  %filled = load ptr, ptr %filled_at, align 8
+  br label %test
+test:
+  %low = load atomic i64, ptr %drained acquire, align 8
+  %high = load atomic i64, ptr %filled acquire, align 8
+  %limit = add i64 %low, %slots
+  %free = icmp slt i64 %instance, %limit
+  %there = icmp slt i64 %instance, %high
+  %ready = and i1 %free, %there
+  %cancelled = call i32 @tw_cancelled(ptr %context)
+  %stop = icmp ne i32 %cancelled, 0
+  %leave = or i1 %ready, %stop
+  br i1 %leave, label %done, label %wait
+wait:
+  %slept = call i32 @usleep(i32 100)
+  br label %test
+done:
+  ret i32 %cancelled
+}
+
+define void @tw_finished(ptr %context, i64 %instance) nounwind {
+entry:
+  %slots_at = getelementptr i64, ptr %context, i64 $ring_slots
+  %slots = load i64, ptr %slots_at, align 8
+  %done_at = getelementptr i64, ptr %context, i64 $done
+  %done = load ptr, ptr %done_at, align 8
+  %slot = urem i64 %instance, %slots
+  %flag = getelementptr i8, ptr %done, i64 %slot
+  store atomic i8 1, ptr %flag release, align 1
+  %completed_at = getelementptr i64, ptr %context, i64 $completed
+  %completed = load ptr, ptr %completed_at, align 8
+  %before = atomicrmw add ptr %completed, i64 1 acq_rel
+  ret void
+}
+
+define i32 @tw_call(ptr %function, ptr %context, i64 %worker) nounwind {
+entry:$enter
+  %result = call i32 %function(ptr %context, i64 %worker)
+  $leave
+  ret i32 %result
+}
+
+; A thread of the gang: waits for mail, does the job, until the job's function is null.
+define void @tw_worker(ptr %gang, i64 %worker) nounwind {
+entry:
+  %line = add i64 %worker, 2
+  %byte = shl i64 %line, 6
+  %mail = getelementptr i8, ptr %gang, i64 %byte
+  %asleep = getelementptr i8, ptr %mail, i64 4
+  %remaining = getelementptr i8, ptr %gang, i64 64
+  %caller_asleep = getelementptr i8, ptr %gang, i64 68
+  %context_at = getelementptr i64, ptr %gang, i64 1
+  %spin_at = getelementptr i64, ptr %gang, i64 2
+  br label %next
+next:
+  %last = phi i32 [ 0, %entry ], [ %job, %ended ], [ %job, %wake_caller ]
+  %spin = load i64, ptr %spin_at, align 8
+  %start = $clock
+  br label %spinning
+spinning:
+  %seen = load atomic i32, ptr %mail acquire, align 4
+  %none = icmp eq i32 %seen, %last
+  br i1 %none, label %still, label %work
+still:
+  $pause
+  %now = $clock
+  %passed = sub i64 %now, %start
+  %patient = icmp ult i64 %passed, %spin
+  br i1 %patient, label %spinning, label %give_way
+give_way:
+  store atomic i32 1, ptr %asleep seq_cst, align 4
+  br label %sleeping
+sleeping:
+  %seen_again = load atomic i32, ptr %mail seq_cst, align 4
+  %none_again = icmp eq i32 %seen_again, %last
+  br i1 %none_again, label %sleep, label %awake
+sleep:
+  call void @sleep_on(ptr %mail, i32 %last, i64 60000000000)
+  br label %sleeping
+awake:
+  store atomic i32 0, ptr %asleep monotonic, align 4
+  br label %work
+work:
+  %job = load atomic i32, ptr %mail acquire, align 4
+  %function = load ptr, ptr %gang, align 8
+  %quit = icmp eq ptr %function, null
+  br i1 %quit, label %leave, label %call
+call:
+  %context = load ptr, ptr %context_at, align 8
+  %status = call i32 @tw_call(ptr %function, ptr %context, i64 %worker)
+  br label %ended
+ended:
+  %before = atomicrmw sub ptr %remaining, i32 1 seq_cst
+  %caller = load atomic i32, ptr %caller_asleep seq_cst, align 4
+  %over = icmp eq i32 %before, 1
+  %waits = icmp ne i32 %caller, 0
+  %ring = and i1 %over, %waits
+  br i1 %ring, label %wake_caller, label %next
+wake_caller:
+  call void @wake(ptr %remaining)
+  br label %next
+leave:
+  ret void
+}
+
+; Give a job to workers first .. first + count - 1.
+define void @tw_post(ptr %gang, ptr %function, ptr %context, i64 %first, i64 %count) nounwind {
+entry:
+  %context_at = getelementptr i64, ptr %gang, i64 1
+  %remaining = getelementptr i8, ptr %gang, i64 64
+  store ptr %function, ptr %gang, align 8
+  store ptr %context, ptr %context_at, align 8
+  %few = trunc i64 %count to i32
+  store atomic i32 %few, ptr %remaining seq_cst, align 4
+  br label %test
+test:
+  %i = phi i64 [ 0, %entry ], [ %j, %posted ], [ %j, %ring ]
+  %more = icmp slt i64 %i, %count
+  br i1 %more, label %post, label %done
+post:
+  %worker = add i64 %first, %i
+  %line = add i64 %worker, 2
+  %byte = shl i64 %line, 6
+  %mail = getelementptr i8, ptr %gang, i64 %byte
+  %asleep_at = getelementptr i8, ptr %mail, i64 4
+  %j = add i64 %i, 1
+  %old = atomicrmw add ptr %mail, i32 1 seq_cst
+  br label %posted
+posted:
+  %asleep = load atomic i32, ptr %asleep_at seq_cst, align 4
+  %awake = icmp eq i32 %asleep, 0
+  br i1 %awake, label %test, label %ring
+ring:
+  call void @wake(ptr %mail)
+  br label %test
+done:
+  ret void
+}
+
+; Wait until the job has ended, or `nanoseconds` have passed; 1 when it has ended. A caller that is
+; not a worker must not spin: it would do so on a worker's CPU.
+define i32 @tw_wait(ptr %gang, i64 %nanoseconds, i64 %spin) nounwind {
+entry:
+  %remaining = getelementptr i8, ptr %gang, i64 64
+  %asleep = getelementptr i8, ptr %gang, i64 68
+  %start = $clock
+  br label %spinning
+spinning:
+  %count = load atomic i32, ptr %remaining acquire, align 4
+  %over = icmp eq i32 %count, 0
+  br i1 %over, label %ended, label %still
+still:
+  $pause
+  %now = $clock
+  %passed = sub i64 %now, %start
+  %patient = icmp ult i64 %passed, %spin
+  br i1 %patient, label %spinning, label %give_way
+give_way:
+  store atomic i32 1, ptr %asleep seq_cst, align 4
+  %left = load atomic i32, ptr %remaining seq_cst, align 4
+  %none = icmp eq i32 %left, 0
+  br i1 %none, label %awake, label %sleep
+sleep:
+  call void @sleep_on(ptr %remaining, i32 %left, i64 %nanoseconds)
+  br label %awake
+awake:
+  store atomic i32 0, ptr %asleep seq_cst, align 4
+  %final = load atomic i32, ptr %remaining acquire, align 4
+  %zero = icmp eq i32 %final, 0
+  br i1 %zero, label %ended, label %unfinished
+ended:
+  ret i32 1
+unfinished:
+  ret i32 0
+}
+
+; A short program: the caller is worker 0, the gang is the rest. Returns when all have ended.
+define void @tw_run(ptr %gang, ptr %function, ptr %context, i64 %workers) nounwind {
+entry:
+  %others = sub i64 %workers, 1
+  %spin_at = getelementptr i64, ptr %gang, i64 2
+  %spin = load i64, ptr %spin_at, align 8
+  call void @tw_post(ptr %gang, ptr %function, ptr %context, i64 1, i64 %others)
+  %status = call i32 @tw_call(ptr %function, ptr %context, i64 0)
+  br label %wait
+wait:
+  %over = call i32 @tw_wait(ptr %gang, i64 50000000, i64 %spin)
+  %done = icmp eq i32 %over, 1
+  br i1 %done, label %leave, label %wait
+leave:
+  ret void
+}
+"""
+)
+
+
+def text(architecture: str) -> str:
+    """The module for "x86_64" or "aarch64"."""
+    pieces = {"x86_64": _X86, "aarch64": _ARM}[architecture]
+    return _TEXT.substitute({name: str(index) for name, index in FIELDS.items()} | pieces)
