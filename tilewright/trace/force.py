@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from tilewright.errors import ArgumentError
 from tilewright.trace import approximate
 from tilewright.trace import jax_internals as internals
 
@@ -33,10 +34,10 @@ def force(logdensity: Callable, precision: str = "bfloat16") -> Callable:
     """The same function, whose gradient is computed with contractions in `precision`.
 
     `logdensity` takes pytrees and returns a scalar; what it captures may be differentiated too.
-    Raises ValueError for a precision other than "bfloat16".
+    Raises ArgumentError for a precision other than "bfloat16".
     """
     if precision != "bfloat16":
-        raise ValueError(f'force knows the precision "bfloat16", not {precision!r}')
+        raise ArgumentError(f'force knows the precision "bfloat16", not {precision!r}.')
 
     @wraps(logdensity)
     def forced(*args: Any, **options: Any) -> Array:
@@ -53,9 +54,9 @@ def force(logdensity: Callable, precision: str = "bfloat16") -> Callable:
 def _scalar(value: Any) -> Array:
     value = jnp.asarray(value)
     if value.shape or not jnp.issubdtype(value.dtype, jnp.floating):
-        raise ValueError(
+        raise ArgumentError(
             f"force needs a function that returns one floating-point number, "
-            f"not {value.dtype.name} of shape {value.shape}"
+            f"not {value.dtype.name} of shape {value.shape}."
         )
     return value
 

@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from tilewright.errors import ArgumentError
+
 
 def tile_map(fn: Callable, in_axes: Any = 0) -> Callable:
     """Apply `fn` to each slice of its arguments, as `jax.vmap` does, but one by one (MIMD).
@@ -21,7 +23,7 @@ def tile_map(fn: Callable, in_axes: Any = 0) -> Callable:
     them that is a prefix of the arguments, as for `vmap`; what has None is shared by all instances
     and not copied. Results are stacked along a new first axis.
 
-    Raises ValueError when `in_axes` does not fit the arguments, or their sizes differ.
+    Raises ArgumentError when `in_axes` does not fit the arguments, or their sizes differ.
     """
 
     @wraps(fn)
@@ -54,14 +56,14 @@ def _axes_of_leaves(in_axes: Any, args: tuple[Any, ...]) -> list[int | None]:
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     if isinstance(in_axes, tuple) and len(in_axes) != len(args):
-        raise ValueError(
-            f"tile_map got {len(args)} arguments for in_axes of {len(in_axes)} entries"
+        raise ArgumentError(
+            f"tile_map got {len(args)} arguments for in_axes of {len(in_axes)} entries."
         )
     axes: list[int | None] = []
 
     def collect(axis: Any, part: Any) -> None:
         if axis is not None and (isinstance(axis, bool) or not isinstance(axis, int)):
-            raise ValueError(f"tile_map's in_axes may hold integers and None, not {axis!r}")
+            raise ArgumentError(f"tile_map's in_axes may hold integers and None, not {axis!r}.")
         axes.extend([axis] * len(jax.tree.leaves(part)))
 
     prefix = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(args)
@@ -69,10 +71,10 @@ def _axes_of_leaves(in_axes: Any, args: tuple[Any, ...]) -> list[int | None]:
         try:
             jax.tree.map(collect, axis, part, is_leaf=lambda x: x is None)
         except (ValueError, TypeError) as error:
-            if str(error).startswith("tile_map"):
+            if isinstance(error, ArgumentError):
                 raise
-            raise ValueError(
-                f"tile_map's in_axes {in_axes!r} is not a prefix of the arguments' structure"
+            raise ArgumentError(
+                f"tile_map's in_axes {in_axes!r} is not a prefix of the arguments' structure."
             ) from None
     return axes
 
@@ -91,11 +93,11 @@ def _common_size(leaves: Sequence[Any], axes: Sequence[int | None], names: Seque
             continue
         shape = jnp.shape(leaf)
         if not -len(shape) <= axis < len(shape):
-            raise ValueError(f"tile_map cannot map {name} of shape {shape} over axis {axis}")
+            raise ArgumentError(f"tile_map cannot map {name} of shape {shape} over axis {axis}.")
         sizes.setdefault(shape[axis], name)
     if not sizes:
-        raise ValueError("tile_map needs an argument with an axis to map over")
+        raise ArgumentError("tile_map needs an argument with an axis to map over.")
     if len(sizes) > 1:
         found = ", ".join(f"{size} ({name})" for size, name in sizes.items())
-        raise ValueError(f"tile_map got arguments of different sizes along their axes: {found}")
+        raise ArgumentError(f"tile_map got arguments of different sizes along their axes: {found}.")
     return next(iter(sizes))
