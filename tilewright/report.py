@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 
@@ -32,9 +33,11 @@ class Report:
     notes: tuple[str, ...] = ()
 
     def table(self) -> Table:
-        table = Table(title=self.title, caption="\n".join(self.notes) or None)
+        table = Table(
+            title=self.title, caption="\n".join(self.notes), box=SIMPLE_HEAD, padding=(0, 1)
+        )
         for number, column in enumerate(self.columns):
-            table.add_column(column, justify="left" if number == 0 else "right")
+            table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
         for row in self.rows:
             table.add_row(*row)
         return table
@@ -63,21 +66,22 @@ def report(executable: Executable) -> Report:
     rows = [_row(number, part, compiled.tiles, peaks) for number, part in enumerate(found)]
     l1, l2 = cache_bytes(1), cache_bytes(2)
     notes = (
-        f"{executable.workers} threads play {compiled.tiles} tiles; "
+        f"{executable.workers} threads play {compiled.tiles} tiles, "
+        f"{sum(part.syncs for part in found)} barriers inside loops; "
         f"{compiled.shared_bytes:,} bytes shared, {compiled.tile_bytes:,} bytes a tile "
         f"(L1 {l1 >> 10} KiB, L2 {l2 >> 10} KiB)",
-        "operations and bytes count loops of unknown length once (marked +)",
+        "+ counts loops of unknown length once; µs is what the limit allows one core",
     )
     columns = (
         "part",
-        "repeats",
-        "barriers",
+        "times",
         "vertices",
         "Mflop",
-        "MB moved",
-        "tile holds",
+        "MB",
+        "KB held",
         "fits",
         "limit",
+        "µs",
     )
     return Report("Program", columns, tuple(rows), notes)
 
@@ -88,13 +92,12 @@ def _row(number: int, part: Part, tiles: int, peaks: Peaks) -> tuple[str, ...]:
     return (
         f"{number} {part.kind}",
         f"{part.count:,}",
-        f"{part.syncs:,}",
         f"{work.vertices:,}{more}",
         f"{work.flops / 1e6:,.3f}{more}",
         f"{work.moved / 1e6:,.3f}{more}",
-        f"{held:,}",
+        f"{held / 1e3:,.0f}",
         _level(held),
-        _limit(part, held, peaks),
+        *_limit(part, held, peaks),
     )
 
 
@@ -105,15 +108,14 @@ def _level(held: int) -> str:
     return "memory"
 
 
-def _limit(part: Part, held: int, peaks: Peaks) -> str:
-    """What would bound the part if every vertex ran at its best."""
+def _limit(part: Part, held: int, peaks: Peaks) -> tuple[str, str]:
+    """What would bound the part if every vertex ran at its best, and the time that it takes."""
     bandwidth = {"L1": peaks.l1, "L2": peaks.l2}.get(_level(held), peaks.l3)
     compute, traffic = part.work.flops / peaks.flops, part.work.moved / bandwidth
     calls = part.work.vertices * CALL_SECONDS
-    name, seconds = max(
-        [("arithmetic", compute), ("bytes", traffic), ("calls", calls)], key=lambda row: row[1]
-    )
-    return f"{name} ({seconds * 1e6:,.1f} µs a core)"
+    limits = {"arithmetic": compute, "bytes": traffic, "calls": calls}
+    name, seconds = max(limits.items(), key=lambda row: row[1])
+    return name, f"{seconds * 1e6:,.1f}"
 
 
 CALL_SECONDS = 4e-9
@@ -161,6 +163,8 @@ def _profile_report(
                 f"{rate:.2f}" if cost else "",
             )
         )
-    columns = ("codelet", "calls", "share", "ticks a call", "flop a tick")
-    notes = (f"{seconds * 1e3:,.2f} ms in all, {workers} threads; a tick is one of the clock's",)
+    columns = ("codelet", "calls", "share", "ticks", "flop/tick")
+    notes = (
+        f"{seconds * 1e3:,.2f} ms in all, {workers} threads; ticks are those of one call, by the time stamp counter",
+    )
     return Report("Profile", columns, tuple(rows), notes)

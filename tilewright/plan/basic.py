@@ -12,6 +12,9 @@ from tilewright.codelets.expression import Expression, Instruction, constant_ins
 from tilewright.codelets.reduce import Reduce
 from tilewright.plan.ir import View
 
+WORTH_TRANSPOSING = 8
+"""Rows and columns from which on blocks are turned in registers."""
+
 
 def operand(view: View) -> Operand:
     """How a view looks to a codelet."""
@@ -24,6 +27,16 @@ def copy_codelet(sources: Sequence[View], targets: Sequence[View]) -> Elementwis
     identity = Expression((sources[0].dtype,) * count, (), tuple(range(count)))
     strides = [tuple(view.strides for view in side) for side in (sources, targets)]
     return Elementwise(identity, sources[0].shape, strides[0], strides[1])
+
+
+def is_transposition(source: View, target: View) -> bool:
+    """A matrix with contiguous columns, to be written with contiguous rows."""
+    return (
+        len(source.shape) == 2
+        and min(source.shape) >= WORTH_TRANSPOSING
+        and source.strides[0] == 1
+        and target.strides[1] == 1
+    )
 
 
 def fill_codelet(value: np.ndarray, target: View) -> Elementwise:

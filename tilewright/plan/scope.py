@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tilewright.codelets.base import Codelet, scratch_bytes
+from tilewright.codelets.transpose import Transpose
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.plan import views
-from tilewright.plan.basic import copy_codelet
+from tilewright.plan.basic import copy_codelet, is_transposition, operand
 from tilewright.plan.ir import Buffer, Call, Step, View, dense_strides
 from tilewright.plan.schedule import ALIASES, Unit, alias_root, schedule
 from tilewright.plan.spread import spread_call
@@ -207,7 +208,12 @@ class Scope:
         self.steps += spread or [Call(codelet, tuple(arguments))]
 
     def copy(self, source: View, target: View) -> None:
-        if source != target and source.size:
+        if source == target or not source.size:
+            return
+        if is_transposition(source, target):
+            source, target = (views.transpose(view, (1, 0)) for view in (source, target))
+            self.call(Transpose(operand(source), operand(target)), [source], [target])
+        else:
             self.call(copy_codelet([source], [target]), [source], [target])
 
     def copy_all(self, pairs: Sequence[tuple[View, View]]) -> None:

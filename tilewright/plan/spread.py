@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.contract import ContractInner, ContractOuter
 from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.transpose import Transpose
 from tilewright.plan import views
 from tilewright.plan.ir import Call, Spread, Step, View, new_var
 from tilewright.plan.weight import WORTH_SPREADING
@@ -58,6 +59,8 @@ def _shortened(codelet: Codelet, cut: _Cut, length: int) -> Codelet:
         axis = cut.axes[-1]
         shape = tuple(length if i == axis else n for i, n in enumerate(codelet.shape))
         return replace(codelet, shape=shape)
+    if isinstance(codelet, Transpose):
+        return Transpose(_shorter(codelet.source, 0, length), _shorter(codelet.target, 0, length))
     assert isinstance(codelet, ContractInner | ContractOuter)
     operands = [
         operand if axis is None else _shorter(operand, axis, length)
@@ -76,6 +79,8 @@ def _cut_of(codelet: Codelet) -> _Cut | None:
         return _cut_elementwise(codelet)
     if isinstance(codelet, ContractInner | ContractOuter):
         return _cut_contraction(codelet)
+    if isinstance(codelet, Transpose) and codelet.source.shape[0] >= MIN_LENGTH:
+        return _Cut(codelet, codelet.source.shape[0], (0, 0))
     return None
 
 
