@@ -44,8 +44,8 @@ SHORT = 2_000_000
 
 REWRITES = (
     simplify,
-    counted,
     eliminate,
+    counted,
     simplify_products,
     widen,
     sink,

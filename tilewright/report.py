@@ -165,6 +165,7 @@ def _profile_report(
         )
     columns = ("codelet", "calls", "share", "ticks", "flop/tick")
     notes = (
-        f"{seconds * 1e3:,.2f} ms in all, {workers} threads; ticks are those of one call, by the time stamp counter",
+        f"{seconds * 1e3:,.2f} ms in all, {workers} threads; "
+        "ticks are those of one call, by the time stamp counter",
     )
     return Report("Profile", columns, tuple(rows), notes)
