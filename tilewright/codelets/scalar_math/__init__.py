@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from tilewright.codelets.libm import LIBM_NAME
 from tilewright.codelets.llvm import Module, vector
 from tilewright.codelets.registers import Register
+from tilewright.codelets.scalar_math import hyperbolic
 
 Formula = Callable[..., Register]
 
@@ -21,7 +22,14 @@ _SHORT = {"float": "f32", "double": "f64"}
 
 def formulas(kind: str) -> dict[str, Formula]:
     """Those that are written out here, by operation."""
-    return {}
+    return _FLOAT if kind == "float" else _DOUBLE
+
+
+_FLOAT: dict[str, Formula] = {
+    "tanh": hyperbolic.tanh,
+    "tanh_approximate": hyperbolic.tanh_approximate,
+}
+_DOUBLE: dict[str, Formula] = {}
 
 
 def emit(op: str, operands: Sequence[Register], *, approximate: bool = False) -> Register:
@@ -49,7 +57,7 @@ def _libm_symbol(op: str, kind: str) -> str:
 def _define(module: Module, symbol: str, formula: Formula, like: Sequence[Register]) -> None:
     kind, width = like[0].kind, like[0].width
     row = vector(kind, width)
-    function = module.function(symbol, row, [row] * len(like))
+    function = module.function(symbol, row, [row] * len(like), "alwaysinline nounwind")
     arguments = [Register(function, kind, width, f"%a{i}") for i in range(len(like))]
     result = formula(*arguments)
     function.close(f"{row} {result.name}")
