@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tilewright.codegen.context import FIELDS
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.llvm import MEMORY_TYPE, Features, Function, Module
 from tilewright.graph.ir import numpy_dtype
@@ -32,7 +33,6 @@ from tilewright.plan.ir import (
     While,
 )
 from tilewright.plan.synchronise import is_shared_work
-from tilewright.runtime.context import FIELDS
 
 FRAME = ("context", "shared", "tile", "inputs", "outputs", "worker")
 CALLS_PER_FUNCTION = 64
