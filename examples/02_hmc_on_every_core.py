@@ -22,7 +22,7 @@ def chain(key):
     """Warm up, then draw 500 positions."""
     warm_up, sample = jax.random.split(key)
     adaptation = blackjax.window_adaptation(blackjax.nuts, log_density)
-    (state, parameters), _ = adaptation.run(warm_up, jnp.zeros(5), 200)
+    (state, parameters), _ = adaptation.run(warm_up, jnp.zeros(5), 200)  # pyright: ignore
     sampler = blackjax.nuts(log_density, **parameters)
 
     def draw(state, key):

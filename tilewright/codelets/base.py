@@ -1,8 +1,8 @@
 """What a vertex is: its meaning in NumPy, its cost, and its LLVM text, together under one name.
 
-A codelet is a frozen dataclass, so that equal codelets are emitted once. Its arguments are described
-by `Operand`s: dtype, shape and strides are static; only base addresses come at run time. In memory a
-bool is one byte, 0 or 1. Arguments are aligned to their element; never assume more.
+A codelet is a frozen dataclass, so that equal codelets are emitted once. Its arguments are
+described by `Operand`s: dtype, shape and strides are static; only base addresses come at run time.
+In memory a bool is one byte, 0 or 1. Arguments are aligned to their element; never assume more.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LANES = 16
 
 @dataclass(frozen=True)
 class Operand:
-    """How one argument lies in memory; strides count elements, 0 repeats, negative runs backwards."""
+    """How one argument lies in memory; strides count elements and may be 0 or negative."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -51,8 +51,9 @@ def scratch_bytes(codelet: Codelet) -> int:
 class Codelet(Protocol):
     """The interface of every family in this folder.
 
-    `inputs` are read; `outputs` are written, and hold old contents only where `in_place` names them:
-    the output of that position is also the last of meaning's arguments (in order of position).
+    `inputs` are read; `outputs` are written, and hold old contents only where `in_place` names
+    them: the output of that position is also the last of meaning's arguments (in order of
+    position).
     """
 
     @property
@@ -79,5 +80,5 @@ class Codelet(Protocol):
     def cost(self) -> Cost: ...
 
     def emit(self, module: Module, symbol: str) -> None:
-        """Add `define internal void @symbol(ptr, ptr, ...)` (inputs, then outputs) to the module."""
+        """Add `define internal void @symbol(ptr, ...)` (inputs, then outputs) to the module."""
         ...

@@ -6,7 +6,7 @@ and rounded after every operation, bool is i1 in a register and one byte in memo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -109,9 +109,13 @@ class Function:
 
     @contextmanager
     def loop(
-        self, start: str | int, stop: str | int, step: int = 1, carry: list[tuple[str, str]] = ()
+        self,
+        start: str | int,
+        stop: str | int,
+        step: int = 1,
+        carry: Sequence[tuple[str, str]] = (),
     ) -> Iterator[LoopHandle]:
-        """`for index in range(start, stop, step)`; the body runs at least once only if start < stop.
+        """`for index in range(start, stop, step)`; tested before the first turn.
 
         `carry` is a list of (type, initial value): inside, `handle.carry[i]` is the value at the
         start of a turn; assign `handle.next[i]`; after the loop, `handle.result[i]`.

@@ -6,13 +6,14 @@ A `Graph` is a list of pure operations (`Node`) over statically shaped arrays (`
     Node    = op: str, inputs: Value*, outputs: Value*, params, bodies: Graph*
     Value   = a `Type` (dtype and shape) and an identity
 
-Always true (see `verify.py`): every value is defined before it is used, by an input of its own graph
-or by one node; bodies are closed (they see only their own inputs); every op is one of those listed in
-`ops.py`; operands of elementwise ops have one common shape (broadcasting is a node of its own).
+Always true (see `verify.py`): every value is defined before it is used, by an input of its own
+graph or by one node; bodies are closed (they see only their own inputs); every op is one of those
+listed in `ops.py`; operands of elementwise ops have one common shape (broadcasting is a node of its
+own).
 
 Structured control flow, all with `consts` first (values the bodies read but do not change):
 
-    loop    (consts, carry) -> carry             bodies: condition, step; runs while condition is true
+    loop    (consts, carry) -> carry             bodies: condition, step; runs while it is true
     scan    (consts, carry, xs) -> (carry, ys)   body: (consts, carry, x) -> (carry, y)
     map     (consts, xs) -> ys                   body: (consts, x) -> y; instances are independent
     branch  (index, operands) -> results         bodies: one a case; the index is clamped

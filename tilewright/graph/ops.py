@@ -31,7 +31,8 @@ Indexed (index operands are integers of any width):
         `operand_batching_dims`, `start_indices_batching_dims`, `slice_sizes`; for scatter
         `update_window_dims`, `inserted_window_dims`, `scatter_dims_to_operand_dims`,
         `operand_batching_dims`, `scatter_indices_batching_dims`, `kind` in set add mul min max.
-        `mode` in clip, drop (gather: fill with `fill`), promise (as clip for gather, drop for scatter).
+        `mode` in clip, drop (gather: fill with `fill`), promise (as clip for gather, drop for
+        scatter).
 
 Across elements:
 
@@ -57,9 +58,9 @@ from typing import Any
 from tilewright.graph.ir import Type
 
 UNARY = frozenset(
-    "neg abs sign floor ceil round_even round_away sqrt rsqrt cbrt exp exp2 expm1 log log1p sin cos "
-    "tan asin acos atan sinh cosh tanh asinh acosh atanh logistic erf erfc erf_inv lgamma digamma "
-    "not is_finite popcount clz".split()
+    "neg abs sign floor ceil round_even round_away sqrt rsqrt cbrt exp exp2 expm1 log log1p sin "
+    "cos tan asin acos atan sinh cosh tanh asinh acosh atanh logistic erf erfc erf_inv lgamma "
+    "digamma not is_finite popcount clz".split()
 )
 COMPARISONS = frozenset("eq ne lt le gt ge".split())
 BINARY = COMPARISONS | frozenset(
@@ -77,7 +78,7 @@ OPS = ELEMENTWISE | MOVEMENT | INDEXED | ACROSS | CONTROL
 
 
 def result_type(op: str, operands: Sequence[Type], params: Mapping[str, Any]) -> Type:
-    """The type of the single result of `op`; for ops whose shape the front end knows, it says so."""
+    """The type of the single result of `op`, where it follows from the operands."""
     if op in ELEMENTWISE:
         return Type(_elementwise_dtype(op, operands, params), operands[-1].shape)
     return Type(_dtype(operands, params), _SHAPES[op](operands, params))

@@ -1,8 +1,8 @@
 """Rewrite: bfloat16 operands of products are kept in float32, rounded to what bfloat16 can hold.
 
-For hosts without bfloat16 arithmetic: a value is rounded once, where it is computed, and not unpacked
-each time that it is read. The bits are the same: products of such values are exact in float32, and
-`pairs` keeps the order of summation.
+For hosts without bfloat16 arithmetic: a value is rounded once, where it is computed, and not
+unpacked each time that it is read. The bits are the same: products of such values are exact in
+float32, and `pairs` keeps the order of summation.
 """
 
 from __future__ import annotations

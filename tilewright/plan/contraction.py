@@ -19,14 +19,10 @@ WORTH_PACKING = 4
 def lower_contraction(scope: Scope, node: Node) -> None:
     """One vertex, and before it the copies that its layout asks for."""
     lhs, rhs = (scope.view(v) for v in node.inputs)
-    (lhs_contract, rhs_contract), (lhs_batch, rhs_batch) = (
-        node.params["contract"],
-        node.params["batch"],
-    )
-    shapes = [value.shape for value in node.inputs]
-    inner = dot_form(*shapes, node.params["contract"], node.params["batch"]) == "inner"
-    left = _matrix(scope, lhs, lhs_batch, lhs_contract, contract_last=True)
-    right = _matrix(scope, rhs, rhs_batch, rhs_contract, contract_last=inner)
+    contract, batch = node.params["contract"], node.params["batch"]
+    inner = dot_form(lhs.shape, rhs.shape, contract, batch) == "inner"
+    left = _matrix(scope, lhs, batch[0], contract[0], contract_last=True)
+    right = _matrix(scope, rhs, batch[1], contract[1], contract_last=inner)
     m, n = left.shape[-2], right.shape[-2 if inner else -1]
     left, right = _packed(scope, left, right, inner, m, n)
     target, accumulate = scope.sum_target(node.output)
