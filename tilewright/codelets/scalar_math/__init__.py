@@ -1,80 +1,83 @@
 """Transcendental functions on registers: `emit("tanh", [x])` calls a function of the module.
 
 In: float or double registers of any width. Out: the result, not rounded any further. A function is
-added to the module when it is first called, once for each width. Always: the bits of a lane depend
-on its number alone, not on the width or the instruction set: formulas use operations that IEEE 754
-defines, and explicit fma. Functions without a formula here go lane by lane to the C library.
+added to the module when it is first called, once for each width; short ones are inlined. Always:
+the bits of a lane depend on its number alone, not on the width or the instruction set: formulas use
+operations that IEEE 754 defines, and explicit fma. Functions without a formula go lane by lane to
+the C library.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tilewright.codelets.libm import LIBM_NAME
-from tilewright.codelets.llvm import Module, vector
+from tilewright.codelets.llvm import Module
 from tilewright.codelets.registers import Register
-from tilewright.codelets.scalar_math import hyperbolic
+from tilewright.codelets.scalar_math import (
+    error,
+    exponential,
+    gamma,
+    hyperbolic,
+    lanewise,
+    logarithm,
+    power,
+    trigonometric,
+)
 
 Formula = Callable[..., Register]
 
-_SHORT = {"float": "f32", "double": "f64"}
-
-
-def formulas(kind: str) -> dict[str, Formula]:
-    """Those that are written out here, by operation."""
-    return _FLOAT if kind == "float" else _DOUBLE
-
-
 _FLOAT: dict[str, Formula] = {
+    "cos": trigonometric.cos,
+    "digamma": gamma.digamma_float,
+    "erf": error.erf,
+    "erf_inv": error.erf_inv,
+    "exp": exponential.exp,
+    "exp2": exponential.exp2,
+    "expm1": exponential.expm1,
+    "log": logarithm.log,
+    "log1p": logarithm.log1p,
+    "logistic": exponential.logistic,
+    "pow": power.power,
+    "sin": trigonometric.sin,
     "tanh": hyperbolic.tanh,
     "tanh_approximate": hyperbolic.tanh_approximate,
 }
-_DOUBLE: dict[str, Formula] = {}
+_DOUBLE: dict[str, Formula] = {
+    "digamma": gamma.digamma,
+    "erf_inv": error.erf_inv_double,
+    "logistic": gamma.logistic,
+}
+FORMULAS = {"float": _FLOAT, "double": _DOUBLE}
+"""By LLVM type and operation."""
+
+_NAMES = {"float": "f32", "double": "f64"}
+_SHORT = 45
+"""Lines up to which a function is inlined: calls cost a cycle and lose constants in registers."""
 
 
 def emit(op: str, operands: Sequence[Register], *, approximate: bool = False) -> Register:
     """The function on every lane; `approximate` takes the faster one, where there is one."""
     first = operands[0]
-    known = formulas(first.kind)
-    name = f"{op}_approximate" if approximate and f"{op}_approximate" in known else op
-    symbol = f"tw_{name}_{_SHORT[first.kind]}" + (f"_x{first.width}" if first.width else "")
-    if name not in known and not first.width:
-        symbol = _libm_symbol(name, first.kind)
-        first.function.module.declare(symbol, first.kind, *[first.kind] * len(operands))
-    elif symbol not in first.function.module.functions:
-        if name in known:
-            _define(first.function.module, symbol, known[name], operands)
-        else:
-            _define_by_lanes(first.function.module, symbol, name, operands)
+    formulas = FORMULAS[first.kind]
+    name = f"{op}_approximate" if approximate and f"{op}_approximate" in formulas else op
+    if name not in formulas:
+        return lanewise.call(op, operands)
+    width = f"_x{first.width}" if first.width else ""
+    symbol = f"tw_{name}_{_NAMES[first.kind]}{width}"
+    if symbol not in first.function.module.functions:
+        _define(first.function.module, symbol, formulas[name], operands)
     arguments = ", ".join(f"{first.type} {operand.name}" for operand in operands)
     return first.let(f"call {first.type} @{symbol}({arguments})")
 
 
-def _libm_symbol(op: str, kind: str) -> str:
-    return LIBM_NAME[op] + ("f" if kind == "float" else "")
-
-
 def _define(module: Module, symbol: str, formula: Formula, like: Sequence[Register]) -> None:
-    kind, width = like[0].kind, like[0].width
-    row = vector(kind, width)
-    function = module.function(symbol, row, [row] * len(like), "alwaysinline nounwind")
-    arguments = [Register(function, kind, width, f"%a{i}") for i in range(len(like))]
+    row = like[0].type
+    function = module.function(symbol, row, [row] * len(like))
+    arguments = [
+        Register(function, operand.kind, operand.width, function.argument(i))
+        for i, operand in enumerate(like)
+    ]
     result = formula(*arguments)
+    if len(function.lines) <= _SHORT:
+        function.header = function.header.replace("noinline", "alwaysinline")
     function.close(f"{row} {result.name}")
-
-
-def _define_by_lanes(module: Module, symbol: str, op: str, like: Sequence[Register]) -> None:
-    """Through memory, in a loop: short to compile."""
-    kind, width, count = like[0].kind, like[0].width, len(like)
-    row, name = vector(kind, width), _libm_symbol(op, kind)
-    module.declare(name, kind, *[kind] * count)
-    function = module.function(symbol, row, [row] * count)
-    slots = [function.let(f"alloca {row}") for _ in like]
-    for i, slot in enumerate(slots):
-        function.do(f"store {row} %a{i}, ptr {slot}")
-    with function.loop(0, width) as turn:
-        places = [function.address(slot, kind, turn.index) for slot in slots]
-        lanes = [(kind, function.let(f"load {kind}, ptr {place}")) for place in places]
-        result = function.call(kind, name, *lanes)
-        function.do(f"store {kind} {result}, ptr {places[0]}")
-    function.close(f"{row} {function.let(f'load {row}, ptr {slots[0]}')}")

@@ -5,9 +5,9 @@ d = |x| - c, T = tanh(c), t = tanh(d), w = T t:
 
     tanh(c + d) = (T + t) / (1 + w) = T + t (1 - T^2) (1 - w) / (1 - w^2)
 
-d is at most half the distance of two centres, so t and 1 / (1 - w^2) are short polynomials. The first
-centre is 0, where the sum is t itself; the last has T = 1, where it is 1: small and large arguments
-come out right by themselves. Coefficients are minimax fits of the relative error.
+d is at most half the distance of two centres, so t and 1 / (1 - w^2) are short polynomials. The
+first centre is 0, where the sum is t itself; the last has T = 1, where it is 1: small and large
+arguments come out right by themselves. Coefficients are minimax fits of the relative error.
 """
 
 from __future__ import annotations
@@ -15,10 +15,8 @@ from __future__ import annotations
 import struct
 
 from tilewright.codelets.registers import Register
+from tilewright.codelets.scalar_math.pieces import ROUNDER, polynomial, rough_reciprocal
 from tilewright.codelets.scalar_math.table import Table
-
-ROUNDER = 1.5 * 2.0**23
-"""Added to a small float, leaves its nearest integer in the low bits."""
 
 _STEP = 0.291
 """Between centres; half-way between the last two, tanh is 1 but for 0.6 of a last place."""
@@ -64,20 +62,12 @@ def tanh(x: Register) -> Register:
 
 
 def tanh_approximate(x: Register) -> Register:
-    """Relative error at most 5e-5, never beyond 1: x P(x^2) / Q(x^2), without a division.
-
-    The reciprocal: exponent and mantissa of y are Q's, negated as integers; then 1 / (Q y) is a
-    parabola in Q y, near 1.
-    """
+    """Relative error at most 5e-5, never beyond 1: x P(x^2) / Q(x^2), without a division."""
     limit = 5.5625
     x = (x > limit).select(limit, x)
     x = (x < -limit).select(-limit, x)
     u = x * x
-    numerator = x * u.fma(u.fma(_P[2], _P[1]), _P[0])
-    q = u.fma(u.fma(u.fma(_Q[3], _Q[2]), _Q[1]), _Q[0])
-    seed = (q.bitcast("i32").full(0x7EF33000) - q.bitcast("i32")).bitcast("float")
-    offset = q.fma(seed, -1.5009610)
-    return (numerator * seed) * offset.fma(offset, 0.7490394)
+    return (x * polynomial(u, _P)) * rough_reciprocal(polynomial(u, _Q))
 
 
 _P = (0.99999594, 0.11574943, 0.001575996)

@@ -1,8 +1,8 @@
 """Tables of 32 floats, looked up by lane.
 
-In: a table and a register of indices, of which the low five bits count. Out: the entries. Always exact,
-so how it is done is the instruction set's affair: permutations of vectors on AVX-512 and AVX2, loads
-elsewhere.
+In: a table and a register of indices, of which the low five bits count. Out: the entries. Always
+exact, so how it is done is the instruction set's affair: permutations of vectors on AVX-512 and
+AVX2, loads elsewhere.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ class Table:
 
     def constant(self, start: int, count: int) -> str:
         """Some entries as a constant vector."""
-        return "<" + ", ".join(f"float {literal('float', e)}" for e in self._part(start, count)) + ">"
+        return (
+            "<" + ", ".join(f"float {literal('float', e)}" for e in self._part(start, count)) + ">"
+        )
 
     def _part(self, start: int, count: int) -> Sequence[float]:
         return self.entries[start : start + count]

@@ -1,0 +1,79 @@
+"""erf in float32, the inverse of erf in float32 and float64.
+
+erf: below 1, x + x P(x**2); above, 1 - exp(-g(|x|)) with a polynomial g (both minimax).
+
+erf_inv: M. Giles, "Approximating the erfinv function" (GPU Computing Gems, 2011), its two
+polynomials in w = -log(1 - x**2), of which 1 - x**2 is taken by one fma; in float64 one step of
+Halley's method follows.
+"""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+
+from tilewright.codelets.registers import Register
+from tilewright.codelets.scalar_math import lanewise
+from tilewright.codelets.scalar_math.exponential import small_exp
+from tilewright.codelets.scalar_math.logarithm import log
+from tilewright.codelets.scalar_math.pieces import polynomial
+
+_SMALL = (
+    *(0.128379166, -0.376126289, 0.112836182, -0.026855126),
+    *(0.00519073382, -0.000803076138, 7.92036808e-05),
+)
+"""erf(x) / x - 1, in x**2 up to 1."""
+_LARGE = (
+    *(1.84960556, 2.63896275, 0.84317255, 0.0412603281),
+    *(-0.00944775622, 0.00147714524, -8.93004108e-05),
+)
+"""-log(1 - erf(x)), in x - 1 up to 3."""
+_CENTRE = (
+    *(1.50140941, 0.246640727, -0.00417768164, -0.00125372503, 0.000218580870),
+    *(-4.39150654e-06, -3.52338770e-06, 3.43273939e-07, 2.81022636e-08),
+)
+"""erf_inv(x) / x in w - 2.5, for w < 5."""
+_TAIL = (
+    *(2.83297682, 1.00167406, 0.00943887047, -0.00762246130, 0.00573950773),
+    *(-0.00367342844, 0.00134934322, 0.000100950558, -0.000200214257),
+)
+"""erf_inv(x) / x in sqrt(w) - 3, for w >= 5."""
+
+
+def erf(x: Register) -> Register:
+    size = x.magnitude()
+    square = size * size
+    inner = size.fma(polynomial(square, _SMALL), size)
+    far = (size > 4.0).select(4.0, size)
+    outer = 1.0 - small_exp(-polynomial(far - 1.0, _LARGE))
+    return (size < 1.0).select(inner, outer).with_sign_of(x)
+
+
+def erf_inv(x: Register) -> Register:
+    w = -log((-x).fma(x, 1.0))
+    return _at_ends(x, x * _giles(w))
+
+
+def erf_inv_double(x: Register) -> Register:
+    """Halley's step solves erf(y) = x; near 1 by the complements, which cancel nothing."""
+    size = x.magnitude()
+    complement = 1.0 - size
+    w = -lanewise.call("log", [complement * (size + 1.0)])
+    y = size * _giles(w)
+    near = lanewise.call("erf", [y]) - size
+    far = complement - lanewise.call("erfc", [y])
+    residual = (size < 0.5).select(near, far)
+    step = residual / (lanewise.call("exp", [-(y * y)]) * (2 / sqrt(pi)))
+    return _at_ends(x, (y - step / (step * y + 1.0)).with_sign_of(x))
+
+
+def _giles(w: Register) -> Register:
+    centre = polynomial(w - 2.5, _CENTRE)
+    tail = polynomial(w.intrinsic("sqrt") - 3.0, _TAIL)
+    return (w < 5.0).select(centre, tail)
+
+
+def _at_ends(x: Register, inside: Register) -> Register:
+    """Infinite at 1 and -1, NaN beyond."""
+    size = x.magnitude()
+    end = size.equal(1.0).select(x * float("inf"), float("nan"))
+    return (size < 1.0).select(inside, end)

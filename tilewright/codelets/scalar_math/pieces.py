@@ -1,0 +1,59 @@
+"""What several functions are made of: polynomials, reciprocals, powers of two.
+
+In and out: float registers. Always: only additions, multiplications, fma and operations on bits, so
+that every machine gives the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tilewright.codelets.registers import Register
+
+ROUNDER = 1.5 * 2.0**23
+"""Added to a small float, leaves its nearest integer in the low bits."""
+LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
+"""ln 2 in two parts; the first has few bits, so that its multiples are exact."""
+
+
+def polynomial(x: Register, coefficients: Sequence[float]) -> Register:
+    """c0 + x (c1 + x (c2 ...)), by fma."""
+    result: Register | float = coefficients[-1]
+    for coefficient in reversed(coefficients[:-1]):
+        if isinstance(result, Register):
+            result = result.fma(x, coefficient)
+        else:
+            result = x.fma(result, coefficient)
+    assert isinstance(result, Register)
+    return result
+
+
+def rough_reciprocal(q: Register) -> Register:
+    """1 / q with an error of 3.3e-5, for any normal q > 0 up to 2**125.
+
+    Its exponent and mantissa, negated as integers, are right within 5 %; from there 1 / (q y) is a
+    parabola in q y.
+    """
+    bits = q.bitcast("i32")
+    seed = (bits.full(0x7EF33000) - bits).bitcast("float")
+    offset = q.fma(seed, -1.5009610)
+    return seed * offset.fma(offset, 0.7490394)
+
+
+def reciprocal(q: Register) -> Register:
+    """1 / q within about one unit in the last place, for any normal q > 0 up to 2**125."""
+    y = rough_reciprocal(q)
+    return y.fma((-q).fma(y, 1.0), y)
+
+
+def power_of_two(rounded: Register, shift: int = 0) -> Register:
+    """2 ** (n + shift) from n + ROUNDER; the exponent must be that of a normal number."""
+    bits = (rounded.bitcast("i32") << 23) + ((127 + shift) << 23)
+    return bits.bitcast("float")
+
+
+def without_twos(x: Register) -> tuple[Register, Register]:
+    """(n + ROUNDER, x - n ln 2), n the integer nearest to x / ln 2."""
+    rounded = x.fma(1.44269504, ROUNDER)
+    n = rounded - ROUNDER
+    return rounded, n.fma(-LN2_LOW, n.fma(-LN2_HIGH, x))
