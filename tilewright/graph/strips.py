@@ -26,9 +26,10 @@ from dataclasses import dataclass
 
 from tilewright.graph.ir import Builder, Graph, Node, Type, Value
 from tilewright.graph.ops import ELEMENTWISE
-from tilewright.graph.rows import MIN_ROWS, is_member, is_sum, row_classes
+from tilewright.graph.rows import is_member, is_sum, row_classes
 
 STRIP_BYTES = 160 * 1024
+MIN_STRIP, MAX_STRIP = 256, 1024
 MAX_GROUPS = 64
 
 
@@ -164,7 +165,7 @@ class _Chain:
             if node.op == "dot":
                 held |= {v for v in (*node.inputs, *node.outputs) if v in self.rows}
         width = sum(v.type.nbytes // self.length for v in held)
-        most = max(MIN_ROWS, min(1024, STRIP_BYTES // max(width, 1)))
+        most = max(MIN_STRIP, min(MAX_STRIP, STRIP_BYTES // max(width, 1)))
         strips = -(-self.length // most)
         return min(self.length, -(-self.length // (16 * strips)) * 16)
 
