@@ -1,12 +1,13 @@
 """`compile`: a JAX function becomes one native program. Every pass, in order, on one screen.
 
-    JAX function -trace-> Graph -rewrites-> Graph -lower-> Program -codegen-> machine code
+JAX function -trace-> Graph -rewrites-> Graph -lower-> Program -codegen-> machine code
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from tilewright.codegen.cache import compile_cached
-from tilewright.codegen.host import assembly, host_features
-from tilewright.codegen.program import ProgramText, program_text
+from tilewright.codegen.host import CompiledObject, assembly, host_features
+from tilewright.codegen.program import program_text
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
 from tilewright.graph.counted import counted
 from tilewright.graph.eliminate import eliminate
+from tilewright.graph.fixed import split_fixed
 from tilewright.graph.hoist import hoist
 from tilewright.graph.ir import Graph
 from tilewright.graph.products import simplify_products
@@ -29,7 +31,6 @@ from tilewright.graph.strips import make_strips
 from tilewright.graph.text import to_text
 from tilewright.graph.verify import verify
 from tilewright.graph.widen import widen
-from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
 from tilewright.plan.synchronise import is_shared_work
 from tilewright.plan.text import program_to_text
@@ -84,13 +85,8 @@ def compile(
     traced = trace(fn, *example_args)
     dump("traced", lambda: to_text(traced.graph, short=True))
     graph = rewrite(traced.graph, dump)
-    program, literals = lower(graph)
-    dump("program", lambda: program_to_text(program))
-    text = program_text(program, host_features())
-    dump("llvm", lambda: text.text)
-    compiled = _compiled(fn, example_args, traced, graph, program, literals, text, tiles)
-    dump("assembly", lambda: assembly(text.text))
-    return Executable(compiled)
+    frame = _frame(fn, example_args, traced, tiles)
+    return Executable(_compiled(graph, traced.constants, frame, dump))
 
 
 def rewrite(graph: Graph, dump: Dump | None = None) -> Graph:
@@ -103,44 +99,83 @@ def rewrite(graph: Graph, dump: Dump | None = None) -> Graph:
     return graph
 
 
-def _compiled(
-    fn: Callable,
-    example_args: tuple[Any, ...],
-    traced: Traced,
-    graph: Graph,
-    program: Program,
-    literals: list[np.ndarray],
-    text: ProgramText,
-    tiles: int | None,
+def _frame(
+    fn: Callable, example_args: tuple[Any, ...], traced: Traced, tiles: int | None
 ) -> Compiled:
-    workers = default_workers() if any(map(is_shared_work, program.steps)) else 1
+    """What is known of a program before its graph is: arguments, results, names, tiles."""
     hidden = len(traced.constants)
-    streamed = Streamed(text.instances, (), text.streamed) if text.streamed else None
+    keys_out = {i: "threefry2x32" for i, key in enumerate(traced.out_keys) if key}
     return Compiled(
-        object=compile_cached(text.text),
-        inputs=tuple(value.type for value in graph.inputs[hidden:]),
-        outputs=tuple(value.type for value in graph.outputs),
-        shared_bytes=program.shared_bytes,
-        tile_bytes=program.tile_bytes,
-        constants=(*literals, *traced.constants),
-        tiles=tiles or workers,
-        workers=min(workers, tiles or workers),
-        maps=text.maps,
-        loops=tuple(text.loops),
-        short=graph_weight(graph) < SHORT and not any(n.op == "loop" for n in graph.nodes),
+        object=CompiledObject(()),
+        inputs=tuple(value.type for value in traced.graph.inputs[hidden:]),
+        outputs=tuple(value.type for value in traced.graph.outputs),
+        tiles=tiles or default_workers(),
         in_tree=traced.in_tree,
         out_tree=traced.out_tree,
         argument_names=_argument_names(fn),
         leaf_names=_leaf_names(fn, example_args),
         keys_in=frozenset(i for i, key in enumerate(traced.in_keys) if key),
-        keys_out=MappingProxyType(
-            {i: "threefry2x32" for i, key in enumerate(traced.out_keys) if key}
-        ),
-        streamed=streamed,
+        keys_out=MappingProxyType(keys_out),
+    )
+
+
+def _compiled(
+    graph: Graph, constants: Sequence[np.ndarray], frame: Compiled, dump: Dump
+) -> Compiled:
+    """Plan and emit a graph whose first inputs are `constants`."""
+    program, literals = lower(graph)
+    dump("program", lambda: program_to_text(program))
+    text = program_text(program, host_features())
+    dump("llvm", lambda: text.text)
+    dump("assembly", lambda: assembly(text.text))
+    shared_work = any(map(is_shared_work, program.steps))
+    compiled = replace(
+        frame,
+        object=compile_cached(text.text),
+        constants=(*literals, *constants),
+        shared_bytes=program.shared_bytes,
+        tile_bytes=program.tile_bytes,
+        workers=min(default_workers(), frame.tiles) if shared_work else 1,
+        maps=text.maps,
+        loops=tuple(text.loops),
+        short=graph_weight(graph) < SHORT and not any(n.op == "loop" for n in graph.nodes),
+        streamed=Streamed(text.instances, (), text.streamed) if text.streamed else None,
         graph=graph,
         program=program,
         llvm=text.text,
     )
+    return replace(compiled, pack=partial(_packed, compiled, tuple(constants)))
+
+
+def _packed(
+    compiled: Compiled, constants: tuple[np.ndarray, ...], fixed: Mapping[int, np.ndarray]
+) -> Compiled:
+    """The program for fixed inputs (by position among the arguments' leaves).
+
+    What hangs on them and on constants alone (packed weights, transposed data) is computed now.
+    """
+    graph, hidden = compiled.graph, len(constants)
+    known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in fixed)}
+    halves = split_fixed(graph, known, hidden)
+    if halves is None:
+        return compiled
+    first, rest = halves
+    frame = replace(
+        compiled,
+        outputs=tuple(v.type for v in first.outputs),
+        out_tree=None,
+        in_tree=None,
+        keys_in=frozenset(),
+        keys_out={},
+        pack=None,
+    )
+    arguments = [
+        fixed.get(i, np.zeros(kind.shape, kind.numpy)) for i, kind in enumerate(compiled.inputs)
+    ]
+    once = Executable(_compiled(first, constants, frame, Dump("packing")))
+    made = once(*arguments)
+    made = (made,) if len(first.outputs) == 1 else made
+    return _compiled(rest, (*constants, *made), compiled, Dump("packed"))
 
 
 def _argument_names(fn: Callable) -> tuple[str, ...]:

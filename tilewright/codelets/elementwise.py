@@ -24,6 +24,7 @@ from tilewright.codelets.loops import repeat
 from tilewright.codelets.operations import OPERATIONS
 from tilewright.codelets.registers import Register
 from tilewright.codelets.sizes import moved_bytes
+from tilewright.codelets.squares import Square, copy_square, square_of
 from tilewright.codelets.vectors import constants, offset, splat
 
 _FUNCTION_WORK = 15
@@ -91,6 +92,7 @@ class _Writer:
     dtypes: list[str] = field(init=False)
     dimensions: list[int] = field(init=False)
     walk: Walk = field(init=False)
+    square: Square | None = field(init=False)
 
     def __post_init__(self):
         codelet = self.codelet
@@ -105,6 +107,18 @@ class _Writer:
         walk = collapse(codelet.shape, arrays, len(codelet.outputs), work)
         indices = len(units)
         self.walk = Walk(walk.sizes, (*walk.steps[indices:], *walk.steps[:indices]))
+        self.square = None
+        if codelet.expression == Expression(codelet.expression.inputs, (), (0,)):
+            self._prefer_squares()
+
+    def _prefer_squares(self) -> None:
+        """A copy that turns rows into columns goes by squares: their other dimension comes next."""
+        found = square_of(self.walk, self.dtypes[0]) if len(self.dtypes) == 2 else None
+        if found:
+            dimension, self.square = found
+            order = [i for i in range(len(self.walk.sizes)) if i != dimension]
+            order.insert(len(order) - 1, dimension)
+            self.walk = self.walk.reordered(order)
 
     def _work(self) -> float:
         """About how many instructions a vector takes."""
@@ -124,10 +138,31 @@ class _Writer:
             self._body(places, 0, 1, {})
         elif level == len(sizes) - 1:
             self._row(sizes[level], places)
+        elif level == len(sizes) - 2 and self.square:
+            self._squares(self.square, level, places)
         else:
             with repeat(self.function, sizes[level], self._carry(places)) as turn:
                 self._nest(level + 1, turn.carry)
                 turn.next[:] = self._moved(turn.carry, level, 1)
+
+    def _squares(self, square: Square, level: int, places: Sequence[str]) -> None:
+        """The last two dimensions of a copy; the last square of each may overlap the one before."""
+        strips, spare = divmod(self.walk.sizes[level], LANES)
+        with repeat(self.function, strips, self._carry(places)) as turn:
+            self._strip(square, level + 1, turn.carry)
+            turn.next[:] = self._moved(turn.carry, level, LANES)
+        if spare:
+            last = self._moved(places, level, self.walk.sizes[level] - LANES)
+            self._strip(square, level + 1, last)
+
+    def _strip(self, square: Square, level: int, places: Sequence[str]) -> None:
+        blocks, spare = divmod(self.walk.sizes[level], LANES)
+        with repeat(self.function, blocks, self._carry(places)) as turn:
+            copy_square(self.function, square, *turn.carry)
+            turn.next[:] = self._moved(turn.carry, level, LANES)
+        if spare:
+            last = self._moved(places, level, self.walk.sizes[level] - LANES)
+            copy_square(self.function, square, *last)
 
     def _carry(self, places: Sequence[str]) -> list[tuple[str, str]]:
         count = len(self.dtypes)

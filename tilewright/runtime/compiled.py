@@ -6,7 +6,7 @@ is a PRNG key (a dtype of JAX's) is carried as uint32 with a last dimension of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -55,6 +55,8 @@ class Compiled:
     keys_in: frozenset[int] = frozenset()
     keys_out: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # -> impl
     streamed: Streamed | None = None
+    pack: Callable[[Mapping[int, np.ndarray]], Compiled] | None = None
+    """The program for inputs that are fixed, by position, with their work done beforehand."""
     graph: Any = None
     program: Any = None
     llvm: str = ""

@@ -87,10 +87,14 @@ class Executable:
     def bind(self, *args: Any, **named: Any) -> Executable:
         """Fix leading arguments by position, or any by the name of the function's parameter.
 
-        Returns an Executable that takes the rest, in order. Fixed arrays are checked and copied.
+        Returns an Executable that takes the rest, in order. Fixed arrays are checked and copied,
+        and what hangs on them alone is computed once, now.
         """
         signature = self.signature.bind(args, named)
-        return Executable(self.compiled, loaded=self._loaded, signature=signature)
+        pack = self.compiled.pack
+        packed = pack(signature.fixed) if pack is not None else self.compiled
+        loaded = self._loaded if packed is self.compiled else None
+        return Executable(packed, loaded=loaded, signature=signature)
 
     # Arguments and results
 

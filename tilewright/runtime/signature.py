@@ -98,6 +98,13 @@ class Signature:
                 template += [None] * count
         return template, positions
 
+    @property
+    def fixed(self) -> dict[int, np.ndarray]:
+        """The bound leaves, by position."""
+        template, positions = self._template
+        free = set(positions)
+        return {i: leaf for i, leaf in enumerate(template) if i not in free}
+
     def plain(self, position: int, leaf: Any) -> np.ndarray:
         """One leaf as an array of the compiled type."""
         try:
