@@ -24,6 +24,11 @@ class Walk:
     sizes: tuple[int, ...]
     steps: tuple[tuple[int, ...], ...]
 
+    def reordered(self, order: Sequence[int]) -> Walk:
+        """The same walk with its dimensions in another order."""
+        steps = tuple(tuple(array[i] for i in order) for array in self.steps)
+        return Walk(tuple(self.sizes[i] for i in order), steps)
+
 
 def collapse(
     shape: Sequence[int], strides: Sequence[Sequence[int]], written: int = 0, work: float = 1.0
