@@ -1,0 +1,71 @@
+"""What the net is held against: null, ridge, OLS with the net's noise, and OLS with normal noise.
+
+In: a window's rows and df. Out: for each model the location of every test row, one scale, and the
+noise's df (infinite: normal).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.alpha.noise import fit_scale
+
+NULL, RIDGE, OLS, NORMAL = "null", "ridge", "OLS", "OLS, normal noise"
+NAMES = (NULL, RIDGE, OLS, NORMAL)
+PENALTIES = np.logspace(1, 6, 11)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Forecast of a window: location (test rows,), scale, degrees of freedom."""
+
+    location: np.ndarray
+    scale: float
+    df: float
+
+
+def baselines(X: np.ndarray, y: np.ndarray, X_test: np.ndarray, df: float) -> dict[str, Baseline]:
+    """Fit all of them on rows X (rows, features), y (rows,)."""
+    least = _Linear(X, y, 0.0)
+    shrunk = _Linear(X, y, best_penalty(X, y))
+    deviation = float(np.sqrt(np.sum(least.residuals**2) / (len(y) - X.shape[1] - 1)))
+    return {
+        NULL: Baseline(np.zeros(len(X_test)), fit_scale(y, df), df),
+        RIDGE: Baseline(shrunk.predict(X_test), fit_scale(shrunk.residuals, df), df),
+        OLS: Baseline(least.predict(X_test), fit_scale(least.residuals, df), df),
+        NORMAL: Baseline(least.predict(X_test), deviation, np.inf),
+    }
+
+
+class _Linear:
+    """Ridge regression with an unpenalised intercept; a penalty of 0 is least squares."""
+
+    def __init__(self, X: np.ndarray, y: np.ndarray, penalty: float):
+        self.centre, self.intercept = X.mean(axis=0), float(y.mean())
+        Xc, yc = X - self.centre, y - self.intercept
+        if penalty:
+            gram = Xc.T @ Xc + penalty * np.eye(X.shape[1])
+            self.slope = np.linalg.solve(gram, Xc.T @ yc)
+        else:
+            self.slope = np.linalg.lstsq(Xc, yc, rcond=None)[0]
+        self.residuals = y - self.predict(X)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        return (X - self.centre) @ self.slope + self.intercept
+
+
+def best_penalty(X: np.ndarray, y: np.ndarray) -> float:
+    """Ridge penalty by generalised cross-validation (Golub, Heath & Wahba 1979)."""
+    Xc, yc = X - X.mean(axis=0), y - y.mean()
+    values, vectors = np.linalg.eigh(Xc.T @ Xc)
+    along = vectors.T @ (Xc.T @ yc)
+    total, rows = float(yc @ yc), len(y)
+    scores = []
+    for penalty in PENALTIES:
+        shrunk = along / (values + penalty)
+        error = total - 2 * shrunk @ along + (shrunk * values) @ shrunk
+        freedom = 1 + np.sum(values / (values + penalty))
+        scores.append(error / (1 - freedom / rows) ** 2)
+    return float(PENALTIES[int(np.argmin(scores))])

@@ -1,0 +1,40 @@
+"""Two series whose answer is known, run beside the real one: planted and shuffled.
+
+In: features (days, stocks, 22), targets (days, stocks). Out: targets of the same shape.
+
+*Shuffled*: whole days of targets in random order, means taken out. Nobody can find anything. Days
+stay whole, so that stocks move together as they do in the market.
+*Planted*: the shuffled targets plus a product of two features. The product has no linear part, so
+the net can find it and linear models cannot.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tilewright.alpha.features import HISTORY, NAMES
+
+REAL, PLANTED, SHUFFLED = "real", "planted", "shuffled"
+SERIES = (REAL, PLANTED, SHUFFLED)
+STRENGTH = 0.5
+"""Deviation of the planted signal, in units of the target (whose own is about 1)."""
+FACTORS = "return_lag_0", "return_lag_1"
+
+
+def shuffled(target: np.ndarray, seed: int) -> np.ndarray:
+    """Days with targets in random order, each stock's mean removed."""
+    valid = np.flatnonzero(np.isfinite(target).all(axis=1))
+    valid = valid[valid >= HISTORY]
+    order = np.random.default_rng([seed, 1]).permutation(valid)
+    mixed = np.full_like(target, np.nan)
+    mixed[valid] = target[order] - target[order].mean(axis=0)
+    return mixed
+
+
+def planted(features: np.ndarray, target: np.ndarray, seed: int) -> np.ndarray:
+    """Shuffled targets plus the signal."""
+    first, second = (np.clip(features[..., NAMES.index(name)], -3, 3) for name in FACTORS)
+    product = first * second
+    valid = np.isfinite(product)
+    signal = STRENGTH * (product - product[valid].mean()) / product[valid].std()
+    return shuffled(target, seed) + signal

@@ -1,0 +1,57 @@
+"""Did the chains of a window agree? Function-space diagnostics, by ArviZ.
+
+In: forecasts of all chains. Out: R-hat and effective sample sizes of quantities that have a
+meaning: the predictive mean of test rows, and the noise scale. (Weights of a net can be permuted and flipped
+without a change of the forecast: their R-hat says little. Vehtari et al. 2021 for both measures.)
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+ROWS = 15
+"""Test rows that are looked at, evenly spread over the test block."""
+WORST_R_HAT = 1.2
+LEAST_ACCEPTANCE = 0.5
+MOST_DIVERGENT = 0.05
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """R-hat and ESS of each quantity, the noise scale last; `failure` is empty or says why."""
+
+    r_hat: np.ndarray  # (ROWS + 1,)
+    ess: np.ndarray  # (ROWS + 1,)
+    failure: str
+
+
+def diagnose(
+    mean: np.ndarray, scale: np.ndarray, acceptance: np.ndarray, divergences: np.ndarray
+) -> Diagnosis:
+    """From mean (chains, draws, rows), scale (chains, draws), and two figures a chain."""
+    chosen = np.linspace(0, mean.shape[2] - 1, ROWS).astype(int)
+    traces = np.concatenate([mean[:, :, chosen], scale[:, :, None]], axis=2).astype(np.float64)
+    if not np.isfinite(traces).all():
+        nothing = np.full(traces.shape[2], np.nan)
+        return Diagnosis(nothing, nothing, "draws are not finite")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import arviz
+
+        columns = [np.ascontiguousarray(traces[:, :, i]) for i in range(traces.shape[2])]
+        r_hat = np.array([float(arviz.rhat(trace)) for trace in columns])
+        ess = np.array([float(arviz.ess(trace)) for trace in columns])
+    return Diagnosis(r_hat, ess, _failure(r_hat, acceptance, divergences / mean.shape[1]))
+
+
+def _failure(r_hat: np.ndarray, acceptance: np.ndarray, divergent: np.ndarray) -> str:
+    if not r_hat.max() <= WORST_R_HAT:
+        return f"chains disagree: R-hat {r_hat.max():.2f}"
+    if not acceptance.min() >= LEAST_ACCEPTANCE:
+        return f"a chain accepted {acceptance.min():.0%}"
+    if divergent.max() > MOST_DIVERGENT:
+        return f"{divergent.max():.0%} of a chain's draws diverged"
+    return ""

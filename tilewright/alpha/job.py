@@ -1,0 +1,130 @@
+"""The folder of a job: what it is, which windows are finished, and what was measured.
+
+    job.json            settings, data and version: everything that the numbers depend on
+    windows/*.npz       one file for each finished window, written whole or not at all
+    progress.json       how many windows were settled on, and the comparison with JAX
+    forecasts.csv, scores.csv, summary.json, report.html     written at the end
+
+A folder serves one job only. Run again, the job goes on from the finished windows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tilewright
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.results import Result
+from tilewright.alpha.settings import Settings
+from tilewright.alpha.tables import Prices
+
+
+class Job:
+    """An open folder."""
+
+    def __init__(self, folder: Path, prices: Prices, settings: Settings):
+        """Make the folder, or go on in it.
+
+        Raises `AlphaError` when it holds something else, before anything is written.
+        """
+        self.folder = folder
+        identity = {
+            "tilewright": tilewright.__version__,
+            "data": prices.fingerprint(),
+            "settings": settings.as_dict(),
+        }
+        identity = json.loads(json.dumps(identity))
+        _check(folder, identity)
+        try:
+            (folder / "windows").mkdir(parents=True, exist_ok=True)
+            write_text(folder / "job.json", json.dumps(identity, indent=2))
+        except OSError as error:
+            raise AlphaError(f"The folder {folder} cannot be used: {error.strerror}.") from None
+
+    def path(self, series: str, index: int) -> Path:
+        """Where the result of a window is, or will be."""
+        return self.folder / "windows" / f"{series}-{index:04d}.npz"
+
+    def finished(self) -> dict[tuple[str, int], Result]:
+        """Results so far. A file that cannot be read is as good as none."""
+        found = {}
+        for path in sorted((self.folder / "windows").glob("*.npz")):
+            try:
+                result = Result.load(path)
+            except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile):
+                continue
+            found[result.series, result.index] = result
+        return found
+
+    def save(self, result: Result) -> None:
+        result.save(self.path(result.series, result.index))
+
+    def notes(self) -> dict[str, Any]:
+        """What was settled or measured by an earlier run."""
+        try:
+            return json.loads((self.folder / "progress.json").read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def note(self, **values: Any) -> None:
+        """Add to the notes."""
+        write_text(self.folder / "progress.json", json.dumps({**self.notes(), **values}, indent=2))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else works in this folder meanwhile. The lock goes with the process."""
+        try:
+            import fcntl
+        except ImportError:  # no such locks on this system
+            yield
+            return
+        with (self.folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise AlphaError(f"Another process is at work in {self.folder}.") from None
+            yield
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file as a whole."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _check(folder: Path, identity: dict[str, Any]) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise AlphaError(f"{folder} is not a folder.")
+    try:
+        found = json.loads((folder / "job.json").read_text())
+    except FileNotFoundError:
+        if any(folder.iterdir()):
+            raise AlphaError(f"The folder {folder} holds other things: choose another.") from None
+        return
+    except (OSError, ValueError):
+        raise AlphaError(f"{folder}/job.json cannot be read: choose another folder.") from None
+    differs = _difference(found, identity)
+    if differs:
+        raise AlphaError(f"The folder {folder} belongs to another job ({differs}).")
+
+
+def _difference(found: Any, wanted: Any, name: str = "") -> str:
+    """The first thing that is not the same, in words."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in [*wanted, *(k for k in found if k not in wanted)]:
+            differs = _difference(found.get(key), wanted.get(key), key)
+            if differs:
+                return differs
+        return ""
+    if found == wanted:
+        return ""
+    return "other data" if name == "data" else f"{name} {found}, not {wanted}"

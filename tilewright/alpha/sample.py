@@ -1,0 +1,141 @@
+"""One chain over one window: unmodified BlackJAX HMC with jittered trajectories.
+
+In: a key, a window's standardised rows, the test rows. Out: `Draws`. A plain JAX function, to be
+mapped over (window x chain) by `tile_map`; its memory is what it returns.
+
+Warm-up adapts the step size by dual averaging (Hoffman & Gelman 2014) under the fixed diagonal
+metric of `bnn.posterior_variance`. A trajectory has a random number of leapfrog steps, so that none
+closes on itself (Neal 2011, section 5.4.2.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import blackjax
+import jax
+import jax.numpy as jnp
+from blackjax.adaptation.step_size import dual_averaging_adaptation
+from jax.flatten_util import ravel_pytree
+
+from tilewright.alpha.settings import Sampler
+from tilewright.models import bnn
+
+Array = Any
+
+
+class Draws(NamedTuple):
+    """What is kept of one chain; `kept` is a tree with a leading axis of draws."""
+
+    kept: Any
+    log_density: Array  # (draws,)
+    acceptance: Array  # () mean over draws
+    divergences: Array  # () how many draws
+    leapfrogs: Array  # () steps taken, warm-up included
+    step_size: Array  # ()
+    warm_up: Array  # (warm-up,) log density after each transition: what checks compare
+
+
+class Forecast(NamedTuple):
+    """Predictive mean on the test rows, (draws, test rows), and noise scale, (draws,)."""
+
+    mean: Array
+    scale: Array
+
+
+def sample_window(
+    settings: Sampler, key: Array, X: Array, y: Array, X_test: Array, df: Array
+) -> Draws:
+    """Sample the posterior of rows X (rows, features), y (rows,); forecast X_test."""
+
+    def keep(position: bnn.Net) -> Forecast:
+        return Forecast(bnn.predict(position, X_test), bnn.noise_scale(position))
+
+    return sample_posterior(settings, key, X, y, df, keep)
+
+
+def sample_posterior(
+    settings: Sampler,
+    key: Array,
+    X: Array,
+    y: Array,
+    df: Array,
+    keep: Callable[[bnn.Net], Any],
+    columns: bool = False,
+) -> Draws:
+    """Sample, keeping `keep(position)` of every draw; `columns` transposes the data first."""
+    density = bnn.log_density(X.T, y, df, bnn.predict_columns) if columns else None
+    density = density or bnn.log_density(X, y, df)
+    if settings.precision != "float32":
+        from tilewright import force
+
+        density = force(density, settings.precision)
+    start, warm, sample = jax.random.split(key, 3)
+    features = X.shape[1]
+    metric, _ = ravel_pytree(bnn.posterior_variance(features, settings.hidden, y.shape[0]))
+    step = _transition(settings, density, metric)
+    position = bnn.initial(start, features, settings.hidden)
+    state = blackjax.hmc.init(position, density)
+    state, size, warm_trace, spent = _warm_up(settings, step, state, warm)
+
+    def draw(state: Any, key: Array) -> tuple[Any, Any]:
+        state, info = step(key, state, size)
+        outcome = info.acceptance_rate, info.is_divergent, info.num_integration_steps
+        return state, (keep(state.position), state.logdensity, *outcome)
+
+    _, (kept, density_trace, acceptance, divergent, steps) = jax.lax.scan(
+        draw, state, jax.random.split(sample, settings.draws)
+    )
+    return Draws(
+        kept,
+        density_trace,
+        jnp.mean(acceptance),
+        jnp.sum(divergent),
+        spent + jnp.sum(steps),
+        size,
+        warm_trace,
+    )
+
+
+def _transition(settings: Sampler, density: Callable, metric: Array) -> Callable:
+    """`(key, state, step size) -> (state, info)`."""
+    if settings.name == "nuts":
+        kernel = blackjax.nuts.build_kernel()
+
+        def nuts(key: Array, state: Any, size: Array) -> Any:
+            return kernel(key, state, density, size, metric, 6)
+
+        return nuts
+    kernel = blackjax.hmc.build_kernel()
+    low, high = trajectory_bounds(settings.leapfrogs)
+
+    def jittered(key: Array, state: Any, size: Array) -> Any:
+        length, key = jax.random.split(key)
+        steps = jax.random.randint(length, (), low, high + 1)
+        return kernel(key, state, density, size, metric, steps)
+
+    return jittered
+
+
+def trajectory_bounds(leapfrogs: int) -> tuple[int, int]:
+    """Shortest and longest trajectory around a mean."""
+    return max(1, leapfrogs - leapfrogs // 2), leapfrogs + leapfrogs // 2
+
+
+def _warm_up(
+    settings: Sampler, step: Callable, state: Any, key: Array
+) -> tuple[Any, Array, Any, Array]:
+    """State, adapted step size, log density after each transition, leapfrog steps taken."""
+    begin, update, finish = dual_averaging_adaptation(settings.target_acceptance)
+
+    def turn(carry: Any, key: Array) -> tuple[Any, Any]:
+        state, averaging = carry
+        state, info = step(key, state, jnp.exp(averaging.log_step_size))
+        averaging = update(averaging, info.acceptance_rate)
+        return (state, averaging), (state.logdensity, info.num_integration_steps)
+
+    keys = jax.random.split(key, settings.warmup)
+    opening = state, begin(settings.first_step)
+    (state, averaging), (trace, steps) = jax.lax.scan(turn, opening, keys)
+    return state, finish(averaging), trace, jnp.sum(steps)

@@ -1,0 +1,101 @@
+"""Scores of each model by date, and differences to the null with their standard errors.
+
+In: results of windows of one series. Out: `Scores`, one row a model.
+
+Stocks of one day move together, so a day is the unit: rows are averaged over stocks first. Days are
+related too, and one fit serves a whole test block: standard errors are Newey & West's (1987), with
+lags up to the length of a block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.alpha.baselines import NULL
+from tilewright.alpha.results import MODELS, Result
+from tilewright.alpha.windows import TEST
+
+CRPS, LOG, COVER_50, COVER_90, RANK_IC = "CRPS", "log score", "cover 50 %", "cover 90 %", "rank IC"
+MEASURES = (CRPS, LOG, COVER_50, COVER_90, RANK_IC)
+SMALLER_IS_BETTER = (CRPS, LOG)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Mean over days; difference to the null, and its standard error."""
+
+    value: float
+    difference: float
+    error: float
+
+    @property
+    def z(self) -> float:
+        """Difference in standard errors; 0 where there is none."""
+        return self.difference / self.error if self.error > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Scores:
+    """`cells[model][measure]`; `by_day[measure]` is (models, days), oldest day first."""
+
+    cells: dict[str, dict[str, Cell]]
+    by_day: dict[str, np.ndarray]
+    days: np.ndarray  # (days,) positions
+
+
+def score(results: Sequence[Result]) -> Scores:
+    """Scores over all windows given."""
+    ordered = sorted(results, key=lambda result: result.test)
+    parts = [_by_day(result) for result in ordered]
+    by_day = {m: np.concatenate([part[m] for part in parts], axis=1) for m in MEASURES}
+    days = np.concatenate([np.arange(r.test, r.test + TEST) for r in ordered])
+    null = MODELS.index(NULL)
+    cells = {
+        model: {m: _cell(by_day[m][i], by_day[m][null]) for m in MEASURES}
+        for i, model in enumerate(MODELS)
+    }
+    return Scores(cells, by_day, days)
+
+
+def _by_day(result: Result) -> dict[str, np.ndarray]:
+    """Each measure of one window, (models, days)."""
+
+    def daily(values: np.ndarray) -> np.ndarray:
+        return values.astype(np.float64).reshape(len(MODELS), TEST, -1)
+
+    centre = np.abs(daily(result.pit) - 0.5)
+    return {
+        CRPS: daily(result.crps).mean(axis=2),
+        LOG: daily(result.log_score).mean(axis=2),
+        COVER_50: (centre < 0.25).mean(axis=2),
+        COVER_90: (centre < 0.45).mean(axis=2),
+        RANK_IC: rank_correlation(daily(result.mean), result.outcome.reshape(TEST, -1)),
+    }
+
+
+def rank_correlation(forecast: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+    """Spearman's over the last axis; 0 where a forecast is the same for all stocks."""
+    from scipy.stats import rankdata
+
+    a, b = rankdata(forecast, axis=-1), rankdata(outcome, axis=-1)
+    a, b = a - a.mean(axis=-1, keepdims=True), b - b.mean(axis=-1, keepdims=True)
+    size = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
+    return (a * b).sum(axis=-1) / np.where(size > 0, size, np.inf)
+
+
+def _cell(values: np.ndarray, null: np.ndarray) -> Cell:
+    difference = values - null
+    return Cell(float(values.mean()), float(difference.mean()), newey_west(difference))
+
+
+def newey_west(values: np.ndarray, lags: int = TEST) -> float:
+    """Standard error of the mean of a series, with Bartlett weights."""
+    count = len(values)
+    centred = values - values.mean()
+    total = centred @ centred
+    for lag in range(1, min(lags, count - 1) + 1):
+        total += 2 * (1 - lag / (lags + 1)) * (centred[lag:] @ centred[:-lag])
+    return float(np.sqrt(max(total, 0.0)) / count)

@@ -1,0 +1,253 @@
+"""The walk-forward job from prices to scored windows.
+
+In: prices, settings, a folder, a time limit. Out: `Outcome`, from which reports are made. Meanwhile
+a `Watcher` hears of every window.
+
+The limit only ever takes windows away, the oldest first; a trajectory or a chain is never
+shortened. How many windows are left is noted in the folder, so that a job that goes on ends the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from tilewright.alpha.check import Check, compare
+from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED, planted, shuffled
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.features import HISTORY, target_and_features
+from tilewright.alpha.job import Job
+from tilewright.alpha.noise import fit_degrees
+from tilewright.alpha.peer import Measured, Peer
+from tilewright.alpha.program import Panel, Program, Task, in_order, keys_of
+from tilewright.alpha.results import Result, result_of
+from tilewright.alpha.settings import Settings
+from tilewright.alpha.tables import Prices
+from tilewright.alpha.windows import TRAIN, Window, rows_of, walk_forward
+
+FIRST_LOOK = 6
+"""Windows after which the time that is left is looked at."""
+REPORT_SECONDS = 8.0
+
+
+@dataclass
+class Progress:
+    """Where the job is. Rates are leapfrog steps a second on the whole machine."""
+
+    wanted: int
+    cores: int
+    done: int = 0
+    resumed: int = 0
+    leapfrogs: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+    jax_rate: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        return self.leapfrogs / self.seconds if self.seconds else 0.0
+
+
+class Watcher(Protocol):
+    """What hears of a job under way."""
+
+    def stage(self, text: str) -> None: ...
+    def progress(self, progress: Progress) -> None: ...
+    def window(self, result: Result, progress: Progress) -> None: ...
+    def fewer(self, windows: int, planned: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All results, by (series, index), and what was settled and measured on the way."""
+
+    prices: Prices
+    settings: Settings
+    results: dict[tuple[str, int], Result]
+    windows: int
+    planned: int
+    notes: dict[str, Any]
+
+    def series(self, name: str) -> list[Result]:
+        """Newest window first."""
+        return [self.results[key] for key in sorted(self.results) if key[0] == name]
+
+
+def make_panel(prices: Prices, seed: int) -> Panel:
+    """Features, real targets and the two controls."""
+    target, features = target_and_features(prices.values)
+    wrong = ~np.isfinite(features[HISTORY:]).all(axis=(0, 2))
+    if wrong.any():
+        name = prices.names[int(wrong.argmax())]
+        raise AlphaError(f"Column {name!r} does not change for months: features need movement.")
+    targets = {
+        REAL: target,
+        PLANTED: planted(features, target, seed),
+        SHUFFLED: shuffled(target, seed),
+    }
+    return Panel(features, targets)
+
+
+def walk(
+    job: Job,
+    prices: Prices,
+    settings: Settings,
+    watcher: Watcher,
+    seconds: float | None = None,
+    peer: bool = True,
+) -> Outcome:
+    """Run what is not finished; `seconds` is the limit for everything, from now."""
+    deadline = None if seconds is None else time.monotonic() + seconds - REPORT_SECONDS
+    watcher.stage("features of all stocks and days")
+    windows = walk_forward(len(prices.days), settings.windows)
+    panel = make_panel(prices, settings.seed)
+    limit = min(int(job.notes().get("windows", len(windows))), len(windows))
+    work = _Work(job, settings, panel, windows, limit, watcher)
+    if work.pending():
+        work.run(deadline, peer)
+    results = {key: r for key, r in work.results.items() if key[0] != REAL or key[1] < work.limit}
+    return Outcome(prices, settings, results, work.limit, len(windows), job.notes())
+
+
+class _Work:
+    """A job under way."""
+
+    def __init__(
+        self,
+        job: Job,
+        settings: Settings,
+        panel: Panel,
+        windows: list[Window],
+        limit: int,
+        watcher: Watcher,
+    ):
+        from tilewright.machine.cpu import cpu_limit
+
+        self.job, self.settings, self.panel, self.watcher = job, settings, panel, watcher
+        self.order, self.limit, self.planned = in_order(settings, windows), limit, len(windows)
+        self.results = job.finished()
+        self.cores = cpu_limit()
+        self.degrees: dict[tuple[str, int], float] = {}
+
+    def pending(self) -> list[tuple[str, Window]]:
+        """Windows to do, in order."""
+        return [
+            (series, window)
+            for series, window in self.order
+            if (series, window.index) not in self.results and self._wanted(series, window)
+        ]
+
+    def _wanted(self, series: str, window: Window) -> bool:
+        return series != REAL or window.index < self.limit
+
+    def run(self, deadline: float | None, with_peer: bool) -> None:
+        pending = self.pending()
+        series, window = pending[0]
+        compared = with_peer and (series, window.index) == (REAL, 0)
+        peer = self._peer() if compared else None
+        try:
+            self.watcher.stage("compiling" + (", and measuring JAX on one window" * compared))
+            count = len(self.order) * self.settings.chains
+            program = Program(self.settings, self.panel, count)
+            import arviz  # noqa: F401  slow, and better now than at the first result
+        except BaseException:
+            if peer:
+                peer.stop()
+            raise
+        measured = peer.wait() if peer else None
+        if measured:
+            rate = measured.rate * self.cores
+            self.job.note(jax_rate=rate, jax_order=measured.order)
+        self._sample(program, pending, deadline, measured)
+
+    def _peer(self) -> Peer:
+        import jax
+
+        from tilewright.machine.cpu import allowed_cpus
+
+        task = self._task(REAL, self.order[0][1], 0)
+        X, y, X_test, _ = rows_of(task.window, self.panel.features, self.panel.targets[REAL])
+        key = np.asarray(jax.random.key_data(keys_of(self.settings.seed, [task])[0]))
+        window = {"X": X, "y": y, "X_test": X_test, "df": np.asarray(task.df)}
+        arrays = {name: array.astype(np.float32) for name, array in window.items()}
+        return Peer(self.settings.sampler, max(allowed_cpus()), key=key, **arrays)
+
+    def _task(self, series: str, window: Window, chain: int) -> Task:
+        key = series, window.index
+        if key not in self.degrees:
+            rows = slice(window.start, window.start + TRAIN)
+            self.degrees[key] = fit_degrees(self.panel.targets[series][rows].ravel())
+        return Task(series, window, chain, self.degrees[key])
+
+    def _sample(
+        self,
+        program: Program,
+        pending: list[tuple[str, Window]],
+        deadline: float | None,
+        measured: Measured | None,
+    ) -> None:
+        tasks = [
+            self._task(series, window, chain)
+            for series, window in pending
+            for chain in range(self.settings.chains)
+        ]
+        chains: dict[tuple[str, int], dict[int, Any]] = defaultdict(dict)
+        progress = Progress(len(pending), self.cores, resumed=len(self.results))
+        progress.jax_rate = float(self.job.notes().get("jax_rate", 0.0))
+        self.watcher.progress(progress)
+        stream = program.stream(tasks)
+        for task, draws in stream:
+            progress.leapfrogs += float(draws.leapfrogs)
+            progress.seconds = time.monotonic() - progress.started
+            if measured and (task.series, task.window.index, task.chain) == (REAL, 0, 0):
+                self._note_check(compare(draws, measured))
+            key = task.series, task.window.index
+            chains[key][task.chain] = draws
+            if len(chains[key]) == self.settings.chains and self._wanted(task.series, task.window):
+                self._finish(task, chains.pop(key), progress)
+                self._look_at_clock(deadline, progress)
+            if not self.pending():
+                stream.close()
+                break
+        self.job.note(rate=progress.rate, cores=self.cores)
+
+    def _finish(self, task: Task, chains: dict[int, Any], progress: Progress) -> None:
+        result = result_of(
+            task.series,
+            task.window,
+            [chains[i] for i in range(self.settings.chains)],
+            self.panel.features,
+            self.panel.targets[task.series],
+            task.df,
+        )
+        self.job.save(result)
+        self.results[result.series, result.index] = result
+        progress.done += 1
+        self.watcher.window(result, progress)
+
+    def _look_at_clock(self, deadline: float | None, progress: Progress) -> None:
+        """Take windows away while the rest would end too late."""
+        if deadline is None or progress.done < FIRST_LOOK:
+            return
+        now = time.monotonic()
+        pace = (now - progress.started) / progress.done
+        pending = self.pending()
+        possible = max(0, int((deadline - now) / pace))
+        if len(pending) <= possible + 1:
+            return
+        controls = sum(series != REAL for series, _ in pending)
+        real = sorted(window.index for series, window in pending if series == REAL)
+        kept = real[: max(0, possible - controls)]
+        dropped = real[len(kept) :]
+        if dropped:
+            self.limit = dropped[0]
+            progress.wanted = progress.done + len(self.pending())
+            self.job.note(windows=self.limit)
+            self.watcher.fewer(self.limit, self.planned)
+
+    def _note_check(self, check: Check) -> None:
+        self.job.note(check={**asdict(check), "passed": check.passed, "text": check.sentence()})

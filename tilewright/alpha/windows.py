@@ -1,0 +1,69 @@
+"""Walk-forward windows: where each one trains and where it is tested.
+
+Windows tile the days from the newest back: window 0 is tested on the last `TEST` days that have a
+target, window 1 on those before. Between training and test rows `GAP` days are left out (purged):
+the target of the last training day is known one close before the first forecast is made, so a model
+can be fitted overnight, and no return is in both parts.
+
+              250 days                1 day      21 days
+    |--------- training ---------|--- purged ---|-- test --|
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.features import HISTORY
+
+TRAIN, TEST, GAP = 250, 21, 1
+CLIP = 4.0
+"""Standardised features end here, in standard deviations."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Positions of days: training in [start, start + TRAIN), test in [test, test + TEST)."""
+
+    index: int
+    start: int
+
+    @property
+    def test(self) -> int:
+        return self.start + TRAIN + GAP
+
+
+def walk_forward(days: int, count: int) -> list[Window]:
+    """At most `count` windows over that many days of prices, the newest first."""
+    last = days - 1 - TRAIN - GAP - TEST  # the newest day has no target
+    starts = range(last, HISTORY - 1, -TEST)[:count]
+    if not starts:
+        need = HISTORY + TRAIN + GAP + TEST + 1
+        raise AlphaError(f"One window needs {need} days of prices, and the table has {days}.")
+    return [Window(index, start) for index, start in enumerate(starts)]
+
+
+def standardise(train: Any, test: Any) -> tuple[Any, Any]:
+    """Both by mean and deviation of the training rows (rows, features) alone, then clipped.
+
+    For NumPy and JAX arrays. A constant feature becomes 0.
+    """
+    centre, spread = train.mean(axis=0), train.std(axis=0)
+    spread = spread + (spread < 1e-6)
+    return tuple(((part - centre) / spread).clip(-CLIP, CLIP) for part in (train, test))  # type: ignore
+
+
+def rows_of(
+    window: Window, features: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """X, y, X_test, y_test of a window, stocks pooled: (rows, features), (rows,), ...
+
+    `features` is (days, stocks, features), `target` (days, stocks).
+    """
+    train, test = slice(window.start, window.start + TRAIN), slice(window.test, window.test + TEST)
+    width = features.shape[-1]
+    X, X_test = standardise(features[train].reshape(-1, width), features[test].reshape(-1, width))
+    return X, target[train].ravel(), X_test, target[test].ravel()
