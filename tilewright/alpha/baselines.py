@@ -45,11 +45,8 @@ class _Linear:
     def __init__(self, X: np.ndarray, y: np.ndarray, penalty: float):
         self.centre, self.intercept = X.mean(axis=0), float(y.mean())
         Xc, yc = X - self.centre, y - self.intercept
-        if penalty:
-            gram = Xc.T @ Xc + penalty * np.eye(X.shape[1])
-            self.slope = np.linalg.solve(gram, Xc.T @ yc)
-        else:
-            self.slope = np.linalg.lstsq(Xc, yc, rcond=None)[0]
+        gram = Xc.T @ Xc + penalty * np.eye(X.shape[1])
+        self.slope = np.linalg.lstsq(gram, Xc.T @ yc, rcond=None)[0]  # constant features: slope 0
         self.residuals = y - self.predict(X)
 
     def predict(self, X: np.ndarray) -> np.ndarray:

@@ -4,8 +4,8 @@ In: features (days, stocks, 22), targets (days, stocks). Out: targets of the sam
 
 *Shuffled*: whole days of targets in random order, means taken out. Nobody can find anything. Days
 stay whole, so that stocks move together as they do in the market.
-*Planted*: the shuffled targets plus a product of two features. The product has no linear part, so
-the net can find it and linear models cannot.
+*Planted*: the shuffled targets plus a product of two ranks, which differs between the stocks of a
+day. The product has no linear part: the net can find it, linear models cannot.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ REAL, PLANTED, SHUFFLED = "real", "planted", "shuffled"
 SERIES = (REAL, PLANTED, SHUFFLED)
 STRENGTH = 0.5
 """Deviation of the planted signal, in units of the target (whose own is about 1)."""
-FACTORS = "return_lag_0", "return_lag_1"
+FACTORS = "rank_return_1", "rank_momentum_252"
 
 
 def shuffled(target: np.ndarray, seed: int) -> np.ndarray:
@@ -33,8 +33,7 @@ def shuffled(target: np.ndarray, seed: int) -> np.ndarray:
 
 def planted(features: np.ndarray, target: np.ndarray, seed: int) -> np.ndarray:
     """Shuffled targets plus the signal."""
-    first, second = (np.clip(features[..., NAMES.index(name)], -3, 3) for name in FACTORS)
+    first, second = (features[..., NAMES.index(name)] for name in FACTORS)
     product = first * second
-    valid = np.isfinite(product)
-    signal = STRENGTH * (product - product[valid].mean()) / product[valid].std()
+    signal = STRENGTH * (product - np.nanmean(product)) / np.nanstd(product)
     return shuffled(target, seed) + signal

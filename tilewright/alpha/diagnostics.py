@@ -1,8 +1,9 @@
 """Did the chains of a window agree? Function-space diagnostics, by ArviZ.
 
 In: forecasts of all chains. Out: R-hat and effective sample sizes of quantities that have a
-meaning: the predictive mean of test rows, and the noise scale. (Weights of a net can be permuted and flipped
-without a change of the forecast: their R-hat says little. Vehtari et al. 2021 for both measures.)
+meaning: the predictive mean of test rows, and the noise scale. (Weights of a net can be permuted
+and flipped without a change of the forecast: their R-hat says little. Both measures are those of
+Vehtari et al. 2021.)
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ROWS = 15
+ROWS = 9
 """Test rows that are looked at, evenly spread over the test block."""
 WORST_R_HAT = 1.2
 LEAST_ACCEPTANCE = 0.5

@@ -11,7 +11,7 @@ converges as fast as the number of nodes allows, whatever the tails.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.special import gammaln, logsumexp, ndtr, stdtr
@@ -46,7 +46,7 @@ class Mixture:
 
     def quantile(self, levels: np.ndarray) -> np.ndarray:
         """(levels, rows): read off the nodes, then corrected along the density found there."""
-        x, F = self._nodes()
+        x, F = self._nodes
         found = np.array([[np.interp(p, f, n) for f, n in zip(F, x, strict=True)] for p in levels])
         for row, p in zip(found, levels, strict=True):
             density = np.exp(self.log_pdf(row))
@@ -60,7 +60,7 @@ class Mixture:
         z = self._z(y)
         density = np.exp(log_student(z, df))
         distance = z * (2 * student_cdf(z, df) - 1) + 2 * density * _tail(z, df)
-        _, F = self._nodes()
+        _, F = self._nodes
         inside = F * (1 - F)
         v = np.linspace(-REACH, REACH, NODES)
         width = (v[1] - v[0]) * np.cosh(v) * self._unit()
@@ -72,14 +72,16 @@ class Mixture:
     def _unit(self) -> float:
         return float(self.scale.mean())
 
+    @cached_property
     def _nodes(self) -> tuple[np.ndarray, np.ndarray]:
         """Places (rows, nodes) and the distribution function there."""
         offsets = np.sinh(np.linspace(-REACH, REACH, NODES)) * self._unit()
-        x = self.mean()[:, None] + offsets
-        F = np.zeros_like(x)
-        for location, scale in zip(self.location, self.scale, strict=True):
-            F += student_cdf((x - location[:, None]) / scale, self.df)
-        return x, F / len(self.scale)
+        centre = self.mean()[:, None]
+        F = np.zeros((len(centre), NODES))
+        away = (centre.T - self.location).astype(np.float32)  # (draws, rows)
+        for shift, scale in zip(away, self.scale.astype(np.float32), strict=True):
+            F += student_cdf((offsets.astype(np.float32) + shift[:, None]) / scale, self.df)
+        return centre + offsets, F / len(self.scale)
 
 
 def log_student(z: np.ndarray, df: float) -> np.ndarray:
@@ -101,7 +103,7 @@ def student_cdf(z: np.ndarray, df: float) -> np.ndarray:
     place = np.arcsinh(z) * (1 / STEP) + (len(values) // 2)
     place = np.clip(place, 0, len(values) - 1.001)
     cell = place.astype(np.int32)
-    return values[cell] + (place - cell) * slopes[cell]
+    return values.take(cell) + (place - cell) * slopes.take(cell)
 
 
 @lru_cache(maxsize=16)

@@ -4,7 +4,7 @@ In: prices, settings, a folder, a time limit. Out: `Outcome`, from which reports
 a `Watcher` hears of every window.
 
 The limit only ever takes windows away, the oldest first; a trajectory or a chain is never
-shortened. How many windows are left is noted in the folder, so that a job that goes on ends the same.
+shortened. How many windows are left is noted in the folder: a job that goes on ends the same.
 """
 
 from __future__ import annotations
