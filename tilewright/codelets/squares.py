@@ -1,8 +1,8 @@
 """Copies that turn rows into columns, by squares of 16 x 16 in registers.
 
 In: pointers to a source whose rows are contiguous and to a target whose columns are. Out: the moves
-of one square. Squares touch each cache line about once; moving element by element would touch a line
-of the source for each element.
+of one square. Squares touch each cache line about once; moving element by element would touch a
+line of the source for each element.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from tilewright.codelets import memory
 from tilewright.codelets.base import LANES
 from tilewright.codelets.collapse import Walk
 from tilewright.codelets.llvm import MEMORY_TYPE, Function
-from tilewright.codelets.vectors import itemsize, offset, shuffle
+from tilewright.codelets.transpose import turn_block
+from tilewright.codelets.vectors import itemsize, offset
 
 
 @dataclass(frozen=True)
@@ -48,22 +49,6 @@ def copy_square(function: Function, square: Square, source: str, target: str) ->
     for j in range(LANES):
         place = offset(function, source, square.dtype, j * square.source_step)
         rows.append(memory.load_raw(function, square.dtype, place, LANES, 1))
-    for i, column in enumerate(_transposed(function, kind, rows)):
+    for i, column in enumerate(turn_block(function, kind, rows)):
         place = offset(function, target, square.dtype, i * square.target_step)
         memory.store_raw(function, square.dtype, column, place, LANES, 1)
-
-
-def _transposed(function: Function, kind: str, rows: list[str]) -> list[str]:
-    """Exchange the off-diagonal quarters, then those of each quarter, and so on."""
-    half = LANES // 2
-    while half:
-        low = [LANES + lane - half if lane & half else lane for lane in range(LANES)]
-        high = [LANES + lane if lane & half else lane + half for lane in range(LANES)]
-        after = list(rows)
-        for i in range(LANES):
-            if not i & half:
-                x, y = rows[i], rows[i + half]
-                after[i] = shuffle(function, kind, LANES, x, y, low)
-                after[i + half] = shuffle(function, kind, LANES, x, y, high)
-        rows, half = after, half // 2
-    return rows
