@@ -15,6 +15,7 @@ import time
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -76,8 +77,7 @@ def executable(codelet: Codelet) -> Executable:
             inputs=tuple(Type(o.dtype, o.shape) for o in codelet.inputs),
             outputs=tuple(Type(o.dtype, o.shape) for o in codelet.outputs),
             short=True,
-            program=program,
-            llvm=text.text,
+            stages=SimpleNamespace(graph=None, program=program, llvm=text.text),
         )
     )
 

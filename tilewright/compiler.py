@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from tilewright.codegen.cache import compile_cached
 from tilewright.codegen.host import CompiledObject, assembly, host_features
-from tilewright.codegen.program import program_text
+from tilewright.codegen.program import ProgramText, program_text
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
 from tilewright.graph.counted import counted
@@ -31,10 +31,12 @@ from tilewright.graph.strips import make_strips
 from tilewright.graph.text import to_text
 from tilewright.graph.verify import verify
 from tilewright.graph.widen import widen
+from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
 from tilewright.plan.synchronise import is_shared_work
 from tilewright.plan.text import program_to_text
 from tilewright.plan.weight import graph_weight
+from tilewright.record import Record, recall
 from tilewright.runtime.compiled import Compiled, Streamed
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.gang import default_workers
@@ -43,7 +45,9 @@ from tilewright.trace import Traced, trace
 SHORT = 2_000_000
 """Operations that take about a millisecond: such a program is run by the thread that calls it."""
 
-REWRITES = (
+Rewrite = Callable[[Graph], Graph]
+
+REWRITES: Sequence[Rewrite] = (
     simplify,
     eliminate,
     counted,
@@ -81,22 +85,67 @@ def compile(
         raise ArgumentError(f'machine must be None, "cpu" or "xla", not {machine!r}.')
     if tiles is not None and (type(tiles) is not int or tiles < 1):
         raise ArgumentError(f"tiles must be a positive whole number, not {tiles!r}.")
-    dump = Dump(getattr(fn, "__name__", "program"))
     traced = trace(fn, *example_args)
-    dump("traced", lambda: to_text(traced.graph, short=True))
-    graph = rewrite(traced.graph, dump)
-    frame = _frame(fn, example_args, traced, tiles)
-    return Executable(_compiled(graph, traced.constants, frame, dump))
+    stages = Stages(traced.graph, Dump(getattr(fn, "__name__", "program")))
+    return Executable(_compiled(stages, traced.constants, _frame(fn, example_args, traced, tiles)))
 
 
-def rewrite(graph: Graph, dump: Dump | None = None) -> Graph:
-    """All graph rewrites, in order."""
-    for step in REWRITES:
-        graph = step(graph)
-        if dump is not None:
-            dump(step.__name__, partial(to_text, graph, short=True))
-    verify(graph)
-    return graph
+class Stages:
+    """From the traced graph to LLVM text, one after the other, each made when first asked for."""
+
+    def __init__(self, traced: Graph, dump: Dump, rewrites: Sequence[Rewrite] = REWRITES):
+        self.traced, self.dump, self.rewrites = traced, dump, rewrites
+
+    @cached_property
+    def graph(self) -> Graph:
+        """After all rewrites, in order."""
+        graph = self.traced
+        self.dump("traced", partial(to_text, graph, short=True))
+        for rewrite in self.rewrites:
+            graph = rewrite(graph)
+            self.dump(rewrite.__name__, partial(to_text, graph, short=True))
+        verify(graph)
+        return graph
+
+    @cached_property
+    def lowered(self) -> tuple[Program, list[np.ndarray]]:
+        """The program, and the data of its constants."""
+        program, literals = lower(self.graph)
+        self.dump("program", partial(program_to_text, program))
+        return program, literals
+
+    @property
+    def program(self) -> Program:
+        return self.lowered[0]
+
+    @cached_property
+    def emitted(self) -> ProgramText:
+        text = program_text(self.program, host_features())
+        self.dump("llvm", lambda: text.text)
+        self.dump("assembly", lambda: assembly(text.text))
+        return text
+
+    @property
+    def llvm(self) -> str:
+        return self.emitted.text
+
+    def record(self) -> Record:
+        """Go all the way, to machine code."""
+        program, literals = self.lowered
+        text = self.emitted
+        loops_forever = any(node.op == "loop" for node in self.graph.nodes)
+        return Record(
+            object=compile_cached(text.text),
+            literals=tuple(literals),
+            shared_bytes=program.shared_bytes,
+            tile_bytes=program.tile_bytes,
+            maps=text.maps,
+            loops=tuple(text.loops),
+            short=graph_weight(self.graph) < SHORT and not loops_forever,
+            shared_work=any(map(is_shared_work, program.steps)),
+            instances=text.instances,
+            streamed=text.streamed,
+        )
 
 
 def _frame(
@@ -119,30 +168,22 @@ def _frame(
     )
 
 
-def _compiled(
-    graph: Graph, constants: Sequence[np.ndarray], frame: Compiled, dump: Dump
-) -> Compiled:
-    """Plan and emit a graph whose first inputs are `constants`."""
-    program, literals = lower(graph)
-    dump("program", lambda: program_to_text(program))
-    text = program_text(program, host_features())
-    dump("llvm", lambda: text.text)
-    dump("assembly", lambda: assembly(text.text))
-    shared_work = any(map(is_shared_work, program.steps))
+def _compiled(stages: Stages, constants: Sequence[np.ndarray], frame: Compiled) -> Compiled:
+    """The program of a graph whose first inputs are `constants`."""
+    record = recall(to_text(stages.traced), stages.record)
+    streamed = Streamed(record.instances, (), record.streamed) if record.streamed else None
     compiled = replace(
         frame,
-        object=compile_cached(text.text),
-        constants=(*literals, *constants),
-        shared_bytes=program.shared_bytes,
-        tile_bytes=program.tile_bytes,
-        workers=min(default_workers(), frame.tiles) if shared_work else 1,
-        maps=text.maps,
-        loops=tuple(text.loops),
-        short=graph_weight(graph) < SHORT and not any(n.op == "loop" for n in graph.nodes),
-        streamed=Streamed(text.instances, (), text.streamed) if text.streamed else None,
-        graph=graph,
-        program=program,
-        llvm=text.text,
+        object=record.object,
+        constants=(*record.literals, *constants),
+        shared_bytes=record.shared_bytes,
+        tile_bytes=record.tile_bytes,
+        workers=min(default_workers(), frame.tiles) if record.shared_work else 1,
+        maps=record.maps,
+        loops=record.loops,
+        short=record.short,
+        streamed=streamed,
+        stages=stages,
     )
     return replace(compiled, pack=partial(_packed, compiled, tuple(constants)))
 
@@ -167,15 +208,14 @@ def _packed(
         in_tree=None,
         keys_in=frozenset(),
         keys_out={},
-        pack=None,
     )
     arguments = [
         fixed.get(i, np.zeros(kind.shape, kind.numpy)) for i, kind in enumerate(compiled.inputs)
     ]
-    once = Executable(_compiled(first, constants, frame, Dump("packing")))
+    once = Executable(_compiled(Stages(first, Dump("packing"), ()), constants, frame))
     made = once(*arguments)
     made = (made,) if len(first.outputs) == 1 else made
-    return _compiled(rest, (*constants, *made), compiled, Dump("packed"))
+    return _compiled(Stages(rest, Dump("packed"), ()), (*constants, *made), compiled)
 
 
 def _argument_names(fn: Callable) -> tuple[str, ...]:

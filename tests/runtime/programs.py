@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 from tilewright.codegen.context import FIELDS
@@ -49,7 +50,8 @@ def compiled_object(text: str) -> Any:
 
 
 def executable(text: str, **fields: Any) -> Executable:
-    return Executable(Compiled(compiled_object(text), llvm=text, **fields))
+    stages = SimpleNamespace(graph=None, program=None, llvm=text)
+    return Executable(Compiled(compiled_object(text), stages=stages, **fields))
 
 
 def add(n: int = 4, **fields: Any) -> Executable:

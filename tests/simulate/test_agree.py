@@ -14,7 +14,8 @@ import pytest
 from tests.codelets.layouts import same_bits
 from tests.graph.cases import CASES
 from tests.trace.comparing import words
-from tilewright.compiler import rewrite
+from tilewright.compiler import Stages
+from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.plan import spread, strips, weight
 from tilewright.plan.ir import Branch, Loop, Program, Step, Sync, While
@@ -70,7 +71,7 @@ def planned(
 ) -> tuple[Program, list[np.ndarray], list[np.ndarray]]:
     """The program, its inputs, and what the graph gives for them."""
     traced = trace(fn, *args)
-    graph = rewrite(traced.graph)
+    graph = Stages(traced.graph, Dump("test")).graph
     program, literals = lower(graph)
     inputs = [*map(words, traced.constants), *map(words, jax.tree.leaves(args))]
     return program, [*literals, *inputs], evaluate(graph, inputs)

@@ -23,6 +23,7 @@ from tilewright.env import ENVIRONMENT
 
 FORMAT = b"tilewright-object-1\n"
 _SUFFIX = ".object"
+RECORD_SUFFIX = ".record"
 _HASH = 32
 
 
@@ -71,7 +72,13 @@ def usable_folder(folder: Path) -> bool:
 
 
 def read_entry(path: Path) -> CompiledObject | None:
-    """The entry, or None if there is none that can be trusted."""
+    """The object of an entry, or None if there is none that can be trusted."""
+    content = read_content(path)
+    return None if content is None else CompiledObject.from_bytes(content)
+
+
+def read_content(path: Path) -> bytes | None:
+    """What an entry holds, or None if there is none that can be trusted."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
@@ -85,12 +92,16 @@ def read_entry(path: Path) -> CompiledObject | None:
     checksum, content = data[len(FORMAT) : start], data[start:]
     if data[: len(FORMAT)] != FORMAT or checksum != hashlib.sha256(content).digest():
         return None
-    return CompiledObject.from_bytes(content)
+    return content
 
 
 def write_entry(path: Path, compiled: CompiledObject) -> None:
-    """Put the entry in place in one step; a full or read-only disk costs only the entry."""
-    content = compiled.to_bytes()
+    """Leave an object in the folder."""
+    write_content(path, compiled.to_bytes())
+
+
+def write_content(path: Path, content: bytes) -> None:
+    """Put an entry in place in one step; a full or read-only disk costs only the entry."""
     with contextlib.suppress(OSError):
         descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".partial")
         try:
@@ -107,7 +118,7 @@ def shrink(folder: Path, limit: int) -> None:
     for path in folder.iterdir():
         with contextlib.suppress(OSError):
             status = path.lstat()
-            if path.suffix in (_SUFFIX, ".partial"):
+            if path.suffix in (_SUFFIX, RECORD_SUFFIX, ".partial"):
                 entries.append((status.st_mtime, status.st_size, path))
     total = sum(size for _, size, _ in entries)
     for _, size, path in sorted(entries):

@@ -57,6 +57,18 @@ class Compiled:
     streamed: Streamed | None = None
     pack: Callable[[Mapping[int, np.ndarray]], Compiled] | None = None
     """The program for inputs that are fixed, by position, with their work done beforehand."""
-    graph: Any = None
-    program: Any = None
-    llvm: str = ""
+    stages: Any = None
+    """What it was compiled from, with `graph`, `program` and `llvm`; made when first asked for."""
+
+    @property
+    def graph(self) -> Any:
+        return self.stages.graph
+
+    @property
+    def program(self) -> Any:
+        return self.stages.program
+
+    @property
+    def llvm(self) -> str:
+        """LLVM text, before LLVM's passes."""
+        return self.stages.llvm
