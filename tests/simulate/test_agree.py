@@ -36,8 +36,11 @@ def loss(parameters, x, y):
 
 
 def steps_of(x, w):
+    """Every turn mixes rows that different tiles compute; how many turns depends on the data."""
     return jax.lax.while_loop(
-        lambda s: s[0] < 3, lambda s: (s[0] + 1, jnp.tanh(s[1] @ w) + s[1]), (0, x)
+        lambda s: (s[0] < 3) & (s[1][0, 0] < 1e9),
+        lambda s: (s[0] + 1, jnp.tanh(s[1] @ w) + s[1][::-1]),
+        (0, x),
     )
 
 
