@@ -93,14 +93,13 @@ class _Contract:
         return f"contract_{form}_{dtype}_{size}" + ("_add" if self.accumulate else "")
 
     def _meaning(
-        self, lhs: np.ndarray, rhs: np.ndarray, old: Sequence[np.ndarray], contracted: int
+        self, lhs: np.ndarray, rhs: np.ndarray, old: Sequence[np.ndarray], form: str
     ) -> tuple[np.ndarray, ...]:
-        """`contracted` is the axis of rhs that is summed over."""
         if self.pairs:
             lhs, rhs = (x.astype(numpy_dtype("bfloat16")) for x in (lhs, rhs))
         batch, dtype = tuple(range(lhs.ndim - 2)), self.sum_dtype
-        contract = ((lhs.ndim - 1,), (rhs.ndim + contracted,))
-        sums = order.dot_ordered(lhs, rhs, contract, (batch, batch), dtype)
+        contract = ((lhs.ndim - 1,), (rhs.ndim - (1 if form == "inner" else 2),))
+        sums = order.dot_ordered(lhs, rhs, contract, (batch, batch), dtype, form=form)
         if self.accumulate:
             sums = SCALAR["add"](SCALAR["convert"](old[0], dtype=dtype), sums, dtype=dtype)
         return (SCALAR["convert"](sums, dtype=self.out.dtype),)
@@ -116,7 +115,7 @@ class ContractOuter(_Contract):
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         lhs, rhs, *old = arrays
-        return self._meaning(lhs, rhs, old, -2)
+        return self._meaning(lhs, rhs, old, "outer")
 
     @property
     def scratch(self) -> int:
@@ -137,7 +136,7 @@ class ContractInner(_Contract):
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         lhs, rhs, *old = arrays
-        return self._meaning(lhs, rhs, old, -1)
+        return self._meaning(lhs, rhs, old, "inner")
 
     @property
     def scratch(self) -> int:

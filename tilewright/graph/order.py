@@ -240,17 +240,19 @@ def dot_ordered(
     batch: tuple[Sequence[int], Sequence[int]],
     dtype: str,
     pairs: bool = False,
+    form: str | None = None,
 ) -> np.ndarray:
     """The contraction in THE order; the result is (batch, lhs free, rhs free) of `dtype`.
 
-    `pairs`: the float32 operands hold bfloat16 values, and are summed as those are.
+    `pairs`: the float32 operands hold bfloat16 values, and are summed as those are. `form` is that
+    of `dot_form`, unless the shapes are those of a piece, and the whole has decided.
     """
     a, free_a = _rows(lhs, contract[0], batch[0])
     b, free_b = _rows(rhs, contract[1], batch[1])
     shape = (*(lhs.shape[i] for i in batch[0]), *free_a, *free_b)
     names = (lhs.dtype.name, rhs.dtype.name, dtype)
     working, paired = dot_working_dtype(*names), pairs or dot_is_paired(*names)
-    if dot_form(lhs.shape, rhs.shape, contract, batch) == "inner":
+    if (form or dot_form(lhs.shape, rhs.shape, contract, batch)) == "inner":
         sums = dot_inner(a, b, working, paired)
     else:
         sums = dot_outer(a, b.swapaxes(1, 2), working, paired)
