@@ -99,3 +99,9 @@ def newey_west(values: np.ndarray, lags: int = TEST) -> float:
     for lag in range(1, min(lags, count - 1) + 1):
         total += 2 * (1 - lag / (lags + 1)) * (centred[lag:] @ centred[:-lag])
     return float(np.sqrt(max(total, 0.0)) / count)
+
+
+def compared(scores: Scores, model: str, other: str, measure: str) -> Cell:
+    """One model's score, with its difference to another than the null."""
+    values = scores.by_day[measure]
+    return _cell(values[MODELS.index(model)], values[MODELS.index(other)])

@@ -1,0 +1,219 @@
+"""The self-contained HTML page: verdict, table, figures, and how it was made.
+
+In: an outcome and its scores. Out: one text with everything inside, plotly too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import numpy as np
+
+import tilewright
+from tilewright.alpha.baselines import NULL
+from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
+from tilewright.alpha.features import ewma_volatility
+from tilewright.alpha.report import figures
+from tilewright.alpha.report.style import CSS
+from tilewright.alpha.report.table import difference, side, value
+from tilewright.alpha.report.verdict import Verdict
+from tilewright.alpha.results import MODELS, NET
+from tilewright.alpha.scores import COVER_90, CRPS, MEASURES, Scores
+from tilewright.alpha.walk import Outcome
+from tilewright.alpha.windows import GAP, TEST, TRAIN
+
+TITLES = {
+    REAL: "Scores on the real target",
+    PLANTED: "Control: planted signal",
+    SHUFFLED: "Control: shuffled target",
+}
+NOTES = {
+    REAL: "Mean over days, and below it the difference to the zero-mean null ± its standard error "
+    "(by date; Newey–West over one test block). CRPS and log score: smaller is better. Coverage: "
+    "near its name is better. Colour marks more than two standard errors.",
+    PLANTED: "A product of two features was added to the shuffled target. The net must find it; "
+    "linear models cannot.",
+    SHUFFLED: "Days of the target in random order. Nobody may be better than the null.",
+}
+
+
+def page(outcome: Outcome, scores: Mapping[str, Scores], said: Verdict) -> str:
+    """The whole page."""
+    body = [
+        f'<p class="kicker">tilewright alpha · {escape(outcome.prices.source)}</p>',
+        f"<h1>{escape(said.headline)}</h1>",
+        f'<p class="lede">{escape(_lede(outcome))}</p>',
+        _tiles(outcome, scores[REAL]),
+        _verdict(said),
+        _section(TITLES[REAL], NOTES[REAL], _table(scores[REAL], MEASURES)),
+        *_figures(outcome, scores[REAL]),
+        _controls(scores),
+        _section("How it was made", "", _facts(outcome)),
+    ]
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>tilewright alpha</title><style>{CSS}</style>{_plotly()}</head>"
+        f"<body><main>{''.join(body)}</main></body></html>"
+    )
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return f"<script>{get_plotlyjs()}</script>"
+
+
+def _lede(outcome: Outcome) -> str:
+    results = outcome.series(REAL)
+    first, last = results[-1].test, results[0].test + TEST - 1
+    days, stocks = outcome.prices.days, len(outcome.prices.names)
+    return (
+        f"A Bayesian neural net, sampled anew on each of {len(results)} windows of {TRAIN} days × "
+        f"{stocks} stocks, forecast the following {TEST} days each time: "
+        f"{days[first]} to {days[last]}. The target is the next day's return in units of its own "
+        "volatility."
+    )
+
+
+def _tiles(outcome: Outcome, real: Scores) -> str:
+    results = outcome.series(REAL)
+    crps = real.cells[NET][CRPS]
+    notes = outcome.notes
+    tiles = [
+        (f"{crps.difference:+.4f}", f"CRPS less null's, ± {crps.error:.4f}"),
+        (f"{real.cells[NET][COVER_90].value:.1%}", "of outcomes inside the 90 % interval"),
+        (f"{np.mean([r.acceptance.mean() for r in results]):.2f}", "acceptance"),
+        (f"{np.nanmean([r.r_hat.mean() for r in results]):.3f}", "mean R-hat of the forecasts"),
+        (f"{sum(bool(r.failure) for r in results)} / {len(results)}", "windows failed"),
+    ]
+    if notes.get("rate") and notes.get("jax_rate"):
+        ratio = notes["rate"] / notes["jax_rate"]
+        tiles.append((f"{ratio:.2f}×", "the speed of pinned JAX on the same cores"))
+    return '<div class="tiles">' + "".join(
+        f'<div class="tile"><b>{escape(figure)}</b><span>{escape(text)}</span></div>'
+        for figure, text in tiles
+    ) + "</div>"  # fmt: skip
+
+
+def _verdict(said: Verdict) -> str:
+    items = "".join(
+        f"<li>{escape(text)}</li>" for text in [*said.findings, *said.controls, *said.caveats]
+    )
+    kind = "verdict" if said.sound else "verdict unsound"
+    return f'<section class="{kind}"><h2>What this is worth</h2><ul>{items}</ul></section>'
+
+
+def _section(title: str, note: str, content: str) -> str:
+    note = f'<p class="note">{escape(note)}</p>' if note else ""
+    return f"<section><h2>{escape(title)}</h2>{note}{content}</section>"
+
+
+def _table(scores: Scores, measures: tuple[str, ...]) -> str:
+    head = "".join(f"<th>{escape(measure)}</th>" for measure in measures)
+    rows = []
+    for model in MODELS:
+        cells = "".join(_cell(scores, model, measure) for measure in measures)
+        kind = ' class="net"' if model == NET else ""
+        rows.append(f"<tr{kind}><td>{escape(model)}</td>{cells}</tr>")
+    return (
+        f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _cell(scores: Scores, model: str, measure: str) -> str:
+    cell = scores.cells[model][measure]
+    under = "—" if model == NULL else difference(measure, cell)
+    return f'<td>{value(measure, cell)}<small class="{side(measure, cell)}">{under}</small></td>'
+
+
+def _figures(outcome: Outcome, real: Scores) -> list[str]:
+    import pandas as pd
+
+    returns = pd.DataFrame(np.log(outcome.prices.values)).diff()
+    volatility = ewma_volatility(returns).to_numpy()
+    results = outcome.series(REAL)
+    return [
+        _section(
+            "Forecast and outcome",
+            "The net's bands for the next day's return over the newest year; choose a stock.",
+            _plot(figures.fan(outcome, volatility)),
+        ),
+        _section(
+            "Where the difference comes from",
+            "CRPS less the null's, added up day by day. A line that falls is a model that helps.",
+            _plot(figures.running(outcome, real)),
+        ),
+        _section(
+            "Window by window",
+            "Green: the net beat the null. Crossed out: the window failed its diagnostics.",
+            _plot(figures.strip(outcome)),
+        ),
+        '<div class="pair">',
+        _section(
+            "Calibration",
+            "Flat at 1 is honest. A hump in the middle: intervals are too wide.",
+            _plot(figures.calibration(results)),
+        ),
+        _section(
+            "Did the chains agree?",
+            "R-hat near 1, and many effective draws, of the forecasts themselves.",
+            _plot(figures.chains(outcome)),
+        ),
+        "</div>",
+    ]
+
+
+def _plot(figure: Any) -> str:
+    return figure.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        config={"displayModeBar": False, "responsive": True},
+    )
+
+
+def _controls(scores: Mapping[str, Scores]) -> str:
+    shown = (CRPS, "rank IC")
+    parts = [
+        _section(TITLES[name], NOTES[name], _table(scores[name], shown))
+        for name in (PLANTED, SHUFFLED)
+        if name in scores
+    ]
+    return f'<div class="pair">{"".join(parts)}</div>' if parts else ""
+
+
+def _facts(outcome: Outcome) -> str:
+    settings, notes = outcome.settings, outcome.notes
+    sampler = settings.sampler
+    controls = len(outcome.series(PLANTED))
+    facts = {
+        "Net": f"22 → {sampler.hidden} tanh → 1, fan-in priors, Student-t noise of learned scale; "
+        "degrees of freedom fitted to each window and shared by all models but the last",
+        "Sampler": f"BlackJAX {sampler.name.upper()}, {sampler.leapfrogs} leapfrog steps on "
+        f"average, jittered; {settings.chains} chains of {sampler.warmup} warm-up steps and "
+        f"{sampler.draws} draws; {sampler.precision} force",
+        "Windows": f"{TRAIN} training days, {GAP} purged, {TEST} test days; features standardised "
+        f"inside the window; {controls} windows of each control",
+        "Speed": _speed(notes),
+        "Check": notes.get("check", {}).get("text", "not compared with plain JAX"),
+        "Seed, version": f"{settings.seed}, tilewright {tilewright.__version__}, "
+        f"machine {settings.machine}",
+        "Data": f"{outcome.prices.source}; SHA-256 {outcome.prices.fingerprint()[:16]}…",
+    }
+    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    return f"<dl>{items}</dl>"
+
+
+def _speed(notes: Mapping[str, Any]) -> str:
+    if not notes.get("rate"):
+        return "not measured"
+    text = f"{notes['rate']:,.0f} leapfrog steps a second on {notes['cores']} cores"
+    if notes.get("jax_rate"):
+        text += (
+            f"; the same sampler by JAX, one process pinned to one core and its rate times the "
+            f"number of cores: {notes['jax_rate']:,.0f}"
+        )
+    return text

@@ -1,0 +1,204 @@
+"""`tilewright alpha`: arguments become a job, the job's events a live display."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.settings import MACHINES, PRECISIONS, SAMPLERS, Sampler, Settings
+
+WINDOWS, DEMO_MINUTES = 200, 3.0
+JOB, CHAIN, RUN, TALK = "The job", "The sampler", "How it runs", "The talk's workload"
+
+
+def alpha(
+    table: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Prices: CSV, Parquet or Feather; a column of dates, then one of adjusted closes "
+            "for each stock, oldest row first.",
+            show_default=False,
+        ),
+    ] = None,
+    demo: Annotated[
+        bool,
+        typer.Option("--demo", help="20 S&P 500 stocks, 1990-2022.", rich_help_panel=JOB),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the job. A job that was stopped goes on in its folder. "
+            "[dim]default: alpha-demo, or alpha-NAME of the table[/]",
+            show_default=False,
+            rich_help_panel=JOB,
+        ),
+    ] = None,
+    windows: Annotated[
+        int | None,
+        typer.Option(
+            help="Windows of 250 training and 21 test days, newest first. [dim]default: 200[/]",
+            show_default=False,
+            rich_help_panel=JOB,
+        ),
+    ] = None,
+    controls: Annotated[
+        int, typer.Option(help="Windows of each control.", rich_help_panel=JOB)
+    ] = 8,
+    seed: Annotated[int, typer.Option(help="Same seed, same bits.", rich_help_panel=JOB)] = 0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="Time limit: if it is too short, there are fewer windows, never shorter chains. "
+            "[dim]default: 3 with --demo, else none[/]",
+            show_default=False,
+            rich_help_panel=JOB,
+        ),
+    ] = None,
+    sampler: Annotated[
+        str, typer.Option(help=f"{' or '.join(SAMPLERS)}.", rich_help_panel=CHAIN)
+    ] = Sampler.name,
+    chains: Annotated[int, typer.Option(rich_help_panel=CHAIN, help="A window.")] = Settings.chains,
+    warmup: Annotated[
+        int, typer.Option(rich_help_panel=CHAIN, help="Transitions that adapt the step size.")
+    ] = Sampler.warmup,
+    draws: Annotated[
+        int, typer.Option(rich_help_panel=CHAIN, help="Draws kept of each chain.")
+    ] = Sampler.draws,
+    leapfrogs: Annotated[
+        int, typer.Option(rich_help_panel=CHAIN, help="Steps of a trajectory, on average.")
+    ] = Sampler.leapfrogs,
+    hidden: Annotated[
+        int, typer.Option(rich_help_panel=CHAIN, help="Width of the net.")
+    ] = Sampler.hidden,
+    precision: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=CHAIN,
+            help=f"Of the force: {' or '.join(PRECISIONS)}. Draws are exact with both; bfloat16 "
+            "trades acceptance for speed.",
+        ),
+    ] = Sampler.precision,
+    machine: Annotated[
+        str,
+        typer.Option(
+            rich_help_panel=RUN,
+            help=f"{' or '.join(MACHINES)}: this host's cores, or JAX's default device.",
+        ),
+    ] = Settings.machine,
+    compare: Annotated[
+        bool, typer.Option(rich_help_panel=RUN, help="First measure plain JAX on one window.")
+    ] = True,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="talk: the talk's own net, priors and sampler, for speed alone.",
+            show_default=False,
+            rich_help_panel=TALK,
+        ),
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(
+            help="Rows of its window. [dim]default: 58368[/]",
+            show_default=False,
+            rich_help_panel=TALK,
+        ),
+    ] = None,
+) -> None:
+    """Forecast next-day returns by a Bayesian neural net, walking forward through the years.
+
+    Each window trains on 250 days of all stocks and is tested on the 21 days after; every chain is
+    one instance of a single compiled program, spread over all cores. Beside the net stand a
+    zero-mean null, ridge and least squares; beside the data, a planted and a shuffled target.
+    The report is a page: [bold]report.html[/] in the job's folder.
+
+    [dim]Try[/]  tilewright alpha --demo
+    [dim]Then[/] tilewright alpha prices.csv --out my-job
+    """
+    console = Console()
+    chain = Sampler(sampler, warmup, draws, leapfrogs, hidden, precision=precision)
+    settings = Settings(chain, windows or WINDOWS, controls, chains, seed, machine)
+    if windows is not None and windows < 1:
+        raise AlphaError(f"windows must be 1 or more, not {windows}.")
+    if minutes is not None and not minutes > 0:
+        raise AlphaError(f"minutes must be above 0, not {minutes:g}.")
+    settings.check()
+    if preset is not None or rows is not None:
+        _talk(console, preset, rows, settings, compare, given=demo or table is not None)
+        return
+    if demo == (table is not None):
+        raise AlphaError("Name a table of prices, or say --demo.")
+    limit = minutes or (DEMO_MINUTES if demo and windows is None else None)
+    _walk(console, table, out, settings, limit, compare)
+
+
+def _walk(
+    console: Console,
+    table: Path | None,
+    out: Path | None,
+    settings: Settings,
+    minutes: float | None,
+    compare: bool,
+) -> None:
+    """Run the job and say what came of it."""
+    from tilewright.cli.live import Live
+
+    with Live(console) as live:
+        live.stage("prices")
+        from tilewright.alpha.job import Job
+        from tilewright.alpha.report.files import write_report
+        from tilewright.alpha.tables import read_prices, sp500
+        from tilewright.alpha.walk import walk
+        from tilewright.alpha.windows import walk_forward
+
+        prices = read_prices(table) if table else sp500()
+        walk_forward(len(prices.days), settings.windows)
+        folder = out or Path("alpha-demo" if table is None else f"alpha-{table.stem}")
+        job = Job(folder, prices, settings)
+        with job.locked():
+            try:
+                seconds = None if minutes is None else 60 * minutes
+                outcome = walk(job, prices, settings, live, seconds, compare)
+            except KeyboardInterrupt:
+                live.stopped(len(job.finished()), folder)
+                raise typer.Exit(130) from None
+            live.stage("report")
+            scores, said = write_report(job, outcome)
+    from tilewright.cli.summary import show
+
+    show(console, outcome, scores, said, folder)
+
+
+def _talk(
+    console: Console,
+    preset: str | None,
+    rows: int | None,
+    settings: Settings,
+    compare: bool,
+    given: bool,
+) -> None:
+    """The speed workload."""
+    from tilewright.alpha import talk
+    from tilewright.cli.summary import show_talk
+
+    if preset is None:
+        raise AlphaError("--rows belongs to --preset talk.")
+    if preset != "talk":
+        raise AlphaError(f"Unknown preset {preset!r}: the one there is is talk.")
+    if given:
+        raise AlphaError("The preset talk makes its own rows: leave out the table and --demo.")
+    if settings.sampler.name != "hmc":
+        raise AlphaError("The preset talk is a workload of the sampler hmc.")
+    with console.status("the talk's workload") as status:
+        speed = talk.measure(
+            rows=talk.ROWS if rows is None else rows,
+            precision=settings.sampler.precision,
+            machine=settings.machine,
+            peer=compare,
+            stage=lambda text: status.update(f"the talk's workload: {text}"),
+        )
+    show_talk(console, speed)

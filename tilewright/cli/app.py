@@ -1,0 +1,68 @@
+"""All commands, and what is said when one goes wrong: a sentence, and exit code 2."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+import tilewright
+from tilewright.cli.alpha import alpha
+
+app = typer.Typer(
+    name="tilewright",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    help="JAX functions as tile programs, and what a quant does with them.",
+)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Mistakes of the user end the command without a traceback."""
+    from tilewright.alpha.errors import AlphaError
+    from tilewright.errors import ArgumentError
+
+    try:
+        yield
+    except (AlphaError, ArgumentError) as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(
+            Text.assemble(("Error: ", "bold red"), str(error))
+        )
+        raise typer.Exit(2) from None
+
+
+def command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function under `plain_errors`."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **options: Any) -> None:
+        with plain_errors():
+            function(*args, **options)
+
+    return guarded
+
+
+app.command()(command(alpha))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(tilewright.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and exit.")
+    ] = False,
+) -> None:
+    """JAX functions as tile programs, and what a quant does with them."""
