@@ -1,96 +1,98 @@
-"""HMC leapfrog steps a second: a chain a core, against a pinned JAX process a core, A B A B.
+"""HMC leapfrog steps a second on all cores: a chain a core, against a pinned JAX process a core.
 
-The peer runs the same chain with the data in both orders; the better one counts.
+The peers run the same chains from the same keys, with the data in both orders; the better counts.
+With a bfloat16 force the bar is held against JAX with that force; a second row holds the same
+against JAX in float32, which may be the faster one.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-import numpy as np
-
-from tilewright.bench.peer import Peer
+from tilewright.bench.ours import Ours, behaviour
+from tilewright.bench.peer import Peers
+from tilewright.bench.record import Row
+from tilewright.bench.rounds import Rounds, compare
 from tilewright.bench.workloads import DEEP, TALK, Hmc
+from tilewright.machine.cpu import allowed_cpus
+
+FULL, LOW = "float32", "bfloat16"
+ORDERS = ("rows", "columns")
 
 
 @dataclass(frozen=True)
 class Case:
-    """`bar`: the ratio to reach."""
+    """One net and number of rows, in both precisions, each with the ratio to reach."""
 
     name: str
     spec: Hmc
-    bar: float
+    bars: tuple[float, float]
 
 
 CASES = (
-    Case("talk's net, 250 rows", Hmc(TALK, 250, 20, 1000), 1.6),
-    Case("talk's net, 1,000 rows", Hmc(TALK, 1000, 5, 1000), 1.4),
-    Case("22-40-40-1, 500 rows", Hmc(DEEP, 500, 5, 1000), 1.35),
-    Case("talk's net, 58,368 rows", Hmc(TALK, 58_368, 2, 50), 2.5),
-    Case("talk's net, 250 rows, bf16 force", Hmc(TALK, 250, 20, 1000, "bfloat16"), 2.2),
-    Case("talk's net, 1,000 rows, bf16 force", Hmc(TALK, 1000, 5, 1000, "bfloat16"), 2.0),
-    Case("22-40-40-1, 500 rows, bf16 force", Hmc(DEEP, 500, 5, 1000, "bfloat16"), 1.8),
-    Case("talk's net, 58,368 rows, bf16 force", Hmc(TALK, 58_368, 2, 50, "bfloat16"), 3.5),
+    Case("talk's net, 250 rows", Hmc(TALK, 250, 10, 1000), (1.6, 2.2)),
+    Case("talk's net, 1,000 rows", Hmc(TALK, 1000, 3, 1000), (1.4, 2.0)),
+    Case("22-40-40-1, 500 rows", Hmc(DEEP, 500, 3, 1000), (1.35, 1.8)),
+    Case("talk's net, 58,368 rows", Hmc(TALK, 58_368, 2, 25, step=0.1), (2.5, 3.5)),
 )
 
 
-@dataclass(frozen=True)
-class Result:
-    """Leapfrog steps a second on both cores, and the median of the paired ratios."""
-
-    name: str
-    bar: float
-    ours: float
-    peer: float
-    ratio: float
-    peer_order: str
-    acceptance: float
-    jump_per_second: float
+def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
+    """(name, what measures it)."""
+    for case in CASES:
+        spec = case.spec
+        if quick:
+            spec = replace(spec, draws=1, leapfrogs=max(10, spec.leapfrogs // 5))
+        yield case.name, partial(run, replace(case, spec=spec), 2 if quick else 7)
 
 
-def run_case(case: Case, cpus: list[int], repeats: int = 7) -> Result:
-    """Time one case; the peers of both orders run in the same rounds as we do."""
-    import jax
+def run(case: Case, rounds: int, cpus: Sequence[int] | None = None) -> list[Row]:
+    """Time a case; ours and all peers, in both precisions and orders, run in the same rounds."""
+    cpus = sorted(allowed_cpus()) if cpus is None else cpus
+    spec = replace(case.spec, chains=len(cpus))
+    with Peers(cpus) as peers:
+        for precision in (FULL, LOW):
+            for order in ORDERS:
+                peers.build(precision + order, replace(spec, precision=precision, order=order), "")
+        ours = {p: Ours(replace(spec, precision=p)) for p in (FULL, LOW)}
+        names = [p + order for p in (FULL, LOW) for order in ORDERS]
+        contenders = {**ours, **{name: peers.timed(name) for name in names}}
+        measured = compare(contenders, rounds, keep=tuple(contenders))
+        totals = {name: peers.run(name).totals for name in names}
+    best = {p: measured.best([p + order for order in ORDERS]) for p in (FULL, LOW)}
+    return [
+        _row(case, measured, ours[FULL], best[FULL], totals, case.bars[0]),
+        _row(case, measured, ours[LOW], best[LOW], totals, case.bars[1]),
+        _row(case, measured, ours[LOW], best[FULL], totals, None),
+    ]
 
-    import tilewright
 
-    workload = case.spec.workload()
-    keys = jax.random.split(jax.random.key(0), len(cpus))
-    ours = tilewright.compile(tilewright.tile_map(workload.chain), keys)
-    orders = ("rows", "columns")
-    peers = {
-        order: [Peer(replace(case.spec, order=order), cpu) for cpu in cpus] for order in orders
-    }
-    for group in peers.values():
-        for peer in group:
-            peer.wait_ready()
-    outputs = ours(keys)
-    times: dict[str, list[float]] = {name: [] for name in ("ours", *orders)}
-    for _ in range(repeats):
-        start = time.perf_counter()
-        outputs = ours(keys)
-        times["ours"].append(time.perf_counter() - start)
-        for order, group in peers.items():
-            for peer in group:
-                peer.begin()
-            times[order].append(max(peer.end() for peer in group))
-    for group in peers.values():
-        for peer in group:
-            peer.close()
-    best = min(orders, key=lambda order: statistics.median(times[order]))
-    steps = workload.steps * len(cpus)
-    ratios = [b / a for a, b in zip(times["ours"], times[best], strict=True)]
-    seconds = statistics.median(times["ours"])
-    acceptance, jump = (np.asarray(x) for x in outputs)
-    return Result(
-        case.name,
-        case.bar,
-        steps / seconds,
-        steps / statistics.median(times[best]),
-        statistics.median(ratios),
-        best,
-        float(acceptance.mean()),
-        float(jump.sum() / seconds),
+def _row(
+    case: Case, measured: Rounds, ours: Ours, peer: str, totals: dict, bar: float | None
+) -> Row:
+    precision = FULL if bar == case.bars[0] else LOW
+    mine, its = ours.totals, totals[peer]
+    assert mine["leapfrogs"] == its["leapfrogs"], "not the same work"
+    ratio, low, high = measured.ratio(peer, precision)
+    seconds, peer_seconds = measured.median(precision), measured.median(peer)
+    force = ", bf16 force" if precision == LOW else ""
+    name = f"{case.name}{force}" + (" (JAX in fp32)" if bar is None else "")
+    jump, its_jump = mine["jump"] / seconds, its["jump"] / peer_seconds
+    return Row(
+        "hmc",
+        name,
+        mine["leapfrogs"] / seconds,
+        "leapfrogs/s",
+        its["leapfrogs"] / peer_seconds,
+        f"JAX {peer.replace('float32', 'fp32 ').replace('bfloat16', 'bf16 ')}",
+        ratio,
+        low,
+        high,
+        bar,
+        gflops=measured.gflops,
+        notes=f"{behaviour(mine)} (peer {its['acceptance'] / its['draws']:.2f}); "
+        f"squared jump {jump:,.0f} /s (peer {its_jump:,.0f})",
+        more={"ours": mine, "peer": its, "seconds": measured.seconds},
     )

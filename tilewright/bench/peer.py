@@ -1,8 +1,11 @@
-"""The peer: one JAX process pinned to one core, driven line by line from outside.
+"""The peer: JAX processes, one pinned to each core, driven line by line from outside.
 
-`python -m tilewright.bench.peer CPU MODULE SPEC` builds the workload that SPEC (JSON: name of a
-class in MODULE and its fields) describes, compiles it, says "ready", and for each line it reads
-runs it once and answers with the seconds it took.
+    with Peers(cpus) as peers:
+        peers.build("rows", spec, "map")     every process compiles its share of the instances
+        done = peers.run("rows")             all run at once; the slowest one's seconds count
+
+`python -m tilewright.bench.peer CPU` is such a process. It reads requests and writes answers, one
+line of JSON each, and sleeps in between.
 """
 
 from __future__ import annotations
@@ -12,69 +15,135 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
 from typing import Any
 
+FLAGS = "--xla_cpu_multi_thread_eigen=false"
 
-class Peer:
-    """A handle on such a process: `begin` starts a run, `end` waits and gives its seconds."""
 
-    def __init__(self, spec: Any, cpu: int):
-        text = json.dumps([type(spec).__name__, asdict(spec)])
-        environment = os.environ | {
-            "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
-            "JAX_PLATFORMS": "cpu",
+@dataclass(frozen=True)
+class Done:
+    """Seconds of the slowest process, and what all of them did together (`Workload.totals`)."""
+
+    seconds: float
+    totals: Mapping[str, float]
+
+
+class Peers:
+    """One process a core. As a context manager, it ends them."""
+
+    def __init__(self, cpus: Sequence[int]):
+        self.processes = [_start(cpu) for cpu in cpus]
+
+    def __enter__(self) -> Peers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.processes:
+            if process.stdin is not None:
+                process.stdin.close()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def build(self, name: str, spec: Any, mode: str) -> None:
+        """Compile `spec.workload()` and run it once; `mode` is "map" or "vmap"."""
+        common = {
+            "build": name,
+            "module": type(spec).__module__,
+            "class": type(spec).__name__,
+            "fields": asdict(spec),
+            "mode": mode,
         }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tilewright.bench.peer", str(cpu), type(spec).__module__, text],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
+        count = len(self.processes)
+        self._ask([common | {"share": [i, count]} for i in range(count)])
 
-    def wait_ready(self) -> None:
-        self._read("ready")
+    def run(self, name: str) -> Done:
+        answers = self._ask([{"run": name}] * len(self.processes))
+        totals: dict[str, float] = {}
+        for answer in answers:
+            for key, value in answer["totals"].items():
+                totals[key] = totals.get(key, 0.0) + value
+        return Done(max(answer["seconds"] for answer in answers), totals)
 
-    def begin(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("run\n")
-        self.process.stdin.flush()
+    def timed(self, name: str) -> Callable[[], float]:
+        """For `rounds.compare`."""
+        return lambda: self.run(name).seconds
 
-    def end(self) -> float:
-        return float(self._read())
+    def _ask(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """All processes at once."""
+        for process, request in zip(self.processes, requests, strict=True):
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+        return [_answer(process) for process in self.processes]
 
-    def close(self) -> None:
-        if self.process.stdin is not None:
-            self.process.stdin.close()
-        self.process.wait(10)
 
-    def _read(self, expected: str = "") -> str:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline().strip()
-        if not line or (expected and line != expected):
-            raise RuntimeError(f"the JAX peer ended early (it said {line!r})")
-        return line
+def _start(cpu: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tilewright.bench.peer", str(cpu)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"XLA_FLAGS": FLAGS, "JAX_PLATFORMS": "cpu"},
+    )
+
+
+def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"a JAX peer ended early, with status {process.wait(10)}")
+    return json.loads(line)
 
 
 def main() -> None:
-    cpu, module, text = sys.argv[1:4]
-    os.sched_setaffinity(0, {int(cpu)})
-    from importlib import import_module
+    os.sched_setaffinity(0, {int(sys.argv[1])})
+    answers, sys.stdout = sys.stdout, sys.stderr
+    runs: dict[str, Callable[[], Done]] = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "build" in request:
+            runs[request["build"]] = _build(request)
+            done = runs[request["build"]]()
+        else:
+            done = runs[request["run"]]()
+        print(json.dumps(asdict(done)), file=answers, flush=True)
 
+
+def _build(request: dict[str, Any]) -> Callable[[], Done]:
+    """A function that runs this process's share once; the instances are dealt out in turn."""
     import jax
 
-    name, fields = json.loads(text)
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    workload = getattr(import_module(module), name)(**fields).workload()
-    run = jax.jit(workload.chain)
-    key = jax.random.key(int(cpu))
-    jax.block_until_ready(run(key))
-    print("ready", flush=True)
-    for _ in sys.stdin:
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in request["fields"].items()}
+    workload = getattr(import_module(request["module"]), request["class"])(**fields).workload()
+    first, count = request["share"]
+    arguments = jax.tree.map(lambda a: a[first::count], workload.arguments)
+    many = len(jax.tree.leaves(arguments)[0])
+    if many == 1:
+        function, arguments = workload.chain, jax.tree.map(lambda a: a[0], arguments)
+    elif request["mode"] == "vmap":
+        function = jax.vmap(workload.chain)
+    else:
+        function = _one_after_another(workload.chain)
+    compiled = jax.jit(function).lower(*arguments).compile()
+
+    def run() -> Done:
         start = time.perf_counter()
-        jax.block_until_ready(run(key))
-        print(time.perf_counter() - start, flush=True)
+        outputs = jax.block_until_ready(compiled(*arguments))
+        return Done(time.perf_counter() - start, workload.totals(outputs))
+
+    return run
+
+
+def _one_after_another(chain: Callable) -> Callable:
+    import jax
+
+    return lambda *arguments: jax.lax.map(lambda slices: chain(*slices), arguments)
 
 
 if __name__ == "__main__":

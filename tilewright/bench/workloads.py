@@ -1,7 +1,8 @@
-"""What is timed: chains of unmodified BlackJAX samplers, as plain JAX functions of a key.
+"""HMC over a tanh net: what is timed, as plain JAX functions of unmodified BlackJAX.
 
 A workload is made the same way for tilewright and for the peer, which may have the data in either
-order ("rows": one row after another, "columns": transposed) and keeps the faster.
+order ("rows": one row after another, "columns": transposed) and keeps the faster. What is random
+comes from seeds, so every process makes the same.
 """
 
 from __future__ import annotations
@@ -16,15 +17,28 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Workload:
-    """One chain's function of a PRNG key, and how many leapfrog steps a call does."""
+    """`chain(*slices)` is one instance; `arguments` are those of all, stacked on axis 0.
 
-    chain: Callable[[Any], Any]
-    steps: int
+    A chain gives a dict of arrays, one number a draw: "acceptance", "jump" (squared distance),
+    "leapfrogs", "divergent".
+    """
+
+    chain: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+    @staticmethod
+    def totals(outputs: Any) -> dict[str, float]:
+        """Sums over all draws, and their number."""
+        sums = {name: float(np.asarray(value, np.float64).sum()) for name, value in outputs.items()}
+        return sums | {"draws": float(np.asarray(outputs["acceptance"]).size)}
 
 
 @dataclass(frozen=True)
 class Hmc:
-    """HMC over a tanh net on synthetic rows; `layers` as widths; only hidden layers have tanh."""
+    """HMC on synthetic rows; `layers` as widths; only layers of several units have tanh.
+
+    The step size is `step` / sqrt(rows), about as wide as the posterior.
+    """
 
     layers: tuple[int, ...]
     rows: int
@@ -32,9 +46,13 @@ class Hmc:
     leapfrogs: int
     precision: str = "float32"
     order: str = "rows"
+    chains: int = 2
+    step: float = 0.3
 
     def workload(self) -> Workload:
-        return Workload(_hmc_chain(self), self.draws * self.leapfrogs)
+        import jax
+
+        return Workload(_hmc_chain(self), (jax.random.split(jax.random.key(0), self.chains),))
 
 
 TALK = (22, 40, 1, 1)
@@ -79,7 +97,7 @@ def log_density(spec: Hmc) -> Callable[[Any], Any]:
     import jax
     import jax.numpy as jnp
 
-    x, y = data(spec.rows)
+    x, y = data(spec.rows, spec.layers[0])
     x = np.ascontiguousarray(x.T) if spec.order == "columns" else x
 
     def function(params: Any) -> Any:
@@ -102,27 +120,29 @@ def _hmc_chain(spec: Hmc) -> Callable[[Any], Any]:
     density = log_density(spec)
     params = initial(spec.layers)
     count = sum(p.size for p in params.values())
-    sampler = blackjax.hmc(
-        density, step_size(spec.rows), jnp.ones(count, jnp.float32), spec.leapfrogs
-    )
+    step_size = spec.step / np.sqrt(spec.rows)
+    metric = jnp.ones(count, jnp.float32)
+    sampler = blackjax.hmc(density, step_size, metric, spec.leapfrogs)
 
     def chain(key: Any) -> Any:
-        def draw(state: Any, draw_key: Any) -> Any:
-            new, info = sampler.step(draw_key, state)
-            jump = sum(
-                jnp.sum((a - b) ** 2)
-                for a, b in zip(
-                    jax.tree.leaves(new.position), jax.tree.leaves(state.position), strict=True
-                )
-            )
-            return new, (info.acceptance_rate, jump)
-
-        state = sampler.init(jax.tree.map(jnp.asarray, params))
-        return jax.lax.scan(draw, state, jax.random.split(key, spec.draws))[1]
+        return draws(sampler, jax.tree.map(jnp.asarray, params), key, spec.draws)
 
     return chain
 
 
-def step_size(rows: int) -> float:
-    """Small enough for trajectories to be accepted at this number of rows."""
-    return 0.3 / np.sqrt(rows)
+def draws(sampler: Any, position: Any, key: Any, count: int) -> dict[str, Any]:
+    """`count` transitions from `position`: the outputs of a workload."""
+    import jax
+    import jax.numpy as jnp
+
+    def draw(state: Any, draw_key: Any) -> Any:
+        new, info = sampler.step(draw_key, state)
+        moves = jax.tree.map(lambda a, b: jnp.sum((a - b) ** 2), new.position, state.position)
+        return new, {
+            "acceptance": info.acceptance_rate,
+            "jump": sum(jax.tree.leaves(moves)),
+            "leapfrogs": info.num_integration_steps,
+            "divergent": info.is_divergent,
+        }
+
+    return jax.lax.scan(draw, sampler.init(position), jax.random.split(key, count))[1]

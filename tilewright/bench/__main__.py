@@ -1,0 +1,99 @@
+"""`python -m tilewright.bench [part ...]`: measure, print tables, save a record.
+
+Parts: contract, hmc, spread, nuts, tiles, compile, call; all of them by default. A run of some
+parts replaces just these in the record. `--readme PAGE` measures nothing: it renders the record
+into the page, between its markers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tilewright.bench.record import Record, Row, load, this_machine
+from tilewright.bench.table import machine_sentence, markdown, part_table, write_between_markers
+from tilewright.machine.cpu import model_name
+
+PARTS = {name: name for name in ("contract", "hmc", "spread", "nuts", "tiles", "call")}
+PARTS = PARTS | {"compile": "cold"}
+"""Part to module."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """1 if a bar is missed; 2 for a question that makes no sense."""
+    options = _parser().parse_args(arguments)
+    path = options.save or default_path(options.quick)
+    if options.readme is not None:
+        return _render(path, options.readme)
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    rows = measure(options.part or list(PARTS), options.quick, console)
+    record = Record(this_machine(), tuple(rows), options.quick)
+    if options.part and path.exists():
+        record = load(path).updated(rows)
+    record.save(path)
+    missed = [row.name for row in rows if row.passed is False and not row.detail]
+    console.print(machine_sentence(record), f"\nSaved in {path}.")
+    if missed:
+        console.print(f"[red]Below the bar ({len(missed)}):[/] " + "; ".join(missed))
+    return 1 if missed and not options.quick else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tilewright.bench", description=__doc__)
+    parser.add_argument("part", nargs="*", choices=list(PARTS), metavar="part")
+    parser.add_argument("--quick", action="store_true", help="small sizes: not to be quoted")
+    parser.add_argument("--save", type=Path, help="the record (default: bench/results/CPU.json)")
+    parser.add_argument("--readme", type=Path, metavar="PAGE", help="render the record into a page")
+    return parser
+
+
+def default_path(quick: bool = False) -> Path:
+    """`bench/results/<processor>.json`; a quick run leaves the real record alone."""
+    name = re.sub(r"[^a-z0-9]+", "-", model_name().lower()).strip("-")
+    return Path("bench-results" if quick else "bench/results") / f"{name}.json"
+
+
+def measure(parts: list[str], quick: bool, console: Console) -> list[Row]:
+    """Part after part, case after case; each part's table is printed when it is done."""
+    found: list[Row] = []
+    todo = [(part, _cases(part, quick)) for part in parts]
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    # Drawn between cases only: a thread that draws would take time from what is measured.
+    with Progress(*columns, TimeElapsedColumn(), console=console, auto_refresh=False) as progress:
+        task = progress.add_task("", total=sum(len(cases) for _, cases in todo))
+        for part, cases in todo:
+            rows: list[Row] = []
+            for name, run in cases:
+                progress.update(task, description=f"{part}: {name}", refresh=True)
+                rows += run()
+                progress.advance(task)
+            console.print(part_table(part, rows))
+            found += rows
+    return found
+
+
+def _cases(part: str, quick: bool) -> list[tuple[str, Callable[[], Sequence[Row]]]]:
+    return list(import_module(f"tilewright.bench.{PARTS[part]}").cases(quick))
+
+
+def _render(path: Path, page: Path) -> int:
+    if not path.exists():
+        print(f"There is no record {path}: run `make bench` first.", file=sys.stderr)
+        return 2
+    try:
+        write_between_markers(page, markdown(load(path)))
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

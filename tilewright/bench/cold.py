@@ -1,0 +1,175 @@
+"""Compile times in fresh processes: with an empty cache, and again with what that one left.
+
+`python -m tilewright.bench.cold NAME` is such a process: it builds a workload, compiles it by
+tilewright or by JAX, runs it once, and prints the seconds of each stage as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from tilewright.bench.record import Row
+
+BARS = {"hmc": 3.0, "adaptation": 8.0, "tiny": None}
+TITLES = {
+    "hmc": "HMC over the talk's net",
+    "adaptation": "NUTS with window adaptation",
+    "tiny": "x + 1",
+}
+CACHED_BAR = 0.3
+IMPORT_BAR = 0.3
+IMPORT = "import time; t = time.perf_counter(); import tilewright; print(time.perf_counter() - t)"
+
+
+def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
+    repeats = 1 if quick else 3
+    yield "import tilewright", partial(import_time, repeats + 2)
+    for name in ("hmc", "adaptation"):
+        yield TITLES[name], partial(run, name, repeats)
+
+
+def import_time(repeats: int) -> list[Row]:
+    times = [float(_fresh(["-c", IMPORT], {})) for _ in range(repeats)]
+    name = "import tilewright"
+    seconds = statistics.median(times)
+    return [Row("compile", name, seconds, "s", bar=IMPORT_BAR, at_most=True)]
+
+
+def run(name: str, repeats: int) -> list[Row]:
+    """Medians over fresh processes: cold, then from the cache, and JAX beside them."""
+    cold, cached, jax = [], [], []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            module = ["-m", "tilewright.bench.cold", name]
+            cold.append(json.loads(_fresh(module, {"TILEWRIGHT_CACHE": folder})))
+            cached.append(json.loads(_fresh(module, {"TILEWRIGHT_CACHE": folder})))
+            jax.append(json.loads(_fresh([*module, "jax"], {})))
+
+    def middle(times: list[dict[str, float]], *stages: str) -> float:
+        return statistics.median(sum(t[stage] for stage in stages) for t in times)
+
+    stages = f"trace {middle(cold, 'trace'):.2f} s, the rest {middle(cold, 'compile'):.2f} s"
+    both = ("trace", "compile")
+    return [
+        Row(
+            "compile",
+            f"{TITLES[name]}, cold",
+            middle(cold, *both),
+            "s",
+            middle(jax, *both),
+            "jax.jit",
+            bar=BARS[name],
+            at_most=True,
+            notes=stages,
+            more={"cold": cold, "jax": jax},
+        ),
+        Row(
+            "compile",
+            f"{TITLES[name]}, from the cache, after tracing",
+            middle(cached, "compile"),
+            "s",
+            bar=CACHED_BAR,
+            at_most=True,
+            notes=f"trace {middle(cached, 'trace'):.2f} s",
+            more={"cached": cached},
+        ),
+    ]
+
+
+def _fresh(arguments: list[str], variables: dict[str, str]) -> str:
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"} | variables
+    return subprocess.run(
+        [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+
+
+# What the fresh process does.
+
+
+def main(name: str, by: str = "tilewright") -> None:
+    function, arguments = _program(name)
+    times = (_by_jax if by == "jax" else _by_tilewright)(function, arguments)
+    print(json.dumps(times))
+
+
+def _program(name: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    import jax
+    import jax.numpy as jnp
+
+    from tilewright import tile_map
+
+    if name == "tiny":
+        return lambda x: x + 1, (jnp.zeros(3),)
+    if name == "hmc":
+        from tilewright.bench.hmc import CASES
+
+        workload = CASES[0].spec.workload()
+        return tile_map(workload.chain), workload.arguments
+    return tile_map(_adapted_chain()), (jax.random.split(jax.random.key(0), 4),)
+
+
+def _adapted_chain() -> Callable[[Any], Any]:
+    """Warm-up and draws of the logistic regression."""
+    import blackjax
+    import jax
+    import jax.numpy as jnp
+
+    from tilewright.bench.nuts_workloads import Nuts, _logistic
+    from tilewright.bench.workloads import draws
+
+    density, positions, _ = _logistic(Nuts("logistic", chains=1))
+
+    def chain(key: Any) -> Any:
+        warm_up, sample = jax.random.split(key)
+        adaptation = blackjax.window_adaptation(blackjax.nuts, density)
+        found: Any = adaptation.run(warm_up, jnp.asarray(positions[0]), 100)
+        (state, parameters), _ = found
+        return draws(blackjax.nuts(density, **parameters), state.position, sample, 20)
+
+    return chain
+
+
+def _by_tilewright(function: Callable, arguments: tuple[Any, ...]) -> dict[str, float]:
+    """`compile` with a clock around its tracing; no result may be used before it has run once."""
+    from tilewright import compiler
+
+    traced = compiler.trace
+    times: dict[str, float] = {}
+
+    def clocked(*args: Any) -> Any:
+        start = time.perf_counter()
+        result = traced(*args)
+        times["trace"] = time.perf_counter() - start
+        return result
+
+    compiler.trace = clocked
+    start = time.perf_counter()
+    executable = compiler.compile(function, *arguments)
+    times["compile"] = time.perf_counter() - start - times["trace"]
+    executable(*arguments)
+    return times
+
+
+def _by_jax(function: Callable, arguments: tuple[Any, ...]) -> dict[str, float]:
+    import jax
+
+    start = time.perf_counter()
+    lowered = jax.jit(function).lower(*arguments)
+    middle = time.perf_counter()
+    compiled = lowered.compile()
+    end = time.perf_counter()
+    jax.block_until_ready(compiled(*arguments))
+    return {"trace": middle - start, "compile": end - middle}
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

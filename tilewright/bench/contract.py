@@ -1,0 +1,115 @@
+"""How near to the peak contraction codelets come, operands packed, m, n and k from 16 to 512.
+
+The figure is a codelet's best rate over the best of a register-only multiply-add loop that takes
+turns with it, over the share of lanes that the shape can use. The outer form runs lanes along n;
+the inner form along k, and is measured where the planner takes it. bfloat16 operands are packed as
+the planner packs them: as they are where the host multiplies them, else widened to float32.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tilewright.bench.record import Row
+from tilewright.bench.repeated import Repeated
+from tilewright.codegen.host import host_features
+from tilewright.codelets.base import LANES, Operand
+from tilewright.codelets.contract import ContractInner, ContractOuter
+from tilewright.codelets.peak import PeakFma
+from tilewright.graph.order import INNER_LENGTH
+from tilewright.plan.ir import dense_strides
+
+BAR = 0.85
+SHORTEST, FEWEST = 32, 2048
+"""The bar holds from this k on, and this m·n."""
+
+CUBES = [(n, n, n) for n in (16, 32, 48, 64, 96, 128, 192, 256, 384, 512)]
+SHAPES = [(16, 512, 32), (512, 16, 32), (16, 128, 512), (512, 16, 512), (128, 512, 16)]
+SHAPES += [(40, 256, 22), (40, 250, 40), (22, 100, 256), (100, 300, 37), (250, 40, 64)]
+SHAPES += [(32, 64, 128), (64, 32, 300), (512, 512, 32), (48, 48, 512), (17, 511, 255)]
+
+
+@dataclass(frozen=True)
+class Case:
+    form: str
+    dtype: str
+    m: int
+    n: int
+    k: int
+
+    @property
+    def counts(self) -> bool:
+        """Whether the bar is meant for this shape."""
+        return self.k >= SHORTEST and self.m * self.n >= FEWEST
+
+    @property
+    def lanes(self) -> float:
+        """The share of lanes that hold something: along n, or along k (in pairs for bfloat16)."""
+        if self.form == "outer":
+            return self.n / (-(-self.n // LANES) * LANES)
+        step = LANES * (2 if self.dtype == "bfloat16" else 1)
+        return self.k / (-(-self.k // step) * step)
+
+
+def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
+    shapes = [CUBES[3], SHAPES[6]] if quick else CUBES + SHAPES
+    long = [(64, 48, 256)] if quick else [s for s in shapes if s[2] >= INNER_LENGTH]
+    for dtype in ("float32", "bfloat16"):
+        for form, chosen in (("outer", shapes), ("inner", long)):
+            group = [Case(form, dtype, *shape) for shape in chosen]
+            yield f"{form} {dtype}", partial(run, group, 5 if quick else 60)
+
+
+def run(group: Sequence[Case], rounds: int) -> list[Row]:
+    """A row for each shape, and before them one for the worst of those that the bar is for."""
+    peak = Repeated(PeakFma("float32", 4000))
+    rows = [_row(case, peak, rounds) for case in group]
+    meant = [row for row, case in zip(rows, group, strict=True) if case.counts] or rows
+    worst = min(meant, key=lambda row: row.ours)
+    middle = statistics.median(row.ours for row in meant)
+    name = f"{group[0].form} form, {group[0].dtype}, {len(meant)} shapes: the worst"
+    notes = f"{worst.name}; median {middle:.0%}"
+    return [Row("contract", name, worst.ours, "of peak", bar=BAR, notes=notes), *rows]
+
+
+def _row(case: Case, peak: Repeated, rounds: int) -> Row:
+    timed = Repeated(codelet(case))
+    pairs = [(timed(), peak()) for _ in range(rounds)]
+    rates, peaks = zip(*pairs, strict=True)
+    factor = _peak_factor(case.dtype)
+    share = max(rates) / (factor * max(peaks)) / case.lanes
+    return Row(
+        "contract",
+        f"{case.form} {case.dtype} {case.m} × {case.n} × {case.k}",
+        share,
+        "of peak",
+        bar=BAR if case.counts else None,
+        gflops=max(peaks) / 1e9,
+        notes=f"{max(rates) / 1e9:.0f} GFLOP/s, {case.lanes:.0%} of lanes",
+        detail=True,
+    )
+
+
+def _peak_factor(dtype: str) -> float:
+    """Multiply-adds of a bfloat16 instruction to those of a float32 one."""
+    return 2.0 if dtype == "bfloat16" and host_features().bf16 else 1.0
+
+
+def codelet(case: Case) -> ContractOuter | ContractInner:
+    """Rows of the inner form start at cache lines."""
+    wide = case.dtype == "bfloat16" and not host_features().bf16
+    dtype = "float32" if wide else case.dtype
+    m, n, k = case.m, case.n, case.k
+    out = _dense("float32", m, n)
+    if case.form == "outer":
+        return ContractOuter(_dense(dtype, m, k), _dense(dtype, k, n), out, False, wide)
+    step = -(-k // LANES) * LANES
+    left, right = (Operand(dtype, (rows, k), (step, 1)) for rows in (m, n))
+    return ContractInner(left, right, out, False, wide)
+
+
+def _dense(dtype: str, *shape: int) -> Operand:
+    return Operand(dtype, shape, dense_strides(shape))

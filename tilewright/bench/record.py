@@ -1,0 +1,105 @@
+"""What a bench run leaves: the machine, and one `Row` for each thing measured; saved as JSON.
+
+A row's verdict compares its ratio (peer's time over ours), or our own figure, with its bar.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tilewright.machine.cpu import allowed_cpus, cache_bytes, model_name, vector_bits
+
+
+@dataclass(frozen=True)
+class Row:
+    """`ours` and `peer` in `unit`; `ratio` is the median over rounds, `low` and `high` quartiles.
+
+    `bar` holds for the ratio if there is one, else for `ours`; `at_most` turns it round. `gflops`
+    is the multiply-add peak of one core, measured in the same rounds. Details are left out of the
+    README's table.
+    """
+
+    part: str
+    name: str
+    ours: float
+    unit: str
+    peer: float | None = None
+    peer_name: str = ""
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    bar: float | None = None
+    at_most: bool = False
+    gflops: float | None = None
+    notes: str = ""
+    detail: bool = False
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the bar is reached; None where there is none."""
+        if self.bar is None:
+            return None
+        value = self.ours if self.ratio is None else self.ratio
+        return value <= self.bar if self.at_most else value >= self.bar
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run of the bench; `quick` runs are too short to be quoted."""
+
+    machine: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    quick: bool = False
+
+    def save(self, path: Path) -> None:
+        """Replaces the file whole."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = [asdict(row) | {"passed": row.passed} for row in self.rows]
+        content = {"machine": dict(self.machine), "quick": self.quick, "rows": rows}
+        beside = path.with_suffix(f".{os.getpid()}")
+        beside.write_text(json.dumps(content, indent=1) + "\n")
+        beside.replace(path)
+
+    def updated(self, rows: Sequence[Row]) -> Record:
+        """With the parts that `rows` hold in place of those measured earlier."""
+        parts = {row.part for row in rows}
+        kept = [row for row in self.rows if row.part not in parts]
+        return Record(self.machine, (*kept, *rows), self.quick)
+
+
+def load(path: Path) -> Record:
+    """A record that `Record.save` wrote."""
+    content = json.loads(path.read_text())
+    rows = [Row(**{k: v for k, v in row.items() if k != "passed"}) for row in content["rows"]]
+    return Record(content["machine"], tuple(rows), content["quick"])
+
+
+def this_machine() -> dict[str, Any]:
+    """Where and with what the run was made."""
+    return {
+        "cpu": model_name(),
+        "cores": len(allowed_cpus()),
+        "vector_bits": vector_bits(),
+        "cache_kib": [cache_bytes(level) >> 10 for level in (1, 2, 3)],
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        **{name: _version(name) for name in ("jax", "llvmlite", "numpy", "blackjax", "tilewright")},
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "from source"

@@ -1,0 +1,78 @@
+"""A codelet alone, in a loop: a program of one vertex on operands that start at cache lines."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from tilewright.codegen.host import compile_text, host_features
+from tilewright.codegen.program import program_text
+from tilewright.codelets.base import Operand, scratch_bytes
+from tilewright.graph.ir import Type
+from tilewright.plan.ir import Buffer, Call, Loop, Program, View, new_var
+from tilewright.runtime.compiled import Compiled
+from tilewright.runtime.executable import Executable
+from tilewright.runtime.memory import aligned
+
+GUESS = 5e10
+"""Operations a second: how many turns a run of given length takes."""
+
+
+class Repeated:
+    """Compiled to run for about `seconds`; calling it gives its operations a second."""
+
+    def __init__(self, codelet: Any, seconds: float = 1e-3):
+        self.turns = max(1, round(seconds * GUESS / codelet.cost.flops))
+        self.flops = codelet.cost.flops * self.turns
+        program = _program(codelet, self.turns)
+        text = program_text(program, host_features())
+        self.executable = Executable(
+            Compiled(
+                object=compile_text(text.text),
+                inputs=tuple(Type(b.dtype, (b.size,)) for b in program.inputs),
+                outputs=tuple(Type(b.dtype, (b.size,)) for b in program.outputs),
+                shared_bytes=program.shared_bytes,
+                loops=tuple(text.loops),
+                short=True,
+                stages=SimpleNamespace(graph=None, program=program, llvm=text.text),
+            )
+        )
+        self.arrays = [_contents(buffer) for buffer in program.inputs]
+        self.executable(*self.arrays)
+
+    def __call__(self) -> float:
+        start = time.perf_counter()
+        self.executable(*self.arrays)
+        return self.flops / (time.perf_counter() - start)
+
+
+def _program(codelet: Any, turns: int) -> Program:
+    """`turns` calls; scratch memory comes from the shared arena."""
+    views = [_view(o, "input", i) for i, o in enumerate(codelet.inputs)]
+    views += [_view(o, "output", i) for i, o in enumerate(codelet.outputs)]
+    buffers, size, offsets = [view.buffer for view in views], scratch_bytes(codelet), {}
+    if size:
+        scratch = Buffer("uint8", size, "shared")
+        views.append(View(scratch, (size,), (1,)))
+        offsets[scratch] = 0
+    inputs = tuple(b for b in buffers if b.space == "input")
+    outputs = tuple(b for b in buffers if b.space == "output")
+    loop = Loop(new_var(), turns, (Call(codelet, tuple(views)),))
+    return Program((*buffers, *offsets), inputs, outputs, (loop,), offsets, size, 0)
+
+
+def _view(operand: Operand, space: str, position: int) -> View:
+    reach = sum((n - 1) * s for n, s in zip(operand.shape, operand.strides, strict=True))
+    buffer = Buffer(operand.dtype, reach + 1, space, position)
+    return View(buffer, operand.shape, operand.strides)
+
+
+def _contents(buffer: Buffer) -> np.ndarray:
+    """Numbers that bfloat16 can hold, small enough for sums to stay ordinary."""
+    kind = Type(buffer.dtype, (buffer.size,))
+    array, _ = aligned(kind.shape, kind.numpy, kind.nbytes)
+    array[...] = np.random.default_rng(0).integers(-8, 9, buffer.size) / 16
+    return array

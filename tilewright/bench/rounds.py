@@ -1,0 +1,69 @@
+"""The protocol of every comparison: contenders take turns, A B A B, in one run.
+
+Machines are noisy, and at times run at half their speed: what counts is the ratio inside a round,
+and of those the median. The multiply-add peak of a core is measured in every round, too.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+
+from tilewright.calibrate import FmaPeak
+
+DROP = 3.0
+"""A contender so many times slower than the best of its kind is timed in the first round only."""
+
+
+@dataclass
+class Rounds:
+    """Seconds of each contender, round by round (NaN where it was left out), and peaks."""
+
+    seconds: dict[str, list[float]]
+    flops: list[float] = field(default_factory=list)
+
+    def median(self, name: str) -> float:
+        return float(np.nanmedian(self.seconds[name]))
+
+    def best(self, names: list[str]) -> str:
+        """The fastest contender among `names`."""
+        return min(names, key=self.median)
+
+    def ratio(self, slow: str, fast: str, scale: float = 1.0) -> tuple[float, float, float]:
+        """Quartiles of scale * seconds(slow) / seconds(fast): (median, low, high)."""
+        pairs = zip(self.seconds[slow], self.seconds[fast], strict=True)
+        ratios = np.array([scale * a / b for a, b in pairs])
+        low, middle, high = np.nanpercentile(ratios, [25, 50, 75])
+        return float(middle), float(low), float(high)
+
+    @property
+    def gflops(self) -> float:
+        return statistics.median(self.flops) / 1e9
+
+
+def compare(
+    contenders: Mapping[str, Callable[[], float]], rounds: int, *, keep: tuple[str, ...] = ()
+) -> Rounds:
+    """Time each contender once a round; each gives its own seconds. All must be warm.
+
+    Contenders not in `keep` that lose by far in the first round are not asked again.
+    """
+    result, peak = Rounds({name: [] for name in contenders}), _peak()
+    dropped: set[str] = set()
+    for number in range(rounds):
+        result.flops.append(max(peak.flops() for _ in range(3)))
+        for name, run in contenders.items():
+            result.seconds[name].append(float("nan") if name in dropped else run())
+        if number == 0:
+            first = {n: s[0] for n, s in result.seconds.items() if n not in keep}
+            dropped = {n for n, s in first.items() if s > DROP * min(first.values())}
+    return result
+
+
+@cache
+def _peak() -> FmaPeak:
+    return FmaPeak()
