@@ -11,12 +11,12 @@ is an exact linear function of others.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    import pandas as pd
+Frame = Any
+"""A pandas DataFrame (days, stocks)."""
 
 HISTORY = 253
 """Days before the first day that has all features."""
@@ -51,14 +51,12 @@ def target_and_features(prices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return target.to_numpy(np.float64), stacked
 
 
-def ewma_volatility(returns: pd.DataFrame) -> pd.DataFrame:
+def ewma_volatility(returns: Frame) -> Frame:
     """Volatility a day, (days, stocks), from returns up to that day."""
     return ((returns**2).ewm(alpha=1 - DECAY).mean() ** 0.5).clip(lower=FLOOR)
 
 
-def _features(
-    log_price: pd.DataFrame, returns: pd.DataFrame, volatility: pd.DataFrame
-) -> dict[str, pd.DataFrame]:
+def _features(log_price: Frame, returns: Frame, volatility: Frame) -> dict[str, Frame]:
     scaled = returns / volatility.shift(1)
     recent = scaled.rolling(21)
     momentum = _over(log_price.shift(21), 231, volatility)
@@ -87,21 +85,21 @@ def _features(
     return found
 
 
-def _over(log_price: pd.DataFrame, days: int, volatility: pd.DataFrame) -> pd.DataFrame:
+def _over(log_price: Frame, days: int, volatility: Frame) -> Frame:
     """Scaled return over some days."""
     return log_price.diff(days) / volatility / days**0.5
 
 
-def _against_market(frame: pd.DataFrame) -> pd.DataFrame:
+def _against_market(frame: Frame) -> Frame:
     return frame.sub(frame.mean(axis=1), axis=0)
 
 
-def _rank(frame: pd.DataFrame) -> pd.DataFrame:
+def _rank(frame: Frame) -> Frame:
     """Rank among the day's stocks, from -1 to 1."""
     return 2 * frame.rank(axis=1, pct=True) - 1 - 1 / frame.shape[1]
 
 
-def _same_for_all(series: pd.Series, like: pd.DataFrame) -> pd.DataFrame:
+def _same_for_all(series: Any, like: Frame) -> Frame:
     import pandas as pd
 
     return pd.DataFrame(dict.fromkeys(like.columns, series))

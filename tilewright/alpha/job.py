@@ -1,11 +1,12 @@
 """The folder of a job: what it is, which windows are finished, and what was measured.
 
-    job.json            settings, data and version: everything that the numbers depend on
+    job.json            settings, data and version: everything that a window depends on
     windows/*.npz       one file for each finished window, written whole or not at all
     progress.json       how many windows were settled on, and the comparison with JAX
     forecasts.csv, scores.csv, summary.json, report.html     written at the end
 
-A folder serves one job only. Run again, the job goes on from the finished windows.
+A folder serves one job only. Run again, the job goes on from the finished windows; asked for more
+windows than before, it adds them.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Job:
         identity = {
             "tilewright": tilewright.__version__,
             "data": prices.fingerprint(),
-            "settings": settings.as_dict(),
+            "settings": settings.identity(),
         }
         identity = json.loads(json.dumps(identity))
         _check(folder, identity)

@@ -34,6 +34,11 @@ class Mixture:
         """(rows,)."""
         return self.location.mean(axis=0)
 
+    def deviation(self) -> np.ndarray:
+        """Standard deviation, (rows,); infinite for df up to 2."""
+        factor = 1.0 if np.isinf(self.df) else self.df / (self.df - 2) if self.df > 2 else np.inf
+        return np.sqrt(factor * np.mean(self.scale**2) + self.location.var(axis=0))
+
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """P(X <= x), (rows,)."""
         return student_cdf(self._z(x), self.df).mean(axis=0)

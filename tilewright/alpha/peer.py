@@ -43,7 +43,7 @@ class Peer:
         """`window` is key (data of it), X, y, X_test, df."""
         self._folder = tempfile.TemporaryDirectory(prefix="tilewright-peer-")
         folder = Path(self._folder.name)
-        np.savez(folder / "window.npz", **window)
+        np.savez(folder / "window.npz", allow_pickle=False, **window)
         (folder / "sampler.json").write_text(json.dumps(asdict(sampler)))
         environment = os.environ | {
             "JAX_PLATFORMS": "cpu",

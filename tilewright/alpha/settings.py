@@ -57,9 +57,9 @@ class Settings:
         for name, least in (("windows", 1), ("controls", 0), ("chains", 2), ("seed", 0)):
             _at_least(name, getattr(self, name), least)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for a file."""
-        return asdict(self)
+    def identity(self) -> dict[str, Any]:
+        """What a window's result depends on: not how many other windows there are."""
+        return {k: v for k, v in asdict(self).items() if k not in ("windows", "controls")}
 
 
 def _among(what: str, value: str, known: tuple[str, ...]) -> None:

@@ -52,8 +52,12 @@ def standardise(train: Any, test: Any) -> tuple[Any, Any]:
     For NumPy and JAX arrays. A constant feature becomes 0.
     """
     centre, spread = train.mean(axis=0), train.std(axis=0)
-    spread = spread + (spread < 1e-6)
-    return tuple(((part - centre) / spread).clip(-CLIP, CLIP) for part in (train, test))  # type: ignore
+    return inside(train, centre, spread), inside(test, centre, spread)
+
+
+def inside(X: Any, centre: Any, spread: Any) -> Any:
+    """Features (rows, features) by a given mean and deviation, clipped."""
+    return ((X - centre) / (spread + (spread < 1e-6))).clip(-CLIP, CLIP)
 
 
 def rows_of(

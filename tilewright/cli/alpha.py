@@ -145,30 +145,28 @@ def _walk(
     compare: bool,
 ) -> None:
     """Run the job and say what came of it."""
+    from tilewright.alpha.forward import make_panel, walk
+    from tilewright.alpha.job import Job
+    from tilewright.alpha.report.files import write_report
+    from tilewright.alpha.tables import read_prices, sp500
+    from tilewright.alpha.windows import walk_forward
     from tilewright.cli.live import Live
-
-    with Live(console) as live:
-        live.stage("prices")
-        from tilewright.alpha.job import Job
-        from tilewright.alpha.report.files import write_report
-        from tilewright.alpha.tables import read_prices, sp500
-        from tilewright.alpha.walk import walk
-        from tilewright.alpha.windows import walk_forward
-
-        prices = read_prices(table) if table else sp500()
-        walk_forward(len(prices.days), settings.windows)
-        folder = out or Path("alpha-demo" if table is None else f"alpha-{table.stem}")
-        job = Job(folder, prices, settings)
-        with job.locked():
-            try:
-                seconds = None if minutes is None else 60 * minutes
-                outcome = walk(job, prices, settings, live, seconds, compare)
-            except KeyboardInterrupt:
-                live.stopped(len(job.finished()), folder)
-                raise typer.Exit(130) from None
-            live.stage("report")
-            scores, said = write_report(job, outcome)
     from tilewright.cli.summary import show
+
+    prices = read_prices(table) if table else sp500()
+    walk_forward(len(prices.days), settings.windows)
+    panel = make_panel(prices, settings.seed)  # before anything is written
+    folder = out or Path("alpha-demo" if table is None else f"alpha-{table.stem}")
+    job = Job(folder, prices, settings)
+    with job.locked(), Live(console) as live:
+        try:
+            seconds = None if minutes is None else 60 * minutes
+            outcome = walk(job, prices, settings, live, seconds, compare, panel)
+        except KeyboardInterrupt:
+            live.stopped(len(job.finished()), folder)
+            raise typer.Exit(130) from None
+        live.stage("report")
+        scores, said = write_report(job, outcome)
 
     show(console, outcome, scores, said, folder)
 

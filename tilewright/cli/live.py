@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from tilewright.alpha.forward import Progress as JobProgress
     from tilewright.alpha.results import Result
-    from tilewright.alpha.walk import Progress as JobProgress
 
 PLAIN_SECONDS = 10.0
 

@@ -11,10 +11,10 @@ from rich.panel import Panel
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from tilewright.alpha.forward import Outcome
     from tilewright.alpha.report.verdict import Verdict
     from tilewright.alpha.scores import Scores
     from tilewright.alpha.talk import Speed
-    from tilewright.alpha.walk import Outcome
 
 
 def show(

@@ -12,9 +12,9 @@ import numpy as np
 from tilewright.alpha.baselines import NORMAL, NULL, OLS, RIDGE
 from tilewright.alpha.controls import REAL
 from tilewright.alpha.diagnostics import WORST_R_HAT
+from tilewright.alpha.forward import Outcome
 from tilewright.alpha.results import MODELS, NET, Result
 from tilewright.alpha.scores import CRPS, Scores
-from tilewright.alpha.walk import Outcome
 from tilewright.alpha.windows import TEST
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ def chains(outcome: Outcome) -> Figure:
     )
     top = max([WORST_R_HAT, *(float(np.nan_to_num(r.r_hat.max(), nan=1)) for r in results)])
     if top > WORST_R_HAT:
-        figure.add_hline(y=WORST_R_HAT, line={"color": WORSE, "dash": "dot"}, row=1, col=1)
+        line: dict[str, Any] = {"color": WORSE, "dash": "dot"}
+        figure.add_hline(y=WORST_R_HAT, line=line, **{"row": 1, "col": 1})
     figure.update_yaxes(title="R-hat", row=1, col=1)
     figure.update_yaxes(title="ESS", rangemode="tozero", row=2, col=1)
     figure.update_layout(legend={"orientation": "h", "y": 1.14, "x": 0})

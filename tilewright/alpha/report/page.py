@@ -15,13 +15,13 @@ import tilewright
 from tilewright.alpha.baselines import NULL
 from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
 from tilewright.alpha.features import ewma_volatility
+from tilewright.alpha.forward import Outcome
 from tilewright.alpha.report import figures
 from tilewright.alpha.report.style import CSS
 from tilewright.alpha.report.table import difference, side, value
 from tilewright.alpha.report.verdict import Verdict
 from tilewright.alpha.results import MODELS, NET
 from tilewright.alpha.scores import COVER_90, CRPS, MEASURES, Scores
-from tilewright.alpha.walk import Outcome
 from tilewright.alpha.windows import GAP, TEST, TRAIN
 
 TITLES = {

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from tilewright.alpha.baselines import NORMAL, NULL, OLS, RIDGE
 from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
+from tilewright.alpha.forward import Outcome
 from tilewright.alpha.results import MODELS, NET
 from tilewright.alpha.scores import CRPS, RANK_IC, Cell, Scores, compared
-from tilewright.alpha.walk import Outcome
 
 ENOUGH = 2.0
 """Standard errors."""

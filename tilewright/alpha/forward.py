@@ -99,18 +99,31 @@ def walk(
     watcher: Watcher,
     seconds: float | None = None,
     peer: bool = True,
+    panel: Panel | None = None,
 ) -> Outcome:
-    """Run what is not finished; `seconds` is the limit for everything, from now."""
-    deadline = None if seconds is None else time.monotonic() + seconds - REPORT_SECONDS
+    """Run what is not finished; `seconds` is the limit for everything, from now.
+
+    `panel` is that of `make_panel`, if it is at hand. Raises `AlphaError` for unusable data.
+    """
+    began = time.monotonic()
     watcher.stage("features of all stocks and days")
     windows = walk_forward(len(prices.days), settings.windows)
-    panel = make_panel(prices, settings.seed)
-    limit = min(int(job.notes().get("windows", len(windows))), len(windows))
-    work = _Work(job, settings, panel, windows, limit, watcher)
+    panel = panel or make_panel(prices, settings.seed)
+    work = _Work(job, settings, panel, windows, _settled(job, len(windows), seconds), watcher)
     if work.pending():
-        work.run(deadline, peer)
-    results = {key: r for key, r in work.results.items() if key[0] != REAL or key[1] < work.limit}
+        work.run(None if seconds is None else began + seconds - REPORT_SECONDS, peer)
+    wanted = {(s, w.index) for s, w in work.order if work.wanted(s, w)}
+    results = {key: result for key, result in work.results.items() if key in wanted}
     return Outcome(prices, settings, results, work.limit, len(windows), job.notes())
+
+
+def _settled(job: Job, planned: int, seconds: float | None) -> int:
+    """How many windows: all, or what an earlier run of the same command had time for."""
+    asked, notes = {"windows": planned, "seconds": seconds}, job.notes()
+    if notes.get("asked") == asked:
+        return min(int(notes.get("windows", planned)), planned)
+    job.note(asked=asked, windows=planned)
+    return planned
 
 
 class _Work:
@@ -138,10 +151,11 @@ class _Work:
         return [
             (series, window)
             for series, window in self.order
-            if (series, window.index) not in self.results and self._wanted(series, window)
+            if (series, window.index) not in self.results and self.wanted(series, window)
         ]
 
-    def _wanted(self, series: str, window: Window) -> bool:
+    def wanted(self, series: str, window: Window) -> bool:
+        """Whether there is time for a window."""
         return series != REAL or window.index < self.limit
 
     def run(self, deadline: float | None, with_peer: bool) -> None:
@@ -207,7 +221,7 @@ class _Work:
                 self._note_check(compare(draws, measured))
             key = task.series, task.window.index
             chains[key][task.chain] = draws
-            if len(chains[key]) == self.settings.chains and self._wanted(task.series, task.window):
+            if len(chains[key]) == self.settings.chains and self.wanted(task.series, task.window):
                 self._finish(task, chains.pop(key), progress)
                 self._look_at_clock(deadline, progress)
             if not self.pending():
