@@ -12,7 +12,7 @@ import numpy as np
 
 from tilewright.alpha.noise import fit_scale
 
-NULL, RIDGE, OLS, NORMAL = "null", "ridge", "OLS", "OLS, normal noise"
+NULL, RIDGE, OLS, NORMAL = "null", "ridge", "OLS", "OLS, normal"
 NAMES = (NULL, RIDGE, OLS, NORMAL)
 PENALTIES = np.logspace(1, 6, 11)
 

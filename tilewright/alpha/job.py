@@ -58,7 +58,7 @@ class Job:
         for path in sorted((self.folder / "windows").glob("*.npz")):
             try:
                 result = Result.load(path)
-            except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile):
+            except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile):
                 continue
             found[result.series, result.index] = result
         return found

@@ -16,7 +16,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy.special import gammaln, logsumexp, ndtr, stdtr
 
-NODES = 48
+NODES = 64
 REACH = 9.0
 """The nodes end at sinh(9) = 4,000 scales."""
 STEP = 1 / 1024

@@ -6,6 +6,7 @@ is computed. It is written as one .npz file.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -55,7 +56,7 @@ class Result:
     @staticmethod
     def load(path: Path) -> Result:
         """What `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             values = {name: file[name] for name in file.files}
         return Result(**{k: v.item() if v.ndim == 0 else v for k, v in values.items()})
 

@@ -76,16 +76,15 @@ def prices_of(frame: Any, source: str = "table") -> Prices:
     """Prices from a data frame; of pandas, an index of dates is used."""
     import narwhals as nw
 
-    days: tuple[str, ...] | None = None
-    index = nw.maybe_get_index(nw.from_native(frame, pass_through=True))
-    if index is not None and getattr(index, "dtype", None) is not None and index.dtype.kind == "M":
-        days = _iso(index.to_numpy())
     try:
         table = nw.from_native(frame, eager_only=True)
     except TypeError:
         raise AlphaError(
             f"{source} is not a table: it is of type {type(frame).__name__}."
         ) from None
+    index = nw.maybe_get_index(table)
+    dated = index is not None and index.dtype.kind == "M"
+    days = _iso(index.to_numpy()) if dated else None
     if not table.shape[0]:
         raise AlphaError(f"{source} has no rows.")
     columns = list(table.columns)

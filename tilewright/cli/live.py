@@ -118,7 +118,7 @@ class Live:
     def _table(self) -> Table:
         """Mean differences of CRPS so far."""
         table = Table(box=None, padding=(0, 2), header_style="dim")
-        for head in ("  CRPS so far", "windows", "net - null", "net - OLS, normal noise"):
+        for head in ("  CRPS so far", "windows", "net - null", "net - OLS, normal"):
             table.add_column(head, justify="left" if head.startswith(" ") else "right")
         for series, gains in self._gains.items():
             means = [sum(column) / len(gains) for column in zip(*gains, strict=True)]

@@ -125,8 +125,8 @@ def chains(outcome: Outcome) -> Figure:
     )
     top = max([WORST_R_HAT, *(float(np.nan_to_num(r.r_hat.max(), nan=1)) for r in results)])
     if top > WORST_R_HAT:
-        line: dict[str, Any] = {"color": WORSE, "dash": "dot"}
-        figure.add_hline(y=WORST_R_HAT, line=line, **{"row": 1, "col": 1})
+        first: Any = 1  # plotly's own annotations want text here
+        figure.add_hline(y=WORST_R_HAT, line={"color": WORSE, "dash": "dot"}, row=first, col=first)
     figure.update_yaxes(title="R-hat", row=1, col=1)
     figure.update_yaxes(title="ESS", rangemode="tozero", row=2, col=1)
     figure.update_layout(legend={"orientation": "h", "y": 1.14, "x": 0})

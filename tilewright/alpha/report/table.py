@@ -15,8 +15,9 @@ DIGITS = {CRPS: 4, LOG: 4, RANK_IC: 3}
 
 def table(scores: Scores, title: str) -> Table:
     """A row a model: each measure, and below it the difference to the null ± its standard error."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    made.add_column("mean over days\nless null ± SE", header_style="dim")
+    heading = f"{title}\nmean over days; below, less null ± standard error"
+    made = Table(title=heading, title_justify="left", title_style="bold", header_style="bold")
+    made.add_column("")
     for measure in MEASURES:
         made.add_column(measure, justify="right")
     for model in MODELS:

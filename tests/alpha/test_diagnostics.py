@@ -1,0 +1,33 @@
+"""What counts as a failed window."""
+
+import numpy as np
+import pytest
+
+from tilewright.alpha.diagnostics import ROWS, diagnose
+
+RNG = np.random.default_rng(0)
+MEAN, SCALE = RNG.normal(size=(2, 200, 40)), RNG.uniform(0.9, 1.1, (2, 200))
+GOOD, NONE = np.array([0.8, 0.9]), np.zeros(2)
+
+
+def test_chains_that_agree():
+    found = diagnose(MEAN, SCALE, GOOD, NONE)
+    assert found.failure == ""
+    assert found.r_hat.shape == found.ess.shape == (ROWS + 1,)
+    assert found.r_hat.max() < 1.1
+    assert found.ess.mean() > 250
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (dict(mean=MEAN + np.array([0, 2])[:, None, None]), "chains disagree"),
+        (dict(scale=SCALE * np.array([1, np.nan])[:, None]), "not finite"),
+        (dict(acceptance=np.array([0.9, 0.2])), "accepted 20%"),
+        (dict(divergences=np.array([0, 40])), "20% of a chain's draws diverged"),
+        (dict(mean=np.zeros_like(MEAN)), "chains disagree"),
+    ],
+)
+def test_failures(change, words):
+    sound = dict(mean=MEAN, scale=SCALE, acceptance=GOOD, divergences=NONE)
+    assert words in diagnose(**{**sound, **change}).failure

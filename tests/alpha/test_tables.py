@@ -1,0 +1,92 @@
+"""Prices from files and frames, and what is said of bad ones."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.alpha.market import prices
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.tables import prices_of, read_prices, sp500
+
+
+def frame(days: int = 5) -> pd.DataFrame:
+    table = prices(days)
+    return pd.DataFrame(
+        table.values, columns=list(table.names), index=pd.DatetimeIndex(table.days, name="date")
+    )
+
+
+def test_sp500_needs_no_network():
+    found = sp500()
+    assert found.values.shape == (8313, 20)
+    assert found.days[0] == "1990-01-02"
+    assert "AAPL" in found.names
+
+
+def test_csv(tmp_path):
+    frame().to_csv(tmp_path / "t.csv")
+    found = read_prices(tmp_path / "t.csv")
+    assert found.days[0] == "2015-01-01"
+    assert found.names == ("S0", "S1", "S2")
+    np.testing.assert_allclose(found.values, frame().to_numpy())
+
+
+def test_without_dates(tmp_path):
+    frame().to_csv(tmp_path / "t.csv", index=False)
+    assert read_prices(tmp_path / "t.csv").days == ("1", "2", "3", "4", "5")
+
+
+@pytest.mark.parametrize("kind", ["polars", "pyarrow"])
+def test_other_frames(kind):
+    module = pytest.importorskip(kind)
+    plain = frame().reset_index()
+    if kind == "polars":
+        table = module.DataFrame({name: plain[name].to_numpy() for name in plain.columns})
+    else:
+        table = module.Table.from_pandas(plain)
+    found = prices_of(table)
+    assert (found.days, found.names) == (prices_of(frame()).days, ("S0", "S1", "S2"))
+    assert found.fingerprint() == prices_of(frame()).fingerprint()
+
+
+def test_parquet(tmp_path):
+    pytest.importorskip("pyarrow")
+    frame().to_parquet(tmp_path / "t.parquet")
+    assert read_prices(tmp_path / "t.parquet").fingerprint() == prices_of(frame()).fingerprint()
+
+
+BAD_FILES = {
+    "empty.csv": (b"", "empty"),
+    "header.csv": (b"date,A,B\n", "no rows"),
+    "picture.png": (b"\x89PNG", "not a table"),
+    "picture.csv": (bytes(range(256)) * 20, "."),
+    "torn.parquet": (b"PAR1 and no more", "is not a table"),
+    "one.csv": (b"date,A\n2020-01-01,1\n", "two stocks or more"),
+    "words.csv": (b"date,A,B\n2020-01-01,1,x\n2020-01-02,1,y\n", "'B' .* does not hold numbers"),
+    "nodate.csv": (b"a,A,B\nfoo,1,2\nbar,1,2\n", "neither numbers nor dates"),
+    "order.csv": (b"d,A,B\n2020-01-02,1,2\n2020-01-01,1,2\n", "row 2: 2020-01-01 does not come"),
+    "gap.csv": (b"d,A,B\n2020-01-01,1,2\n2020-01-02,,\n", "column 'A', row 2: a price is missing"),
+    "zero.csv": (b"d,A,B\n2020-01-01,1,2\n2020-01-02,1,0\n", "'B', row 2: .* not above zero"),
+    "inf.csv": (b"d,A,B\n2020-01-01,1,inf\n2020-01-02,1,1\n", "'B', row 1: .* infinite"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Could not infer format")
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_files_are_one_sentence(tmp_path, name):
+    content, words = BAD_FILES[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(AlphaError, match=words) as caught:
+        read_prices(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(".")
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(AlphaError, match="There is no file"):
+        read_prices(tmp_path / "nothing.csv")
+
+
+def test_not_a_frame():
+    with pytest.raises(AlphaError, match="not a table: it is of type list"):
+        prices_of([[1.0, 2.0]])
