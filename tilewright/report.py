@@ -132,7 +132,6 @@ def profile(executable: Executable, *args: Any) -> Report:
             object=compile_cached(text.text),
             loops=tuple(text.loops),
             maps=text.maps,
-            streamed=None,
             short=False,
         )
     )

@@ -351,7 +351,7 @@ class _Emitter:
     def _map(self, function: Function, step: Map) -> None:
         """Take the next instance until none is left. Each worker draws one number too many."""
         site, self.maps = self.maps, self.maps + 1
-        streams = step is self.streaming
+        streams = step is self.streaming and bool(self.ring_buffers)
         slot = self._slot(step.var)
         ring = self._ring(step.var) if streams else -1
         body = self._steps(step.steps, shared=False)
