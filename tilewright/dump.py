@@ -1,7 +1,7 @@
 """The dump folder: where TILEWRIGHT_DUMP points, each stage of a compilation leaves a file.
 
-    TILEWRIGHT_DUMP=/tmp/dump python train.py
-    /tmp/dump/train-0/00-traced.txt, 01-simplify.txt, ..., 12-program.txt, 13-llvm.ll, 14-assembly.s
+TILEWRIGHT_DUMP=/tmp/dump python train.py
+/tmp/dump/train-0/00-traced.txt, 01-simplify.txt, ..., 12-program.txt, 13-llvm.ll, 14-assembly.s
 """
 
 from __future__ import annotations
