@@ -1,0 +1,118 @@
+"""The job as a whole, small: it is found whole again after a kill, and the same to the bit."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.alpha.market import Listener, prices
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.forward import make_panel, walk
+from tilewright.alpha.job import Job
+from tilewright.alpha.program import in_order
+from tilewright.alpha.report.files import write_report
+from tilewright.alpha.settings import Sampler, Settings
+from tilewright.alpha.tables import Prices
+from tilewright.alpha.windows import walk_forward
+
+PRICES = prices()
+SMALL = Settings(Sampler(warmup=4, draws=6, leapfrogs=2, hidden=3), windows=4, controls=1)
+
+
+def run(folder: Path, listener: Listener | None = None, settings=SMALL, **options):
+    job = Job(folder, PRICES, settings)
+    options = {"peer": False, **options}
+    return job, walk(job, PRICES, settings, listener or Listener(), **options)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    listener = Listener()
+    job, outcome = run(tmp_path_factory.mktemp("whole") / "job", listener)
+    return job, outcome, listener
+
+
+def same(one, other) -> bool:
+    return all(np.array_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+
+
+def test_every_window_is_there(whole):
+    _, outcome, listener = whole
+    wanted = {("real", i) for i in range(4)} | {("planted", 0), ("shuffled", 0)}
+    assert set(outcome.results) == wanted == set(listener.done)
+    assert outcome.windows == outcome.planned == 4
+
+
+def test_killed_and_run_again_ends_the_same(whole, tmp_path):
+    _, outcome, _ = whole
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Listener(stop_after=2))
+    before = {p.name: p.read_bytes() for p in (tmp_path / "windows").glob("*.npz")}
+    assert len(before) == 2
+    listener = Listener()
+    _, again = run(tmp_path, listener)
+    assert listener.resumed == 2
+    assert len(listener.done) == 4
+    assert set(again.results) == set(outcome.results)
+    assert all(same(again.results[key], outcome.results[key]) for key in outcome.results)
+    assert all((tmp_path / "windows" / name).read_bytes() == b for name, b in before.items())
+
+
+def test_a_finished_job_does_no_work(whole):
+    job, outcome, _ = whole
+    listener = Listener()
+    _, again = run(job.folder, listener)
+    assert not listener.done
+    assert all(same(again.results[key], outcome.results[key]) for key in outcome.results)
+
+
+def test_no_time_means_fewer_windows_and_no_shorter_chains(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr("tilewright.alpha.forward.FIRST_LOOK", 1)
+    listener = Listener()
+    _, outcome = run(tmp_path, listener, seconds=0.0)
+    assert outcome.windows == listener.left < 4
+    assert set(outcome.results) <= set(whole[1].results)
+    assert all(same(r, whole[1].results[key]) for key, r in outcome.results.items())
+    assert Job(tmp_path, PRICES, SMALL).notes()["windows"] == outcome.windows
+    _, again = run(tmp_path, seconds=0.0)  # the same command: settled
+    assert again.windows == outcome.windows
+    _, more = run(tmp_path)  # another: all of them
+    assert more.windows == 4
+
+
+def test_xla_gives_the_same_forecasts_but_for_rounding(whole, tmp_path):
+    settings = Settings(SMALL.sampler, windows=1, controls=0, machine="xla")
+    _, outcome = run(tmp_path, settings=settings)
+    ours, theirs = whole[1].results["real", 0], outcome.results["real", 0]
+    np.testing.assert_array_equal(ours.leapfrogs, theirs.leapfrogs)
+    np.testing.assert_allclose(ours.crps[0], theirs.crps[0], atol=1e-3)
+    np.testing.assert_array_equal(ours.crps[1:], theirs.crps[1:])
+
+
+def test_report(whole):
+    job, outcome, _ = whole
+    scores, said = write_report(job, outcome)
+    page = (job.folder / "report.html").read_text()
+    assert set(scores) == {"real", "planted", "shuffled"}
+    assert said.headline in page
+    assert "http://" not in page.split("<body>")[1]
+    lines = (job.folder / "forecasts.csv").read_text().splitlines()
+    assert len(lines) == 1 + 4 * 21 * 3
+    assert lines[1].startswith(PRICES.days[outcome.series("real")[-1].test] + ",S0,")
+
+
+def test_controls_are_spread_among_the_first_windows():
+    windows = walk_forward(3000, 10)
+    order = in_order(Settings(windows=10, controls=2), windows)
+    assert [f"{s[0]}{w.index}" for s, w in order] == (
+        "r0 p0 r1 s0 r2 p1 r3 s1 r4 r5 r6 r7 r8 r9".split()
+    )
+    assert len(in_order(Settings(controls=5), windows[:2])) == 6
+
+
+def test_a_stock_that_does_not_move():
+    values = PRICES.values.copy()
+    values[:, 1] = 5.0
+    with pytest.raises(AlphaError, match="Column 'S1' does not change"):
+        make_panel(Prices(PRICES.days, PRICES.names, values, "made up"), 0)

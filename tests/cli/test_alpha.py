@@ -1,0 +1,103 @@
+"""The command from outside: exit codes, one sentence, nothing half-written."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tests.alpha.market import prices
+from tilewright.cli.app import app
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def table(path, days=620, change=lambda values: values):
+    made = prices(days)
+    values = change(made.values.copy())
+    lines = [",".join(["day", *made.names])]
+    for day, row in zip(made.days, values, strict=True):
+        lines.append(",".join([day, *("" if np.isnan(v) else f"{v:.6f}" for v in row)]))
+    path.write_text("\n".join(lines))
+    return path
+
+
+def with_gap(values):
+    values[30:, 1] = np.nan
+    return values
+
+
+BAD = {
+    "no table": ((), "Name a table of prices, or say --demo."),
+    "missing": (("nothing.csv",), "There is no file nothing.csv."),
+    "both": (("nothing.csv", "--demo"), "Name a table of prices, or say --demo."),
+    "machine": (("--demo", "--machine", "abacus"), "Unknown machine 'abacus'"),
+    "precision": (("--demo", "--precision", "int4"), "Unknown precision 'int4'"),
+    "sampler": (("--demo", "--sampler", "gibbs"), "Unknown sampler 'gibbs'"),
+    "windows": (("--demo", "--windows", "0"), "windows must be 1 or more"),
+    "minutes": (("--demo", "--minutes", "0"), "minutes must be above 0"),
+    "preset": (("--preset", "walk"), "Unknown preset 'walk'"),
+    "rows": (("--rows", "100"), "--rows belongs to --preset talk"),
+    "no rows": (("--preset", "talk", "--rows", "0"), "rows must be 1 or more"),
+    "preset and table": (("--preset", "talk", "--demo"), "makes its own rows"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_mistakes_are_one_sentence(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments, words = BAD[case]
+    done = run("alpha", *arguments)
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Error: ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_gaps_name_column_and_row(tmp_path):
+    done = run("alpha", table(tmp_path / "t.csv", change=with_gap), "--out", tmp_path / "o")
+    assert done.exit_code == 2
+    assert "column 'S1', row 31: a price is missing" in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_too_few_rows(tmp_path):
+    done = run("alpha", table(tmp_path / "t.csv", days=400), "--out", tmp_path / "o")
+    assert done.exit_code == 2
+    assert "days of prices, and the table has 400" in done.stderr
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_table_becomes_a_report_and_a_second_run_is_refused_or_free(tmp_path):
+    arguments = ["alpha", table(tmp_path / "t.csv"), "--out", tmp_path / "o", "--no-compare"]
+    arguments += "--windows 2 --controls 1 --warmup 4 --draws 6 --leapfrogs 2 --hidden 3".split()
+    first = run(*arguments)
+    assert first.exit_code == 0, first.output
+    assert "report.html" in first.stdout
+    assert (tmp_path / "o" / "report.html").stat().st_size > 1e6
+    kept = {p: p.read_bytes() for p in (tmp_path / "o" / "windows").iterdir()}
+    assert run(*arguments).exit_code == 0
+    assert {p: p.read_bytes() for p in (tmp_path / "o" / "windows").iterdir()} == kept
+    refused = run(*arguments, "--seed", "1")
+    assert refused.exit_code == 2
+    assert "belongs to another job (seed 0, not 1)" in refused.stderr
+    assert {p: p.read_bytes() for p in (tmp_path / "o" / "windows").iterdir()} == kept
+
+
+def test_help_teaches():
+    text = run("alpha", "--help").stdout
+    assert "--demo" in text
+    assert "report.html" in text
+
+
+def test_commands_start_without_jax():
+    code = (
+        "import sys, tilewright.cli.app; "
+        "print([m for m in ('jax', 'pandas', 'scipy', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
