@@ -13,7 +13,7 @@ from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE
 
 MIN_ROWS = 64
-MIN_WORK = 20_000
+MIN_WORK = 2_000
 
 Slot = tuple[Value, int]
 """A dimension of a value."""
