@@ -28,7 +28,11 @@ PARTS = PARTS | {"compile": "cold"}
 
 def main(arguments: list[str] | None = None) -> int:
     """1 if a bar is missed; 2 for a question that makes no sense."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    unknown = [part for part in options.part if part not in PARTS]
+    if unknown:
+        parser.error(f"there is no part {unknown[0]!r}; parts are {', '.join(PARTS)}")
     path = options.save or default_path(options.quick)
     if options.readme is not None:
         return _render(path, options.readme)
@@ -36,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows = measure(options.part or list(PARTS), options.quick, console)
     record = Record(this_machine(), tuple(rows), options.quick)
     if options.part and path.exists():
-        record = load(path).updated(rows)
+        record = _merged(path, record)
     record.save(path)
     missed = [row.name for row in rows if row.passed is False and not row.detail]
     console.print(machine_sentence(record), f"\nSaved in {path}.")
@@ -47,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tilewright.bench", description=__doc__)
-    parser.add_argument("part", nargs="*", choices=list(PARTS), metavar="part")
+    parser.add_argument("part", nargs="*", help=", ".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="small sizes: not to be quoted")
     parser.add_argument("--save", type=Path, help="the record (default: bench/results/CPU.json)")
     parser.add_argument("--readme", type=Path, metavar="PAGE", help="render the record into a page")
@@ -77,6 +81,14 @@ def measure(parts: list[str], quick: bool, console: Console) -> list[Row]:
             console.print(part_table(part, rows))
             found += rows
     return found
+
+
+def _merged(path: Path, record: Record) -> Record:
+    try:
+        return load(path).updated(record)
+    except (ValueError, KeyError, TypeError) as error:
+        print(f"{path} is replaced: {error}.", file=sys.stderr)
+        return record
 
 
 def _cases(part: str, quick: bool) -> list[tuple[str, Callable[[], Sequence[Row]]]]:

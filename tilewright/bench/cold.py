@@ -131,14 +131,14 @@ def _adapted_chain() -> Callable[[Any], Any]:
     def chain(key: Any) -> Any:
         warm_up, sample = jax.random.split(key)
         adaptation = blackjax.window_adaptation(blackjax.nuts, density)
-        found: Any = adaptation.run(warm_up, jnp.asarray(positions[0]), 100)
-        (state, parameters), _ = found
+        warm: Any = adaptation.run
+        (state, parameters), _ = warm(warm_up, jnp.asarray(positions[0]), 100)
         return draws(blackjax.nuts(density, **parameters), state.position, sample, 20)
 
     return chain
 
 
-def _by_tilewright(function: Callable, arguments: tuple[Any, ...]) -> dict[str, float]:
+def _by_tilewright(function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, float]:
     """`compile` with a clock around its tracing; no result may be used before it has run once."""
     from tilewright import compiler
 
@@ -159,7 +159,7 @@ def _by_tilewright(function: Callable, arguments: tuple[Any, ...]) -> dict[str, 
     return times
 
 
-def _by_jax(function: Callable, arguments: tuple[Any, ...]) -> dict[str, float]:
+def _by_jax(function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, float]:
     import jax
 
     start = time.perf_counter()

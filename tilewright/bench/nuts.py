@@ -7,13 +7,13 @@ the number of leapfrogs differs a little: ratios are those of time per leapfrog.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from tilewright.bench.nuts_workloads import Nuts
 from tilewright.bench.ours import Ours, behaviour
-from tilewright.bench.peer import Done, Peers
+from tilewright.bench.peer import Peers
 from tilewright.bench.record import Row
 from tilewright.bench.rounds import Rounds, compare
 from tilewright.machine.cpu import allowed_cpus
@@ -40,19 +40,17 @@ def run(spec: Nuts, rounds: int, cpus: Sequence[int] | None = None) -> list[Row]
         ours = Ours(spec)
         contenders = {"ours": ours, **{name: peers.timed(name) for name in names}}
         measured = compare(contenders, rounds, keep=("ours",))
-        done = {name: peers.run(name) for name in names}
     best = measured.best(names)
     vmap = measured.best([name for name in names if name.startswith("vmap")])
-    return [_row(spec, measured, ours, best, done[best], vmap, done[vmap])]
+    return [_row(spec, measured, ours, (best, vmap), peers.totals)]
 
 
-def _row(
-    spec: Nuts, measured: Rounds, ours: Ours, best: str, done: Done, vmap: str, vmap_done: Done
-) -> Row:
-    mine, its = ours.totals, done.totals
+def _row(spec: Nuts, measured: Rounds, ours: Ours, names: tuple[str, str], totals: Mapping) -> Row:
+    best, vmap = names
+    mine, its = ours.totals, totals[best]
     scale = mine["leapfrogs"] / its["leapfrogs"]
     ratio, low, high = measured.ratio(best, "ours", scale)
-    vmap_rate = vmap_done.totals["leapfrogs"] / measured.median(vmap)
+    vmap_rate = totals[vmap]["leapfrogs"] / measured.median(vmap)
     return Row(
         "nuts",
         f"{TITLES[spec.model]}, {spec.chains} chains",

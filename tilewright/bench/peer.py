@@ -10,6 +10,7 @@ line of JSON each, and sleeps in between.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -32,23 +33,31 @@ class Done:
 
 
 class Peers:
-    """One process a core. As a context manager, it ends them."""
+    """One process a core. As a context manager, it ends them.
+
+    `totals` are those of the last run of each name: a run gives the same ones every time.
+    """
 
     def __init__(self, cpus: Sequence[int]):
         self.processes = [_start(cpu) for cpu in cpus]
+        self.totals: dict[str, Mapping[str, float]] = {}
 
     def __enter__(self) -> Peers:
         return self
 
     def __exit__(self, *_: object) -> None:
         for process in self.processes:
-            if process.stdin is not None:
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
                 process.stdin.close()
         for process in self.processes:
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
 
     def build(self, name: str, spec: Any, mode: str) -> None:
         """Compile `spec.workload()` and run it once; `mode` is "map" or "vmap"."""
@@ -68,6 +77,7 @@ class Peers:
         for answer in answers:
             for key, value in answer["totals"].items():
                 totals[key] = totals.get(key, 0.0) + value
+        self.totals[name] = totals
         return Done(max(answer["seconds"] for answer in answers), totals)
 
     def timed(self, name: str) -> Callable[[], float]:

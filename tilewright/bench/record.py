@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -69,11 +69,19 @@ class Record:
         beside.write_text(json.dumps(content, indent=1) + "\n")
         beside.replace(path)
 
-    def updated(self, rows: Sequence[Row]) -> Record:
-        """With the parts that `rows` hold in place of those measured earlier."""
-        parts = {row.part for row in rows}
+    def updated(self, newer: Record) -> Record:
+        """With the parts that `newer` holds in place of those measured earlier.
+
+        Raises ValueError where the machine or a version differs: one record is of one set-up.
+        """
+        first, last = (dict(record.machine) for record in (self, newer))
+        dates = first.pop("date"), last.pop("date")
+        if first != last or self.quick != newer.quick:
+            raise ValueError("the record is of another machine, other versions or another length")
+        parts = {row.part for row in newer.rows}
         kept = [row for row in self.rows if row.part not in parts]
-        return Record(self.machine, (*kept, *rows), self.quick)
+        date = f"{dates[0].split(' to ')[0]} to {dates[1]}" if kept else dates[1]
+        return Record(last | {"date": date}, (*kept, *newer.rows), self.quick)
 
 
 def load(path: Path) -> Record:

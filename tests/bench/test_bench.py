@@ -1,0 +1,185 @@
+"""Every part of the bench on a tiny case: the machinery, not the figures."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tilewright.bench import call, cold, contract, hmc, nuts, rounds, spread, tiles
+from tilewright.bench.__main__ import PARTS, default_path, main
+from tilewright.bench.nuts_workloads import Nuts
+from tilewright.bench.ours import Ours
+from tilewright.bench.peer import Peers
+from tilewright.bench.record import Record, Row, load, this_machine
+from tilewright.bench.table import END, START, markdown, part_table, write_between_markers
+from tilewright.bench.workloads import Hmc
+from tilewright.machine.cpu import allowed_cpus
+
+TINY = Hmc((3, 4, 1, 1), 32, 2, 5)
+
+
+def test_every_part_has_cases():
+    for part in PARTS.values():
+        module = __import__(f"tilewright.bench.{part}", fromlist=["cases"])
+        for quick in (True, False):
+            assert all(name and callable(run) for name, run in module.cases(quick))
+
+
+def test_contract():
+    summary, row = contract.run([contract.Case("outer", "bfloat16", 16, 20, 8)], 2)
+    assert row.detail
+    assert 0 < row.ours < 2
+    assert summary.ours == row.ours
+
+
+@pytest.mark.parametrize(
+    "form, dtype, n, k, share",
+    [
+        ("outer", "float32", 20, 7, 20 / 32),
+        ("inner", "float32", 7, 20, 20 / 32),
+        ("inner", "bfloat16", 7, 48, 48 / 64),
+    ],
+)
+def test_share_of_lanes(form, dtype, n, k, share):
+    assert contract.Case(form, dtype, 5, n, k).lanes == share
+
+
+def test_spread():
+    (row,) = spread.run(TINY, 2)
+    assert row.ratio is not None
+    assert row.ours > 0
+
+
+def test_tiles():
+    (row,) = tiles.run("two chains", replace(TINY, chains=2), 2)
+    assert row.bar == 0.95 * len(allowed_cpus())
+    (row,) = tiles.registers(2, 1000)
+    assert row.bar is None
+    assert row.passed is None
+
+
+def test_call():
+    (row,) = call.run(20, 2)
+    assert row.at_most
+    assert row.passed == (row.ours <= call.BAR)
+
+
+def test_hmc_peers_do_the_same_work():
+    case = hmc.Case("tiny", TINY, (1.0, 1.0001))
+    full, low, across = hmc.run(case, 2, [min(allowed_cpus())])
+    assert full.more["ours"]["leapfrogs"] == full.more["peer"]["leapfrogs"] == 10
+    for name in ("acceptance", "jump"):
+        np.testing.assert_allclose(full.more["ours"][name], full.more["peer"][name], rtol=1e-3)
+        np.testing.assert_allclose(low.more["ours"][name], low.more["peer"][name], rtol=0.05)
+    assert across.bar is None
+    assert "fp32" in across.peer_name
+
+
+def test_peers_share_the_instances():
+    spec = replace(TINY, chains=5)
+    with Peers((sorted(allowed_cpus()) * 2)[:2]) as peers:
+        peers.build("one by one", spec, "map")
+        peers.build("together", spec, "vmap")
+        peers.run("one by one")
+        found = peers.totals["one by one"]
+        together = peers.run("together").totals
+    mine = Ours(spec).totals
+    assert found["draws"] == together["draws"] == mine["draws"] == 10
+    assert mine["jump"] == pytest.approx(found["jump"], rel=1e-3)
+    assert together["jump"] == pytest.approx(found["jump"], rel=1e-3)
+
+
+def test_nuts_row():
+    spec = Nuts("logistic", chains=2, draws=1)
+    mine = Ours(spec)
+    measured = rounds.Rounds({"ours": [1.0], "map rows": [3.0], "vmap rows": [9.0]}, [1e11])
+    twice = mine.totals | {"leapfrogs": 2 * mine.totals["leapfrogs"]}
+    totals = {"map rows": twice, "vmap rows": twice}
+    row = nuts._row(spec, measured, mine, ("map rows", "vmap rows"), totals)
+    assert row.ratio == pytest.approx(1.5), "time per leapfrog, not time"
+
+
+def test_an_early_end_of_a_peer_is_an_error():
+    with Peers([min(allowed_cpus())]) as peers:
+        peers.processes[0].kill()
+        with pytest.raises((RuntimeError, BrokenPipeError)):
+            peers.run("nothing")
+
+
+def test_cold():
+    fresh, cached = cold.run("tiny", 1)
+    assert fresh.ours > cached.ours > 0
+    assert fresh.peer is not None
+
+
+def test_slow_contenders_are_dropped():
+    times = {"fast": 1.0, "slow": 10.0, "kept": 20.0}
+    contenders = {name: lambda seconds=seconds: seconds for name, seconds in times.items()}
+    measured = rounds.compare(contenders, 3, keep=("kept",))
+    assert np.isnan(measured.seconds["slow"]).tolist() == [False, True, True]
+    assert measured.seconds["kept"] == [20.0] * 3
+    assert measured.best(["slow", "fast"]) == "fast"
+    assert measured.ratio("kept", "fast") == (20.0, 20.0, 20.0)
+    assert measured.gflops > 0
+
+
+@pytest.mark.parametrize(
+    "row, passed",
+    [
+        (Row("p", "n", 5.0, "s"), None),
+        (Row("p", "n", 5.0, "s", bar=4.0), True),
+        (Row("p", "n", 5.0, "s", bar=4.0, at_most=True), False),
+        (Row("p", "n", 5.0, "s", ratio=1.9, bar=2.0), False),
+        (Row("p", "n", 0.0, "s", ratio=2.0, bar=2.0), True),
+    ],
+)
+def test_verdict(row, passed):
+    assert row.passed is passed
+
+
+def test_record_and_page(tmp_path):
+    rows = (Row("call", "a", 5.0, "µs", bar=10.0, at_most=True), Row("hmc", "b", 1.0, "x"))
+    record = Record(this_machine(), rows, quick=True)
+    path = tmp_path / "deep" / "record.json"
+    record.save(path)
+    assert load(path) == record
+    assert [p.name for p in path.parent.iterdir()] == ["record.json"]
+    later = Record(this_machine(), (Row("hmc", "c", 2.0, "x", detail=True),), quick=True)
+    newer = load(path).updated(later)
+    assert [row.name for row in newer.rows] == ["a", "c"]
+    with pytest.raises(ValueError, match="another machine"):
+        record.updated(replace(later, machine=later.machine | {"jax": "0"}))
+    text = markdown(newer)
+    assert "| a | 5.00 µs |" in text
+    assert "| c |" not in text, "details stay out"
+    assert "too short to be quoted" in text
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    write_between_markers(page, text)
+    assert page.read_text() == f"before\n{START}\n\n{text}\n\n{END}\nafter\n"
+    part_table("call", rows)
+
+
+def test_a_page_without_markers(tmp_path, capsys):
+    record, page = tmp_path / "r.json", tmp_path / "page.md"
+    page.write_text("nothing")
+    assert main(["--save", str(record), "--readme", str(page)]) == 2
+    Record(this_machine(), ()).save(record)
+    assert main(["--save", str(record), "--readme", str(page)]) == 2
+    assert START in capsys.readouterr().err
+    assert page.read_text() == "nothing"
+
+
+def test_command_line(tmp_path):
+    path = tmp_path / "record.json"
+    command = [sys.executable, "-m", "tilewright.bench", "call", "--quick", "--save", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(path.read_text())["rows"][0]["part"] == "call"
+    assert "Calling" in done.stdout
+    assert default_path().suffix == ".json"
+    refused = subprocess.run([*command[:3], "nonsense"], capture_output=True, check=False)
+    assert refused.returncode == 2
