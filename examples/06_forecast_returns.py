@@ -1,4 +1,4 @@
-"""A Bayesian neural net as a scikit-learn estimator: a distribution for each stock, not a number."""
+"""A Bayesian neural net as a scikit-learn estimator: a distribution for each stock."""
 
 import numpy as np
 

@@ -3,8 +3,8 @@
 In: prices, settings, a folder, a time limit. Out: `Outcome`, from which reports are made. Meanwhile
 a `Watcher` hears of every window.
 
-The limit only ever takes windows away, the oldest first; a trajectory or a chain is never
-shortened. How many windows are left is noted in the folder: a job that goes on ends the same.
+The limit only ever takes windows away, the oldest; a trajectory or a chain is never shortened. How
+many windows there was time for is noted in the folder: run again, the job ends the same.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tilewright.alpha.tables import Prices
 from tilewright.alpha.windows import TRAIN, Window, rows_of, walk_forward
 
 FIRST_LOOK = 6
-"""Windows after which the time that is left is looked at."""
+"""Windows after which it is said whether the time will do for all."""
 REPORT_SECONDS = 8.0
 
 
@@ -142,12 +142,14 @@ class _Work:
 
         self.job, self.settings, self.panel, self.watcher = job, settings, panel, watcher
         self.order, self.limit, self.planned = in_order(settings, windows), limit, len(windows)
-        self.results = job.finished()
+        self.results, self.over = job.finished(), False
         self.cores = cpu_limit()
         self.degrees: dict[tuple[str, int], float] = {}
 
     def pending(self) -> list[tuple[str, Window]]:
         """Windows to do, in order."""
+        if self.over:
+            return []
         return [
             (series, window)
             for series, window in self.order
@@ -221,7 +223,7 @@ class _Work:
                 self._note_check(compare(draws, measured))
             key = task.series, task.window.index
             chains[key][task.chain] = draws
-            if len(chains[key]) == self.settings.chains and self.wanted(task.series, task.window):
+            if len(chains[key]) == self.settings.chains:
                 self._finish(task, chains.pop(key), progress)
                 self._look_at_clock(deadline, progress)
             if not self.pending():
@@ -244,24 +246,21 @@ class _Work:
         self.watcher.window(result, progress)
 
     def _look_at_clock(self, deadline: float | None, progress: Progress) -> None:
-        """Take windows away while the rest would end too late."""
-        if deadline is None or progress.done < FIRST_LOOK:
+        """Say when the rest would end too late; end when the time is over."""
+        if deadline is None:
             return
-        now = time.monotonic()
-        pace = (now - progress.started) / progress.done
-        pending = self.pending()
-        possible = max(0, int((deadline - now) / pace))
-        if len(pending) <= possible + 1:
-            return
-        controls = sum(series != REAL for series, _ in pending)
+        pending, now = self.pending(), time.monotonic()
         real = sorted(window.index for series, window in pending if series == REAL)
-        kept = real[: max(0, possible - controls)]
-        dropped = real[len(kept) :]
-        if dropped:
-            self.limit = dropped[0]
-            progress.wanted = progress.done + len(self.pending())
+        if now >= deadline and (REAL, 0) in self.results:
+            self.over = True
+            self.limit = real[0] if real else self.limit
             self.job.note(windows=self.limit)
-            self.watcher.fewer(self.limit, self.planned)
+            return
+        pace = (now - progress.started) / progress.done
+        possible = min(len(pending), int((deadline - now) / pace))
+        progress.wanted = progress.done + possible
+        if possible < len(pending) and progress.done == FIRST_LOOK:
+            self.watcher.fewer(self.limit - (len(pending) - possible), self.planned)
 
     def _note_check(self, check: Check) -> None:
         self.job.note(check={**asdict(check), "passed": check.passed, "text": check.sentence()})

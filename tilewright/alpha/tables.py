@@ -83,8 +83,9 @@ def prices_of(frame: Any, source: str = "table") -> Prices:
             f"{source} is not a table: it is of type {type(frame).__name__}."
         ) from None
     index = nw.maybe_get_index(table)
-    dated = index is not None and index.dtype.kind == "M"
-    days = _iso(index.to_numpy()) if dated else None
+    days = None
+    if index is not None and index.dtype.kind == "M":
+        days = _iso(index.to_numpy())
     if not table.shape[0]:
         raise AlphaError(f"{source} has no rows.")
     columns = list(table.columns)

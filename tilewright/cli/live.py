@@ -83,8 +83,8 @@ class Live:
     def fewer(self, windows: int, planned: int) -> None:
         """The limit takes windows away."""
         self._say(
-            f"The time limit allows {windows} of {planned} windows: the newest are kept, and no "
-            "chain is shortened."
+            f"The time limit will do for about {windows} of {planned} windows: the newest are "
+            "sampled, and no chain is shortened."
         )
 
     def stopped(self, finished: int, folder: Path) -> None:
