@@ -151,7 +151,7 @@ def test_record_and_page(tmp_path):
     newer = load(path).updated(later)
     assert [row.name for row in newer.rows] == ["a", "c"]
     with pytest.raises(ValueError, match="another machine"):
-        record.updated(replace(later, machine=later.machine | {"jax": "0"}))
+        record.updated(replace(later, machine={**later.machine, "jax": "0"}))
     text = markdown(newer)
     assert "| a | 5.00 µs |" in text
     assert "| c |" not in text, "details stay out"

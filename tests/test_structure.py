@@ -1,0 +1,71 @@
+"""The house's own rules: who may import whom, and who may touch what is fragile."""
+
+import ast
+from pathlib import Path
+
+HOME = Path(__file__).parent.parent / "tilewright"
+
+ORDER = (
+    "env errors machine models graph trace codelets plan simulate codegen runtime "
+    "record dump compiler calibrate report alpha sequence vision serve bench cli"
+).split()
+"""Each imports only those before it."""
+
+ONLY_IN = {"llvmlite": "codegen", "jax.extend": "trace", "jax._src": "trace"}
+
+LOOKING_INSIDE = {("runtime", "report")}
+"""Loaded when asked for: an executable shows its report, which measures executables."""
+
+
+def imports(path: Path) -> set[str]:
+    """Modules that a file imports, at any depth."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def part(module: str) -> str:
+    """`tilewright.graph.ir` belongs to "graph"."""
+    return module.split(".")[1]
+
+
+def violations(home: Path) -> list[str]:
+    """Imports that point downwards, or at what belongs to another part."""
+    found = []
+    for path in sorted(home.rglob("*.py")):
+        name = path.relative_to(home).with_suffix("").parts[0]
+        if name == "__init__":
+            continue
+        for module in imports(path):
+            for fragile, owner in ONLY_IN.items():
+                if (module + ".").startswith(fragile + ".") and name != owner:
+                    found.append(f"{path}: {module} belongs to {owner}/")
+            if module.startswith("tilewright.") and part(module) in ORDER:
+                other = part(module)
+                late = ORDER.index(other) > ORDER.index(name)
+                if late and (name, other) not in LOOKING_INSIDE:
+                    found.append(f"{path}: {name} imports {other}, which comes after it")
+    return found
+
+
+def test_imports_point_upwards():
+    assert violations(HOME) == []
+
+
+def test_a_planted_violation_is_found(tmp_path):
+    folder = tmp_path / "graph"
+    folder.mkdir()
+    (folder / "bad.py").write_text("def late():\n    from tilewright.plan.ir import Call\n")
+    (folder / "worse.py").write_text("import llvmlite.binding\n")
+    assert len(violations(tmp_path)) >= 2
+
+
+def test_every_part_is_in_the_order():
+    names = {path.stem if path.is_file() else path.name for path in HOME.iterdir()}
+    names = {name for name in names if not name.startswith(("_", "."))}
+    assert names <= set(ORDER), names - set(ORDER)
