@@ -93,6 +93,10 @@ def _row(
         bar,
         gflops=measured.gflops,
         notes=f"{behaviour(mine)} (peer {its['acceptance'] / its['draws']:.2f}); "
-        f"squared jump {jump:,.3g} /s (peer {its_jump:,.3g})",
+        f"squared jump {_figure(jump)} /s (peer {_figure(its_jump)})",
         more={"ours": mine, "peer": its, "seconds": measured.seconds},
     )
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
