@@ -1,6 +1,6 @@
 """The job as a whole, small: it is found whole again after a kill, and the same to the bit."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from tilewright.alpha.forward import make_panel, walk
 from tilewright.alpha.job import Job
 from tilewright.alpha.program import in_order
 from tilewright.alpha.report.files import write_report
+from tilewright.alpha.report.page import page
 from tilewright.alpha.settings import Sampler, Settings
 from tilewright.alpha.tables import Prices
 from tilewright.alpha.windows import walk_forward
@@ -99,6 +100,22 @@ def test_report(whole):
     lines = (job.folder / "forecasts.csv").read_text().splitlines()
     assert len(lines) == 1 + 4 * 21 * 3
     assert lines[1].startswith(PRICES.days[outcome.series("real")[-1].test] + ",S0,")
+
+
+def test_failed_windows_are_marked(whole):
+    job, outcome, _ = whole
+    results = {key: replace(r, failure="") for key, r in outcome.results.items()}
+    nothing = np.full_like(results["real", 1].r_hat, np.nan)
+    results["real", 1] = replace(
+        results["real", 1], failure="draws are not finite", r_hat=nothing, ess=nothing
+    )
+    broken = replace(outcome, results=results)
+    found = page(broken, *write_report(job, broken))
+    assert "1 of 4 windows failed" in found
+    assert "1 / 4" in found
+    assert "draws are not finite" in found
+    assert "draws are not finite" in (job.folder / "forecasts.csv").read_text()
+    write_report(job, outcome)
 
 
 def test_controls_are_spread_among_the_first_windows():

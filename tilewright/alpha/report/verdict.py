@@ -67,7 +67,7 @@ def _findings(real: Scores) -> list[str]:
     least = compared(real, NET, OLS, CRPS)
     return [
         f"Over {days:,} test days, CRPS differs from the zero-mean null by {_figure(crps)}. "
-        "Negative is better; the standard error takes days, not stocks, as independent.",
+        "Negative is better; the standard error is by date, and allows for days that are related.",
         f"Against least squares with normal noise, which is what people use, it is "
         f"{_figure(normal)}; against least squares with the net's own noise {_figure(least)}. "
         "What lies between these two is owed to the noise, not to the net.",
