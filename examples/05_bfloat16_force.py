@@ -33,7 +33,8 @@ for name, density in (
             state, info = sampler.step(key, state)
             return state, info.acceptance_rate
 
-        return jax.lax.scan(draw, sampler.init(start), jax.random.split(key, 100))[1]
+        first = sampler.init(start)  # pyright: ignore[reportCallIssue]
+        return jax.lax.scan(draw, first, jax.random.split(key, 100))[1]
 
     acceptance = tilewright.compile(tilewright.tile_map(chain), keys)(keys)
     print(f"{name}: acceptance {acceptance.mean():.3f}")

@@ -36,7 +36,8 @@ def chain(seed):
         return state, state.position["v"]
 
     keys = jax.random.split(jax.random.key(seed), 4)
-    return jax.lax.scan(draw, sampler.init(start), keys)[1]
+    first = sampler.init(start)  # pyright: ignore[reportCallIssue]
+    return jax.lax.scan(draw, first, keys)[1]
 
 
 def mixture(x):

@@ -4,6 +4,8 @@ Tests of means and variances are z-tests with standard errors from the effective
 at |z| < 4.5: with about 20 of them, a false alarm once in 7,000 runs (seeds are fixed besides).
 """
 
+from typing import Any
+
 import blackjax
 import jax
 import jax.numpy as jnp
@@ -57,7 +59,8 @@ def test_hmc_draws_from_a_conjugate_posterior(precision):
             state, info = sampler.step(key, state)
             return state, (state.position, info.acceptance_rate)
 
-        return jax.lax.scan(draw, sampler.init(jnp.zeros(4)), jax.random.split(key, 2500))[1]
+        first = sampler.init(jnp.zeros(4))  # pyright: ignore[reportCallIssue]
+        return jax.lax.scan(draw, first, jax.random.split(key, 2500))[1]
 
     keys = jax.random.split(jax.random.key(7), 4)
     draws, acceptance = tilewright.compile(tilewright.tile_map(chain), keys)(keys)
@@ -80,7 +83,8 @@ def trajectory(step, count, position, momentum):
 
     kinetic = lambda momentum, position=None: 0.5 * jnp.sum(momentum**2)  # noqa: E731
     advance = velocity_verlet(linear, kinetic)
-    start = IntegratorState(position, momentum, linear(position), jax.grad(linear)(position))
+    density: Any = linear(position)
+    start = IntegratorState(position, momentum, density, jax.grad(linear)(position))
 
     def run(state, step):
         return jax.lax.fori_loop(0, count, lambda _, s: advance(s, step), state)

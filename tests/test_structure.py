@@ -5,10 +5,12 @@ from pathlib import Path
 
 HOME = Path(__file__).parent.parent / "tilewright"
 
-ORDER = (
-    "env errors machine models graph trace codelets plan simulate codegen runtime "
-    "record dump compiler calibrate report alpha sequence vision serve bench cli"
-).split()
+ORDER: list[str] = list(
+    (
+        "env errors machine models graph trace codelets plan simulate codegen runtime "
+        "record dump compiler calibrate report alpha sequence vision serve bench cli"
+    ).split()
+)
 """Each imports only those before it."""
 
 ONLY_IN = {"llvmlite": "codegen", "jax.extend": "trace", "jax._src": "trace"}
