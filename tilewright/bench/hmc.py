@@ -35,7 +35,7 @@ CASES = (
     Case("talk's net, 250 rows", Hmc(TALK, 250, 6, 1000), (1.6, 2.2)),
     Case("talk's net, 1,000 rows", Hmc(TALK, 1000, 2, 1000), (1.4, 2.0)),
     Case("22-40-40-1, 500 rows", Hmc(DEEP, 500, 2, 1000), (1.35, 1.8)),
-    Case("talk's net, 58,368 rows", Hmc(TALK, 58_368, 1, 40, step=0.1), (2.5, 3.5)),
+    Case("talk's net, 58,368 rows", Hmc(TALK, 58_368, 1, 100, step=0.1), (2.5, 3.5)),
 )
 
 

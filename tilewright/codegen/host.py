@@ -199,7 +199,8 @@ def _jit() -> llvm.orcjit.LLJIT:
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=host_target().cpu, reloc="pic", codemodel="small"
     )
-    jit = llvm.create_lljit_compiler(machine, use_jit_link=False)
+    # The older linker aborts the process where it gets memory for code and data far apart.
+    jit = llvm.create_lljit_compiler(machine, use_jit_link=True)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(jit))
     return jit
 
