@@ -335,18 +335,8 @@ class _Emitter:
         function.label(after)
 
     def _spread(self, function: Function, step: Spread) -> None:
-        """Tile t takes [count*t/tiles, count*(t+1)/tiles); worker w plays w, w+workers, ..."""
-        tiles, workers = self._context(function, "tiles"), self._context(function, "workers")
-        worker = self._load_slot(function, FRAME.index("worker"))
-        with _TilesOf(function, worker, tiles, workers) as tile:
-            start = self._share(function, step.count, tile, tiles)
-            following = function.let(f"add i64 {tile}, 1")
-            stop = self._share(function, step.count, following, tiles)
-            self._loop(function, step.var, start, stop, step.steps, shared=False)
-
-    def _share(self, function: Function, count: int, tile: str, tiles: str) -> str:
-        product = function.let(f"mul i64 {tile}, {count}")
-        return function.let(f"udiv i64 {product}, {tiles}")
+        """As a map: which tile computes a share changes no bit, and nobody waits for a slow one."""
+        self._map(function, Map(step.var, step.count, step.steps))
 
     def _map(self, function: Function, step: Map) -> None:
         """Take the next instance until none is left. Each worker draws one number too many."""
@@ -418,33 +408,6 @@ class _Emitter:
         """Go on with the loop, or leave it. Once cancelled, no barrier waits for anybody."""
         flag = self._cancelled(function)
         function.do(f"br i1 {flag}, label %{stop}, label %{on}")
-
-
-class _TilesOf:
-    """`for index in range(start, stop, step)` with a run-time step, through a stack slot."""
-
-    def __init__(self, function: Function, start: str, stop: str, step: str):
-        self.function, self.stop, self.step = function, stop, step
-        self.slot = function.let("alloca i64")
-        function.do(f"store i64 {start}, ptr {self.slot}")
-
-    def __enter__(self) -> str:
-        function = self.function
-        self.head, body, self.done = (function.name(s) for s in ("tiles", "tile", "dealt"))
-        function.do(f"br label %{self.head}")
-        function.label(self.head)
-        self.index = function.let(f"load i64, ptr {self.slot}")
-        more = function.let(f"icmp slt i64 {self.index}, {self.stop}")
-        function.do(f"br i1 {more}, label %{body}, label %{self.done}")
-        function.label(body)
-        return self.index
-
-    def __exit__(self, *_: object) -> None:
-        function = self.function
-        following = function.let(f"add i64 {self.index}, {self.step}")
-        function.do(f"store i64 {following}, ptr {self.slot}")
-        function.do(f"br label %{self.head}")
-        function.label(self.done)
 
 
 def _chunks(steps: Sequence[Step]) -> list[Sequence[Step]]:

@@ -139,7 +139,7 @@ class _Chain:
             rows=self.length,
             strip=strip,
             strips=-(-self.length // strip),
-            group=-(-count // MAX_GROUPS),
+            group=_group(count),
         )
         for value, result in zip(ys, outputs, strict=False):
             renamed[value] = _row_back(builder, result, self.rows[value])
@@ -166,8 +166,26 @@ class _Chain:
                 held |= {v for v in (*node.inputs, *node.outputs) if v in self.rows}
         width = sum(v.type.nbytes // self.length for v in held)
         most = max(MIN_STRIP, min(MAX_STRIP, STRIP_BYTES // max(width, 1)))
-        strips = -(-self.length // most)
-        return min(self.length, -(-self.length // (16 * strips)) * 16)
+        return _even_strip(self.length, most)
+
+
+def _even_strip(length: int, most: int) -> int:
+    """About `most` rows, in whole vectors; so that strips and groups come out even if they can.
+
+    What is left over when they do not is a superstep of its own, in which tiles wait.
+    """
+    if length <= most:
+        return length
+    strips = -(-length // most)
+    usual = min(length, -(-length // (16 * strips)) * 16)
+    near = range(16 * (most * 3 // 64), most * 9 // 8, 16)
+    even = [n for n in near if n and length % n == 0 and not (length // n) % _group(length // n)]
+    return min(even, key=lambda n: abs(n - most), default=usual)
+
+
+def _group(count: int) -> int:
+    """How many strips are added up in turn, so that there are at most `MAX_GROUPS` groups."""
+    return -(-count // MAX_GROUPS)
 
 
 def _row_last_type(value: Value, row: int, length: int) -> Type:

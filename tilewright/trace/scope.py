@@ -27,6 +27,9 @@ from tilewright.trace import jax_internals as internals
 SMALL = 16
 """Integers and bools up to this many are part of the code; floats and keys never are."""
 
+LARGE = 1024
+"""Constants from this size on that are equal are taken to be the same data."""
+
 DTYPES = frozenset(
     "float32 float64 bfloat16 float16 bool "
     "int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
@@ -56,6 +59,18 @@ class Session:
 
     rules: dict[str, Rule]
     inlined: dict[Any, internals.ClosedJaxpr] = field(default_factory=dict)
+    data: dict[Any, list[Any]] = field(default_factory=dict)
+
+    def representative(self, array: Any) -> Any:
+        """The first large array met that holds the same data: it is read once, not twice."""
+        if array.size < LARGE or internals.is_key(jax.typeof(array)):
+            return array
+        alike = self.data.setdefault((array.dtype.name, array.shape), [])
+        for other in alike:
+            if other is array or np.asarray(other).tobytes() == np.asarray(array).tobytes():
+                return other
+        alike.append(array)
+        return array
 
 
 def type_of(aval: Any) -> Type:
@@ -98,6 +113,7 @@ class Scope:
 
     def hide(self, array: Any) -> Value:
         """The leading input that stands for data."""
+        array = self.session.representative(array)
         if id(array) not in self.hidden:
             self.hidden[id(array)] = (array, Value(type_of(array)))
         return self.hidden[id(array)][1]
