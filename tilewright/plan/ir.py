@@ -5,14 +5,16 @@
              | Loop(var, count, steps)          counted, on the same tile(s)
              | While(condition steps, test, steps)
              | Branch(index, cases)
-             | Spread(var, count, steps)        var's range is dealt out to the tiles in equal runs
-             | Map(var, count, steps)           var's values go to whichever tile is free (a queue)
+             | Spread(var, count, steps)        pieces of one computation, dealt out to the tiles
+             | Map(var, count, steps)           instances of their own, which may be streamed
              | Sync()                           every tile waits for all
 
-`Spread` and `Map` bodies are what makes a *vertex family*: the codelets in them, times the range of
-`var`, with operands that move affinely with `var` (`View.moves`). Nothing is stored per vertex.
-Between two `Sync`s lies one superstep: no tile may touch bytes that another writes. Outside of
-`Spread` and `Map`, calls are run by tile 0 alone. Inside them there is no `Sync`.
+`Spread` and `Map` take values of `var` from a queue, whichever tile is free: no order of it changes
+a bit, and nobody waits for a slow tile. Their bodies are what makes a *vertex family*: the codelets
+in them, times the range of `var`, with operands that move affinely with `var` (`View.moves`).
+Nothing is stored per vertex. Between two `Sync`s lies one superstep: no tile may touch bytes that
+another writes. Outside of `Spread` and `Map`, calls are run by tile 0 alone. Inside them there is no
+`Sync`.
 
 Buffers live in one of these spaces:
 
