@@ -13,8 +13,8 @@
 a bit, and nobody waits for a slow tile. Their bodies are what makes a *vertex family*: the codelets
 in them, times the range of `var`, with operands that move affinely with `var` (`View.moves`).
 Nothing is stored per vertex. Between two `Sync`s lies one superstep: no tile may touch bytes that
-another writes. Outside of `Spread` and `Map`, calls are run by tile 0 alone. Inside them there is no
-`Sync`.
+another writes. Outside of `Spread` and `Map`, calls are run by tile 0 alone; inside them there is
+no `Sync`.
 
 Buffers live in one of these spaces:
 
