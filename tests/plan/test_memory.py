@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.plan import memory
-from tilewright.plan.ir import Buffer, Call, Loop, View, new_var
+from tilewright.plan.ir import Buffer, Call, Loop, View, While, new_var
 from tilewright.plan.lower import lower
 from tilewright.trace import trace
 
@@ -87,3 +87,12 @@ def test_what_a_loop_fills_piece_by_piece_lives_through_all_of_it():
     offsets = memory.place_buffers(steps).offsets
     assert overlaps(steps, offsets) == []
     assert abs(offsets[table] - offsets[scratch]) >= 64
+
+
+def test_the_test_of_a_while_loop_lives_through_its_body():
+    """Another tile may look at it when tile 0 is in the body already."""
+    test, scratch = Buffer("bool", 1, "shared"), Buffer("float32", 8, "shared")
+    body = call((one(scratch),))
+    steps = (While((call((one(test),)),), one(test), (body,)),)
+    offsets = memory.place_buffers(steps).offsets
+    assert offsets[test] != offsets[scratch]

@@ -51,6 +51,15 @@ def cases_of(x, w):
     return jax.lax.fori_loop(0, 3, turn, x)
 
 
+def transition(key, x):
+    """Loops in branches in loops, some of them spread: all tiles must agree on every turn."""
+    import blackjax
+
+    kernel = blackjax.nuts(lambda q: -jnp.sum((x @ q) ** 2) - q @ q, 0.1, jnp.ones(8))
+    state = kernel.init(jnp.ones(8))  # pyright: ignore[reportCallIssue]
+    return kernel.step(key, state)[0].position
+
+
 W = normal(8, 8)
 NET = normal(22, 40), normal(40), normal(40)
 SPREAD = {
@@ -59,6 +68,7 @@ SPREAD = {
     "products": (lambda x, w: (jnp.sin(x @ w) @ w.T).sum(0), normal(60, 8), W),
     "while": (steps_of, normal(40, 8), W),
     "branch": (cases_of, normal(40, 8), W),
+    "nuts": (transition, jax.random.key(0), normal(20, 8)),
 }
 
 

@@ -1,8 +1,9 @@
 """Where buffers lie in their arenas: live ones never overlap.
 
 Steps are numbered in program order. A buffer lives from the first step that touches it to the last;
-through the whole of a loop that it was alive before, or that fills it piece by piece. Buffers are
-then placed largest first, each at the lowest offset where no buffer lives at the same time.
+through the whole of a loop that it was alive before, or that fills it piece by piece; the test of a
+while loop, through its body. Buffers are then placed largest first, each at the lowest offset where
+no buffer lives at the same time.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ class _Clock:
                 case Loop() | Spread() | Map():
                     touched |= self.repeat(step.steps, step.var)
                 case While(condition, test, body):
-                    touched |= self.repeat((*condition, _Read(test), *body))
+                    # Tile 0 may be far into the body before another tile looks at the test.
+                    touched |= self.repeat((*condition, _Read(test), *body, _Read(test)))
                 case _Read(view):
                     self.touch(view)
                     touched.add(view.buffer)
