@@ -77,7 +77,7 @@ def _frontier(body: Graph, consts: int, op: str) -> list[Value]:
             invariant.update(node.outputs)
             fixed.append(node)
             work.update(dict.fromkeys(node.outputs, _work(node, work)))
-    going = {node for node in fixed if node.op not in _MADE_UP and _is_worth(node, work)}
+    going = {n for n in fixed if n.outputs and n.op not in _MADE_UP and _is_worth(n, work)}
     readers, results = users(body), set(body.outputs)
 
     def stays(value: Value) -> bool:

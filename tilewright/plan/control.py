@@ -13,7 +13,7 @@ from tilewright.plan import views
 from tilewright.plan.basic import add_codelet
 from tilewright.plan.ir import Branch, Loop, Map, Step, View, While, new_var
 from tilewright.plan.schedule import Unit
-from tilewright.plan.scope import Destination, Plan, Scope
+from tilewright.plan.scope import Plan, Scope
 from tilewright.plan.weight import is_heavy
 
 
@@ -36,8 +36,7 @@ def lower_body(
     scope = Scope(plan, graph, inputs, parallel=parallel, owned=owned, padded=padded)
     for output, view in zip(graph.outputs, wanted, strict=True):
         if view is not None and output not in scope.destinations:
-            guards = [v for v in graph.inputs if scope.views[v].buffer is view.buffer]
-            scope.destinations[output] = Destination(view, tuple(guards))
+            scope.destinations[output] = view
     scope.sums = dict(sums or {})
     plan.lower_units(scope)
     _add_up(scope)
@@ -72,11 +71,10 @@ def _carry_buffers(scope: Scope, node: Node, initial: Sequence[Value]) -> list[V
     for value, output in zip(initial, node.outputs, strict=False):
         view = scope.view(value)
         destination = scope.destinations.get(output)
-        reusable = destination is None or destination.view == view
+        reusable = destination is None or destination == view
         if reusable and view.buffer not in taken and scope.may_overwrite(value):
             taken.add(view.buffer)
-            scope.views[output] = view
-            chosen.append(view)
+            chosen.append(scope.put(output, view))
         else:
             target = scope.target(output)
             scope.copy(view, target)
@@ -150,10 +148,9 @@ def _branch_targets(scope: Scope, node: Node, unit: Unit, dead: Sequence[bool]) 
     chosen: list[View] = []
     for number, output in enumerate(node.outputs):
         view = scope.free_destination(output, unit)
-        if view is None:
+        if view is None or any(view.buffer is other.buffer for other in chosen):
             view = _passed_on(scope, node, number, dead, chosen) or scope.new(output.type)
-        scope.views[output] = view
-        chosen.append(view)
+        chosen.append(scope.put(output, view))
     return chosen
 
 

@@ -39,16 +39,12 @@ class Plan:
         return views.whole(buffer, value.shape)
 
 
-@dataclass(frozen=True)
-class Destination:
-    """Where a value should be computed to, once the inputs that lie there are read no more."""
-
-    view: View
-    guards: tuple[Value, ...] = ()
-
-
 class Scope:
-    """`parallel`: steps run once, all tiles at hand; otherwise inside one tile's share."""
+    """`parallel`: steps run once, all tiles at hand; otherwise inside one tile's share.
+
+    `destinations` says where outputs are wanted. A value is written only to memory in which nothing
+    lies that is still to be read; see `is_free`.
+    """
 
     def __init__(
         self,
@@ -64,9 +60,10 @@ class Scope:
         self.graph = graph
         self.parallel = parallel
         self.padded = padded
-        self.views: dict[Value, View] = dict(zip(graph.inputs, inputs, strict=True))
+        self.views: dict[Value, View] = {}
+        self.occupants: dict[Buffer, list[Value]] = {}
         self.steps: list[Step] = []
-        self.destinations: dict[Value, Destination] = {}
+        self.destinations: dict[Value, View] = {}
         self.sums: dict[Value, View] = {}
         self.producers = graph.producers()
         self.units = schedule(graph)
@@ -74,6 +71,8 @@ class Scope:
         self.owned = set(owned)
         self.last_read = self._last_reads()
         self.consumers = self._consumers()
+        for value, view in zip(graph.inputs, inputs, strict=True):
+            self.put(value, view)
 
     def root(self, value: Value) -> Value:
         return alias_root(value, self.producers)
@@ -120,8 +119,14 @@ class Scope:
     def view(self, value: Value) -> View:
         """Where the value is; movement is resolved to a view here, at its first reader."""
         if value not in self.views:
-            self.views[value] = self._resolve(self.producers[value])
+            self.put(value, self._resolve(self.producers[value]))
         return self.views[value]
+
+    def put(self, value: Value, view: View) -> View:
+        """Note where a value lives."""
+        self.views[value] = view
+        self.occupants.setdefault(view.buffer, []).append(value)
+        return view
 
     def _resolve(self, node: Node) -> View:
         if node.op == "constant":
@@ -147,53 +152,51 @@ class Scope:
 
     def target(self, value: Value, unit: Unit | None = None) -> View:
         """Where to compute a value: where it is wanted if that is free by now, else afresh."""
-        view = self.free_destination(value, unit) or self.new(value.type)
-        self.views[value] = view
-        return view
+        return self.put(value, self.free_destination(value, unit) or self.new(value.type))
 
     def free_destination(self, value: Value, unit: Unit | None = None) -> View | None:
         """Where the value is wanted, if what lies there is read no more (`unit` reads last)."""
-        destination = self.destinations.get(value)
-        if destination is None:
-            return None
-        free = all(self._is_read(guard, destination.view, unit) for guard in destination.guards)
-        return destination.view if free else None
+        place = self.destinations.get(value)
+        return place if place is not None and self.is_free(place, unit) else None
 
     def sum_target(self, value: Value) -> tuple[View, bool]:
         """Where to compute a sum, and whether it is to be added to what is there."""
         if value in self.sums and all(reader is None for reader in self.consumers[value]):
-            self.views[value] = self.sums.pop(value)
-            return self.views[value], True
+            return self.put(value, self.sums.pop(value)), True
         return self.target(value), False
 
-    def _is_read(self, guard: Value, place: View, unit: Unit | None) -> bool:
-        """Whether nothing will read the input `guard` once the unit writes to `place`.
+    def is_free(self, place: View, unit: Unit | None = None, but: Value | None = None) -> bool:
+        """Whether the unit at hand may write to `place`: no value in that buffer is read later.
 
-        An elementwise unit may read the very elements that it writes; a branch minds for itself.
+        Nor by the unit itself, unless it is given and minds for itself: a branch hands over what
+        lies there to its cases; an elementwise unit may read the very elements that it writes.
+        `but` is a value (an alias root) that does not count.
         """
-        last = self.last_read.get(guard, -1)
+        roots = {self.root(value) for value in self.occupants.get(place.buffer, ())}
+        return all(root is but or self._is_read(root, place, unit) for root in roots)
+
+    def _is_read(self, root: Value, place: View, unit: Unit | None) -> bool:
+        last = self.last_read.get(root, -1)
         if last != self.now or unit is None:
             return last < self.now
         if unit.kind == "fused":
-            readers = [v for node in unit.nodes for v in node.inputs if self.root(v) is guard]
+            readers = [v for node in unit.nodes for v in node.inputs if self.root(v) is root]
             return all(self.view(v) == place for v in readers)
         return unit.kind == "branch"
 
     def may_overwrite(self, value: Value) -> bool:
         """Whether the value's memory is ours and the unit at hand is the last to read it."""
-        root = self.root(value)
-        if (
-            sum(self.root(v) is root for node in self.units[self.now].nodes for v in node.inputs)
-            > 1
-        ):
-            return False
+        root, view = self.root(value), self.view(value)
+        reads = [v for node in self.units[self.now].nodes for v in node.inputs]
         producer = self.producers.get(root)
         ours = root in self.owned or (producer is not None and producer.op != "constant")
         return (
             ours
+            and sum(self.root(v) is root for v in reads) == 1
             and self.last_read.get(root) == self.now
-            and views.is_dense(self.view(value))
-            and self.view(value).size == self.view(root).size
+            and views.is_dense(view)
+            and view.size == self.view(root).size
+            and self.is_free(view, but=root)
         )
 
     def call(self, codelet: Codelet, inputs: Sequence[View], outputs: Sequence[View]) -> None:

@@ -180,8 +180,7 @@ def _updated(scope: Scope, node: Node) -> View:
     """The view to update: the operand's own where we may, else a copy of it."""
     source = scope.view(node.inputs[0])
     if scope.may_overwrite(node.inputs[0]):
-        scope.views[node.output] = source
-        return source
+        return scope.put(node.output, source)
     target = scope.target(node.output)
     scope.copy(source, target)
     return target
