@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from jax import lax
 
 from tests.agree import agree
+from tests.random_programs import arguments, program
 from tilewright.graph import rows, strips
 from tilewright.plan import spread, weight
 from tilewright.plan import strips as planned_strips
@@ -268,3 +269,14 @@ def test_random_programs(recipe):
         return values[-1], values[-2]
 
     agree(fn, numbers(5, 9), numbers(5, 9, seed=1), relative=1e-3, absolute=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_control_flow(seed):
+    agree(program(seed), *arguments(seed), relative=2e-3, absolute=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(60, 90))
+@pytest.mark.usefixtures("everything_is_spread")
+def test_random_control_flow_when_everything_is_spread(seed):
+    agree(program(seed), *arguments(seed), relative=2e-3, absolute=2e-3)

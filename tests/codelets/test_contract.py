@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from tests.codelets.cases import arguments, assert_same_bits, check, dense
+from tests.codelets.cases import arguments, check, dense
 from tests.codelets.run import AVX2, AVX512, run
 from tilewright.codegen.host import host_features
 from tilewright.codelets.base import Operand
 from tilewright.codelets.contract import ContractInner, ContractOuter
 from tilewright.codelets.llvm import Features, Module
-from tilewright.graph.ir import numpy_dtype
 
 LEVELS = [AVX512, AVX2] if host_features().vector_bits == 512 else [AVX2]
 SIZES = [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48]
@@ -28,10 +27,10 @@ levels = pytest.mark.parametrize("features", LEVELS, ids=lambda f: str(f.vector_
 forms = pytest.mark.parametrize("form", [ContractOuter, ContractInner])
 
 
-def contraction(form, dtype, m, n, k, accumulate=False, out_dtype=None, pairs=False):
+def contraction(form, dtype, m, n, k, accumulate=False, out_dtype=None):
     rhs = (k, n) if form is ContractOuter else (n, k)
     operands = dense(dtype, m, k), dense(dtype, *rhs), dense(out_dtype or dtype, m, n)
-    return form(*operands, accumulate, pairs)
+    return form(*operands, accumulate)
 
 
 @levels
@@ -40,19 +39,6 @@ def contraction(form, dtype, m, n, k, accumulate=False, out_dtype=None, pairs=Fa
 def test_bits(form, dtype, features):
     for i, shape in enumerate(SHAPES):
         check(contraction(form, dtype, *shape, accumulate=bool(i % 2)), features)
-
-
-@levels
-@forms
-def test_pairs_are_bfloat16_kept_in_float32(form, features):
-    for shape in [(7, 17, 33), (16, 40, 64), (3, 5, 513)]:
-        wide = contraction(form, "float32", *shape, pairs=True)
-        rounded = [a.astype(numpy_dtype("bfloat16")) for a in arguments(wide)]
-        given = [a.astype(np.float32) for a in rounded]
-        check(wide, features, given)
-        narrow = contraction(form, "bfloat16", *shape, out_dtype="float32")
-        (found,) = run(wide, *given, features=features)
-        assert_same_bits(narrow.meaning(*rounded)[0], found, wide.name)
 
 
 @levels

@@ -10,6 +10,7 @@ import pytest
 
 from tilewright.graph.order import (
     cumulative_ordered,
+    dot_form,
     dot_ordered,
     fma32,
     reduce_ordered,
@@ -185,29 +186,30 @@ def test_dot_forms(k):
     np.testing.assert_array_equal(ours, np.array(outer, np.float32))
 
 
-def pair_dot(a, b, start=np.float32(0)):
-    for i in range(0, len(a) // 2 * 2, 2):
-        start = fma32(a[i + 1], b[i + 1], start)
-        start = fma32(a[i], b[i], start)
-    return fma32(a[-1], b[-1], start) if len(a) % 2 else start
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
+def test_16_bits_are_summed_like_float32(dtype):
+    a, b = data(4, 2, 530, dtype=dtype), data(9, 3, 530, dtype=dtype)
+    wide = a.astype(np.float32), b.astype(np.float32)
+    for turn, name in ((lambda x: x, "inner"), (lambda x: x.T, "outer")):
+        contract = ((1,), (1 if name == "inner" else 0,))
+        ours = dot_ordered(a, turn(b), contract, ((), ()), np.dtype(dtype).name)
+        theirs = dot_ordered(wide[0], turn(wide[1]), contract, ((), ()), "float32")
+        np.testing.assert_array_equal(ours, theirs.astype(dtype))
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 31, 32, 34, 47, 65])
-def test_bfloat16_goes_in_pairs(k):
-    a, b = data(k, 2, k, dtype=ml_dtypes.bfloat16), data(9, 3, k, dtype=ml_dtypes.bfloat16)
-    wide_a, wide_b = a.astype(np.float32), b.astype(np.float32)
-    outer = [[pair_dot(x, y) for y in wide_b] for x in wide_a]
-    ours = dot_ordered(a, b.T, ((1,), (0,)), ((), ()), "float32")
-    np.testing.assert_array_equal(ours, np.array(outer, np.float32))
-    inner = []
-    for x, y in ((x, y) for x in wide_a for y in wide_b):
-        lanes = []
-        for lane in range(16):
-            mine = [e for e in range(k) if e // 2 % 16 == lane]
-            lanes.append(pair_dot(x[mine], y[mine]) if mine else np.float32(0))
-        inner.append(halve(lanes))
-    ours = dot_ordered(a, b, ((1,), (1,)), ((), ()), "bfloat16")
-    np.testing.assert_array_equal(ours.ravel(), np.array(inner).astype(ml_dtypes.bfloat16))
+@pytest.mark.parametrize(
+    "m, n, k, form",
+    [
+        (16, 16, 20, "inner"),
+        (16, 17, 191, "outer"),
+        (16, 127, 192, "inner"),
+        (16, 128, 383, "outer"),
+        (500, 500, 384, "inner"),
+    ],
+)
+def test_form_by_shape(m, n, k, form):
+    assert dot_form((m, k), (n, k), ((1,), (1,)), ((), ())) == form
+    assert dot_form((m, k), (k, n), ((1,), (0,)), ((), ())) == "outer"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32", "int8", "bool"])

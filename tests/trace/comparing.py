@@ -1,4 +1,4 @@
-"""Compares a function run by JAX with its traced graph, interpreted in NumPy."""
+"""Compares a function run by JAX with its traced graph in NumPy and with its native program."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import jax
 import ml_dtypes
 import numpy as np
 
+import tilewright
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.ir import Graph
 from tilewright.graph.verify import verify
@@ -31,21 +32,37 @@ def run(fn: Callable, *args: Any) -> list[np.ndarray]:
     return evaluate(traced.graph, [*(words(c) for c in traced.constants), *inputs])
 
 
+def native(fn: Callable, *args: Any) -> list[np.ndarray]:
+    """The leaves of fn(*args), by way of its native program."""
+    return [words(leaf) for leaf in jax.tree.leaves(tilewright.compile(fn, *args)(*args))]
+
+
+def ways(fn: Callable, *args: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The leaves of fn(*args) both ways, for tests that state laws and need no reference."""
+    return run(fn, *args), native(fn, *args)
+
+
 def agree(fn: Callable, *args: Any, epsilons: float = 0, absolute: float = 0) -> None:
     """Equal dtypes, shapes and values, up to a number of rounding errors of each value's size."""
     expected = [words(leaf) for leaf in jax.tree.leaves(jax.jit(fn)(*args))]
-    for ours, theirs in zip(run(fn, *args), expected, strict=True):
-        assert ours.dtype == theirs.dtype
-        assert ours.shape == theirs.shape
-        if theirs.dtype.kind not in "fV":
-            np.testing.assert_array_equal(ours, theirs)
-            continue
-        relative = epsilons * float(ml_dtypes.finfo(theirs.dtype).eps)
-        ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
-        np.testing.assert_allclose(ours, theirs, relative, absolute)
-        if not absolute:
-            zeros = theirs == 0
-            np.testing.assert_array_equal(np.signbit(ours[zeros]), np.signbit(theirs[zeros]))
+    for way, results in zip(("interpreted", "native"), ways(fn, *args), strict=True):
+        for ours, theirs in zip(results, expected, strict=True):
+            _compare(ours, theirs, epsilons, absolute, way)
+
+
+def _compare(
+    ours: np.ndarray, theirs: np.ndarray, epsilons: float, absolute: float, way: str
+) -> None:
+    assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape), way
+    if theirs.dtype.kind not in "fV":
+        np.testing.assert_array_equal(ours, theirs, way)
+        return
+    relative = epsilons * float(ml_dtypes.finfo(theirs.dtype).eps)
+    ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
+    np.testing.assert_allclose(ours, theirs, relative, absolute, err_msg=way)
+    if not absolute:
+        zeros = theirs == 0
+        np.testing.assert_array_equal(np.signbit(ours[zeros]), np.signbit(theirs[zeros]), way)
 
 
 def count(graph: Graph) -> int:
@@ -59,4 +76,14 @@ def operations(graph: Graph) -> set[str]:
     return {node.op for node in graph.nodes}.union(*inside)
 
 
-__all__ = ["Traced", "agree", "count", "operations", "run", "trace", "words"]
+__all__ = [
+    "Traced",
+    "agree",
+    "count",
+    "native",
+    "operations",
+    "run",
+    "trace",
+    "ways",
+    "words",
+]

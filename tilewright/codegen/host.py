@@ -87,10 +87,10 @@ def host_features(target: Target | None = None) -> Features:
     """What codelets may count on; 128-bit vectors where the processor is not an x86 with AVX."""
     on = {word[1:] for word in (target or host_target()).features.split(",") if word[:1] == "+"}
     if "avx512f" in on:
-        return Features(512, 32, "avx512bf16" in on)
+        return Features(512, 32)
     if "avx2" in on:
-        return Features(256, 16, False)
-    return Features(128, 32 if "neon" in on else 16, False)
+        return Features(256, 16)
+    return Features(128, 32 if "neon" in on else 16)
 
 
 @cache

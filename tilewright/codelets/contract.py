@@ -7,8 +7,7 @@ In: two strided operands. Out: their products summed over k, `(*batch, m, n)`.
 
 Always: the order of summation is that of `graph/order.py`, whatever the tile, the strides and the
 instruction set. Sums are kept in float32 for 16-bit floats and rounded once. With `accumulate` the
-output's old contents are added last: old + sum. bfloat16 operands, and float32 ones that hold
-bfloat16 values (`pairs`), are summed in pairs of k: the odd element's product, then the even's.
+output's old contents are added last: old + sum.
 """
 
 from __future__ import annotations
@@ -24,7 +23,6 @@ from tilewright.codelets.base import Cost, Operand
 from tilewright.codelets.llvm import Module
 from tilewright.codelets.vectors import itemsize
 from tilewright.graph import order
-from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.scalar import SCALAR
 
 _SHORT = {"float32": "f32", "float64": "f64", "bfloat16": "bf16", "float16": "f16"}
@@ -38,7 +36,6 @@ class _Contract:
     rhs: Operand
     out: Operand
     accumulate: bool = False
-    pairs: bool = False
 
     @property
     def batch(self) -> tuple[int, ...]:
@@ -55,14 +52,6 @@ class _Contract:
     @property
     def k(self) -> int:
         return self.lhs.shape[-1]
-
-    @property
-    def paired(self) -> bool:
-        """Whether k is summed in pairs, odd element first."""
-        dtype = "bfloat16" if self.pairs else self.lhs.dtype
-        return order.dot_is_paired(
-            dtype, "bfloat16" if self.pairs else self.rhs.dtype, self.out.dtype
-        )
 
     @property
     def sum_dtype(self) -> str:
@@ -88,15 +77,13 @@ class _Contract:
         return Cost(2 * self.out.size * self.k, moved)
 
     def _name(self, form: str) -> str:
-        dtype = _SHORT.get(self.lhs.dtype, self.lhs.dtype) + ("_pairs" if self.pairs else "")
+        dtype = _SHORT.get(self.lhs.dtype, self.lhs.dtype)
         size = "x".join(map(str, (*self.batch, self.m, self.n, self.k)))
         return f"contract_{form}_{dtype}_{size}" + ("_add" if self.accumulate else "")
 
     def _meaning(
         self, lhs: np.ndarray, rhs: np.ndarray, old: Sequence[np.ndarray], form: str
     ) -> tuple[np.ndarray, ...]:
-        if self.pairs:
-            lhs, rhs = (x.astype(numpy_dtype("bfloat16")) for x in (lhs, rhs))
         batch, dtype = tuple(range(lhs.ndim - 2)), self.sum_dtype
         contract = ((lhs.ndim - 1,), (rhs.ndim - (1 if form == "inner" else 2),))
         sums = order.dot_ordered(lhs, rhs, contract, (batch, batch), dtype, form=form)

@@ -3,7 +3,7 @@
 In: a `ContractInner`. Out: its function. A tile of C is one accumulator of 16 virtual lanes for
 each output; at the end of a chunk of k the lanes of all of them are folded together (`lanes.py`).
 Always: each output is the sum, one after the other, of chunks of 1024 products; element e of a
-chunk goes to lane e % 16 (its pair to lane e // 2 % 16), and lanes are combined by halving.
+chunk goes to lane e % 16, and lanes are combined by halving.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat, walk
 from tilewright.codelets.tiling import Run
 from tilewright.codelets.vectors import offset
+from tilewright.graph.order import LANES
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract import ContractInner
@@ -55,18 +56,13 @@ class _Problem:
         """Machine vectors in one accumulator."""
         return self.reader.parts
 
-    @property
-    def unit(self) -> int:
-        """Elements of k in one step."""
-        return self.reader.unit
-
 
 def scratch(codelet: ContractInner) -> int:
     """Bytes for packed copies of both operands, where reading them as they are would cost more."""
     left, right = _matrices(codelet)
-    reader = Reader(codelet.sum_dtype, 16, codelet.paired)
+    reader = Reader(codelet.sum_dtype, LANES)
     easy = all(matrix.dtype == reader.working and matrix.k_step == 1 for matrix in (left, right))
-    if (easy and not reader.paired) or min(codelet.m, codelet.n) < WORTH_PACKING:
+    if easy or min(codelet.m, codelet.n) < WORTH_PACKING:
         return 0
     k = codelet.k
     return reader.packed_bytes(codelet.m, k) + reader.packed_bytes(codelet.n, k)
@@ -95,14 +91,13 @@ def emit(codelet: ContractInner, module: Module, symbol: str) -> None:
 def _pack(
     function: Function, problem: _Problem, left: str, right: str, lent: str
 ) -> tuple[_Problem, str, str]:
-    """Copies that are read like plain operands, without pairs and without an end inside a step."""
+    """Copies that are read like plain operands, without an end inside a step."""
     reader, k = problem.reader, problem.k
     beside = function.address(lent, "i8", reader.packed_bytes(problem.rows, k))
     first = reader.pack(function, problem.left, left, problem.rows, k, lent)
     second = reader.pack(function, problem.right, right, problem.columns, k, beside)
-    plain = replace(reader, paired=False)
     length = reader.packed_length(k)
-    return replace(problem, left=first, right=second, k=length, reader=plain), lent, beside
+    return replace(problem, left=first, right=second, k=length), lent, beside
 
 
 def _exchanged(codelet: ContractInner) -> bool:
@@ -127,7 +122,7 @@ def _problem(codelet: ContractInner, vector_bits: int) -> _Problem:
         rows, columns = columns, rows
         row_step, column_step = column_step, row_step
     arithmetic = Arithmetic(codelet.sum_dtype)
-    reader = Reader(codelet.sum_dtype, arithmetic.lanes(vector_bits), codelet.paired)
+    reader = Reader(codelet.sum_dtype, arithmetic.lanes(vector_bits))
     return _Problem(
         rows, columns, codelet.k, left, right, codelet.out.dtype, row_step, column_step,
         arithmetic, reader, codelet.accumulate,
@@ -137,7 +132,7 @@ def _problem(codelet: ContractInner, vector_bits: int) -> _Problem:
 def _load_cost(problem: _Problem, matrix: Matrix) -> float:
     """Cycles to have one vector; rows that start anywhere make loads cross cache lines."""
     aligned = matrix.step * vectors.itemsize(matrix.dtype) % 64 == 0
-    convert = matrix.dtype != problem.arithmetic.dtype or problem.reader.paired
+    convert = matrix.dtype != problem.arithmetic.dtype
     return (0.5 if aligned else 1.0) + (1.0 if convert else 0.0)
 
 
@@ -146,13 +141,12 @@ def _tiles(function: Function, problem: _Problem, left: str, right: str, out: st
     plan = tiling.choose(
         problem.rows,
         problem.columns,
-        -(-problem.k // 16),
+        -(-problem.k // LANES),
         function.module.features.registers,
         parts=problem.parts,
         row_load=_load_cost(problem, problem.left),
         column_load=_load_cost(problem, problem.right),
         finish=2.0,
-        held=2 if problem.reader.paired else 1,
     )
     keep_rows = plan.rows[0].size >= plan.columns[0].size
     if keep_rows:
@@ -274,12 +268,12 @@ def _chunk(
     """Totals over `length` elements of k, and the operands' places after them."""
     kind = vector(problem.arithmetic.kind, problem.width)
     sums = [problem.arithmetic.zero] * (rows * columns * problem.parts)
-    turns, rest = divmod(length, problem.unit)
+    turns, rest = divmod(length, LANES)
     if turns:
         carry = [*((kind, total) for total in sums), ("ptr", left), ("ptr", right)]
         with repeat(function, turns, carry) as turn:
             *sums, left, right = turn.carry
-            sums = _step(function, problem, rows, columns, left, right, problem.unit, sums)
+            sums = _step(function, problem, rows, columns, left, right, LANES, sums)
             turn.next[:] = [*sums, *_advance(function, problem, left, right)]
         *sums, left, right = turn.result
     if rest:
@@ -292,8 +286,8 @@ def _chunk(
 
 def _advance(function: Function, problem: _Problem, left: str, right: str) -> tuple[str, str]:
     return (
-        offset(function, left, problem.left.dtype, problem.unit * problem.left.k_step),
-        offset(function, right, problem.right.dtype, problem.unit * problem.right.k_step),
+        offset(function, left, problem.left.dtype, LANES * problem.left.k_step),
+        offset(function, right, problem.right.dtype, LANES * problem.right.k_step),
     )
 
 
@@ -310,8 +304,7 @@ def _step(
     """One step of k, of which the first `length` elements exist."""
     sums = list(sums)
     for part in range(problem.parts):
-        first = part * problem.width * (2 if problem.reader.paired else 1)
-        if first < length:
+        if part * problem.width < length:
             _part(function, problem, rows, columns, left, right, length, part, sums)
     return sums
 
@@ -329,7 +322,7 @@ def _part(
 ) -> None:
     """One machine vector of lanes: the shorter side is read first and kept."""
 
-    def read(matrix: Matrix, base: str, row: int) -> list[str]:
+    def read(matrix: Matrix, base: str, row: int) -> str:
         base = offset(function, base, matrix.dtype, row * matrix.step)
         return problem.reader.read(function, matrix, base, part, length)
 
@@ -339,8 +332,7 @@ def _part(
     kept, streamed = (for_left, for_right) if by_rows else (for_right, for_left)
     kept_values = [read(*which) for which in kept]
     for s, which in enumerate(streamed):
-        values = read(*which)
-        for i, kept_value in enumerate(kept_values):
+        x = read(*which)
+        for i, y in enumerate(kept_values):
             at = (i * columns + s if by_rows else s * columns + i) * problem.parts + part
-            for x, y in zip(values, kept_value, strict=True):
-                sums[at] = problem.arithmetic.multiply_add(function, problem.width, x, y, sums[at])
+            sums[at] = problem.arithmetic.multiply_add(function, problem.width, x, y, sums[at])

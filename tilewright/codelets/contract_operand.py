@@ -1,12 +1,10 @@
 """How a contraction reads an operand along k, and how it packs one before reading it often.
 
 In: a `Matrix` inside a batch. Out: vectors of the dtype that is summed in, or a packed copy in
-scratch memory: float32 (say), k contiguous and padded to whole steps, of pairs first the 16 odd
-elements of a step and then the 16 even ones, so that a packed operand is read like a plain one.
+scratch memory: float32 (say), k contiguous and padded to whole steps.
 
 Always: products of elements past the end of k are -0, which changes no sum (+0 would lose the sign
-of -0): there the left operand reads as -0 and the right one as +0. Of a pair with its odd element
-missing, that element is +0 in both, as the order law has it.
+of -0): there the left operand reads as -0 and the right one as +0.
 """
 
 from __future__ import annotations
@@ -15,14 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilewright.codelets import vectors
-from tilewright.codelets.llvm import MEMORY_TYPE, Function, vector
+from tilewright.codelets.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.loops import repeat
 from tilewright.codelets.transpose import Side, transpose
 from tilewright.codelets.vectors import FLOATS, itemsize, offset
 from tilewright.graph.order import LANES
 
 _NEGATIVE_ZERO = {"bfloat16": "-32768", "float16": "0xH8000", "float32": "-0.0", "float64": "-0.0"}
-_ZERO = {"bfloat16": "0", "float16": "0xH0000", "float32": "0.0", "float64": "0.0"}
 
 
 @dataclass(frozen=True)
@@ -34,28 +31,21 @@ class Matrix:
     k_step: int
     left: bool = False
 
-    def fill(self, length: int, width: int, paired: bool) -> str:
-        """What `width` lanes read from `length` on."""
+    def fill(self, width: int) -> str:
+        """What `width` lanes read past the end."""
         if not self.left or self.dtype not in FLOATS:
             return "zeroinitializer"
         kind = MEMORY_TYPE[self.dtype]
         lanes = [_NEGATIVE_ZERO[self.dtype]] * width
-        if paired and length % 2 and 0 <= length < width:
-            lanes[length] = _ZERO[self.dtype]
         return "<" + ", ".join(f"{kind} {lane}" for lane in lanes) + ">"
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads operands in steps of 16 elements (of pairs: 32), in machine vectors of `width`."""
+    """Reads operands in steps of 16 elements, in machine vectors of `width`."""
 
     working: str
     width: int
-    paired: bool
-
-    @property
-    def unit(self) -> int:
-        return 2 * LANES if self.paired else LANES
 
     @property
     def parts(self) -> int:
@@ -64,7 +54,7 @@ class Reader:
 
     def packed_length(self, k: int) -> int:
         """k in whole steps."""
-        return -(-k // self.unit) * self.unit
+        return -(-k // LANES) * LANES
 
     def packed_step(self, k: int) -> int:
         """Elements from row to row: an odd number of cache lines, so rows do not share sets."""
@@ -72,58 +62,25 @@ class Reader:
         lines = self.packed_length(k) // line
         return (lines + 1 - lines % 2) * line
 
-    def read(
-        self, function: Function, matrix: Matrix, base: str, part: int, length: int
-    ) -> list[str]:
-        """One part of a step with `length` elements: [values], or [odd, even] of pairs."""
-        width = self.width
-        first = part * width * (2 if self.paired else 1)
-        here = length - first
-        if not self.paired:
-            return [self._vector(function, matrix, base, first, here)]
-        if matrix.dtype == "bfloat16" and matrix.k_step == 1 and here >= 2 * width:
-            return self._words(function, base, first)
-        low = self._vector(function, matrix, base, first, here)
-        high = self._vector(function, matrix, base, first + width, here - width)
-        kind = MEMORY_TYPE[self.working]
-        return [
-            vectors.shuffle(function, kind, width, low, high, range(odd, 2 * width, 2))
-            for odd in (1, 0)
-        ]
-
-    def _vector(
-        self, function: Function, matrix: Matrix, base: str, first: int, exists: int
-    ) -> str:
-        """`width` neighbours from element `first`, of which `exists` (or more, or none) exist."""
-        width, dtype, step = self.width, matrix.dtype, matrix.k_step
-        valid = max(0, min(exists, width))
-        where = offset(function, base, dtype, first * step)
-        fill = matrix.fill(exists, width, self.paired)
-        value = vectors.load(function, dtype, where, step, width, valid, fill)
-        return vectors.widen(function, value, dtype, self.working, width)
-
-    def _words(self, function: Function, base: str, first: int) -> list[str]:
-        """Pairs of bfloat16 read as words: the odd element is the high half, the even the low."""
-        width = self.width
-        words, floats = vector("i32", width), vector("float", width)
-        where = offset(function, base, "bfloat16", first)
-        pairs = function.let(f"load {words}, ptr {where}, align 2")
-        high = vectors.splat_constant("i32", -65536, width)
-        odd = function.let(f"and {words} {pairs}, {high}")
-        half = vectors.splat_constant("i32", 16, width)
-        even = function.let(f"shl {words} {pairs}, {half}")
-        return [function.let(f"bitcast {words} {value} to {floats}") for value in (odd, even)]
+    def read(self, function: Function, matrix: Matrix, base: str, part: int, length: int) -> str:
+        """One part of a step of which `length` elements exist."""
+        first = part * self.width
+        valid = max(0, min(length - first, self.width))
+        where = offset(function, base, matrix.dtype, first * matrix.k_step)
+        fill = matrix.fill(self.width)
+        value = vectors.load(function, matrix.dtype, where, matrix.k_step, self.width, valid, fill)
+        return vectors.widen(function, value, matrix.dtype, self.working, self.width)
 
     def pack(
         self, function: Function, matrix: Matrix, base: str, rows: int, k: int, target: str
     ) -> Matrix:
         """Copy rows to scratch memory at `target`; how they lie there."""
-        full, rest = divmod(k, self.unit)
+        full, rest = divmod(k, LANES)
         with repeat(function, rows, [("ptr", base), ("ptr", target)]) as row:
             source, place = row.carry
             if full:
                 with repeat(function, full, [("ptr", source), ("ptr", place)]) as step:
-                    self._pack_step(function, matrix, step.carry, self.unit)
+                    self._pack_step(function, matrix, step.carry, LANES)
                     step.next[:] = self._next(function, matrix, step.carry)
                 source, place = step.result
             if rest:
@@ -135,8 +92,8 @@ class Reader:
     def _next(self, function: Function, matrix: Matrix, places: Sequence[str]) -> list[str]:
         source, place = places
         return [
-            offset(function, source, matrix.dtype, self.unit * matrix.k_step),
-            offset(function, place, self.working, self.unit),
+            offset(function, source, matrix.dtype, LANES * matrix.k_step),
+            offset(function, place, self.working, LANES),
         ]
 
     def _pack_step(
@@ -144,9 +101,9 @@ class Reader:
     ) -> None:
         source, place = places
         for part in range(self.parts):
-            for i, value in enumerate(self.read(function, matrix, source, part, length)):
-                where = offset(function, place, self.working, i * LANES + part * self.width)
-                vectors.store(function, self.working, value, where, 1, self.width)
+            value = self.read(function, matrix, source, part, length)
+            where = offset(function, place, self.working, part * self.width)
+            vectors.store(function, self.working, value, where, 1, self.width)
 
     def packed_bytes(self, rows: int, k: int) -> int:
         """Scratch memory of one packed operand, in whole cache lines."""

@@ -42,7 +42,6 @@ class _Problem:
     row_step: int
     column_step: int
     arithmetic: Arithmetic
-    paired: bool
     accumulate: bool
 
 
@@ -131,7 +130,7 @@ def _problem(codelet: ContractOuter) -> _Problem:
     arithmetic = Arithmetic(codelet.sum_dtype)
     return _Problem(
         rows, columns, codelet.k, left, right, out.dtype, row_step, column_step,
-        arithmetic, codelet.paired, codelet.accumulate,
+        arithmetic, codelet.accumulate,
     )  # fmt: skip
 
 
@@ -257,42 +256,18 @@ def _chunk(
     zero = problem.arithmetic.zero
     kinds = [vector(problem.arithmetic.kind, lane.width) for lane in lanes] * rows
     sums = [zero] * len(kinds)
-    unit = 2 if problem.paired else 1
-    turns, rest = divmod(length, unit)
-    if turns:
-        carry = [*((kind, zero) for kind in kinds), ("ptr", left), ("ptr", right)]
-        with repeat(function, turns, carry) as turn:
-            *sums, left, right = turn.carry
-            for k in reversed(range(unit)):
-                sums = _step(function, problem, rows, lanes, left, right, k, sums)
-            turn.next[:] = [*sums, *_advance(function, problem, left, right, unit)]
-        *sums, left, right = turn.result
-    if rest:
-        if problem.paired:  # the missing odd element is a zero
-            sums = _add_zero(function, problem, rows, lanes, sums)
-        sums = _step(function, problem, rows, lanes, left, right, 0, sums)
-        left, right = _advance(function, problem, left, right, 1)
+    if not length:
+        return sums, left, right
+    carry = [*((kind, zero) for kind in kinds), ("ptr", left), ("ptr", right)]
+    with repeat(function, length, carry) as turn:
+        *sums, left, right = turn.carry
+        turn.next[:] = [
+            *_step(function, problem, rows, lanes, left, right, sums),
+            offset(function, left, problem.left.dtype, problem.left.k_step),
+            offset(function, right, problem.right.dtype, problem.right.k_step),
+        ]
+    *sums, left, right = turn.result
     return sums, left, right
-
-
-def _add_zero(
-    function: Function, problem: _Problem, rows: int, lanes: tuple[_Lanes, ...], sums: list[str]
-) -> list[str]:
-    widths = [lane.width for lane in lanes] * rows
-    zero = problem.arithmetic.zero
-    return [
-        problem.arithmetic.add(function, width, total, zero)
-        for width, total in zip(widths, sums, strict=True)
-    ]
-
-
-def _advance(
-    function: Function, problem: _Problem, left: str, right: str, count: int
-) -> tuple[str, str]:
-    return (
-        offset(function, left, problem.left.dtype, count * problem.left.k_step),
-        offset(function, right, problem.right.dtype, count * problem.right.k_step),
-    )
 
 
 def _step(
@@ -302,15 +277,14 @@ def _step(
     lanes: tuple[_Lanes, ...],
     left: str,
     right: str,
-    k: int,
     sums: list[str],
 ) -> list[str]:
     """One k: the operand with fewer registers is read first and kept, the other streams by."""
     arithmetic, sums, count = problem.arithmetic, list(sums), len(lanes)
     if count <= rows:
-        row_of_right = [_right(function, problem, right, k, lane) for lane in lanes]
+        row_of_right = [_right(function, problem, right, lane) for lane in lanes]
         for row in range(rows):
-            scalar = _left(function, problem, left, k, row)
+            scalar = _left(function, problem, left, row)
             for i, lane in enumerate(lanes):
                 x = vectors.splat(function, arithmetic.kind, lane.width, scalar)
                 at = row * count + i
@@ -318,9 +292,9 @@ def _step(
                     function, lane.width, x, row_of_right[i], sums[at]
                 )
         return sums
-    scalars = [_left(function, problem, left, k, row) for row in range(rows)]
+    scalars = [_left(function, problem, left, row) for row in range(rows)]
     for i, lane in enumerate(lanes):
-        y = _right(function, problem, right, k, lane)
+        y = _right(function, problem, right, lane)
         for row, scalar in enumerate(scalars):
             x = vectors.splat(function, arithmetic.kind, lane.width, scalar)
             at = row * count + i
@@ -328,17 +302,17 @@ def _step(
     return sums
 
 
-def _left(function: Function, problem: _Problem, left: str, k: int, row: int) -> str:
+def _left(function: Function, problem: _Problem, left: str, row: int) -> str:
     """One element of the broadcast operand, as a scalar."""
     matrix = problem.left
-    where = offset(function, left, matrix.dtype, k * matrix.k_step + row * matrix.step)
+    where = offset(function, left, matrix.dtype, row * matrix.step)
     value = vectors.load_scalar(function, matrix.dtype, where)
     return vectors.widen(function, value, matrix.dtype, problem.arithmetic.dtype, 0)
 
 
-def _right(function: Function, problem: _Problem, right: str, k: int, lane: _Lanes) -> str:
+def _right(function: Function, problem: _Problem, right: str, lane: _Lanes) -> str:
     """One vector of the other operand."""
     matrix = problem.right
-    where = offset(function, right, matrix.dtype, k * matrix.k_step + lane.start * matrix.step)
+    where = offset(function, right, matrix.dtype, lane.start * matrix.step)
     value = vectors.load(function, matrix.dtype, where, matrix.step, lane.width, lane.valid)
     return vectors.widen(function, value, matrix.dtype, problem.arithmetic.dtype, lane.width)

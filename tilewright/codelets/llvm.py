@@ -32,7 +32,6 @@ class Features:
 
     vector_bits: int = 512
     registers: int = 32
-    bf16: bool = False
 
 
 class Module:

@@ -51,18 +51,17 @@ def choose(
     row_load: float = 0.5,
     column_load: float = 0.5,
     finish: float = 1.0,
-    held: int = 1,
 ) -> Tiling:
     """The cheapest tiling of rows x columns accumulators, each of `parts` registers.
 
     `steps` of k are run for each tile; a row costs `row_load` cycles a step and part, a column
     `column_load`; an accumulator costs `finish` cycles at the end. The vectors of the shorter
-    side, and one of the other, take `held` registers each.
+    side, and one of the other, take a register each.
     """
     best, best_cost = None, 0.0
     for r in range(1, min(rows, registers // parts) + 1):
         for c in range(1, min(columns, registers // parts) + 1):
-            if not _fits(r, c, parts, registers, held):
+            if not _fits(r, c, parts, registers):
                 break
             tiling = Tiling(split(rows, r), split(columns, c))
             cost = _cost(tiling, steps, parts, row_load, column_load, finish)
@@ -72,9 +71,9 @@ def choose(
     return best
 
 
-def _fits(r: int, c: int, parts: int, registers: int, held: int) -> bool:
+def _fits(r: int, c: int, parts: int, registers: int) -> bool:
     # Parts are taken one after the other: only accumulators stay for all of them.
-    return r * c * parts + (min(r, c) + 1) * held <= registers or r * c == 1
+    return r * c * parts + min(r, c) + 1 <= registers or r * c == 1
 
 
 def _cost(

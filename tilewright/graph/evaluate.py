@@ -87,9 +87,8 @@ def dot(
     contract: Any,
     batch: Any,
     dtype: str,
-    pairs: bool = False,
 ) -> np.ndarray:
-    return order.dot_ordered(lhs, rhs, contract, batch, dtype, pairs)
+    return order.dot_ordered(lhs, rhs, contract, batch, dtype)
 
 
 def sort(*operands: np.ndarray, dimension: int, keys: int) -> Arrays:

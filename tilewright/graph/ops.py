@@ -43,8 +43,7 @@ Across elements:
                                         integers; stable; the others are carried along
     dot (lhs, rhs) contract=((lhs dims), (rhs dims)), batch=((...), (...)), dtype=
                                         result: batch, lhs free, rhs free; sums kept in float32 for
-                                        16-bit floats; pairs= true: float32 operands that hold
-                                        bfloat16 values, summed in the order of bfloat16
+                                        16-bit floats
 
 Control flow: loop, scan, map, branch, strips (see `ir.py`): `consts` = number of leading constant
 operands; scan also has `carry`, `length`, `reverse`; map has `length`.

@@ -23,9 +23,9 @@ dot, "outer" form (all else): chunks of 512 elements (several contracted axes ar
 order given), by fma one after the other from +0.0.
 
 Either way chunk results are added one after the other. float32 uses fma, float64 a rounded product
-and a sum. Two bfloat16 operands go in pairs, as `vdpbf16ps` does: the odd element of a pair, then
-the even; an odd length is padded with one zero; in the inner form *pair* p goes to lane p % 16.
-Integers wrap.
+and a sum; integers wrap. Operands of 16 bits are exact in float32 and are summed like it: one law
+for all hosts, whether or not they multiply bfloat16 (`vdpbf16ps` takes the odd element of a pair
+before the even one: an order that would cost the others two shuffles a vector).
 
 cumulative: one after the other from the first element, 16-bit floats in float32, each output
 rounded.
@@ -47,8 +47,8 @@ ROW_CHUNK = 1024
 COLUMN_CHUNK = 64
 INNER_CHUNK = 1024
 OUTER_CHUNK = 512
-INNER_LENGTH = 192
-FEW_OUTPUTS = 256
+INNER_LENGTH, LONG = 192, 384
+FEW_OUTPUTS, MANY_OUTPUTS = 256, 2048
 _BLOCK = 1 << 20
 """Elements of one operand of a vectorised step: keeps the temporaries of large dots in bounds."""
 
@@ -220,7 +220,8 @@ def dot_form(
     """ "inner" or "outer", from the operands' shapes.
 
     Inner: one axis is contracted, the last of both, and adding up its lanes in the end is little
-    against the rest: it is long, or there are few outputs.
+    against the rest, or cheaper than to turn an operand around: it is long, or there are few
+    outputs.
     """
     last = ((len(lhs) - 1,), (len(rhs) - 1,))
     if (tuple(contract[0]), tuple(contract[1])) != last:
@@ -230,7 +231,9 @@ def dot_form(
         prod(s[:-1]) // prod(s[i] for i in b) if prod(s[i] for i in b) else 0
         for s, b in zip((lhs, rhs), batch, strict=True)
     ]
-    return "inner" if length >= INNER_LENGTH or free[0] * free[1] <= FEW_OUTPUTS else "outer"
+    outputs = free[0] * free[1]
+    enough = 0 if outputs <= FEW_OUTPUTS else INNER_LENGTH if outputs < MANY_OUTPUTS else LONG
+    return "inner" if length >= enough else "outer"
 
 
 def dot_ordered(
@@ -239,23 +242,20 @@ def dot_ordered(
     contract: tuple[Sequence[int], Sequence[int]],
     batch: tuple[Sequence[int], Sequence[int]],
     dtype: str,
-    pairs: bool = False,
     form: str | None = None,
 ) -> np.ndarray:
     """The contraction in THE order; the result is (batch, lhs free, rhs free) of `dtype`.
 
-    `pairs`: the float32 operands hold bfloat16 values, and are summed as those are. `form` is that
-    of `dot_form`, unless the shapes are those of a piece, and the whole has decided.
+    `form` is that of `dot_form`, unless the shapes are those of a piece, and the whole has decided.
     """
     a, free_a = _rows(lhs, contract[0], batch[0])
     b, free_b = _rows(rhs, contract[1], batch[1])
     shape = (*(lhs.shape[i] for i in batch[0]), *free_a, *free_b)
-    names = (lhs.dtype.name, rhs.dtype.name, dtype)
-    working, paired = dot_working_dtype(*names), pairs or dot_is_paired(*names)
+    working = dot_working_dtype(lhs.dtype.name, rhs.dtype.name, dtype)
     if (form or dot_form(lhs.shape, rhs.shape, contract, batch)) == "inner":
-        sums = dot_inner(a, b, working, paired)
+        sums = dot_inner(a, b, working)
     else:
-        sums = dot_outer(a, b.swapaxes(1, 2), working, paired)
+        sums = dot_outer(a, b.swapaxes(1, 2), working)
     return SCALAR["convert"](sums, dtype=dtype).reshape(shape)
 
 
@@ -269,32 +269,28 @@ def _rows(
     return rows, tuple(array.shape[i] for i in free)
 
 
-def dot_inner(lhs: np.ndarray, rhs: np.ndarray, working: str, paired: bool = False) -> np.ndarray:
+def dot_inner(lhs: np.ndarray, rhs: np.ndarray, working: str) -> np.ndarray:
     """(*batch, m, k) and (*batch, n, k) to (*batch, m, n) of `working` dtype, in the inner form."""
-    return _contract(lhs, rhs, "inner", working, paired)
+    return _contract(lhs, rhs, "inner", working)
 
 
-def dot_outer(lhs: np.ndarray, rhs: np.ndarray, working: str, paired: bool = False) -> np.ndarray:
+def dot_outer(lhs: np.ndarray, rhs: np.ndarray, working: str) -> np.ndarray:
     """(*batch, m, k) and (*batch, k, n) to (*batch, m, n) of `working` dtype, in the outer form."""
-    return _contract(lhs, rhs.swapaxes(-1, -2), "outer", working, paired)
+    return _contract(lhs, rhs.swapaxes(-1, -2), "outer", working)
 
 
-def _contract(
-    lhs: np.ndarray, rhs: np.ndarray, form: str, working: str, paired: bool
-) -> np.ndarray:
+def _contract(lhs: np.ndarray, rhs: np.ndarray, form: str, working: str) -> np.ndarray:
     lhs, rhs = (SCALAR["convert"](x, dtype=working) for x in (lhs, rhs))
     if working not in FLOATS:
         with np.errstate(all="ignore"):
             return np.matmul(lhs, rhs.swapaxes(-1, -2))
     shape = (*lhs.shape[:-1], rhs.shape[-2])
     a, b = (x.reshape(prod(shape[:-2]), *x.shape[-2:]) for x in (lhs, rhs))
-    if paired and a.shape[2] % 2:
-        a, b = (np.pad(x, ((0, 0), (0, 0), (0, 1))) for x in (a, b))
     a, b = (flush(x).transpose(2, 0, 1) for x in (a, b))  # (k, batch, rows)
     result = np.zeros((a.shape[1], a.shape[2], b.shape[2]), working)
     with np.errstate(all="ignore"):
         for some, rows in _blocks(result.shape, a.shape[0], form):
-            result[some, rows] = _block(a[:, some, rows], b[:, some], form, 2 if paired else 1)
+            result[some, rows] = _block(a[:, some, rows], b[:, some], form)
     return result.reshape(shape)
 
 
@@ -303,11 +299,6 @@ def dot_working_dtype(lhs: str, rhs: str, result: str) -> str:
     if "float64" in (lhs, rhs):
         return "float64"
     return accumulation_dtype(result)
-
-
-def dot_is_paired(lhs: str, rhs: str, result: str) -> bool:
-    """Whether elements go in pairs."""
-    return lhs == rhs == "bfloat16" and dot_working_dtype(lhs, rhs, result) == "float32"
 
 
 def _blocks(shape: tuple[int, ...], k: int, form: str) -> Iterator[tuple[slice, slice]]:
@@ -322,12 +313,12 @@ def _blocks(shape: tuple[int, ...], k: int, form: str) -> Iterator[tuple[slice, 
             yield slice(first, first + some), slice(row, row + rows)
 
 
-def _block(a: np.ndarray, b: np.ndarray, form: str, step: int) -> np.ndarray:
+def _block(a: np.ndarray, b: np.ndarray, form: str) -> np.ndarray:
     """(k, batch, m) and (k, batch, n) to (batch, m, n)."""
     lanes, size = (LANES, INNER_CHUNK) if form == "inner" else (1, OUTER_CHUNK)
     result = None
     for x, y in zip(_leading_chunks(a, size), _leading_chunks(b, size), strict=True):
-        sums = _dot_chunks(x, y, lanes, step)
+        sums = _dot_chunks(x, y, lanes)
         while sums.shape[1] > 1:
             half = sums.shape[1] // 2
             sums = _combine("sum", sums[:, :half], sums[:, half:])
@@ -343,16 +334,14 @@ def _leading_chunks(array: np.ndarray, size: int) -> list[np.ndarray]:
     return [*parts, array[None, whole:]] if whole < len(array) else parts
 
 
-def _dot_chunks(a: np.ndarray, b: np.ndarray, lanes: int, step: int) -> np.ndarray:
+def _dot_chunks(a: np.ndarray, b: np.ndarray, lanes: int) -> np.ndarray:
     """(chunks, size, batch, m) and (chunks, size, batch, n) to (chunks, lanes, batch, m, n)."""
     sums = np.zeros((len(a), lanes, a.shape[2], a.shape[3], b.shape[3]), a.dtype)
     multiply_add = fma32 if a.dtype == np.float32 else _multiply_then_add
-    for turn in range(step * -(-a.shape[1] // (step * lanes))):
-        first = turn // step * step * lanes + step - 1 - turn % step
-        taken = slice(first, first + step * lanes, step)
+    for first in range(0, a.shape[1], lanes):
+        taken = slice(first, first + lanes)
         x, y = a[:, taken, :, :, None], b[:, taken, :, None, :]
-        if x.shape[1]:
-            sums[:, : x.shape[1]] = multiply_add(x, y, sums[:, : x.shape[1]])
+        sums[:, : x.shape[1]] = multiply_add(x, y, sums[:, : x.shape[1]])
     return sums
 
 

@@ -1,9 +1,8 @@
 """Rewrite: bfloat16 operands of products are kept in float32, rounded to what bfloat16 can hold.
 
-For hosts without bfloat16 arithmetic: a value is rounded once, where it is computed, and not
-unpacked each time that it is read. Products of such values are exact in float32, and are added in
-the order of float32 products: the order of pairs, which hardware for bfloat16 has, would cost two
-shuffles a vector here.
+A value is rounded once, where it is computed, and not unpacked each time that it is read. Products
+of such values are exact in float32 and added in the order of float32 products, on every host, so
+that bits do not depend on whether it multiplies bfloat16 itself.
 """
 
 from __future__ import annotations

@@ -32,8 +32,7 @@ def lower_contraction(scope: Scope, node: Node) -> None:
     if out is None:
         out = scope.new(Type(target.dtype, shape))
     kind = ContractInner if inner else ContractOuter
-    pairs = bool(node.params.get("pairs", False))
-    codelet = kind(operand(left), operand(right), operand(out), accumulate and not beside, pairs)
+    codelet = kind(operand(left), operand(right), operand(out), accumulate and not beside)
     scope.call(codelet, [left, right], [out])
     if beside:
         _write_back(scope, out, target, accumulate)
