@@ -101,7 +101,7 @@ class Grower:
             grown = mine.grow(rest, [i, s + i], depth + 1)
             return (i + 1, *mine.results(rest, grown, len(rest)))
 
-        return list(lax.while_loop(lambda c: c[0] < turns, step, (0, *first))[1:])
+        return list(lax.while_loop(lambda c: c[0] < turns, step, (jnp.int32(0), *first))[1:])
 
     def branch(self, values: list[Array], scalars: Scalars, depth: int) -> list[Array]:
         operands, count = self.some(values, 1, 4), self.source.randint(1, 4)
