@@ -49,19 +49,23 @@ OPTIMISERS = {
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_an_update_of_each_optimiser(name):
+def test_three_updates_of_each_optimiser(name):
     optimiser = OPTIMISERS[name]
 
     def loss(p):
         return -logdensity(p)
 
-    def update(p, state):
+    def update(_, carry):
+        p, state = carry
         value, gradient = jax.value_and_grad(loss)(p)
         extra = dict(value=value, grad=gradient, value_fn=loss) if name == "lbfgs" else {}
         updates, state = optimiser.update(gradient, state, p, **extra)
-        return optax.apply_updates(p, updates)
+        return optax.apply_updates(p, updates), state
 
-    agree(update, START, optimiser.init(START), epsilons=512, absolute=1e-5)
+    def updated(p, state):
+        return jax.lax.fori_loop(0, 3, update, (p, state))[0]
+
+    agree(updated, START, optimiser.init(START), epsilons=512, absolute=1e-5)
 
 
 def test_modules():

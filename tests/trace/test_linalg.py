@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.trace.comparing import agree, count, run, trace
+from tests.trace.comparing import agree, count, trace, ways
 
 RANDOM = np.random.default_rng(1)
 SIZES = (1, 2, 3, 7, 12)
@@ -30,9 +30,9 @@ def close(left, right, epsilons=32):
 @pytest.mark.parametrize("n", SIZES)
 def test_cholesky(n):
     a = positive(n)
-    (factor,) = run(jnp.linalg.cholesky, a)
-    close(factor @ factor.T, a)
-    np.testing.assert_array_equal(factor, np.tril(factor))
+    for (factor,) in ways(jnp.linalg.cholesky, a):
+        close(factor @ factor.T, a)
+        np.testing.assert_array_equal(factor, np.tril(factor))
 
 
 def test_cholesky_of_what_is_not_positive_is_nan():
@@ -86,15 +86,15 @@ def test_solve_and_determinants():
 def test_qr(shape, mode):
     a = RANDOM.normal(size=shape).astype(np.float32)
     agree(lambda a: jnp.linalg.qr(a, mode=mode), a, absolute=2e-5)
-    q, r = run(lambda a: jnp.linalg.qr(a, mode=mode), a)
-    close(q @ r, a)
-    close(q.T @ q, np.eye(q.shape[1]))
+    for q, r in ways(lambda a: jnp.linalg.qr(a, mode=mode), a):
+        close(q @ r, a)
+        close(q.T @ q, np.eye(q.shape[1]))
 
 
 def test_qr_of_large_numbers_and_of_zero():
     a = np.array([[1e30, 2e30], [3e30, 4e30]], np.float32)
-    q, r = run(jnp.linalg.qr, a)
-    close(q @ r, a)
+    for q, r in ways(jnp.linalg.qr, a):
+        close(q @ r, a)
     agree(jnp.linalg.qr, np.zeros((3, 2), np.float32), absolute=1e-30)
 
 
@@ -104,32 +104,34 @@ def test_eigh(n, dtype):
     with jax.enable_x64(True):
         a = square(n, dtype)
         a = a + a.T
-        values, vectors = run(lambda a: tuple(jnp.linalg.eigh(a)), a)
-    close(vectors * values @ vectors.T, a)
-    close(vectors.T @ vectors, np.eye(n), 16)
-    close(values, np.linalg.eigvalsh(a))
+        both = ways(lambda a: tuple(jnp.linalg.eigh(a)), a)
+    for values, vectors in both:
+        close(vectors * values @ vectors.T, a)
+        close(vectors.T @ vectors, np.eye(n), 16)
+        close(values, np.linalg.eigvalsh(a))
 
 
 def test_eigh_of_equal_and_of_no_eigenvalues():
     for a in (np.eye(4), np.ones((3, 3)), np.zeros((3, 3)), np.diag([3, 1, 2, 1])):
-        values, vectors = run(lambda a: tuple(jnp.linalg.eigh(a)), a.astype(np.float32))
-        close(vectors * values @ vectors.T, a)
-        close(vectors.T @ vectors, np.eye(len(a)))
-    values, vectors = run(lambda a: tuple(jnp.linalg.eigh(a)), np.full((3, 3), np.nan, np.float32))
-    assert np.isnan(values).all()
-    assert np.isnan(vectors).all()
+        for values, vectors in ways(lambda a: tuple(jnp.linalg.eigh(a)), a.astype(np.float32)):
+            close(vectors * values @ vectors.T, a)
+            close(vectors.T @ vectors, np.eye(len(a)))
+    unknown = np.full((3, 3), np.nan, np.float32)
+    for values, vectors in ways(lambda a: tuple(jnp.linalg.eigh(a)), unknown):
+        assert np.isnan(values).all()
+        assert np.isnan(vectors).all()
 
 
 @pytest.mark.parametrize("full", (True, False))
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (5, 5), (7, 4), (4, 7), (3, 1)])
 def test_svd(shape, full):
     a = RANDOM.normal(size=shape).astype(np.float32)
-    left, values, right = run(lambda a: tuple(jnp.linalg.svd(a, full_matrices=full)), a)
     k = min(shape)
-    close(left[:, :k] * values @ right[:k], a)
-    close(left.T @ left, np.eye(left.shape[1]))
-    close(right @ right.T, np.eye(right.shape[0]))
-    close(values, np.linalg.svd(a)[1])
+    for left, values, right in ways(lambda a: tuple(jnp.linalg.svd(a, full_matrices=full)), a):
+        close(left[:, :k] * values @ right[:k], a)
+        close(left.T @ left, np.eye(left.shape[1]))
+        close(right @ right.T, np.eye(right.shape[0]))
+        close(values, np.linalg.svd(a)[1])
     agree(lambda a: jnp.linalg.svd(a, compute_uv=False), a, absolute=1e-5)
 
 
@@ -137,11 +139,11 @@ def test_svd_of_singular_matrices():
     low = RANDOM.normal(size=(6, 2)) @ RANDOM.normal(size=(2, 5))
     for a in (np.zeros((3, 3)), np.ones((4, 3)), low, np.diag([1.0, 0, 1e-20])):
         a = a.astype(np.float32)
-        left, values, right = run(lambda a: tuple(jnp.linalg.svd(a)), a)
         k = min(a.shape)
-        close(left[:, :k] * values @ right[:k], a)
-        close(left.T @ left, np.eye(left.shape[1]))
-        close(right @ right.T, np.eye(right.shape[0]))
+        for left, values, right in ways(lambda a: tuple(jnp.linalg.svd(a)), a):
+            close(left[:, :k] * values @ right[:k], a)
+            close(left.T @ left, np.eye(left.shape[1]))
+            close(right @ right.T, np.eye(right.shape[0]))
 
 
 def test_what_rests_on_them():
