@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax import lax
 
 from tests.graph.same import assert_same, ops
@@ -148,6 +149,44 @@ def test_deep_nests_take_linear_time():
 def test_sorts_lose_what_is_carried_along_for_nothing():
     graph = eliminated(lambda x: jnp.argsort(x), X)
     assert len(find(graph, "sort").inputs) == 2
+
+
+def sums_of_strips(read: str) -> Graph:
+    """Sums over 6 rows, 4 and then 2, of what strips read: "xs", one "x", or "nothing"."""
+    kinds = [Type("float32", (2,))] * 2 + [Type("float32", (6,))] * 2
+
+    def body(rows: int) -> Graph:
+        b = Builder([*kinds[:2], *[Type("float32", (rows,))] * 2])
+        _, scale, x, y = b.inputs
+        if read == "nothing":
+            return b.graph([scale])
+        total = b.op("reduce", b.op("mul", x, y if read == "xs" else x), kind="sum", axes=(0,))
+        return b.graph([b.op("mul", scale, b.op("broadcast", total, shape=(2,), dimensions=()))])
+
+    b = Builder(kinds)
+    sums = b.add(
+        "strips",
+        b.inputs,
+        [kinds[0]],
+        bodies=[body(4), body(2)],
+        consts=2,
+        ys=0,
+        rows=6,
+        strip=4,
+        strips=2,
+        group=1,
+    )
+    return b.graph(sums)
+
+
+@pytest.mark.parametrize(("read", "stay"), [("xs", (1, 2, 3)), ("x", (1, 2)), ("nothing", (1, 2))])
+def test_strips_lose_what_they_do_not_read(read, stay):
+    inputs = [X[:2], X[2:4], X, X + 1]
+    graph = assert_same(eliminate, sums_of_strips(read), inputs)
+    node = find(graph, "strips")
+    assert node.inputs == tuple(graph.inputs[i] for i in stay)
+    assert node.params["consts"] == 1
+    assert [len(body.inputs) for body in node.bodies] == [len(stay)] * 2
 
 
 def test_gradient_of_a_scan():

@@ -55,6 +55,58 @@ def test_broken_nodes_are_named(message):
         verify(BROKEN[message])
 
 
+ROWS = 10
+STRIPED = dict(consts=1, ys=1, rows=ROWS, strip=4, strips=3, group=1)
+
+
+def strip(rows: int, total: str = "float32") -> Graph:
+    """(scale, x) -> (y, partial sum), for so many rows."""
+    builder = Builder([Type("float32", ()), Type("float32", (2, rows))])
+    scale, x = builder.inputs
+    y = builder.op("mul", builder.op("broadcast", scale, shape=(2, rows), dimensions=()), x)
+    partial = builder.op("reduce", y, kind="sum", axes=(1,))
+    return builder.graph([y, builder.op("convert", partial, dtype=total)])
+
+
+def striped(bodies: Sequence[Graph] | None = None, x: int = ROWS, **changed) -> Graph:
+    inputs = [Type("float32", ()), Type("float32", (2, x))]
+    outputs = [Type("float32", (2, ROWS)), Type("float32", (2,))]
+    bodies = [strip(4), strip(2)] if bodies is None else bodies
+    return graph_of("strips", inputs, outputs, bodies=bodies, **{**STRIPED, **changed})
+
+
+def test_strips_pass():
+    verify(striped())
+    verify(striped([strip(5)], strip=5, strips=2))
+
+
+WRONG_STRIPS = {
+    r"an x or y has no last dimension of 10": striped(x=9),
+    r"a strip of 11 rows out of 10": striped([strip(11)], strip=11, strips=1),
+    r"the rows make 3 strips": striped(strips=2),
+    r"a group has at least one strip": striped(group=0),
+    r"has a body for \[4, 2\] rows": striped([strip(4)]),
+    r"a body takes .*float32\[2,3\].*, not .*float32\[2,2\]": striped([strip(4), strip(3)]),
+    r"a body gives .*int32\[2\].*, not .*float32\[2\]": striped([strip(4, "int32"), strip(2)]),
+    r"a body takes .*, not .*float32\[2,4\]": striped([strip(5), strip(2)]),
+    r"has at least one x": striped(consts=2),
+}
+
+
+@pytest.mark.parametrize("message", WRONG_STRIPS)
+def test_wrong_strips_are_refused(message):
+    with pytest.raises(GraphError, match=message):
+        verify(WRONG_STRIPS[message])
+
+
+def test_strips_without_a_parameter_are_refused():
+    node = striped().nodes[0]
+    params = {name: value for name, value in node.params.items() if name != "group"}
+    broken = Node(node.op, node.inputs, node.outputs, params, node.bodies)
+    with pytest.raises(GraphError, match="bad parameters: no group"):
+        verify(Graph(node.inputs, (broken,), node.outputs))
+
+
 def test_definitions():
     x, y = Value(FLOAT), Value(FLOAT)
     node = Node("neg", (x,), (y,))

@@ -2,7 +2,8 @@
 
 Dead nodes; results, constants, carries and elements of control flow that nobody reads, through any
 depth of bodies; carries that never change (they become constants); cases' results that are just an
-operand. `strips` nodes keep their operands and results. The graph's own inputs and outputs stay.
+operand. `strips` nodes keep their results, and one operand with rows at least. The graph's own
+inputs and outputs stay.
 """
 
 from __future__ import annotations
@@ -115,13 +116,21 @@ class _Pruner:
             stay = used | frozenset(range(node.params["keys"]))
             return stay, stay
         if node.op == "strips":
-            return frozenset(range(len(node.inputs))), frozenset(range(len(node.outputs)))
+            return self._striped(node)
         if node.op == "branch":
             read = frozenset().union(*(self.read(body, used) for body in node.bodies))
             return frozenset({0, *(i + 1 for i in read)}), used
         if node.op == "map":
             return self.read(node.bodies[0], used), used
         return self._carried(node, used)
+
+    def _striped(self, node: Node) -> tuple[Positions, Positions]:
+        """What a strip reads; the first x if it reads none, for the number of its rows."""
+        results, consts = frozenset(range(len(node.outputs))), node.params["consts"]
+        read = frozenset().union(*(self.read(body, results) for body in node.bodies))
+        if all(i < consts for i in read):
+            read |= {i for i in range(len(node.inputs)) if i == consts}
+        return read, results
 
     def _carried(self, node: Node, used: Positions) -> tuple[Positions, Positions]:
         """A carry is wanted if its result is, or if the condition or a wanted result reads it."""

@@ -9,11 +9,11 @@ in L1 and L2:
         bodies: (consts, x) -> (y, partial sums), for `strip` rows; if rows % strip, another for the
         rest
 
-In xs, ys and in the body *the row dimension comes last*: rows lie in vector lanes, whatever the
-widths of the layers. ys are put together along it. Sums: `group` strips in turn are added, from
-zero, one after the other; the groups' sums (and that of the rest) are then stacked and reduced as
-`reduce` does. All this follows from shapes alone, so it gives the same bits wherever the strips are
-run.
+There is at least one x. In xs, ys and in the body *the row dimension comes last*: rows lie in
+vector lanes, whatever the widths of the layers. ys are put together along it. Sums: `group` strips
+in turn are added, from zero, one after the other; the groups' sums (and that of the rest) are then
+stacked and reduced as `reduce` does. All this follows from shapes alone, so it gives the same bits
+wherever the strips are run.
 
 Rows whose values depend on a sum over the same rows (a normaliser) fall in a later phase: a
 `strips` node of their own.
@@ -85,9 +85,14 @@ class _Chain:
                 phase = max((outside[v] for v in node.inputs), default=0)
                 for value in node.outputs:
                     outside[value] = phase
-        return {
-            p: phase for p, phase in phases.items() if any(n.op == "dot" for n in phase.members)
-        }
+        return {p: phase for p, phase in phases.items() if self._is_chain(phase)}
+
+    def _is_chain(self, phase: _Phase) -> bool:
+        """Whether there is a product to save memory for, and rows that come from outside."""
+        made = {node.output for node in phase.members}
+        read = {v for node in (*phase.members, *phase.sums) for v in node.inputs}
+        has_product = any(node.op == "dot" for node in phase.members)
+        return has_product and any(v in self.rows for v in read - made)
 
     def rewritten(self) -> Graph:
         gone = {n for phase in self.phases.values() for n in (*phase.members, *phase.sums)}

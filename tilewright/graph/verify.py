@@ -145,10 +145,35 @@ def _check_branch(node: Node) -> None:
     _require(index.shape == () and index.dtype in ("int32", "bool"), node, "the index is a scalar")
 
 
+def _check_strips(node: Node) -> None:
+    """The rows are the last dimension of xs and ys; a body sees `strip` of them, or the rest."""
+    missing = {"consts", "ys", "rows", "strip", "strips", "group"} - set(node.params)
+    _require(not missing, node, f"bad parameters: no {', '.join(sorted(missing))}")
+    consts, many, rows, strip = (node.params[name] for name in ("consts", "ys", "rows", "strip"))
+    _require(1 <= strip <= rows, node, f"a strip of {strip} rows out of {rows}")
+    sizes = [strip, rows % strip] if rows % strip else [strip]
+    count = -(-rows // strip)
+    _require(node.params["strips"] == count, node, f"the rows make {count} strips")
+    _require(node.params["group"] >= 1, node, "a group has at least one strip")
+    _require(len(node.bodies) == len(sizes), node, f"has a body for {sizes} rows")
+    xs, ys = node.inputs[consts:], node.outputs[:many]
+    _require(bool(xs), node, "has at least one x")
+    last = all(v.shape[-1:] == (rows,) for v in (*xs, *ys))
+    _require(last, node, f"an x or y has no last dimension of {rows}")
+    for body, size in zip(node.bodies, sizes, strict=True):
+        inputs = [*_types(node.inputs[:consts]), *_with_rows(xs, size)]
+        results = [*_with_rows(ys, size), *_types(node.outputs[many:])]
+        _signature(node, body, inputs, results)
+
+
+def _with_rows(values: Sequence[Value], rows: int) -> list[Type]:
+    return [Type(v.dtype, (*v.shape[:-1], rows)) for v in values]
+
+
 _CONTROL: dict[str, Callable[[Node], Any]] = {
     "loop": _check_loop,
     "scan": _check_scan,
     "map": _check_scan,
     "branch": _check_branch,
-    "strips": lambda node: None,
+    "strips": _check_strips,
 }
