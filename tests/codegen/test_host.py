@@ -78,8 +78,6 @@ define float @f(float %x, ptr %a, ptr %b) {
 
 def test_features_follow_the_target():
     assert host.host_features(Target("x", "+avx2,+avx512f")).vector_bits == 512
-    assert host.host_features(Target("x", "+avx2,+avx512f,+avx512bf16")).bf16
-    assert not host.host_features(Target("x", "+avx2,-avx512f,-avx512bf16")).bf16
     assert host.host_features(Target("x", "+avx2,-avx512f")).registers == 16
     assert host.host_features(Target("x", "+neon")).vector_bits == 128
 
