@@ -2,6 +2,8 @@
 
 TILEWRIGHT_DUMP=/tmp/dump python train.py
 /tmp/dump/train-0/00-traced.txt, 01-simplify.txt, ..., 12-program.txt, 13-llvm.ll, 14-assembly.s
+
+Each `exe.profile(...)` leaves its tables as the next file of that folder: 15-profile.txt.
 """
 
 from __future__ import annotations

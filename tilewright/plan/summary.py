@@ -6,7 +6,7 @@ unknown length count one turn, and say so; a branch counts its longest case.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tilewright.plan.ir import Branch, Buffer, Call, Loop, Map, Program, Spread, Step, Sync, While
@@ -53,30 +53,36 @@ class Part:
 
 def parts(program: Program) -> list[Part]:
     """The program's parts in order; calls of tile 0 between two syncs are one part."""
-    found: list[Part] = []
-    serial: list[Step] = []
+    groups: dict[int, list[Step]] = {}
+    for number, step in zip(part_numbers(program.steps), program.steps, strict=True):
+        if not isinstance(step, Sync):
+            groups.setdefault(number, []).append(step)
+    return [_part(steps) for steps in groups.values()]
 
-    def close() -> None:
-        if serial:
-            found.append(Part("tile 0", 1, work_of(serial), 0))
-            serial.clear()
 
-    for step in program.steps:
-        match step:
-            case Call():
-                serial.append(step)
-            case Sync():
-                close()
-            case Loop(_, count, _) | Spread(_, count, _) | Map(_, count, _):
-                close()
-                name = type(step).__name__.lower()
-                found.append(Part(name, count, work_of([step]), syncs_of([step])))
-            case While() | Branch():
-                close()
-                name = type(step).__name__.lower()
-                found.append(Part(name, 1, work_of([step]), syncs_of([step])))
-    close()
-    return found
+def part_numbers(steps: Sequence[Step]) -> list[int]:
+    """For each step at the top, the number of its part; a `Sync` has that of the part before it."""
+    numbers: list[int] = []
+    number, open_part = -1, False
+    for step in steps:
+        is_call = isinstance(step, Call)
+        if not isinstance(step, Sync) and not (is_call and open_part):
+            number += 1
+        open_part = is_call
+        numbers.append(max(number, 0))
+    return numbers
+
+
+def _part(steps: Sequence[Step]) -> Part:
+    """Of calls of tile 0, or of the one loop, branch or map."""
+    match steps[0]:
+        case Call():
+            return Part("tile 0", 1, work_of(steps), 0)
+        case Loop(_, count, _) | Spread(_, count, _) | Map(_, count, _):
+            times = count
+        case _:
+            times = 1
+    return Part(type(steps[0]).__name__.lower(), times, work_of(steps), syncs_of(steps))
 
 
 def work_of(steps: Sequence[Step]) -> Work:
@@ -97,6 +103,21 @@ def work_of(steps: Sequence[Step]) -> Work:
             case Branch(_, cases):
                 total.add(max((work_of(case) for case in cases), key=lambda work: work.flops))
     return total
+
+
+def calls_of(steps: Sequence[Step], times: int = 1) -> Iterator[tuple[Call, int]]:
+    """All calls and how often each runs; every case of a branch, one turn of an unknown loop."""
+    for step in steps:
+        match step:
+            case Call():
+                yield step, times
+            case Loop(_, count, body) | Spread(_, count, body) | Map(_, count, body):
+                yield from calls_of(body, times * count)
+            case While(condition, _, body):
+                yield from calls_of((*condition, *body), times)
+            case Branch(_, cases):
+                for case in cases:
+                    yield from calls_of(case, times)
 
 
 def syncs_of(steps: Sequence[Step]) -> int:

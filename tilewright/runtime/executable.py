@@ -26,7 +26,7 @@ from tilewright.runtime.run import Run, execute
 from tilewright.runtime.signature import Signature
 
 if TYPE_CHECKING:
-    from tilewright.report import Report
+    from tilewright.report import Profile, Report
 
 
 class Executable:
@@ -149,8 +149,8 @@ class Executable:
 
         return report(self)
 
-    def profile(self, *args: Any) -> Report:
-        """Run once with clocks in the program: the time of each part."""
+    def profile(self, *args: Any) -> Profile:
+        """Run once with clocks in the program: the time of each superstep, barrier and codelet."""
         from tilewright.report import profile
 
         return profile(self, *args)

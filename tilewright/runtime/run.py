@@ -31,11 +31,15 @@ class CancelledError(Exception):
 
 @dataclass(frozen=True)
 class Progress:
-    """Instances of the top-level map that are done, of how many; and turns of each loop so far."""
+    """Instances of the top-level map that are done, of how many; and turns of each loop so far.
+
+    `trips` adds up what `by_worker` has for each worker (thread).
+    """
 
     completed: int
     total: int
     trips: dict[str, int]
+    by_worker: dict[str, tuple[int, ...]]
 
 
 def execute(executable: Executable, frame: Frame) -> None:
@@ -129,9 +133,10 @@ class _Job:
             crew.turn.give_back()
 
     def now(self) -> Progress:
-        totals = self.frame.trips.sum(axis=0).tolist()
-        trips = dict(zip(self.executable.compiled.loops, totals, strict=True))
-        return Progress(self.frame.completed.value, self.frame.count, trips)
+        columns = map(tuple, self.frame.trips.T.tolist())
+        by_worker = dict(zip(self.executable.compiled.loops, columns, strict=True))
+        trips = {name: sum(turns) for name, turns in by_worker.items()}
+        return Progress(self.frame.completed.value, self.frame.count, trips, by_worker)
 
     def stop(self) -> None:
         """Cancel, and wait for the end (at exit: the process must not go while it runs)."""

@@ -109,7 +109,7 @@ class XlaRun:
 
     def progress(self) -> Progress:
         """Nothing is known before the end."""
-        return Progress(0, 0, {})
+        return Progress(0, 0, {}, {})
 
     def finished(self, timeout: float | None = None, *, ordered: bool = False) -> Iterator[Any]:
         raise ValueError("XLA runs a function as a whole: there are no instances to follow.")

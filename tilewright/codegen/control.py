@@ -1,0 +1,99 @@
+"""Control flow: loops, while loops, branches, and tile 0's own share.
+
+In: functions of the frame that run the bodies, and where conditions lie. Out: lines that call them
+as often as they should run. A loop ends early when the run is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tilewright.codegen.counters import Counters
+from tilewright.codegen.slots import Slots
+from tilewright.codelets.llvm import MEMORY_TYPE, Function
+
+
+class Control:
+    """Writes jumps into functions; `counters` count the turns of every loop."""
+
+    def __init__(self, slots: Slots, counters: Counters):
+        self.slots, self.counters = slots, counters
+
+    def only_first(self, function: Function, body: str) -> None:
+        """Worker 0 runs `body`."""
+        worker = self.slots.fixed(function, "worker")
+        first = function.let(f"icmp eq i64 {worker}, 0")
+        then, after = function.name("first"), function.name("after")
+        function.do(f"br i1 {first}, label %{then}, label %{after}")
+        function.label(then)
+        function.call("void", body, ("ptr", "%a0"))
+        function.do(f"br label %{after}")
+        function.label(after)
+
+    def loop(self, function: Function, slot: int, count: int, body: str) -> None:
+        """Run `body` with 0 .. count - 1 in `slot`."""
+        counter = self.counters.new(f"loop{len(self.counters.names)}")
+        head, turn, done = (function.name(s) for s in ("loop", "turn", "done"))
+        self.slots.store(function, slot, "i64", "0")
+        function.do(f"br label %{head}")
+        function.label(head)
+        index = self.slots.load(function, slot)
+        more = function.let(f"icmp slt i64 {index}, {count}")
+        function.do(f"br i1 {more}, label %{turn}, label %{done}")
+        function.label(turn)
+        function.call("void", body, ("ptr", "%a0"))
+        self.counters.add(function, counter)
+        following = function.let(f"add i64 {index}, 1")
+        self.slots.store(function, slot, "i64", following)
+        self._unless_cancelled(function, head, done)
+        function.label(done)
+
+    def while_loop(
+        self, function: Function, condition: str, test: Callable[[Function], str], body: str
+    ) -> None:
+        """Run `condition`, then `body` and again, until the byte at the address `test` is 0."""
+        counter = self.counters.new(f"while{len(self.counters.names)}")
+        head, turn, done = (function.name(s) for s in ("while", "turn", "done"))
+        function.do(f"br label %{head}")
+        function.label(head)
+        function.call("void", condition, ("ptr", "%a0"))
+        value = function.let(f"load i8, ptr {test(function)}")
+        more = function.let(f"icmp ne i8 {value}, 0")
+        function.do(f"br i1 {more}, label %{turn}, label %{done}")
+        function.label(turn)
+        function.call("void", body, ("ptr", "%a0"))
+        self.counters.add(function, counter)
+        self._unless_cancelled(function, head, done)
+        function.label(done)
+
+    def branch(self, function: Function, dtype: str, address: str, bodies: Sequence[str]) -> None:
+        """Run the body that the number at `address` names; the first or last if out of range."""
+        kind = MEMORY_TYPE[dtype]
+        raw = function.let(f"load {kind}, ptr {address}")
+        last = str(len(bodies) - 1)
+        if kind == "i8":
+            raw, kind = function.let(f"zext i8 {raw} to i32"), "i32"
+        low = function.let(f"icmp slt {kind} {raw}, 0")
+        raw = function.let(f"select i1 {low}, {kind} 0, {kind} {raw}")
+        high = function.let(f"icmp sgt {kind} {raw}, {last}")
+        chosen = function.let(f"select i1 {high}, {kind} {last}, {kind} {raw}")
+        labels = [function.name("case") for _ in bodies]
+        after = function.name("after")
+        arms = " ".join(f"{kind} {i}, label %{label}" for i, label in enumerate(labels))
+        function.do(f"switch {kind} {chosen}, label %{labels[-1]} [ {arms} ]")
+        for label, body in zip(labels, bodies, strict=True):
+            function.label(label)
+            function.call("void", body, ("ptr", "%a0"))
+            function.do(f"br label %{after}")
+        function.label(after)
+
+    def cancelled(self, function: Function) -> str:
+        """Whether the run is to stop, as an i1."""
+        flag = self.slots.context(function, "cancel", "ptr")
+        value = function.let(f"load atomic i32, ptr {flag} monotonic, align 4")
+        return function.let(f"icmp ne i32 {value}, 0")
+
+    def _unless_cancelled(self, function: Function, on: str, stop: str) -> None:
+        """Go on with the loop, or leave it. Once cancelled, no barrier waits for anybody."""
+        flag = self.cancelled(function)
+        function.do(f"br i1 {flag}, label %{stop}, label %{on}")

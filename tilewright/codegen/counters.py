@@ -1,0 +1,31 @@
+"""Counters that the host reads while a program runs: turns of loops, and a profile's ticks.
+
+In: the name of what is to be counted. Out: its number, and lines that add to it. Every worker has a
+row of counters to itself, so nothing is locked.
+"""
+
+from __future__ import annotations
+
+from tilewright.codegen.slots import Slots
+from tilewright.codelets.llvm import Function
+
+
+class Counters:
+    """`names` are the counters' in the order of their numbers."""
+
+    def __init__(self, slots: Slots):
+        self.slots = slots
+        self.names: list[str] = []
+
+    def new(self, name: str) -> int:
+        self.names.append(name)
+        return len(self.names) - 1
+
+    def add(self, function: Function, counter: int, amount: str = "1") -> None:
+        trips = self.slots.context(function, "trips", "ptr")
+        stride = self.slots.context(function, "trips_stride")
+        worker = self.slots.fixed(function, "worker")
+        row = function.address(trips, "i8", function.let(f"mul i64 {worker}, {stride}"))
+        at = function.address(row, "i64", counter)
+        value = function.let(f"load i64, ptr {at}")
+        function.do(f"store i64 {function.let(f'add i64 {value}, {amount}')}, ptr {at}")
