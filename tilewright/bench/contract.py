@@ -20,7 +20,6 @@ from tilewright.codelets.base import LANES, Operand
 from tilewright.codelets.contract import ContractInner, ContractOuter
 from tilewright.codelets.peak import PeakFma
 from tilewright.graph.order import dot_form
-from tilewright.plan.ir import dense_strides
 
 BAR = 0.85
 SHORTEST, FEWEST = 32, 2048
@@ -98,14 +97,13 @@ def _row(case: Case, rate: float, peak: float) -> Row:
 
 
 def codelet(case: Case) -> ContractOuter | ContractInner:
-    """Rows of the inner form start at cache lines."""
+    """Packed: rows start at cache lines, an odd number apart, as in the planner's copies."""
     m, n, k = case.m, case.n, case.k
     if case.form == "outer":
-        return ContractOuter(_dense(m, k), _dense(k, n), _dense(m, n))
-    step = -(-k // LANES) * LANES
-    left, right = (Operand("float32", (rows, k), (step, 1)) for rows in (m, n))
-    return ContractInner(left, right, _dense(m, n))
+        return ContractOuter(_packed(m, k), _packed(k, n), _packed(m, n))
+    return ContractInner(_packed(m, k), _packed(n, k), _packed(m, n))
 
 
-def _dense(*shape: int) -> Operand:
-    return Operand("float32", shape, dense_strides(shape))
+def _packed(rows: int, columns: int) -> Operand:
+    lines = -(-columns // LANES) | 1
+    return Operand("float32", (rows, columns), (lines * LANES, 1))

@@ -8,7 +8,7 @@ Support functions that a program may declare and call (`runtime/native.py`):
 
     i32 @tw_barrier(ptr context, i64 worker)      all workers meet; see below
     i32 @tw_cancelled(ptr context)                1 when the run is to stop
-    i64 @tw_next(ptr context, i64 site)           the next number of a queue: 0, 1, 2, ...
+    i64 @tw_next(ptr context, i64 line)           the next number of a queue: 0, 1, 2, ...
     i32 @tw_wait_slot(ptr context, i64 instance)  wait for the ring slot of an instance
     void @tw_finished(ptr context, i64 instance)  an instance of the top-level map is done
 
@@ -44,7 +44,7 @@ _NAMES = (
     "cancel",  # pointer to an i32, 0 or 1
     "trips",  # pointer to i64 counters, [worker][loop]
     "trips_stride",  # bytes from one worker's counters to the next worker's
-    "queues",  # pointer to i64 counters, one line a queue ("site"), all 0 at the start
+    "queues",  # pointer to i64 counters, a line for each queue and worker, all 0 at the start
     "completed",  # pointer to i64: finished instances of the top-level map
     "done",  # pointer to u8 flags: slot's instance is finished
     "ring_slots",  # S

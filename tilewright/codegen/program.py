@@ -133,7 +133,10 @@ class _Emitter:
         streams = step is self.streaming and bool(self.rings)
         site = self.queues.new(step.var, streams)
         body = self._alone(step.steps)
-        self.queues.run(function, site, step.var, step.count, body, streams)
+        if isinstance(step, Map):
+            self.queues.map(function, site, step.var, step.count, body, streams)
+        else:
+            self.queues.spread(function, site, step.var, step.count, body)
 
     # --- steps of one worker -----------------------------------------------------------------
 

@@ -47,7 +47,7 @@ ROW_CHUNK = 1024
 COLUMN_CHUNK = 64
 INNER_CHUNK = 1024
 OUTER_CHUNK = 512
-INNER_LENGTH, LONG = 192, 384
+INNER_LENGTH = 192
 FEW_OUTPUTS, MANY_OUTPUTS = 256, 2048
 _BLOCK = 1 << 20
 """Elements of one operand of a vectorised step: keeps the temporaries of large dots in bounds."""
@@ -219,9 +219,9 @@ def dot_form(
 ) -> str:
     """ "inner" or "outer", from the operands' shapes.
 
-    Inner: one axis is contracted, the last of both, and adding up its lanes in the end is little
-    against the rest, or cheaper than to turn an operand around: it is long, or there are few
-    outputs.
+    Inner: one axis is contracted, the last of both, and it is long, so that adding up its lanes in
+    the end is little against the rest; or there are few outputs. With many outputs it pays to turn
+    an operand around for the outer form, which has no lanes to add up.
     """
     last = ((len(lhs) - 1,), (len(rhs) - 1,))
     if (tuple(contract[0]), tuple(contract[1])) != last:
@@ -232,8 +232,8 @@ def dot_form(
         for s, b in zip((lhs, rhs), batch, strict=True)
     ]
     outputs = free[0] * free[1]
-    enough = 0 if outputs <= FEW_OUTPUTS else INNER_LENGTH if outputs < MANY_OUTPUTS else LONG
-    return "inner" if length >= enough else "outer"
+    long = length >= INNER_LENGTH and outputs < MANY_OUTPUTS
+    return "inner" if long or outputs <= FEW_OUTPUTS else "outer"
 
 
 def dot_ordered(

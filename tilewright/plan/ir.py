@@ -124,9 +124,12 @@ class Branch:
 
 @dataclass(frozen=True)
 class Spread:
+    """With `joins`, it needs no `Sync` after the spread before it: both are parts of one work."""
+
     var: Var
     count: int
     steps: tuple[Step, ...]
+    joins: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Where buffers lie in their arenas: live ones never overlap.
 
 Steps are numbered in program order. A buffer lives from the first step that touches it to the last;
-through the whole of a loop that it was alive before, or that fills it piece by piece; the test of a
-while loop, through its body. Buffers are then placed largest first, each at the lowest offset where
-no buffer lives at the same time.
+through the whole of a loop that it was alive before, or that fills it piece by piece; through all
+spreads without a `Sync` between them; the test of a while loop, through its body. Buffers are then
+placed largest first, each at the lowest offset where no buffer lives at the same time.
 """
 
 from __future__ import annotations
@@ -79,14 +79,22 @@ class _Clock:
     def walk(self, steps: Sequence[Step | _Read]) -> set[Buffer]:
         """Visit steps; the buffers they touched."""
         touched: set[Buffer] = set()
+        together: set[Buffer] = set()
+        start = self.time
         for step in steps:
             self.time += 1
+            if not isinstance(step, Spread):
+                together, start = set(), self.time
             match step:
                 case Call(_, views):
                     for view in views:
                         self.touch(view)
                         touched.add(view.buffer)
-                case Loop() | Spread() | Map():
+                case Spread():
+                    together |= self.repeat(step.steps, step.var)
+                    touched |= together
+                    self.overlap(together, start)
+                case Loop() | Map():
                     touched |= self.repeat(step.steps, step.var)
                 case While(condition, test, body):
                     # Tile 0 may be far into the body before another tile looks at the test.
@@ -102,6 +110,12 @@ class _Clock:
                 case Sync():
                     pass
         return touched
+
+    def overlap(self, buffers: set[Buffer], start: int) -> None:
+        """All live from `start` to now."""
+        for buffer in buffers:
+            life = self.lives[buffer]
+            life.first, life.last = min(life.first, start), self.time
 
     def repeat(self, steps: Sequence[Step | _Read], var: Var = -1) -> set[Buffer]:
         """A body that runs again: what was alive before it stays alive to its end."""

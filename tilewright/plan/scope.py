@@ -24,6 +24,7 @@ from tilewright.plan.spread import spread_call
 
 FOREVER = 1 << 60
 COPIES_AT_ONCE = 8
+CACHE_LINE = 64
 
 
 @dataclass
@@ -105,16 +106,20 @@ class Scope:
     def new(self, kind: Type) -> View:
         """A fresh buffer: in the shared arena, or in the tile's own."""
         space = "shared" if self.parallel else "tile"
-        strides = self._strides(kind.shape)
+        strides = self._strides(kind)
         size = kind.size if kind.size == 0 else _extent(kind.shape, strides)
         return views.whole(Buffer(kind.dtype, size, space), kind.shape, strides)
 
-    def _strides(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Row-major; rows of strips start on whole vectors."""
-        if not self.padded or len(shape) < 2 or shape[-1] % 16 == 0:
-            return dense_strides(shape)
-        pitched = (*shape[:-1], -(-shape[-1] // 16) * 16)
-        return dense_strides(pitched)
+    def _strides(self, kind: Type) -> tuple[int, ...]:
+        """Row-major; rows of strips start on whole cache lines, an odd number of them apart.
+
+        With an even number, equal columns of many rows would meet in few sets of the cache.
+        """
+        if not self.padded or len(kind.shape) < 2:
+            return dense_strides(kind.shape)
+        line = CACHE_LINE // kind.numpy.itemsize
+        lines = -(-kind.shape[-1] // line)
+        return dense_strides((*kind.shape[:-1], (lines | 1) * line))
 
     def view(self, value: Value) -> View:
         """Where the value is; movement is resolved to a view here, at its first reader."""

@@ -1,7 +1,7 @@
 """Large single vertices of a plain function are cut along one dimension and dealt out to the tiles.
 
 Cutting never changes a bit: only dimensions that no sum runs along are cut, into pieces whose
-number depends on the shape alone.
+number depends on the shape alone. What is left over is a piece of its own beside the others.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from tilewright.codelets.base import Codelet, Operand
+from tilewright.codelets.base import LANES, Codelet, Operand
 from tilewright.codelets.contract import ContractInner, ContractOuter
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.transpose import Transpose
@@ -18,40 +18,58 @@ from tilewright.plan.ir import Call, Spread, Step, View, new_var
 from tilewright.plan.weight import WORTH_SPREADING
 
 PIECES = 64
-MIN_LENGTH = 8
+ENOUGH_BATCHES = 8
+OUTER_GRAIN, INNER_GRAIN, TRANSPOSE_GRAIN = 32, 16, 32
+"""Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
+WORTH_A_PIECE = 100_000
+"""Operations, or bytes, of a piece that make up for dealing it out."""
 
 
 def spread_call(codelet: Codelet, arguments: Sequence[View]) -> list[Step] | None:
     """The vertex as one or two `Spread`s, or None where it is small or cannot be cut."""
-    if codelet.cost.flops < WORTH_SPREADING and codelet.cost.bytes < WORTH_SPREADING:
-        return None
-    cut = _cut_of(codelet)
+    work = max(codelet.cost.flops, codelet.cost.bytes)
+    cut = _cut_of(codelet) if work >= WORTH_SPREADING else None
     if cut is None:
         return None
-    length = -(-cut.length // PIECES)
+    length = _piece_length(cut, work)
     full, rest = divmod(cut.length, length)
+    if full + (rest > 0) < 2:
+        return None
     steps: list[Step] = [_piece(cut, arguments, length, full, 0)]
     if rest:
         steps.append(_piece(cut, arguments, rest, 1, full * length))
     return steps
 
 
+def _piece_length(cut: _Cut, work: int) -> int:
+    """Even pieces; whole vectors along lanes; no shorter than a codelet is fast on."""
+    count = max(2, min(PIECES, cut.length // cut.grain, work // WORTH_A_PIECE))
+    length = -(-cut.length // count)
+    return -(-length // LANES) * LANES if cut.along_lanes else length
+
+
 @dataclass(frozen=True)
 class _Cut:
-    """`axes[i]` is the dimension of argument i that is cut, or None where it is read whole."""
+    """`axes[i]` is the dimension of argument i that is cut, or None where it is read whole.
+
+    `along_lanes`: vectors run along that dimension. `grain`: pieces are better not shorter.
+    """
 
     codelet: Codelet
     length: int
     axes: tuple[int | None, ...]
+    along_lanes: bool = False
+    grain: int = 1
 
 
 def _piece(cut: _Cut, arguments: Sequence[View], length: int, count: int, start: int) -> Spread:
     var = new_var()
+    joins = start > 0
     pieces = tuple(
         view if axis is None else views.shift(view, var, axis, length, start)
         for view, axis in zip(arguments, cut.axes, strict=True)
     )
-    return Spread(var, count, (Call(_shortened(cut.codelet, cut, length), pieces),))
+    return Spread(var, count, (Call(_shortened(cut.codelet, cut, length), pieces),), joins)
 
 
 def _shortened(codelet: Codelet, cut: _Cut, length: int) -> Codelet:
@@ -79,8 +97,8 @@ def _cut_of(codelet: Codelet) -> _Cut | None:
         return _cut_elementwise(codelet)
     if isinstance(codelet, ContractInner | ContractOuter):
         return _cut_contraction(codelet)
-    if isinstance(codelet, Transpose) and codelet.source.shape[0] >= MIN_LENGTH:
-        return _Cut(codelet, codelet.source.shape[0], (0, 0))
+    if isinstance(codelet, Transpose):
+        return _Cut(codelet, codelet.source.shape[0], (0, 0), True, TRANSPOSE_GRAIN)
     return None
 
 
@@ -91,21 +109,23 @@ def _cut_elementwise(codelet: Elementwise) -> _Cut | None:
         if step.op == "iota"
     }
     free = [(n, -i) for i, n in enumerate(codelet.shape) if i not in numbered]
-    if not free or max(free)[0] < MIN_LENGTH:
+    if not free:
         return None
     length, axis = max(free)
     count = len(codelet.inputs) + len(codelet.outputs)
-    return _Cut(codelet, length, (-axis,) * count)
+    return _Cut(codelet, length, (-axis,) * count, along_lanes=-axis == len(codelet.shape) - 1)
 
 
 def _cut_contraction(codelet: ContractInner | ContractOuter) -> _Cut | None:
+    """Along the first batch dimension, or the longer one of m and n."""
     rank = len(codelet.out.shape)
-    if rank > 2 and codelet.out.shape[0] >= MIN_LENGTH:
+    if rank > 2 and codelet.out.shape[0] >= ENOUGH_BATCHES:
         return _Cut(codelet, codelet.out.shape[0], (0, 0, 0))
+    inner = isinstance(codelet, ContractInner)
+    grain = INNER_GRAIN if inner else OUTER_GRAIN
     m, n = codelet.out.shape[-2:]
-    if max(m, n) < MIN_LENGTH:
-        return None
+    m_step, n_step = codelet.out.strides[-2:]
     if m >= n:
-        return _Cut(codelet, m, (rank - 2, None, rank - 2))
-    axis = rank - 2 if isinstance(codelet, ContractInner) else rank - 1
-    return _Cut(codelet, n, (None, axis, rank - 1))
+        return _Cut(codelet, m, (rank - 2, None, rank - 2), m_step < n_step, grain)
+    axis = rank - 2 if inner else rank - 1
+    return _Cut(codelet, n, (None, axis, rank - 1), n_step < m_step, grain)

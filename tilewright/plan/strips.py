@@ -8,8 +8,8 @@ from tilewright.graph.ir import Graph, Node, Type, numpy_dtype
 from tilewright.plan import views
 from tilewright.plan.basic import fill_codelet, reduce_codelet
 from tilewright.plan.control import lower_body
-from tilewright.plan.ir import Call, Loop, Spread, Step, Var, View, new_var
-from tilewright.plan.scope import Plan, Scope
+from tilewright.plan.ir import Call, Loop, Spread, Step, Var, View, dense_strides, new_var
+from tilewright.plan.scope import CACHE_LINE, Plan, Scope
 from tilewright.plan.weight import WORTH_SPREADING, node_weight
 
 
@@ -21,7 +21,7 @@ def lower_strips(scope: Scope, node: Node) -> None:
     slots = groups + (rest > 0) + (rows % strip > 0)
     stacked = [scope.target(value) for value in node.outputs[:many]]
     totals = [scope.target(value) for value in node.outputs[many:]]
-    partial = [scope.new(Type(v.dtype, (slots, *v.shape))) for v in totals]
+    partial = [_slots(scope, v, slots) for v in totals]
     dealer = _Dealer(scope, node, stacked, partial if slots > 1 else None, totals)
     slot = dealer.deal(node.bodies[0], groups, group, 0, 0)
     if rest:
@@ -31,6 +31,15 @@ def lower_strips(scope: Scope, node: Node) -> None:
     if slots > 1:
         for source, target in zip(partial, totals, strict=True):
             _add_groups(scope, source, target)
+
+
+def _slots(scope: Scope, total: View, count: int) -> View:
+    """A place for the sum of each group; no two share a pair of cache lines, as tiles differ."""
+    line = 2 * CACHE_LINE // numpy_dtype(total.dtype).itemsize
+    pitch = -(-total.size // line) * line
+    rows = scope.new(Type(total.dtype, (count, pitch)))
+    strides = (rows.strides[0], *dense_strides(total.shape))
+    return View(rows.buffer, (count, *total.shape), strides)
 
 
 def _add_groups(scope: Scope, source: View, target: View) -> None:
@@ -81,8 +90,10 @@ class _Dealer:
         wanted = [strip_of(view) for view in self.stacked]
         steps = _body(scope.plan, body, inputs, wanted, sums)
         inside: tuple[Step, ...] = (*clear, Loop(inner, length, steps))
-        kind = Spread if self.spread else Loop
-        scope.steps.append(kind(outer, groups, inside))
+        if self.spread:
+            scope.steps.append(Spread(outer, groups, inside, joins=slot > 0))
+        else:
+            scope.steps.append(Loop(outer, groups, inside))
         return slot + groups
 
     def _sum(self, number: int, outer: Var, slot: int) -> View:

@@ -40,7 +40,8 @@ def _in_order(steps: Sequence[Step]) -> tuple[list[Step], str]:
     dirty = ""
     for step in steps:
         shared = is_shared_work(step)
-        if dirty == "all" or (dirty == "one" and shared):
+        joins = isinstance(step, Spread) and step.joins and dirty == "all"
+        if (dirty == "all" and not joins) or (dirty == "one" and shared):
             result.append(Sync())
             dirty = ""
         if not shared:

@@ -61,7 +61,8 @@ class _Writer:
             case Sync():
                 yield indent + "sync"
             case Loop(var, count, body) | Spread(var, count, body) | Map(var, count, body):
-                yield f"{indent}{type(step).__name__.lower()} {self.var(var)} < {count}:"
+                joins = " with it" if isinstance(step, Spread) and step.joins else ""
+                yield f"{indent}{type(step).__name__.lower()} {self.var(var)} < {count}{joins}:"
                 yield from self.steps(body, inside)
             case While(condition, test, body):
                 yield indent + "while:"

@@ -69,7 +69,7 @@ class Frame:
             "drained": LINE,
             "filled": LINE,
             "trips": self.workers * self.trips_stride,
-            "queues": maps * LINE,
+            "queues": maps * self.workers * LINE,
             "done": _up(self.slots, LINE),
         }
         self._control, start = arena(sum(sizes.values()))

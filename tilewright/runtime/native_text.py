@@ -74,11 +74,11 @@ entry:
   ret i32 %value
 }
 
-define i64 @tw_next(ptr %context, i64 %site) nounwind {
+define i64 @tw_next(ptr %context, i64 %line) nounwind {
 entry:
   %at = getelementptr i64, ptr %context, i64 $queues
   %queues = load ptr, ptr %at, align 8
-  %byte = shl i64 %site, 6
+  %byte = shl i64 %line, 6
   %queue = getelementptr i8, ptr %queues, i64 %byte
   %number = atomicrmw add ptr %queue, i64 1 acq_rel
   ret i64 %number
