@@ -79,7 +79,7 @@ def run(group: Sequence[Case], rounds: int) -> list[Row]:
     middle = statistics.median(row.ours for row in meant)
     name = f"{group[0].form} form, {len(meant)} shapes: the worst"
     notes = f"{worst.name}; median {middle:.0%}"
-    return [Row("contract", name, worst.ours, "of peak", bar=BAR, notes=notes), *rows]
+    return [Row("contract", name, worst.ours, "of peak", bar=worst.bar, notes=notes), *rows]
 
 
 def _row(case: Case, rate: float, peak: float) -> Row:
