@@ -1,0 +1,122 @@
+"""Work of a plain function over all tiles: the talk's gradient, shares, pieces, and their syncs."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import tilewright
+from tests.trace.comparing import words
+from tilewright.machine.cpu import cache_bytes
+from tilewright.models import talk
+from tilewright.plan import memory
+from tilewright.plan.ir import Buffer, Call, Spread, Step, Sync, View
+from tilewright.simulate import simulate
+
+ROOT = Path(__file__).parents[2]
+
+
+def product(a, b):
+    return jnp.tanh(a @ b)
+
+
+A, B = (np.random.default_rng(i).normal(size=(300, 90)).astype(np.float32) for i in range(2))
+
+
+def test_the_talks_gradient_at_its_own_size():
+    """58,368 rows: strips spread over the tiles, each in its own memory; the same bits on any."""
+    rng = np.random.default_rng(0)
+    x = (0.001 * rng.normal(size=(58_368, 22))).astype(np.float32)
+    y = (100 * rng.standard_t(3, size=58_368)).astype(np.float32)
+    at = jax.tree.map(lambda p: rng.normal(size=p.shape).astype(np.float32), talk.start())
+    function = jax.value_and_grad(lambda at, x, y: talk.log_density(x, y)(at))
+    programs = {tiles: tilewright.compile(function, at, x, y, tiles=tiles) for tiles in (1, 2, 5)}
+    plan = programs[2].compiled.program
+    assert any(isinstance(step, Spread) and step.count >= 32 for step in plan.steps)
+    assert plan.tile_bytes <= cache_bytes(2)
+    results = {tiles: jax.tree.leaves(p(at, x, y)) for tiles, p in programs.items()}
+    for tiles in (2, 5):
+        for one, other in zip(results[1], results[tiles], strict=True):
+            np.testing.assert_array_equal(one, other)
+    for ours, theirs in zip(results[1], jax.tree.leaves(jax.jit(function)(at, x, y)), strict=True):
+        np.testing.assert_allclose(ours, theirs, 2e-3, 1e-3 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_each_sync_is_needed(number):
+    """Before and after the spread: without either, the simulation sees a race."""
+    program = tilewright.compile(lambda a, b: product(a, b.T).sum(0), A, B).compiled.program
+    inputs = [*map(words, (A, B))]
+    assert simulate(program, inputs, 3).races == []
+    place = [i for i, step in enumerate(program.steps) if isinstance(step, Sync)][number]
+    assert any(isinstance(step, Spread) for step in program.steps[place - 1 : place + 2])
+    broken = replace(program, steps=program.steps[:place] + program.steps[place + 1 :])
+    assert simulate(broken, inputs, 3).races
+
+
+def test_pieces_are_what_codelets_are_fast_on():
+    """Whole vectors, no slivers; what is left over is dealt out beside the rest."""
+    program = tilewright.compile(lambda a, b: a @ b, np.ones((1000, 200), "f4"),
+                                 np.ones((200, 1500), "f4")).compiled.program  # fmt: skip
+    first, second = [step for step in program.steps if isinstance(step, Spread)]
+    lengths = [step.steps[0].codelet.n for step in (first, second)]
+    assert lengths[0] in (32, 48, 64)
+    assert first.count * lengths[0] + second.count * lengths[1] == 1500
+    assert (first.joins, second.joins) == (False, True)
+    assert not any(isinstance(step, Sync) for step in program.steps[:2])
+
+
+class Touch:
+    """A codelet by name only."""
+
+
+def test_memory_of_spreads_without_a_sync_between_them():
+    """One tile may still be in the first when another is in the second."""
+    early, late = (Buffer("float32", 64, "shared") for _ in range(2))
+
+    def spread(var: int, buffer: Buffer, joins: bool) -> Step:
+        view = View(buffer, (8,), (1,), 0, ((var, 8),))
+        return Spread(var, 8, (Call(Touch(), (view,)),), joins)  # type: ignore[arg-type]
+
+    steps = (spread(-1, early, False), spread(-2, late, True))
+    offsets = memory.place_buffers(steps).offsets
+    assert abs(offsets[early] - offsets[late]) >= 256
+    apart = (steps[0], Sync(), steps[1])
+    assert len(set(memory.place_buffers(apart).offsets.values())) == 1
+
+
+def test_a_loop_of_spreads_gives_equal_bits_with_more_workers_than_cpus():
+    """Every worker meets its share again in each turn, and helps the others at the end."""
+    text = """
+import numpy as np, tilewright
+from tests.plan.test_spread import A, B, turns
+one, five = (tilewright.compile(turns, A, B, tiles=n) for n in (1, 5))
+assert five.workers == 5, five.workers
+expected = one(A, B)
+for _ in range(5):
+    np.testing.assert_array_equal(five(A, B), expected)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "TILEWRIGHT_TILES": "5"},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def turns(a, b):
+    def step(_, a):
+        return product(a, b.T @ b * 0.01) * 0.5 + a
+
+    return lax.fori_loop(0, 7, step, a)
