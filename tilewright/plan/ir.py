@@ -9,9 +9,10 @@
              | Map(var, count, steps)           instances of their own, which may be streamed
              | Sync()                           every tile waits for all
 
-`Spread` and `Map` take values of `var` from a queue, whichever tile is free: no order of it changes
-a bit, and nobody waits for a slow tile. Their bodies are what makes a *vertex family*: the codelets
-in them, times the range of `var`, with operands that move affinely with `var` (`View.moves`).
+A `Map` deals out values of `var` one by one, to whichever tile is free; a `Spread` gives each tile
+a share of neighbours, and who is done helps the others. No order changes a bit, and nobody waits
+for a slow tile. Their bodies are what makes a *vertex family*: the codelets in them, times the
+range of `var`, with operands that move affinely with `var` (`View.moves`).
 Nothing is stored per vertex. Between two `Sync`s lies one superstep: no tile may touch bytes that
 another writes. Outside of `Spread` and `Map`, calls are run by tile 0 alone; inside them there is
 no `Sync`.
