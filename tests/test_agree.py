@@ -30,7 +30,9 @@ def everything_is_spread(monkeypatch):
     monkeypatch.setattr(rows, "MIN_WORK", 1)
     monkeypatch.setattr(strips, "MIN_STRIP", 16)
     monkeypatch.setattr(strips, "STRIP_BYTES", 2048)
-    monkeypatch.setattr(strips, "MAX_GROUPS", 3)
+    monkeypatch.setattr(strips, "SINGLE_STRIPS", 3)
+    monkeypatch.setattr(strips, "TAPER", ((0.5, 2), (0.4, 1)))
+    monkeypatch.setattr(strips, "LAST_GROUPS", 2)
     monkeypatch.setattr("tilewright.compiler.recall", lambda text, make: make())
 
 

@@ -174,7 +174,7 @@ def sums_of_strips(read: str) -> Graph:
         rows=6,
         strip=4,
         strips=2,
-        group=1,
+        groups=((1, 1),),
     )
     return b.graph(sums)
 

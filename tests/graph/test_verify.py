@@ -56,7 +56,7 @@ def test_broken_nodes_are_named(message):
 
 
 ROWS = 10
-STRIPED = dict(consts=1, ys=1, rows=ROWS, strip=4, strips=3, group=1)
+STRIPED = dict(consts=1, ys=1, rows=ROWS, strip=4, strips=3, groups=((2, 1),))
 
 
 def strip(rows: int, total: str = "float32") -> Graph:
@@ -84,7 +84,8 @@ WRONG_STRIPS = {
     r"an x or y has no last dimension of 10": striped(x=9),
     r"a strip of 11 rows out of 10": striped([strip(11)], strip=11, strips=1),
     r"the rows make 3 strips": striped(strips=2),
-    r"a group has at least one strip": striped(group=0),
+    r"a group has at least one strip": striped(groups=((2, 1), (0, 1))),
+    r"the groups hold 2 whole strips": striped(groups=((1, 1),)),
     r"has a body for \[4, 2\] rows": striped([strip(4)]),
     r"a body takes .*float32\[2,3\].*, not .*float32\[2,2\]": striped([strip(4), strip(3)]),
     r"a body gives .*int32\[2\].*, not .*float32\[2\]": striped([strip(4, "int32"), strip(2)]),
@@ -101,9 +102,9 @@ def test_wrong_strips_are_refused(message):
 
 def test_strips_without_a_parameter_are_refused():
     node = striped().nodes[0]
-    params = {name: value for name, value in node.params.items() if name != "group"}
+    params = {name: value for name, value in node.params.items() if name != "groups"}
     broken = Node(node.op, node.inputs, node.outputs, params, node.bodies)
-    with pytest.raises(GraphError, match="bad parameters: no group"):
+    with pytest.raises(GraphError, match="bad parameters: no groups"):
         verify(Graph(node.inputs, (broken,), node.outputs))
 
 

@@ -161,15 +161,17 @@ def _strips(node: Node, operands: Arrays) -> Arrays:
     count, many, strip = (node.params[key] for key in ("consts", "ys", "strip"))
     consts, xs = operands[:count], operands[count:]
     rows: list[list[np.ndarray]] = [[] for _ in range(many)]
-    groups: list[list[Arrays]] = []
-    for number, start in enumerate(range(0, node.params["rows"], strip)):
+    parts: list[Arrays] = []
+    for start in range(0, node.params["rows"], strip):
         body = node.bodies[0 if start + strip <= node.params["rows"] else 1]
         results = _run(body, [*consts, *(x[..., start : start + strip] for x in xs)])
         for pieces, piece in zip(rows, results, strict=False):
             pieces.append(piece)
-        if number % node.params["group"] == 0 or body is not node.bodies[0]:
-            groups.append([])
-        groups[-1].append(results[many:])
+        parts.append(results[many:])
+    lengths = [length for number, length in node.params["groups"] for _ in range(number)]
+    lengths += [1] * (len(parts) - sum(lengths))
+    ends = np.cumsum(lengths)
+    groups = [parts[end - length : end] for end, length in zip(ends, lengths, strict=True)]
     sums = [
         _grouped_sum([[sums[i] for sums in group] for group in groups])
         for i in range(len(node.outputs) - many)

@@ -5,15 +5,15 @@ elementwise work, a product that contracts the rows again). Run whole, its inter
 tile's memory; so the chain becomes one node whose body does a strip of rows, from inputs to sums,
 in L1 and L2:
 
-    strips  (consts, xs) -> (ys, sums)      params consts, ys, rows, strip, group
+    strips  (consts, xs) -> (ys, sums)      params consts, ys, rows, strip, groups
         bodies: (consts, x) -> (y, partial sums), for `strip` rows; if rows % strip, another for the
         rest
 
 There is at least one x. In xs, ys and in the body *the row dimension comes last*: rows lie in
-vector lanes, whatever the widths of the layers. ys are put together along it. Sums: `group` strips
-in turn are added, from zero, one after the other; the groups' sums (and that of the rest) are then
-stacked and reduced as `reduce` does. All this follows from shapes alone, so it gives the same bits
-wherever the strips are run.
+vector lanes, whatever the widths of the layers. ys are put together along it. Sums: the strips of a
+group are added, from zero, one after the other; the groups' sums (and that of the rest) are then
+stacked and reduced as `reduce` does. `groups` says how many strips each has, in runs of equal ones.
+All this follows from shapes alone, so it gives the same bits wherever the strips are run.
 
 Rows whose values depend on a sum over the same rows (a normaliser) fall in a later phase: a
 `strips` node of their own.
@@ -30,7 +30,10 @@ from tilewright.graph.rows import is_member, is_sum, row_classes
 
 STRIP_BYTES = 160 * 1024
 MIN_STRIP, MAX_STRIP = 256, 1024
-MAX_GROUPS = 64
+SINGLE_STRIPS = 48
+"""Up to so many strips, each is a group."""
+TAPER, LAST_GROUPS = ((0.75, 16), (0.7, 12)), 16
+"""Else groups taper off: (share of what remains, how many groups it makes), then the last ones."""
 
 
 def make_strips(graph: Graph) -> Graph:
@@ -144,7 +147,7 @@ class _Chain:
             rows=self.length,
             strip=strip,
             strips=-(-self.length // strip),
-            group=_group(count),
+            groups=_groups(count),
         )
         for value, result in zip(ys, outputs, strict=False):
             renamed[value] = _row_back(builder, result, self.rows[value])
@@ -175,22 +178,31 @@ class _Chain:
 
 
 def _even_strip(length: int, most: int) -> int:
-    """About `most` rows, in whole vectors; so that strips and groups come out even if they can.
-
-    What is left over when they do not is a superstep of its own, in which tiles wait.
-    """
+    """About `most` rows, in whole vectors; a number that divides the rows if there is one."""
     if length <= most:
         return length
     strips = -(-length // most)
     usual = min(length, -(-length // (16 * strips)) * 16)
     near = range(16 * (most * 3 // 64), most * 9 // 8, 16)
-    even = [n for n in near if n and length % n == 0 and not (length // n) % _group(length // n)]
+    even = [n for n in near if n and length % n == 0]
     return min(even, key=lambda n: abs(n - most), default=usual)
 
 
-def _group(count: int) -> int:
-    """How many strips are added up in turn, so that there are at most `MAX_GROUPS` groups."""
-    return -(-count // MAX_GROUPS)
+def _groups(count: int) -> tuple[tuple[int, int], ...]:
+    """Runs of (how many groups, strips in each): long ones first, so that tiles end together.
+
+    The long ones keep the number of sums small; a tile that is done early waits for a short one.
+    """
+    if count <= SINGLE_STRIPS:
+        return ((count, 1),) if count else ()
+    runs = []
+    for share, number in TAPER:
+        length = max(1, int(count * share) // number)
+        runs.append((number, length))
+        count -= number * length
+    length = -(-count // LAST_GROUPS)
+    full, rest = divmod(count, length)
+    return (*runs, (full, length), *([(1, rest)] if rest else []))
 
 
 def _row_last_type(value: Value, row: int, length: int) -> Type:

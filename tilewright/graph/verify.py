@@ -147,14 +147,17 @@ def _check_branch(node: Node) -> None:
 
 def _check_strips(node: Node) -> None:
     """The rows are the last dimension of xs and ys; a body sees `strip` of them, or the rest."""
-    missing = {"consts", "ys", "rows", "strip", "strips", "group"} - set(node.params)
+    missing = {"consts", "ys", "rows", "strip", "strips", "groups"} - set(node.params)
     _require(not missing, node, f"bad parameters: no {', '.join(sorted(missing))}")
     consts, many, rows, strip = (node.params[name] for name in ("consts", "ys", "rows", "strip"))
     _require(1 <= strip <= rows, node, f"a strip of {strip} rows out of {rows}")
     sizes = [strip, rows % strip] if rows % strip else [strip]
     count = -(-rows // strip)
     _require(node.params["strips"] == count, node, f"the rows make {count} strips")
-    _require(node.params["group"] >= 1, node, "a group has at least one strip")
+    groups = node.params["groups"]
+    _require(all(min(run) >= 1 for run in groups), node, "a group has at least one strip")
+    whole = sum(number * length for number, length in groups)
+    _require(whole == rows // strip, node, f"the groups hold {rows // strip} whole strips")
     _require(len(node.bodies) == len(sizes), node, f"has a body for {sizes} rows")
     xs, ys = node.inputs[consts:], node.outputs[:many]
     _require(bool(xs), node, "has at least one x")

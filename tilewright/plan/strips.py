@@ -15,19 +15,19 @@ from tilewright.plan.weight import WORTH_SPREADING, node_weight
 
 def lower_strips(scope: Scope, node: Node) -> None:
     """A `strips` node (see `graph/strips.py`): groups of strips, then the sum over groups."""
-    strip, rows, group = (node.params[name] for name in ("strip", "rows", "group"))
-    count, many = rows // strip, node.params["ys"]
-    groups, rest = divmod(count, group)
-    slots = groups + (rest > 0) + (rows % strip > 0)
+    strip, rows, groups = (node.params[name] for name in ("strip", "rows", "groups"))
+    many = node.params["ys"]
+    slots = sum(number for number, _ in groups) + (rows % strip > 0)
     stacked = [scope.target(value) for value in node.outputs[:many]]
     totals = [scope.target(value) for value in node.outputs[many:]]
     partial = [_slots(scope, v, slots) for v in totals]
     dealer = _Dealer(scope, node, stacked, partial if slots > 1 else None, totals)
-    slot = dealer.deal(node.bodies[0], groups, group, 0, 0)
-    if rest:
-        slot = dealer.deal(node.bodies[0], 1, rest, slot, groups * group * strip)
+    slot = start = 0
+    for number, length in groups:
+        slot = dealer.deal(node.bodies[0], number, length, slot, start)
+        start += number * length * strip
     if rows % strip:
-        dealer.deal(node.bodies[1], 1, 1, slot, count * strip)
+        dealer.deal(node.bodies[1], 1, 1, slot, start)
     if slots > 1:
         for source, target in zip(partial, totals, strict=True):
             _add_groups(scope, source, target)
@@ -68,8 +68,6 @@ class _Dealer:
 
     def deal(self, body: Graph, groups: int, length: int, slot: int, start: int) -> int:
         """`groups` groups of `length` strips, from row `start`, adding up in slots from `slot`."""
-        if not groups:
-            return slot
         scope, outer, inner = self.scope, new_var(), new_var()
         size = (body.inputs[len(self.consts)]).shape[-1]
 
