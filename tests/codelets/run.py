@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tilewright.codegen import host
-from tilewright.codelets.base import Codelet, Operand, scratch_bytes
+from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.llvm import Features, Module
 from tilewright.graph.ir import numpy_dtype
 
@@ -41,7 +41,7 @@ def wrapped(codelet: Codelet, features: Features, repeats: int = 1) -> str:
     codelet.emit(module, "codelet")
     if X86:
         module.declare("llvm.x86.sse.ldmxcsr", "void", "ptr")
-    count = len(codelet.inputs) + len(codelet.outputs) + (scratch_bytes(codelet) > 0)
+    count = len(codelet.inputs) + len(codelet.outputs) + (codelet.scratch > 0)
     lines = ["define void @entry(ptr %a) {", "entry:", "  %word = alloca i32", *_mxcsr("40896")]
     for i in range(count):
         lines.append(f"  %p{i} = getelementptr ptr, ptr %a, i64 {i}")
@@ -105,7 +105,7 @@ def run(codelet: Codelet, *arrays: np.ndarray, features: Features | None = None)
     for operand, values in zip((*codelet.inputs, *codelet.outputs), given, strict=True):
         laid.append(lay_out(operand, np.zeros(operand.shape) if values is None else values))
     expected = [memory.copy() for memory, _ in laid]
-    size = scratch_bytes(codelet)
+    size = codelet.scratch
     scratch = np.full(size + 64, 0x55, np.uint8)
     arguments = [view for _, view in laid] + ([scratch] if size else [])
     Compiled(codelet, features)(*arguments)

@@ -7,35 +7,47 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.codelets.base import Cost, Operand
+from tilewright.codelets.base import Codelet, Cost, Operand
+from tilewright.codelets.llvm import Module
 from tilewright.plan.ir import Buffer, Call, Program, Step, View, dense_strides
 
 
 @dataclass(frozen=True)
-class Plus:
-    """out = the sum of the inputs over all their elements' rows, plus `add`; or out += input."""
+class Plus(Codelet):
+    """out = the sum of the sources over all their elements' rows, plus `add` (plus the old out)."""
 
-    inputs: tuple[Operand, ...]
-    outputs: tuple[Operand, ...]
+    sources: tuple[Operand, ...]
+    out: Operand
     add: float = 0.0
-    in_place: tuple[int, ...] = ()
+    accumulate: bool = False
 
     @property
     def name(self) -> str:
         return f"plus_{self.add:g}"
 
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return self.sources
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (self.out,)
+
+    @property
+    def in_place(self) -> tuple[int, ...]:
+        return (0,) if self.accumulate else ()
+
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        (out,) = self.outputs
-        total = np.full(out.shape, self.add).astype(out.dtype)
+        total = np.full(self.out.shape, self.add).astype(self.out.dtype)
         for array in arrays:
-            total = total + (array if array.shape == out.shape else array.sum())
-        return (total.astype(out.dtype),)
+            total = total + (array if array.shape == self.out.shape else array.sum())
+        return (total.astype(self.out.dtype),)
 
     @property
     def cost(self) -> Cost:
         return Cost(0, 0)
 
-    def emit(self, module: object, symbol: str) -> None:
+    def emit(self, module: Module, symbol: str) -> None:
         raise NotImplementedError
 
 
@@ -45,8 +57,8 @@ def operand(view: View) -> Operand:
 
 def plus(sources: Sequence[View], target: View, add: float = 0.0, in_place: bool = False) -> Call:
     """target = sources (elementwise, or summed up if of another shape) + add (+ target)."""
-    inputs, outputs = tuple(map(operand, sources)), (operand(target),)
-    return Call(Plus(inputs, outputs, add, (0,) if in_place else ()), (*sources, target))
+    codelet = Plus(tuple(map(operand, sources)), operand(target), add, in_place)
+    return Call(codelet, (*sources, target))
 
 
 def view(

@@ -11,7 +11,7 @@ import numpy as np
 from tilewright.codegen.context import LINE
 from tilewright.codegen.host import compile_text, host_features
 from tilewright.codegen.program import program_text
-from tilewright.codelets.base import Operand, scratch_bytes
+from tilewright.codelets.base import Operand
 from tilewright.graph.ir import Type
 from tilewright.plan.ir import Buffer, Call, Loop, Program, View, new_var
 from tilewright.runtime.compiled import Compiled
@@ -59,7 +59,7 @@ def _program(codelet: Any, turns: int) -> Program:
     views = [_view(o, "input", i) for i, o in enumerate(codelet.inputs)]
     inputs = tuple(view.buffer for view in views)
     views += [_view(o, "shared", -1) for o in codelet.outputs]
-    size, offsets = scratch_bytes(codelet), {}
+    size, offsets = codelet.scratch, {}
     if size:
         views.append(View(Buffer("uint8", size, "shared"), (size,), (1,)))
     end = 0

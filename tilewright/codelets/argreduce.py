@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.codelets.base import LANES, Cost, Operand
+from tilewright.codelets.base import LANES, Codelet, Cost, Operand
 from tilewright.codelets.lines import lines
 from tilewright.codelets.llvm import MEMORY_TYPE, Function, Module, vector
 from tilewright.codelets.loops import repeat
@@ -35,7 +35,7 @@ from tilewright.graph.order import accumulation_dtype
 
 
 @dataclass(frozen=True)
-class ArgReduce:
+class ArgReduce(Codelet):
     """`kind` is argmax or argmin; `out` lacks the axis and is of any integer dtype."""
 
     kind: str
@@ -54,10 +54,6 @@ class ArgReduce:
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (self.out,)
-
-    @property
-    def in_place(self) -> tuple[int, ...]:
-        return ()
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         return (argreduce(*arrays, kind=self.kind, axis=self.axis, dtype=self.out.dtype),)

@@ -7,9 +7,9 @@ In memory a bool is one byte, 0 or 1. Arguments are aligned to their element; ne
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import prod
-from typing import Protocol
 
 import numpy as np
 
@@ -40,16 +40,8 @@ class Cost:
     bytes: int
 
 
-def scratch_bytes(codelet: Codelet) -> int:
-    """Bytes that the caller lends as one more argument, the last, if more than none.
-
-    Few codelets need it: those say so by a property `scratch`. Aligned to 64 bytes.
-    """
-    return getattr(codelet, "scratch", 0)
-
-
-class Codelet(Protocol):
-    """The interface of every family in this folder.
+class Codelet(ABC):
+    """What every family in this folder is.
 
     `inputs` are read; `outputs` are written, and hold old contents only where `in_place` names
     them: the output of that position is also the last of meaning's arguments (in order of
@@ -57,28 +49,36 @@ class Codelet(Protocol):
     """
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """A short name that says what and how large: `reduce_sum_f32_40x256`."""
-        ...
 
     @property
+    @abstractmethod
     def inputs(self) -> tuple[Operand, ...]: ...
 
     @property
+    @abstractmethod
     def outputs(self) -> tuple[Operand, ...]: ...
 
     @property
     def in_place(self) -> tuple[int, ...]:
         """Positions of outputs that are updated rather than written whole."""
-        ...
-
-    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The outputs, exactly (to the last bit, outside transcendental functions)."""
-        ...
+        return ()
 
     @property
+    def scratch(self) -> int:
+        """Bytes that the caller lends as one more argument, the last; aligned to 64 bytes."""
+        return 0
+
+    @abstractmethod
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The outputs, exactly (to the last bit, outside transcendental functions)."""
+
+    @property
+    @abstractmethod
     def cost(self) -> Cost: ...
 
+    @abstractmethod
     def emit(self, module: Module, symbol: str) -> None:
         """Add `define internal void @symbol(ptr, ...)` (inputs, then outputs) to the module."""
-        ...

@@ -19,7 +19,7 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets import contract_inner, contract_outer
-from tilewright.codelets.base import Cost, Operand
+from tilewright.codelets.base import Codelet, Cost, Operand
 from tilewright.codelets.llvm import Module
 from tilewright.codelets.vectors import itemsize
 from tilewright.graph import order
@@ -29,7 +29,7 @@ _SHORT = {"float32": "f32", "float64": "f64", "bfloat16": "bf16", "float16": "f1
 
 
 @dataclass(frozen=True)
-class _Contract:
+class _Contract(Codelet):
     """What both forms share. Shapes: out (*batch, m, n), lhs (*batch, m, k)."""
 
     lhs: Operand

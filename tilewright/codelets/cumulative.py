@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.codelets.base import LANES, Cost, Operand
+from tilewright.codelets.base import LANES, Codelet, Cost, Operand
 from tilewright.codelets.combination import Combination
 from tilewright.codelets.lines import lines
 from tilewright.codelets.llvm import Function, Module, vector
@@ -22,7 +22,7 @@ from tilewright.graph.order import cumulative_ordered
 
 
 @dataclass(frozen=True)
-class Cumulative:
+class Cumulative(Codelet):
     """`kind` is sum, prod, max or min; `reverse` begins at the end of the axis."""
 
     kind: str
@@ -42,10 +42,6 @@ class Cumulative:
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (self.out,)
-
-    @property
-    def in_place(self) -> tuple[int, ...]:
-        return ()
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         return (cumulative_ordered(self.kind, arrays[0], self.axis, self.reverse),)

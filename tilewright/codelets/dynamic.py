@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilewright.codelets.addressing import Dims
-from tilewright.codelets.base import Cost, Operand
+from tilewright.codelets.base import Codelet, Cost, Operand
 from tilewright.codelets.llvm import Function, Module
 from tilewright.codelets.sizes import moved_bytes, sized
 from tilewright.codelets.vectors import offset
@@ -38,7 +38,7 @@ def _move_to_start(
 
 
 @dataclass(frozen=True)
-class DynamicSlice:
+class DynamicSlice(Codelet):
     """out = the window of `source` at starts, moved inside; one scalar start a dimension."""
 
     source: Operand
@@ -56,10 +56,6 @@ class DynamicSlice:
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (self.out,)
-
-    @property
-    def in_place(self) -> tuple[int, ...]:
-        return ()
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         source, *starts = arrays
@@ -83,7 +79,7 @@ class DynamicSlice:
 
 
 @dataclass(frozen=True)
-class DynamicUpdateSlice:
+class DynamicUpdateSlice(Codelet):
     """The window of `out` at starts, moved inside, becomes `update`; the rest stays."""
 
     update: Operand

@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets import memory
-from tilewright.codelets.base import LANES, Cost, Operand
+from tilewright.codelets.base import LANES, Codelet, Cost, Operand
 from tilewright.codelets.collapse import Walk, collapse
 from tilewright.codelets.emit_expression import emit_expression
 from tilewright.codelets.expression import Expression, evaluate_expression
@@ -32,7 +32,7 @@ _FUNCTION_WORK = 15
 
 
 @dataclass(frozen=True)
-class Elementwise:
+class Elementwise(Codelet):
     """`input_strides` and `output_strides` have a stride for each dimension of `shape`."""
 
     expression: Expression
@@ -58,10 +58,6 @@ class Elementwise:
         return tuple(
             Operand(self.expression.dtype(value), self.shape, strides) for value, strides in rows
         )
-
-    @property
-    def in_place(self) -> tuple[int, ...]:
-        return ()
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         return tuple(evaluate_expression(self.expression, arrays, self.shape))

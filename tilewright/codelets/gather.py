@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.codelets.addressing import Addressing, Dims
-from tilewright.codelets.base import Cost, Operand
+from tilewright.codelets.base import Codelet, Cost, Operand
 from tilewright.codelets.branch import branch
 from tilewright.codelets.llvm import Function, Module
 from tilewright.codelets.sizes import moved_bytes, sized
@@ -31,7 +31,7 @@ _GATHER = (
 
 
 @dataclass(frozen=True)
-class Gather:
+class Gather(Codelet):
     """Windows of `source` at `indices`, with lax's dimension numbers.
 
     mode "drop" writes `fill` (its bits) where a window is not wholly inside; others move it inside.
@@ -68,10 +68,6 @@ class Gather:
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (self.out,)
-
-    @property
-    def in_place(self) -> tuple[int, ...]:
-        return ()
 
     @property
     def addressing(self) -> Addressing:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tilewright.codelets import vectors
 from tilewright.codelets.arithmetic import Arithmetic
-from tilewright.codelets.base import LANES, Cost, Operand
+from tilewright.codelets.base import LANES, Codelet, Cost, Operand
 from tilewright.codelets.llvm import Module, vector
 from tilewright.codelets.loops import repeat
 from tilewright.graph.ir import numpy_dtype
@@ -27,7 +27,7 @@ _STREAMS = 8
 
 
 @dataclass(frozen=True)
-class PeakFma:
+class PeakFma(Codelet):
     """`turns` times, 12 sums of 16 lanes take x * y. Input (2, 16): x and y; output (12, 16)."""
 
     dtype: str
@@ -44,10 +44,6 @@ class PeakFma:
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (Operand(self.dtype, (_CHAINS, LANES), (LANES, 1)),)
-
-    @property
-    def in_place(self) -> tuple[int, ...]:
-        return ()
 
     @property
     def cost(self) -> Cost:
@@ -84,7 +80,7 @@ class PeakFma:
 
 
 @dataclass(frozen=True)
-class PeakRead:
+class PeakRead(Codelet):
     """`turns` times, a block of int32 (a multiple of 128 long) is read and summed by lanes."""
 
     size: int
@@ -101,10 +97,6 @@ class PeakRead:
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (Operand("int32", (LANES,), (1,)),)
-
-    @property
-    def in_place(self) -> tuple[int, ...]:
-        return ()
 
     @property
     def cost(self) -> Cost:

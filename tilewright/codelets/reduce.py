@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets import reduce_column, reduce_row
-from tilewright.codelets.base import Cost, Operand
+from tilewright.codelets.base import Codelet, Cost, Operand
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.codelets.llvm import Module
 from tilewright.codelets.sizes import moved_bytes
@@ -24,7 +24,7 @@ from tilewright.graph.scalar import SCALAR
 
 
 @dataclass(frozen=True)
-class Reduce:
+class Reduce(Codelet):
     """`input_strides`: one a dimension of `shape`; `output_strides`: one a kept dimension."""
 
     kind: str

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.codelets.addressing import Addressing, Dims
-from tilewright.codelets.base import Cost, Operand
+from tilewright.codelets.base import Codelet, Cost, Operand
 from tilewright.codelets.branch import branch
 from tilewright.codelets.combination import Combination
 from tilewright.codelets.llvm import Function, Module
@@ -29,7 +29,7 @@ _SCATTER = (
 
 
 @dataclass(frozen=True)
-class Scatter:
+class Scatter(Codelet):
     """`out` with windows of `updates` written over it (`set`) or combined into it, at `indices`.
 
     mode "clip" moves windows inside; others leave out those that are not wholly inside.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.codelets.base import Cost, Operand
+from tilewright.codelets.base import Codelet, Cost, Operand
 from tilewright.codelets.lines import lines
 from tilewright.codelets.llvm import MEMORY_TYPE, Function, Module
 from tilewright.codelets.loops import repeat
@@ -26,7 +26,7 @@ _HIGH_BIT = -(1 << 31)
 
 
 @dataclass(frozen=True)
-class Sort:
+class Sort(Codelet):
     """`sources` and `outs` are of one shape; the first `keys` decide."""
 
     sources: tuple[Operand, ...]
@@ -46,10 +46,6 @@ class Sort:
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return self.outs
-
-    @property
-    def in_place(self) -> tuple[int, ...]:
-        return ()
 
     @property
     def length(self) -> int:

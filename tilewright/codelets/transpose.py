@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets import vectors
-from tilewright.codelets.base import LANES, Cost, Operand
+from tilewright.codelets.base import LANES, Codelet, Cost, Operand
 from tilewright.codelets.llvm import MEMORY_TYPE, Function, Module
 from tilewright.codelets.loops import repeat, walk
 from tilewright.codelets.sizes import moved_bytes, sized
@@ -30,7 +30,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Transpose:
+class Transpose(Codelet):
     """Copies `source` (*batch, rows, columns), columns contiguous, to `target`, rows contiguous."""
 
     source: Operand
@@ -47,10 +47,6 @@ class Transpose:
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (self.target,)
-
-    @property
-    def in_place(self) -> tuple[int, ...]:
-        return ()
 
     @property
     def cost(self) -> Cost:

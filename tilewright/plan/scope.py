@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tilewright.codelets.base import Codelet, scratch_bytes
+from tilewright.codelets.base import Codelet
 from tilewright.codelets.transpose import Transpose
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.plan import views
@@ -209,7 +209,7 @@ class Scope:
         if outputs and not any(view.size for view in outputs):
             return
         arguments = [*inputs, *outputs]
-        scratch = scratch_bytes(codelet)
+        scratch = codelet.scratch
         if scratch:
             arguments.append(self.new(Type("uint8", (scratch,))))
         spread = spread_call(codelet, arguments) if self.parallel else None
