@@ -66,6 +66,26 @@ entry:
   ret void
 }
 
+; Spin until the word is `value` (`equal`) or is so no longer; 0 if `patience` ticks pass before.
+define internal i1 @spin(ptr %word, i32 %value, i1 %equal, i64 %patience) nounwind {
+entry:
+  %start = $clock
+  br label %test
+test:
+  %seen = load atomic i32, ptr %word acquire, align 4
+  %same = icmp eq i32 %seen, %value
+  %met = icmp eq i1 %same, %equal
+  br i1 %met, label %leave, label %still
+still:
+  $pause
+  %now = $clock
+  %passed = sub i64 %now, %start
+  %patient = icmp ult i64 %passed, %patience
+  br i1 %patient, label %test, label %leave
+leave:
+  ret i1 %met
+}
+
 define i32 @tw_cancelled(ptr %context) nounwind {
 entry:
   %at = getelementptr i64, ptr %context, i64 $cancel
@@ -100,7 +120,7 @@ arrive:
   %all = trunc i64 %workers to i32
   %count = add i32 %before, 1
   %last = icmp eq i32 %count, %all
-  br i1 %last, label %release, label %spin_start
+  br i1 %last, label %release, label %wait
 release:
   store atomic i32 0, ptr %arrived monotonic, align 4
   %following = add i32 %generation, 1
@@ -111,21 +131,11 @@ release:
 wake:
   call void @wake(ptr %generation_at)
   br label %leave
-spin_start:
+wait:
   %spin_at = getelementptr i64, ptr %context, i64 $spin
   %spin = load i64, ptr %spin_at, align 8
-  %start = $clock
-  br label %spinning
-spinning:
-  %seen = load atomic i32, ptr %generation_at acquire, align 4
-  %same = icmp eq i32 %seen, %generation
-  br i1 %same, label %still, label %leave
-still:
-  $pause
-  %now = $clock
-  %passed = sub i64 %now, %start
-  %patient = icmp ult i64 %passed, %spin
-  br i1 %patient, label %spinning, label %give_way
+  %released = call i1 @spin(ptr %generation_at, i32 %generation, i1 0, i64 %spin)
+  br i1 %released, label %leave, label %give_way
 give_way:
   %one_more = atomicrmw add ptr %sleepers, i32 1 seq_cst
   br label %sleeping
@@ -212,18 +222,8 @@ entry:
 next:
   %last = phi i32 [ 0, %entry ], [ %job, %ended ], [ %job, %wake_caller ]
   %spin = load i64, ptr %spin_at, align 8
-  %start = $clock
-  br label %spinning
-spinning:
-  %seen = load atomic i32, ptr %mail acquire, align 4
-  %none = icmp eq i32 %seen, %last
-  br i1 %none, label %still, label %work
-still:
-  $pause
-  %now = $clock
-  %passed = sub i64 %now, %start
-  %patient = icmp ult i64 %passed, %spin
-  br i1 %patient, label %spinning, label %give_way
+  %posted = call i1 @spin(ptr %mail, i32 %last, i1 0, i64 %spin)
+  br i1 %posted, label %work, label %give_way
 give_way:
   store atomic i32 1, ptr %asleep seq_cst, align 4
   br label %sleeping
@@ -300,18 +300,8 @@ define i32 @tw_wait(ptr %gang, i64 %nanoseconds, i64 %spin) nounwind {
 entry:
   %remaining = getelementptr i8, ptr %gang, i64 64
   %asleep = getelementptr i8, ptr %gang, i64 68
-  %start = $clock
-  br label %spinning
-spinning:
-  %count = load atomic i32, ptr %remaining acquire, align 4
-  %over = icmp eq i32 %count, 0
-  br i1 %over, label %ended, label %still
-still:
-  $pause
-  %now = $clock
-  %passed = sub i64 %now, %start
-  %patient = icmp ult i64 %passed, %spin
-  br i1 %patient, label %spinning, label %give_way
+  %over = call i1 @spin(ptr %remaining, i32 0, i1 1, i64 %spin)
+  br i1 %over, label %ended, label %give_way
 give_way:
   store atomic i32 1, ptr %asleep seq_cst, align 4
   %left = load atomic i32, ptr %remaining seq_cst, align 4
