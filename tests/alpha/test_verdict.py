@@ -68,3 +68,9 @@ def test_fewer_windows_and_survivors_are_said():
     text = " ".join(said(prices=table, planned=9).caveats)
     assert "6 of 9 windows" in text
     assert "no claim about the market" in text.replace("Survivors are no", "no")
+
+
+def test_a_table_too_short_for_all_windows_is_said():
+    text = " ".join(said().caveats)
+    assert f"days for 6 windows; {Settings().windows} were wanted" in text
+    assert "time limit" not in text

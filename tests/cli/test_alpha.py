@@ -33,7 +33,7 @@ def with_gap(values):
 BAD = {
     "no table": ((), "Name a table of prices, or say --demo."),
     "missing": (("nothing.csv",), "There is no file nothing.csv."),
-    "both": (("nothing.csv", "--demo"), "Name a table of prices, or say --demo."),
+    "both": (("nothing.csv", "--demo"), "leave out it or nothing.csv"),
     "machine": (("--demo", "--machine", "abacus"), "Unknown machine 'abacus'"),
     "precision": (("--demo", "--precision", "int4"), "Unknown precision 'int4'"),
     "sampler": (("--demo", "--sampler", "gibbs"), "Unknown sampler 'gibbs'"),

@@ -106,7 +106,7 @@ def _values(table: Any, columns: list[str], source: str) -> np.ndarray:
         )
     for name in columns:
         if not table[name].dtype.is_numeric():
-            raise AlphaError(f"Column {name!r} of {source} does not hold numbers.")
+            raise AlphaError(f"In {source}, column {name!r}, {_not_a_number(table[name])}.")
     values = np.column_stack([table[name].to_numpy().astype(np.float64) for name in columns])
     for condition, what in (
         (np.isnan(values), "is missing"),
@@ -118,6 +118,17 @@ def _values(table: Any, columns: list[str], source: str) -> np.ndarray:
             row = int(condition[:, column].argmax()) + 1
             raise AlphaError(f"In {source}, column {columns[column]!r}, row {row}: a price {what}.")
     return values
+
+
+def _not_a_number(column: Any) -> str:
+    """Where a column that does not hold numbers says so first."""
+    for row, value in enumerate(column.to_list(), 1):
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            if value is not None:
+                return f"row {row}: {value!r} is not a price"
+    return f"no prices: it is of type {column.dtype}"
 
 
 def _dates(values: np.ndarray, source: str) -> tuple[str, ...]:

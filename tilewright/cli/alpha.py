@@ -130,7 +130,9 @@ def alpha(
     if preset is not None or rows is not None:
         _talk(console, preset, rows, settings, compare, given=demo or table is not None)
         return
-    if demo == (table is not None):
+    if demo and table is not None:
+        raise AlphaError(f"--demo has prices of its own: leave out it or {table}.")
+    if not demo and table is None:
         raise AlphaError("Name a table of prices, or say --demo.")
     limit = minutes or (DEMO_MINUTES if demo and windows is None else None)
     _walk(console, table, out, settings, limit, compare)

@@ -115,6 +115,11 @@ def _caveats(outcome: Outcome, real: Scores) -> list[str]:
     results = outcome.series(REAL)
     failed = sum(bool(result.failure) for result in results)
     said = []
+    if outcome.planned < outcome.settings.windows:
+        said.append(
+            f"The table has days for {outcome.planned} windows; {outcome.settings.windows} were "
+            "wanted."
+        )
     if outcome.windows < outcome.planned:
         said.append(
             f"The time limit left {outcome.windows} of {outcome.planned} windows, the newest; "
