@@ -18,6 +18,7 @@ from tilewright.bench.record import Row
 from tilewright.bench.repeated import Repeated
 from tilewright.codelets.base import LANES, Operand
 from tilewright.codelets.contract import ContractInner, ContractOuter
+from tilewright.codelets.contract_operand import copied_step
 from tilewright.codelets.peak import PeakFma
 from tilewright.graph.order import dot_form
 
@@ -97,13 +98,13 @@ def _row(case: Case, rate: float, peak: float) -> Row:
 
 
 def codelet(case: Case) -> ContractOuter | ContractInner:
-    """Packed: rows start at cache lines, an odd number apart, as in the planner's copies."""
+    """Operands packed as the codelets' own copies are."""
     m, n, k = case.m, case.n, case.k
     if case.form == "outer":
-        return ContractOuter(_packed(m, k), _packed(k, n), _packed(m, n))
+        return ContractOuter(_packed(m, k, broadcast=True), _packed(k, n), _packed(m, n))
     return ContractInner(_packed(m, k), _packed(n, k), _packed(m, n))
 
 
-def _packed(rows: int, columns: int) -> Operand:
-    lines = -(-columns // LANES) | 1
-    return Operand("float32", (rows, columns), (lines * LANES, 1))
+def _packed(rows: int, columns: int, *, broadcast: bool = False) -> Operand:
+    step = copied_step("float32", columns, broadcast=broadcast)
+    return Operand("float32", (rows, columns), (step, 1))

@@ -19,6 +19,7 @@ from tilewright.codelets.transpose import Side, transpose
 from tilewright.codelets.vectors import FLOATS, itemsize, offset
 from tilewright.graph.order import LANES
 
+STAGGER = 2
 _NEGATIVE_ZERO = {"bfloat16": "-32768", "float16": "0xH8000", "float32": "-0.0", "float64": "-0.0"}
 
 
@@ -56,12 +57,6 @@ class Reader:
         """k in whole steps."""
         return -(-k // LANES) * LANES
 
-    def packed_step(self, k: int) -> int:
-        """Elements from row to row: an odd number of cache lines, so rows do not share sets."""
-        line = 64 // itemsize(self.working)
-        lines = self.packed_length(k) // line
-        return (lines + 1 - lines % 2) * line
-
     def read(self, function: Function, matrix: Matrix, base: str, part: int, length: int) -> str:
         """One part of a step of which `length` elements exist."""
         first = part * self.width
@@ -86,8 +81,8 @@ class Reader:
             if rest:
                 self._pack_step(function, matrix, (source, place), rest)
             row.next[0] = offset(function, row.carry[0], matrix.dtype, matrix.step)
-            row.next[1] = offset(function, row.carry[1], self.working, self.packed_step(k))
-        return Matrix(self.working, self.packed_step(k), 1, matrix.left)
+            row.next[1] = offset(function, row.carry[1], self.working, copied_step(self.working, k))
+        return Matrix(self.working, copied_step(self.working, k), 1, matrix.left)
 
     def _next(self, function: Function, matrix: Matrix, places: Sequence[str]) -> list[str]:
         source, place = places
@@ -107,14 +102,19 @@ class Reader:
 
     def packed_bytes(self, rows: int, k: int) -> int:
         """Scratch memory of one packed operand, in whole cache lines."""
-        return -(-rows * self.packed_step(k) * itemsize(self.working) // 64) * 64
+        return -(-rows * copied_step(self.working, k) * itemsize(self.working) // 64) * 64
 
 
-def _copied_step(working: str, length: int) -> int:
-    """Elements from line to line of a copy: an odd number of cache lines, as above."""
+def copied_step(working: str, length: int, *, broadcast: bool = False) -> int:
+    """Elements from line to line of a copy: an odd number of cache lines, lest they share sets.
+
+    Lines of which an element each is `broadcast` at a time are 2 elements further apart: so they
+    do not all come to their next cache line at the same k, where the multiply-adds of a whole tile
+    would wait for an L2 (measured with 16 columns: 92 % of the peak instead of 82 %).
+    """
     line = max(1, 64 // itemsize(working))
     lines = -(-length // LANES) * LANES // line
-    return (lines + 1 - lines % 2) * line
+    return (lines + 1 - lines % 2) * line + (STAGGER if broadcast else 0)
 
 
 def _lies_by_rows(matrix: Matrix, by_rows: bool) -> bool:
@@ -124,8 +124,10 @@ def _lies_by_rows(matrix: Matrix, by_rows: bool) -> bool:
 
 def copied_bytes(matrix: Matrix, working: str, rows: int, k: int, *, by_rows: bool = False) -> int:
     """Scratch memory of a copy."""
-    inner, outer = (rows, k) if _lies_by_rows(matrix, by_rows) else (k, rows)
-    return outer * _copied_step(working, inner) * itemsize(working)
+    turned = _lies_by_rows(matrix, by_rows)
+    inner, outer = (rows, k) if turned else (k, rows)
+    lines = outer * copied_step(working, inner, broadcast=not turned) * itemsize(working)
+    return -(-lines // 64) * 64
 
 
 def copy(
@@ -144,12 +146,12 @@ def copy(
         return Matrix(working, 1, 1, matrix.left)
     turned = _lies_by_rows(matrix, by_rows)
     if turned and matrix.k_step == 1 and matrix.step != 1:
-        made = Side(working, _copied_step(working, rows))
+        made = Side(working, copied_step(working, rows))
         transpose(function, Side(matrix.dtype, matrix.step), made, rows, k, base, target)
         return Matrix(working, 1, made.step, matrix.left)
     inner, outer = (rows, k) if turned else (k, rows)
     step, line_step = (matrix.step, matrix.k_step) if turned else (matrix.k_step, matrix.step)
-    copied = _copied_step(working, inner)
+    copied = copied_step(working, inner, broadcast=not turned)
     full, rest = divmod(inner, LANES)
     with repeat(function, outer, [("ptr", base), ("ptr", target)]) as line:
         source, place = line.carry
