@@ -7,22 +7,25 @@ import platform
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from tilewright.codegen import host
 from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.llvm import Features, Module
 from tilewright.graph.ir import numpy_dtype
 
-AVX512 = Features(512, 32)
-AVX2 = Features(256, 16)
 X86 = platform.machine() == "x86_64"
+AVX2 = Features(256, 16)
 AVX2_TARGET = host.Target("haswell", "+avx2,+fma,+f16c,+bmi,+bmi2,-avx512f")
+LEVELS = [host.host_features(), *([AVX2] if host.host_features().vector_bits > 256 else [])]
+"""This host, and the lesser machine that it can stand in for, if there is one."""
+LESSER = LEVELS[-1]
+levels = pytest.mark.parametrize("features", LEVELS, ids=lambda level: str(level.vector_bits))
 
 
 def target(features: Features | None) -> host.Target:
     """The host itself, or a lesser machine that it can stand in for."""
-    lesser = features is not None and features.vector_bits == 256
-    return AVX2_TARGET if lesser else host.host_target()
+    return AVX2_TARGET if features == AVX2 and X86 else host.host_target()
 
 
 def _mxcsr(value: str) -> list[str]:

@@ -4,13 +4,11 @@ import numpy as np
 import pytest
 
 from tests.codelets.cases import arguments, check, dense
-from tests.codelets.run import AVX2, AVX512, run
-from tilewright.codegen.host import host_features
+from tests.codelets.run import levels, run
 from tilewright.codelets.base import Operand
 from tilewright.codelets.contract import ContractInner, ContractOuter
 from tilewright.codelets.llvm import Features, Module
 
-LEVELS = [AVX512, AVX2] if host_features().vector_bits == 512 else [AVX2]
 SIZES = [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48]
 SHAPES = [
     *zip(SIZES, SIZES[3:] + SIZES[:3], SIZES[6:] + SIZES[:6], strict=True),
@@ -23,7 +21,6 @@ SHAPES = [
     (3, 18, 1100),
     (2, 3, 2100),
 ]
-levels = pytest.mark.parametrize("features", LEVELS, ids=lambda f: str(f.vector_bits))
 forms = pytest.mark.parametrize("form", [ContractOuter, ContractInner])
 
 

@@ -7,14 +7,13 @@ import pytest
 
 from tests.codelets.edges import DTYPES, FLOATS, INTEGERS, edges, pairs
 from tests.codelets.layouts import dense, same_bits, strided
-from tests.codelets.run import AVX2, AVX512, Compiled, run
+from tests.codelets.run import LEVELS, Compiled, levels, run
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction, constant_instruction
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.ops import COMPARISONS
 from tilewright.plan.ir import dense_strides
 
-MACHINES = [AVX512, AVX2]
 SIZES = [0, 1, 2, 3, 7, 15, 16, 17, 33, 100]
 UNARY_FLOAT = (
     "neg abs sign floor ceil round_even round_away sqrt rsqrt is_finite".split()
@@ -70,7 +69,7 @@ def check(codelet: Elementwise, *arrays: np.ndarray, features=None) -> None:
             raise AssertionError(f"{what}: {error}") from None
 
 
-@pytest.mark.parametrize("features", MACHINES, ids=["avx512", "avx2"])
+@levels
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_operation(dtype, features):
     a, b = pairs(edges(dtype))
@@ -90,7 +89,7 @@ def test_every_operation_on_one_number(dtype):
             same_bits(ours, theirs.astype(ours.dtype, copy=False))
 
 
-@pytest.mark.parametrize("features", MACHINES, ids=["avx512", "avx2"])
+@levels
 @pytest.mark.parametrize("source", DTYPES)
 def test_conversions(source, features):
     x = edges(source, denormals=True)
@@ -177,7 +176,7 @@ def test_sizes(size, dtype):
     check(contiguous(Expression((dtype, dtype), steps, (2, 3, 0)), (size,)), a, b)
 
 
-@pytest.mark.parametrize("features", MACHINES, ids=["avx512", "avx2"])
+@levels
 @pytest.mark.parametrize("stride", [2, -1, 0, 5, -3])
 @pytest.mark.parametrize("size", [3, 16, 37])
 def test_strides(size, stride, features):
@@ -217,7 +216,7 @@ def test_transposing_copies(shape, dtype):
     x = x.reshape(shape)
     source, target = dense_strides(shape), dense_strides(shape[::-1])[::-1]
     codelet = Elementwise(Expression((dtype,), (), (0,)), shape, (source,), (target,))
-    for features in MACHINES:
+    for features in LEVELS:
         (ours,) = run(codelet, x, features=features)
         assert ours.tobytes() == x.tobytes()
 

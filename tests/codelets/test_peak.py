@@ -1,16 +1,11 @@
 """The loops that measure a core compute something, and exactly that."""
 
-import pytest
-
 from tests.codelets.cases import check
-from tests.codelets.run import AVX2, AVX512
-from tilewright.codegen.host import host_features
+from tests.codelets.run import levels
 from tilewright.codelets.peak import PeakFma, PeakRead
 
-LEVELS = [AVX512, AVX2] if host_features().vector_bits == 512 else [AVX2]
 
-
-@pytest.mark.parametrize("features", LEVELS, ids=lambda f: str(f.vector_bits))
+@levels
 def test_bits(features):
     check(PeakFma("float32", 7), features)
     check(PeakFma("float64", 7), features)

@@ -4,15 +4,12 @@ import numpy as np
 import pytest
 
 from tests.codelets.cases import arguments, check
-from tests.codelets.run import AVX2, AVX512, run
-from tilewright.codegen.host import host_features
+from tests.codelets.run import levels, run
 from tilewright.codelets.expression import Expression, Instruction, constant_instruction
 from tilewright.codelets.reduce import Reduce
 from tilewright.graph.ir import numpy_dtype
 from tilewright.plan.ir import dense_strides
 
-LEVELS = [AVX512, AVX2] if host_features().vector_bits == 512 else [AVX2]
-levels = pytest.mark.parametrize("features", LEVELS, ids=lambda f: str(f.vector_bits))
 DOMAINS = [
     ((), ()),
     ((0,), (0,)),

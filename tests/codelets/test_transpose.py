@@ -3,16 +3,14 @@
 import pytest
 
 from tests.codelets.cases import check, dense
-from tests.codelets.run import AVX2, AVX512
-from tilewright.codegen.host import host_features
+from tests.codelets.run import levels
 from tilewright.codelets.base import Operand
 from tilewright.codelets.transpose import Transpose
 
-LEVELS = [AVX512, AVX2] if host_features().vector_bits == 512 else [AVX2]
 SIZES = [1, 7, 15, 16, 17, 33, 48]
 
 
-@pytest.mark.parametrize("features", LEVELS, ids=lambda f: str(f.vector_bits))
+@levels
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16", "int8", "bool"])
 def test_bits(dtype, features):
     for rows, columns in zip(SIZES, SIZES[3:] + SIZES[:3], strict=True):
@@ -20,7 +18,7 @@ def test_bits(dtype, features):
         check(Transpose(dense(dtype, rows, columns), target), features)
 
 
-@pytest.mark.parametrize("features", LEVELS, ids=lambda f: str(f.vector_bits))
+@levels
 def test_batches_and_gaps(features):
     source = Operand("float32", (2, 3, 18, 20), (4000, 0, 25, 1))
     target = Operand("float32", (2, 3, 18, 20), (2000, 500, 1, 19))
