@@ -35,7 +35,7 @@ from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
 from tilewright.plan.synchronise import is_shared_work
 from tilewright.plan.text import program_to_text
-from tilewright.plan.weight import graph_weight
+from tilewright.plan.weight import graph_weight, may_run_long
 from tilewright.record import Record, recall
 from tilewright.runtime.compiled import Compiled, Streamed
 from tilewright.runtime.executable import Executable
@@ -133,7 +133,6 @@ class Stages:
         """Go all the way, to machine code."""
         program, literals = self.lowered
         text = self.emitted
-        loops_forever = any(node.op == "loop" for node in self.graph.nodes)
         return Record(
             object=compile_cached(text.text),
             literals=tuple(literals),
@@ -141,7 +140,7 @@ class Stages:
             tile_bytes=program.tile_bytes,
             maps=text.maps,
             loops=tuple(text.loops),
-            short=graph_weight(self.graph) < SHORT and not loops_forever,
+            short=graph_weight(self.graph) < SHORT and not may_run_long(self.graph),
             shared_work=any(map(is_shared_work, program.steps)),
             instances=text.instances,
             streamed=text.streamed,

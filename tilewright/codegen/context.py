@@ -13,10 +13,9 @@ Support functions that a program may declare and call (`runtime/native.py`):
     void @tw_finished(ptr context, i64 instance)  an instance of the top-level map is done
 
 Cancelling: `tw_barrier` and `tw_wait_slot` return 1 at once when the run is cancelled, even if
-others have not arrived, so no worker ever waits for one that has left. A program must then go to
-its end without touching memory that others use: a barrier that returns 1 is followed by
-`ret i32 1`. Long loops between barriers call `tw_cancelled` every so often (some thousand
-operations) and do the same.
+others have not arrived, so no worker ever waits for one that has left. A program must then end
+soon: after a barrier, after each turn of a loop and after some 10 ms of straight work it looks at
+`cancel`, and returns from every function it is in. What it writes meanwhile is nobody's result.
 
 Streaming: instance i of the top-level map reads and writes slot i % ring_slots of the streamed
 inputs and outputs; it may begin when i < drained + ring_slots and i < filled, which is what

@@ -1,7 +1,7 @@
 """Control flow: loops, while loops, branches, and tile 0's own share.
 
 In: functions of the frame that run the bodies, and where conditions lie. Out: lines that call them
-as often as they should run. A loop ends early when the run is cancelled.
+as often as they should run. When the run is cancelled, loops end and functions return early.
 """
 
 from __future__ import annotations
@@ -92,6 +92,14 @@ class Control:
         flag = self.slots.context(function, "cancel", "ptr")
         value = function.let(f"load atomic i32, ptr {flag} monotonic, align 4")
         return function.let(f"icmp ne i32 {value}, 0")
+
+    def leave_if_cancelled(self, function: Function) -> None:
+        """Return from the function once the run is to stop; its caller then does the same."""
+        leave, stay = function.name("leave"), function.name("stay")
+        function.do(f"br i1 {self.cancelled(function)}, label %{leave}, label %{stay}")
+        function.label(leave)
+        function.do("ret void")
+        function.label(stay)
 
     def _unless_cancelled(self, function: Function, on: str, stop: str) -> None:
         """Go on with the loop, or leave it. Once cancelled, no barrier waits for anybody."""

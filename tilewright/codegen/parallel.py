@@ -39,7 +39,7 @@ def compile_parts(text: str, target: Target) -> list[bytes]:
 def _compile_elsewhere(part: str, target: Target) -> bytes:
     paths = [str(_ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     done = subprocess.run(
-        [sys.executable, "-c", _COMMAND, target.cpu, target.features],
+        [sys.executable, "-P", "-c", _COMMAND, target.cpu, target.features],
         input=part.encode(),
         capture_output=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},

@@ -33,6 +33,8 @@ from tilewright.plan.supersteps import stretches
 from tilewright.plan.synchronise import is_shared_work
 
 CALLS_PER_FUNCTION = 64
+WORK_BETWEEN_LOOKS = 20_000_000
+"""Operations and bytes, some 10 ms, after which a worker looks whether the run is cancelled."""
 
 
 @dataclass
@@ -128,6 +130,7 @@ class _Emitter:
             self.clocks.end_of_wait(function)
         else:
             self._control_step(function, step, shared=True)
+        self.control.leave_if_cancelled(function)
 
     def _queue(self, function: Function, step: Spread | Map) -> None:
         streams = step is self.streaming and bool(self.rings)
@@ -149,16 +152,22 @@ class _Emitter:
         function = self._function("steps")
         for chunk in chunks:
             function.call("void", self._straight(chunk), ("ptr", "%a0"))
+            self.control.leave_if_cancelled(function)
         function.close()
         return function.symbol
 
     def _straight(self, steps: Sequence[Step]) -> str:
-        function = self._function("tile")
+        function, work = self._function("tile"), 0
         for step in steps:
             if isinstance(step, Call):
                 self.calls.call(function, step.codelet, step.views)
+                work += step.codelet.cost.flops + step.codelet.cost.bytes
             else:
                 self._control_step(function, step, shared=False)
+                work = WORK_BETWEEN_LOOKS
+            if work >= WORK_BETWEEN_LOOKS:
+                self.control.leave_if_cancelled(function)
+                work = 0
         function.close()
         return function.symbol
 

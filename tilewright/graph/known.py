@@ -66,7 +66,7 @@ def is_flushed(new: Rebuilder, value: Value, depth: int = 8) -> bool:
     if producer.op in _PASSES_ON:
         return is_flushed(new, producer.inputs[0], depth - 1)
     if producer.op == "select":
-        return all(is_flushed(new, case, depth - 4) for case in producer.inputs[1:] if depth >= 4)
+        return depth >= 4 and all(is_flushed(new, x, depth - 4) for x in producer.inputs[1:])
     if producer.op == "constant":
         array = np.abs(np.asarray(producer.params["value"]).astype(np.float64))
         tiny = 2.0**-1022 if value.dtype == "float64" else 2.0**-126

@@ -20,6 +20,11 @@ def graph_weight(graph: Graph) -> int:
     return sum(node_weight(node) for node in graph.nodes)
 
 
+def may_run_long(graph: Graph) -> bool:
+    """Whether there is a loop of unknown length in it, at any depth."""
+    return any(node.op == "loop" or any(map(may_run_long, node.bodies)) for node in graph.nodes)
+
+
 def node_weight(node: Node) -> int:
     if node.op == "dot":
         lhs, contract = node.inputs[0], node.params["contract"][0]

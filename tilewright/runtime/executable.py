@@ -98,8 +98,8 @@ class Executable:
 
     # Arguments and results
 
-    def fill(self, frame: Frame, args: tuple[Any, ...]) -> list[np.ndarray]:
-        """Point the frame at the arguments; the arrays returned must live until the run ends."""
+    def fill(self, frame: Frame, args: tuple[Any, ...]) -> Any:
+        """Point the frame at the arguments; what is returned must live until the run ends."""
         signature = self.signature
         is_flat = signature.is_flat and len(args) == len(self._inputs)
         leaves = args if is_flat else signature.leaves(args)
@@ -114,7 +114,7 @@ class Executable:
                 leaf = signature.plain(slot - self._hidden, leaf)
                 kept.append(leaf)
             pointers[slot] = address(leaf)
-        return kept
+        return leaves, kept
 
     def allocate(self, frame: Frame) -> list[np.ndarray]:
         """Fresh arrays for all outputs, which the frame points at."""

@@ -14,6 +14,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
@@ -41,17 +42,20 @@ def spin_for(workers: int) -> int:
 
 
 class Turn:
-    """Whose turn it is. `take` gives False when the one whose turn it is may never end."""
+    """Whose turn it is. `take` gives False when the one whose turn it is may never end.
+
+    So it does when the caller has `given_up` meanwhile.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._endless = False
         self._owner = 0
 
-    def take(self, endless: bool = False) -> bool:
+    def take(self, endless: bool = False, given_up: Callable[[], bool] = lambda: False) -> bool:
         if not self._lock.acquire(blocking=False):
             while not self._lock.acquire(timeout=0.01):
-                if self._endless or self._owner == threading.get_ident():
+                if self._endless or self._owner == threading.get_ident() or given_up():
                     return False
         self._endless = endless
         self._owner = threading.get_ident()
@@ -104,13 +108,14 @@ class Gang:
             thread = threading.Thread(
                 target=self._work, args=(number,), name=f"tilewright-{number}", daemon=True
             )
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
 
     def _work(self, number: int) -> None:
         cpus = sorted(allowed_cpus())
         if cpu_limit() >= len(cpus):  # under a quota, the scheduler knows better
-            os.sched_setaffinity(0, {cpus[number % len(cpus)]})
+            with suppress(OSError, AttributeError):  # the allowed CPUs may have changed
+                os.sched_setaffinity(0, {cpus[number % len(cpus)]})
         self._native.tw_worker(self._address, number)
 
 

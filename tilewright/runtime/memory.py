@@ -19,10 +19,12 @@ _BYTE = np.dtype(np.uint8)
 
 
 def address(array: np.ndarray) -> int:
-    """Where the data of a C-contiguous array begin."""
+    """Where the data of a C-contiguous array begin; they are there as long as the array is."""
     try:
         return _address_of(_from_buffer(array))
     except (TypeError, ValueError, BufferError):  # read-only, empty, or a dtype of ml_dtypes
+        if not array.flags.c_contiguous:
+            raise ValueError("Only arrays without gaps have one address.") from None
         return array.__array_interface__["data"][0]
 
 

@@ -7,8 +7,10 @@ as they come, and the result. A run ends by finishing, by `cancel()`, or with th
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -59,20 +61,30 @@ def execute(executable: Executable, frame: Frame) -> None:
 
 
 def _run_and_wait(start: Callable[[], None], ended: Callable[[], bool], frame: Frame) -> None:
-    """Start, and wait until `ended()`; an exception (a signal's) cancels, and is raised then."""
+    """Start, and wait until `ended()`; an exception (a signal's) cancels, and is raised then.
+
+    The program owns its memory until it has ended, so nothing may leave before. A second signal
+    can come while the first one's exception is handled: that is what the outer loop is for. The
+    handlers call nothing, as Python looks for signals in calls.
+    """
     interruption: BaseException | None = None
     over = False
     number = next(_numbers)
     register(number, frame.stop)
     while not over:
         try:
-            if interruption is None:
-                start()
-            while not ended():
-                pass
-            over = True
+            while not over:
+                try:
+                    if interruption is None:
+                        start()
+                    while not ended():
+                        pass
+                    over = True
+                except BaseException as error:
+                    frame.cancel.value = 1
+                    interruption = error
         except BaseException as error:
-            frame.stop()
+            frame.cancel.value = 1
             interruption = error
     unregister(number)
     if interruption is not None:
@@ -107,6 +119,7 @@ class _Job:
         self.failure: BaseException | None = None
         self.last: Progress | None = None
         self.number = next(_numbers)
+        _jobs.add(self)
 
     def drive(self) -> None:
         """Hold the gang from start to end, or do without it when another stream has it."""
@@ -121,7 +134,7 @@ class _Job:
 
     def _run(self, crew: Gang) -> None:
         function, frame = self.executable.function, self.frame
-        if not crew.turn.take(endless=self.ring):
+        if not crew.turn.take(endless=self.ring, given_up=lambda: frame.cancel.value != 0):
             frame.context.workers = 1
             native().tw_call(function, frame.address, 0)
             return
@@ -131,6 +144,12 @@ class _Job:
                 pass
         finally:
             crew.turn.give_back()
+
+    def forget(self) -> None:
+        """In the child of a fork: nobody runs this any more."""
+        self.failure = CancelledError("The run stayed in the process that was forked.")
+        self.last, self.ended = self.now(), threading.Event()
+        self.ended.set()
 
     def now(self) -> Progress:
         columns = map(tuple, self.frame.trips.T.tolist())
@@ -144,6 +163,18 @@ class _Job:
         self.ended.wait(2.0)
 
 
+_jobs: weakref.WeakSet[_Job] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for job in list(_jobs):
+        if not job.ended.is_set():
+            job.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 class Run:
     """A call that is under way on a thread of its own. Leaving its `with` block cancels it."""
 
@@ -153,14 +184,14 @@ class Run:
         self._executable = executable
         self._stream = Stream(executable, leaves, ring=stream, slots=slots)
         self._job = _Job(executable, self._stream)
-        self._frame, self._ended = self._job.frame, self._job.ended
+        self._frame = self._job.frame
         register(self._job.number, self._job.stop)
         threading.Thread(target=self._job.drive, name="tilewright-run", daemon=True).start()
 
     @property
     def done(self) -> bool:
         """Whether the program has ended, one way or the other."""
-        return self._ended.is_set()
+        return self._job.ended.is_set()
 
     @property
     def cancelled(self) -> bool:
@@ -196,7 +227,7 @@ class Run:
                 raise RuntimeError("The program ended before all instances were done.")
             if timeout is not None and time.monotonic() - since > timeout:
                 raise TimeoutError(f"No instance has finished for {timeout} s.")
-            self._ended.wait(patience)
+            self._job.ended.wait(patience)
             patience = min(2 * patience, 0.005)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -207,7 +238,7 @@ class Run:
             if left <= 0:
                 return False
             self._stream.drain_all()
-            self._ended.wait(0.002 if self._stream.ring else left)
+            self._job.ended.wait(0.002 if self._stream.ring else left)
         self._stream.drain_all()
         return True
 
@@ -231,7 +262,7 @@ class Run:
 
     def cancel_and_wait(self) -> None:
         self.cancel()
-        self._ended.wait()
+        self._job.ended.wait()
 
     def _raise_if_stopped(self) -> None:
         if self._job.failure is not None:

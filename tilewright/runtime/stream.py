@@ -67,9 +67,8 @@ class Stream:
         """An instance that is done and its rows, if there is one."""
         with self._lock:
             index = self._next(ordered)
-        if index is None:
-            return None
-        with self._lock:  # the fence between the flag and the rows
+            if index is None:
+                return None
             slot = index % self._slots
             rows: list[np.ndarray | None] = [None] * len(self._outputs)
             for position in self._streamed.outputs:
@@ -95,9 +94,8 @@ class Stream:
         while self._whole is not None:
             with self._lock:
                 index = self._next(ordered=False)
-            if index is None:
-                return
-            with self._lock:
+                if index is None:
+                    return
                 for position, whole in self._whole.items():
                     whole[index] = self._outputs[position][index % self._slots]
                 self._release()
@@ -109,16 +107,17 @@ class Stream:
 
     def _next(self, ordered: bool) -> int | None:
         """Claim an instance that is done and not taken."""
-        if ordered:
-            ready = [self._low % self._slots] if self._low < self.count else []
-            ready = [s for s in ready if self.frame.done[s] and not self._taken[s]]
-        else:
-            ready = np.flatnonzero(self.frame.done > self._taken)
-        if not len(ready):
+        if self._low == self.count:
             return None
         first = self._low % self._slots
-        slot = min((int(s) for s in ready), key=lambda s: (s - first) % self._slots)
-        self._taken[slot] = True
+        ready = self.frame.done > self._taken
+        slot = first + int(ready[first:].argmax())
+        if not ready[slot] and first:
+            slot = int(ready[:first].argmax())
+        if not ready[slot] or (ordered and slot != first):
+            return None
+        with self._fence:  # between the flag and the rows that it announces
+            self._taken[slot] = True
         self._taken_count += 1
         return self._low + (slot - first) % self._slots
 

@@ -60,4 +60,6 @@ def trace(fn: Callable, *example_args: Any) -> Traced:
 def _as_numpy(constant: Any) -> np.ndarray:
     if internals.is_key(jax.typeof(constant)):
         return internals.key_words(constant)
-    return np.asarray(constant)
+    if isinstance(constant, np.ndarray):
+        return np.array(constant, order="C")  # its owner may write to it later
+    return np.require(constant, requirements=["C", "A"])
