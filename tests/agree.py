@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import jax
 import numpy as np
@@ -19,6 +20,7 @@ import numpy as np
 import tilewright
 from tests.trace.comparing import words
 from tilewright.graph.evaluate import evaluate
+from tilewright.plan.synchronise import is_shared_work
 from tilewright.simulate import simulate
 
 TILES = (1, 2, 3, 5)
@@ -33,7 +35,7 @@ def agree(
     simulated: bool = True,
 ) -> None:
     """Compare all ways; `relative` and `absolute` are what JAX may differ by."""
-    programs = {tiles: tilewright.compile(fn, *args, tiles=tiles) for tiles in TILES}
+    programs = {tiles: on_tiles(tiles, fn, *args) for tiles in TILES}
     native = {tiles: leaves(program(*args)) for tiles, program in programs.items()}
     for tiles in TILES[1:]:
         same_bits(native[tiles], native[1], f"{tiles} tiles against one")
@@ -53,6 +55,18 @@ def agree(
         same_bits(flat, means, "simulate against evaluate")
     expected = [words(leaf) for leaf in jax.tree.leaves(jax.jit(fn)(*args))]
     compare(native[1], expected, relative, absolute)
+
+
+def on_tiles(tiles: int, fn: Callable, *args: Any) -> tilewright.Executable:
+    """`fn` compiled for that many tiles, each a thread, whatever the number of CPUs."""
+    with (
+        mock.patch("tilewright.compiler.default_workers", return_value=tiles),
+        mock.patch("tilewright.runtime.executable.default_workers", return_value=tiles),
+    ):
+        program = tilewright.compile(fn, *args, tiles=tiles)
+    steps = program.compiled.program.steps
+    assert program.workers == (tiles if any(map(is_shared_work, steps)) else 1)
+    return program
 
 
 def leaves(tree: Any) -> list[np.ndarray]:

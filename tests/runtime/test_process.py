@@ -55,6 +55,31 @@ def test_a_fork_while_the_gang_is_busy():
     check(FORK.format(before="run = mapped.start(rows, stream=True, slots=2)"))
 
 
+def test_a_fork_inside_of_a_run():
+    """The child leaves the run behind, and has threads of its own."""
+    check("""
+mapped = squares(100)
+with endless(2).start() as run:
+    child = os.fork()
+    if child == 0:
+        assert run.done
+        run.cancel_and_wait()
+        assert (mapped(rows) == rows * rows).all()
+        os._exit(0)
+    assert not run.done
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+""")
+
+
+def test_threads_that_cannot_be_pinned_work_all_the_same():
+    check("""
+def refuse(*_):
+    raise OSError(22, "Invalid argument")
+os.sched_setaffinity = refuse
+assert (squares(100)(rows) == rows * rows).all()
+""")
+
+
 def test_exit_while_nothing_runs():
     check("assert (squares(100)(rows) == rows * rows).all()")
 

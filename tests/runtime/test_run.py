@@ -164,3 +164,57 @@ def test_interrupt_ends_a_call():
     assert time.monotonic() - start < 1.0
     run = barriers(10, 2).start(np.ones((2, 8), np.int64))
     assert run.wait(5)
+
+
+def test_two_signals_at_once_end_a_call(monkeypatch):
+    """The second one's exception may come while the first one's is handled."""
+
+    def terminate(number, frame):
+        raise SystemExit(number)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    call, main = endless(2), threading.get_ident()
+
+    def both():
+        signal.pthread_kill(main, signal.SIGINT)
+        signal.pthread_kill(main, signal.SIGTERM)
+
+    try:
+        for _ in range(5):
+            threading.Timer(0.1, both).start()
+            with pytest.raises((KeyboardInterrupt, SystemExit)):
+                call()
+            stopped = squares(100)  # the gang is free, and nothing runs any more
+            np.testing.assert_array_equal(stopped(X[:100]), X[:100] ** 2)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_several_threads_take_from_one_stream():
+    """No slot is given back to the program before its row has been copied."""
+    run = squares(1000).start(X, stream=True, slots=3)
+    rows: list[tuple[int, np.ndarray]] = []
+    readers = [threading.Thread(target=lambda: rows.extend(run.finished(10))) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(30)
+    assert sorted(index for index, _ in rows) == list(range(1000))
+    for index, row in rows:
+        np.testing.assert_array_equal(row, X[index] ** 2)
+
+
+def test_reading_many_instances_takes_time_in_proportion():
+    many = np.ones((30_000, 4), np.float32)
+    start = time.monotonic()
+    assert len(list(squares(len(many)).start(many).finished(10))) == len(many)
+    assert time.monotonic() - start < 10
+
+
+def test_a_run_that_waits_for_its_turn_can_be_cancelled():
+    with endless(2).start(), squares(1000).start(X) as waiting:
+        start = time.monotonic()
+        waiting.cancel_and_wait()
+        assert time.monotonic() - start < 0.2
+        with pytest.raises(CancelledError):
+            waiting.result()
