@@ -85,11 +85,11 @@ def straight(x):
 
 
 def seconds_to_interrupt(program, *args) -> float:
-    sent = []
+    sent, main = [], threading.get_ident()
 
     def send():
         sent.append(time.monotonic())
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        signal.pthread_kill(main, signal.SIGINT)
 
     threading.Timer(0.2, send).start()
     with pytest.raises(KeyboardInterrupt):

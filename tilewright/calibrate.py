@@ -3,8 +3,8 @@ against.
 
     peaks = measure()           operations a second, and bytes a second out of L1, L2 and L3
 
-Measured once and kept beside the object cache; `measure(fresh=True)` measures again, which is what
-a benchmark on a noisy machine does in every round (`FmaPeak`).
+Measured once and kept beside the object cache. A benchmark on a noisy machine measures the first of
+them again in every round (`FmaPeak`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -83,21 +84,20 @@ def executable(codelet: Codelet) -> Executable:
 
 
 @cache
-def measure(fresh: bool = False) -> Peaks:
+def measure() -> Peaks:
     """The peaks of one core, from the file where an earlier process left them if there is one."""
     path = _path()
-    if path is not None and path.exists() and not fresh:
-        try:
+    if path is not None:
+        with suppress(OSError, ValueError, TypeError):
             return Peaks(**json.loads(path.read_text()))
-        except (ValueError, TypeError):
-            pass
     fma = FmaPeak()
     sizes = [cache_bytes(1) // 2, cache_bytes(2) // 2, min(cache_bytes(3) // 4, 16 << 20)]
     peaks = Peaks(max(fma.flops() for _ in range(15)), *(_read_rate(size) for size in sizes))
     if path is not None:
-        beside = path.with_suffix(f".{os.getpid()}")
-        beside.write_text(json.dumps(asdict(peaks)))
-        beside.replace(path)
+        with suppress(OSError):  # a full or read-only disk
+            beside = path.with_suffix(f".{os.getpid()}")
+            beside.write_text(json.dumps(asdict(peaks)))
+            beside.replace(path)
     return peaks
 
 

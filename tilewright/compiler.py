@@ -77,14 +77,14 @@ def compile(
 
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument.
     """
+    if machine not in (None, "cpu", "xla"):
+        raise ArgumentError(f'machine must be None, "cpu" or "xla", not {machine!r}.')
+    if tiles is not None and (type(tiles) is not int or tiles < 1):
+        raise ArgumentError(f"tiles must be a positive whole number, not {tiles!r}.")
     if machine == "xla":
         from tilewright.runtime.xla import XlaExecutable
 
         return XlaExecutable(fn, example_args)  # type: ignore[return-value]
-    if machine not in (None, "cpu"):
-        raise ArgumentError(f'machine must be None, "cpu" or "xla", not {machine!r}.')
-    if tiles is not None and (type(tiles) is not int or tiles < 1):
-        raise ArgumentError(f"tiles must be a positive whole number, not {tiles!r}.")
     traced = trace(fn, *example_args)
     stages = Stages(traced.graph, Dump(getattr(fn, "__name__", "program")))
     return Executable(_compiled(stages, traced.constants, _frame(fn, example_args, traced, tiles)))
@@ -169,7 +169,7 @@ def _frame(
 
 def _compiled(stages: Stages, constants: Sequence[np.ndarray], frame: Compiled) -> Compiled:
     """The program of a graph whose first inputs are `constants`."""
-    record = recall(to_text(stages.traced), stages.record)
+    record = recall(to_text(stages.traced, sources=False), stages.record)
     streamed = Streamed(record.instances, (), record.streamed) if record.streamed else None
     compiled = replace(
         frame,

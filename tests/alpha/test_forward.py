@@ -77,6 +77,7 @@ def test_no_time_means_fewer_windows_and_no_shorter_chains(whole, tmp_path, monk
     assert Job(tmp_path, PRICES, SMALL).notes()["windows"] == outcome.windows
     _, again = run(tmp_path, seconds=0.0)  # the same command: settled
     assert again.windows == outcome.windows
+    assert set(again.results) == set(outcome.results)
     _, more = run(tmp_path)  # another: all of them
     assert more.windows == 4
 

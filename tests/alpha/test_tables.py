@@ -64,6 +64,7 @@ BAD_FILES = {
     "one.csv": (b"date,A\n2020-01-01,1\n", "two stocks or more"),
     "words.csv": (b"date,A,B\n2020-01-01,1,x\n2020-01-02,1,y\n", "'B', row 1: 'x' is not a price"),
     "nodate.csv": (b"a,A,B\nfoo,1,2\nbar,1,2\n", "neither numbers nor dates"),
+    "nat.csv": (b"d,A,B\n2020-01-01,1,2\n,1,2\n", "row 2: the date is missing"),
     "order.csv": (b"d,A,B\n2020-01-02,1,2\n2020-01-01,1,2\n", "row 2: 2020-01-01 does not come"),
     "gap.csv": (b"d,A,B\n2020-01-01,1,2\n2020-01-02,,\n", "column 'A', row 2: a price is missing"),
     "zero.csv": (b"d,A,B\n2020-01-01,1,2\n2020-01-02,1,0\n", "'B', row 2: .* not above zero"),
@@ -85,6 +86,13 @@ def test_bad_files_are_one_sentence(tmp_path, name):
 def test_missing_file(tmp_path):
     with pytest.raises(AlphaError, match="There is no file"):
         read_prices(tmp_path / "nothing.csv")
+
+
+def test_two_columns_of_one_name():
+    doubled = frame()
+    doubled.columns = ["A"] * len(doubled.columns)
+    with pytest.raises(AlphaError, match="two columns of the same name"):
+        prices_of(doubled)
 
 
 def test_not_a_frame():

@@ -84,6 +84,15 @@ def test_float_identities(op, number, goes):
     assert (op not in row.simplified(row.op(op, sine, row.full(number)))) == goes
 
 
+def test_choices_inside_of_choices_may_hold_denormals():
+    """However deep they lie."""
+    row = Row()
+    test = row.op("lt", row.x, row.full(0))
+    inner = row.op("neg", row.op("select", test, row.x, row.x))
+    outer = row.op("select", test, inner, row.op("add", row.x, row.x))
+    assert "mul" in row.simplified(row.op("mul", outer, row.full(1)))
+
+
 def test_signs():
     row = Row()
     minus = row.op("neg", row.x)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import tilewright
 from tilewright.errors import ArgumentError
 from tilewright.runtime.xla import XlaExecutable
 
@@ -50,6 +51,13 @@ def test_wrong_arguments(call):
 def test_float64_and_python_numbers():
     call = XlaExecutable(lambda x, y: x + y, (np.zeros(4), 1.0))
     np.testing.assert_array_equal(call(np.ones(4), 2), 3 * np.ones(4))
+
+
+def test_there_is_nothing_to_look_into():
+    program = tilewright.compile(lambda x: x + 1, np.float32(1), machine="xla")
+    for look in (program.report, lambda: program.profile(np.float32(1))):
+        with pytest.raises(ValueError, match="compile for this host instead"):
+            look()
 
 
 def test_keys():

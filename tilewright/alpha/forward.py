@@ -4,13 +4,14 @@ In: prices, settings, a folder, a time limit. Out: `Outcome`, from which reports
 a `Watcher` hears of every window.
 
 The limit only ever takes windows away, the oldest; a trajectory or a chain is never shortened. How
-many windows there was time for is noted in the folder: run again, the job ends the same.
+many there was time for is noted in the folder: run again, the job ends the same.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Set
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -109,7 +110,7 @@ def walk(
     watcher.stage("features of all stocks and days")
     windows = walk_forward(len(prices.days), settings.windows)
     panel = panel or make_panel(prices, settings.seed)
-    work = _Work(job, settings, panel, windows, _settled(job, len(windows), seconds), watcher)
+    work = _Work(job, settings, panel, windows, *_settled(job, len(windows), seconds), watcher)
     if work.pending():
         work.run(None if seconds is None else began + seconds - REPORT_SECONDS, peer)
     wanted = {(s, w.index) for s, w in work.order if work.wanted(s, w)}
@@ -117,13 +118,17 @@ def walk(
     return Outcome(prices, settings, results, work.limit, len(windows), job.notes())
 
 
-def _settled(job: Job, planned: int, seconds: float | None) -> int:
-    """How many windows: all, or what an earlier run of the same command had time for."""
+def _settled(job: Job, planned: int, seconds: float | None) -> tuple[int, Set[tuple[str, int]]]:
+    """How many windows, and which of the controls to leave out.
+
+    All and none, or what an earlier run of the same command had time for.
+    """
     asked, notes = {"windows": planned, "seconds": seconds}, job.notes()
     if notes.get("asked") == asked:
-        return min(int(notes.get("windows", planned)), planned)
-    job.note(asked=asked, windows=planned)
-    return planned
+        left_out = {(series, index) for series, index in notes.get("left_out", ())}
+        return min(int(notes.get("windows", planned)), planned), left_out
+    job.note(asked=asked, windows=planned, left_out=[])
+    return planned, frozenset()
 
 
 class _Work:
@@ -136,12 +141,14 @@ class _Work:
         panel: Panel,
         windows: list[Window],
         limit: int,
+        left_out: Set[tuple[str, int]],
         watcher: Watcher,
     ):
         from tilewright.machine.cpu import cpu_limit
 
         self.job, self.settings, self.panel, self.watcher = job, settings, panel, watcher
         self.order, self.limit, self.planned = in_order(settings, windows), limit, len(windows)
+        self.left_out = left_out
         self.results, self.over = job.finished(), False
         self.cores = cpu_limit()
         self.degrees: dict[tuple[str, int], float] = {}
@@ -158,7 +165,9 @@ class _Work:
 
     def wanted(self, series: str, window: Window) -> bool:
         """Whether there is time for a window."""
-        return series != REAL or window.index < self.limit
+        if series == REAL:
+            return window.index < self.limit
+        return (series, window.index) not in self.left_out
 
     def run(self, deadline: float | None, with_peer: bool) -> None:
         pending = self.pending()
@@ -170,11 +179,12 @@ class _Work:
             count = len(self.order) * self.settings.chains
             program = Program(self.settings, self.panel, count)
             import arviz  # noqa: F401  slow, and better now than at the first result
+
+            measured = peer.wait() if peer else None
         except BaseException:
             if peer:
                 peer.stop()
             raise
-        measured = peer.wait() if peer else None
         if measured:
             rate = measured.rate * self.cores
             self.job.note(jax_rate=rate, jax_order=measured.order)
@@ -254,7 +264,8 @@ class _Work:
         if now >= deadline and (REAL, 0) in self.results:
             self.over = True
             self.limit = real[0] if real else self.limit
-            self.job.note(windows=self.limit)
+            self.left_out = {(series, w.index) for series, w in pending if series != REAL}
+            self.job.note(windows=self.limit, left_out=sorted(self.left_out))
             return
         pace = (now - progress.started) / progress.done
         possible = min(len(pending), int((deadline - now) / pace))

@@ -43,8 +43,9 @@ class Job:
         identity = json.loads(json.dumps(identity))
         _check(folder, identity)
         try:
-            (folder / "windows").mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             write_text(folder / "job.json", json.dumps(identity, indent=2))
+            (folder / "windows").mkdir(exist_ok=True)
         except OSError as error:
             raise AlphaError(f"The folder {folder} cannot be used: {error.strerror}.") from None
 
@@ -108,7 +109,7 @@ def _check(folder: Path, identity: dict[str, Any]) -> None:
     try:
         found = json.loads((folder / "job.json").read_text())
     except FileNotFoundError:
-        if any(folder.iterdir()):
+        if any(path.name != "job.json.partial" for path in folder.iterdir()):
             raise AlphaError(f"The folder {folder} holds other things: choose another.") from None
         return
     except (OSError, ValueError):

@@ -78,6 +78,9 @@ def prices_of(frame: Any, source: str = "table") -> Prices:
 
     try:
         table = nw.from_native(frame, eager_only=True)
+        columns = list(table.columns)
+    except nw.exceptions.DuplicateError:
+        raise AlphaError(f"{source} has two columns of the same name.") from None
     except TypeError:
         raise AlphaError(
             f"{source} is not a table: it is of type {type(frame).__name__}."
@@ -88,7 +91,6 @@ def prices_of(frame: Any, source: str = "table") -> Prices:
         days = _iso(index.to_numpy())
     if not table.shape[0]:
         raise AlphaError(f"{source} has no rows.")
-    columns = list(table.columns)
     if days is None and columns and not table[columns[0]].dtype.is_numeric():
         days = _dates(table[columns.pop(0)].to_numpy(), source)
     days = days or tuple(str(i) for i in range(1, table.shape[0] + 1))
@@ -147,6 +149,8 @@ def _iso(values: np.ndarray) -> tuple[str, ...]:
 def _check_order(days: tuple[str, ...], source: str) -> None:
     if days[0].isdecimal():
         return
+    if "NaT" in days:
+        raise AlphaError(f"In {source}, row {days.index('NaT') + 1}: the date is missing.")
     for row, (before, day) in enumerate(pairwise(days), 2):
         if day <= before:
             raise AlphaError(f"In {source}, row {row}: {day} does not come after {before}.")

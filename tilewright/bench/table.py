@@ -99,4 +99,6 @@ def write_between_markers(page: Path, text: str) -> None:
     _, end, after = rest.partition(END)
     if not start or not end:
         raise ValueError(f"{page} has no {START} … {END}.")
-    page.write_text(f"{before}{START}\n\n{text}\n\n{END}{after}")
+    partial = page.with_name(page.name + ".partial")
+    partial.write_text(f"{before}{START}\n\n{text}\n\n{END}{after}")
+    partial.replace(page)

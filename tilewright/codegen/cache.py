@@ -115,11 +115,12 @@ def write_content(path: Path, content: bytes) -> None:
 def shrink(folder: Path, limit: int) -> None:
     """Remove entries, the longest unused first, until the rest is within `limit` bytes."""
     entries = []
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError):
-            status = path.lstat()
-            if path.suffix in (_SUFFIX, RECORD_SUFFIX, ".partial"):
-                entries.append((status.st_mtime, status.st_size, path))
+    with contextlib.suppress(OSError):  # the folder itself may go meanwhile
+        for path in folder.iterdir():
+            with contextlib.suppress(OSError):
+                status = path.lstat()
+                if path.suffix in (_SUFFIX, RECORD_SUFFIX, ".partial"):
+                    entries.append((status.st_mtime, status.st_size, path))
     total = sum(size for _, size, _ in entries)
     for _, size, path in sorted(entries):
         if total <= limit:

@@ -112,7 +112,7 @@ class _Emitter:
         for stretch in stretches(steps):
             for run in _runs(stretch.steps):
                 if isinstance(run[0], Spread | Map):
-                    self._queue(function, run[0])
+                    function.call("void", self._queue(run[0]), ("ptr", "%a0"))
                 else:
                     self.control.only_first(function, self._alone(run))
             if stretch.is_superstep:
@@ -132,7 +132,8 @@ class _Emitter:
             self._control_step(function, step, shared=True)
         self.control.leave_if_cancelled(function)
 
-    def _queue(self, function: Function, step: Spread | Map) -> None:
+    def _queue(self, step: Spread | Map) -> str:
+        function = self._function("queue")
         streams = step is self.streaming and bool(self.rings)
         site = self.queues.new(step.var, streams)
         body = self._alone(step.steps)
@@ -140,6 +141,8 @@ class _Emitter:
             self.queues.map(function, site, step.var, step.count, body, streams)
         else:
             self.queues.spread(function, site, step.var, step.count, body)
+        function.close()
+        return function.symbol
 
     # --- steps of one worker -----------------------------------------------------------------
 

@@ -31,7 +31,8 @@ def split_fixed(graph: Graph, fixed: Set[Value], leading: int) -> tuple[Graph, G
         return None
     first = Graph(graph.inputs, tuple(first_nodes), tuple(frontier))
     inputs = (*graph.inputs[:leading], *frontier, *graph.inputs[leading:])
-    nodes = tuple(n for n in graph.nodes if n in kept or n in set(rest_nodes))
+    stays = kept.union(rest_nodes)
+    nodes = tuple(n for n in graph.nodes if n in stays)
     return first, Graph(inputs, nodes, graph.outputs)
 
 

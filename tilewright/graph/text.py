@@ -25,12 +25,12 @@ _SHORT_ITEMS = 6
 _DEFINITION = re.compile(r"(%\d+): (\w+)\[([\d,]*)\]")
 
 
-def to_text(graph: Graph, short: bool = False) -> str:
-    """The graph as text that ends with a newline."""
-    return "\n".join(_lines(graph, short)) + "\n"
+def to_text(graph: Graph, short: bool = False, sources: bool = True) -> str:
+    """The graph as text that ends with a newline; without `sources`, no lines of the user's."""
+    return "\n".join(_lines(graph, short, sources)) + "\n"
 
 
-def _lines(graph: Graph, short: bool) -> Iterator[str]:
+def _lines(graph: Graph, short: bool, sources: bool) -> Iterator[str]:
     names: dict[Value, str] = {}
 
     def define(values: tuple[Value, ...]) -> str:
@@ -39,9 +39,10 @@ def _lines(graph: Graph, short: bool) -> Iterator[str]:
 
     yield f"graph({define(graph.inputs)}) {{"
     for node in graph.nodes:
-        yield _line(node, names, define, short)
+        source = f"  # {node.source}" if node.source and sources else ""
+        yield _line(node, names, define, short) + source
         for body in node.bodies:
-            yield from ("    " + line for line in _lines(body, short))
+            yield from ("    " + line for line in _lines(body, short, sources))
     yield "  return " + ", ".join(names[v] for v in graph.outputs)
     yield "}"
 
@@ -50,8 +51,7 @@ def _line(node: Node, names: dict[Value, str], define: Any, short: bool) -> str:
     arguments = ", ".join(names.get(v, "%?") for v in node.inputs)
     params = ", ".join(f"{key}={_param(value, short)}" for key, value in node.params.items())
     inside = f"{arguments}; {params}" if params else arguments
-    source = f"  # {node.source}" if node.source else ""
-    return f"  {define(node.outputs)} = {node.op}({inside}){source}"
+    return f"  {define(node.outputs)} = {node.op}({inside})"
 
 
 def _param(value: Any, short: bool) -> str:

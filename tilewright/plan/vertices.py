@@ -140,10 +140,10 @@ def lower_pad(scope: Scope, unit: Unit) -> None:
         strict=True,
     ):
         pitch = interior + 1
-        first = max(0, -(low // pitch)) if low < 0 else 0
-        inside = [i for i in range(first, n) if 0 <= low + i * pitch < length]
+        first = max(0, -(low // pitch))
+        after = min(n, (length - 1 - low) // pitch + 1)
         start.append(first)
-        shape.append(len(inside))
+        shape.append(max(0, after - first))
         place.append(low + first * pitch)
         step.append(pitch)
     if not all(shape):

@@ -1,8 +1,8 @@
 """The same function through `jax.jit`, behind the interface of `Executable`: machine="xla".
 
 It runs on JAX's default device (a GPU where there is one) and is the reference that results are
-checked against. Only the way of running differs: a run in the background cannot be stopped, and a
-map shows no instances, since XLA has none.
+checked against. A run in the background cannot be stopped, a map shows no instances, since XLA has
+none, and there is no plan of ours to look into.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import jax
 import numpy as np
@@ -71,7 +71,13 @@ class XlaExecutable:
             else array
         )
 
-    graph = program = None
+    graph = program = compiled = None
+
+    def report(self) -> NoReturn:
+        raise ValueError('machine="xla" has no plan to report on: compile for this host instead.')
+
+    def profile(self, *_: Any) -> NoReturn:
+        raise ValueError('machine="xla" cannot be profiled here: compile for this host instead.')
 
     @cached_property
     def llvm(self) -> str:
