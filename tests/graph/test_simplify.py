@@ -88,7 +88,7 @@ def test_choices_inside_of_choices_may_hold_denormals():
     """However deep they lie."""
     row = Row()
     test = row.op("lt", row.x, row.full(0))
-    inner = row.op("neg", row.op("select", test, row.x, row.x))
+    inner = row.op("neg", row.op("select", test, row.x, row.full(3)))
     outer = row.op("select", test, inner, row.op("add", row.x, row.x))
     assert "mul" in row.simplified(row.op("mul", outer, row.full(1)))
 
