@@ -28,24 +28,26 @@ def target(features: Features | None) -> host.Target:
     return AVX2_TARGET if features == AVX2 and X86 else host.host_target()
 
 
-def _mxcsr(value: str) -> list[str]:
-    """Lines that set the control word of SSE, where there is one."""
+def _flush(on: bool) -> list[str]:
+    """Lines that set the control word: flush denormals, or keep them as usual."""
     if not X86:
-        return []
-    return [f"  store i32 {value}, ptr %word", "  call void @llvm.x86.sse.ldmxcsr(ptr %word)"]
+        word = 1 << 24 if on else 0
+        return [f'  call void asm sideeffect "msr fpcr, $0", "r"(i64 {word})']
+    word = 40896 if on else 8064
+    return [f"  store i32 {word}, ptr %word", "  call void @llvm.x86.sse.ldmxcsr(ptr %word)"]
 
 
 def wrapped(codelet: Codelet, features: Features, repeats: int = 1) -> str:
     """The codelet's text and an exported `entry(ptr %arguments)` that calls it `repeats` times.
 
-    Denormals are flushed, as in a program; the usual control word is 8064.
+    Denormals are flushed, as in a program.
     """
     module = Module(features)
     codelet.emit(module, "codelet")
     if X86:
         module.declare("llvm.x86.sse.ldmxcsr", "void", "ptr")
     count = len(codelet.inputs) + len(codelet.outputs) + (codelet.scratch > 0)
-    lines = ["define void @entry(ptr %a) {", "entry:", "  %word = alloca i32", *_mxcsr("40896")]
+    lines = ["define void @entry(ptr %a) {", "entry:", "  %word = alloca i32", *_flush(True)]
     for i in range(count):
         lines.append(f"  %p{i} = getelementptr ptr, ptr %a, i64 {i}")
         lines.append(f"  %v{i} = load ptr, ptr %p{i}")
@@ -53,7 +55,7 @@ def wrapped(codelet: Codelet, features: Features, repeats: int = 1) -> str:
     lines.append(f"  call void @codelet({', '.join(f'ptr %v{i}' for i in range(count))})")
     lines += ["  %next = add i64 %i, 1", f"  %more = icmp ult i64 %next, {repeats}"]
     lines += ["  br i1 %more, label %turn, label %done", "done:"]
-    lines += [*_mxcsr("8064"), "  ret void", "}"]
+    lines += [*_flush(False), "  ret void", "}"]
     return module.text() + "\n" + "\n".join(lines)
 
 
