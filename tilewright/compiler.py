@@ -72,8 +72,9 @@ def compile(
     """Compile `fn` for the shapes and dtypes of `example_args`.
 
     `example_args` are pytrees of arrays or `jax.ShapeDtypeStruct`s. `machine` None is this host;
-    "xla" runs `fn` through `jax.jit` on JAX's default device. `tiles` is the number of logical
-    tiles (default: one for each CPU that the process may use); results do not depend on it.
+    "xla" runs `fn` through `jax.jit` on JAX's default device. `tiles` is the number of tiles at
+    most (default and limit: one for each CPU that the process may use); results do not depend on
+    it.
 
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument.
     """

@@ -1,9 +1,9 @@
 """The dump folder: where TILEWRIGHT_DUMP points, each stage of a compilation leaves a file.
 
 TILEWRIGHT_DUMP=/tmp/dump python train.py
-/tmp/dump/train-0/00-traced.txt, 01-simplify.txt, ..., 12-program.txt, 13-llvm.ll, 14-assembly.s
+/tmp/dump/train-0/00-traced.txt, 01-simplify.txt, ..., then the program, LLVM's text, the assembly.
 
-Each `exe.profile(...)` leaves its tables as the next file of that folder: 15-profile.txt.
+Each `exe.profile(...)` leaves its tables as the next file of that folder.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from tilewright.trace import trace
 
 X = jnp.arange(20.0).reshape(4, 5) + 1
 WILD = jnp.array([0, 3, -1, 4, 100, -100])
-MODES = ("clip", "fill", "drop", "promise_in_bounds")
 
 
 @pytest.mark.parametrize("start", (-100, -1, 0, 2, 100))

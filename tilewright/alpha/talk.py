@@ -1,9 +1,9 @@
 """The talk's own job as a speed workload: one window measured, two hundred extrapolated.
 
 In: a number of rows. Out: `Speed`. Data are synthetic, the settings those of `models.talk`; nothing
-here is a forecast. Each of two chains starts at 0 with step size 0.01 and takes trajectories of
-1000 leapfrog steps: 100 of burn-in, which adapt the step size, then 400 draws. As many of them are
-run as fit into the seconds given, and leapfrog steps are all alike.
+here is a forecast. Each chain (one a core, two at least) starts at 0 with step size 0.01 and takes
+trajectories of 1000 leapfrog steps: 100 of burn-in, which adapt the step size, then 400 draws. As
+many of them are run as fit into the seconds given, and leapfrog steps are all alike.
 
 `python -m tilewright.alpha.talk CPU ROWS LEAPFROGS` is the peer: JAX in one process pinned to one
 core; it prints the leapfrog steps a second in the better of both data orders.

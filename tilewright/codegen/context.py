@@ -33,12 +33,11 @@ LINE = 64
 
 _NAMES = (
     "shared",  # pointer to the shared arena
-    "tile_arenas",  # pointer to the arenas of tiles 0 .. tiles - 1
+    "tile_arenas",  # pointer to the arenas of tiles 0 .. workers - 1
     "tile_arena_stride",  # bytes from one to the next
     "inputs",  # pointer to an array of pointers: hidden constants, then arguments
     "outputs",  # pointer to an array of pointers
     "workers",  # threads that take part
-    "tiles",  # logical tiles, at least `workers`
     "barrier",  # pointer to 4 lines: arrived, generation, sleepers, unused (i32 each)
     "cancel",  # pointer to an i32, 0 or 1
     "trips",  # pointer to i64 counters, [worker][loop]

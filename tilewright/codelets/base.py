@@ -14,9 +14,9 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets.llvm import Module
+from tilewright.graph.order import LANES
 
-LANES = 16
-"""Virtual vector lanes, for every dtype and every machine: reduction trees hang on this number."""
+__all__ = ["LANES", "Codelet", "Cost", "Operand"]
 
 
 @dataclass(frozen=True)

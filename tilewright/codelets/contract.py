@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 
 import numpy as np
 
@@ -132,8 +131,3 @@ class ContractInner(_Contract):
 
     def emit(self, module: Module, symbol: str) -> None:
         contract_inner.emit(self, module, symbol)
-
-
-def multiply_adds(codelet: ContractOuter | ContractInner) -> int:
-    """How many scalar multiply-adds one call does."""
-    return prod(codelet.out.shape) * codelet.k

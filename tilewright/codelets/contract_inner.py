@@ -19,13 +19,11 @@ from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat, walk
 from tilewright.codelets.tiling import Run
 from tilewright.codelets.vectors import offset
-from tilewright.graph.order import LANES
+from tilewright.graph.order import INNER_CHUNK, LANES
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract import ContractInner
 
-CHUNK = 1024
-"""Elements of k whose lanes are folded before their sum is added to that of the chunks before."""
 WORTH_PACKING = 4
 """Rows and columns from which on operands that need conversion are packed first."""
 
@@ -230,11 +228,11 @@ def _totals(
     function: Function, problem: _Problem, rows: int, columns: int, left: str, right: str
 ) -> list[Totals]:
     """One tile's sums over all of k: chunk after chunk."""
-    if problem.k <= CHUNK:
+    if problem.k <= INNER_CHUNK:
         return _chunk(function, problem, rows, columns, left, right, problem.k)[0]
     kind = vector(problem.arithmetic.kind, problem.width)
-    full, rest = divmod(problem.k, CHUNK)
-    totals, left, right = _chunk(function, problem, rows, columns, left, right, CHUNK)
+    full, rest = divmod(problem.k, INNER_CHUNK)
+    totals, left, right = _chunk(function, problem, rows, columns, left, right, INNER_CHUNK)
     owners = [total.owners for total in totals]
     sums = [total.register for total in totals]
 
@@ -248,7 +246,7 @@ def _totals(
         carry = [*((kind, total) for total in sums), ("ptr", left), ("ptr", right)]
         with repeat(function, full - 1, carry) as turn:
             *sums, left, right = turn.carry
-            more, left, right = _chunk(function, problem, rows, columns, left, right, CHUNK)
+            more, left, right = _chunk(function, problem, rows, columns, left, right, INNER_CHUNK)
             turn.next[:] = [*add(sums, more), left, right]
         *sums, left, right = turn.result
     if rest:

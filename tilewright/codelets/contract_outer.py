@@ -19,12 +19,11 @@ from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat, walk
 from tilewright.codelets.tiling import Run
 from tilewright.codelets.vectors import offset
+from tilewright.graph.order import OUTER_CHUNK
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract import ContractOuter
 
-CHUNK = 512
-"""Elements of k summed before their sum is added to that of the chunks before."""
 WORTH_COPYING = 8
 """Rows (columns) from which on an operand that needs conversion is copied first."""
 
@@ -218,8 +217,8 @@ def _sums(
 ) -> list[str]:
     """One tile's sums over all of k, row by row: chunk after chunk."""
     kinds = [vector(problem.arithmetic.kind, lane.width) for lane in lanes] * rows
-    full, rest = divmod(problem.k, CHUNK)
-    if problem.k <= CHUNK:
+    full, rest = divmod(problem.k, OUTER_CHUNK)
+    if problem.k <= OUTER_CHUNK:
         return _chunk(function, problem, rows, lanes, left, right, problem.k)[0]
 
     def add(sums: list[str], more: list[str]) -> list[str]:
@@ -230,12 +229,12 @@ def _sums(
             for width, x, y in zip(widths, sums, more, strict=True)
         ]
 
-    sums, left, right = _chunk(function, problem, rows, lanes, left, right, CHUNK)
+    sums, left, right = _chunk(function, problem, rows, lanes, left, right, OUTER_CHUNK)
     if full > 1:
         carry = [*zip(kinds, sums, strict=True), ("ptr", left), ("ptr", right)]
         with repeat(function, full - 1, carry) as turn:
             *sums, left, right = turn.carry
-            more, left, right = _chunk(function, problem, rows, lanes, left, right, CHUNK)
+            more, left, right = _chunk(function, problem, rows, lanes, left, right, OUTER_CHUNK)
             turn.next[:] = [*add(sums, more), left, right]
         *sums, left, right = turn.result
     if rest:

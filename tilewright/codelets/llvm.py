@@ -49,7 +49,7 @@ class Module:
     def function(
         self, symbol: str, result: str, arguments: list[str], attributes: str = "noinline nounwind"
     ) -> Function:
-        """A new function; its arguments are %0, %1, ... Call `close()` on it when written."""
+        """A new function; its arguments are %a0, %a1, ... Call `close()` on it when written."""
         return Function(self, symbol, result, arguments, attributes)
 
     def text(self) -> str:

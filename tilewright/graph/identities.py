@@ -48,14 +48,10 @@ def _absorbing(number: float) -> Rule:
     return rule
 
 
-def _same(on_bools_and_integers_only: bool = True) -> Rule:
-    """x op x is x."""
-
-    def rule(new: Rebuilder, node: Node) -> Value | None:
-        a, b = node.inputs
-        return a if a is b and (is_integer(a) or a.dtype == "bool") else None
-
-    return rule
+def _same(new: Rebuilder, node: Node) -> Value | None:
+    """x op x is x, on integers and bools."""
+    a, b = node.inputs
+    return a if a is b and (is_integer(a) or a.dtype == "bool") else None
 
 
 def _logic(neutral: bool) -> Rule:
@@ -202,10 +198,10 @@ IDENTITIES: dict[str, tuple[Rule, ...]] = {
     "mul": (_neutral(1, on_floats=True), _absorbing(0), _times_minus_one),
     "div": (_neutral(1, on_floats=True, either=False),),
     "pow": (_neutral(1, on_floats=True, either=False),),
-    "max": (_same(),),
-    "min": (_same(),),
-    "and": (_same(), _logic(True), _absorbing(0), _neutral(-1)),
-    "or": (_same(), _logic(False), _neutral(0)),
+    "max": (_same,),
+    "min": (_same,),
+    "and": (_same, _logic(True), _absorbing(0), _neutral(-1)),
+    "or": (_same, _logic(False), _neutral(0)),
     "xor": (_neutral(0),),
     "shift_left": _SHIFT,
     "shift_right_logical": _SHIFT,

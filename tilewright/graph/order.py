@@ -39,14 +39,14 @@ from math import prod
 import numpy as np
 
 from tilewright.graph.ir import numpy_dtype
-from tilewright.graph.scalar import FLOATS, SCALAR, SIXTEEN, Array, flush
+from tilewright.graph.scalar import FLOATS, ROUNDS_TO_TINY, SCALAR, SIXTEEN, Array, flush
 
 LANES = 16
 ACCUMULATORS = 4
 ROW_CHUNK = 1024
 COLUMN_CHUNK = 64
-INNER_CHUNK = 1024
-OUTER_CHUNK = 512
+INNER_CHUNK, OUTER_CHUNK = 1024, 512
+"""Elements of k that a contraction sums before it adds the sum to that of the chunks before."""
 INNER_LENGTH = 192
 FEW_OUTPUTS, MANY_OUTPUTS = 256, 2048
 _BLOCK = 1 << 20
@@ -183,7 +183,6 @@ def fma32(a: Array, b: Array, c: Array) -> np.ndarray:
 
 _TIE_MASK = np.int64((1 << 29) - 1)
 _TIE = np.int64(1 << 28)
-_ROUNDS_TO_TINY = 2.0**-126 * (1 - 2.0**-25)
 
 
 def _fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
@@ -197,7 +196,7 @@ def _fma(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     ties = (total.view(np.int64) & _TIE_MASK) == _TIE
     if ties.any():
         total[ties] = _nudge(total[ties], product[ties], c[ties])
-    small = np.abs(total) < _ROUNDS_TO_TINY
+    small = np.abs(total) < ROUNDS_TO_TINY["float32"]
     if small.any():
         total = np.where(small, np.copysign(0.0, total), total)
     return total.astype(np.float32)

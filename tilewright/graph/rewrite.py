@@ -70,13 +70,6 @@ def with_bodies(node: Node, rewrite: Callable[[Graph], Graph]) -> Node:
     return node if same else replace(node, bodies=bodies)
 
 
-def rewrite_bodies(graph: Graph, rewrite: Callable[[Graph], Graph]) -> Graph:
-    """The graph with every body of its own nodes rewritten."""
-    nodes = tuple(with_bodies(node, rewrite) for node in graph.nodes)
-    same = all(a is b for a, b in zip(nodes, graph.nodes, strict=True))
-    return graph if same else Graph(graph.inputs, nodes, graph.outputs)
-
-
 def copy_nodes(
     builder: Builder, nodes: Iterable[Node], table: dict[Value, Value]
 ) -> dict[Value, Value]:

@@ -31,7 +31,7 @@ Array = Any
 SIXTEEN = frozenset(("bfloat16", "float16"))
 FLOATS = SIXTEEN | {"float32", "float64"}
 TINY = {"float32": 2.0**-126, "float64": 2.0**-1022}
-_ROUNDS_TO_TINY = {"float32": 2.0**-126 * (1 - 2.0**-25), "float64": 2.0**-1022}
+ROUNDS_TO_TINY = {"float32": 2.0**-126 * (1 - 2.0**-25), "float64": 2.0**-1022}
 _MANTISSA = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
 
 
@@ -61,7 +61,7 @@ def narrow(wide: Array, dtype: str) -> np.ndarray:
     """Round float64 to `dtype` as the hardware does: tiny results become zeros of their sign."""
     wide = np.asarray(wide, np.float64)
     single = "float64" if dtype == "float64" else "float32"
-    small = np.abs(wide) < _ROUNDS_TO_TINY[single]
+    small = np.abs(wide) < ROUNDS_TO_TINY[single]
     rounded = np.where(small, np.copysign(0.0, wide), wide).astype(single)
     return rounded.astype(numpy_dtype(dtype))
 

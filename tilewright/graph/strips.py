@@ -5,7 +5,7 @@ elementwise work, a product that contracts the rows again). Run whole, its inter
 tile's memory; so the chain becomes one node whose body does a strip of rows, from inputs to sums,
 in L1 and L2:
 
-    strips  (consts, xs) -> (ys, sums)      params consts, ys, rows, strip, groups
+    strips  (consts, xs) -> (ys, sums)      params consts, ys, rows, strip, strips, groups
         bodies: (consts, x) -> (y, partial sums), for `strip` rows; if rows % strip, another for the
         rest
 

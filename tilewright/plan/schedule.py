@@ -62,12 +62,6 @@ def alias_root(value: Value, producers: dict[Value, Node]) -> Value:
     return value
 
 
-def is_inlined_constant(value: Value, producers: dict[Value, Node]) -> bool:
-    """A scalar constant, seen through views: written into the vertex itself."""
-    node = producers.get(alias_root(value, producers))
-    return node is not None and node.op == "constant" and node.output.type.size == 1
-
-
 class _Scheduler:
     def __init__(self, graph: Graph):
         self.graph = graph

@@ -83,7 +83,7 @@ class _Dealer:
             )
 
         sums = [self._sum(i, outer, slot) for i in range(len(self.totals))]
-        clear = _clear(scope, sums)
+        clear = _clear(sums)
         inputs = self.consts + [strip_of(view) for view in self.xs]
         wanted = [strip_of(view) for view in self.stacked]
         steps = _body(scope.plan, body, inputs, wanted, sums)
@@ -104,7 +104,7 @@ class _Dealer:
         )
 
 
-def _clear(scope: Scope, sums: list[View]) -> list[Step]:
+def _clear(sums: list[View]) -> list[Step]:
     zero = [np.zeros((), numpy_dtype(view.dtype)) for view in sums]
     return [Call(fill_codelet(z, v), (v,)) for z, v in zip(zero, sums, strict=True) if v.size]
 

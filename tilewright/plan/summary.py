@@ -44,7 +44,7 @@ class Part:
     syncs: int
 
     def bytes_per_tile(self) -> int:
-        """What a tile has in hand: its own buffers, and its share of the others."""
+        """What a tile has in hand in its own arena."""
         return sum(buffer.nbytes for buffer in self.work.held if buffer.space == "tile")
 
     def bytes_shared(self) -> int:

@@ -16,10 +16,10 @@ def report(executable: Executable) -> Report:
     """One row for each part of the program; see `plan/summary.py` for what a part is."""
     peaks, compiled = measure(), executable.compiled
     found = parts(compiled.program)
-    rows = [_row(number, part, compiled.tiles, peaks) for number, part in enumerate(found)]
+    rows = [_row(number, part, peaks) for number, part in enumerate(found)]
     l1, l2 = cache_bytes(1), cache_bytes(2)
     notes = (
-        f"{executable.workers} threads play {compiled.tiles} tiles, "
+        f"{executable.workers} tiles, a thread each, "
         f"{sum(part.syncs for part in found)} barriers inside loops; "
         f"{compiled.shared_bytes:,} bytes shared, {compiled.tile_bytes:,} bytes a tile "
         f"(L1 {l1 >> 10} KiB, L2 {l2 >> 10} KiB)",
@@ -39,7 +39,7 @@ def report(executable: Executable) -> Report:
     return Report("Program", columns, tuple(rows), notes)
 
 
-def _row(number: int, part: Part, tiles: int, peaks: Peaks) -> tuple[str, ...]:
+def _row(number: int, part: Part, peaks: Peaks) -> tuple[str, ...]:
     work, held = part.work, part.bytes_per_tile() or part.bytes_shared()
     more = "+" if work.open_ended else ""
     return (

@@ -35,9 +35,8 @@ class Frame:
         self.slots = max(1, slots or self.count)
         self.loops = len(compiled.loops)
         tile_stride = _up(compiled.tile_bytes, PAGE) + LINE
-        tiles = max(workers, compiled.tiles)
         self._shared, shared = arena(compiled.shared_bytes)
-        self._tiles, tile_arenas = arena(tile_stride * tiles)
+        self._tiles, tile_arenas = arena(tile_stride * workers)
         self.trips_stride = _up(8 * self.loops, LINE)
         self._layout(compiled.maps)
         self.inputs = (ctypes.c_void_p * max(1, len(compiled.constants) + len(compiled.inputs)))()
@@ -51,14 +50,13 @@ class Frame:
             inputs=ctypes.addressof(self.inputs),
             outputs=ctypes.addressof(self.outputs),
             workers=workers,
-            tiles=tiles,
             trips_stride=self.trips_stride,
             ring_slots=self.slots,
             spin=spin_for(workers),
             **self._at,
         )
         self.address = ctypes.addressof(self.context)
-        self.nbytes = compiled.shared_bytes + tile_stride * tiles
+        self.nbytes = compiled.shared_bytes + tile_stride * workers
 
     def _layout(self, maps: int) -> None:
         """One block of lines for all that is set to zero before a run."""

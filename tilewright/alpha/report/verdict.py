@@ -39,7 +39,7 @@ def verdict(outcome: Outcome, scores: Mapping[str, Scores]) -> Verdict:
     headline = _headline(real.cells[NET][CRPS])
     if not sound:
         headline = "A control failed: do not read anything into these figures."
-    return Verdict(headline, _findings(real), controls, _caveats(outcome, real), sound)
+    return Verdict(headline, _findings(real), controls, _caveats(outcome), sound)
 
 
 def _headline(cell: Cell) -> str:
@@ -111,7 +111,7 @@ def _shuffled(scores: Mapping[str, Scores]) -> tuple[str, bool]:
     return "Shuffled target: nobody finds anything, as it must be.", True
 
 
-def _caveats(outcome: Outcome, real: Scores) -> list[str]:
+def _caveats(outcome: Outcome) -> list[str]:
     results = outcome.series(REAL)
     failed = sum(bool(result.failure) for result in results)
     said = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -121,8 +121,6 @@ def gamma(scope: Scope, equation: internals.Equation, keys: Value, alpha: Value)
 def rng_uniform(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
     raise scope.unsupported(equation, "it has no seed; use jax.random.uniform")
 
-
-_Function = Callable[..., Any]
 
 RULES: dict[str, Rule] = {
     "threefry2x32": threefry,
