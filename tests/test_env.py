@@ -45,6 +45,17 @@ def test_nothing_else_reads_the_environment():
     assert readers == set()
 
 
-def test_fewer_than_ten():
+def test_fewer_than_ten_and_all_described():
+    """What is read is what the module's docstring lists."""
+
+    class Asked(dict):
+        def get(self, name, default=None):
+            asked.add(name)
+            return super().get(name, default)
+
+    asked: set[str] = set()
+    env.read(Asked())
+    ours = {name for name in asked if name.startswith("TILEWRIGHT_")}
+    assert 0 < len(ours) < 10
     assert env.__doc__ is not None
-    assert env.__doc__.count("    TILEWRIGHT_") < 10
+    assert ours == set(re.findall("^    (TILEWRIGHT_[A-Z_]+)", env.__doc__, re.MULTILINE))
