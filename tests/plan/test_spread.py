@@ -13,6 +13,7 @@ import pytest
 from jax import lax
 
 import tilewright
+from tests.agree import agree
 from tests.trace.comparing import words
 from tilewright.machine.cpu import cache_bytes
 from tilewright.models import talk
@@ -71,6 +72,20 @@ def test_pieces_are_what_codelets_are_fast_on():
     assert first.count * lengths[0] + second.count * lengths[1] == 1500
     assert (first.joins, second.joins) == (False, True)
     assert not any(isinstance(step, Sync) for step in program.steps[:2])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "int8"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_of_any_dtype_and_layout(dtype, turned):
+    """Pieces whose operands are converted or turned have memory of their own for that."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=(400, 300)) * 3 for _ in range(2))
+    a, b = a.astype(jnp.dtype(dtype)), b.astype(jnp.dtype(dtype))
+
+    def fn(a, b):
+        return (a.T @ b if turned else a @ b.T) + a.dtype.type(1)
+
+    agree(fn, a, b, relative=1e-2, absolute=0.3)
 
 
 class Touch:

@@ -209,10 +209,9 @@ class Scope:
         if outputs and not any(view.size for view in outputs):
             return
         arguments = [*inputs, *outputs]
-        scratch = codelet.scratch
-        if scratch:
-            arguments.append(self.new(Type("uint8", (scratch,))))
         spread = spread_call(codelet, arguments) if self.parallel else None
+        if spread is None and codelet.scratch:
+            arguments.append(self.new(Type("uint8", (codelet.scratch,))))
         self.steps += spread or [Call(codelet, tuple(arguments))]
 
     def copy(self, source: View, target: View) -> None:

@@ -14,7 +14,7 @@ from tilewright.codelets.contract import ContractInner, ContractOuter
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.transpose import Transpose
 from tilewright.plan import views
-from tilewright.plan.ir import Call, Spread, Step, View, new_var
+from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 from tilewright.plan.weight import WORTH_SPREADING
 
 PIECES = 64
@@ -26,7 +26,10 @@ WORTH_A_PIECE = 100_000
 
 
 def spread_call(codelet: Codelet, arguments: Sequence[View]) -> list[Step] | None:
-    """The vertex as one or two `Spread`s, or None where it is small or cannot be cut."""
+    """The vertex as one or two `Spread`s, or None where it is small or cannot be cut.
+
+    `arguments` are without scratch memory: every piece has its own, in the tile's arena.
+    """
     work = max(codelet.cost.flops, codelet.cost.bytes)
     cut = _cut_of(codelet) if work >= WORTH_SPREADING else None
     if cut is None:
@@ -65,11 +68,14 @@ class _Cut:
 def _piece(cut: _Cut, arguments: Sequence[View], length: int, count: int, start: int) -> Spread:
     var = new_var()
     joins = start > 0
-    pieces = tuple(
+    codelet = _shortened(cut.codelet, cut, length)
+    pieces = [
         view if axis is None else views.shift(view, var, axis, length, start)
         for view, axis in zip(arguments, cut.axes, strict=True)
-    )
-    return Spread(var, count, (Call(_shortened(cut.codelet, cut, length), pieces),), joins)
+    ]
+    if codelet.scratch:
+        pieces.append(views.whole(Buffer("uint8", codelet.scratch, "tile"), (codelet.scratch,)))
+    return Spread(var, count, (Call(codelet, tuple(pieces)),), joins)
 
 
 def _shortened(codelet: Codelet, cut: _Cut, length: int) -> Codelet:
