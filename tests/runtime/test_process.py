@@ -134,7 +134,10 @@ def test_interrupt_from_the_keyboard():
     assert child.poll() is None
     start = time.monotonic()
     child.send_signal(signal.SIGINT)
-    _, errors = child.communicate(timeout=10)
+    try:
+        _, errors = child.communicate(timeout=10)
+    finally:
+        child.kill()
     assert time.monotonic() - start < 1.0
     assert b"KeyboardInterrupt" in errors
 
