@@ -39,6 +39,16 @@ def test_bits(form, dtype, features):
 
 
 @levels
+@pytest.mark.parametrize(("n", "k", "far"), [(70, 1100, True), (70, 100, False)])
+def test_panels_that_lie_far_are_asked_for_in_advance(n, k, far, features):
+    codelet = contraction(ContractOuter, "float32", 30, n, k)
+    module = Module(features)
+    codelet.emit(module, "product")
+    assert ("call void @llvm.prefetch" in module.text()) == far
+    check(codelet, features)
+
+
+@levels
 @forms
 @pytest.mark.parametrize(
     ("dtype", "out_dtype"),

@@ -18,7 +18,7 @@ from tilewright.codelets.contract_operand import Matrix, copied_bytes, copy
 from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat, walk
 from tilewright.codelets.tiling import Run
-from tilewright.codelets.vectors import offset
+from tilewright.codelets.vectors import itemsize, offset
 from tilewright.graph.order import OUTER_CHUNK
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 
 WORTH_COPYING = 8
 """Rows (columns) from which on an operand that needs conversion is copied first."""
+NEAR = 48 << 10
+"""Bytes of a panel of `right` that stay in an L1. More of it comes from an L2 for every tile of
+rows, line by line: no hardware foresees that, as the lines of a column are far apart."""
+AHEAD = 8
+"""How many k in advance it is then asked for. Where neighbours use the L2 as well, rates of
+k = 512 rise by a tenth; where a panel is near, the requests would only cost (5 % of a leapfrog)."""
 
 
 @dataclass(frozen=True)
@@ -257,9 +263,14 @@ def _chunk(
     sums = [zero] * len(kinds)
     if not length:
         return sums, left, right
+    line = (lanes[-1].start + lanes[-1].width) * itemsize(problem.right.dtype)
+    far = problem.right.step == 1 and problem.k * line > NEAR
     carry = [*((kind, zero) for kind in kinds), ("ptr", left), ("ptr", right)]
     with repeat(function, length, carry) as turn:
         *sums, left, right = turn.carry
+        if far:
+            soon = offset(function, right, problem.right.dtype, AHEAD * problem.right.k_step)
+            vectors.prefetch(function, soon, line)
         turn.next[:] = [
             *_step(function, problem, rows, lanes, left, right, sums),
             offset(function, left, problem.left.dtype, problem.left.k_step),

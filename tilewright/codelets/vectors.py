@@ -135,6 +135,15 @@ def store(
             function.do(f"store {kind} {scalar}, ptr {target}, align {align}")
 
 
+def prefetch(function: Function, pointer: str, nbytes: int) -> None:
+    """Ask for bytes that will be read soon; they need not exist."""
+    symbol = "llvm.prefetch.p0"
+    function.module.declare(symbol, "void", "ptr", *["i32 immarg"] * 3)
+    for line in range(0, nbytes, 64):
+        where = function.address(pointer, "i8", line) if line else pointer
+        function.do(f"call void @{symbol}(ptr {where}, i32 0, i32 3, i32 1)")
+
+
 def widen(function: Function, value: str, dtype: str, wide: str, width: int) -> str:
     """A value of memory type, exactly, in the register type of dtype `wide` (width 0: a scalar)."""
     source, target = MEMORY_TYPE[dtype], MEMORY_TYPE[wide]
