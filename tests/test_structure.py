@@ -7,7 +7,7 @@ HOME = Path(__file__).parent.parent / "tilewright"
 
 ORDER: list[str] = list(
     (
-        "env errors machine models graph trace codelets plan simulate codegen runtime "
+        "env errors files machine models graph trace codelets plan simulate codegen runtime "
         "record dump compiler calibrate report alpha sequence vision serve bench cli"
     ).split()
 )

@@ -10,7 +10,6 @@ them again in every round (`FmaPeak`).
 from __future__ import annotations
 
 import json
-import os
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from tilewright.codegen.program import program_text
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.peak import PeakFma, PeakRead
 from tilewright.env import ENVIRONMENT
+from tilewright.files import write_text
 from tilewright.graph.ir import Type
 from tilewright.machine.cpu import cache_bytes
 from tilewright.plan.ir import Buffer, Call, Program
@@ -95,9 +95,7 @@ def measure() -> Peaks:
     peaks = Peaks(max(fma.flops() for _ in range(15)), *(_read_rate(size) for size in sizes))
     if path is not None:
         with suppress(OSError):  # a full or read-only disk
-            beside = path.with_suffix(f".{os.getpid()}")
-            beside.write_text(json.dumps(asdict(peaks)))
-            beside.replace(path)
+            write_text(path, json.dumps(asdict(peaks)))
     return peaks
 
 

@@ -12,7 +12,6 @@ windows than before, it adds them.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.results import Result
 from tilewright.alpha.settings import Settings
 from tilewright.alpha.tables import Prices
+from tilewright.files import PARTIAL, write_text
 
 
 class Job:
@@ -94,13 +94,6 @@ class Job:
             yield
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a file as a whole."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
-
-
 def _check(folder: Path, identity: dict[str, Any]) -> None:
     if not folder.exists():
         return
@@ -109,7 +102,7 @@ def _check(folder: Path, identity: dict[str, Any]) -> None:
     try:
         found = json.loads((folder / "job.json").read_text())
     except FileNotFoundError:
-        if any(path.name != "job.json.partial" for path in folder.iterdir()):
+        if any(path.suffix != PARTIAL for path in folder.iterdir()):
             raise AlphaError(f"The folder {folder} holds other things: choose another.") from None
         return
     except (OSError, ValueError):

@@ -18,6 +18,7 @@ from tilewright.alpha.baselines import NAMES, NULL, Baseline, baselines
 from tilewright.alpha.diagnostics import diagnose
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.windows import Window, rows_of
+from tilewright.files import write_bytes
 
 NET = "net"
 MODELS = (NET, *NAMES)
@@ -48,10 +49,9 @@ class Result:
 
     def save(self, path: Path) -> None:
         """All or nothing: a reader never sees half a file."""
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
-        partial.replace(path)
+        content = io.BytesIO()
+        np.savez(content, **{f.name: getattr(self, f.name) for f in fields(self)})
+        write_bytes(path, content.getvalue())
 
     @staticmethod
     def load(path: Path) -> Result:

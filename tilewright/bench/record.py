@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tilewright.files import write_text
 from tilewright.machine.cpu import allowed_cpus, cache_bytes, model_name, vector_bits
 
 
@@ -65,9 +66,7 @@ class Record:
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = [asdict(row) | {"passed": row.passed} for row in self.rows]
         content = {"machine": dict(self.machine), "quick": self.quick, "rows": rows}
-        beside = path.with_suffix(f".{os.getpid()}")
-        beside.write_text(json.dumps(content, indent=1) + "\n")
-        beside.replace(path)
+        write_text(path, json.dumps(content, indent=1) + "\n")
 
     def updated(self, newer: Record) -> Record:
         """With the parts that `newer` holds in place of those measured earlier.

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from tilewright.bench.record import Record, Row
+from tilewright.files import write_text
 
 START, END = "<!-- bench: start -->", "<!-- bench: end -->"
 HEADINGS = ("what", "tilewright", "peer", "", "ratio", "quartiles", "bar", "")
@@ -99,6 +100,4 @@ def write_between_markers(page: Path, text: str) -> None:
     _, end, after = rest.partition(END)
     if not start or not end:
         raise ValueError(f"{page} has no {START} … {END}.")
-    partial = page.with_name(page.name + ".partial")
-    partial.write_text(f"{before}{START}\n\n{text}\n\n{END}{after}")
-    partial.replace(page)
+    write_text(page, f"{before}{START}\n\n{text}\n\n{END}{after}")

@@ -12,11 +12,12 @@ import json
 
 from tilewright.alpha.controls import SERIES
 from tilewright.alpha.forward import Outcome
-from tilewright.alpha.job import Job, write_text
+from tilewright.alpha.job import Job
 from tilewright.alpha.report.page import page
 from tilewright.alpha.report.verdict import Verdict, verdict
 from tilewright.alpha.results import LEVELS, MODELS
 from tilewright.alpha.scores import MEASURES, Scores, score
+from tilewright.files import write_text
 
 
 def write_report(job: Job, outcome: Outcome) -> tuple[dict[str, Scores], Verdict]:
