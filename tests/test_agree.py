@@ -33,7 +33,7 @@ def everything_is_spread(monkeypatch):
     monkeypatch.setattr(strips, "SINGLE_STRIPS", 3)
     monkeypatch.setattr(strips, "TAPER", ((0.5, 2), (0.4, 1)))
     monkeypatch.setattr(strips, "LAST_GROUPS", 2)
-    monkeypatch.setattr("tilewright.compiler.recall", lambda text, make: make())
+    monkeypatch.setattr("tilewright.compiler.recall", lambda text, machine, make: make())
 
 
 def numbers(*shape, dtype=np.float32, seed=0):

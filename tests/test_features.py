@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tilewright
-from tilewright.codegen.host import host_features
+from tilewright.machine.host import host_machine
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(700, 22)).astype(np.float32)
@@ -70,7 +70,9 @@ def params():
     return {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
-@pytest.mark.skipif(host_features().vector_bits < 512, reason="needs AVX-512 to compare with")
+@pytest.mark.skipif(
+    host_machine().tile.features.vector_bits < 512, reason="needs AVX-512 to compare with"
+)
 def test_avx2_gives_the_bits_of_avx512():
     code = "from tests.test_features import digest; print(digest())"
     environment = os.environ | {"TILEWRIGHT_FEATURES": "avx2"}

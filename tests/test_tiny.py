@@ -4,12 +4,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from tilewright.calibrate import FmaPeak
-from tilewright.codegen.host import compile_text, host_features
+from tilewright.codegen.host import compile_text
 from tilewright.codegen.program import program_text
 from tilewright.compiler import Stages, compile
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.text import to_text
+from tilewright.machine.host import host_machine
 from tilewright.plan.lower import lower
 from tilewright.plan.text import program_to_text
 from tilewright.simulate import simulate
@@ -31,13 +32,13 @@ def test_every_stage():
     graph = Stages(traced.graph, Dump("tiny")).graph
     np.testing.assert_array_equal(evaluate(graph, [X, W])[0], EXPECTED)
 
-    program, literals = lower(graph)
+    program, literals = lower(graph, host_machine())
     assert "contract_outer_f32_3x4x4" in program_to_text(program)
     simulated = simulate(program, [*literals, X, W], 2)
     assert simulated.races == []
     np.testing.assert_array_equal(simulated.outputs[0], EXPECTED)
 
-    text = program_text(program, host_features())
+    text = program_text(program, host_machine())
     assert "tilewright_run" in text.text
     assert compile_text(text.text).parts
 

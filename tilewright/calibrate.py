@@ -20,7 +20,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from tilewright.codegen.cache import compile_cached, usable_folder
-from tilewright.codegen.host import host_features, host_target
+from tilewright.codegen.host import host_target
 from tilewright.codegen.program import program_text
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.peak import PeakFma, PeakRead
@@ -28,6 +28,7 @@ from tilewright.env import ENVIRONMENT
 from tilewright.files import write_text
 from tilewright.graph.ir import Type
 from tilewright.machine.cpu import cache_bytes
+from tilewright.machine.host import host_machine
 from tilewright.plan.ir import Buffer, Call, Program
 from tilewright.plan.views import whole
 from tilewright.runtime.compiled import Compiled
@@ -71,7 +72,7 @@ def executable(codelet: Codelet) -> Executable:
     buffers = (*inputs, *outputs)
     arguments = tuple(whole(b, o.shape) for b, o in zip(buffers, operands, strict=True))
     program = Program(buffers, tuple(inputs), tuple(outputs), (Call(codelet, arguments),), {}, 0, 0)
-    text = program_text(program, host_features())
+    text = program_text(program, host_machine())
     return Executable(
         Compiled(
             object=compile_cached(text.text),

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.codegen.cache import compile_cached
-from tilewright.codegen.host import CompiledObject, assembly, host_features
+from tilewright.codegen.host import CompiledObject, assembly
 from tilewright.codegen.program import ProgramText, program_text
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
@@ -25,12 +25,15 @@ from tilewright.graph.fixed import split_fixed
 from tilewright.graph.hoist import hoist
 from tilewright.graph.ir import Graph
 from tilewright.graph.products import simplify_products
+from tilewright.graph.rewrite import anywhere
 from tilewright.graph.simplify import simplify
 from tilewright.graph.sink import sink
 from tilewright.graph.strips import make_strips
 from tilewright.graph.text import to_text
 from tilewright.graph.verify import verify
 from tilewright.graph.widen import widen
+from tilewright.machine.host import host_machine
+from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
 from tilewright.plan.synchronise import is_shared_work
@@ -45,21 +48,21 @@ from tilewright.trace import Traced, trace
 SHORT = 2_000_000
 """Operations that take about a millisecond: such a program is run by the thread that calls it."""
 
-Rewrite = Callable[[Graph], Graph]
+Rewrite = Callable[[Graph, Machine], Graph]
 
 REWRITES: Sequence[Rewrite] = (
-    simplify,
-    eliminate,
-    counted,
-    widen,
-    simplify_products,
+    anywhere(simplify),
+    anywhere(eliminate),
+    anywhere(counted),
+    anywhere(widen),
+    anywhere(simplify_products),
     sink,
     hoist,
-    eliminate,
+    anywhere(eliminate),
     make_strips,
-    simplify,
+    anywhere(simplify),
     hoist,
-    eliminate,
+    anywhere(eliminate),
 )
 
 
@@ -92,10 +95,20 @@ def compile(
 
 
 class Stages:
-    """From the traced graph to LLVM text, one after the other, each made when first asked for."""
+    """From the traced graph to LLVM text, one after the other, each made when first asked for.
 
-    def __init__(self, traced: Graph, dump: Dump, rewrites: Sequence[Rewrite] = REWRITES):
+    All see one machine: this host, if none is given.
+    """
+
+    def __init__(
+        self,
+        traced: Graph,
+        dump: Dump,
+        rewrites: Sequence[Rewrite] = REWRITES,
+        machine: Machine | None = None,
+    ):
         self.traced, self.dump, self.rewrites = traced, dump, rewrites
+        self.machine = machine or host_machine()
 
     @cached_property
     def graph(self) -> Graph:
@@ -103,7 +116,7 @@ class Stages:
         graph = self.traced
         self.dump("traced", partial(to_text, graph, short=True))
         for rewrite in self.rewrites:
-            graph = rewrite(graph)
+            graph = rewrite(graph, self.machine)
             self.dump(rewrite.__name__, partial(to_text, graph, short=True))
         verify(graph)
         return graph
@@ -111,7 +124,7 @@ class Stages:
     @cached_property
     def lowered(self) -> tuple[Program, list[np.ndarray]]:
         """The program, and the data of its constants."""
-        program, literals = lower(self.graph)
+        program, literals = lower(self.graph, self.machine)
         self.dump("program", partial(program_to_text, program))
         return program, literals
 
@@ -121,7 +134,7 @@ class Stages:
 
     @cached_property
     def emitted(self) -> ProgramText:
-        text = program_text(self.program, host_features())
+        text = program_text(self.program, self.machine)
         self.dump("llvm", lambda: text.text)
         self.dump("assembly", lambda: assembly(text.text))
         return text
@@ -170,7 +183,7 @@ def _frame(
 
 def _compiled(stages: Stages, constants: Sequence[np.ndarray], frame: Compiled) -> Compiled:
     """The program of a graph whose first inputs are `constants`."""
-    record = recall(to_text(stages.traced, sources=False), stages.record)
+    record = recall(to_text(stages.traced, sources=False), stages.machine, stages.record)
     streamed = Streamed(record.instances, (), record.streamed) if record.streamed else None
     compiled = replace(
         frame,

@@ -1,8 +1,9 @@
 """What a compilation leaves in the cache: all that running takes, found again by the traced graph.
 
-In: a traced graph. Out: a `Record`, from the cache folder or from `make`. A record is named by the
-hash of the graph's text, the target and our own source files, so a changed compiler starts afresh.
-Planning and emitting a large sampler takes longer than reading its record.
+In: a traced graph and a machine. Out: a `Record`, from the cache folder or from `make`. A record is
+named by the hash of the graph's text, the machine, the target and our own source files, so a
+changed compiler starts afresh. Planning and emitting a large sampler takes longer than reading its
+record.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tilewright.codegen.cache import (
 from tilewright.codegen.host import CompiledObject, host_target
 from tilewright.env import ENVIRONMENT
 from tilewright.graph.ir import numpy_dtype
+from tilewright.machine.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,14 @@ class Record:
         return Record(CompiledObject.from_bytes(content), **fields)
 
 
-def recall(graph_text: str, make: Callable[[], Record]) -> Record:
-    """The record for a graph; `make` is called where the cache has none."""
+def recall(graph_text: str, machine: Machine, make: Callable[[], Record]) -> Record:
+    """The record for a graph on a machine; `make` is called where the cache has none."""
     folder = ENVIRONMENT.cache
     if folder is None or ENVIRONMENT.dump is not None or not usable_folder(folder):
         return make()
-    path = folder / (key(fingerprint() + graph_text, host_target()) + RECORD_SUFFIX)
+    path = folder / (
+        key(f"{fingerprint()}{machine!r}\n{graph_text}", host_target()) + RECORD_SUFFIX
+    )
     content = read_content(path)
     if content is not None:
         return Record.from_bytes(content)

@@ -13,11 +13,13 @@ from tilewright.codegen import host
 from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.llvm import Features, Module
 from tilewright.graph.ir import numpy_dtype
+from tilewright.machine.host import described, host_machine
 
 X86 = platform.machine() == "x86_64"
-AVX2 = Features(256, 16)
+HOST = host_machine().tile.features
+AVX2 = described(("avx2", "fma")).tile.features
 AVX2_TARGET = host.Target("haswell", "+avx2,+fma,+f16c,+bmi,+bmi2,-avx512f")
-LEVELS = [host.host_features(), *([AVX2] if host.host_features().vector_bits > 256 else [])]
+LEVELS = [HOST, *([AVX2] if HOST.vector_bits > 256 else [])]
 """This host, and the lesser machine that it can stand in for, if there is one."""
 LESSER = LEVELS[-1]
 levels = pytest.mark.parametrize("features", LEVELS, ids=lambda level: str(level.vector_bits))
@@ -60,7 +62,7 @@ def wrapped(codelet: Codelet, features: Features, repeats: int = 1) -> str:
 
 
 def assembly(codelet: Codelet, features: Features | None = None) -> str:
-    return host.assembly(wrapped(codelet, features or host.host_features()), target(features))
+    return host.assembly(wrapped(codelet, features or HOST), target(features))
 
 
 @dataclass
@@ -73,7 +75,7 @@ class Compiled:
     loaded: host.Loaded = field(init=False)
 
     def __post_init__(self):
-        text = wrapped(self.codelet, self.features or host.host_features(), self.repeats)
+        text = wrapped(self.codelet, self.features or HOST, self.repeats)
         part = host.compile_part(text, target(self.features))
         self.loaded = host.load(host.CompiledObject((part,)), ("entry",), {})
         self.entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.loaded["entry"])

@@ -9,6 +9,7 @@ from tilewright.graph.eliminate import eliminate
 from tilewright.graph.hoist import hoist
 from tilewright.graph.ir import Graph
 from tilewright.graph.simplify import simplify
+from tilewright.machine.host import host_machine
 from tilewright.trace import trace
 
 X = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
@@ -19,7 +20,7 @@ def hoisted(function, *arguments) -> Graph:
     traced = trace(function, *arguments)
 
     def rewrite(graph: Graph) -> Graph:
-        return eliminate(hoist(eliminate(simplify(graph))))
+        return eliminate(hoist(eliminate(simplify(graph)), host_machine()))
 
     return assert_same(rewrite, traced.graph, [*traced.constants, *arguments])
 

@@ -11,6 +11,7 @@ from tilewright.graph.eliminate import eliminate
 from tilewright.graph.ir import Graph, Node
 from tilewright.graph.simplify import simplify
 from tilewright.graph.sink import sink
+from tilewright.machine.host import host_machine
 from tilewright.trace import trace
 
 X = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
@@ -18,7 +19,7 @@ Q = np.array([0.1, -0.2, 0.3, 0.4], np.float32)
 
 
 def rewrite(graph: Graph) -> Graph:
-    return eliminate(sink(eliminate(simplify(graph))))
+    return eliminate(sink(eliminate(simplify(graph)), host_machine()))
 
 
 def sunk(function, *arguments) -> Graph:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
+from tilewright.machine.host import host_machine
 from tilewright.plan import memory
 from tilewright.plan.ir import Buffer, Call, Loop, View, While, new_var
 from tilewright.plan.lower import lower
@@ -53,7 +54,7 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_live_buffers_never_overlap(name):
     fn, *args = FUNCTIONS[name]
-    program, _ = lower(Stages(trace(fn, *args).graph, Dump("test")).graph)
+    program, _ = lower(Stages(trace(fn, *args).graph, Dump("test")).graph, host_machine())
     assert overlaps(program.steps, program.offsets) == []
     assert len(program.offsets) > 1 or name == "map"
 

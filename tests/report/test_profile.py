@@ -9,9 +9,9 @@ import pytest
 from jax import lax
 
 from tilewright import dump, env
-from tilewright.codegen.host import host_features
 from tilewright.codegen.program import program_text
 from tilewright.compiler import compile
+from tilewright.machine.host import host_machine
 
 ROWS = np.random.default_rng(0).normal(size=(20_000, 22)).astype(np.float32)
 WEIGHTS = np.random.default_rng(1).normal(size=(22, 40)).astype(np.float32)
@@ -128,8 +128,8 @@ def test_bound_arguments_stay_bound():
 
 def test_clocks_are_in_profiled_programs_only():
     program = compile(descent, WEIGHTS).compiled.program
-    plain = program_text(program, host_features())
-    timed = program_text(program, host_features(), profile=True)
+    plain = program_text(program, host_machine())
+    timed = program_text(program, host_machine(), profile=True)
     clocks = ("readcyclecounter", "cntvct")
     assert not any(clock in plain.text for clock in clocks)
     assert any(clock in timed.text for clock in clocks)

@@ -17,6 +17,7 @@ from tests.trace.comparing import words
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
+from tilewright.machine.host import host_machine
 from tilewright.plan import spread, strips, weight
 from tilewright.plan.ir import Branch, Loop, Program, Step, Sync, While
 from tilewright.plan.lower import lower
@@ -85,7 +86,7 @@ def planned(
     """The program, its inputs, and what the graph gives for them."""
     traced = trace(fn, *args)
     graph = Stages(traced.graph, Dump("test")).graph
-    program, literals = lower(graph)
+    program, literals = lower(graph, host_machine())
     inputs = [*map(words, traced.constants), *map(words, jax.tree.leaves(args))]
     return program, [*literals, *inputs], evaluate(graph, inputs)
 

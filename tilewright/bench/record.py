@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tilewright.files import write_text
-from tilewright.machine.cpu import allowed_cpus, cache_bytes, model_name, vector_bits
+from tilewright.machine.cpu import allowed_cpus, cache_bytes, model_name
+from tilewright.machine.host import host_machine
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def this_machine() -> dict[str, Any]:
     return {
         "cpu": model_name(),
         "cores": len(allowed_cpus()),
-        "vector_bits": vector_bits(),
+        "vector_bits": host_machine().tile.features.vector_bits,
         "cache_kib": [cache_bytes(level) >> 10 for level in (1, 2, 3)],
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",

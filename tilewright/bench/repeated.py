@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from tilewright.codegen.context import LINE
-from tilewright.codegen.host import compile_text, host_features
+from tilewright.codegen.host import compile_text
 from tilewright.codegen.program import program_text
 from tilewright.codelets.base import Operand
 from tilewright.graph.ir import Type
+from tilewright.machine.host import host_machine
 from tilewright.plan.ir import Buffer, Call, Loop, Program, View, new_var
 from tilewright.runtime.compiled import Compiled
 from tilewright.runtime.executable import Executable
@@ -32,7 +33,7 @@ class Repeated:
         self.turns = max(1, round(seconds * GUESS / codelet.cost.flops))
         self.flops = codelet.cost.flops * self.turns
         program = _program(codelet, self.turns)
-        text = program_text(program, host_features())
+        text = program_text(program, host_machine())
         self.executable = Executable(
             Compiled(
                 object=compile_text(text.text),

@@ -18,7 +18,8 @@ from contextlib import contextmanager
 
 from tilewright.codegen.counters import Counters
 from tilewright.codegen.slots import Slots
-from tilewright.codelets.llvm import Features, Function, Module
+from tilewright.codelets.llvm import Function, Module
+from tilewright.machine.machine import Machine
 
 _CYCLES = "llvm.readcyclecounter"
 _ARM = 'call i64 asm sideeffect "mrs $0, cntvct_el0", "=r"()'
@@ -33,9 +34,9 @@ def read_clock(function: Function) -> str:
     return function.call("i64", _CYCLES)
 
 
-def clock_text(features: Features) -> str:
+def clock_text(machine: Machine) -> str:
     """A module whose `tilewright_clock` gives the clock's reading, to set it against seconds."""
-    module = Module(features)
+    module = Module(machine.tile.features)
     function = module.function("tilewright_clock", "i64", [], "nounwind")
     function.header = function.header.replace("internal ", "")
     function.close(f"i64 {read_clock(function)}")

@@ -22,8 +22,8 @@ from types import MappingProxyType
 import llvmlite.binding as llvm
 
 from tilewright.codelets.libm import LIBM
-from tilewright.codelets.llvm import Features
 from tilewright.env import ENVIRONMENT
+from tilewright.machine.host import is_allowed
 
 PASSES = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg")
 """Enough for text that is written with care; the stock pipelines double the time for no gain."""
@@ -67,30 +67,16 @@ class CompiledObject:
 
 @cache
 def host_target() -> Target:
-    """This machine, or the lesser one that TILEWRIGHT_FEATURES asks for."""
+    """This host, or the lesser one that TILEWRIGHT_FEATURES asks for, as its `Machine` is."""
     features = dict(llvm.get_host_cpu_features())
     cpu = llvm.get_host_cpu_name()
     if ENVIRONMENT.features == "avx2":
         cpu = "haswell"
-        features = {name: on and not _past_avx2(name) for name, on in features.items()}
+        features = {name: on and is_allowed(name) for name, on in features.items()}
     text = ",".join(f"{'+' if on else '-'}{name}" for name, on in sorted(features.items()))
     if features.get("avx512f"):
         text += ",-prefer-256-bit"
     return Target(cpu, text)
-
-
-def _past_avx2(name: str) -> bool:
-    return name.startswith(("avx512", "avx10", "amx", "avxvnni")) or name == "avxifma"
-
-
-def host_features(target: Target | None = None) -> Features:
-    """What codelets may count on; 128-bit vectors where the processor is not an x86 with AVX."""
-    on = {word[1:] for word in (target or host_target()).features.split(",") if word[:1] == "+"}
-    if "avx512f" in on:
-        return Features(512, 32)
-    if "avx2" in on:
-        return Features(256, 16)
-    return Features(128, 32 if "neon" in on else 16)
 
 
 @cache

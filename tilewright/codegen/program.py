@@ -27,7 +27,8 @@ from tilewright.codegen.queue import Queues, declare_queues
 from tilewright.codegen.slots import Slots, given
 from tilewright.codegen.streaming import ring_buffers, streaming_map
 from tilewright.codelets.base import Codelet
-from tilewright.codelets.llvm import Features, Function, Module
+from tilewright.codelets.llvm import Function, Module
+from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Branch, Call, Loop, Map, Program, Spread, Step, Sync, While
 from tilewright.plan.supersteps import stretches
 from tilewright.plan.synchronise import is_shared_work
@@ -51,23 +52,23 @@ class ProgramText:
     symbols: dict[str, Codelet] = field(default_factory=dict)
 
 
-def program_text(program: Program, features: Features, profile: bool = False) -> ProgramText:
-    """LLVM text of a whole program; its only exported symbol is `tilewright_run`.
+def program_text(program: Program, machine: Machine, profile: bool = False) -> ProgramText:
+    """LLVM text of a whole program for a machine; its only exported symbol is `tilewright_run`.
 
     With `profile`, ticks of every codelet, superstep and barrier are counted among the trips, under
     the names in `codegen/clocks.py`.
     """
-    return _Emitter(program, features, profile).emit()
+    return _Emitter(program, machine, profile).emit()
 
 
 class _Emitter:
     """Puts the parts together; methods that take steps give the symbol of a function of them."""
 
-    def __init__(self, program: Program, features: Features, profile: bool):
+    def __init__(self, program: Program, machine: Machine, profile: bool):
         self.program = program
         self.streaming = streaming_map(program)
         self.rings = ring_buffers(program, self.streaming)
-        self.module = Module(features)
+        self.module = Module(machine.tile.features)
         self.slots = Slots()
         self.counters = Counters(self.slots)
         self.clocks = Clocks(self.slots, self.counters, profile)

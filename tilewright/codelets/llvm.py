@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tilewright.machine.machine import Features
+
 MEMORY_TYPE = {
     "float32": "float",
     "float64": "double",
@@ -24,14 +26,6 @@ REGISTER_TYPE = MEMORY_TYPE | {"bfloat16": "float", "float16": "float", "bool": 
 def vector(kind: str, width: int) -> str:
     """`kind` itself at width 0 (a scalar), else a vector type."""
     return f"<{width} x {kind}>" if width else kind
-
-
-@dataclass(frozen=True)
-class Features:
-    """What the host's instruction set has; decides *how* a codelet is emitted, never its bits."""
-
-    vector_bits: int = 512
-    registers: int = 32
 
 
 class Module:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE
 from tilewright.graph.rewrite import Rebuilder, cone, copy_nodes, users, with_bodies
+from tilewright.machine.machine import Machine
 
 CHEAP_SIZE = 256
 """Up to this many elements a result is worth keeping however little work it was."""
@@ -24,11 +26,11 @@ _FREE = _MADE_UP | frozenset("reshape slice reverse".split())
 _HOISTED_FROM = ("loop", "scan", "map")
 
 
-def hoist(graph: Graph) -> Graph:
+def hoist(graph: Graph, machine: Machine) -> Graph:
     """The same function with invariant work before its loops."""
     new = Rebuilder(graph.inputs)
     for node in graph.nodes:
-        node = with_bodies(new.renamed(node), hoist)
+        node = with_bodies(new.renamed(node), partial(hoist, machine=machine))
         if node.op in _HOISTED_FROM and node.params.get("length", 2) > 1:
             node = _hoisted(new, node)
         new.keep(node)

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import wraps
 
 from tilewright.graph.ir import Builder, Graph, Node, Value
+from tilewright.machine.machine import Machine
 
 
 class Rebuilder(Builder):
@@ -59,6 +61,16 @@ class Rebuilder(Builder):
     def finish(self, outputs: Iterable[Value]) -> Graph:
         """The new graph, given the old outputs."""
         return Graph(self.inputs, tuple(self.nodes), self.read_all(outputs))
+
+
+def anywhere(rewrite: Callable[[Graph], Graph]) -> Callable[[Graph, Machine], Graph]:
+    """A rewrite that is right on every machine, for a list of those that are given one."""
+
+    @wraps(rewrite)
+    def on(graph: Graph, machine: Machine) -> Graph:
+        return rewrite(graph)
+
+    return on
 
 
 def with_bodies(node: Node, rewrite: Callable[[Graph], Graph]) -> Node:

@@ -11,20 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import prod
 
 from tilewright.graph.ir import Builder, Graph, Node, Value
 from tilewright.graph.rewrite import Rebuilder, cone, copy_nodes, inline, with_bodies
+from tilewright.machine.machine import Machine
 
 LIKELY_TRIPS = 8
 """How many trips a loop without a known number is taken to run."""
 
 
-def sink(graph: Graph) -> Graph:
+def sink(graph: Graph, machine: Machine) -> Graph:
     """The same function with such carries behind their loops, in bodies too."""
     new = Rebuilder(graph.inputs)
     for node in graph.nodes:
-        node = with_bodies(new.renamed(node), sink)
+        node = with_bodies(new.renamed(node), partial(sink, machine=machine))
         if node.op in ("loop", "scan") and node.params.get("length", 1) > 0:
             node = _without_sunk(new, node)
         else:

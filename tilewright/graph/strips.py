@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from tilewright.graph.ir import Builder, Graph, Node, Type, Value
 from tilewright.graph.ops import ELEMENTWISE
 from tilewright.graph.rows import is_member, is_sum, row_classes
+from tilewright.machine.machine import Machine
 
 STRIP_BYTES = 160 * 1024
 MIN_STRIP, MAX_STRIP = 256, 1024
@@ -36,19 +37,19 @@ TAPER, LAST_GROUPS = ((0.75, 16), (0.7, 12)), 16
 """Else groups taper off: (share of what remains, how many groups it makes), then the last ones."""
 
 
-def make_strips(graph: Graph) -> Graph:
+def make_strips(graph: Graph, machine: Machine) -> Graph:
     """The same graph with every worthwhile chain over rows, in all bodies, made a `strips` node."""
-    nodes = tuple(_with_bodies(node) for node in graph.nodes)
+    nodes = tuple(_with_bodies(node, machine) for node in graph.nodes)
     graph = Graph(graph.inputs, nodes, graph.outputs)
     for rows in row_classes(graph):
         graph = _Chain(graph, rows).rewritten()
     return graph
 
 
-def _with_bodies(node: Node) -> Node:
+def _with_bodies(node: Node, machine: Machine) -> Node:
     if not node.bodies or node.op == "strips":
         return node
-    bodies = tuple(make_strips(body) for body in node.bodies)
+    bodies = tuple(make_strips(body, machine) for body in node.bodies)
     return Node(node.op, node.inputs, node.outputs, node.params, bodies, node.source)
 
 

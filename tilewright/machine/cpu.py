@@ -1,4 +1,4 @@
-"""What this host is, as far as this process may use it.
+"""What the system says of this host, as far as this process may use it.
 
 CPUs come from the scheduler's affinity mask and the cgroup's quota (versions 1 and 2), caches from
 /sys. Where the system does not say, the answer is a modest guess.
@@ -12,8 +12,6 @@ import platform
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-
-from tilewright.machine.machine import Chip, Exchange, Machine, Tile
 
 _ROOT = Path("/")
 _GUESS = {1: 32 << 10, 2: 1 << 20, 3: 8 << 20}
@@ -96,34 +94,9 @@ def _read(path: Path) -> str:
         return ""
 
 
-@cache
-def host_machine() -> Machine:
-    """This host as a `Machine`: a tile is a core with its private caches.
-
-    Multiply-adds a cycle and clock are not guessed: `calibrate.py` measures what they come to.
-    """
-    cpu = min(allowed_cpus())
-    tile = Tile(
-        memory=cache_bytes(2, cpu),
-        near_memory=cache_bytes(1, cpu),
-        lanes=vector_bits() // 32,
-        threads=1,
-    )
-    chip = Chip(
-        tile,
-        tiles=cpu_limit(),
-        clock=0.0,
-        exchange=Exchange(bytes_per_cycle_per_tile=0, overhead_cycles=0),
-        sync_cycles=0,
-        far_memory=memory_bytes(),
-    )
-    return Machine(model_name(), chip, source="this host's /proc and /sys")
-
-
-def vector_bits(root: Path = _ROOT) -> int:
-    """Width of the vector registers: 512, 256, or 128 where nothing wider is known."""
-    words = set(_cpuinfo("flags", root).split())
-    return 512 if "avx512f" in words else 256 if "avx2" in words else 128
+def instructions(root: Path = _ROOT) -> frozenset[str]:
+    """Extensions of the instruction set, by the names of /proc/cpuinfo."""
+    return frozenset((_cpuinfo("flags", root) or _cpuinfo("Features", root)).split())
 
 
 def model_name(root: Path = _ROOT) -> str:

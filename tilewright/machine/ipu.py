@@ -11,12 +11,23 @@ Sources, by letter:
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
 
-from tilewright.machine.machine import Chip, Exchange, Machine, Tile
+from tilewright.machine.machine import Chip, Exchange, Features, Machine, Memory, Tile, Unit
 
 KIB = 1 << 10
 SOURCE = "Graphcore product briefs; poplibs; Hot Chips 33 notes (see tilewright/machine/ipu.py)"
+
+_FEATURES = Features(vector_bits=64, registers=0)
+
+
+def _tile(memory: int, float16: int, float32: int) -> Tile:
+    """Multiply-adds a cycle by dtype [c]; how they lie in m, n and k is not published."""
+    units = (
+        Unit(("float16", "float16"), "float16", (1, 1, float16), 1.0),
+        Unit(("float32", "float32"), "float32", (1, 1, float32), 1.0),
+    )
+    return Tile((Memory("tile", memory),), _FEATURES, units, threads=6)  # threads [a]
+
 
 _EXCHANGE = Exchange(
     bytes_per_cycle_per_tile=4,  # [b] each way
@@ -27,13 +38,7 @@ _EXCHANGE = Exchange(
 )
 
 GC2 = Chip(
-    Tile(
-        memory=256 * KIB,  # [a]
-        near_memory=0,
-        lanes=2,
-        threads=6,  # [a]
-        macs=MappingProxyType({"float16": 32, "float32": 8}),  # [c]
-    ),
+    _tile(256 * KIB, 32, 8),  # memory [a]
     tiles=1216,  # [a]
     clock=1.6e9,  # [c]
     exchange=_EXCHANGE,
@@ -41,13 +46,7 @@ GC2 = Chip(
 )
 
 GC200 = Chip(
-    Tile(
-        memory=624 * KIB,  # [a]
-        near_memory=0,
-        lanes=2,
-        threads=6,  # [a]
-        macs=MappingProxyType({"float16": 64, "float32": 16}),  # [c]
-    ),
+    _tile(624 * KIB, 64, 16),  # memory [a]
     tiles=1472,  # [a]
     clock=1.325e9,  # [a]
     exchange=_EXCHANGE,

@@ -1,29 +1,86 @@
-"""What a machine is, to the planner and to the simulator: replicas of chips of tiles.
+"""What a machine is, to every pass that chooses by speed: replicas of chips of tiles.
 
-Pure data, no behaviour: figures that follow from others are properties. Rates are per second or per
-cycle as named; sizes are bytes. A figure of 0 means that nobody has published it.
+    Machine   replicas of so many chips
+    Chip      tiles that share a clock, an exchange and a barrier
+    Tile      memories, nearest first; registers and what the instruction set has; units
+
+Pure data, no behaviour: figures that follow from others are properties. Rates are per cycle of the
+chip's clock, sizes are bytes. A figure of 0 means that nobody has published or measured it. Equal
+machines have equal `repr`s, which name them in the cache.
+
+A machine decides how fast a program is, never what it computes: no bit depends on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where data can lie: `read` bytes a cycle go to a tile alone, `read_all` to each of all.
+
+    A `shared` memory is one for all tiles of the chip, and so is its `size`.
+    """
+
+    name: str
+    size: int
+    read: float = 0.0
+    read_all: float = 0.0
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Multiply-adds that one instruction does: (m, k) times (k, n), `shape` is (m, n, k).
+
+    Products of `operands` are summed in `sums`. `rate` instructions start in a cycle; a sum waits
+    `latency` cycles for the one before. `feature` is what the instruction set must have.
+    """
+
+    operands: tuple[str, str]
+    sums: str
+    shape: tuple[int, int, int]
+    rate: float
+    latency: float = 4.0
+    feature: str = ""
+
+    @property
+    def macs(self) -> float:
+        """Multiply-adds a cycle, at most."""
+        m, n, k = self.shape
+        return m * n * k * self.rate
+
+
+@dataclass(frozen=True)
+class Features:
+    """Vectors, how many registers hold one, and extensions of the instruction set by LLVM's names.
+
+    They decide *how* a codelet is emitted, never its bits.
+    """
+
+    vector_bits: int = 512
+    registers: int = 32
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One core and its private memory.
+    """One core and the memories that it reads. `threads` take turns on its units."""
 
-    `macs` gives multiply-adds a cycle by dtype, at most; `lanes` is the vector's width in float32.
-    On a CPU `memory` is the L2 cache and `near_memory` the L1 data cache.
-    """
+    memories: tuple[Memory, ...]
+    features: Features
+    units: tuple[Unit, ...]
+    threads: int = 1
 
-    memory: int
-    near_memory: int
-    lanes: int
-    threads: int
-    macs: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    @property
+    def memory(self) -> int:
+        """The tile's own memory: the largest that it shares with none."""
+        return max((memory.size for memory in self.memories if not memory.shared), default=0)
+
+    def macs(self, dtype: str) -> float:
+        """Multiply-adds a cycle of operands of a dtype, on the best unit for them."""
+        return max((unit.macs for unit in self.units if dtype in unit.operands), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -39,14 +96,13 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Chip:
-    """Tiles that share a clock and an exchange; `far_memory` is further off, for all of them."""
+    """`sync_cycles` is what a barrier of all tiles takes."""
 
     tile: Tile
     tiles: int
     clock: float
     exchange: Exchange
     sync_cycles: int
-    far_memory: int = 0
 
     @property
     def memory(self) -> int:
@@ -55,14 +111,14 @@ class Chip:
 
     def peak_flops(self, dtype: str) -> float:
         """Operations a second; a multiply-add counts two."""
-        return 2.0 * self.tile.macs[dtype] * self.tiles * self.clock
+        return 2.0 * self.tile.macs(dtype) * self.tiles * self.clock
 
 
 @dataclass(frozen=True)
 class Machine:
     """`replicas` independent groups of `chips_per_replica` chips; `watts` is of the whole.
 
-    `source` says where the figures come from: "measured", or a publication for each.
+    `source` says where the figures come from: "measured", "assumed", or a publication for each.
     """
 
     name: str
@@ -72,6 +128,10 @@ class Machine:
     sync_cycles_between_chips: int = 0
     watts: float = 0.0
     source: str = ""
+
+    @property
+    def tile(self) -> Tile:
+        return self.chip.tile
 
     @property
     def chips(self) -> int:

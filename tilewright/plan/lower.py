@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tilewright.graph.ir import Graph
+from tilewright.machine.machine import Machine
 from tilewright.plan import control, vertices
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
@@ -39,9 +40,9 @@ KINDS = {
 }
 
 
-def lower(graph: Graph) -> tuple[Program, list[np.ndarray]]:
-    """The program of a graph, and the data of its "constant" buffers, in order."""
-    plan = Plan(lower_units)
+def lower(graph: Graph, machine: Machine) -> tuple[Program, list[np.ndarray]]:
+    """The program of a graph on a machine, and the data of its "constant" buffers, in order."""
+    plan = Plan(machine, lower_units)
     inputs = [Buffer(v.dtype, v.type.size, "input", i) for i, v in enumerate(graph.inputs)]
     outputs = [Buffer(v.dtype, v.type.size, "output", i) for i, v in enumerate(graph.outputs)]
     steps = control.lower_body(

@@ -16,6 +16,7 @@ import numpy as np
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.transpose import Transpose
 from tilewright.graph.ir import Graph, Node, Type, Value
+from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.basic import copy_codelet, is_transposition, operand
 from tilewright.plan.ir import Buffer, Call, Step, View, dense_strides
@@ -29,8 +30,9 @@ CACHE_LINE = 64
 
 @dataclass
 class Plan:
-    """What all scopes of one program share: its constants, by buffer, and how units are lowered."""
+    """What all scopes of one program share: machine, constants by buffer, how units are lowered."""
 
+    machine: Machine
     lower_units: Callable[[Scope], None]
     constants: list[tuple[Buffer, np.ndarray]] = field(default_factory=list)
 
@@ -209,7 +211,7 @@ class Scope:
         if outputs and not any(view.size for view in outputs):
             return
         arguments = [*inputs, *outputs]
-        spread = spread_call(codelet, arguments) if self.parallel else None
+        spread = spread_call(codelet, arguments, self.plan.machine) if self.parallel else None
         if spread is None and codelet.scratch:
             arguments.append(self.new(Type("uint8", (codelet.scratch,))))
         self.steps += spread or [Call(codelet, tuple(arguments))]

@@ -13,6 +13,7 @@ from tilewright.codelets.base import LANES, Codelet, Operand
 from tilewright.codelets.contract import ContractInner, ContractOuter
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.transpose import Transpose
+from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 from tilewright.plan.weight import WORTH_SPREADING
@@ -25,7 +26,7 @@ WORTH_A_PIECE = 100_000
 """Operations, or bytes, of a piece that make up for dealing it out."""
 
 
-def spread_call(codelet: Codelet, arguments: Sequence[View]) -> list[Step] | None:
+def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -> list[Step] | None:
     """The vertex as one or two `Spread`s, or None where it is small or cannot be cut.
 
     `arguments` are without scratch memory: every piece has its own, in the tile's arena.

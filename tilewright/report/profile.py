@@ -22,9 +22,10 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from tilewright.codegen.cache import compile_cached
 from tilewright.codegen.clocks import clock_text
-from tilewright.codegen.host import host_features, load
+from tilewright.codegen.host import load
 from tilewright.codegen.program import program_text
 from tilewright.codelets.base import Codelet
+from tilewright.machine.host import host_machine
 from tilewright.plan.supersteps import Superstep, supersteps
 from tilewright.report.table import Report
 from tilewright.runtime.executable import Executable
@@ -96,7 +97,7 @@ def profile(executable: Executable, *args: Any) -> Profile:
     Where TILEWRIGHT_DUMP is set, the tables are the next file in the program's folder.
     """
     compiled = executable.compiled
-    text = program_text(compiled.program, host_features(), profile=True)
+    text = program_text(compiled.program, host_machine(), profile=True)
     timed = Executable(
         replace(
             compiled,
@@ -124,7 +125,7 @@ def profile(executable: Executable, *args: Any) -> Profile:
 @cache
 def _clock() -> Any:
     """The clock that programs read, as a function without arguments."""
-    loaded = load(compile_cached(clock_text(host_features())), ("tilewright_clock",))
+    loaded = load(compile_cached(clock_text(host_machine())), ("tilewright_clock",))
     clock = ctypes.CFUNCTYPE(ctypes.c_int64)(loaded["tilewright_clock"])
     clock.loaded = loaded  # type: ignore[attr-defined]
     return clock
