@@ -30,6 +30,7 @@ from tilewright.graph.simplify import simplify
 from tilewright.graph.sink import sink
 from tilewright.graph.strips import make_strips
 from tilewright.graph.text import to_text
+from tilewright.graph.transposes import raise_transposes
 from tilewright.graph.verify import verify
 from tilewright.graph.widen import widen
 from tilewright.machine.host import host_machine
@@ -56,6 +57,7 @@ REWRITES: Sequence[Rewrite] = (
     anywhere(counted),
     anywhere(widen),
     anywhere(simplify_products),
+    anywhere(raise_transposes),
     sink,
     hoist,
     anywhere(eliminate),

@@ -8,14 +8,16 @@ next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 
 import numpy as np
 
 from tilewright.codelets import memory
 from tilewright.codelets.base import LANES, Codelet, Cost, Operand
+from tilewright.codelets.blocks import Block, Turned, reserve, turned_arrays
 from tilewright.codelets.collapse import Walk, collapse
 from tilewright.codelets.emit_expression import emit_expression
 from tilewright.codelets.expression import Expression, evaluate_expression
@@ -29,6 +31,8 @@ from tilewright.codelets.vectors import constants, offset, splat
 
 _FUNCTION_WORK = 15
 """Instructions that a call of tanh and the like counts for."""
+_WORTH_BLOCKS = 40
+"""Instructions a vector from which on how it is read matters less than writing them out again."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ class _Writer:
     dtypes: list[str] = field(init=False)
     dimensions: list[int] = field(init=False)
     walk: Walk = field(init=False)
+    slots: dict[int, str] = field(init=False)
     square: Square | None = field(init=False)
+    turned: Turned | None = field(init=False)
 
     def __post_init__(self):
         codelet = self.codelet
@@ -103,18 +109,30 @@ class _Writer:
         walk = collapse(codelet.shape, arrays, len(codelet.outputs), work)
         indices = len(units)
         self.walk = Walk(walk.sizes, (*walk.steps[indices:], *walk.steps[:indices]))
-        self.square = None
+        self.square = self.turned = None
         if codelet.expression == Expression(codelet.expression.inputs, (), (0,)):
             self._prefer_squares()
+        if not self.square and work <= _WORTH_BLOCKS:
+            self._prefer_blocks()
+
+    def _prefer_blocks(self) -> None:
+        """Where arrays lie across the lanes, the dimension along which they lie comes next."""
+        self.turned = turned_arrays(self.walk, len(self.dtypes))
+        if self.turned:
+            self._bring_next(self.turned.dimension)
+
+    def _bring_next(self, dimension: int) -> None:
+        """Next to the one in lanes."""
+        order = [i for i in range(len(self.walk.sizes)) if i != dimension]
+        order.insert(len(order) - 1, dimension)
+        self.walk = self.walk.reordered(order)
 
     def _prefer_squares(self) -> None:
         """A copy that turns rows into columns goes by squares: their other dimension comes next."""
         found = square_of(self.walk, self.dtypes[0]) if len(self.dtypes) == 2 else None
         if found:
             dimension, self.square = found
-            order = [i for i in range(len(self.walk.sizes)) if i != dimension]
-            order.insert(len(order) - 1, dimension)
-            self.walk = self.walk.reordered(order)
+            self._bring_next(dimension)
 
     def _work(self) -> float:
         """About how many instructions a vector takes."""
@@ -126,6 +144,8 @@ class _Writer:
 
     def write(self) -> None:
         pointers = [self.function.argument(i) for i in range(len(self.dtypes))]
+        arrays = self.turned.arrays if self.turned else ()
+        self.slots = {i: reserve(self.function, self.dtypes[i]) for i in arrays}
         self._nest(0, [*pointers, *("0" for _ in self.dimensions)])
 
     def _nest(self, level: int, places: Sequence[str]) -> None:
@@ -136,6 +156,8 @@ class _Writer:
             self._row(sizes[level], places)
         elif level == len(sizes) - 2 and self.square:
             self._squares(self.square, level, places)
+        elif level == len(sizes) - 2 and self.turned:
+            self._in_runs(level, places, partial(self._strip_of_blocks, level))
         else:
             with repeat(self.function, sizes[level], self._carry(places)) as turn:
                 self._nest(level + 1, turn.carry)
@@ -159,6 +181,43 @@ class _Writer:
         if spare:
             last = self._moved(places, level, self.walk.sizes[level] - LANES)
             copy_square(self.function, square, *last)
+
+    def _in_runs(
+        self, level: int, places: Sequence[str], body: Callable[[Sequence[str], int], None]
+    ) -> None:
+        """`body` for each 16 along a dimension, and for those left."""
+        whole, rest = divmod(self.walk.sizes[level], LANES)
+        if whole:
+            with repeat(self.function, whole, self._carry(places)) as turn:
+                body(turn.carry, LANES)
+                turn.next[:] = self._moved(turn.carry, level, LANES)
+            places = turn.result
+        if rest:
+            body(places, rest)
+
+    def _strip_of_blocks(self, level: int, places: Sequence[str], rows: int) -> None:
+        self._in_runs(level + 1, places, partial(self._block, level, rows))
+
+    def _block(self, level: int, rows: int, places: Sequence[str], columns: int) -> None:
+        """Rows of lanes; arrays that lie across them are turned round on the stack."""
+        blocks = {
+            i: Block(self.dtypes[i], self.walk.steps[i][-1], slot, rows, columns)
+            for i, slot in self.slots.items()
+        }
+        inputs = len(self.codelet.inputs)
+        for i, block in blocks.items():
+            if i < inputs:
+                block.read(self.function, places[i])
+        steps = [1 if i in blocks else step[-1] for i, step in enumerate(self.walk.steps)]
+        here = [self.slots.get(i, place) for i, place in enumerate(places)]
+        with repeat(self.function, rows, self._carry(here)) as turn:
+            self._body(turn.carry, LANES, columns, {}, steps)
+            turn.next[:] = self._moved(turn.carry, level, 1)
+            for i in blocks:
+                turn.next[i] = offset(self.function, turn.carry[i], self.dtypes[i], LANES)
+        for i, block in blocks.items():
+            if i >= inputs:
+                block.write(self.function, places[i])
 
     def _carry(self, places: Sequence[str]) -> list[tuple[str, str]]:
         count = len(self.dtypes)
@@ -218,11 +277,16 @@ class _Writer:
         }
 
     def _body(
-        self, places: Sequence[str], width: int, valid: int, repeated: dict[int, str]
+        self,
+        places: Sequence[str],
+        width: int,
+        valid: int,
+        repeated: dict[int, str],
+        steps: Sequence[int] = (),
     ) -> None:
-        """Read, compute and write some neighbours."""
+        """Read, compute and write some neighbours, `steps` apart (those of the walk)."""
         function, expression = self.function, self.codelet.expression
-        steps = [step[-1] if step else 0 for step in self.walk.steps]
+        steps = steps or [step[-1] if step else 0 for step in self.walk.steps]
         count = len(expression.inputs)
         raw = [
             repeated.get(i)

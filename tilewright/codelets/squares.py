@@ -44,11 +44,32 @@ def square_of(walk: Walk, dtype: str) -> tuple[int, Square] | None:
 
 def copy_square(function: Function, square: Square, source: str, target: str) -> None:
     """Move 16 x 16 elements."""
-    kind = MEMORY_TYPE[square.dtype]
-    rows = []
-    for j in range(LANES):
-        place = offset(function, source, square.dtype, j * square.source_step)
-        rows.append(memory.load_raw(function, square.dtype, place, LANES, 1))
-    for i, column in enumerate(turn_block(function, kind, rows)):
-        place = offset(function, target, square.dtype, i * square.target_step)
-        memory.store_raw(function, square.dtype, column, place, LANES, 1)
+    move_block(function, square.dtype, source, square.source_step, target, square.target_step)
+
+
+def move_block(
+    function: Function, dtype: str, source: str, source_step: int, target: str, target_step: int
+) -> None:
+    """Element j of line i of the source becomes element i of line j of the target; or in place.
+
+    In a function of its own, once a program: 64 shuffles take LLVM 10 ms.
+    """
+    symbol = f"move_block_{dtype}"
+    if symbol not in function.module.functions:
+        _write_move(function.module.function(symbol, "void", ["ptr", "i64"] * 2), dtype)
+    given = [("ptr", source), ("i64", str(source_step))]
+    made = [("ptr", target), ("i64", str(target_step))]
+    function.call("void", symbol, *given, *made)
+
+
+def _write_move(function: Function, dtype: str) -> None:
+    """The function `move_block` calls: source, its step, target, its step."""
+    rows, place = [], "%a0"
+    for _ in range(LANES):
+        rows.append(memory.load_raw(function, dtype, place, LANES, 1))
+        place = offset(function, place, dtype, "%a1")
+    place = "%a2"
+    for column in turn_block(function, MEMORY_TYPE[dtype], rows):
+        memory.store_raw(function, dtype, column, place, LANES, 1)
+        place = offset(function, place, dtype, "%a3")
+    function.close()

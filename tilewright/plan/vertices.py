@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tilewright.codelets.elementwise import Elementwise
@@ -16,6 +17,9 @@ from tilewright.plan.contraction import lower_contraction
 from tilewright.plan.ir import View
 from tilewright.plan.schedule import Unit, alias_root
 from tilewright.plan.scope import Scope
+
+WORTH_TURNING = 65536
+"""Elements from which on a reduction along a strided axis reads a copy: fewer stay in an L2."""
 
 _Number = tuple[str, int]
 """A value in the making: ("leaf" | "step", position); leaves come first in the end."""
@@ -103,17 +107,28 @@ def lower_reduce(scope: Scope, unit: Unit) -> None:
     for inner in before:
         builder.add(inner)
     expression = builder.build([source])
+    leaves = [_in_lanes(scope, view, node.params["axes"]) for view in builder.leaves]
     target, accumulate = scope.sum_target(node.output)
     codelet = Reduce(
         node.params["kind"],
         expression,
         source.shape,
         tuple(node.params["axes"]),
-        tuple(v.strides for v in builder.leaves),
+        tuple(v.strides for v in leaves),
         target.strides,
         accumulate,
     )
-    scope.call(codelet, builder.leaves, [target])
+    scope.call(codelet, leaves, [target])
+
+
+def _in_lanes(scope: Scope, view: View, axes: Sequence[int]) -> View:
+    """A large view of which the last axis is reduced but another is contiguous: turned round first.
+
+    Squares of the copy are turned in registers; the reduction would read element by element.
+    """
+    last = len(view.shape) - 1
+    across = last in axes and abs(view.strides[last]) > 1 and 1 in view.strides
+    return scope.dense(view) if across and view.size >= WORTH_TURNING else view
 
 
 def lower_copy(scope: Scope, unit: Unit) -> None:
