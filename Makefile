@@ -6,13 +6,17 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-peers lint bench clean
 
 demo: .venv/installed-alpha
 	$(BIN)/tilewright alpha --demo
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n $(JOBS) -q
+
+# What needs the heavy libraries that we are called by or compared with.
+test-peers: .venv/installed-peers
+	$(BIN)/python -m pytest -n $(JOBS) -q -m peers
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

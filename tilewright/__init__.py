@@ -5,17 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["ArgumentError", "Executable", "Run", "UnsupportedError", "compile", "force", "tile_map"]
+__all__ = [
+    "ArgumentError",
+    "Executable",
+    "Run",
+    "UnsupportedError",
+    "chains",
+    "compile",
+    "force",
+    "tile_map",
+]
 
 if TYPE_CHECKING:
     from tilewright.compiler import compile
     from tilewright.errors import ArgumentError, UnsupportedError
+    from tilewright.mcmc import chains
     from tilewright.runtime.executable import Executable
     from tilewright.runtime.run import Run
     from tilewright.trace.force import force
     from tilewright.trace.tile_map import tile_map
 
 _HOME = {
+    "chains": "tilewright.mcmc.chains",
     "compile": "tilewright.compiler",
     "ArgumentError": "tilewright.errors",
     "UnsupportedError": "tilewright.errors",
