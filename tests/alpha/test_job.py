@@ -67,6 +67,10 @@ def test_one_process_at_a_time(tmp_path):
         (Settings(Sampler(name="nuts", precision="bfloat16")), "NUTS needs its energy"),
         (Settings(chains=1), "chains must be 2 or more"),
         (Settings(Sampler(draws=0)), "draws must be 4 or more"),
+        (Settings(seed=2**64), "seed must be 18446744073709551615 or less"),
+        (replace(Settings(), windows=2.5), "windows must be a whole number, not 2.5"),
+        (Settings(Sampler(target_acceptance=1.5)), "target_acceptance must be a number above 0"),
+        (Settings(Sampler(first_step=float("nan"))), "first_step must be a number above 0"),
     ],
 )
 def test_settings_that_cannot_be_run(settings, words):

@@ -51,6 +51,23 @@ def test_quantiles_undo_the_distribution_function(wide):
         np.testing.assert_allclose(wide.cdf(found), level, atol=1e-5)
 
 
+@pytest.mark.parametrize("df", [1.5, 4.0, 30.0, np.inf])
+def test_quantiles_far_out(df):
+    scales = np.exp(RNG.normal(size=50))
+    mixed = Mixture(100 + RNG.normal(0, 0.5, (50, 8)), scales, df)
+    for level in (1e-4, 0.001, 0.5, 0.999, 1 - 1e-4):
+        found = mixed.cdf(mixed.quantile(level))
+        np.testing.assert_allclose(found, level, rtol=1e-4)
+        np.testing.assert_allclose(1 - found, 1 - level, rtol=1e-3)
+
+
+def test_one_level_is_one_row(wide):
+    np.testing.assert_array_equal(wide.quantile(0.5), wide.quantile([0.5])[0])
+    for bad in (0, 1.0, -0.1, np.nan, [[0.5]]):
+        with pytest.raises(ValueError, match="Levels must lie above 0 and below 1"):
+            wide.quantile(bad)
+
+
 def test_density_is_the_slope_of_the_distribution_function(wide):
     x = np.linspace(-2, 2, 8)
     slope = (wide.cdf(x + 0.02) - wide.cdf(x - 0.02)) / 0.04

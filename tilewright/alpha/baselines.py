@@ -54,15 +54,23 @@ class _Linear:
 
 
 def best_penalty(X: np.ndarray, y: np.ndarray) -> float:
-    """Ridge penalty by generalised cross-validation (Golub, Heath & Wahba 1979)."""
+    """The ridge penalty with the least score."""
+    return float(PENALTIES[int(np.argmin(cross_validation(X, y, PENALTIES)))])
+
+
+def cross_validation(X: np.ndarray, y: np.ndarray, penalties: np.ndarray) -> np.ndarray:
+    """Generalised cross-validation of ridge regressions with an intercept, (penalties,).
+
+    A sum of squares over all rows, as it would be of rows not fitted (Golub, Heath & Wahba 1979).
+    """
     Xc, yc = X - X.mean(axis=0), y - y.mean()
     values, vectors = np.linalg.eigh(Xc.T @ Xc)
     along = vectors.T @ (Xc.T @ yc)
     total, rows = float(yc @ yc), len(y)
     scores = []
-    for penalty in PENALTIES:
+    for penalty in penalties:
         shrunk = along / (values + penalty)
         error = total - 2 * shrunk @ along + (shrunk * values) @ shrunk
         freedom = 1 + np.sum(values / (values + penalty))
         scores.append(error / (1 - freedom / rows) ** 2)
-    return float(PENALTIES[int(np.argmin(scores))])
+    return np.array(scores)

@@ -40,7 +40,7 @@ class Job:
             "data": prices.fingerprint(),
             "settings": settings.identity(),
         }
-        identity = json.loads(json.dumps(identity))
+        identity = json.loads(json.dumps(identity, default=float))  # NumPy's numbers, too
         _check(folder, identity)
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
-from scipy.special import gammaln, logsumexp, ndtr, stdtr
+from scipy.special import gammaln, logit, logsumexp, ndtr, stdtr
 
 NODES = 64
 REACH = 9.0
 """The nodes end at sinh(9) = 4,000 scales."""
 STEP = 1 / 1024
+NEWTON = 4
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,30 @@ class Mixture:
         each = log_student(self._z(x), self.df) - np.log(scale)
         return logsumexp(each, axis=0) - np.log(len(self.scale))
 
-    def quantile(self, levels: np.ndarray) -> np.ndarray:
-        """(levels, rows): read off the nodes, then corrected along the density found there."""
-        x, F = self._nodes
-        found = np.array([[np.interp(p, f, n) for f, n in zip(F, x, strict=True)] for p in levels])
-        for row, p in zip(found, levels, strict=True):
-            density = np.exp(self.log_pdf(row))
-            for _ in range(4):
-                row -= (self.cdf(row) - p) / density
-        return found
+    def quantile(self, levels: Any) -> np.ndarray:
+        """(levels, rows), or (rows,) for one level; each above 0 and below 1.
+
+        Read off the nodes, then found by Newton's method between the nodes beside it. No quantile
+        lies further out than the last node.
+        """
+        wanted = np.asarray(levels, np.float64)
+        if wanted.ndim > 1 or not ((wanted > 0) & (wanted < 1)).all():
+            raise ValueError(f"Levels must lie above 0 and below 1, not {levels!r}.")
+        found = [self._quantile(float(p)) for p in wanted.flat]
+        return np.reshape(found, (*wanted.shape, self.location.shape[1]))
+
+    def _quantile(self, p: float) -> np.ndarray:
+        nodes, F = self._nodes
+        each = np.arange(len(F))
+        above = np.clip((p > F).sum(axis=1), 1, NODES - 1)
+        low, high = nodes[each, above - 1], nodes[each, above]
+        left, right = logit(np.clip((F[each, above - 1], F[each, above]), 1e-12, 1 - 1e-7))
+        share = (logit(p) - left) / np.maximum(right - left, 1e-12)
+        x = low + np.clip(share, 0, 1) * (high - low)
+        for _ in range(NEWTON):
+            density = np.maximum(np.exp(self.log_pdf(x)), 1e-300)
+            x = np.clip(x - (self.cdf(x) - p) / density, low, high)
+        return x
 
     def crps(self, y: np.ndarray) -> np.ndarray:
         """Continuous ranked probability score, (rows,), in units of y; smaller is better."""

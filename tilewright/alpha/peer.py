@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.alpha.keys import from_data, root_key
 from tilewright.alpha.settings import Sampler
 
 PROBE = 40
@@ -96,9 +97,7 @@ def main() -> None:
 
     def chain(sampler: Sampler, key: Any, X: Any, y: Any, X_test: Any, df: Any) -> Any:
         kept = partial(keep, X_test)
-        return sample_posterior(
-            sampler, jax.random.wrap_key_data(key), X, y, df, kept, columns=columns
-        )
+        return sample_posterior(sampler, from_data(key), X, y, df, kept, columns=columns)
 
     run = tilewright.compile(partial(chain, sampler), key, X, y, X_test, df, machine="xla")
     start = time.perf_counter()
@@ -127,7 +126,7 @@ def _columns_are_faster(hidden: int, X: np.ndarray, y: np.ndarray, df: np.ndarra
 
     from tilewright.models import bnn
 
-    start = bnn.initial(jax.random.key(0), X.shape[1], hidden)
+    start = bnn.initial(root_key(0), X.shape[1], hidden)
 
     def gradients(density: Callable) -> Callable:
         def step(_: int, position: bnn.Net) -> bnn.Net:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.alpha.controls import REAL, SERIES
+from tilewright.alpha.keys import chain_keys, root_key
 from tilewright.alpha.settings import Sampler, Settings
 from tilewright.alpha.windows import GAP, TEST, TRAIN, Window, standardise
 
@@ -76,7 +77,7 @@ def keys_of(seed: int, tasks: Sequence[Task]) -> Any:
     import jax
 
     def key(series: Any, window: Any, chain: Any) -> Any:
-        made = jax.random.key(seed)
+        made = root_key(seed)
         for number in (series, window, chain):
             made = jax.random.fold_in(made, number)
         return made
@@ -103,7 +104,7 @@ class Program:
         )
         numbers = jax.ShapeDtypeStruct((self.count,), np.int32)
         degrees = jax.ShapeDtypeStruct((self.count,), np.float32)
-        keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), self.count))
+        keys = jax.eval_shape(lambda: chain_keys(0, self.count))
         self.executable = tilewright.compile(
             mapped,
             *(*self.shared, keys, numbers, numbers, degrees),

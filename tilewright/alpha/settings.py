@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.keys import LARGEST_SEED
 
 MACHINES = ("native", "xla")
 PRECISIONS = ("float32", "bfloat16")
 SAMPLERS = ("hmc", "nuts")
+MOST = 1_000_000
+"""Of anything that is counted."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,9 @@ class Sampler:
         if self.name == "nuts" and self.precision != "float32":
             raise AlphaError("NUTS needs its energy at every step: use it with precision float32.")
         for name, least in (("warmup", 1), ("draws", 4), ("leapfrogs", 1), ("hidden", 1)):
-            _at_least(name, getattr(self, name), least)
+            _whole(name, getattr(self, name), least)
+        between("target_acceptance", self.target_acceptance, 0, 1)
+        between("first_step", self.first_step, 0, 1e3)
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,9 @@ class Settings:
         """Raise `AlphaError` for what cannot be run."""
         self.sampler.check()
         _among("machine", self.machine, MACHINES)
-        for name, least in (("windows", 1), ("controls", 0), ("chains", 2), ("seed", 0)):
-            _at_least(name, getattr(self, name), least)
+        for name, least in (("windows", 1), ("controls", 0), ("chains", 2)):
+            _whole(name, getattr(self, name), least)
+        _whole("seed", self.seed, 0, LARGEST_SEED)
 
     def identity(self) -> dict[str, Any]:
         """What a window's result depends on: not how many other windows there are."""
@@ -67,6 +74,24 @@ def _among(what: str, value: str, known: tuple[str, ...]) -> None:
         raise AlphaError(f"Unknown {what} {value!r}: choose one of {', '.join(known)}.")
 
 
-def _at_least(what: str, value: int, least: int) -> None:
-    if value < least:
-        raise AlphaError(f"{what} must be {least} or more, not {value}.")
+def _whole(what: str, value: Any, least: int, most: int = MOST) -> None:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
+        raise AlphaError(f"{what} must be a whole number, not {value!r}.")
+    if number < least:
+        raise AlphaError(f"{what} must be {least} or more, not {number}.")
+    if number > most:
+        raise AlphaError(f"{what} must be {most} or less, not {number}.")
+
+
+def between(what: str, value: Any, low: float, high: float) -> None:
+    """Raise `AlphaError` unless `value` is a number above `low` and not above `high`."""
+    try:
+        inside = not isinstance(value, str) and low < float(value) <= high
+    except (TypeError, ValueError, OverflowError):
+        inside = False
+    if not inside:
+        raise AlphaError(f"{what} must be a number above {low:g}, up to {high:g}, not {value!r}.")

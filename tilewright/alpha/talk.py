@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.keys import chain_keys, root_key
 
 ROWS, LEAPFROGS, BURN_IN, DRAWS, CHAINS, WINDOWS = 58_368, 1000, 100, 400, 2, 200
 STEP_SIZE = 0.01
@@ -94,7 +95,6 @@ def measure(
     stage: Callable[[str], None] = lambda _: None,
 ) -> Speed:
     """Run as many transitions of two chains as fit into `seconds`; at least one."""
-    import jax
 
     import tilewright
     from tilewright.machine.cpu import allowed_cpus, cpu_limit
@@ -108,7 +108,7 @@ def measure(
         jax_rate = cores * _peer_rate(max(allowed_cpus()), rows)
     stage("compiling")
     X, y = window(rows)
-    keys = jax.random.split(jax.random.key(0), max(CHAINS, cores))
+    keys = chain_keys(0, max(CHAINS, cores))
     mapped = tilewright.tile_map(partial(chain, precision, False), (0, None, None, None, None))
     one = np.int32(1)
     execute = tilewright.compile(
@@ -159,7 +159,7 @@ def main() -> None:
     best = 0.0
     for columns in (False, True):
         data = np.ascontiguousarray(X.T) if columns else X
-        run = jax.jit(partial(chain, "float32", columns, jax.random.key(0), data, y))
+        run = jax.jit(partial(chain, "float32", columns, root_key(0), data, y))
         run(1, 1)[0].block_until_ready()
         seconds, _ = _seconds(lambda run=run: run(1, leapfrogs)[0].block_until_ready())
         best = max(best, leapfrogs / seconds)
