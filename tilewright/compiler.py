@@ -168,7 +168,6 @@ def _frame(
 ) -> Compiled:
     """What is known of a program before its graph is: arguments, results, names, tiles."""
     hidden = len(traced.constants)
-    keys_out = {i: "threefry2x32" for i, key in enumerate(traced.out_keys) if key}
     return Compiled(
         object=CompiledObject(()),
         inputs=tuple(value.type for value in traced.graph.inputs[hidden:]),
@@ -178,8 +177,8 @@ def _frame(
         out_tree=traced.out_tree,
         argument_names=_argument_names(fn),
         leaf_names=_leaf_names(fn, example_args),
-        keys_in=frozenset(i for i, key in enumerate(traced.in_keys) if key),
-        keys_out=MappingProxyType(keys_out),
+        keys_in=MappingProxyType(traced.in_keys),
+        keys_out=MappingProxyType(traced.out_keys),
     )
 
 
@@ -221,7 +220,7 @@ def _packed(
         outputs=tuple(v.type for v in first.outputs),
         out_tree=None,
         in_tree=None,
-        keys_in=frozenset(),
+        keys_in={},
         keys_out={},
     )
     arguments = [

@@ -64,7 +64,7 @@ def test_keys_move_with_both_their_words():
 
 def test_shapes_of_keys_in_a_trace():
     traced = trace(lambda k: (k, k.shape[0]), jax.random.split(jax.random.key(0), 3))
-    assert traced.in_keys == (True,)
-    assert traced.out_keys == (True, False)
+    assert traced.in_keys == {0: "threefry2x32"}
+    assert traced.out_keys == {0: "threefry2x32"}
     assert traced.in_types[0].shape == (3, 2)
     assert operations(traced.graph) <= {"constant"}

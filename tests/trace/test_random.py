@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import tilewright
 from tests.trace.comparing import agree
-from tilewright.errors import UnsupportedError
+from tilewright.errors import ArgumentError, UnsupportedError
 from tilewright.trace import trace
 
 KEY = jax.random.key(7)
@@ -102,6 +103,53 @@ def test_a_key_in_a_closure_is_data():
     agree(draw, 1.0)
 
 
-def test_other_generators_are_refused():
-    with pytest.raises(UnsupportedError, match="threefry"):
-        trace(lambda k: jax.random.bits(k), jax.random.key(0, impl="rbg"))
+GENERATORS = ("philox2x32", "philox4x32", "threefry4x32", "rbg", "unsafe_rbg")
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_other_generators(name):
+    key = jax.random.key(3, impl=name)
+
+    def drawn(key):
+        first, second = jax.random.split(key)
+        keys = jnp.stack([first, jax.random.fold_in(second, 7), jax.random.key(5, impl=name)])
+        each = jax.vmap(lambda k: jax.random.bits(k, (3,), "uint8"))(keys)
+        return keys[1:].reshape(1, 2).T, each, keys == first, jax.random.uniform(key, (5,))
+
+    agree(drawn, key)
+    agree(lambda words: jax.random.wrap_key_data(words, impl=name), jax.random.key_data(key))
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_raw_keys_of_the_default_generator(name):
+    with jax.default_prng_impl(name):
+        key = jax.random.PRNGKey(0)
+        agree(lambda k: (jax.random.split(k), jax.random.bits(k, (9,))), key)
+
+
+def test_loops_of_another_generator():
+    key = jax.random.key(3, impl="philox4x32")
+    agree(lambda k: jax.random.gamma(k, jnp.array([0.3, 4.5])), key, epsilons=64, absolute=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ("uint8", "uint16", "uint32", "uint64"))
+def test_the_counter_of_xla_s_generator_carries(dtype):
+    most = 2**32 - 1
+    with jax.enable_x64(True):
+        for start in ((1, 2, 3, 4), (5, 6, most, 7), (5, most, most, most), (most,) * 4):
+            words = np.array(start, np.uint32)
+            agree(lambda k: [jax.lax.rng_bit_generator(k, (n,), dtype) for n in (0, 1, 9)], words)
+
+
+def test_an_algorithm_of_xla_that_we_have_not_is_named():
+    algorithm = jax.lax.RandomAlgorithm.RNG_THREE_FRY
+    with pytest.raises(UnsupportedError, match=r"rng_bit_generator of .*THREE_FRY"):
+        trace(
+            lambda k: jax.lax.rng_bit_generator(k, (3,), algorithm=algorithm), np.ones(4, "uint32")
+        )
+
+
+def test_a_key_of_another_generator_is_refused_by_a_call():
+    program = tilewright.compile(jax.random.bits, KEY)
+    with pytest.raises(ArgumentError, match=r"keys of philox4x32, but was compiled for .*threefry"):
+        program(jax.random.key(0, impl="philox4x32"))

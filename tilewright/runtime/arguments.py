@@ -23,9 +23,9 @@ _NARROWED = {"float64": "float32", "int64": "int32", "uint64": "uint32"}
 _NUMBERS = {"b": bool | np.bool_, "i": numbers.Integral, "u": numbers.Integral}
 
 
-def plain(leaf: Any, expected: Type, is_key: bool = False) -> np.ndarray:
-    """The leaf as an array of exactly the `expected` type."""
-    array = _array(leaf, expected, is_key)
+def plain(leaf: Any, expected: Type, generator: Any = None) -> np.ndarray:
+    """The leaf as an array of exactly the `expected` type: a PRNG key's words for a `generator`."""
+    array = _array(leaf, expected, generator)
     if array.shape != expected.shape:
         raise ArgumentError(
             f"has shape {array.shape}, but the function was compiled for {expected.shape}."
@@ -35,15 +35,13 @@ def plain(leaf: Any, expected: Type, is_key: bool = False) -> np.ndarray:
     return np.require(array, requirements=["C", "A"])
 
 
-def _array(leaf: Any, expected: Type, is_key: bool) -> np.ndarray:
+def _array(leaf: Any, expected: Type, generator: Any) -> np.ndarray:
     if isinstance(leaf, np.ndarray):
         return leaf
     if isinstance(leaf, bool | int | float) and not isinstance(leaf, np.generic):
         return _number(leaf, expected)
-    if is_key and _is_typed_key(leaf):
-        import jax
-
-        return np.asarray(jax.random.key_data(leaf))
+    if generator is not None and _is_typed_key(leaf):
+        return _key_words(leaf, generator)
     if isinstance(leaf, np.generic) or hasattr(leaf, "__array__"):
         try:
             return np.asarray(leaf)
@@ -86,6 +84,15 @@ def _is_typed_key(leaf: Any) -> bool:
     import jax
 
     return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _key_words(keys: Any, generator: Any) -> np.ndarray:
+    import jax
+
+    given = jax.random.key_impl(keys)
+    if given != generator:
+        raise ArgumentError(f"holds keys of {given}, but was compiled for keys of {generator}.")
+    return np.asarray(jax.random.key_data(keys))
 
 
 def _a(noun: str) -> str:

@@ -52,8 +52,8 @@ class Compiled:
     out_tree: Any = None
     argument_names: tuple[str, ...] = ()  # of the function's parameters, for `bind`
     leaf_names: tuple[str, ...] = ()  # for messages: "params['w']"
-    keys_in: frozenset[int] = frozenset()
-    keys_out: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # -> impl
+    keys_in: Mapping[int, Any] = field(default_factory=lambda: MappingProxyType({}))  # generators
+    keys_out: Mapping[int, Any] = field(default_factory=lambda: MappingProxyType({}))
     streamed: Streamed | None = None
     pack: Callable[[Mapping[int, np.ndarray]], Compiled] | None = None
     """The program for inputs that are fixed, by position, with their work done beforehand."""

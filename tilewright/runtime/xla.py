@@ -20,6 +20,7 @@ import numpy as np
 from tilewright.graph.ir import Type
 from tilewright.runtime.run import Progress
 from tilewright.runtime.signature import Signature
+from tilewright.trace.jax_internals import generator
 
 
 class XlaExecutable:
@@ -66,7 +67,7 @@ class XlaExecutable:
     def _device_array(self, position: int, leaf: Any) -> Any:
         array = self.signature.plain(position, leaf)
         return (
-            jax.random.wrap_key_data(jax.numpy.asarray(array))
+            jax.random.wrap_key_data(jax.numpy.asarray(array), impl=self.signature.keys[position])
             if position in self.signature.keys
             else array
         )
@@ -152,7 +153,7 @@ class XlaRun:
 def _signature(fn: Callable, examples: tuple[Any, ...]) -> Signature:
     leaves, tree = jax.tree_util.tree_flatten(examples)
     avals = [jax.typeof(leaf) if not hasattr(leaf, "dtype") else leaf for leaf in leaves]
-    keys = frozenset(i for i, aval in enumerate(avals) if _is_key(aval))
+    keys = {i: generator(aval) for i, aval in enumerate(avals) if _is_key(aval)}
     types = tuple(_type(aval, i in keys) for i, aval in enumerate(avals))
     try:
         names = tuple(inspect.signature(fn).parameters)

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax._src.lax import special
 from jax._src.random import core as random_core
-from jax._src.random import prng, threefry2x32
+from jax._src.random import philox2x32, philox4x32, prng, threefry4x32
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
@@ -27,12 +27,16 @@ Equation = core.JaxprEqn
 Literal = core.Literal
 Primitive = core.Primitive
 
-THREEFRY = threefry2x32.threefry_prng_impl
+OTHER_ROUNDS = {
+    "philox2x32": philox2x32._philox2x32_lowering,
+    "philox4x32": philox4x32._philox4x32_lowering,
+    "threefry4x32": threefry4x32._threefry4x32_lowering,
+}
+"""What JAX lowers the hash functions of its other generators to."""
 
 igamma = special.igamma_impl
 igammac = special.igammac_impl
 igamma_grad_a = special.igamma_grad_a_impl
-random_gamma_grad = special.random_gamma_grad_impl
 betainc = special.regularized_incomplete_beta_impl
 bessel_i0e = special.bessel_i0e_impl
 gamma_sample = random_core._gamma_impl
@@ -44,8 +48,20 @@ def is_key(aval: Any) -> bool:
 
 
 def key_implementation(aval: Any) -> Any:
-    """The generator behind an array of keys: `THREEFRY` or one that we refuse."""
+    """The functions of the generator behind an array of keys: seed, split, fold_in, random_bits."""
     return aval.dtype._impl
+
+
+def key_shape(aval: Any) -> tuple[int, ...]:
+    """The words that one element has: those of a key, or none."""
+    return tuple(aval.dtype._impl.key_shape) if is_key(aval) else ()
+
+
+def generator(aval: Any) -> Any:
+    """What `wrap_key_data` calls the generator of an array of keys: its name, if JAX knows that."""
+    implementation = aval.dtype._impl
+    known = prng.prngs.get(implementation.name) == implementation
+    return implementation.name if known else random_core.PRNGSpec(implementation)
 
 
 def map_over_keys(rank: int, function: Callable) -> Callable:

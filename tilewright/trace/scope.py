@@ -5,7 +5,7 @@ values of its results. Calls inside it are inlined. A body of control flow is a 
 `child`; since bodies are closed, large constants that it meets become leading inputs of the body
 and are asked of the parent in turn, up to the root, where they are hidden inputs of the graph.
 
-PRNG keys are carried as their words, uint32[..., 2].
+PRNG keys are carried as their words: uint32[..., 2] for threefry's.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import site
 import sysconfig
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,11 +53,28 @@ class UntypedError(UnsupportedError):
     """A dtype that graphs have not; the scope that meets it says where."""
 
 
+class Parameters(dict[str, Any]):
+    """The parameters of one equation, which know of themselves whether they were read."""
+
+    def __init__(self, params: dict[str, Any]):
+        super().__init__(params)
+        self.unread = dict.fromkeys(params)
+
+    def __getitem__(self, name: str) -> Any:
+        self.unread.pop(name, None)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.unread.pop(name, None)
+        return super().get(name, default)
+
+
 @dataclass
 class Session:
     """What all scopes of one call of `trace` share."""
 
     rules: dict[str, Rule]
+    ignored: Mapping[str, Collection[str]]
     inlined: dict[Any, internals.ClosedJaxpr] = field(default_factory=dict)
     data: dict[Any, list[Any]] = field(default_factory=dict)
 
@@ -76,9 +93,7 @@ class Session:
 def type_of(aval: Any) -> Type:
     """The type of an abstract value; an array of keys is an array of words."""
     if internals.is_key(aval):
-        if internals.key_implementation(aval) != internals.THREEFRY:
-            raise UntypedError(f"PRNG keys of type {aval.dtype} are not supported, use threefry")
-        return Type("uint32", (*aval.shape, 2))
+        return Type("uint32", (*aval.shape, *internals.key_shape(aval)))
     name = np.dtype(aval.dtype).name if not hasattr(aval.dtype, "_impl") else str(aval.dtype)
     if name not in DTYPES:
         raise UntypedError(f"arrays of {name} are not supported")
@@ -189,11 +204,27 @@ class Scope:
         rule = self.session.rules.get(equation.primitive.name)
         if rule is None:
             raise self.unsupported(equation)
+        parameters = Parameters(equation.params)
         try:
-            results = rule(self, equation, *operands)
+            results = rule(self, equation.replace(params=parameters), *operands)
+            results = (results,) if isinstance(results, Value) else results
+            self._check(equation, parameters, results)
         except UntypedError as error:
             raise self.unsupported(equation, str(error)) from None
-        return (results,) if isinstance(results, Value) else results
+        return results
+
+    def _check(
+        self, equation: internals.Equation, parameters: Parameters, results: Sequence[Value]
+    ) -> None:
+        """That the row has accounted for every parameter, and gives what JAX says it gives."""
+        ignored = self.session.ignored.get(equation.primitive.name, ())
+        for name in parameters.unread:
+            if name not in ignored:
+                raise self.unsupported(equation, f"with {name} = {equation.params[name]!r}")
+        for variable, value in zip(equation.outvars, results, strict=False):
+            expected = type_of(variable.aval)
+            if value.type != expected:
+                raise self.unsupported(equation, f"with a result of {expected}")
 
     def inline(
         self, function: Callable, avals: Sequence[Any], operands: Sequence[Value], key: Any = None

@@ -103,6 +103,8 @@ def collective(kind: str) -> Rule:
 
     def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
         axes = equation.params["axes"]
+        if equation.params["axis_index_groups"] is not None:
+            raise scope.unsupported(equation, "over groups")
         if any(isinstance(axis, str) for axis in axes):
             raise scope.unsupported(equation, "over devices")
         axes = integers(axes)
@@ -116,18 +118,19 @@ def dot(scope: Scope, equation: internals.Equation, left: Value, right: Value) -
     params = equation.params
     result = type_of(equation.outvars[0].aval)
     (left_contract, right_contract), (left_batch, right_batch) = params["dimension_numbers"]
-    if _in_bfloat16(params["precision"]) and left.dtype == right.dtype == "float32":
-        left, right = (scope.convert(v, "bfloat16") for v in (left, right))
-    elif not (left.dtype == right.dtype and _widens(left.dtype, result.dtype)):
-        left, right = (scope.convert(v, result.dtype) for v in (left, right))
-    return scope.op(
+    operand, accumulator = _arithmetic(scope, equation, left, right)
+    left, right = (scope.convert(v, operand or v.dtype) for v in (left, right))
+    if not (left.dtype == right.dtype and _widens(left.dtype, accumulator)):
+        left, right = (scope.convert(v, accumulator) for v in (left, right))
+    product = scope.op(
         "dot",
         left,
         right,
         contract=(integers(left_contract), integers(right_contract)),
         batch=(integers(left_batch), integers(right_batch)),
-        dtype=result.dtype,
+        dtype=accumulator,
     )
+    return scope.convert(product, result.dtype)
 
 
 def _widens(operand: str, result: str) -> bool:
@@ -135,11 +138,41 @@ def _widens(operand: str, result: str) -> bool:
     return operand == result or (operand in ("bfloat16", "float16") and result == "float32")
 
 
-def _in_bfloat16(precision: object) -> bool:
-    """Whether the user asked for bfloat16: by the default matmul precision, or by algorithm."""
-    if isinstance(precision, tuple):
-        return all(p == jax.lax.Precision.DEFAULT for p in precision)
-    return precision == jax.lax.DotAlgorithmPreset.BF16_BF16_F32
+def _arithmetic(
+    scope: Scope, equation: internals.Equation, left: Value, right: Value
+) -> tuple[str | None, str]:
+    """What operands are rounded to (None: nothing), and the type that products are summed in.
+
+    Precisions beyond the default ask for what is done anyway. The default is JAX's on a CPU, unless
+    the user has set `jax.default_matmul_precision("bfloat16")` around the compilation.
+    """
+    precision = equation.params["precision"]
+    result = type_of(equation.outvars[0].aval).dtype
+    if precision is None or isinstance(precision, tuple):
+        default = precision and all(p == jax.lax.Precision.DEFAULT for p in precision)
+        rounds = default and jax.config.jax_default_matmul_precision == "bfloat16"
+        return ("bfloat16" if rounds and left.dtype == right.dtype == "float32" else None), result
+    name = getattr(precision, "name", None)
+    if name not in _ALGORITHMS:
+        raise scope.unsupported(equation, f"with algorithm {precision}")
+    operand, accumulator = _ALGORITHMS[name]
+    return operand, accumulator or result
+
+
+_ALGORITHMS = {
+    "DEFAULT": (None, None),
+    "F16_F16_F16": ("float16", "float16"),
+    "F16_F16_F32": ("float16", "float32"),
+    "BF16_BF16_BF16": ("bfloat16", "bfloat16"),
+    "BF16_BF16_F32": ("bfloat16", "float32"),
+    "F64_F64_F64": ("float64", "float64"),
+    **dict.fromkeys(
+        "F32_F32_F32 TF32_TF32_F32 TF32_TF32_F32_X3 BF16_BF16_F32_X3 BF16_BF16_F32_X6 "
+        "BF16_BF16_F32_X9".split(),
+        ("float32", "float32"),
+    ),
+}
+"""Operand and accumulator of `DotAlgorithmPreset`s; those that emulate float32 are float32."""
 
 
 RULES: dict[str, Rule] = {

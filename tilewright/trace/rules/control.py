@@ -34,6 +34,7 @@ def scan(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequen
     """A scan that carries nothing is a map: its instances do not depend on each other."""
     params = equation.params
     constants, carry = params["num_consts"], params["num_carry"]
+    reverse = bool(params["reverse"])  # the order of a map's instances is nobody's business
     bodies = [scope.body(params["jaxpr"], _types(params["jaxpr"]))]
     hidden, graphs = scope.close(bodies)
     length = int(params["length"])
@@ -49,7 +50,7 @@ def scan(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequen
         [*hidden, *operands],
         outputs,
         carry=carry,
-        reverse=bool(params["reverse"]),
+        reverse=reverse,
         **common,
     )
 
@@ -143,11 +144,7 @@ def say_and_drop(scope: Scope, equation: internals.Equation, *operands: Value) -
     return ()
 
 
-_CALLS = (
-    "jit pjit closed_call core_call call core_closed_call custom_jvp_call custom_vjp_call "
-    "custom_jvp_call_jaxpr custom_vjp_call_jaxpr remat remat2 checkpoint remat_opt composite "
-    "custom_lin"
-)
+_CALLS = "jit closed_call call custom_jvp_call custom_vjp_call remat2 composite"
 
 RULES: dict[str, Rule] = {
     **dict.fromkeys(_CALLS.split(), call),

@@ -47,10 +47,18 @@ def equality(op: str) -> Rule:
     def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Value:
         if not internals.is_key(equation.invars[0].aval):
             return direct(op)(scope, equation, *operands)
-        shape = (*equation.outvars[0].aval.shape, 2)
-        words = scope.op(op, *(scope.broadcast(v, shape) for v in operands))
+        words = internals.key_shape(equation.invars[0].aval)
+        before = equation.outvars[0].aval.shape
+        shape = (*before, *words)
+        missing = (1,) * len(before)
+        aligned = [
+            v if len(v.shape) == len(shape) else scope.reshape(v, missing + v.shape)
+            for v in operands
+        ]
+        different = scope.op(op, *(scope.broadcast(v, shape) for v in aligned))
         kind = "and" if op == "eq" else "or"
-        return scope.op("reduce", words, kind=kind, axes=(len(shape) - 1,))
+        axes = tuple(range(len(before), len(shape)))
+        return scope.op("reduce", different, kind=kind, axes=axes)
 
     return rule
 
@@ -96,6 +104,12 @@ def round_(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
     return scope.op("round_even" if even else "round_away", operand)
 
 
+def multiply(scope: Scope, equation: internals.Equation, left: Value, right: Value) -> Value:
+    """JAX can ask for a product of another type than the factors'."""
+    dtype = type_of(equation.outvars[0].aval).dtype
+    return direct("mul")(scope, equation, *(scope.convert(v, dtype) for v in (left, right)))
+
+
 def square(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
     return scope.op("mul", operand, operand)
 
@@ -130,7 +144,7 @@ def clamp(
 
 
 def select_n(scope: Scope, equation: internals.Equation, which: Value, *cases: Value) -> Value:
-    """A scalar `which` chooses whole arrays; keys are chosen with both their words."""
+    """A scalar `which` chooses whole arrays; keys are chosen with all their words."""
     shape = cases[0].shape
     if which.dtype not in ("bool", "int32"):
         which = scope.convert(which, "int32")
@@ -217,12 +231,12 @@ def approximate_tanh(scope: Scope, equation: internals.Equation, operand: Value)
 _SAME_NAME = (
     "neg abs sign floor ceil sqrt rsqrt cbrt exp exp2 expm1 log log1p sin cos tan asin acos atan "
     "sinh cosh tanh asinh acosh atanh logistic erf erfc erf_inv lgamma digamma not is_finite clz "
-    "add sub mul div rem atan2 nextafter and or xor shift_left shift_right_logical "
+    "add sub div rem atan2 nextafter and or xor shift_left shift_right_logical "
     "shift_right_arithmetic"
 )
 _IDENTITIES = (
-    "copy copy_p stop_gradient optimization_barrier name device_put sharding_constraint reshard "
-    "layout_constraint pvary reduced_vary_cast stage"
+    "copy stop_gradient optimization_barrier name device_put sharding_constraint reshard "
+    "layout_constraint pvary stage"
 )
 
 RULES: dict[str, Rule] = {
@@ -234,6 +248,7 @@ RULES: dict[str, Rule] = {
     "add_any": direct("add"),
     "approximate_tanh": approximate_tanh,
     "population_count": direct("popcount"),
+    "mul": multiply,
     "max": on_bools("max", "or"),
     "min": on_bools("min", "and"),
     "round": round_,

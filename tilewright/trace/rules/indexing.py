@@ -36,13 +36,15 @@ def _zeros(scope: Scope, starts: tuple[Value, ...], extra: tuple[int, ...]) -> t
     return tuple(scope.small(0, dtype) for _ in extra)
 
 
-def _mode(equation: internals.Equation) -> str:
-    return _MODES[equation.params["mode"].name]
+def _mode(scope: Scope, equation: internals.Equation) -> str:
+    name = equation.params["mode"].name
+    if name not in _MODES:
+        raise scope.unsupported(equation, f"with mode {name}")
+    return _MODES[name]
 
 
-def _fill(equation: internals.Equation, operand: Type) -> Any:
+def _fill(given: Any, operand: Type) -> Any:
     """What an out-of-bounds gather gives: NaN, the least signed, the greatest unsigned, or true."""
-    given = equation.params["fill_value"]
     if given is not None:
         return np.asarray(given).item()
     if is_float(operand.dtype):
@@ -58,7 +60,7 @@ def gather(scope: Scope, equation: internals.Equation, operand: Value, indices: 
     extra = words(equation)
     result = type_of(equation.outvars[0].aval)
     offset = integers(numbers.offset_dims)
-    mode = _mode(equation)
+    mode, fill = _mode(scope, equation), equation.params["fill_value"]
     params: dict[str, Any] = dict(
         offset_dims=offset + tuple(len(result.shape) - 1 for _ in extra),
         collapsed_slice_dims=integers(numbers.collapsed_slice_dims),
@@ -69,7 +71,7 @@ def gather(scope: Scope, equation: internals.Equation, operand: Value, indices: 
         mode=mode,
     )
     if mode == "drop":
-        params["fill"] = _fill(equation, operand.type)
+        params["fill"] = _fill(fill, operand.type)
     return scope.builder.add("gather", (operand, indices), (result,), **params)[0]
 
 
@@ -90,13 +92,13 @@ def scatter(kind: str) -> Rule:
             how, updates = "add", scope.op("neg", updates)
         if operand.dtype == "bool":
             how = {"add": "max", "mul": "min"}.get(how, how)
-        params = _scatter_params(equation, len(updates.shape))
+        params = _scatter_params(scope, equation, len(updates.shape))
         return scope.op("scatter", operand, indices, updates, kind=how, **params)
 
     return rule
 
 
-def _scatter_params(equation: internals.Equation, rank: int) -> dict[str, Any]:
+def _scatter_params(scope: Scope, equation: internals.Equation, rank: int) -> dict[str, Any]:
     numbers = equation.params["dimension_numbers"]
     window = integers(numbers.update_window_dims) + tuple(rank - 1 for _ in words(equation))
     return dict(
@@ -105,7 +107,7 @@ def _scatter_params(equation: internals.Equation, rank: int) -> dict[str, Any]:
         scatter_dims_to_operand_dims=integers(numbers.scatter_dims_to_operand_dims),
         operand_batching_dims=integers(numbers.operand_batching_dims),
         scatter_indices_batching_dims=integers(numbers.scatter_indices_batching_dims),
-        mode=_mode(equation),
+        mode=_mode(scope, equation),
     )
 
 
@@ -121,5 +123,4 @@ RULES: dict[str, Rule] = {
     "gather": gather,
     "scatter": scatter("set"),
     **{f"scatter-{kind}": scatter(kind) for kind in ("add", "sub", "mul", "min", "max")},
-    **{f"scatter_{kind}": scatter(kind) for kind in ("add", "sub", "mul", "min", "max")},
 }

@@ -64,9 +64,10 @@ def _svd(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequen
     params = equation.params
     if params.get("subset_by_index") is not None:
         raise scope.unsupported(equation, "a part of the singular values")
+    full = params["full_matrices"]
     if not params["compute_uv"]:
         return _inline(scope, equation, operands, singular_values, 2)
-    return _inline(scope, equation, operands, svd, 2, full_matrices=params["full_matrices"])
+    return _inline(scope, equation, operands, svd, 2, full_matrices=full)
 
 
 def _permutation(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:

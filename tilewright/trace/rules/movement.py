@@ -1,4 +1,4 @@
-"""Primitives that move elements. Arrays of PRNG keys have one more dimension, of two words."""
+"""Primitives that move elements. Arrays of PRNG keys have more dimensions: the words of a key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tilewright.trace.scope import Rule, Scope, type_of
 
 def words(equation: internals.Equation) -> tuple[int, ...]:
     """The trailing dimensions that the first operand has and its abstract value has not."""
-    return (2,) if internals.is_key(equation.invars[0].aval) else ()
+    return internals.key_shape(equation.invars[0].aval)
 
 
 def integers(numbers: Sequence[int]) -> tuple[int, ...]:
@@ -36,7 +36,7 @@ def broadcast(scope: Scope, equation: internals.Equation, operand: Value) -> Val
 
 
 def reshape(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
-    """`reshape`, `squeeze` and `expand_dims` alike."""
+    """`reshape` and `squeeze` alike."""
     if equation.params.get("dimensions") is not None and equation.primitive.name == "reshape":
         permutation = integers(equation.params["dimensions"])
         permutation += tuple(range(len(permutation), len(operand.shape)))
@@ -46,7 +46,8 @@ def reshape(scope: Scope, equation: internals.Equation, operand: Value) -> Value
 
 def transpose(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
     permutation = integers(equation.params["permutation"])
-    return _transpose(scope, operand, permutation + (len(permutation),) * len(words(equation)))
+    permutation += tuple(range(len(permutation), len(operand.shape)))
+    return _transpose(scope, operand, permutation)
 
 
 def _transpose(scope: Scope, operand: Value, permutation: tuple[int, ...]) -> Value:
@@ -156,7 +157,6 @@ RULES: dict[str, Rule] = {
     "broadcast_in_dim": broadcast,
     "reshape": reshape,
     "squeeze": reshape,
-    "expand_dims": reshape,
     "transpose": transpose,
     "slice": slice_,
     "split": split,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.lax import RandomAlgorithm
 
 from tilewright.graph.ir import Type, Value
 from tilewright.trace import jax_internals as internals
+from tilewright.trace.decompose.philox import random_bits
 from tilewright.trace.rules.elementwise import identity
 from tilewright.trace.scope import Rule, Scope, type_of
 
@@ -64,58 +68,94 @@ def iota_2x32(scope: Scope, equation: internals.Equation) -> tuple[Value, Value]
 def _words(equation: internals.Equation, *others: Any) -> list[Any]:
     """Abstract values with the keys, which come first, as words."""
     keys = equation.invars[0].aval
-    return [jax.ShapeDtypeStruct((*keys.shape, 2), jnp.uint32), *others]
+    return [jax.ShapeDtypeStruct((*keys.shape, *internals.key_shape(keys)), jnp.uint32), *others]
 
 
-def _partitionable() -> bool:
-    return bool(jax.config.jax_threefry_partitionable)
+def _inline(
+    scope: Scope,
+    equation: internals.Equation,
+    operands: Sequence[Value],
+    function: Callable,
+    *others: Any,
+    key: Sequence[Any],
+) -> Sequence[Value]:
+    """A generator's own `function`, of words in place of keys; `others` are not keys."""
+    generator = internals.key_implementation(equation.invars[0].aval)
+    settings = (generator, bool(jax.config.jax_threefry_partitionable))
+    avals = _words(equation, *others)
+    return scope.inline(function, avals, operands, key=(equation.primitive.name, settings, *key))
 
 
 def seed(scope: Scope, equation: internals.Equation, seeds: Value) -> Sequence[Value]:
-    type_of(equation.outvars[0].aval)
-    aval = equation.invars[0].aval
-    function = internals.map_over_keys(len(aval.shape), internals.THREEFRY.seed)
-    return scope.inline(function, [aval], [seeds], key="random_seed")
+    aval, generator = equation.invars[0].aval, equation.params["impl"]
+    function = internals.map_over_keys(len(aval.shape), generator.seed)
+    return scope.inline(function, [aval], [seeds], key=("random_seed", generator))
 
 
 def split(scope: Scope, equation: internals.Equation, keys: Value) -> Sequence[Value]:
-    shape = equation.params["shape"]
-    function = internals.map_over_keys(
-        len(equation.invars[0].aval.shape), lambda key: internals.THREEFRY.split(key, shape)
-    )
-    key = ("random_split", shape, _partitionable())
-    return scope.inline(function, _words(equation), [keys], key=key)
+    shape, aval = equation.params["shape"], equation.invars[0].aval
+    generator = internals.key_implementation(aval)
+    function = internals.map_over_keys(len(aval.shape), lambda key: generator.split(key, shape))
+    return _inline(scope, equation, [keys], function, key=(shape,))
 
 
 def fold_in(
     scope: Scope, equation: internals.Equation, keys: Value, messages: Value
 ) -> Sequence[Value]:
-    aval = equation.invars[1].aval
+    of_keys, of_messages = (atom.aval for atom in equation.invars)
     function = internals.map_over_keys_and_messages(
-        equation.invars[0].aval.shape, aval.shape, internals.THREEFRY.fold_in
+        of_keys.shape, of_messages.shape, internals.key_implementation(of_keys).fold_in
     )
-    return scope.inline(function, _words(equation, aval), [keys, messages], key="random_fold_in")
+    return _inline(scope, equation, [keys, messages], function, of_messages, key=())
 
 
 def bits(scope: Scope, equation: internals.Equation, keys: Value) -> Sequence[Value]:
     width, shape = equation.params["bit_width"], equation.params["shape"]
+    aval = equation.invars[0].aval
+    generator = internals.key_implementation(aval)
     function = internals.map_over_keys(
-        len(equation.invars[0].aval.shape),
-        lambda key: internals.THREEFRY.random_bits(key, width, shape),
+        len(aval.shape), lambda key: generator.random_bits(key, width, shape)
     )
-    key = ("random_bits", width, shape, _partitionable())
-    return scope.inline(function, _words(equation), [keys], key=key)
+    return _inline(scope, equation, [keys], function, key=(width, shape))
 
 
 def gamma(scope: Scope, equation: internals.Equation, keys: Value, alpha: Value) -> Sequence[Value]:
-    log_space = equation.params["log_space"]
+    log_space, of_keys, of_alpha = equation.params["log_space"], *(a.aval for a in equation.invars)
 
     def function(words: jax.Array, alpha: jax.Array) -> jax.Array:
-        keys = jax.random.wrap_key_data(words, impl="threefry2x32")
+        keys = jax.random.wrap_key_data(words, impl=of_keys.dtype)
         return internals.gamma_sample(keys, alpha, log_space=log_space, use_vmap=True)
 
-    avals = _words(equation, equation.invars[1].aval)
-    return scope.inline(function, avals, [keys, alpha], key=("random_gamma", log_space))
+    return _inline(scope, equation, [keys, alpha], function, of_alpha, key=(log_space,))
+
+
+def hash_function(function: Callable) -> Rule:
+    """A generator's rounds, of arrays of words of one shape, as JAX writes them."""
+
+    def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+        shape = equation.outvars[0].aval.shape
+        avals = [jax.ShapeDtypeStruct(shape, jnp.uint32)] * len(operands)
+        values = [scope.broadcast(v, shape) for v in operands]
+        return scope.inline(function, avals, values, key=function)
+
+    return rule
+
+
+def bit_generator(scope: Scope, equation: internals.Equation, key: Value) -> Sequence[Value]:
+    """XLA's generator; its default on a CPU is Philox."""
+    params = equation.params
+    if params["algorithm"] not in (RandomAlgorithm.RNG_DEFAULT, RandomAlgorithm.RNG_PHILOX):
+        raise scope.unsupported(equation, f"algorithm {params['algorithm']}")
+    if key.shape != (4,):
+        raise scope.unsupported(equation, "of a key that is not four words of 32 bits")
+    shape, dtype = params["shape"], np.dtype(params["dtype"])
+    if dtype.kind != "u":
+        raise scope.unsupported(equation, f"as {dtype.name}")
+    function = partial(
+        random_bits, rounds=internals.OTHER_ROUNDS["philox4x32"], shape=shape, dtype=dtype
+    )
+    avals = [equation.invars[0].aval]
+    return scope.inline(function, avals, [key], key=("rng_bit_generator", shape, dtype))
 
 
 def rng_uniform(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
@@ -125,6 +165,7 @@ def rng_uniform(scope: Scope, equation: internals.Equation, *operands: Value) ->
 RULES: dict[str, Rule] = {
     "threefry2x32": threefry,
     "iota_2x32_shape": iota_2x32,
+    **{name: hash_function(rounds) for name, rounds in internals.OTHER_ROUNDS.items()},
     "random_seed": seed,
     "random_split": split,
     "random_fold_in": fold_in,
@@ -133,5 +174,6 @@ RULES: dict[str, Rule] = {
     "random_wrap": identity,
     "random_unwrap": identity,
     "random_clone": identity,
+    "rng_bit_generator": bit_generator,
     "rng_uniform": rng_uniform,
 }

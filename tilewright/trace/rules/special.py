@@ -45,7 +45,6 @@ RULES: dict[str, Rule] = {
     "igamma": implementation(internals.igamma),
     "igammac": implementation(internals.igammac),
     "igamma_grad_a": implementation(internals.igamma_grad_a),
-    "random_gamma_grad": implementation(internals.random_gamma_grad),
     "regularized_incomplete_beta": implementation(internals.betainc),
     "bessel_i0e": implementation(_without_dtype(internals.bessel_i0e)),
     "bessel_i1e": implementation(_without_dtype(special.bessel_i1e)),
