@@ -5,11 +5,13 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
-from tilewright.bench import call, cold, contract, hmc, nuts, rounds, spread, tiles
+from tilewright.bench import call, chains, cold, contract, hmc, nuts, rounds, spread, tiles
 from tilewright.bench.__main__ import PARTS, default_path, main
+from tilewright.bench.chains_models import models
 from tilewright.bench.nuts_workloads import Nuts
 from tilewright.bench.ours import Ours
 from tilewright.bench.peer import Peers
@@ -52,6 +54,30 @@ def test_tiles():
     (row,) = tiles.registers(2, 1000)
     assert row.bar is None
     assert row.passed is None
+
+
+def test_chains_are_compared_with_the_best_mode():
+    times = {"first": 8.0, "again": 4.0, "ess": 400.0}
+    found = {
+        "ours": [{"first": 2.0, "again": 1.0, "ess": 500.0}],
+        "vectorized": [times],
+        "parallel": [times | {"again": 3.0}],
+    }
+    first, again = chains._rows("model", 4, found, ["vectorized", "parallel"], [])
+    assert (first.ratio, again.ratio) == (4.0, 3.0)
+    assert again.peer_name == "NumPyro parallel"
+    assert first.passed
+    assert again.passed
+    assert "ours 500, vectorized 100" in again.notes
+
+
+@pytest.mark.parametrize("name", models())
+def test_models_of_chains_have_finite_densities(name):
+    from numpyro.infer.util import initialize_model
+
+    model = models()[name]
+    info = initialize_model(jax.random.key(0), model.numpyro, model_args=model.data)
+    assert np.isfinite(info.potential_fn(info.param_info.z))
 
 
 def test_call():

@@ -1,8 +1,8 @@
 """`python -m tilewright.bench [part ...]`: measure, print tables, save a record.
 
-Parts: contract, hmc, spread, nuts, tiles, compile, call; all of them by default. A run of some
-parts replaces just these in the record. `--readme PAGE` measures nothing: it renders the record
-into the page, between its markers.
+Parts: contract, hmc, spread, nuts, chains, tiles, compile, call; all of them by default. A run of
+some parts replaces just these in the record. `--readme PAGE` measures nothing: it renders the
+record into the page, between its markers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tilewright.bench.record import Record, Row, load, this_machine
 from tilewright.bench.table import machine_sentence, markdown, part_table, write_between_markers
 from tilewright.machine.cpu import model_name
 
-PARTS = {name: name for name in ("contract", "hmc", "spread", "nuts", "tiles", "call")}
+PARTS = {name: name for name in ("contract", "hmc", "spread", "nuts", "chains", "tiles", "call")}
 PARTS = PARTS | {"compile": "cold"}
 """Part to module."""
 

@@ -18,6 +18,7 @@ TITLES = {
     "hmc": "HMC, a chain a core",
     "spread": "One chain on all cores",
     "nuts": "NUTS through tile_map",
+    "chains": "NumPyro's models, 500 + 500 draws by NUTS: first call, and again with other data",
     "tiles": "All tiles against one",
     "compile": "Compiling",
     "call": "Calling",
