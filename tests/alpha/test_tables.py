@@ -64,6 +64,7 @@ BAD_FILES = {
     "one.csv": (b"date,A\n2020-01-01,1\n", "two stocks or more"),
     "words.csv": (b"date,A,B\n2020-01-01,1,x\n2020-01-02,1,y\n", "'B', row 1: 'x' is not a price"),
     "nodate.csv": (b"a,A,B\nfoo,1,2\nbar,1,2\n", "neither numbers nor dates"),
+    "twice.csv": (b"d,A,B,A\n2020-01-01,1,2,3\n", "two columns of the same name: 'A'"),
     "nat.csv": (b"d,A,B\n2020-01-01,1,2\n,1,2\n", "row 2: the date is missing"),
     "order.csv": (b"d,A,B\n2020-01-02,1,2\n2020-01-01,1,2\n", "row 2: 2020-01-01 does not come"),
     "gap.csv": (b"d,A,B\n2020-01-01,1,2\n2020-01-02,,\n", "column 'A', row 2: a price is missing"),
@@ -83,6 +84,52 @@ def test_bad_files_are_one_sentence(tmp_path, name):
     assert str(caught.value).endswith(".")
 
 
+def test_damaged_files_are_one_sentence(tmp_path):
+    """Bytes changed at random places, at the ends above all, where tables describe themselves."""
+    rng = np.random.default_rng(0)
+    frame(60).to_parquet(tmp_path / "t.parquet")
+    frame(60).reset_index().to_feather(tmp_path / "t.feather")
+    frame(60).to_csv(tmp_path / "t.csv.gz")
+    for number in range(300):
+        path = tmp_path / ("t.parquet", "t.feather", "t.csv.gz")[number % 3]
+        content = bytearray(path.read_bytes())
+        ends = np.r_[: min(400, len(content)), max(0, len(content) - 1200) : len(content)]
+        for place in rng.choice(ends, 3):
+            content[place] = rng.integers(256)
+        damaged = path.with_stem("damaged")
+        damaged.write_bytes(
+            content[: rng.integers(1, len(content))] if number % 7 == 0 else content
+        )
+        said = sentence(damaged)
+        assert "\n" not in said
+        assert said.endswith(".")
+
+
+def sentence(path) -> str:
+    """What is said of a file; nothing else may be raised."""
+    try:
+        read_prices(path)
+    except AlphaError as error:
+        return str(error)
+    return "It can be read."
+
+
+def test_whatever_a_reader_raises(tmp_path, monkeypatch):
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    for error in (
+        MemoryError("malloc of size 2^62 failed"),
+        KeyError("index_columns"),
+        RuntimeError(),
+    ):
+
+        def damaged(path, error=error):
+            raise error
+
+        monkeypatch.setattr("pandas.read_parquet", damaged)
+        with pytest.raises(AlphaError, match=r"t\.parquet is not a table that can be read: "):
+            read_prices(tmp_path / "t.parquet")
+
+
 def test_missing_file(tmp_path):
     with pytest.raises(AlphaError, match="There is no file"):
         read_prices(tmp_path / "nothing.csv")
@@ -93,6 +140,35 @@ def test_two_columns_of_one_name():
     doubled.columns = ["A"] * len(doubled.columns)
     with pytest.raises(AlphaError, match="two columns of the same name"):
         prices_of(doubled)
+
+
+def test_names_are_texts():
+    numbered = pd.DataFrame(prices(5).values)
+    assert prices_of(numbered).names == ("0", "1", "2")
+    clash = numbered.set_axis([1, "1", 2], axis=1)
+    with pytest.raises(AlphaError, match="two columns of the same name: '1'"):
+        prices_of(clash)
+
+
+def test_several_levels():
+    tickers = pd.MultiIndex.from_product([["Close"], ["A", "B", "C"]])
+    with pytest.raises(AlphaError, match=r"several levels, such as \('Close', 'A'\): choose"):
+        prices_of(frame().set_axis(tickers, axis=1))
+    with pytest.raises(AlphaError, match="The index of table has 2 levels"):
+        prices_of(frame().set_axis(pd.MultiIndex.from_product([["x"], range(5)])))
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "int64[pyarrow]", "object"])
+def test_other_types_of_numbers(dtype):
+    table = frame().round().astype(dtype)
+    if dtype == "object":
+        with pytest.raises(AlphaError, match="'S0', no prices: it is of type Object"):
+            prices_of(table)
+        return
+    np.testing.assert_array_equal(prices_of(table).values, frame().round().to_numpy())
+    table.iloc[2, 1] = None
+    with pytest.raises(AlphaError, match="column 'S1', row 3: a price is missing"):
+        prices_of(table)
 
 
 def test_not_a_frame():

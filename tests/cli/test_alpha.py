@@ -65,6 +65,21 @@ def test_gaps_name_column_and_row(tmp_path):
     assert not (tmp_path / "o").exists()
 
 
+def split(values):
+    values[300:, 1] /= 4
+    return values
+
+
+def test_suspicions_are_shown_and_strict_refuses(tmp_path):
+    path = table(tmp_path / "t.csv", days=560, change=split)
+    refused = run("alpha", path, "--out", tmp_path / "o", "--strict")
+    assert refused.exit_code == 2
+    assert "1 things look wrong: --strict refuses" in refused.stderr
+    assert "S1" in refused.stdout
+    assert "not adjusted" in refused.stdout
+    assert not (tmp_path / "o").exists()
+
+
 def test_too_few_rows(tmp_path):
     done = run("alpha", table(tmp_path / "t.csv", days=400), "--out", tmp_path / "o")
     assert done.exit_code == 2

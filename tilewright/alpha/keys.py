@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 GENERATOR = "threefry2x32"
-LARGEST_SEED = 2**64 - 1
 
 
 def root_key(seed: int) -> Any:

@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tilewright.alpha.errors import AlphaError
-from tilewright.alpha.keys import LARGEST_SEED
 
 MACHINES = ("native", "xla")
 PRECISIONS = ("float32", "bfloat16")
 SAMPLERS = ("hmc", "nuts")
-MOST = 1_000_000
-"""Of anything that is counted."""
+MOST, LARGEST_SEED = 1_000_000, 2**64 - 1
+"""Of anything that is counted; of 64 bits."""
 
 
 @dataclass(frozen=True)

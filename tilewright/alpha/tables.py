@@ -1,13 +1,17 @@
 """Prices from a file or a data frame, checked.
 
 In: a path to a table, or a frame of pandas, polars, arrow or anything else that narwhals knows: one
-column of dates (optional), one of closing prices for each stock, oldest row first. Out: `Prices`.
-What is wrong is said in one sentence, with the column and the row (counted from 1, without header).
+column of dates (optional; of pandas, the index may hold them), one of closing prices for each
+stock, oldest row first. Out: `Prices`. What is wrong is said in one sentence, with the column and
+the row (counted from 1, without header).
 """
 
 from __future__ import annotations
 
 import hashlib
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.alpha.dates import are_days, dates_of, dates_of_numbers, plain_dates
 from tilewright.alpha.errors import AlphaError
 
 READERS = {
@@ -51,8 +56,6 @@ def sp500() -> Prices:
 
 def read_prices(path: Path) -> Prices:
     """Prices from a CSV, Parquet or Feather file."""
-    import pandas as pd
-
     if not path.exists():
         raise AlphaError(f"There is no file {path}.")
     if not path.is_file():
@@ -63,13 +66,26 @@ def read_prices(path: Path) -> Prices:
     if reader is None:
         raise AlphaError(f"{path} is not a table that can be read: CSV, Parquet or Feather.")
     try:
-        frame = getattr(pd, reader)(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return prices_of(_read(path, reader), str(path))
+    except AlphaError:
+        raise
     except ImportError as error:
         raise AlphaError(f"Reading {path} needs a package that is missing: {error}.") from None
-    except (ValueError, OSError, EOFError, pd.errors.ParserError) as error:
-        reason = (str(error).splitlines() or ["unreadable"])[0].rstrip(".")
-        raise AlphaError(f"{path} is not a table: {reason}.") from None
-    return prices_of(frame, str(path))
+    except Exception as error:  # of damaged files, readers raise whatever they stumble over
+        reason = (str(error).splitlines() or [""])[0].strip().rstrip(".")
+        reason = reason or type(error).__name__
+        raise AlphaError(f"{path} is not a table that can be read: {reason}.") from None
+
+
+def _read(path: Path, reader: str) -> Any:
+    import pandas as pd
+
+    if reader == "read_csv":  # which would rename the second of two columns
+        names = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].dropna()
+        _check_names([name.strip() for name in names], str(path))
+    return getattr(pd, reader)(path)
 
 
 def prices_of(frame: Any, source: str = "table") -> Prices:
@@ -78,38 +94,80 @@ def prices_of(frame: Any, source: str = "table") -> Prices:
 
     try:
         table = nw.from_native(frame, eager_only=True)
-        columns = list(table.columns)
+        names = list(table.columns)
     except nw.exceptions.DuplicateError:
         raise AlphaError(f"{source} has two columns of the same name.") from None
     except TypeError:
         raise AlphaError(
             f"{source} is not a table: it is of type {type(frame).__name__}."
         ) from None
-    index = nw.maybe_get_index(table)
-    days = None
-    if index is not None and index.dtype.kind == "M":
-        days = _iso(index.to_numpy())
+    if any(isinstance(name, tuple) for name in names):
+        raise AlphaError(
+            f"The columns of {source} have names of several levels, such as {names[0]}: choose the "
+            "closes, by frame['Close'] for instance."
+        )
+    _check_names([str(name) for name in names], source)
     if not table.shape[0]:
         raise AlphaError(f"{source} has no rows.")
-    if days is None and columns and not table[columns[0]].dtype.is_numeric():
-        days = _dates(table[columns.pop(0)].to_numpy(), source)
-    days = days or tuple(str(i) for i in range(1, table.shape[0] + 1))
-    values = _values(table, columns, source)
-    _check_order(days, source)
-    return Prices(days, tuple(columns), values, source)
+    columns = {str(column.name): column for column in table.iter_columns()}
+    index, days = nw.maybe_get_index(table), None
+    if index is not None:
+        days = _days_of_index(index, source)
+    if days is None and columns:
+        first = next(iter(columns))
+        days = _days_of_column(columns[first], first, source)
+        if days is not None:
+            columns.pop(first)
+        elif index is not None:
+            _check_rows(index.tolist(), source)
+    _check_order(days or (), source)
+    rows = tuple(str(i) for i in range(1, table.shape[0] + 1))
+    return Prices(days or rows, tuple(columns), _values(columns, source), source)
 
 
-def _values(table: Any, columns: list[str], source: str) -> np.ndarray:
+def _check_names(names: Sequence[str], source: str) -> None:
+    """No name may stand for two columns."""
+    (name, count), *_ = [*Counter(names).most_common(1), ("", 0)]
+    if count > 1:
+        raise AlphaError(f"{source} has two columns of the same name: {name!r}.")
+
+
+def _days_of_index(index: Any, source: str) -> tuple[str, ...] | None:
+    """None for numbers that are no dates."""
+    if index.nlevels > 1:
+        raise AlphaError(
+            f"The index of {source} has {index.nlevels} levels: only dates can be read."
+        )
+    where = f"The index of {source}"
+    if index.dtype.kind not in "iuf":
+        return dates_of(index.tolist(), where)
+    return plain_dates(index.to_numpy(np.float64))
+
+
+def _days_of_column(column: Any, name: str, source: str) -> tuple[str, ...] | None:
+    """None for prices. Row numbers are as good as no dates, but no prices either."""
+    where = f"The first column of {source}, {name!r}"
+    if not column.dtype.is_numeric():
+        days = dates_of(column.to_list(), where)
+    else:
+        numbers = _numbers(column)
+        if not are_days(numbers, name):
+            return None
+        days = dates_of_numbers(numbers, where)
+    return days or tuple(str(i) for i in range(1, len(column) + 1))
+
+
+def _values(columns: Mapping[str, Any], source: str) -> np.ndarray:
     """Prices (days, stocks); each one a positive number."""
     if len(columns) < 2:
         raise AlphaError(
             f"{source} needs a column of prices for each of two stocks or more; it has "
             f"{len(columns)}."
         )
-    for name in columns:
-        if not table[name].dtype.is_numeric():
-            raise AlphaError(f"In {source}, column {name!r}, {_not_a_number(table[name])}.")
-    values = np.column_stack([table[name].to_numpy().astype(np.float64) for name in columns])
+    for name, column in columns.items():
+        if not column.dtype.is_numeric():
+            raise AlphaError(f"In {source}, column {name!r}, {_not_a_number(column)}.")
+    values = np.column_stack([_numbers(column) for column in columns.values()])
     for condition, what in (
         (np.isnan(values), "is missing"),
         (~np.isfinite(values), "is infinite"),
@@ -118,39 +176,45 @@ def _values(table: Any, columns: list[str], source: str) -> np.ndarray:
         if condition.any():
             column = int(condition.any(axis=0).argmax())
             row = int(condition[:, column].argmax()) + 1
-            raise AlphaError(f"In {source}, column {columns[column]!r}, row {row}: a price {what}.")
+            name = list(columns)[column]
+            raise AlphaError(f"In {source}, column {name!r}, row {row}: a price {what}.")
     return values
+
+
+def _numbers(column: Any) -> np.ndarray:
+    """A numeric column as float64; what is missing becomes NaN."""
+    try:
+        return column.to_numpy().astype(np.float64)
+    except (TypeError, ValueError):  # missing values of nullable types
+        return np.array([_number(value) for value in column.to_list()], np.float64)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
 
 
 def _not_a_number(column: Any) -> str:
     """Where a column that does not hold numbers says so first."""
     for row, value in enumerate(column.to_list(), 1):
-        try:
-            float(value)
-        except (TypeError, ValueError):
-            if value is not None:
-                return f"row {row}: {value!r} is not a price"
+        if value is not None and np.isnan(_number(value)):
+            return f"row {row}: {value!r} is not a price"
     return f"no prices: it is of type {column.dtype}"
 
 
-def _dates(values: np.ndarray, source: str) -> tuple[str, ...]:
-    import pandas as pd
-
-    try:
-        return _iso(pd.to_datetime(pd.Series(values)).to_numpy())
-    except (ValueError, TypeError, OverflowError):
-        raise AlphaError(f"The first column of {source} holds neither numbers nor dates.") from None
-
-
-def _iso(values: np.ndarray) -> tuple[str, ...]:
-    return tuple(str(day) for day in values.astype("datetime64[D]"))
+def _check_rows(numbers: Sequence[float], source: str) -> None:
+    """An index of row numbers is all that tells the order, if there are no dates."""
+    for row, (before, number) in enumerate(pairwise(numbers), 2):
+        if not number > before:
+            raise AlphaError(
+                f"In {source}, row {row}: the index does not rise ({before} to {number}), and no "
+                "dates tell the order."
+            )
 
 
-def _check_order(days: tuple[str, ...], source: str) -> None:
-    if days[0].isdecimal():
-        return
-    if "NaT" in days:
-        raise AlphaError(f"In {source}, row {days.index('NaT') + 1}: the date is missing.")
+def _check_order(days: Sequence[str], source: str) -> None:
     for row, (before, day) in enumerate(pairwise(days), 2):
-        if day <= before:
+        if day <= before and not day.isdecimal():
             raise AlphaError(f"In {source}, row {row}: {day} does not come after {before}.")

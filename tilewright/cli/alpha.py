@@ -48,6 +48,12 @@ def alpha(
     controls: Annotated[
         int, typer.Option(help="Windows of each control.", rich_help_panel=JOB)
     ] = 8,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Refuse a table in which something looks wrong.", rich_help_panel=JOB
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Same seed, same bits.", rich_help_panel=JOB)] = 0,
     minutes: Annotated[
         float | None,
@@ -135,7 +141,7 @@ def alpha(
     if not demo and table is None:
         raise AlphaError("Name a table of prices, or say --demo.")
     limit = minutes or (DEMO_MINUTES if demo and windows is None else None)
-    _walk(console, table, out, settings, limit, compare)
+    _walk(console, table, out, settings, limit, compare, strict)
 
 
 def _walk(
@@ -145,17 +151,25 @@ def _walk(
     settings: Settings,
     minutes: float | None,
     compare: bool,
+    strict: bool,
 ) -> None:
     """Run the job and say what came of it."""
     from tilewright.alpha.forward import make_panel, walk
     from tilewright.alpha.job import Job
     from tilewright.alpha.report.files import write_report
+    from tilewright.alpha.suspicions import suspicions
     from tilewright.alpha.tables import read_prices, sp500
     from tilewright.alpha.windows import walk_forward
     from tilewright.cli.live import Live
-    from tilewright.cli.summary import show
+    from tilewright.cli.summary import show, show_suspicions
 
     prices = read_prices(table) if table else sp500()
+    suspects = suspicions(prices)
+    show_suspicions(console, suspects)
+    if strict and suspects:
+        raise AlphaError(
+            f"In {prices.source}, {len(suspects)} things look wrong: --strict refuses."
+        )
     walk_forward(len(prices.days), settings.windows)
     panel = make_panel(prices, settings.seed)  # before anything is written
     folder = out or Path("alpha-demo" if table is None else f"alpha-{table.stem}")

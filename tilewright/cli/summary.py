@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from tilewright.alpha.forward import Outcome
     from tilewright.alpha.report.verdict import Verdict
     from tilewright.alpha.scores import Scores
+    from tilewright.alpha.suspicions import Suspicion
     from tilewright.alpha.talk import Speed
+
+MOST_SHOWN = 20
 
 
 def show(
@@ -34,6 +38,20 @@ def show(
     console.print(Panel(body, border_style="cyan" if said.sound else "red", padding=(1, 2)))
     console.print(f"Page: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"Forecasts: {folder / 'forecasts.csv'}", highlight=False, soft_wrap=True)
+
+
+def show_suspicions(console: Console, found: Sequence[Suspicion]) -> None:
+    """What looks wrong with the table, before the run."""
+    if not found:
+        return
+    table = Table(title="This looks wrong", title_justify="left", box=None, padding=(0, 2))
+    for head in ("column", "day", "what"):
+        table.add_column(head, style="yellow")
+    for one in found[:MOST_SHOWN]:
+        table.add_row(Text(one.column or "the table"), one.day, Text(one.what))
+    console.print(table)
+    if len(found) > MOST_SHOWN:
+        console.print(f"  and {len(found) - MOST_SHOWN} more", style="yellow", highlight=False)
 
 
 def show_talk(console: Console, speed: Speed) -> None:

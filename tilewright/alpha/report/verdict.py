@@ -14,7 +14,10 @@ from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
 from tilewright.alpha.forward import Outcome
 from tilewright.alpha.results import MODELS, NET
 from tilewright.alpha.scores import CRPS, RANK_IC, Cell, Scores, compared
+from tilewright.alpha.suspicions import suspicions
 
+MOST_SUSPICIONS = 5
+"""That are spelled out in the report."""
 ENOUGH = 2.0
 """Standard errors."""
 
@@ -134,6 +137,12 @@ def _caveats(outcome: Outcome) -> list[str]:
         said.append(
             "These are 20 large companies that survived until 2022. Survivors are no claim about "
             "the market: nobody could have chosen them in advance."
+        )
+    suspects = suspicions(outcome.prices)
+    if suspects:
+        said.append(
+            f"{len(suspects)} things look wrong with the table, and everything here rests on it. "
+            + " ".join(one.sentence() for one in suspects[:MOST_SUSPICIONS])
         )
     said.append("Costs of trading are not in any figure.")
     return said
