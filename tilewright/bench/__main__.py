@@ -1,7 +1,8 @@
 """`python -m tilewright.bench [part ...]`: measure, print tables, save a record.
 
 Parts: contract, hmc, spread, nuts, chains, tiles, compile, call; all of them by default. A run of
-some parts replaces just these in the record. `--readme PAGE` measures nothing: it renders the
+some parts replaces just these in the record. With TILEWRIGHT_FEATURES=avx2, JAX is kept to AVX2 as
+well, and the record and the bars are that level's. `--readme PAGE` measures nothing: it renders the
 record into the page, between its markers.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tilewright.bench.level import PRETENDS, keep_jax_to_it, level
 from tilewright.bench.record import Record, Row, load, this_machine
 from tilewright.bench.table import machine_sentence, markdown, part_table, write_between_markers
 from tilewright.machine.cpu import model_name
@@ -36,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     path = options.save or default_path(options.quick)
     if options.readme is not None:
         return _render(path, options.readme)
+    keep_jax_to_it()
     console = Console(width=None if sys.stdout.isatty() else 180)
     rows = measure(options.part or list(PARTS), options.quick, console)
     record = Record(this_machine(), tuple(rows), options.quick)
@@ -60,8 +63,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def default_path(quick: bool = False) -> Path:
-    """`bench/results/<processor>.json`; a quick run leaves the real record alone."""
-    name = re.sub(r"[^a-z0-9]+", "-", model_name().lower()).strip("-")
+    """`bench/results/<processor>.json`; a quick run leaves the real record alone.
+
+    What is measured at a level below the host's own has a record of its own.
+    """
+    kind = f"{model_name()} {level() if PRETENDS else ''}"
+    name = re.sub(r"[^a-z0-9]+", "-", kind.lower()).strip("-")
     return Path("bench-results" if quick else "bench/results") / f"{name}.json"
 
 

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.bench.chains_models import Model, models
+from tilewright.bench.level import JAX_FLAGS
 from tilewright.bench.record import Row
 from tilewright.machine.cpu import allowed_cpus
 
@@ -72,7 +73,7 @@ def _rounds(name: str, chains: int, draws: int, rounds: int, contenders: Sequenc
 
 def _fresh(name: str, chains: int, draws: int, mode: str) -> dict[str, float]:
     devices = {"parallel": chains, "cores": len(allowed_cpus())}.get(mode, 1)
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    flags = " ".join((f"--xla_force_host_platform_device_count={devices}", *JAX_FLAGS))
     command = [sys.executable, "-m", __name__, name, str(chains), str(draws), mode]
     with tempfile.TemporaryDirectory() as folder:
         environment = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags, "TILEWRIGHT_CACHE": folder}

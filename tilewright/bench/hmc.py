@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from tilewright.bench.level import bar
 from tilewright.bench.ours import Ours, behaviour
 from tilewright.bench.peer import Peers
 from tilewright.bench.record import Row
@@ -24,18 +25,22 @@ ORDERS = ("rows", "columns")
 
 @dataclass(frozen=True)
 class Case:
-    """One net and number of rows, in both precisions, each with the ratio to reach."""
+    """One net and number of rows, in both precisions, each with the ratio to reach by level."""
 
     name: str
     spec: Hmc
-    bars: tuple[float, float]
+    full: float | None
+    low: float | None
 
 
 CASES = (
-    Case("talk's net, 250 rows", Hmc(TALK, 250, 6, 1000), (1.6, 2.2)),
-    Case("talk's net, 1,000 rows", Hmc(TALK, 1000, 2, 1000), (1.4, 2.0)),
-    Case("22-40-40-1, 500 rows", Hmc(DEEP, 500, 2, 1000), (1.35, 1.8)),
-    Case("talk's net, 58,368 rows", Hmc(TALK, 58_368, 1, 100, step=0.1), (2.5, 3.5)),
+    Case("talk's net, 250 rows", Hmc(TALK, 250, 6, 1000), bar(1.7, 2.7), bar(1.6, 2.2)),
+    Case("talk's net, 1,000 rows", Hmc(TALK, 1000, 2, 1000), bar(1.6, 2.2), bar(1.6, 2.0)),
+    Case("talk's net, 5,000 rows", Hmc(TALK, 5000, 2, 200), bar(1.4, 1.8), None),
+    Case("22-40-40-1, 500 rows", Hmc(DEEP, 500, 2, 1000), bar(1.5, 1.95), bar(1.6, 1.8)),
+    Case(
+        "talk's net, 58,368 rows", Hmc(TALK, 58_368, 1, 100, step=0.1), bar(2.2, 3.4), bar(2.0, 3.5)
+    ),
 )
 
 
@@ -63,22 +68,24 @@ def run(case: Case, rounds: int, cpus: Sequence[int] | None = None) -> list[Row]
         totals = peers.totals
     best = {p: measured.best([p + order for order in ORDERS]) for p in (FULL, LOW)}
     return [
-        _row(case, measured, ours[FULL], best[FULL], totals, case.bars[0]),
-        _row(case, measured, ours[LOW], best[LOW], totals, case.bars[1]),
-        _row(case, measured, ours[LOW], best[FULL], totals, None),
+        _row(case, measured, (FULL, ours[FULL]), (FULL, best[FULL]), totals),
+        _row(case, measured, (LOW, ours[LOW]), (LOW, best[LOW]), totals),
+        _row(case, measured, (LOW, ours[LOW]), (FULL, best[FULL]), totals),
     ]
 
 
 def _row(
-    case: Case, measured: Rounds, ours: Ours, peer: str, totals: Mapping, bar: float | None
+    case: Case, measured: Rounds, ours: tuple[str, Ours], peers: tuple[str, str], totals: Mapping
 ) -> Row:
-    precision = FULL if bar == case.bars[0] else LOW
-    mine, its = ours.totals, totals[peer]
+    """Ours and the peer, each with its precision."""
+    (precision, run), (theirs, peer) = ours, peers
+    mine, its = run.totals, totals[peer]
     assert mine["leapfrogs"] == its["leapfrogs"], "not the same work"
     ratio, low, high = measured.ratio(peer, precision)
     seconds, peer_seconds = measured.median(precision), measured.median(peer)
     force = ", bf16 force" if precision == LOW else ""
-    name = f"{case.name}{force}" + (" (JAX in fp32)" if bar is None else "")
+    equal = precision == theirs
+    name = f"{case.name}{force}" + ("" if equal else " (JAX in fp32)")
     jump, its_jump = mine["jump"] / seconds, its["jump"] / peer_seconds
     return Row(
         "hmc",
@@ -90,7 +97,7 @@ def _row(
         ratio,
         low,
         high,
-        bar,
+        {FULL: case.full, LOW: case.low}[precision] if equal else None,
         gflops=measured.gflops,
         notes=f"{behaviour(mine)} (peer {its['acceptance'] / its['draws']:.2f}); "
         f"squared jump {_figure(jump)} /s (peer {_figure(its_jump)})",

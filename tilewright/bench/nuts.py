@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from tilewright.bench.level import bar
 from tilewright.bench.nuts_workloads import Nuts
 from tilewright.bench.ours import Ours, behaviour
 from tilewright.bench.peer import Peers
@@ -18,7 +19,7 @@ from tilewright.bench.record import Row
 from tilewright.bench.rounds import Rounds, compare
 from tilewright.machine.cpu import allowed_cpus
 
-BAR = 2.0
+BARS = {"funnel": bar(3.5, 5.0), "logistic": bar(3.5, 4.4)}
 TITLES = {"funnel": "funnel, 10 dimensions", "logistic": "logistic regression, 500 × 20"}
 
 
@@ -61,7 +62,7 @@ def _row(spec: Nuts, measured: Rounds, ours: Ours, names: tuple[str, str], total
         ratio,
         low,
         high,
-        BAR,
+        BARS[spec.model],
         gflops=measured.gflops,
         notes=f"{behaviour(mine)} (peer {behaviour(its)}); "
         f"leapfrogs {mine['leapfrogs']:,.0f} (peer {its['leapfrogs']:,.0f}); "

@@ -21,7 +21,9 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import Any
 
-FLAGS = "--xla_cpu_multi_thread_eigen=false"
+from tilewright.bench.level import JAX_FLAGS
+
+FLAGS = " ".join(("--xla_cpu_multi_thread_eigen=false", *JAX_FLAGS))
 
 
 @dataclass(frozen=True)

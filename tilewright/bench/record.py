@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from tilewright.bench.level import level
 from tilewright.files import write_text
 from tilewright.machine.cpu import allowed_cpus, cache_bytes, model_name
 from tilewright.machine.host import host_machine
@@ -96,6 +97,7 @@ def this_machine() -> dict[str, Any]:
     return {
         "cpu": model_name(),
         "cores": len(allowed_cpus()),
+        "level": level(),
         "vector_bits": host_machine().tile.features.vector_bits,
         "cache_kib": [cache_bytes(level) >> 10 for level in (1, 2, 3)],
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),

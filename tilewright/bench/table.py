@@ -88,9 +88,10 @@ def machine_sentence(record: Record) -> str:
     peak = f", {peaks[len(peaks) // 2]:.0f} GFLOP/s of multiply-adds a core" if peaks else ""
     return (
         f"Measured {machine['date']} on {machine['cores']} cores of an {machine['cpu']} "
-        f"({machine['vector_bits']}-bit vectors, {l1} KiB L1, {l2} KiB L2 a core, "
-        f"{l3 >> 10} MiB L3{peak}), {machine['system']}, Python {machine['python']}, "
-        f"JAX {machine['jax']}, BlackJAX {machine['blackjax']}, llvmlite {machine['llvmlite']}."
+        f"({machine['level'].upper()}, {machine['vector_bits']}-bit vectors, "
+        f"{l1} KiB L1, {l2} KiB L2 a core, {l3 >> 10} MiB L3{peak}), {machine['system']}, "
+        f"Python {machine['python']}, JAX {machine['jax']}, "
+        f"BlackJAX {machine['blackjax']}, llvmlite {machine['llvmlite']}."
     )
 
 
