@@ -1,6 +1,6 @@
 """erf in float32, the inverse of erf in float32 and float64.
 
-erf: below 1, x + x P(x**2); above, 1 - exp(-g(|x|)) with a polynomial g (both minimax).
+erf: -(exp(-g(|x|)) - 1) with a polynomial g without a constant (minimax).
 
 erf_inv: M. Giles, "Approximating the erfinv function" (GPU Computing Gems, 2011), its two
 polynomials in w = -log(1 - x**2), of which 1 - x**2 is taken by one fma; in float64 one step of
@@ -13,20 +13,23 @@ from math import pi, sqrt
 
 from tilewright.codelets.registers import Register
 from tilewright.codelets.scalar_math import lanewise
-from tilewright.codelets.scalar_math.exponential import small_exp
-from tilewright.codelets.scalar_math.logarithm import log
-from tilewright.codelets.scalar_math.pieces import polynomial
+from tilewright.codelets.scalar_math.exponential import expm1_inside
+from tilewright.codelets.scalar_math.logarithm import LN2, log
+from tilewright.codelets.scalar_math.pieces import (
+    LOG2_E,
+    POWERS,
+    paired,
+    polynomial,
+    power_of_two,
+)
 
-_SMALL = (
-    *(0.128379166, -0.376126289, 0.112836182, -0.026855126),
-    *(0.00519073382, -0.000803076138, 7.92036808e-05),
+_EXPONENT = (
+    *(0.12837917, 0.63661957, 0.102776304, -0.01914782, -0.00016951491),
+    *(0.0016756981, -0.0006373836, 0.00011886995, -9.3893295e-06),
 )
-"""erf(x) / x - 1, in x**2 up to 1."""
-_LARGE = (
-    *(1.84960556, 2.63896275, 0.84317255, 0.0412603281),
-    *(-0.00944775622, 0.00147714524, -8.93004108e-05),
-)
-"""-log(1 - erf(x)), in x - 1 up to 3."""
+"""-log(1 - erf(x)) / x - 1, for x up to 3.93."""
+_ONE_FROM = 3.93
+"""From here on, erf is 1."""
 _CENTRE = (
     *(1.50140941, 0.246640727, -0.00417768164, -0.00125372503, 0.000218580870),
     *(-4.39150654e-06, -3.52338770e-06, 3.43273939e-07, 2.81022636e-08),
@@ -40,12 +43,14 @@ _TAIL = (
 
 
 def erf(x: Register) -> Register:
+    """Within 1.8 units in the last place."""
     size = x.magnitude()
-    square = size * size
-    inner = size.fma(polynomial(square, _SMALL), size)
-    far = (size > 4.0).select(4.0, size)
-    outer = 1.0 - small_exp(-polynomial(far - 1.0, _LARGE))
-    return (size < 1.0).select(inner, outer).with_sign_of(x)
+    size = (size > _ONE_FROM).select(_ONE_FROM, size)
+    exponent = size.fma(paired(size, size * size, _EXPONENT), size)
+    rounded = exponent.fma(-LOG2_E, POWERS)
+    power = expm1_inside((rounded - POWERS).fma(-LN2, -exponent))
+    scale = power_of_two(rounded)
+    return (-scale).fma(power, 1.0 - scale).with_sign_of(x)
 
 
 def erf_inv(x: Register) -> Register:

@@ -1,6 +1,9 @@
 """exp, exp2, expm1 and logistic in float32.
 
 x = n ln 2 + r with |r| <= ln 2 / 2; a polynomial of degree 6 in r (minimax), times 2**n.
+
+logistic divides: 1 / (1 + exp(-x)), its denominator the sum of 2**n, 1 and 2**n (exp(r) - 1), the
+smaller of the first two added to the third by one fma.
 """
 
 from __future__ import annotations
@@ -9,10 +12,11 @@ from collections.abc import Sequence
 
 from tilewright.codelets.registers import Register
 from tilewright.codelets.scalar_math.pieces import (
+    POWERS,
     ROUNDER,
+    paired,
     polynomial,
     power_of_two,
-    reciprocal,
     without_twos,
 )
 
@@ -46,26 +50,28 @@ def _scaled(
     return x.compare("ugt", largest).select(x * float("inf"), result)
 
 
-def small_exp(x: Register) -> Register:
-    """exp for x from -87.6 to 88: nothing is checked; a denormal result is flushed."""
-    rounded, r = without_twos(x)
-    return polynomial(r, (1.0, 1.0, *_EXPM1)) * power_of_two(rounded)
+def expm1_inside(r: Register) -> Register:
+    """exp(r) - 1 for |r| <= ln 2 / 2."""
+    square = r * r
+    return square.fma(paired(r, square, _EXPM1), r)
 
 
 def expm1(x: Register) -> Register:
     """2**n p + (2**n - 1), halved until the end since 2**128 is no float."""
     inside = (x > 88.8).select(88.8, x)
     inside = (inside < -30.0).select(-30.0, inside)
-    rounded, r = without_twos(inside)
-    p = (r * r).fma(polynomial(r, _EXPM1), r)
-    scale = power_of_two(rounded, -1)
+    rounded, r = without_twos(inside, POWERS - 1)
+    p = expm1_inside(r)
+    scale = power_of_two(rounded)
     half = p.fma(scale, scale - 0.5)
     return (x.magnitude() < 1e-8).select(x, half + half)
 
 
 def logistic(x: Register) -> Register:
-    """With z = exp(-|x|): 1 / (1 + z), or z / (1 + z) for negative x."""
-    size = -x.magnitude()
-    z = small_exp((size < -87.6).select(-87.6, size))
-    y = reciprocal(z + 1.0)
-    return (x < 0.0).select(y * z, y)
+    """Within 2 units in the last place; 1 from 17 on, 0 where the result would be denormal."""
+    inside = (x < -88.0).select(-88.0, x)
+    inside = (inside > 60.0).select(60.0, inside)
+    rounded, r = without_twos(-inside, POWERS)
+    scale = power_of_two(rounded)
+    above, below = (scale > 1.0).select(scale, 1.0), (scale < 1.0).select(scale, 1.0)
+    return 1.0 / (scale.fma(expm1_inside(r), below) + above)

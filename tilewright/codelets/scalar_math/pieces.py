@@ -1,4 +1,4 @@
-"""What several functions are made of: polynomials, reciprocals, powers of two.
+"""What several functions are made of: polynomials, a rough reciprocal, powers of two.
 
 In and out: float registers. Always: only additions, multiplications, fma and operations on bits, so
 that every machine gives the same result.
@@ -12,6 +12,9 @@ from tilewright.codelets.registers import Register
 
 ROUNDER = 1.5 * 2.0**23
 """Added to a small float, leaves its nearest integer in the low bits."""
+POWERS = ROUNDER + 127
+"""The same, for 2**n: its low bits are then the exponent of that."""
+LOG2_E = 1.44269504
 LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
 """ln 2 in two parts; the first has few bits, so that its multiples are exact."""
 
@@ -28,6 +31,20 @@ def polynomial(x: Register, coefficients: Sequence[float]) -> Register:
     return result
 
 
+def paired(x: Register, square: Register, coefficients: Sequence[float]) -> Register:
+    """The same, in powers of x**2 over (c0 + c1 x), (c2 + c3 x), ...: a chain half as long."""
+    pairs: list[Register | float] = [
+        x.fma(coefficients[i + 1], coefficients[i]) for i in range(0, len(coefficients) - 1, 2)
+    ]
+    if len(coefficients) % 2:
+        pairs.append(coefficients[-1])
+    result = pairs.pop()
+    while pairs:
+        result = square.fma(result, pairs.pop())
+    assert isinstance(result, Register)
+    return result
+
+
 def rough_reciprocal(q: Register) -> Register:
     """1 / q with an error of 3.3e-5, for any normal q > 0 up to 2**125.
 
@@ -40,20 +57,13 @@ def rough_reciprocal(q: Register) -> Register:
     return seed * offset.fma(offset, 0.7490394)
 
 
-def reciprocal(q: Register) -> Register:
-    """1 / q within about one unit in the last place, for any normal q > 0 up to 2**125."""
-    y = rough_reciprocal(q)
-    return y.fma((-q).fma(y, 1.0), y)
+def power_of_two(rounded: Register) -> Register:
+    """2**n from n + POWERS; it must be a normal number."""
+    return (rounded.bitcast("i32") << 23).bitcast("float")
 
 
-def power_of_two(rounded: Register, shift: int = 0) -> Register:
-    """2 ** (n + shift) from n + ROUNDER; the exponent must be that of a normal number."""
-    bits = (rounded.bitcast("i32") << 23) + ((127 + shift) << 23)
-    return bits.bitcast("float")
-
-
-def without_twos(x: Register) -> tuple[Register, Register]:
-    """(n + ROUNDER, x - n ln 2), n the integer nearest to x / ln 2."""
-    rounded = x.fma(1.44269504, ROUNDER)
-    n = rounded - ROUNDER
+def without_twos(x: Register, rounder: float = ROUNDER) -> tuple[Register, Register]:
+    """(n + rounder, x - n ln 2), n the integer nearest to x / ln 2."""
+    rounded = x.fma(LOG2_E, rounder)
+    n = rounded - rounder
     return rounded, n.fma(-LN2_LOW, n.fma(-LN2_HIGH, x))
