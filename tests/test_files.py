@@ -1,5 +1,9 @@
 """Files are replaced whole, or stay as they were."""
 
+import os
+import stat
+from pathlib import Path
+
 import pytest
 
 from tilewright.files import write_bytes, write_text
@@ -11,6 +15,39 @@ def test_the_new_stands_in_the_place_of_the_old(tmp_path):
     write_text(path, "naïve")
     assert path.read_bytes() == "naïve".encode()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_return(
+    tmp_path, monkeypatch
+):
+    done, sync, replace = [], os.fsync, Path.replace
+
+    def recorded(descriptor):
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "content")
+        sync(descriptor)
+
+    def renamed(self, target):
+        done.append("name")
+        return replace(self, target)
+
+    monkeypatch.setattr("os.fsync", recorded)
+    monkeypatch.setattr("pathlib.Path.replace", renamed)
+    write_text(tmp_path / "page.html", "new")
+    assert done == ["content", "name", "folder"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_write_that_ends_early_leaves_nothing(tmp_path, monkeypatch, error):
+    def full(descriptor):
+        raise error
+
+    write_text(tmp_path / "page.html", "old")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(type(error)) as caught:
+        write_bytes(tmp_path / "page.html", b"new")
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
+    if isinstance(error, OSError):
+        assert "page.html" in str(caught.value)
 
 
 def test_what_fails_leaves_nothing(tmp_path, monkeypatch):

@@ -1,4 +1,8 @@
-"""Files that are replaced as a whole: who reads, or kills the writer, never finds half of one."""
+"""Files that are replaced as a whole: who reads, or kills the writer, never finds half of one.
+
+Nor does who pulls the plug: the content is on the disk before it takes its name, and the name
+before the next thing is done.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,36 @@ PARTIAL = ".partial"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put `content` in the place of what `path` holds, in one step. Raises OSError."""
+    """Put `content` in the place of what `path` holds, in one step.
+
+    Raises OSError, which names `path`.
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
     try:
-        partial.write_bytes(content)
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
-    except OSError:
+        sync_folder(path.parent)
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
 
 def write_text(path: Path, text: str) -> None:
     """The same for text, in UTF-8."""
     write_bytes(path, text.encode())
+
+
+def sync_folder(folder: Path) -> None:
+    """Names in `folder` are on the disk when this returns, where a system can promise it."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -41,6 +41,46 @@ def test_another_job_is_refused(tmp_path):
     Job(tmp_path, prices(), Settings(windows=7, controls=1))  # more or fewer windows are the same
 
 
+@pytest.mark.parametrize(
+    "text", [b"", b"\0" * 200, b'{\n  "tile', b'{\n  "tilewright": "0.1.0",\n', None]
+)
+def test_a_torn_description_is_repaired_from_the_windows(tmp_path, text):
+    job = Job(tmp_path, prices(), Settings())
+    job.save(result())
+    whole = (tmp_path / "job.json").read_bytes()
+
+    def tear():
+        (tmp_path / "job.json").unlink() if text is None else (tmp_path / "job.json").write_bytes(
+            text
+        )
+
+    tear()
+    with pytest.raises(AlphaError, match=r"belongs to another job .seed 0, not 1"):
+        Job(tmp_path, prices(), Settings(seed=1))
+    assert list(Job(tmp_path, prices(), Settings()).finished()) == [("real", 0)]
+    assert (tmp_path / "job.json").read_bytes() == whole
+    tear()
+    job.path("real", 0).unlink()  # nothing is lost
+    assert Job(tmp_path, prices(), Settings(seed=1)).finished() == {}
+
+
+def test_a_description_that_is_not_ours_is_left_alone(tmp_path):
+    (tmp_path / "job.json").write_text("apiVersion: batch/v1")
+    with pytest.raises(AlphaError, match=r"job\.json cannot be read"):
+        Job(tmp_path, prices(), Settings())
+    (tmp_path / "job.json").write_text("")
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(AlphaError, match="holds other things"):
+        Job(tmp_path, prices(), Settings())
+
+
+def test_windows_of_another_job_are_not_taken(tmp_path):
+    mine, other = (Job(tmp_path / str(s), prices(), Settings(seed=s)) for s in (0, 1))
+    other.save(result())
+    other.path("real", 0).rename(mine.path("real", 0))
+    assert mine.finished() == {}
+
+
 def test_other_things_are_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(AlphaError, match="holds other things"):

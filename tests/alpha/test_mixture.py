@@ -38,7 +38,7 @@ def test_scores_of_a_mixture_are_those_of_its_samples(wide):
         4.0, (50, 8, 4000)
     )
     sample = draws.transpose(1, 0, 2).reshape(8, -1)
-    expected = np.asarray(scoringrules.crps_ensemble(y, sample))
+    expected = np.asarray(scoringrules.crps_ensemble(y, sample))  # pyright: ignore[reportArgumentType]
     # 200,000 samples of deviation below 2: standard errors below 0.005; 8 rows at 4 of them
     np.testing.assert_allclose(wide.crps(y), expected, atol=0.02)
     np.testing.assert_allclose(wide.cdf(y), (sample < y[:, None]).mean(axis=1), atol=0.005)

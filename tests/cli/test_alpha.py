@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.alpha.market import prices
+from tilewright.alpha.job import Job
 from tilewright.cli.app import app
 
 
@@ -39,6 +40,10 @@ BAD = {
     "sampler": (("--demo", "--sampler", "gibbs"), "Unknown sampler 'gibbs'"),
     "windows": (("--demo", "--windows", "0"), "windows must be 1 or more"),
     "minutes": (("--demo", "--minutes", "0"), "minutes must be above 0"),
+    "endless": (("--demo", "--minutes", "inf"), "minutes must be above 0"),
+    "no number": (("--demo", "--minutes", "nan"), "minutes must be above 0"),
+    "seed": (("--demo", "--seed", str(2**64)), "seed must be 18446744073709551615 or less"),
+    "chains": (("--demo", "--chains", str(10**30)), "chains must be 1000000 or less"),
     "preset": (("--preset", "walk"), "Unknown preset 'walk'"),
     "rows": (("--rows", "100"), "--rows belongs to --preset talk"),
     "no rows": (("--preset", "talk", "--rows", "0"), "rows must be 1 or more"),
@@ -101,6 +106,68 @@ def test_a_table_becomes_a_report_and_a_second_run_is_refused_or_free(tmp_path):
     assert refused.exit_code == 2
     assert "belongs to another job (seed 0, not 1)" in refused.stderr
     assert {p: p.read_bytes() for p in (tmp_path / "o" / "windows").iterdir()} == kept
+
+
+SMALL = (
+    "--windows 2 --controls 0 --warmup 4 --draws 6 --leapfrogs 2 --hidden 3 --no-compare".split()
+)
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+    arguments = ["alpha", table(tmp_path / "t.csv"), "--out", tmp_path / "o", *SMALL]
+    save = Job.save
+
+    def full(self, result):
+        if result.index:
+            raise OSError(28, "No space left on device", str(self.path("real", 1)))
+        save(self, result)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tilewright.alpha.job.Job.save", full)
+        done = run(*arguments)
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert "real-0001.npz cannot be written: No space left on device." in done.stderr
+    assert [p.name for p in (tmp_path / "o" / "windows").iterdir()] == ["real-0000.npz"]
+    assert run(*arguments).exit_code == 0
+
+
+@pytest.mark.parametrize("module", ["typer", "rich.live", "pandas", "jax", "arviz"])
+def test_ctrl_c_while_modules_are_loaded(module, tmp_path):
+    arguments = ["alpha", str(table(tmp_path / "t.csv")), "--out", str(tmp_path / "o"), *SMALL]
+    code = f"""
+import sys
+
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Impatient())
+sys.argv = ["tilewright", *{arguments!r}]
+from tilewright.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), "not enough memory"),
+        (PermissionError(13, "Permission denied", "x"), "x: Perm"),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(error, words, monkeypatch, tmp_path):
+    def refused(path):
+        raise error
+
+    monkeypatch.setattr("tilewright.alpha.tables.read_prices", refused)
+    done = run("alpha", "t.csv", "--out", tmp_path / "o")
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert words in done.stderr
 
 
 def test_help_teaches():

@@ -9,9 +9,11 @@ many there was time for is noted in the folder: run again, the job ends the same
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Set
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -104,8 +106,11 @@ def walk(
 ) -> Outcome:
     """Run what is not finished; `seconds` is the limit for everything, from now.
 
-    `panel` is that of `make_panel`, if it is at hand. Raises `AlphaError` for unusable data.
+    `panel` is that of `make_panel`, if it is at hand. Raises `AlphaError` for unusable data, and
+    OSError when the folder cannot be written.
     """
+    if seconds is not None and not math.isfinite(seconds):
+        raise AlphaError(f"seconds must be finite, or None for no limit, not {seconds}.")
     began = time.monotonic()
     watcher.stage("features of all stocks and days")
     windows = walk_forward(len(prices.days), settings.windows)
@@ -173,7 +178,10 @@ class _Work:
         pending = self.pending()
         series, window = pending[0]
         compared = with_peer and (series, window.index) == (REAL, 0)
-        peer = self._peer() if compared else None
+        peer = None
+        if compared:
+            with suppress(OSError):  # no room for its files: the job does without
+                peer = self._peer()
         try:
             self.watcher.stage("compiling" + (", and measuring JAX on one window" * compared))
             count = len(self.order) * self.settings.chains

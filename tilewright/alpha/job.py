@@ -6,15 +6,15 @@
     forecasts.csv, scores.csv, summary.json, report.html     written at the end
 
 A folder serves one job only. Run again, the job goes on from the finished windows; asked for more
-windows than before, it adds them.
+windows than before, it adds them. Each window says whose it is, too: a job.json that a crash of the
+machine left empty or torn is written again from them.
 """
 
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,14 @@ from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.results import Result
 from tilewright.alpha.settings import Settings
 from tilewright.alpha.tables import Prices
-from tilewright.files import PARTIAL, write_text
+from tilewright.files import PARTIAL, sync_folder, write_text
+
+OURS = {
+    *("job.json", "windows", "progress.json", "lock"),
+    *("forecasts.csv", "scores.csv", "summary.json", "report.html"),
+}
+BEGINNING = '{\n  "tilewright"'
+"""Of every job.json."""
 
 
 class Job:
@@ -40,12 +47,13 @@ class Job:
             "data": prices.fingerprint(),
             "settings": settings.identity(),
         }
-        identity = json.loads(json.dumps(identity, default=float))  # NumPy's numbers, too
-        _check(folder, identity)
+        self.mark = json.dumps(identity, indent=2, default=float)  # NumPy's numbers, too
+        _check(folder, json.loads(self.mark))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_text(folder / "job.json", json.dumps(identity, indent=2))
+            sync_folder(folder.parent)
             (folder / "windows").mkdir(exist_ok=True)
+            write_text(folder / "job.json", self.mark)
         except OSError as error:
             raise AlphaError(f"The folder {folder} cannot be used: {error.strerror}.") from None
 
@@ -54,18 +62,16 @@ class Job:
         return self.folder / "windows" / f"{series}-{index:04d}.npz"
 
     def finished(self) -> dict[tuple[str, int], Result]:
-        """Results so far. A file that cannot be read is as good as none."""
-        found = {}
-        for path in sorted((self.folder / "windows").glob("*.npz")):
-            try:
-                result = Result.load(path)
-            except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile):
-                continue
-            found[result.series, result.index] = result
-        return found
+        """Results so far. A file that cannot be read, or is another job's, is as good as none."""
+        return {
+            (result.series, result.index): result
+            for result, mark in _windows(self.folder)
+            if mark == self.mark
+        }
 
     def save(self, result: Result) -> None:
-        result.save(self.path(result.series, result.index))
+        """Raises OSError."""
+        result.save(self.path(result.series, result.index), self.mark)
 
     def notes(self) -> dict[str, Any]:
         """What was settled or measured by an earlier run."""
@@ -100,16 +106,35 @@ def _check(folder: Path, identity: dict[str, Any]) -> None:
     if not folder.is_dir():
         raise AlphaError(f"{folder} is not a folder.")
     try:
-        found = json.loads((folder / "job.json").read_text())
-    except FileNotFoundError:
-        if any(path.suffix != PARTIAL for path in folder.iterdir()):
-            raise AlphaError(f"The folder {folder} holds other things: choose another.") from None
-        return
-    except (OSError, ValueError):
-        raise AlphaError(f"{folder}/job.json cannot be read: choose another folder.") from None
-    differs = _difference(found, identity)
-    if differs:
-        raise AlphaError(f"The folder {folder} belongs to another job ({differs}).")
+        for found in _identities(folder):
+            differs = _difference(found, identity)
+            if differs:
+                raise AlphaError(f"The folder {folder} belongs to another job ({differs}).")
+    except OSError as error:
+        raise AlphaError(f"The folder {folder} cannot be read: {error.strerror}.") from None
+
+
+def _identities(folder: Path) -> list[Any]:
+    """What job.json says; if a crash took it, what the windows say, each in another way once."""
+    path = folder / "job.json"
+    text = path.read_bytes().decode(errors="replace") if path.exists() else ""
+    with suppress(ValueError):
+        return [json.loads(text)]
+    written = text.strip("\0 \n")
+    if not BEGINNING.startswith(written) and not written.startswith(BEGINNING):
+        raise AlphaError(f"{path} cannot be read: choose another folder.")
+    if any(p.name not in OURS and p.suffix != PARTIAL for p in folder.iterdir()):
+        raise AlphaError(f"The folder {folder} holds other things: choose another.")
+    return [json.loads(mark) for mark in sorted({mark for _, mark in _windows(folder)})]
+
+
+def _windows(folder: Path) -> Iterator[tuple[Result, str]]:
+    """All that can be read, with their jobs' marks."""
+    for path in sorted((folder / "windows").glob("*.npz")):
+        try:
+            yield Result.load(path)
+        except Exception:  # a damaged archive raises whatever its reader stumbles over
+            continue
 
 
 def _difference(found: Any, wanted: Any, name: str = "") -> str:

@@ -47,18 +47,20 @@ class Result:
     step_size: np.ndarray  # (chains,)
     failure: str
 
-    def save(self, path: Path) -> None:
-        """All or nothing: a reader never sees half a file."""
+    def save(self, path: Path, job: str) -> None:
+        """All or nothing: a reader never sees half a file. `job` says whose it is."""
         content = io.BytesIO()
-        np.savez(content, **{f.name: getattr(self, f.name) for f in fields(self)})
+        np.savez(content, job=job, **{f.name: getattr(self, f.name) for f in fields(self)})
         write_bytes(path, content.getvalue())
 
     @staticmethod
-    def load(path: Path) -> Result:
-        """What `save` wrote."""
+    def load(path: Path) -> tuple[Result, str]:
+        """What `save` wrote, and for which job. A file that is damaged raises what it will."""
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             values = {name: file[name] for name in file.files}
-        return Result(**{k: v.item() if v.ndim == 0 else v for k, v in values.items()})
+        plain = {k: v.item() if v.ndim == 0 else v for k, v in values.items()}
+        job = plain.pop("job")
+        return Result(**plain), job
 
 
 def result_of(

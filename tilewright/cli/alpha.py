@@ -10,8 +10,9 @@ from rich.console import Console
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.settings import MACHINES, PRECISIONS, SAMPLERS, Sampler, Settings
+from tilewright.cli import STOPPED
 
-WINDOWS, DEMO_MINUTES = 200, 3.0
+WINDOWS, DEMO_MINUTES, MOST_MINUTES = 200, 3.0, 1_000_000
 JOB, CHAIN, RUN, TALK = "The job", "The sampler", "How it runs", "The talk's workload"
 
 
@@ -130,8 +131,11 @@ def alpha(
     settings = Settings(chain, windows or WINDOWS, controls, chains, seed, machine)
     if windows is not None and windows < 1:
         raise AlphaError(f"windows must be 1 or more, not {windows}.")
-    if minutes is not None and not minutes > 0:
-        raise AlphaError(f"minutes must be above 0, not {minutes:g}.")
+    if minutes is not None and not 0 < minutes <= MOST_MINUTES:
+        raise AlphaError(
+            f"minutes must be above 0, and {MOST_MINUTES} at most, not {minutes:g}: leave it out "
+            "for no limit."
+        )
     settings.check()
     if preset is not None or rows is not None:
         _talk(console, preset, rows, settings, compare, given=demo or table is not None)
@@ -178,11 +182,16 @@ def _walk(
         try:
             seconds = None if minutes is None else 60 * minutes
             outcome = walk(job, prices, settings, live, seconds, compare, panel)
+            live.stage("report")
+            scores, said = write_report(job, outcome)
         except KeyboardInterrupt:
             live.stopped(len(job.finished()), folder)
-            raise typer.Exit(130) from None
-        live.stage("report")
-        scores, said = write_report(job, outcome)
+            raise typer.Exit(STOPPED) from None
+        except OSError as error:
+            raise AlphaError(
+                f"{error.filename or folder} cannot be written: {error.strerror}. Finished windows "
+                f"stay in {folder}: the same command goes on."
+            ) from None
 
     show(console, outcome, scores, said, folder)
 

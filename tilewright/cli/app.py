@@ -1,17 +1,18 @@
-"""All commands, and what is said when one goes wrong: a sentence, and exit code 2."""
+"""All commands, and what is said when one goes wrong: a sentence, and an exit code."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
 import tilewright
+from tilewright.cli import STOPPED, WRONG
 from tilewright.cli.alpha import alpha
 
 app = typer.Typer(
@@ -26,17 +27,27 @@ app = typer.Typer(
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Mistakes of the user end the command without a traceback."""
+    """Mistakes, a full disk and Ctrl-C end the command without a traceback."""
     from tilewright.alpha.errors import AlphaError
     from tilewright.errors import ArgumentError
 
     try:
         yield
     except (AlphaError, ArgumentError) as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print(
-            Text.assemble(("Error: ", "bold red"), str(error))
-        )
-        raise typer.Exit(2) from None
+        _say(str(error))
+    except MemoryError:
+        _say("There is not enough memory for this: smaller settings need less.")
+    except OSError as error:
+        _say(f"{error.filename or 'The system'}: {error.strerror or error}.")
+    except KeyboardInterrupt:
+        raise typer.Exit(STOPPED) from None
+
+
+def _say(text: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True, highlight=False).print(
+        Text.assemble(("Error: ", "bold red"), text)
+    )
+    raise typer.Exit(WRONG) from None
 
 
 def command(function: Callable[..., Any]) -> Callable[..., Any]:
