@@ -177,8 +177,8 @@ def _frame(
         out_tree=traced.out_tree,
         argument_names=_argument_names(fn),
         leaf_names=_leaf_names(fn, example_args),
-        keys_in=MappingProxyType(traced.in_keys),
-        keys_out=MappingProxyType(traced.out_keys),
+        forms_in=MappingProxyType(traced.in_forms),
+        forms_out=MappingProxyType(traced.out_forms),
     )
 
 
@@ -220,8 +220,8 @@ def _packed(
         outputs=tuple(v.type for v in first.outputs),
         out_tree=None,
         in_tree=None,
-        keys_in={},
-        keys_out={},
+        forms_in={},
+        forms_out={},
     )
     arguments = [
         fixed.get(i, np.zeros(kind.shape, kind.numpy)) for i, kind in enumerate(compiled.inputs)

@@ -170,9 +170,9 @@ class TestBind:
 def test_keys():
     kind = Type("uint32", (2,))
     key = jax.random.key(7)
-    call = copy(kind, keys_in={0: "threefry2x32"}, keys_out={0: "threefry2x32"})
+    call = copy(kind, forms_in={0: "threefry2x32"}, forms_out={0: "threefry2x32"})
     assert jnp.array_equal(jax.random.key_data(call(key)), jax.random.key_data(key))
-    raw = copy(kind, keys_in={0: "threefry2x32"})(jax.random.key_data(key))
+    raw = copy(kind, forms_in={0: "threefry2x32"})(jax.random.key_data(key))
     np.testing.assert_array_equal(raw, jax.random.key_data(key))
 
 

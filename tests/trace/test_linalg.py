@@ -146,6 +146,37 @@ def test_svd_of_singular_matrices():
             close(right @ right.T, np.eye(right.shape[0]))
 
 
+FACTORISATIONS = (
+    jnp.linalg.qr,
+    lambda a: jnp.linalg.qr(a, mode="complete"),
+    lambda a: jnp.linalg.qr(a, mode="raw"),
+    lambda a: tuple(jnp.linalg.svd(a)),
+    lambda a: tuple(jnp.linalg.svd(a, full_matrices=False)),
+    lambda a: jnp.linalg.svd(a, compute_uv=False),
+    jax.lax.linalg.lu,
+    jnp.linalg.pinv,
+)
+OF_SQUARES = (
+    jnp.linalg.cholesky,
+    jnp.linalg.det,
+    jnp.linalg.inv,
+    lambda a: tuple(jnp.linalg.eigh(a)),
+    lambda a: jnp.linalg.solve(a, jnp.ones((*a.shape[:-1], 2))),
+    jax.scipy.linalg.expm,
+)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (3, 0), (0, 3), (2, 3, 0), (0, 2, 3)])
+def test_empty_matrices(shape):
+    functions = FACTORISATIONS + OF_SQUARES if shape[-1] == shape[-2] else FACTORISATIONS
+    agree(lambda a: [function(a) for function in functions], np.zeros(shape, np.float32))
+
+
+def test_no_matrices_and_no_right_hand_sides():
+    agree(lambda a: [f(a) for f in OF_SQUARES], np.zeros((0, 3, 3), np.float32))
+    agree(lambda a: jnp.linalg.solve(a, jnp.ones((3, 0))), np.eye(3, dtype=np.float32))
+
+
 def test_what_rests_on_them():
     a, b = RANDOM.normal(size=(6, 3)).astype(np.float32), np.arange(6, dtype=np.float32)
     agree(lambda a, b: jnp.linalg.lstsq(a, b)[0], a, b, absolute=1e-4)

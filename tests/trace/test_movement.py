@@ -62,9 +62,9 @@ def test_keys_move_with_both_their_words():
     agree(lambda k: (k == k[::-1], k != k[:, :1]), keys)
 
 
-def test_shapes_of_keys_in_a_trace():
+def test_shapes_of_forms_in_a_trace():
     traced = trace(lambda k: (k, k.shape[0]), jax.random.split(jax.random.key(0), 3))
-    assert traced.in_keys == {0: "threefry2x32"}
-    assert traced.out_keys == {0: "threefry2x32"}
+    assert traced.in_forms == {0: "threefry2x32"}
+    assert traced.out_forms == {0: "threefry2x32"}
     assert traced.in_types[0].shape == (3, 2)
     assert operations(traced.graph) <= {"constant"}

@@ -23,9 +23,12 @@ _NARROWED = {"float64": "float32", "int64": "int32", "uint64": "uint32"}
 _NUMBERS = {"b": bool | np.bool_, "i": numbers.Integral, "u": numbers.Integral}
 
 
-def plain(leaf: Any, expected: Type, generator: Any = None) -> np.ndarray:
-    """The leaf as an array of exactly the `expected` type: a PRNG key's words for a `generator`."""
-    array = _array(leaf, expected, generator)
+def plain(leaf: Any, expected: Type, form: Any = None) -> np.ndarray:
+    """The leaf as an array of exactly the `expected` type.
+
+    `form` is the generator where PRNG keys are expected, and "float0" where that is.
+    """
+    array = _array(leaf, expected, form)
     if array.shape != expected.shape:
         raise ArgumentError(
             f"has shape {array.shape}, but the function was compiled for {expected.shape}."
@@ -35,13 +38,13 @@ def plain(leaf: Any, expected: Type, generator: Any = None) -> np.ndarray:
     return np.require(array, requirements=["C", "A"])
 
 
-def _array(leaf: Any, expected: Type, generator: Any) -> np.ndarray:
+def _array(leaf: Any, expected: Type, form: Any) -> np.ndarray:
     if isinstance(leaf, np.ndarray):
-        return leaf
+        return np.zeros(leaf.shape, bool) if form == "float0" else leaf
     if isinstance(leaf, bool | int | float) and not isinstance(leaf, np.generic):
         return _number(leaf, expected)
-    if generator is not None and _is_typed_key(leaf):
-        return _key_words(leaf, generator)
+    if form is not None and _is_typed_key(leaf):
+        return _key_words(leaf, form)
     if isinstance(leaf, np.generic) or hasattr(leaf, "__array__"):
         try:
             return np.asarray(leaf)

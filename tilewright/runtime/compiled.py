@@ -52,8 +52,9 @@ class Compiled:
     out_tree: Any = None
     argument_names: tuple[str, ...] = ()  # of the function's parameters, for `bind`
     leaf_names: tuple[str, ...] = ()  # for messages: "params['w']"
-    keys_in: Mapping[int, Any] = field(default_factory=lambda: MappingProxyType({}))  # generators
-    keys_out: Mapping[int, Any] = field(default_factory=lambda: MappingProxyType({}))
+    # Leaves that are PRNG keys, with their generator, and those of no data, with "float0".
+    forms_in: Mapping[int, Any] = field(default_factory=lambda: MappingProxyType({}))
+    forms_out: Mapping[int, Any] = field(default_factory=lambda: MappingProxyType({}))
     streamed: Streamed | None = None
     pack: Callable[[Mapping[int, np.ndarray]], Compiled] | None = None
     """The program for inputs that are fixed, by position, with their work done beforehand."""

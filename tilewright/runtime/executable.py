@@ -10,7 +10,7 @@ alone, while this thread waits and listens for Ctrl-C.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ class Executable:
             compiled.in_tree,
             compiled.argument_names,
             compiled.leaf_names,
-            compiled.keys_in,
+            compiled.forms_in,
         )
         self._loaded = loaded or load(compiled.object, imports=support())
         self.function = self._loaded["tilewright_run"]
@@ -129,7 +129,7 @@ class Executable:
         return self._unflatten(outputs)
 
     def _result_builder(self) -> Callable[[Sequence[Any]], Any]:
-        compiled, keys = self.compiled, dict(self.compiled.keys_out)
+        compiled, forms = self.compiled, dict(self.compiled.forms_out)
         tree = compiled.out_tree
         if tree is None:
             build = _only if len(compiled.outputs) == 1 else tuple
@@ -137,9 +137,9 @@ class Executable:
             build = _only
         else:
             build = tree.unflatten
-        if not keys:
+        if not forms:
             return build
-        return lambda outputs: build(_wrap_keys(outputs, keys))
+        return lambda outputs: build(_in_form(outputs, forms))
 
     # Looking inside
 
@@ -186,12 +186,15 @@ def _only(outputs: Sequence[Any]) -> Any:
     return outputs[0]
 
 
-def _wrap_keys(outputs: Sequence[Any], keys: dict[int, str]) -> list[Any]:
+def _in_form(outputs: Sequence[Any], forms: Mapping[int, Any]) -> list[Any]:
+    """Words as PRNG keys, and bools as `float0`, where the function returns those."""
     import jax
 
-    return [
-        jax.random.wrap_key_data(output, impl=keys[i])
-        if i in keys and output is not None
-        else output
-        for i, output in enumerate(outputs)
-    ]
+    def formed(output: Any, form: Any) -> Any:
+        if output is None or form is None:
+            return output
+        if form == "float0":
+            return np.zeros(output.shape, jax.dtypes.float0)
+        return jax.random.wrap_key_data(output, impl=form)
+
+    return [formed(output, forms.get(i)) for i, output in enumerate(outputs)]

@@ -25,15 +25,15 @@ _NOTHING: Mapping[int, Any] = MappingProxyType({})
 class Signature:
     """`tree` is that of the tuple of all arguments, bound or not; None if each is one array.
 
-    `bound` holds the leaves of arguments that have been fixed, `keys` the generators of the leaves
-    that are PRNG keys, by position.
+    `bound` holds the leaves of arguments that have been fixed; `forms` says which leaves are PRNG
+    keys, of which generator, and which are "float0".
     """
 
     inputs: tuple[Type, ...]
     tree: Any = None
     argument_names: tuple[str, ...] = ()
     leaf_names: tuple[str, ...] = ()
-    keys: Mapping[int, Any] = field(default_factory=lambda: _NOTHING)
+    forms: Mapping[int, Any] = field(default_factory=lambda: _NOTHING)
     bound: Mapping[int, list[np.ndarray]] = field(default_factory=lambda: _NOTHING)
 
     @cached_property
@@ -109,7 +109,7 @@ class Signature:
     def plain(self, position: int, leaf: Any) -> np.ndarray:
         """One leaf as an array of the compiled type."""
         try:
-            return plain(leaf, self.inputs[position], self.keys.get(position))
+            return plain(leaf, self.inputs[position], self.forms.get(position))
         except ArgumentError as error:
             raise ArgumentError(f"{self.leaf_name(position)} {error}") from error.__cause__
 

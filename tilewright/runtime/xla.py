@@ -67,8 +67,8 @@ class XlaExecutable:
     def _device_array(self, position: int, leaf: Any) -> Any:
         array = self.signature.plain(position, leaf)
         return (
-            jax.random.wrap_key_data(jax.numpy.asarray(array), impl=self.signature.keys[position])
-            if position in self.signature.keys
+            jax.random.wrap_key_data(jax.numpy.asarray(array), impl=self.signature.forms[position])
+            if position in self.signature.forms
             else array
         )
 
@@ -159,7 +159,7 @@ def _signature(fn: Callable, examples: tuple[Any, ...]) -> Signature:
         names = tuple(inspect.signature(fn).parameters)
     except (TypeError, ValueError):
         names = ()
-    return Signature(types, tree, names, keys=keys)
+    return Signature(types, tree, names, forms=keys)
 
 
 def _is_key(aval: Any) -> bool:

@@ -7,11 +7,14 @@ pure-JAX implementations that JAX itself lowers a primitive to: tracing them giv
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import jax
 import numpy as np
+from jax._src import api_util
+from jax._src import config as settings
 from jax._src.lax import special
 from jax._src.random import core as random_core
 from jax._src.random import philox2x32, philox4x32, prng, threefry4x32
@@ -45,6 +48,11 @@ gamma_sample = random_core._gamma_impl
 def is_key(aval: Any) -> bool:
     """Whether an abstract value is an array of PRNG keys."""
     return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key)
+
+
+def is_float0(aval: Any) -> bool:
+    """Whether an abstract value is a derivative by an integer, which holds nothing."""
+    return aval.dtype == jax.dtypes.float0
 
 
 def key_implementation(aval: Any) -> Any:
@@ -89,6 +97,11 @@ def frames(equation: Equation) -> list[tuple[str, int]]:
     return [(frame.file_name, frame.line_num) for frame in traceback.frames]
 
 
+def place_of(fn: Callable) -> str:
+    """file:line of a function, or nothing."""
+    return (api_util.fun_sourceinfo(fn) or "").rpartition(" at ")[2]
+
+
 def file_of(closed: ClosedJaxpr) -> str:
     """The file of the function that was traced, or nothing."""
     return closed.jaxpr.debug_info.func_filename or ""
@@ -97,6 +110,32 @@ def file_of(closed: ClosedJaxpr) -> str:
 def key_words(keys: Any) -> np.ndarray:
     """The uint32[..., 2] behind an array of keys."""
     return np.asarray(jax.random.key_data(keys))
+
+
+@contextmanager
+def own_settings(equation: Equation | None) -> Iterator[None]:
+    """JAX's settings for functions of ours or JAX's own that stand for an equation.
+
+    They are not the user's, who may forbid what these functions do, or change what they compute.
+    64 bits are on where the equation has them; random bits are as where it was written.
+    """
+    atoms = [*equation.invars, *equation.outvars] if equation is not None else []
+    wide = any(getattr(atom.aval.dtype, "itemsize", 0) == 8 for atom in atoms)
+    with ExitStack() as stack:
+        if equation is not None:
+            stack.enter_context(equation.ctx.manager)
+        for setting in (
+            jax.enable_x64(wide),
+            jax.numpy_rank_promotion("allow"),
+            jax.numpy_dtype_promotion("standard"),
+            jax.default_matmul_precision(None),
+            jax.debug_nans(False),
+            jax.debug_infs(False),
+            jax.disable_jit(False),
+            settings.explicit_x64_dtypes(settings.ExplicitX64Mode.ALLOW),
+        ):
+            stack.enter_context(setting)
+        yield
 
 
 def new_primitive(name: str, meaning: Callable) -> Primitive:

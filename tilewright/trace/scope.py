@@ -35,7 +35,7 @@ DTYPES = frozenset(
     "int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
 )
 
-_NOT_THE_USER = tuple(
+NOT_THE_USER = tuple(
     os.path.join(path, "")
     for path in {
         os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
@@ -91,9 +91,11 @@ class Session:
 
 
 def type_of(aval: Any) -> Type:
-    """The type of an abstract value; an array of keys is an array of words."""
+    """The type of an abstract value; keys are their words, and a `float0` is false."""
     if internals.is_key(aval):
         return Type("uint32", (*aval.shape, *internals.key_shape(aval)))
+    if internals.is_float0(aval):
+        return Type("bool", aval.shape)
     name = np.dtype(aval.dtype).name if not hasattr(aval.dtype, "_impl") else str(aval.dtype)
     if name not in DTYPES:
         raise UntypedError(f"arrays of {name} are not supported")
@@ -109,6 +111,7 @@ class Scope:
         self.builder.source = source
         self.hidden: dict[int, tuple[Any, Value]] = {}
         self._fixed: dict[Any, Value] = {}
+        self._equation: internals.Equation | None = None
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -121,7 +124,10 @@ class Scope:
 
     def constant(self, array: Any) -> Value:
         """What the function closes over: a node when it is a few integers, else a hidden input."""
-        is_key = internals.is_key(jax.typeof(array))
+        aval = jax.typeof(array)
+        if internals.is_float0(aval):
+            return self.full(False, type_of(aval))
+        is_key = internals.is_key(aval)
         if not is_key and array.size <= SMALL and array.dtype.kind in "iub":
             return self.small(array)
         return self.hide(array)
@@ -130,7 +136,10 @@ class Scope:
         """The leading input that stands for data."""
         array = self.session.representative(array)
         if id(array) not in self.hidden:
-            self.hidden[id(array)] = (array, Value(type_of(array)))
+            try:
+                self.hidden[id(array)] = (array, Value(type_of(array)))
+            except UntypedError as error:
+                raise self.unsupported_data(array, str(error)) from None
         return self.hidden[id(array)][1]
 
     def small(self, array: Any, dtype: str | None = None) -> Value:
@@ -181,13 +190,15 @@ class Scope:
         """
         jaxpr = closed.jaxpr
         caller = self.builder.source
-        theirs = caller and internals.file_of(closed).startswith(_NOT_THE_USER)
+        theirs = caller and internals.file_of(closed).startswith(NOT_THE_USER)
         values: dict[Any, Value] = dict(zip(jaxpr.invars, arguments, strict=True))
         for variable, array in zip(jaxpr.constvars, closed.consts, strict=True):
             values[variable] = array if isinstance(array, Value) else self.constant(array)
 
         def read(atom: Any) -> Value:
             if isinstance(atom, internals.Literal):
+                if internals.is_float0(atom.aval):
+                    return self.full(False, type_of(atom.aval))
                 literal = np.asarray(atom.val, atom.aval.dtype)
                 return self.constant(literal) if literal.shape else self.small(literal)
             return values[atom]
@@ -205,12 +216,15 @@ class Scope:
         if rule is None:
             raise self.unsupported(equation)
         parameters = Parameters(equation.params)
+        outer, self._equation = self._equation, equation
         try:
             results = rule(self, equation.replace(params=parameters), *operands)
             results = (results,) if isinstance(results, Value) else results
             self._check(equation, parameters, results)
         except UntypedError as error:
             raise self.unsupported(equation, str(error)) from None
+        finally:
+            self._equation = outer
         return results
 
     def _check(
@@ -231,10 +245,13 @@ class Scope:
     ) -> tuple[Value, ...]:
         """Trace a JAX function and inline it; by a hashable `key` the trace is used again."""
         structs = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
-        key = None if key is None else (key, tuple((s.shape, s.dtype) for s in structs))
+        if key is not None:
+            context = self._equation.ctx if self._equation is not None else None
+            key = (key, context, tuple((s.shape, s.dtype) for s in structs))
         closed = self.session.inlined.get(key) if key is not None else None
         if closed is None:
-            closed = jax.make_jaxpr(function)(*structs)
+            with internals.own_settings(self._equation):
+                closed = jax.make_jaxpr(function)(*structs)
             if key is not None:
                 self.session.inlined[key] = closed
         return self.run(closed, operands)
@@ -266,17 +283,22 @@ class Scope:
     def unsupported(self, equation: internals.Equation, why: str = "") -> UnsupportedError:
         """The error that names a primitive, its shapes, and the user's line."""
         shapes = ", ".join(atom.aval.str_short() for atom in equation.invars) or "no operands"
+        return self._error(f"{equation.primitive.name} of {shapes}", why)
+
+    def unsupported_data(self, array: Any, why: str) -> UnsupportedError:
+        """The error for data that a function closes over."""
+        return self._error(f"captured data of {jax.typeof(array).str_short()}", why)
+
+    def _error(self, what: str, why: str) -> UnsupportedError:
         where = f" (at {self.builder.source})" if self.builder.source else ""
         reason = f": {why}" if why else ""
-        return UnsupportedError(
-            f"{equation.primitive.name} of {shapes} is not supported{reason}{where}"
-        )
+        return UnsupportedError(f"{what} is not supported{reason}{where}")
 
 
 def user_line(equation: internals.Equation) -> str:
     """file:line of the innermost frame that is the user's own, or nothing."""
     for file, line in internals.frames(equation):
-        if not file.startswith(_NOT_THE_USER):
+        if not file.startswith(NOT_THE_USER):
             return f"{file}:{line}"
     return ""
 

@@ -6,8 +6,10 @@ the leaves of the result. Arrays of PRNG keys are carried as their words, in bot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from traceback import walk_stack
 from typing import Any
 
 import jax
@@ -15,26 +17,27 @@ import numpy as np
 
 from tilewright.graph.ir import Graph, Type
 from tilewright.trace import jax_internals as internals
+from tilewright.trace.edges import check_arguments, forms, returning_arrays
 from tilewright.trace.rules import RULES
 from tilewright.trace.rules.ignored import IGNORED
-from tilewright.trace.scope import Scope, Session, type_of
+from tilewright.trace.scope import NOT_THE_USER, Scope, Session, type_of
 
 
 @dataclass(frozen=True)
 class Traced:
     """`in_types`, `out_types` are of flat leaves.
 
-    `in_keys`, `out_keys` hold the generator of those that are PRNG keys, by position.
+    `in_forms`, `out_forms` say which of them are no plain arrays (see `edges`).
     """
 
     graph: Graph
     constants: list[np.ndarray]
     in_tree: Any
     in_types: tuple[Type, ...]
-    in_keys: dict[int, Any]
+    in_forms: dict[int, Any]
     out_tree: Any
     out_types: tuple[Type, ...]
-    out_keys: dict[int, Any]
+    out_forms: dict[int, Any]
 
 
 def trace(fn: Callable, *example_args: Any) -> Traced:
@@ -43,10 +46,12 @@ def trace(fn: Callable, *example_args: Any) -> Traced:
     They are pytrees of arrays, `jax.ShapeDtypeStruct`s or scalars. Raises `UnsupportedError` for
     what cannot be expressed.
     """
-    closed, result = jax.make_jaxpr(fn, return_shape=True)(*example_args)
+    check_arguments(fn, example_args)
+    with jax.disable_jit(False):
+        closed, result = jax.make_jaxpr(returning_arrays(fn), return_shape=True)(*example_args)
     leaves, out_tree = jax.tree.flatten(result)
     in_types = tuple(type_of(aval) for aval in closed.in_avals)
-    scope = Scope(Session(RULES, IGNORED), in_types)
+    scope = Scope(Session(RULES, IGNORED), in_types, _users_place(fn))
     results = scope.run(closed, scope.inputs)
     arrays = {key: array for key, (array, _) in scope.hidden.items()}
     return Traced(
@@ -54,15 +59,22 @@ def trace(fn: Callable, *example_args: Any) -> Traced:
         constants=[_as_numpy(array) for array in arrays.values()],
         in_tree=jax.tree.structure(example_args),
         in_types=in_types,
-        in_keys=_generators(closed.in_avals),
+        in_forms=forms(closed.in_avals),
         out_tree=out_tree,
         out_types=tuple(type_of(aval) for aval in leaves),
-        out_keys=_generators(leaves),
+        out_forms=forms(leaves),
     )
 
 
-def _generators(avals: Sequence[Any]) -> dict[int, Any]:
-    return {i: internals.generator(aval) for i, aval in enumerate(avals) if internals.is_key(aval)}
+def _users_place(fn: Callable) -> str:
+    """file:line of a function of the user's own, or of the call that compiles one that is not."""
+    place = internals.place_of(fn)
+    if place and not place.startswith(NOT_THE_USER):
+        return place
+    for frame, line in walk_stack(sys._getframe()):
+        if not frame.f_code.co_filename.startswith(NOT_THE_USER):
+            return f"{frame.f_code.co_filename}:{line}"
+    return ""
 
 
 def _as_numpy(constant: Any) -> np.ndarray:

@@ -7,7 +7,7 @@ from functools import partial
 
 import jax
 
-from tilewright.graph.ir import Value
+from tilewright.graph.ir import Type, Value
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.decompose.cholesky import cholesky
 from tilewright.trace.decompose.eigh import eigh
@@ -27,12 +27,32 @@ def _inline(
     **options: object,
 ) -> Sequence[Value]:
     """Trace `function`, of operands of this rank, over as many leading dimensions as there are."""
+    results = [type_of(variable.aval) for variable in equation.outvars]
+    if operands[0].type.size == 0 or not any(result.size for result in results):
+        return [_of_nothing(scope, result) for result in results]
     avals = [atom.aval for atom in equation.invars]
     mapped = partial(function, **options)
     for _ in range(len(avals[0].shape) - rank):
         mapped = jax.vmap(mapped)
     key = (function, tuple(sorted(options.items())))
     return scope.inline(mapped, avals, operands, key=key)
+
+
+def _of_nothing(scope: Scope, result: Type) -> Value:
+    """What a factorisation of an empty matrix gives: what is not empty too is an identity.
+
+    Orthogonal factors (all of Q, U or V'), and the permutation of rows.
+    """
+    rank = len(result.shape)
+    if not result.size:
+        return scope.full(0, result)
+    if result.dtype == "int32":
+        return scope.op("iota", dimension=rank - 1, shape=result.shape, dtype="int32")
+    places = [
+        scope.op("iota", dimension=axis, shape=result.shape, dtype="int32")
+        for axis in (rank - 2, rank - 1)
+    ]
+    return scope.convert(scope.op("eq", *places), result.dtype)
 
 
 def _plain(function: Callable, *names: str, rank: int = 2) -> Rule:

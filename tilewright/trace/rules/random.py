@@ -81,9 +81,8 @@ def _inline(
 ) -> Sequence[Value]:
     """A generator's own `function`, of words in place of keys; `others` are not keys."""
     generator = internals.key_implementation(equation.invars[0].aval)
-    settings = (generator, bool(jax.config.jax_threefry_partitionable))
     avals = _words(equation, *others)
-    return scope.inline(function, avals, operands, key=(equation.primitive.name, settings, *key))
+    return scope.inline(function, avals, operands, key=(equation.primitive.name, generator, *key))
 
 
 def seed(scope: Scope, equation: internals.Equation, seeds: Value) -> Sequence[Value]:

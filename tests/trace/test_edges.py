@@ -1,0 +1,76 @@
+"""What crosses a program's edges: right, or one sentence that says which leaf and where."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.dtypes import float0
+
+import tilewright
+from tests.trace.comparing import agree, trace
+from tilewright.errors import ArgumentError, UnsupportedError
+
+X = jnp.arange(4.0)
+NOTHING = np.zeros(3, float0)
+
+
+def results(fn, *args):
+    return tilewright.compile(fn, *args)(*args)
+
+
+def test_the_derivative_by_an_integer():
+    def pulled_back(x, i):
+        return jax.vjp(lambda x, i: x[i].sum(), x, i)[1](1.0)
+
+    of_x, of_i = results(pulled_back, X, jnp.array([1, 2]))
+    assert of_x.tolist() == [0, 1, 1, 0]
+    assert (of_i.dtype, of_i.shape) == (float0, (2,))
+
+
+def test_float0_comes_in_goes_through_a_loop_and_is_captured():
+    def through(x, nothing):
+        looped = jax.lax.scan(lambda c, _: (c, None), nothing, None, length=2)[0]
+        return x * 2, looped, NOTHING
+
+    doubled, *nothings = results(through, X, NOTHING)
+    assert doubled.tolist() == [0, 2, 4, 6]
+    assert all((n.dtype, n.shape) == (float0, (3,)) for n in nothings)
+    agree(lambda x, n: jax.jvp(jnp.multiply, (x, n), (x, np.zeros((), float0))), 2.0, 3)
+
+
+def test_none_and_python_numbers():
+    assert results(lambda x, n: (None, n, x), 1.0, None)[:2] == (None, None)
+    agree(lambda x: (1, 2.5, True, np.float32(3)), 1.0)
+
+
+@pytest.mark.parametrize("dtype", ("complex64", "int4", "float8_e4m3fn"))
+def test_an_argument_of_a_type_that_we_have_not(dtype):
+    with pytest.raises(UnsupportedError, match=rf"argument 1\['a'\] of {dtype}\[3\]"):
+        trace(lambda x, d: x, X, {"a": jnp.ones(3, dtype)})
+
+
+def test_captured_data_of_a_type_that_we_have_not():
+    data = np.array([1j], np.complex64)
+    with pytest.raises(UnsupportedError, match=r"captured .*complex64\[1\] .*test_edges.py:\d+"):
+        trace(lambda x: (x, data), X)
+
+
+@pytest.mark.parametrize("wrong", ("abc", 2**70, np.array(["a"]), np.array([object()])))
+def test_an_argument_that_is_no_array(wrong):
+    with pytest.raises(ArgumentError, match=r"argument 1 is \w+ .*no array for JAX"):
+        trace(lambda x, y: x, X, wrong)
+
+
+def test_a_result_that_is_no_array():
+    with pytest.raises(UnsupportedError, match=r"result\[1\] is str 'abc'.*test_edges.py:\d+"):
+        trace(lambda x: (x, "abc"), X)
+
+
+def test_what_is_no_function():
+    with pytest.raises(ArgumentError, match="a function, not int 3"):
+        trace(3, X)  # type: ignore[arg-type]
+
+
+def test_the_line_of_a_function_without_lines():
+    with pytest.raises(UnsupportedError, match=r"test_edges.py:\d+"):
+        trace(jnp.fft.fft, X)
