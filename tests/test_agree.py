@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from jax import lax
 
 from tests.agree import agree
+from tests.machines import eager
 from tests.random_programs import arguments, program
 from tilewright.graph import rows, strips
-from tilewright.plan import spread, weight
-from tilewright.plan import strips as planned_strips
 
 SIZES = [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 129]
 FLOATS = [np.float32, np.float16, ml_dtypes.bfloat16]
@@ -23,9 +22,7 @@ INTEGERS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32]
 @pytest.fixture
 def everything_is_spread(monkeypatch):
     """Small arrays are dealt out too, and few rows make several groups of strips."""
-    for module in (spread, planned_strips, weight):
-        monkeypatch.setattr(module, "WORTH_SPREADING", 1)
-    monkeypatch.setattr(spread, "WORTH_A_PIECE", 1)
+    monkeypatch.setattr("tilewright.compiler.host_machine", eager)
     monkeypatch.setattr(rows, "MIN_ROWS", 8)
     monkeypatch.setattr(rows, "MIN_WORK", 1)
     monkeypatch.setattr(strips, "MIN_STRIP", 16)

@@ -19,6 +19,7 @@ from tilewright.codegen.host import CompiledObject, assembly
 from tilewright.codegen.program import ProgramText, program_text
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
+from tilewright.graph.count import graph_count
 from tilewright.graph.counted import counted
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_fixed
@@ -33,21 +34,21 @@ from tilewright.graph.text import to_text
 from tilewright.graph.transposes import raise_transposes
 from tilewright.graph.verify import verify
 from tilewright.graph.widen import widen
+from tilewright.machine.cost import work
 from tilewright.machine.host import host_machine
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
 from tilewright.plan.synchronise import is_shared_work
 from tilewright.plan.text import program_to_text
-from tilewright.plan.weight import graph_weight, may_run_long
 from tilewright.record import Record, recall
 from tilewright.runtime.compiled import Compiled, Streamed
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.gang import default_workers
 from tilewright.trace import Traced, trace
 
-SHORT = 2_000_000
-"""Operations that take about a millisecond: such a program is run by the thread that calls it."""
+SHORT = 0.001
+"""Seconds that a program may take to be run by the thread that calls it."""
 
 Rewrite = Callable[[Graph, Machine], Graph]
 
@@ -156,11 +157,21 @@ class Stages:
             tile_bytes=program.tile_bytes,
             maps=text.maps,
             loops=tuple(text.loops),
-            short=graph_weight(self.graph) < SHORT and not may_run_long(self.graph),
+            short=_is_short(self.graph, self.machine),
             shared_work=any(map(is_shared_work, program.steps)),
             instances=text.instances,
             streamed=text.streamed,
         )
+
+
+def _is_short(graph: Graph, machine: Machine) -> bool:
+    cycles = work(graph_count(graph), machine.tile).cycles
+    return cycles < SHORT * machine.chip.clock and not _may_run_long(graph)
+
+
+def _may_run_long(graph: Graph) -> bool:
+    """Whether there is a loop of unknown length in it, at any depth."""
+    return any(node.op == "loop" or any(map(_may_run_long, node.bodies)) for node in graph.nodes)
 
 
 def _frame(

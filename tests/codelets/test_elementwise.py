@@ -241,5 +241,5 @@ def test_operands_agree_with_dense_arrays():
     x = np.zeros((3, 4), np.float32)
     codelet = contiguous(Expression(("float32",), (), (0,)), (3, 4))
     assert codelet.inputs == codelet.outputs == (dense(x),)
-    assert codelet.cost.bytes == 2 * x.nbytes
+    assert codelet.work.bytes == 2 * x.nbytes
     assert INTEGERS

@@ -36,9 +36,9 @@ def log_density(q):
     return -jnp.sum(jnp.log1p((X @ q) ** 2)) - jnp.sum(q * q)
 
 
-def leapfrog(steps, q):
+def leapfrog(steps, q, density=None):
     """As samplers write it: the log density is carried along."""
-    both = jax.value_and_grad(log_density)
+    both = jax.value_and_grad(density or log_density)
 
     def step(_, state):
         q, p, _, gradient = state
@@ -105,8 +105,16 @@ def test_last_value_that_is_an_old_carry():
 
 
 def test_not_if_it_costs_more_than_it_saves():
-    graph = sunk(lambda q: leapfrog(2, q), Q)
-    assert the_loop(graph).params["carry"] == 4
+    wide = np.random.default_rng(1).normal(size=(600, 4)).astype(np.float32)
+
+    def squares(q):
+        return -jnp.sum(
+            (wide @ q) ** 2
+        )  # nearly all of it is the product, which the gradient needs
+
+    for steps, carries in ((2, 4), (9, 3)):
+        graph = sunk(lambda q, steps=steps: leapfrog(steps, q, squares), Q)
+        assert the_loop(graph).params["carry"] == carries
 
 
 def test_two_carries_at_once():

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.codelets.base import Codelet, Cost, Operand
+from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.llvm import Module
+from tilewright.machine.cost import Count
 from tilewright.plan.ir import Buffer, Call, Program, Step, View, dense_strides
 
 
@@ -44,8 +45,8 @@ class Plus(Codelet):
         return (total.astype(self.out.dtype),)
 
     @property
-    def cost(self) -> Cost:
-        return Cost(0, 0)
+    def work(self) -> Count:
+        return Count()
 
     def emit(self, module: Module, symbol: str) -> None:
         raise AssertionError("this codelet is only simulated")

@@ -13,12 +13,11 @@ import pytest
 
 from tests.codelets.layouts import same_bits
 from tests.graph.cases import CASES
+from tests.machines import eager
 from tests.trace.comparing import words
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
-from tilewright.machine.host import host_machine
-from tilewright.plan import spread, strips, weight
 from tilewright.plan.ir import Branch, Loop, Program, Step, Sync, While
 from tilewright.plan.lower import lower
 from tilewright.simulate import simulate
@@ -76,8 +75,7 @@ SPREAD = {
 @pytest.fixture
 def everything_is_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     """However little work it is."""
-    for module in (spread, strips, weight):
-        monkeypatch.setattr(module, "WORTH_SPREADING", 1)
+    monkeypatch.setattr("tilewright.compiler.host_machine", eager)
 
 
 def planned(
@@ -85,8 +83,9 @@ def planned(
 ) -> tuple[Program, list[np.ndarray], list[np.ndarray]]:
     """The program, its inputs, and what the graph gives for them."""
     traced = trace(fn, *args)
-    graph = Stages(traced.graph, Dump("test")).graph
-    program, literals = lower(graph, host_machine())
+    stages = Stages(traced.graph, Dump("test"))
+    graph = stages.graph
+    program, literals = lower(graph, stages.machine)
     inputs = [*map(words, traced.constants), *map(words, jax.tree.leaves(args))]
     return program, [*literals, *inputs], evaluate(graph, inputs)
 

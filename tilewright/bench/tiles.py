@@ -47,7 +47,7 @@ def registers(rounds: int, turns: int) -> list[Row]:
     """The machine's own limit."""
     loop = FmaPeak(turns)
     one, many = partial(_together, loop, 1), partial(_together, loop, len(allowed_cpus()))
-    work = len(allowed_cpus()) * loop.codelet.cost.flops / 1e9
+    work = len(allowed_cpus()) * loop.codelet.work.flops / 1e9
     name = "multiply-adds on registers (the machine's own limit)"
     return [_row(name, lambda: one() * len(allowed_cpus()), many, rounds, work, "GFLOP/s", None)]
 
@@ -84,7 +84,7 @@ def _together(loop: FmaPeak, count: int) -> float:
     def work(cpu: int) -> None:
         os.sched_setaffinity(0, {cpu})
         ready.wait()
-        loop.run(loop.factors)
+        loop.run()
 
     threads = [threading.Thread(target=work, args=(cpu,)) for cpu in cpus]
     for thread in threads:

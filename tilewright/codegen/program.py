@@ -28,14 +28,15 @@ from tilewright.codegen.slots import Slots, given
 from tilewright.codegen.streaming import ring_buffers, streaming_map
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.llvm import Function, Module
+from tilewright.machine.cost import price
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Branch, Call, Loop, Map, Program, Spread, Step, Sync, While
 from tilewright.plan.supersteps import stretches
 from tilewright.plan.synchronise import is_shared_work
 
 CALLS_PER_FUNCTION = 64
-WORK_BETWEEN_LOOKS = 20_000_000
-"""Operations and bytes, some 10 ms, after which a worker looks whether the run is cancelled."""
+BETWEEN_LOOKS = 0.01
+"""Seconds of work after which a worker looks whether the run is cancelled."""
 
 
 @dataclass
@@ -66,6 +67,7 @@ class _Emitter:
 
     def __init__(self, program: Program, machine: Machine, profile: bool):
         self.program = program
+        self.machine = machine
         self.streaming = streaming_map(program)
         self.rings = ring_buffers(program, self.streaming)
         self.module = Module(machine.tile.features)
@@ -161,15 +163,16 @@ class _Emitter:
         return function.symbol
 
     def _straight(self, steps: Sequence[Step]) -> str:
-        function, work = self._function("tile"), 0
+        function, work = self._function("tile"), 0.0
+        most = BETWEEN_LOOKS * self.machine.chip.clock
         for step in steps:
             if isinstance(step, Call):
                 self.calls.call(function, step.codelet, step.views)
-                work += step.codelet.cost.flops + step.codelet.cost.bytes
+                work += price(step.codelet.work, self.machine.tile).cycles
             else:
                 self._control_step(function, step, shared=False)
-                work = WORK_BETWEEN_LOOKS
-            if work >= WORK_BETWEEN_LOOKS:
+                work = most
+            if work >= most:
                 self.control.leave_if_cancelled(function)
                 work = 0
         function.close()

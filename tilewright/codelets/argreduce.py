@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.codelets.base import LANES, Codelet, Cost, Operand
+from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.lines import lines
 from tilewright.codelets.llvm import MEMORY_TYPE, Function, Module, vector
 from tilewright.codelets.loops import repeat
-from tilewright.codelets.sizes import moved_bytes, sized
 from tilewright.codelets.vectors import (
     FLOATS,
     constants,
@@ -32,6 +31,7 @@ from tilewright.codelets.vectors import (
 )
 from tilewright.graph.evaluate import argreduce
 from tilewright.graph.order import accumulation_dtype
+from tilewright.machine.cost import Count
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ArgReduce(Codelet):
 
     @property
     def name(self) -> str:
-        return f"{self.kind}_{sized(self.source)}_along_{self.axis}"
+        return f"{self.kind}_{self.source.label}_along_{self.axis}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -59,8 +59,9 @@ class ArgReduce(Codelet):
         return (argreduce(*arrays, kind=self.kind, axis=self.axis, dtype=self.out.dtype),)
 
     @property
-    def cost(self) -> Cost:
-        return Cost(self.source.size, moved_bytes(self.source, self.out))
+    def work(self) -> Count:
+        work = {(self.kind, self.source.dtype): self.source.size}
+        return Count({}, work, nbytes(self.source), nbytes(self.out), self.out.size)
 
     def emit(self, module: Module, symbol: str) -> None:
         function = module.function(symbol, "void", ["ptr", "ptr"])

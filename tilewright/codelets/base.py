@@ -1,4 +1,4 @@
-"""What a vertex is: its meaning in NumPy, its cost, and its LLVM text, together under one name.
+"""What a vertex is: its meaning in NumPy, its work, and its LLVM text, together under one name.
 
 A codelet is a frozen dataclass, so that equal codelets are emitted once. Its arguments are
 described by `Operand`s: dtype, shape and strides are static; only base addresses come at run time.
@@ -14,9 +14,11 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets.llvm import Module
+from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.order import LANES
+from tilewright.machine.cost import Count
 
-__all__ = ["LANES", "Codelet", "Cost", "Operand"]
+__all__ = ["LANES", "Codelet", "Operand", "nbytes"]
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,30 @@ class Operand:
     def size(self) -> int:
         return prod(self.shape)
 
+    @property
+    def label(self) -> str:
+        """For names: dtype and shape."""
+        return f"{self.dtype}_{'x'.join(map(str, self.shape)) or 'scalar'}"
 
-@dataclass(frozen=True)
-class Cost:
-    """Operations (a fused multiply-add counts two) and bytes read and written by one vertex."""
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its elements; one that is read many times by a stride of 0 counts once."""
+        shape = (n for n, step in zip(self.shape, self.strides, strict=True) if step or n == 0)
+        return prod(shape) * numpy_dtype(self.dtype).itemsize
 
-    flops: int
-    bytes: int
+
+def nbytes(*operands: Operand) -> int:
+    return sum(operand.nbytes for operand in operands)
+
+
+def inner_loops(*operands: Operand) -> int:
+    """How many loops a walk over operands of one shape begins, dimensions joined where it can."""
+    steps = [operand.strides for operand in operands]
+    shape, begun = operands[0].shape, 1
+    for i in range(len(shape) - 1):
+        if shape[i] != 1 and any(s[i] != s[i + 1] * shape[i + 1] for s in steps):
+            begun = prod(shape[: i + 1])
+    return begun
 
 
 class Codelet(ABC):
@@ -77,7 +96,8 @@ class Codelet(ABC):
 
     @property
     @abstractmethod
-    def cost(self) -> Cost: ...
+    def work(self) -> Count:
+        """What one vertex does, whatever it runs on."""
 
     @abstractmethod
     def emit(self, module: Module, symbol: str) -> None:

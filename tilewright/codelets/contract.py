@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilewright.codelets import contract_inner, contract_outer
-from tilewright.codelets.base import Codelet, Cost, Operand
+from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.llvm import Module
-from tilewright.codelets.vectors import itemsize
 from tilewright.graph import order
 from tilewright.graph.scalar import SCALAR
+from tilewright.machine.cost import Count
 
 _SHORT = {"float32": "f32", "float64": "f64", "bfloat16": "bf16", "float16": "f16"}
 
@@ -70,10 +70,10 @@ class _Contract(Codelet):
         return (0,) if self.accumulate else ()
 
     @property
-    def cost(self) -> Cost:
-        operands = (self.lhs, self.rhs, *[self.out] * (2 if self.accumulate else 1))
-        moved = sum(operand.size * itemsize(operand.dtype) for operand in operands)
-        return Cost(2 * self.out.size * self.k, moved)
+    def work(self) -> Count:
+        loads = nbytes(self.lhs, self.rhs) + self.accumulate * self.out.nbytes
+        macs = {self.sum_dtype: self.out.size * self.k}
+        return Count(macs, {}, loads, self.out.nbytes, -(-self.out.size // LANES))
 
     def _name(self, form: str) -> str:
         dtype = _SHORT.get(self.lhs.dtype, self.lhs.dtype)

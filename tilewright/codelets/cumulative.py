@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.codelets.base import LANES, Codelet, Cost, Operand
+from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.combination import Combination
 from tilewright.codelets.lines import lines
 from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat
-from tilewright.codelets.sizes import moved_bytes, sized
 from tilewright.codelets.vectors import load, load_scalar, offset, store, store_scalar
+from tilewright.graph.count import combination
 from tilewright.graph.order import cumulative_ordered
+from tilewright.machine.cost import Count
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Cumulative(Codelet):
 
     @property
     def name(self) -> str:
-        return f"cumulative_{self.kind}_{sized(self.source)}_along_{self.axis}"
+        return f"cumulative_{self.kind}_{self.source.label}_along_{self.axis}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -47,8 +48,10 @@ class Cumulative(Codelet):
         return (cumulative_ordered(self.kind, arrays[0], self.axis, self.reverse),)
 
     @property
-    def cost(self) -> Cost:
-        return Cost(self.source.size, moved_bytes(self.source, self.out))
+    def work(self) -> Count:
+        work = {(combination(self.kind), self.source.dtype): self.source.size}
+        lines = self.source.size // max(self.source.shape[self.axis], 1)
+        return Count({}, work, nbytes(self.source), nbytes(self.out), lines)
 
     def emit(self, module: Module, symbol: str) -> None:
         function = module.function(symbol, "void", ["ptr", "ptr"])

@@ -13,12 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilewright.codelets.addressing import Dims
-from tilewright.codelets.base import Codelet, Cost, Operand
+from tilewright.codelets.base import Codelet, Operand, inner_loops
 from tilewright.codelets.llvm import Function, Module
-from tilewright.codelets.sizes import moved_bytes, sized
 from tilewright.codelets.vectors import offset
 from tilewright.codelets.window import clamp, copy_window, load_index
 from tilewright.graph import indexed
+from tilewright.machine.cost import Count
+
+
+def window_work(window: Operand) -> Count:
+    """Of copying one window."""
+    moved = {("move", window.dtype): window.size}
+    return Count({}, moved, window.nbytes, window.nbytes, inner_loops(window))
 
 
 def _scalars(dtypes: Sequence[str]) -> tuple[Operand, ...]:
@@ -47,7 +53,7 @@ class DynamicSlice(Codelet):
 
     @property
     def name(self) -> str:
-        return f"dynamic_slice_{sized(self.out)}"
+        return f"dynamic_slice_{self.out.label}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -62,8 +68,8 @@ class DynamicSlice(Codelet):
         return (indexed.dynamic_slice(source, *starts, sizes=self.out.shape),)
 
     @property
-    def cost(self) -> Cost:
-        return Cost(0, 2 * moved_bytes(self.out))
+    def work(self) -> Count:
+        return window_work(self.out)
 
     def emit(self, module: Module, symbol: str) -> None:
         count = len(self.starts)
@@ -88,7 +94,7 @@ class DynamicUpdateSlice(Codelet):
 
     @property
     def name(self) -> str:
-        return f"dynamic_update_slice_{sized(self.update)}"
+        return f"dynamic_update_slice_{self.update.label}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -107,8 +113,8 @@ class DynamicUpdateSlice(Codelet):
         return (indexed.dynamic_update_slice(old, update, *starts),)
 
     @property
-    def cost(self) -> Cost:
-        return Cost(0, 2 * moved_bytes(self.update))
+    def work(self) -> Count:
+        return window_work(self.update)
 
     def emit(self, module: Module, symbol: str) -> None:
         count = len(self.starts)

@@ -16,7 +16,7 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets import memory
-from tilewright.codelets.base import LANES, Codelet, Cost, Operand
+from tilewright.codelets.base import LANES, Codelet, Operand, inner_loops, nbytes
 from tilewright.codelets.blocks import Block, Turned, reserve, turned_arrays
 from tilewright.codelets.collapse import Walk, collapse
 from tilewright.codelets.emit_expression import emit_expression
@@ -25,9 +25,9 @@ from tilewright.codelets.llvm import Function, Module
 from tilewright.codelets.loops import repeat
 from tilewright.codelets.operations import OPERATIONS
 from tilewright.codelets.registers import Register
-from tilewright.codelets.sizes import moved_bytes
 from tilewright.codelets.squares import Square, copy_square, square_of
 from tilewright.codelets.vectors import constants, offset, splat
+from tilewright.machine.cost import Count
 
 _FUNCTION_WORK = 15
 """Instructions that a call of tanh and the like counts for."""
@@ -67,9 +67,12 @@ class Elementwise(Codelet):
         return tuple(evaluate_expression(self.expression, arrays, self.shape))
 
     @property
-    def cost(self) -> Cost:
-        count = sum(i.op != "constant" for i in self.expression.instructions)
-        return Cost(prod(self.shape) * count, moved_bytes(*self.inputs, *self.outputs))
+    def work(self) -> Count:
+        return self.expression.work(prod(self.shape)) + Count(
+            loads=nbytes(*self.inputs),
+            stores=nbytes(*self.outputs),
+            iterations=inner_loops(*self.inputs, *self.outputs),
+        )
 
     def emit(self, module: Module, symbol: str) -> None:
         count = len(self.inputs) + len(self.outputs)

@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.graph.count import operation
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.scalar import SCALAR
+from tilewright.machine.cost import Count
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,16 @@ class Expression:
         """The dtype of a value by number."""
         count = len(self.inputs)
         return self.inputs[value] if value < count else self.instructions[value - count].dtype
+
+    def work(self, size: int) -> Count:
+        """Of computing `size` elements; without instructions, they are only moved."""
+        operations: dict[tuple[str, str], float] = {}
+        for step in self.instructions:
+            if step.op != "constant":
+                dtype = self.dtype(step.arguments[-1]) if step.arguments else step.dtype
+                key = (operation(step.op, dict(step.params)), dtype)
+                operations[key] = operations.get(key, 0) + size
+        return Count(operations=operations or {("move", self.dtype(v)): size for v in self.outputs})
 
 
 def constant_instruction(value: np.ndarray) -> Instruction:

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from tilewright.codelets.addressing import Addressing, Dims
-from tilewright.codelets.base import Codelet, Cost, Operand
+from tilewright.codelets.base import Codelet, Operand, nbytes
 from tilewright.codelets.branch import branch
 from tilewright.codelets.llvm import Function, Module
-from tilewright.codelets.sizes import moved_bytes, sized
 from tilewright.codelets.vectors import itemsize
 from tilewright.codelets.window import copy_window, fill_window
 from tilewright.graph import indexed
 from tilewright.graph.ir import numpy_dtype
+from tilewright.machine.cost import Count
 
 _GATHER = (
     "offset_dims", "collapsed_slice_dims", "start_index_map", "operand_batching_dims",
@@ -59,7 +59,7 @@ class Gather(Codelet):
 
     @property
     def name(self) -> str:
-        return f"gather_{sized(self.out)}"
+        return f"gather_{self.out.label}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -90,8 +90,10 @@ class Gather(Codelet):
         return (indexed.gather(*arrays, mode=self.mode, fill=fill, **dims),)
 
     @property
-    def cost(self) -> Cost:
-        return Cost(0, moved_bytes(self.out, self.out, self.indices))
+    def work(self) -> Count:
+        moved = {("move", self.out.dtype): self.out.size}
+        windows = self.out.size // max(prod(self.slice_sizes), 1)
+        return Count({}, moved, nbytes(self.out, self.indices), nbytes(self.out), windows)
 
     def emit(self, module: Module, symbol: str) -> None:
         function = module.function(symbol, "void", ["ptr"] * 3)

@@ -1,6 +1,6 @@
 """Loops that reach one limit of a core and nothing else: what other codelets are measured against.
 
-    PeakFma    multiply-adds on registers only; divide `cost.flops` by the time
+    PeakFma    multiply-adds on registers only; divide `work.flops` by the time
     PeakRead   reads of one block of memory over and over: L1, L2 or L3 by its size
 
 In and out: a few vectors, so that nothing can be left out of the loops.
@@ -14,11 +14,12 @@ import numpy as np
 
 from tilewright.codelets import vectors
 from tilewright.codelets.arithmetic import Arithmetic
-from tilewright.codelets.base import LANES, Codelet, Cost, Operand
+from tilewright.codelets.base import LANES, Codelet, Operand
 from tilewright.codelets.llvm import Module, vector
 from tilewright.codelets.loops import repeat
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.order import fma32
+from tilewright.machine.cost import Count
 
 _CHAINS = 12
 """Sums that do not wait for one another: more than latency times units (4 * 2), fewer than 16."""
@@ -46,8 +47,8 @@ class PeakFma(Codelet):
         return (Operand(self.dtype, (_CHAINS, LANES), (LANES, 1)),)
 
     @property
-    def cost(self) -> Cost:
-        return Cost(2 * _CHAINS * LANES * self.turns, 0)
+    def work(self) -> Count:
+        return Count(macs={self.dtype: _CHAINS * LANES * self.turns})
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         x, y = arrays[0]
@@ -99,8 +100,8 @@ class PeakRead(Codelet):
         return (Operand("int32", (LANES,), (1,)),)
 
     @property
-    def cost(self) -> Cost:
-        return Cost(0, 4 * self.size * self.turns)
+    def work(self) -> Count:
+        return Count(loads=4 * self.size * self.turns)
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         sums = arrays[0].reshape(-1, LANES).sum(axis=0, dtype=np.int32)

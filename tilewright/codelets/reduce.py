@@ -15,12 +15,13 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets import reduce_column, reduce_row
-from tilewright.codelets.base import Codelet, Cost, Operand
+from tilewright.codelets.base import Codelet, Operand, nbytes
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.codelets.llvm import Module
-from tilewright.codelets.sizes import moved_bytes
+from tilewright.graph.count import combination
 from tilewright.graph.order import COMBINE, reduce_form, reduce_ordered
 from tilewright.graph.scalar import SCALAR
+from tilewright.machine.cost import Count
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,14 @@ class Reduce(Codelet):
         return (result,)
 
     @property
-    def cost(self) -> Cost:
-        work = prod(self.shape) * (1 + len(self.expression.instructions))
-        return Cost(work, moved_bytes(*self.inputs, *self.outputs))
+    def work(self) -> Count:
+        size = prod(self.shape)
+        return self.expression.work(size) + Count(
+            operations={(combination(self.kind), self.dtype): size},
+            loads=nbytes(*self.inputs),
+            stores=nbytes(*self.outputs),
+            iterations=prod(self.shape[i] for i in self.kept),
+        )
 
     def emit(self, module: Module, symbol: str) -> None:
         form = reduce_row if self.form == "row" else reduce_column

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from tilewright.codelets.addressing import Addressing, Dims
-from tilewright.codelets.base import Codelet, Cost, Operand
+from tilewright.codelets.base import Codelet, Operand, nbytes
 from tilewright.codelets.branch import branch
 from tilewright.codelets.combination import Combination
 from tilewright.codelets.llvm import Function, Module
-from tilewright.codelets.sizes import moved_bytes, sized
 from tilewright.codelets.window import combine_window, copy_window
 from tilewright.graph import indexed
+from tilewright.graph.count import combination
+from tilewright.machine.cost import Count
 
 _SCATTER = (
     "update_window_dims", "inserted_window_dims", "scatter_dims_to_operand_dims",
@@ -54,7 +56,7 @@ class Scatter(Codelet):
 
     @property
     def name(self) -> str:
-        return f"scatter_{self.kind}_{sized(self.updates)}"
+        return f"scatter_{self.kind}_{self.updates.label}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -94,9 +96,11 @@ class Scatter(Codelet):
         return (indexed.scatter(old, indices, updates, kind=self.kind, mode=self.mode, **dims),)
 
     @property
-    def cost(self) -> Cost:
-        flops = 0 if self.kind == "set" else self.updates.size
-        return Cost(flops, moved_bytes(self.updates, self.updates, self.updates, self.indices))
+    def work(self) -> Count:
+        work = {(combination(self.kind), self.out.dtype): self.updates.size}
+        window = prod(self.updates.shape[i] for i in self.update_window_dims)
+        loads = nbytes(self.updates, self.indices) + (self.kind != "set") * self.updates.nbytes
+        return Count({}, work, loads, self.updates.nbytes, self.updates.size // max(window, 1))
 
     def emit(self, module: Module, symbol: str) -> None:
         function = module.function(symbol, "void", ["ptr"] * 3)

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.codelets.base import Codelet, Cost, Operand
+from tilewright.codelets.base import Codelet, Operand, nbytes
 from tilewright.codelets.lines import lines
 from tilewright.codelets.llvm import MEMORY_TYPE, Function, Module
 from tilewright.codelets.loops import repeat
 from tilewright.codelets.merge_sort import add_merge_sort
-from tilewright.codelets.sizes import moved_bytes, sized
 from tilewright.codelets.vectors import itemsize, load_scalar, offset, store_scalar
 from tilewright.graph.evaluate import sort
+from tilewright.machine.cost import Count
 
 _PACKED = "merge_sort_packed"
 _HIGH_BIT = -(1 << 31)
@@ -37,7 +37,7 @@ class Sort(Codelet):
     @property
     def name(self) -> str:
         count = len(self.sources)
-        return f"sort_{count}_by_{self.keys}_{sized(self.sources[0])}_along_{self.dimension}"
+        return f"sort_{count}_by_{self.keys}_{self.sources[0].label}_along_{self.dimension}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -65,10 +65,12 @@ class Sort(Codelet):
         return tuple(sort(*arrays, dimension=self.dimension, keys=self.keys))
 
     @property
-    def cost(self) -> Cost:
-        levels = max(self.length - 1, 0).bit_length()
-        flops = self.sources[0].size * levels
-        return Cost(flops, moved_bytes(*self.sources, *self.outs))
+    def work(self) -> Count:
+        first = self.sources[0]
+        compared = first.size * max(self.length - 1, 0).bit_length()
+        lines = first.size // max(self.length, 1)
+        work = {("sort", first.dtype): compared}
+        return Count({}, work, nbytes(*self.sources), nbytes(*self.outs), lines)
 
     def emit(self, module: Module, symbol: str) -> None:
         count = len(self.sources)

@@ -14,11 +14,11 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets import vectors
-from tilewright.codelets.base import LANES, Codelet, Cost, Operand
+from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.llvm import MEMORY_TYPE, Function, Module
 from tilewright.codelets.loops import repeat, walk
-from tilewright.codelets.sizes import moved_bytes, sized
 from tilewright.codelets.vectors import offset, shuffle
+from tilewright.machine.cost import Count
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Transpose(Codelet):
 
     @property
     def name(self) -> str:
-        return f"transpose_{sized(self.source)}"
+        return f"transpose_{self.source.label}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -49,8 +49,9 @@ class Transpose(Codelet):
         return (self.target,)
 
     @property
-    def cost(self) -> Cost:
-        return Cost(0, moved_bytes(self.source, self.target))
+    def work(self) -> Count:
+        work = {("move", self.source.dtype): self.source.size}
+        return Count({}, work, nbytes(self.source), nbytes(self.target), self.source.shape[-1])
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         return (np.array(arrays[0]),)

@@ -1,25 +1,29 @@
 """Rewrite: what a body computes from constants alone is computed once, before the loop.
 
 Out of the bodies of loop, scan and map, never out of a branch. Only what does work moves: not the
-mere repetition of a few numbers into a large array, which is cheaper to make than to read. A loop
+mere repetition of a few numbers into a large array, which is cheaper to make than to read from the
+furthest memory. A loop
 inside a `loop`, which may run no trip at all, stays: it might be long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from tilewright.graph.count import each
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE
 from tilewright.graph.rewrite import Rebuilder, cone, copy_nodes, users, with_bodies
-from tilewright.machine.machine import Machine
+from tilewright.machine.cost import work
+from tilewright.machine.machine import Machine, Tile
 
-CHEAP_SIZE = 256
-"""Up to this many elements a result is worth keeping however little work it was."""
-HEAVY = 12
-"""Elementwise operations in a row on made-up numbers that are worth a large array."""
+CHEAP = 1 / 32
+"""Results up to this share of the nearest memory are worth keeping however little work it was."""
+
+ELEMENT = 4
+"""Bytes that an element is taken to have."""
 
 _MADE_UP = frozenset("constant iota broadcast".split())
 _FREE = _MADE_UP | frozenset("reshape slice reverse".split())
@@ -32,19 +36,19 @@ def hoist(graph: Graph, machine: Machine) -> Graph:
     for node in graph.nodes:
         node = with_bodies(new.renamed(node), partial(hoist, machine=machine))
         if node.op in _HOISTED_FROM and node.params.get("length", 2) > 1:
-            node = _hoisted(new, node)
+            node = _hoisted(new, node, machine.tile)
         new.keep(node)
     return new.finish(graph.outputs)
 
 
-def _hoisted(new: Rebuilder, node: Node) -> Node:
+def _hoisted(new: Rebuilder, node: Node, tile: Tile) -> Node:
     """The node with what could be taken out of it; that is appended to the new graph."""
     consts = node.params["consts"]
     added: list[Value] = []
     extra: list[list[Value]] = []
     bodies = []
     for body in node.bodies:
-        frontier = _frontier(body, consts, node.op)
+        frontier = _frontier(body, consts, node.op, _Effort(tile))
         nodes, _ = cone(body.producers(), frontier)
         table = dict(zip(body.inputs[:consts], node.inputs[:consts], strict=True))
         copy_nodes(new, (n for n in body.nodes if n in nodes), table)
@@ -69,17 +73,16 @@ def _with_inputs(body: Graph, consts: int, mine: int, extra: Sequence[Sequence[V
     return replace(body, inputs=(*body.inputs[:consts], *new, *body.inputs[consts:]))
 
 
-def _frontier(body: Graph, consts: int, op: str) -> list[Value]:
+def _frontier(body: Graph, consts: int, op: str, effort: _Effort) -> list[Value]:
     """Invariant values worth keeping that are read by what stays in the body."""
     invariant = set(body.inputs[:consts])
-    work: dict[Value, float] = {}
     fixed: list[Node] = []
     for node in body.nodes:
         if invariant.issuperset(node.inputs) and not (op == "loop" and has_loop(node)):
             invariant.update(node.outputs)
             fixed.append(node)
-            work.update(dict.fromkeys(node.outputs, _work(node, work)))
-    going = {n for n in fixed if n.outputs and n.op not in _MADE_UP and _is_worth(n, work)}
+            effort.add(node)
+    going = {n for n in fixed if n.outputs and n.op not in _MADE_UP and effort.is_worth(n)}
     readers, results = users(body), set(body.outputs)
 
     def stays(value: Value) -> bool:
@@ -89,19 +92,34 @@ def _frontier(body: Graph, consts: int, op: str) -> list[Value]:
     return [value for node in kept for value in node.outputs]
 
 
-def _is_worth(node: Node, work: Mapping[Value, float]) -> bool:
-    effort, size = work[node.outputs[0]], max(v.type.size for v in node.outputs)
-    return effort >= HEAVY or (effort > 0 and size <= CHEAP_SIZE)
+class _Effort:
+    """Cycles for each element of invariant values, those of reading data included."""
 
+    def __init__(self, tile: Tile):
+        self.tile = tile
+        self.cycles: dict[Value, float] = {}
 
-def _work(node: Node, work: Mapping[Value, float]) -> float:
-    """Operations for each element of the result; HEAVY and more if data of that size is read."""
-    before = sum(work.get(v, HEAVY if v.type.size > 1 else 0) for v in set(node.inputs))
-    if node.op == "broadcast":
-        return min(before, HEAVY / 3)
-    if node.op in _FREE:
-        return before
-    return before + (1 if node.op in ELEMENTWISE else HEAVY)
+    def add(self, node: Node) -> None:
+        cycles = sum(self.cycles.get(v, self._read(v)) for v in set(node.inputs))
+        if node.op == "broadcast":
+            cycles = min(cycles, self._read(node.output) / 3)  # however much work: it is repeated
+        elif node.op in ELEMENTWISE:
+            cycles += work(each(node), self.tile).cycles
+        elif node.op not in _FREE:
+            cycles += max(map(self._read, node.outputs), default=0.0)
+        self.cycles.update(dict.fromkeys(node.outputs, cycles))
+
+    def is_worth(self, node: Node) -> bool:
+        """Whether the result is cheaper to read than to make again."""
+        cycles, size = self.cycles[node.outputs[0]], max(v.type.nbytes for v in node.outputs)
+        if size > CHEAP * self.tile.memories[0].size:
+            return cycles >= max(map(self._read, node.outputs))
+        return cycles > 0
+
+    def _read(self, value: Value) -> float:
+        """Of an element that comes from the furthest memory; operands and results weigh alike."""
+        rate = self.tile.memories[-1].read
+        return ELEMENT / rate if rate and value.type.size > 1 else 0.0
 
 
 def has_loop(node: Node) -> bool:

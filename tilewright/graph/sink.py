@@ -12,14 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from math import prod
 
+from tilewright.graph.count import moved, nodes_count
 from tilewright.graph.ir import Builder, Graph, Node, Value
 from tilewright.graph.rewrite import Rebuilder, cone, copy_nodes, inline, with_bodies
-from tilewright.machine.machine import Machine
-
-LIKELY_TRIPS = 8
-"""How many trips a loop without a known number is taken to run."""
+from tilewright.machine.cost import LIKELY_TRIPS, work
+from tilewright.machine.machine import Machine, Tile
 
 
 def sink(graph: Graph, machine: Machine) -> Graph:
@@ -28,14 +26,14 @@ def sink(graph: Graph, machine: Machine) -> Graph:
     for node in graph.nodes:
         node = with_bodies(new.renamed(node), partial(sink, machine=machine))
         if node.op in ("loop", "scan") and node.params.get("length", 1) > 0:
-            node = _without_sunk(new, node)
+            node = _without_sunk(new, node, machine.tile)
         else:
             new.keep(node)
     return new.finish(graph.outputs)
 
 
-def _without_sunk(new: Rebuilder, node: Node) -> Node:
-    sunk = _sinkable(node)
+def _without_sunk(new: Rebuilder, node: Node, tile: Tile) -> Node:
+    sunk = _sinkable(node, tile)
     new.keep(_shortened(node, sunk) if sunk else node)
     if sunk:
         _recompute(new, node, sunk)
@@ -46,7 +44,7 @@ def _carries(node: Node) -> int:
     return node.params.get("carry", len(node.inputs) - node.params["consts"])
 
 
-def _sinkable(node: Node) -> list[int]:
+def _sinkable(node: Node, tile: Tile) -> list[int]:
     """The carries worth sinking."""
     consts, step = node.params["consts"], node.bodies[-1]
     read = {v for body in node.bodies for n in body.nodes for v in n.inputs}
@@ -60,10 +58,10 @@ def _sinkable(node: Node) -> list[int]:
         for i in unread
         if step.inputs[consts + i] not in read and step.inputs[consts + i] not in step.outputs
     ]
-    return [i for i in unread if _pays(node, step, i, unread)]
+    return [i for i in unread if _pays(node, step, i, unread, tile)]
 
 
-def _pays(node: Node, step: Graph, i: int, unread: Sequence[int]) -> bool:
+def _pays(node: Node, step: Graph, i: int, unread: Sequence[int], tile: Tile) -> bool:
     """Whether carry i is a function F of what is there after the loop, and sinking pays."""
     if all(v is not step.outputs[i] for j, v in enumerate(step.outputs) if j != i):
         nodes, leaves = cone(step.producers(), [step.outputs[i]], _last_values(node, unread))
@@ -71,7 +69,9 @@ def _pays(node: Node, step: Graph, i: int, unread: Sequence[int]) -> bool:
             others = [v for j, v in enumerate(step.outputs) if j != i]
             shared, _ = cone(step.producers(), others)
             trips = node.params.get("length", LIKELY_TRIPS)
-            return trips * _cost(nodes - shared) > _cost(nodes)
+            stored = work(moved(step.outputs[i]), tile).cycles
+            inside = _cycles(nodes - shared, tile) + stored
+            return trips * inside > _cycles(nodes, tile) + stored
     return False
 
 
@@ -85,20 +85,8 @@ def _at_hand(node: Node, unread: Sequence[int]) -> set[Value]:
     return _last_values(node, unread) | set(node.bodies[-1].inputs[: node.params["consts"]])
 
 
-def _cost(nodes: Iterable[Node]) -> int:
-    """Roughly, operations."""
-    return sum(_node_cost(node) for node in nodes)
-
-
-def _node_cost(node: Node) -> int:
-    size = max(v.type.size for v in (*node.outputs, *node.inputs)) if node.inputs else 0
-    if node.op == "dot":
-        lhs, axes = node.inputs[0], node.params["contract"][0]
-        return 2 * node.output.type.size * prod(lhs.shape[i] for i in axes)
-    if node.op in ("broadcast", "reshape", "constant"):
-        return 0
-    inner = sum(_cost(body.nodes) for body in node.bodies)
-    return size + inner * node.params.get("length", 1)
+def _cycles(nodes: Iterable[Node], tile: Tile) -> float:
+    return work(nodes_count(nodes), tile).cycles
 
 
 def _shortened(node: Node, sunk: Sequence[int]) -> Node:

@@ -105,8 +105,8 @@ def model_name(root: Path = _ROOT) -> str:
 
 
 def memory_bytes() -> int:
-    """Main memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Main memory, in whole GiB."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30 << 30
 
 
 def _cpuinfo(name: str, root: Path) -> str:

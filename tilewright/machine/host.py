@@ -1,16 +1,16 @@
-"""This host as a `Machine`: what plans see of it, which is never measured while compiling.
+"""This host as a `Machine`: what plans see of it. Compiling measures nothing.
 
-In: what the system says (`cpu.py`), TILEWRIGHT_FEATURES. Out: a `Machine` with figures stated for
-its level of the instruction set. A tile is a core with its private caches; it also reads a cache
-and a memory that all share. `tiles` are the host's CPUs, however few of them this process may use:
-tiles share out whatever work there is, so plans are the same for any number of them.
+In: what the system says (`cpu.py`), TILEWRIGHT_FEATURES, and the host's own figures (`figures.py`)
+or those stated for its level (`levels.py`). Out: a `Machine`. A tile is a core with its private
+caches; it also reads a cache and a memory that all share. `tiles` are the host's CPUs, however few
+of them this process may use: tiles share out whatever work there is, so plans are the same for any
+number of them.
 """
 
 from __future__ import annotations
 
 import os
-import platform
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
 
 from tilewright.env import ENVIRONMENT
@@ -21,6 +21,8 @@ from tilewright.machine.cpu import (
     memory_bytes,
     model_name,
 )
+from tilewright.machine.figures import Figures, read
+from tilewright.machine.levels import LEVELS, level_of, stated, units
 from tilewright.machine.machine import Chip, Exchange, Features, Machine, Memory, Tile, Unit
 
 _NAMES = {
@@ -34,97 +36,63 @@ _NAMES = {
 """Names of /proc/cpuinfo to LLVM's, of what our code asks for."""
 
 
-@dataclass(frozen=True)
-class Level:
-    """What hosts of one level have at least: figures where nobody has measured, see `LEVELS`.
-
-    `reads` are bytes a cycle out of L1, L2, L3 and memory, alone; `all` of those the last two share
-    what there is. `rate` is of multiply-adds of whole vectors.
-    """
-
-    vector_bits: int
-    registers: int
-    rate: float
-    reads: tuple[float, float, float, float]
-    all: tuple[float, float]
-
-
-LEVELS = {
-    # Zen 4 does one vector of 512 bits a cycle and reads L1 at one; servers of Intel's do two.
-    "avx512": Level(512, 32, 1.0, (64, 32, 25, 6), (25, 4)),
-    # Zen 3, measured: 100 GB/s out of L2, 50 to 57 out of L3, 15 to 21 out of memory, at 3.4 GHz.
-    "avx2": Level(256, 16, 2.0, (64, 29, 15, 5), (15, 3)),
-    # Two pipes of 128 bits: the least of what is sold as a server or a laptop.
-    "neon": Level(128, 32, 2.0, (32, 24, 12, 5), (12, 3)),
-    "plain": Level(128, 16, 1.0, (16, 12, 8, 4), (8, 2)),
-}
-
-CLOCK = 3e9
-"""Cycles a second where nobody has measured: what servers hold with all cores busy."""
-BARRIER = 3000
-"""Cycles: 0.8 to 1.0 µs between two cores, measured on Zen 3 and Zen 4."""
-
-
 def is_allowed(name: str) -> bool:
     """Whether TILEWRIGHT_FEATURES leaves an extension (by LLVM's name) in use."""
     past = name.startswith(("avx512", "avx10", "amx", "avxvnni")) or name == "avxifma"
     return not past or ENVIRONMENT.features != "avx2"
 
 
+def host_names() -> tuple[str, ...]:
+    """The extensions of this host's instruction set that are in use, by LLVM's names."""
+    names = sorted(name for word, name in _NAMES.items() if word in instructions())
+    return tuple(filter(is_allowed, names))
+
+
 @cache
 def host_machine() -> Machine:
     """The machine that programs of this process are compiled for."""
-    names = tuple(sorted(name for word, name in _NAMES.items() if word in instructions()))
-    return described(tuple(filter(is_allowed, names)))
+    names = host_names()
+    return described(names, read(ENVIRONMENT.cache, names))
 
 
-def described(names: tuple[str, ...]) -> Machine:
-    """This host with no more than those extensions of its instruction set, by LLVM's names."""
-    level = LEVELS[level_of(names)]
-    features = Features(level.vector_bits, level.registers, names)
-    units = tuple(u for u in _units(level) if not u.feature or u.feature in names)
+def described(names: tuple[str, ...], figures: Figures | None = None) -> Machine:
+    """This host with no more than those extensions, as measured or as stated for their level."""
+    kind = level_of(names)
+    level = LEVELS[kind]
+    source = f"/proc and /sys; figures {'measured' if figures else f'stated for {kind}'}"
+    figures = figures or stated(level)
+    tile = Tile(
+        _memories(figures),
+        Features(level.vector_bits, level.registers, names),
+        tuple(_measured(unit, figures) for unit in units(level) if unit.feature in ("", *names)),
+        operations=_operations(figures),
+        simple=level.simple,
+        call=figures.call,
+    )
     chip = Chip(
-        Tile(_memories(level), features, units),
+        tile,
         tiles=os.cpu_count() or 1,
-        clock=CLOCK,
-        exchange=Exchange(bytes_per_cycle_per_tile=level.reads[2], overhead_cycles=0),
-        sync_cycles=BARRIER,
+        clock=figures.clock,
+        exchange=Exchange(bytes_per_cycle_per_tile=figures.reads["L3"][0], overhead_cycles=0),
+        sync_cycles=round(figures.barrier),
     )
-    return Machine(model_name(), chip, source="/proc and /sys; figures assumed for its level")
+    return Machine(model_name(), chip, source=source)
 
 
-def level_of(names: tuple[str, ...]) -> str:
-    """The level of an instruction set: a key of `LEVELS`."""
-    if "avx512f" in names:
-        return "avx512"
-    if "avx2" in names:
-        return "avx2"
-    return "neon" if platform.machine().lower() in ("aarch64", "arm64") else "plain"
+def _measured(unit: Unit, figures: Figures) -> Unit:
+    return replace(unit, rate=figures.rates.get(unit.operands[1], unit.rate))
 
 
-def _memories(level: Level) -> tuple[Memory, ...]:
+def _operations(figures: Figures) -> tuple[tuple[str, str, float], ...]:
+    rows = ((*key.split(), cycles) for key, cycles in sorted(figures.operations.items()))
+    return tuple((name, dtype, cycles) for name, dtype, cycles in rows)
+
+
+def _memories(figures: Figures) -> tuple[Memory, ...]:
     cpu = min(allowed_cpus())
-    l1, l2, l3, far = level.reads
+    own = [("L1", cache_bytes(1, cpu)), ("L2", cache_bytes(2, cpu))]
+    shared = [("L3", cache_bytes(3, cpu)), ("memory", memory_bytes())]
     return (
-        Memory("L1", cache_bytes(1, cpu), l1, l1),
-        Memory("L2", cache_bytes(2, cpu), l2, l2),
-        Memory("L3", cache_bytes(3, cpu), l3, level.all[0], shared=True),
-        Memory("memory", memory_bytes(), far, level.all[1], shared=True),
-    )
-
-
-def _units(level: Level) -> tuple[Unit, ...]:
-    """Multiply-adds of whole vectors; those of low precision take k in pairs or fours."""
-    lanes, rate = level.vector_bits // 32, level.rate
-    fma, pairs, fours = {
-        512: ("avx512f", "avx512f", "avx512vnni"),
-        256: ("fma", "avx2", "avxvnni"),
-        128: ("", "never", "never"),
-    }[level.vector_bits]
-    return (
-        Unit(("float32", "float32"), "float32", (1, lanes, 1), rate, feature=fma),
-        Unit(("float64", "float64"), "float64", (1, lanes // 2, 1), rate, feature=fma),
-        Unit(("bfloat16", "bfloat16"), "float32", (1, lanes, 2), rate, feature="avx512bf16"),
-        Unit(("int16", "int16"), "int32", (1, lanes, 2), rate, feature=pairs),
-        Unit(("uint8", "int8"), "int32", (1, lanes, 4), rate, feature=fours),
+        *(Memory(name, size, *figures.reads[name]) for name, size in own),
+        *(Memory(name, size, *figures.reads[name], shared=True) for name, size in shared),
     )

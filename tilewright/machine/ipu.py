@@ -21,12 +21,15 @@ _FEATURES = Features(vector_bits=64, registers=0)
 
 
 def _tile(memory: int, float16: int, float32: int) -> Tile:
-    """Multiply-adds a cycle by dtype [c]; how they lie in m, n and k is not published."""
+    """Multiply-adds a cycle by dtype [c]; how they lie in m, n and k is not published.
+
+    Threads [a]; reads are those of interleaved memory [b].
+    """
     units = (
         Unit(("float16", "float16"), "float16", (1, 1, float16), 1.0),
         Unit(("float32", "float32"), "float32", (1, 1, float32), 1.0),
     )
-    return Tile((Memory("tile", memory),), _FEATURES, units, threads=6)  # threads [a]
+    return Tile((Memory("tile", memory, 16, 16),), _FEATURES, units, threads=6)
 
 
 _EXCHANGE = Exchange(

@@ -66,12 +66,20 @@ class Features:
 
 @dataclass(frozen=True)
 class Tile:
-    """One core and the memories that it reads. `threads` take turns on its units."""
+    """One core and the memories that it reads. `threads` take turns on its units.
+
+    `operations` are (name, dtype, cycles for a vector), `simple` those of any other. `turn` cycles
+    go to beginning an inner loop, `call` to beginning a vertex.
+    """
 
     memories: tuple[Memory, ...]
     features: Features
     units: tuple[Unit, ...]
     threads: int = 1
+    operations: tuple[tuple[str, str, float], ...] = ()
+    simple: float = 1.0
+    turn: float = 4.0
+    call: float = 12.0
 
     @property
     def memory(self) -> int:

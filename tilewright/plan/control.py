@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tilewright.graph.count import node_count
 from tilewright.graph.ir import Graph, Node, Type, Value
+from tilewright.machine.cost import is_worth_dealing
+from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.basic import add_codelet
 from tilewright.plan.ir import Branch, Loop, Map, Step, View, While, new_var
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
-from tilewright.plan.weight import is_heavy
 
 
 def lower_body(
@@ -94,13 +96,22 @@ def lower_scan(scope: Scope, node: Node) -> None:
     inputs = [scope.view(v) for v in node.inputs[:consts]] + kept
     inputs += [views.row(scope.view(v), var, backwards) for v in xs]
     wanted = kept + [views.row(view, var, backwards) for view in stacked]
-    if node.op == "map" and scope.parallel and is_heavy(body, node.params["length"]):
+    if node.op == "map" and scope.parallel and _is_heavy(node, scope.plan.machine):
         steps = lower_body(scope.plan, body, inputs, wanted, parallel=False)
         scope.steps.append(Map(var, node.params["length"], steps))
         return
     owned = body.inputs[consts : consts + carry]
     steps = lower_body(scope.plan, body, inputs, wanted, parallel=scope.parallel, owned=owned)
     scope.steps.append(Loop(var, node.params["length"], steps))
+
+
+def _is_heavy(node: Node, machine: Machine) -> bool:
+    """Whether the instances of a map are worth dealing out; a loop in them may run for long."""
+    (body,) = node.bodies
+    return node.params["length"] > 1 and (
+        any(inner.op == "loop" for inner in body.nodes)
+        or is_worth_dealing(node_count(node), machine)
+    )
 
 
 def lower_loop(scope: Scope, node: Node) -> None:

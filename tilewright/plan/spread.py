@@ -1,7 +1,8 @@
 """Large single vertices of a plain function are cut along one dimension and dealt out to the tiles.
 
 Cutting never changes a bit: only dimensions that no sum runs along are cut, into pieces whose
-number depends on the shape alone. What is left over is a piece of its own beside the others.
+number depends on the shape and the machine. What is left over is a piece of its own beside the
+others.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ from tilewright.codelets.base import LANES, Codelet, Operand
 from tilewright.codelets.contract import ContractInner, ContractOuter
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.transpose import Transpose
+from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
-from tilewright.plan.weight import WORTH_SPREADING
 
-PIECES = 64
+PIECES_A_TILE = 32
+"""Pieces for each tile, if they are worth it: whoever is slow leaves some of them to others."""
 ENOUGH_BATCHES = 8
 OUTER_GRAIN, INNER_GRAIN, TRANSPOSE_GRAIN = 32, 16, 32
 """Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
-WORTH_A_PIECE = 100_000
-"""Operations, or bytes, of a piece that make up for dealing it out."""
 
 
 def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -> list[Step] | None:
@@ -31,11 +31,11 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
 
     `arguments` are without scratch memory: every piece has its own, in the tile's arena.
     """
-    work = max(codelet.cost.flops, codelet.cost.bytes)
-    cut = _cut_of(codelet) if work >= WORTH_SPREADING else None
+    held = sum(view.buffer.nbytes for view in arguments)
+    cut = _cut_of(codelet) if is_worth_dealing(codelet.work, machine, held) else None
     if cut is None:
         return None
-    length = _piece_length(cut, work)
+    length = _piece_length(cut, price(codelet.work, machine.tile, held).cycles, machine)
     full, rest = divmod(cut.length, length)
     if full + (rest > 0) < 2:
         return None
@@ -45,9 +45,13 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
     return steps
 
 
-def _piece_length(cut: _Cut, work: int) -> int:
-    """Even pieces; whole vectors along lanes; no shorter than a codelet is fast on."""
-    count = max(2, min(PIECES, cut.length // cut.grain, work // WORTH_A_PIECE))
+def _piece_length(cut: _Cut, cycles: float, machine: Machine) -> int:
+    """Even pieces; whole vectors along lanes; no shorter than a codelet is fast on.
+
+    A piece takes no less than a barrier: drawing its number is a message between two tiles, too.
+    """
+    worth = int(cycles // max(machine.chip.sync_cycles, 1))
+    count = max(2, min(PIECES_A_TILE * machine.tiles, cut.length // cut.grain, worth))
     length = -(-cut.length // count)
     return -(-length // LANES) * LANES if cut.along_lanes else length
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from tilewright.graph.count import node_count
 from tilewright.graph.ir import Graph, Node, Type, numpy_dtype
+from tilewright.machine.cost import is_worth_dealing
 from tilewright.plan import views
 from tilewright.plan.basic import fill_codelet, reduce_codelet
 from tilewright.plan.control import lower_body
 from tilewright.plan.ir import Call, Loop, Spread, Step, Var, View, dense_strides, new_var
 from tilewright.plan.scope import CACHE_LINE, Plan, Scope
-from tilewright.plan.weight import WORTH_SPREADING, node_weight
 
 
 def lower_strips(scope: Scope, node: Node) -> None:
@@ -21,7 +22,7 @@ def lower_strips(scope: Scope, node: Node) -> None:
     stacked = [scope.target(value) for value in node.outputs[:many]]
     totals = [scope.target(value) for value in node.outputs[many:]]
     partial = [_slots(scope, v, slots) for v in totals]
-    dealer = _Dealer(scope, node, stacked, partial if slots > 1 else None, totals)
+    dealer = _Dealer(scope, node, stacked, partial if slots > 1 else None, totals, slots > 1)
     slot = start = 0
     for number, length in groups:
         slot = dealer.deal(node.bodies[0], number, length, slot, start)
@@ -56,12 +57,14 @@ class _Dealer:
         stacked: list[View],
         partial: list[View] | None,
         totals: list[View],
+        several: bool,
     ):
         self.scope = scope
         self.stacked = stacked
         self.partial = partial
         self.totals = totals
-        self.spread = scope.parallel and node_weight(node) >= WORTH_SPREADING
+        worth = several and is_worth_dealing(node_count(node), scope.plan.machine)
+        self.spread = scope.parallel and worth
         consts = node.params["consts"]
         self.consts = [scope.view(v) for v in node.inputs[:consts]]
         self.xs = [scope.view(v) for v in node.inputs[consts:]]

@@ -1,4 +1,4 @@
-"""What a program does, in numbers: for each part its vertices, operations and bytes.
+"""What a program does, in numbers: for each part its vertices and their work.
 
 A *part* is a superstep at the top of the program, or a whole loop, branch or map there. Loops of
 unknown length count one turn, and say so; a branch counts its longest case.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tilewright.machine.cost import NOTHING, Count
 from tilewright.plan.ir import Branch, Buffer, Call, Loop, Map, Program, Spread, Step, Sync, While
 
 
@@ -17,21 +18,15 @@ class Work:
     """Counts over all tiles; `held` are the buffers touched."""
 
     vertices: int = 0
-    flops: int = 0
-    moved: int = 0
+    count: Count = NOTHING
     open_ended: bool = False
     held: set[Buffer] = field(default_factory=set)
-    codelets: dict[str, int] = field(default_factory=dict)
-    """Operations by name of codelet."""
 
     def add(self, other: Work, times: int = 1) -> None:
         self.vertices += other.vertices * times
-        self.flops += other.flops * times
-        self.moved += other.moved * times
+        self.count += other.count * times
         self.open_ended |= other.open_ended
         self.held |= other.held
-        for name, flops in other.codelets.items():
-            self.codelets[name] = self.codelets.get(name, 0) + flops * times
 
 
 @dataclass
@@ -40,6 +35,7 @@ class Part:
 
     kind: str
     count: int
+    steps: tuple[Step, ...]
     work: Work
     syncs: int
 
@@ -77,12 +73,13 @@ def _part(steps: Sequence[Step]) -> Part:
     """Of calls of tile 0, or of the one loop, branch or map."""
     match steps[0]:
         case Call():
-            return Part("tile 0", 1, work_of(steps), 0)
+            return Part("tile 0", 1, tuple(steps), work_of(steps), 0)
         case Loop(_, count, _) | Spread(_, count, _) | Map(_, count, _):
             times = count
         case _:
             times = 1
-    return Part(type(steps[0]).__name__.lower(), times, work_of(steps), syncs_of(steps))
+    kind = type(steps[0]).__name__.lower()
+    return Part(kind, times, tuple(steps), work_of(steps), syncs_of(steps))
 
 
 def work_of(steps: Sequence[Step]) -> Work:
@@ -91,18 +88,19 @@ def work_of(steps: Sequence[Step]) -> Work:
     for step in steps:
         match step:
             case Call(codelet, views):
-                cost = codelet.cost
-                held = {view.buffer for view in views}
-                name = type(codelet).__name__
-                total.add(Work(1, cost.flops, cost.bytes, False, held, {name: cost.flops}))
+                total.add(Work(1, codelet.work, False, {view.buffer for view in views}))
             case Loop(_, count, body) | Spread(_, count, body) | Map(_, count, body):
                 total.add(work_of(body), count)
             case While(condition, _, body):
                 total.add(work_of((*condition, *body)))
                 total.open_ended = True
             case Branch(_, cases):
-                total.add(max((work_of(case) for case in cases), key=lambda work: work.flops))
+                total.add(max((work_of(case) for case in cases), key=_size))
     return total
+
+
+def _size(work: Work) -> float:
+    return work.count.flops + work.count.bytes
 
 
 def calls_of(steps: Sequence[Step], times: int = 1) -> Iterator[tuple[Call, int]]:

@@ -13,7 +13,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Branch, Loop, Map, Program, Spread, Step, Sync, While
+from tilewright.plan.price import call_price
 from tilewright.plan.summary import calls_of, part_numbers
 from tilewright.plan.synchronise import is_shared_work
 
@@ -57,13 +59,12 @@ class Superstep:
     kind: str
     steps: tuple[Step, ...]
 
-    @property
-    def mostly(self) -> str:
-        """The codelet with the most work in it: operations and bytes, loops multiplied out."""
-        work: Counter[str] = Counter()
+    def mostly(self, machine: Machine) -> str:
+        """The codelet that takes longest in it on a machine, loops multiplied out."""
+        cycles: Counter[str] = Counter()
         for call, times in calls_of(self.steps):
-            work[call.codelet.name] += times * (call.codelet.cost.flops + call.codelet.cost.bytes)
-        return work.most_common(1)[0][0] if work else ""
+            cycles[call.codelet.name] += times * call_price(call, machine).cycles  # type: ignore
+        return cycles.most_common(1)[0][0] if cycles else ""
 
 
 def supersteps(program: Program) -> list[Superstep]:

@@ -1,7 +1,7 @@
-"""What an Executable is made of and where its time goes: tables for terminal and notebook.
+"""What a program is made of and where its time went: tables for terminal and notebook.
 
-report(exe)           supersteps, vertices, operations, bytes a tile against L1 and L2, the limit
-profile(exe, *args)   the same program with clocks in it, run once: time of each superstep, codelet
+report    supersteps, vertices, operations, bytes a tile and where they fit, the limit
+profile   from the counters of a run with clocks: time of each superstep and codelet, the limit
 """
 
 from tilewright.report.parts import report

@@ -1,75 +1,49 @@
-"""What an Executable is made of: a row for each part, and what limits it.
+"""What a program is made of: a row for each part, and what limits it.
 
-In: an Executable. Out: supersteps, vertices, operations, bytes a tile against L1 and L2, the limit.
+In: a program and a machine. Out: supersteps, vertices, operations, bytes a tile and where they fit,
+what most of the time must go to, and that time, by the price of `machine/cost.py`. Nothing is
+measured here: `tilewright/calibrate` does, and what it found is the machine's.
 """
 
 from __future__ import annotations
 
-from tilewright.calibrate import Peaks, measure
-from tilewright.machine.cpu import cache_bytes
+from tilewright.machine.cost import home
+from tilewright.machine.machine import Machine
+from tilewright.plan.ir import Program
+from tilewright.plan.price import price_of
 from tilewright.plan.summary import Part, parts
 from tilewright.report.table import Report
-from tilewright.runtime.executable import Executable
+
+COLUMNS = ("part", "times", "vertices", "Mflop", "MB", "KB held", "fits", "limit", "µs")
 
 
-def report(executable: Executable) -> Report:
-    """One row for each part of the program; see `plan/summary.py` for what a part is."""
-    peaks, compiled = measure(), executable.compiled
-    found = parts(compiled.program)
-    rows = [_row(number, part, peaks) for number, part in enumerate(found)]
-    l1, l2 = cache_bytes(1), cache_bytes(2)
+def report(program: Program, machine: Machine, tiles: int) -> Report:
+    """One row for each part, run by so many tiles; see `plan/summary.py` for what a part is."""
+    found = parts(program)
+    rows = tuple(_row(number, part, machine, tiles) for number, part in enumerate(found))
+    sizes = ", ".join(f"{m.name} {m.size >> 10:,} KiB" for m in machine.tile.memories[:2])
     notes = (
-        f"{executable.workers} tiles, a thread each, "
+        f"{tiles} tiles, a thread each, "
         f"{sum(part.syncs for part in found)} barriers inside loops; "
-        f"{compiled.shared_bytes:,} bytes shared, {compiled.tile_bytes:,} bytes a tile "
-        f"(L1 {l1 >> 10} KiB, L2 {l2 >> 10} KiB)",
-        "+ counts loops of unknown length once; µs is what the limit allows one core",
+        f"{program.shared_bytes:,} bytes shared, {program.tile_bytes:,} bytes a tile ({sizes})",
+        "+ counts loops of unknown length once; µs: the part if only its limits hold it up "
+        f"({machine.source})",
     )
-    columns = (
-        "part",
-        "times",
-        "vertices",
-        "Mflop",
-        "MB",
-        "KB held",
-        "fits",
-        "limit",
-        "µs",
-    )
-    return Report("Program", columns, tuple(rows), notes)
+    return Report("Program", COLUMNS, rows, notes)
 
 
-def _row(number: int, part: Part, peaks: Peaks) -> tuple[str, ...]:
+def _row(number: int, part: Part, machine: Machine, tiles: int) -> tuple[str, ...]:
     work, held = part.work, part.bytes_per_tile() or part.bytes_shared()
     more = "+" if work.open_ended else ""
+    price = price_of(part.steps, machine, tiles)
     return (
         f"{number} {part.kind}",
         f"{part.count:,}",
         f"{work.vertices:,}{more}",
-        f"{work.flops / 1e6:,.3f}{more}",
-        f"{work.moved / 1e6:,.3f}{more}",
+        f"{work.count.flops / 1e6:,.3f}{more}",
+        f"{work.count.bytes / 1e6:,.3f}{more}",
         f"{held / 1e3:,.0f}",
-        _level(held),
-        *_limit(part, held, peaks),
+        home(machine.tile, held).name,
+        price.limit,
+        f"{price.cycles / machine.chip.clock * 1e6:,.1f}",
     )
-
-
-def _level(held: int) -> str:
-    for level in (1, 2, 3):
-        if held <= cache_bytes(level):
-            return f"L{level}"
-    return "memory"
-
-
-def _limit(part: Part, held: int, peaks: Peaks) -> tuple[str, str]:
-    """What would bound the part if every vertex ran at its best, and the time that it takes."""
-    bandwidth = {"L1": peaks.l1, "L2": peaks.l2}.get(_level(held), peaks.l3)
-    compute, traffic = part.work.flops / peaks.flops, part.work.moved / bandwidth
-    calls = part.work.vertices * CALL_SECONDS
-    limits = {"arithmetic": compute, "bytes": traffic, "calls": calls}
-    name, seconds = max(limits.items(), key=lambda row: row[1])
-    return name, f"{seconds * 1e6:,.1f}"
-
-
-CALL_SECONDS = 4e-9
-"""Calling one vertex and coming back, about."""

@@ -1,7 +1,8 @@
-"""Where an Executable's time goes: the same program with clocks in it, run once.
+"""Where a program's time went: what its clocks counted, in tables.
 
-In: an Executable and arguments. Out: the time of each superstep, under the numbers of `report`'s
-parts, and of each codelet.
+In: a program and its counters after a run with clocks in it (`runtime/timed.py`). Out: the time of
+each superstep, under the numbers of `report`'s parts, and of each codelet; beside it the limit, by
+the same price as in `report`, and how much of the time that explains.
 
 Threads wait for each other at the end of a superstep, so its time is that of the thread that worked
 longest in it, over all its runs; the barrier's time is what that same thread waited there. The two,
@@ -11,24 +12,18 @@ are part of it: a call of a vertex costs some 20 ns more than it does without th
 
 from __future__ import annotations
 
-import ctypes
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any
+from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from tilewright.codegen.cache import compile_cached
-from tilewright.codegen.clocks import clock_text
-from tilewright.codegen.host import load
-from tilewright.codegen.program import program_text
 from tilewright.codelets.base import Codelet
-from tilewright.machine.host import host_machine
+from tilewright.machine.cost import price
+from tilewright.machine.machine import Machine
+from tilewright.plan.ir import Program
+from tilewright.plan.price import price_of
 from tilewright.plan.supersteps import Superstep, supersteps
 from tilewright.report.table import Report
-from tilewright.runtime.executable import Executable
 
 Turns = Mapping[str, tuple[int, ...]]
 """Counters of the program by name, for each thread: see `codegen/clocks.py`."""
@@ -61,6 +56,7 @@ class Profile:
     threads: int
     supersteps: tuple[SuperstepTime, ...]
     codelets: Report
+    machine: Machine
 
     @property
     def table(self) -> Report:
@@ -68,12 +64,31 @@ class Profile:
         inside = sum(row.seconds for row in self.supersteps)
         notes = (
             f"{self.seconds * 1e3:,.2f} ms in all, {inside * 1e3:,.2f} in supersteps; "
-            f"{self.threads} threads, slowest over mean; share with barrier",
+            f"{self.threads} threads, slowest over mean; share with barrier; "
+            f"of time: what the limit alone takes ({self.machine.source})",
         )
         waits = ("barrier µs", "barrier ms")
         columns = ("superstep", "times", "µs", "ms", "share", *waits, "imbalance")
-        rows = tuple(_superstep_row(row, inside or 1.0) for row in self.supersteps)
-        return Report("Supersteps", (*columns, "mostly"), rows, notes)
+        rows = tuple(self._row(row, inside or 1.0) for row in self.supersteps)
+        return Report("Supersteps", (*columns, "limit", "of time", "mostly"), rows, notes)
+
+    def _row(self, row: SuperstepTime, total: float) -> tuple[str, ...]:
+        runs, machine, work = max(row.runs, 1), self.machine, row.work
+        limit = price_of(row.superstep.steps, machine, self.threads)
+        least = limit.cycles * row.runs / machine.chip.clock
+        return (
+            f"{row.superstep.label} {row.superstep.kind}",
+            f"{row.runs:,}",
+            f"{work / runs * 1e6:,.2f}",
+            f"{work * 1e3:,.3f}",
+            f"{100 * row.seconds / total:.1f} %",
+            f"{row.barrier / runs * 1e6:,.2f}",
+            f"{row.barrier * 1e3:,.3f}",
+            "" if row.imbalance is None else f"{row.imbalance:.2f}",
+            limit.limit,
+            f"{100 * least / work:.0f} %" if work else "",
+            row.superstep.mostly(machine),
+        )
 
     @property
     def rows(self) -> tuple[tuple[str, ...], ...]:
@@ -91,44 +106,21 @@ class Profile:
         return self.table._repr_html_() + self.codelets._repr_html_()
 
 
-def profile(executable: Executable, *args: Any) -> Profile:
-    """Run once with clocks around every superstep and vertex; `args` are those of a plain call.
+def profile(
+    program: Program,
+    machine: Machine,
+    turns: Turns,
+    symbols: Mapping[str, Codelet],
+    seconds: float,
+    second: float,
+) -> Profile:
+    """The tables of one run of a program with clocks in it, which took its caller `seconds`.
 
-    Where TILEWRIGHT_DUMP is set, the tables are the next file in the program's folder.
+    `turns` are its counters, `symbols` its codelets by the names in them; a tick lasts `second`.
     """
-    compiled = executable.compiled
-    text = program_text(compiled.program, host_machine(), profile=True)
-    timed = Executable(
-        replace(
-            compiled,
-            object=compile_cached(text.text),
-            loops=tuple(text.loops),
-            maps=text.maps,
-            short=False,
-        ),
-        signature=executable.signature,
-    )
-    clock = _clock()
-    start, first = time.perf_counter(), clock()
-    run = timed.start(*args)
-    run.result()
-    seconds, ticks = time.perf_counter() - start, clock() - first
-    turns = run.progress().by_worker
-    found = _superstep_times(supersteps(compiled.program), turns, seconds / max(ticks, 1))
-    result = Profile(seconds, _threads(turns), found, _codelets(turns, text.symbols))
-    dump = getattr(compiled.stages, "dump", None)  # a program made by hand has no folder
-    if dump is not None:
-        dump("profile", lambda: str(result))
-    return result
-
-
-@cache
-def _clock() -> Any:
-    """The clock that programs read, as a function without arguments."""
-    loaded = load(compile_cached(clock_text(host_machine())), ("tilewright_clock",))
-    clock = ctypes.CFUNCTYPE(ctypes.c_int64)(loaded["tilewright_clock"])
-    clock.loaded = loaded  # type: ignore[attr-defined]
-    return clock
+    found = _superstep_times(supersteps(program), turns, second)
+    codelets = _codelets(turns, symbols, machine, second)
+    return Profile(seconds, _threads(turns), found, codelets, machine)
 
 
 def _threads(turns: Turns) -> int:
@@ -158,22 +150,9 @@ def _superstep_times(
     return tuple(rows)
 
 
-def _superstep_row(row: SuperstepTime, total: float) -> tuple[str, ...]:
-    runs = max(row.runs, 1)
-    return (
-        f"{row.superstep.label} {row.superstep.kind}",
-        f"{row.runs:,}",
-        f"{row.work / runs * 1e6:,.2f}",
-        f"{row.work * 1e3:,.3f}",
-        f"{100 * row.seconds / total:.1f} %",
-        f"{row.barrier / runs * 1e6:,.2f}",
-        f"{row.barrier * 1e3:,.3f}",
-        "" if row.imbalance is None else f"{row.imbalance:.2f}",
-        row.superstep.mostly,
-    )
-
-
-def _codelets(turns: Turns, symbols: Mapping[str, Codelet]) -> Report:
+def _codelets(
+    turns: Turns, symbols: Mapping[str, Codelet], machine: Machine, second: float
+) -> Report:
     """The second table: ticks of all threads are added up, the costliest first."""
     ticks = {n.removeprefix("ticks "): sum(t) for n, t in turns.items() if n.startswith("ticks ")}
     calls = {name: sum(turns[f"calls {name}"]) for name in ticks}
@@ -184,17 +163,19 @@ def _codelets(turns: Turns, symbols: Mapping[str, Codelet]) -> Report:
     total = sum(ticks.values()) or 1
     rows = []
     for name, spent in sorted(ticks.items(), key=lambda row: -row[1]):
-        cost = symbols[name].cost if name in symbols else None
-        rate = cost.flops * calls[name] / spent if cost and spent else 0.0
+        once = spent / max(calls[name], 1)
+        limit = _limit(symbols[name], machine, once * second) if name in symbols else ("", "")
         rows.append(
-            (
-                name,
-                f"{calls[name]:,}",
-                f"{100 * spent / total:.1f} %",
-                f"{spent / max(calls[name], 1):,.0f}",
-                f"{rate:.2f}" if cost else "",
-            )
+            (name, f"{calls[name]:,}", f"{100 * spent / total:.1f} %", f"{once:,.0f}", *limit)
         )
-    columns = ("codelet", "calls", "share", "ticks", "flop/tick")
+    columns = ("codelet", "calls", "share", "ticks", "limit", "of time")
     notes = ("ticks are those of one call, by the time stamp counter, summed over threads",)
     return Report("Codelets", columns, tuple(rows), notes)
+
+
+def _limit(codelet: Codelet, machine: Machine, seconds: float) -> tuple[str, str]:
+    """Of a codelet whose operands lie beside each other, and its share of the time of a call."""
+    work = codelet.work
+    limit = price(work, machine.tile, work.bytes)
+    least = limit.cycles / machine.chip.clock
+    return limit.limit, f"{100 * least / seconds:.0f} %" if seconds else ""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codegen.host import Loaded, load
+from tilewright.machine.host import host_machine
 from tilewright.runtime.compiled import Compiled
 from tilewright.runtime.frame import Frame, FramePool
 from tilewright.runtime.gang import default_workers
@@ -145,15 +146,15 @@ class Executable:
 
     def report(self) -> Report:
         """Supersteps, operations, bytes a tile against its caches, and what limits each part."""
-        from tilewright.report import report
+        from tilewright.report import report  # not before it is asked for: it takes rich along
 
-        return report(self)
+        return report(self.compiled.program, host_machine(), self.workers)
 
     def profile(self, *args: Any) -> Profile:
-        """Run once with clocks in the program: the time of each superstep, barrier and codelet."""
-        from tilewright.report import profile
+        """Run warm with clocks in the program: the time of each superstep, barrier and codelet."""
+        from tilewright.runtime.timed import timed
 
-        return profile(self, *args)
+        return timed(self, *args)
 
     @cached_property
     def graph(self) -> str:

@@ -1,0 +1,168 @@
+"""The one notion of cost: what is done, whatever does it, and what that takes on a machine.
+
+    Count    multiply-adds and operations by dtype, bytes loaded and stored, loops started
+    Price    cycles of one tile, by what they are spent on
+
+    price(count, tile, held)    the price on a tile of what works on `held` bytes
+
+Everything that chooses by speed, and every report on it, counts and prices here. A tile computes
+and transfers at the same time, so that the larger of the two bounds it: only that is in a price.
+How long a user's program takes depends on more; a price ranks ways to do the same thing, and says
+what to look at first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+
+from tilewright.machine.machine import Machine, Memory, Tile
+
+LIKELY_TRIPS = 8
+"""How many trips a loop without a known number is taken to run."""
+
+BARRIERS = 15
+"""Work that takes so many barriers' time is worth dealing out: to two tiles it then saves seven of
+them and costs two, with the wait for the slower."""
+
+_NONE: Mapping = MappingProxyType({})
+_BITS = {"float64": 64, "int64": 64, "uint64": 64}
+_MOST_LANES = 16
+"""Vectors are cut to so many elements, whatever fits a register: see `codelets/lanes.py`."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """What is done: `macs` by dtype, `operations` by (name, dtype), bytes, inner loops begun.
+
+    Names are those of the graph's operations; "move" is an element that is only copied.
+    """
+
+    macs: Mapping[str, float] = field(default_factory=lambda: _NONE)
+    operations: Mapping[tuple[str, str], float] = field(default_factory=lambda: _NONE)
+    loads: float = 0
+    stores: float = 0
+    iterations: float = 0
+
+    @property
+    def flops(self) -> float:
+        """Operations of any kind; a multiply-add is two, moves are none."""
+        moves = sum(n for (name, _), n in self.operations.items() if name == "move")
+        return 2 * sum(self.macs.values()) + sum(self.operations.values()) - moves
+
+    @property
+    def bytes(self) -> float:
+        return self.loads + self.stores
+
+    def __add__(self, other: Count) -> Count:
+        return Count(
+            added(self.macs, other.macs),
+            added(self.operations, other.operations),
+            self.loads + other.loads,
+            self.stores + other.stores,
+            self.iterations + other.iterations,
+        )
+
+    def __mul__(self, times: float) -> Count:
+        return Count(
+            {name: n * times for name, n in self.macs.items()},
+            {name: n * times for name, n in self.operations.items()},
+            self.loads * times,
+            self.stores * times,
+            self.iterations * times,
+        )
+
+
+NOTHING = Count()
+
+
+@dataclass(frozen=True)
+class Price:
+    """Cycles by cause: "multiply-adds", a function's or operation's name, a memory's, "calls"."""
+
+    by: Mapping[str, float] = field(default_factory=lambda: _NONE)
+
+    @property
+    def cycles(self) -> float:
+        return sum(self.by.values())
+
+    @property
+    def limit(self) -> str:
+        """What most cycles are spent on."""
+        return max(self.by, key=lambda name: self.by[name], default="nothing")
+
+    def __add__(self, other: Price) -> Price:
+        return Price(added(self.by, other.by))
+
+    def __mul__(self, times: float) -> Price:
+        return Price({name: cycles * times for name, cycles in self.by.items()})
+
+
+FREE = Price()
+
+
+def added(one: Mapping, other: Mapping) -> Mapping:
+    """Sums by key."""
+    if not one or not other:
+        return one or other
+    return dict(one) | {key: one.get(key, 0) + n for key, n in other.items()}
+
+
+def price(count: Count, tile: Tile, held: float = 0) -> Price:
+    """Of work on `held` bytes, which lie in the nearest memory that holds so many."""
+    memory = home(tile, held)
+    return bounded(work(count, tile), Price({memory.name: count.bytes / (memory.read or 1e9)}))
+
+
+def bounded(computed: Price, moved: Price) -> Price:
+    """Of work and transfers that go on at the same time."""
+    return computed if computed.cycles >= moved.cycles else moved
+
+
+def work(count: Count, tile: Tile) -> Price:
+    """Of arithmetic alone, with operands at hand."""
+    by: dict[str, float] = {}
+    for dtype, macs in count.macs.items():
+        by["multiply-adds"] = by.get("multiply-adds", 0.0) + macs / mac_rate(tile, dtype)
+    known = _table(tile.operations)
+    for (name, dtype), n in count.operations.items():
+        key = (name, computed(dtype))
+        cycles = known.get(key, tile.simple) * n / lanes(tile, dtype)
+        cause = name if key in known else "arithmetic"
+        by[cause] = by.get(cause, 0.0) + cycles
+    by["loops"] = count.iterations * tile.turn
+    return Price({name: cycles for name, cycles in by.items() if cycles})
+
+
+@lru_cache
+def _table(operations: tuple[tuple[str, str, float], ...]) -> dict[tuple[str, str], float]:
+    return {(name, dtype): cycles for name, dtype, cycles in operations}
+
+
+def is_worth_dealing(count: Count, machine: Machine, held: float = 0) -> bool:
+    """Whether what one tile would do is better done by several."""
+    return price(count, machine.tile, held).cycles >= BARRIERS * machine.chip.sync_cycles
+
+
+def home(tile: Tile, size: float) -> Memory:
+    """The nearest memory that holds `size` bytes; the furthest there is, if none does."""
+    return next((m for m in tile.memories if size <= m.size), tile.memories[-1])
+
+
+def computed(dtype: str) -> str:
+    """What arithmetic on a dtype is done in: 16-bit floats in float32."""
+    return "float32" if dtype in ("bfloat16", "float16") else dtype
+
+
+def lanes(tile: Tile, dtype: str) -> int:
+    """Elements that one vector operation does."""
+    return max(1, min(_MOST_LANES, tile.features.vector_bits // _BITS.get(dtype, 32)))
+
+
+def mac_rate(tile: Tile, dtype: str) -> float:
+    """Multiply-adds a cycle, in the dtype that they are computed in; else by products and sums."""
+    same = computed(dtype)
+    units = [unit.macs for unit in tile.units if unit.operands == (same, same) == (unit.sums,) * 2]
+    return max(units, default=lanes(tile, dtype) / (2 * tile.simple))
