@@ -1,0 +1,106 @@
+"""ONNX files as exporters write them, and nodes by hand: onnxruntime's answers, and refusals."""
+
+import numpy as np
+import pytest
+
+from tests.sequence.sources import inputs, torch_net
+from tilewright import ArgumentError, UnsupportedError
+from tilewright.sequence import load
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed (make test-peers installs it)")
+runtime = pytest.importorskip("onnxruntime")
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
+
+RANDOM = np.random.default_rng(2)
+
+
+def by_runtime(path, xs: np.ndarray) -> np.ndarray:
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: xs})[0]
+
+
+EXPORTED = [
+    dict(kind="LSTM", reads="last step"),
+    dict(kind="LSTM", reads="every step", bidirectional=True),
+    dict(kind="GRU", reads="last step", layers=1),
+    dict(kind="GRU", reads="every step"),
+]
+
+
+@pytest.mark.parametrize("options", EXPORTED, ids=lambda o: "-".join(map(str, o.values())))
+def test_what_torch_exports(options, tmp_path):
+    torch = pytest.importorskip("torch")
+    net, path = torch_net(**options).eval(), tmp_path / "net.onnx"
+    example = torch.zeros(1, 7, 4)
+    torch.onnx.export(net, (example,), path, dynamo=False)  # a batch of 1 is baked in
+    model, xs = load(path), inputs()
+    wanted = np.concatenate([by_runtime(path, xs[i : i + 1]) for i in range(len(xs))])
+    np.testing.assert_allclose(model.window(*xs.shape[:2])(xs), wanted, atol=1e-5)
+
+
+def graph(nodes, arrays, output, shape=("steps", "batch", 4), more=()):
+    """A file's bytes, of nodes by hand."""
+    make = onnx.helper
+    given = make.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)
+    found = make.make_tensor_value_info(output, onnx.TensorProto.FLOAT, ("a", "b"))
+    constants = [onnx.numpy_helper.from_array(value, name) for name, value in arrays.items()]
+    made = make.make_graph(nodes, "net", [given, *more], [found], constants)
+    return make.make_model(made, opset_imports=[make.make_opsetid("", 17)], ir_version=9)
+
+
+def lstm(kind="LSTM", gates=4, **options):
+    arrays = {
+        "W": RANDOM.normal(size=(1, gates * 5, 4)).astype(np.float32),
+        "R": RANDOM.normal(size=(1, gates * 5, 5)).astype(np.float32),
+        "B": RANDOM.normal(size=(1, 2 * gates * 5)).astype(np.float32),
+        "axis": np.array([1], np.int64),
+        "first": np.array([0], np.int64),
+        "V": RANDOM.normal(size=(5, 2)).astype(np.float32),
+        "v": RANDOM.normal(size=2).astype(np.float32),
+    }
+    node = onnx.helper.make_node(
+        kind, ["x", "W", "R", "B"], ["all", "h"], hidden_size=5, name="rnn", **options
+    )
+    return node, arrays
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU before", "GRU after"])
+def test_last_states_through_squeeze_and_gemm(kind, tmp_path):
+    options = {} if kind == "LSTM" else {"linear_before_reset": int(kind == "GRU after")}
+    node, arrays = lstm(kind.split()[0], 4 if kind == "LSTM" else 3, **options)
+    nodes = [
+        node,
+        onnx.helper.make_node("Squeeze", ["h", "first"], ["s"]),
+        onnx.helper.make_node("Gemm", ["s", "V", "v"], ["z"]),
+        onnx.helper.make_node("Tanh", ["z"], ["y"]),
+    ]
+    path = tmp_path / "net.onnx"
+    onnx.save(graph(nodes, arrays, "y"), path)
+    model, xs = load(path), inputs()
+    wanted = by_runtime(path, xs.swapaxes(0, 1).copy())
+    np.testing.assert_allclose(model.window(*xs.shape[:2])(xs), wanted, atol=1e-5)
+
+
+def refused(nodes, arrays, tmp_path, message, more=()):
+    path = tmp_path / "net.onnx"
+    onnx.save(graph(nodes, arrays, nodes[-1].output[0], more=more), path)
+    with pytest.raises(UnsupportedError, match=message):
+        load(path)
+
+
+def test_what_does_not_map_is_refused_by_node(tmp_path):
+    node, arrays = lstm()
+    softmax = onnx.helper.make_node("Softmax", ["all"], ["y"], name="end")
+    refused([node, softmax], arrays, tmp_path, "node end: Softmax does not map")
+    clipped, arrays = lstm(clip=3.0)
+    refused([clipped], arrays, tmp_path, "node rnn: LSTM with activations, clip")
+    node, arrays = lstm()
+    node.input.extend(["", "h0"])
+    state = onnx.helper.make_tensor_value_info("h0", onnx.TensorProto.FLOAT, (1, "batch", 5))
+    refused([node], arrays, tmp_path, "h0: inputs beside the sequence", [state])
+
+
+def test_a_file_that_is_none(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"nothing of the kind")
+    with pytest.raises(ArgumentError, match="not an ONNX file"):
+        load(tmp_path / "net.onnx")

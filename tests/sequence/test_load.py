@@ -1,0 +1,123 @@
+"""What `load` takes, what it folds into weights, and what `save` keeps."""
+
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from tests.sequence.sources import inputs
+from tilewright import ArgumentError
+from tilewright.models import recurrent
+from tilewright.models.recurrent import Dense, Layer, Recurrent
+from tilewright.sequence import Model, load, save
+
+NET = Recurrent(
+    (Layer("lstm", 4, 5), Layer("gru", 5, 6, "both")), (Dense(12, 3, "tanh"), Dense(3, 2))
+)
+
+
+def model(net=NET) -> Model:
+    weights = recurrent.initial(net, jax.random.key(0))
+    return Model(net, jax.tree.map(np.asarray, weights))
+
+
+def test_what_was_saved_is_loaded_with_equal_bits(tmp_path):
+    save(model(), tmp_path / "net.safetensors")
+    found = load(tmp_path / "net.safetensors")
+    assert found.net == NET
+    jax.tree.map(np.testing.assert_array_equal, found.weights, model().weights)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_windows_are_compiled_with_the_weights_bound():
+    xs = inputs()
+    program = model().window(3, 7)
+    wanted = recurrent.window(NET, model().weights, xs)
+    np.testing.assert_allclose(program(xs), wanted, atol=1e-6)
+
+
+SCALERS = {
+    "pair": (np.arange(4.0), np.arange(1.0, 5.0)),
+    "standard": SimpleNamespace(mean_=np.arange(4.0), scale_=np.arange(1.0, 5.0)),
+    "robust": SimpleNamespace(center_=np.arange(4.0), scale_=np.arange(1.0, 5.0)),
+}
+
+
+@pytest.mark.parametrize("name", SCALERS)
+def test_scalers_become_weights(name, tmp_path):
+    save(model(), tmp_path / "net.safetensors")
+    raw = inputs() * 3 + 2
+    scaled = ((raw - np.arange(4)) / np.arange(1, 5)).astype(np.float32)
+    answers = np.asarray(recurrent.window(NET, model().weights, scaled))
+    wanted = answers * [2.0, 3.0] + [10.0, 20.0]
+    found = load(
+        tmp_path / "net.safetensors",
+        scaler=SCALERS[name],
+        target_scaler=([10.0, 20.0], [2.0, 3.0]),
+    )
+    answers = np.asarray(recurrent.window(NET, found.weights, raw))
+    np.testing.assert_allclose(answers, wanted, rtol=1e-4)
+
+
+def test_scikit_learns_scalers_mean_what_they_do():
+    from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
+
+    from tilewright.sequence.scaler import pair_of
+
+    rows = inputs(1, 50)[0].astype(float) * 3 + 1
+    for kind in (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler):
+        scaler = kind().fit(rows)
+        offset, scale = pair_of(scaler, 4, "scaler")
+        np.testing.assert_allclose((rows - offset) / scale, scaler.transform(rows), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scaler", "message"),
+    [
+        ((np.zeros(3), np.ones(4)), r"scaler has an offset of shape \(3,\), not \(4,\)"),
+        ((np.zeros(4), np.zeros(4)), "scaler has a scale that is not above 0"),
+        ((np.full(4, np.nan), np.ones(4)), "scaler has an offset that is not finite"),
+        ("standard", "scaler must be a pair"),
+    ],
+)
+def test_scalers_that_are_none(scaler: Any, message, tmp_path):
+    save(model(), tmp_path / "net.safetensors")
+    with pytest.raises(ArgumentError, match=message):
+        load(tmp_path / "net.safetensors", scaler=scaler)
+
+
+def test_bad_sources(tmp_path, monkeypatch):
+    with pytest.raises(ArgumentError, match="source must be a PyTorch module"):
+        load(3)
+    with pytest.raises(ArgumentError, match="There is no file"):
+        load(tmp_path / "none.onnx")
+    (tmp_path / "net.txt").write_text("")
+    with pytest.raises(ArgumentError, match=r"must be a \.pt"):
+        load(tmp_path / "net.txt")
+    (tmp_path / "net.onnx").write_text("")
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ArgumentError, match=r"needs onnx: pip install 'tilewright\[sequence\]'"):
+        load(tmp_path / "net.onnx")
+    with pytest.raises(ArgumentError, match="reads must be one of"):
+        load(tmp_path / "net.txt", reads="the middle")
+    with pytest.raises(ArgumentError, match="batch must be a whole number"):
+        model().window(0, 7)
+
+
+def test_damaged_files(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save(model(), path)
+    whole = path.read_bytes()
+    for cut in (0, 5, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ArgumentError, match="not a safetensors file"):
+            load(path)
+    path.write_bytes(whole.replace(b"recurrent 1", b"recurrent 2"))
+    with pytest.raises(ArgumentError, match="another version"):
+        load(path)
+    path.write_bytes(whole.replace(b'hidden\\": 5', b'hidden\\": 7'))
+    with pytest.raises(ArgumentError, match="not what its header says"):
+        load(path)

@@ -1,0 +1,330 @@
+"""ONNX files as `Model`s: LSTM and GRU nodes, and the dense and moving nodes around them.
+
+The graph is walked from its input, and of every value is kept what its dimensions are ("batch",
+"steps", "ways", "features"), whichever way an exporter turned them. In the end the net is tried
+against ONNX's own reference evaluator. An exporter that baked a batch of 1 into reshapes and
+initial states is recognised: what has one element there stands for any batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tilewright.errors import ArgumentError, UnsupportedError
+from tilewright.models.recurrent import Affine, Cell, Dense, Layer, Recurrent, Weights
+from tilewright.sequence import gates
+from tilewright.sequence.model import Model
+from tilewright.sequence.trial import BATCH, STEPS, matching
+
+ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
+SAME = ("Identity", "Cast", "Dropout")
+DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A value on its way from input to output: its dimensions, outermost first.
+
+    "ways" are the directions of a layer's result; `reads` is set once steps are gone.
+    """
+
+    axes: tuple[str, ...]
+    reads: str | None = None
+
+
+def from_file(path: Path) -> Model:
+    """Raises `UnsupportedError` by node and operator, `ArgumentError` for a damaged file."""
+    import onnx
+
+    try:
+        file = onnx.load(path)
+        onnx.checker.check_model(file)
+    except (
+        Exception
+    ) as error:  # protobuf, the checker and the file system have classes of their own
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ArgumentError(f"{path} is not an ONNX file: {first}") from None
+    walk = _Walk(file)
+    source = _Reference(file, walk.given, walk.flows[walk.given.name].axes)
+    return matching([walk.net()], walk.weights(), source, source.batch, source.steps)
+
+
+class _Walk:
+    """Nodes in order: the flow is followed, what hangs on shapes alone is computed beforehand."""
+
+    def __init__(self, file: Any):
+        graph = file.graph
+        initial = {tensor.name for tensor in graph.initializer}
+        inputs = [value for value in graph.input if value.name not in initial]
+        self.flows: dict[str, Flow] = {}
+        self.layers: list[Layer] = []
+        self.cells: list[tuple[Cell, ...]] = []
+        self.head: list[Dense] = []
+        self.affine: list[Affine] = []
+        if not inputs:
+            raise UnsupportedError("The ONNX graph has no input.")
+        self.given = inputs[0]
+        if len(self.given.type.tensor_type.shape.dim) != 3:
+            raise UnsupportedError(f"{self.given.name}: an input of three dimensions is needed.")
+        if len(inputs) > 1:
+            names = ", ".join(value.name for value in inputs[1:])
+            raise UnsupportedError(f"{names}: inputs beside the sequence (states) do not map.")
+        self.constants = _known(file, self.given)
+        # Whether steps or batch come first shows at the first recurrent node.
+        self.flows[self.given.name] = Flow(("first", "second", "features"))
+        for node in graph.node:
+            self._node(node)
+        last = self.flows.get(graph.output[0].name)
+        if last is None or not self.layers:
+            raise UnsupportedError("The ONNX graph has no LSTM or GRU on the way to its output.")
+        self.last = last
+
+    def net(self) -> Recurrent:
+        reads = self.last.reads or "every step"
+        return Recurrent(tuple(self.layers), tuple(self.head), reads)
+
+    def weights(self) -> Weights:
+        return Weights(tuple(self.cells), tuple(self.affine))
+
+    def _node(self, node: Any) -> None:
+        if all(name in self.constants for name in node.output if name):
+            return
+        rule: Callable[[Any], None] | None = getattr(self, f"_{node.op_type.lower()}", None)
+        if node.op_type in SAME:
+            self.flows[node.output[0]] = self.flows[node.input[0]]
+        elif node.op_type in ACTIVATIONS:
+            self._activation(node)
+        elif node.op_type in ("LSTM", "GRU"):
+            self._recurrent(node)
+        elif rule is not None:
+            rule(node)
+        else:
+            raise self._refused(node)
+
+    def _refused(self, node: Any, why: str = "does not map") -> UnsupportedError:
+        return UnsupportedError(f"ONNX node {node.name or node.output[0]}: {node.op_type} {why}.")
+
+    def _value(self, node: Any, position: int, default: Any = None) -> Any:
+        """An input that must be constant."""
+        if len(node.input) <= position or not node.input[position]:
+            return default
+        name = node.input[position]
+        if name not in self.constants:
+            raise self._refused(node, f"needs a constant for {name}")
+        return self.constants[name]
+
+    # Recurrent nodes
+
+    def _recurrent(self, node: Any) -> None:
+        import onnx
+
+        own = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        kind, way = node.op_type.lower(), own.get("direction", b"forward")
+        directions = {b"bidirectional": "both", b"reverse": "backward"}.get(way, "forward")
+        names = [a.decode() for a in own.get("activations", [])]
+        usual = DEFAULTS[node.op_type] * (2 if directions == "both" else 1)
+        if (names and names != usual) or own.get("clip") or own.get("input_forget"):
+            raise self._refused(node, "with activations, clip or input_forget of its own")
+        if own.get("layout", 0) or (len(node.input) > 7 and node.input[7]):
+            raise self._refused(node, "with layout=1 or peepholes")
+        for position, what in ((4, "sequence_lens"), (5, "initial_h"), (6, "initial_c")):
+            self._check_plain(node, position, what)
+        flow = self._named(self.flows[node.input[0]], ("steps", "batch", "features"))
+        if flow.axes != ("steps", "batch", "features") or self.head:
+            raise self._refused(node, "on something else than the steps of a sequence")
+        W, U = self._value(node, 1), self._value(node, 2)
+        bias = self._value(node, 3, np.zeros((len(W), 2 * W.shape[1]), np.float32))
+        reset = "after" if own.get("linear_before_reset", 0) else "before"
+        layer = Layer(kind, W.shape[2], U.shape[2], directions, reset)
+        self.layers.append(layer)
+        self.cells.append(
+            tuple(
+                gates.cell("onnx", layer, W[i].T, U[i].T, *np.split(bias[i], 2))
+                for i in range(len(W))
+            )
+        )
+        results = (Flow(("steps", "ways", "batch", "features")),)
+        results += (Flow(("ways", "batch", "features"), "last state"),) * 2
+        self.flows |= zip(node.output, results, strict=False)
+
+    def _check_plain(self, node: Any, position: int, what: str) -> None:
+        """Absent, or zeros that were baked in (for lengths: all of the sequence)."""
+        if len(node.input) <= position or not node.input[position]:
+            return
+        value = self.constants.get(node.input[position])
+        if value is None or what == "sequence_lens" or np.any(value):
+            raise self._refused(node, f"with a {what} of its own")
+
+    def _named(self, flow: Flow, axes: tuple[str, ...]) -> Flow:
+        """The graph's own input, once it is known which dimension is which."""
+        if "first" not in flow.axes:
+            return flow
+        meant = {flow.axes[i]: axes[i] for i in range(3)}
+        for name, other in self.flows.items():
+            self.flows[name] = replace(other, axes=tuple(meant.get(a, a) for a in other.axes))
+        return replace(flow, axes=axes)
+
+    # Nodes that move
+
+    def _transpose(self, node: Any) -> None:
+        (attribute,) = [a for a in node.attribute if a.name == "perm"] or [None]
+        flow = self.flows[node.input[0]]
+        order = list(attribute.ints) if attribute else list(range(len(flow.axes)))[::-1]
+        self.flows[node.output[0]] = replace(flow, axes=tuple(flow.axes[i] for i in order))
+
+    def _squeeze(self, node: Any) -> None:
+        flow = self.flows[node.input[0]]
+        given = self._value(node, 1)
+        given = [a.ints for a in node.attribute if a.name == "axes"] if given is None else [given]
+        rank = len(flow.axes)
+        single = {i for i, axis in enumerate(flow.axes) if self._is_single(axis)}
+        gone = {int(i) % rank for i in np.ravel(given[0])} if given else single
+        if not gone <= single:
+            raise self._refused(node, f"of the {flow.axes[min(gone - single)]}")
+        kept = tuple(axis for i, axis in enumerate(flow.axes) if i not in gone)
+        self.flows[node.output[0]] = replace(flow, axes=kept)
+
+    def _is_single(self, axis: str) -> bool:
+        return axis == "taken" or (axis == "ways" and self._one_way())
+
+    def _one_way(self) -> bool:
+        return len(self.layers[-1].ways) == 1
+
+    def _reshape(self, node: Any) -> None:
+        """Directions beside each other, or dimensions of one that go."""
+        flow = self.flows[node.input[0]]
+        shape = [int(n) for n in self._value(node, 1)]
+        axes = tuple(a for a in flow.axes if a != "taken")
+        if axes[-2:] == ("ways", "features") or ("ways" in axes and self._one_way()):
+            axes = tuple(a for a in axes if a != "ways")
+        if len(shape) != len(axes):
+            raise self._refused(node, f"to {shape}")
+        self.flows[node.output[0]] = replace(flow, axes=axes)
+
+    _flatten = _reshape
+
+    def _gather(self, node: Any) -> None:
+        """The last step (an index of -1), or the last layer's state."""
+        flow = self.flows[node.input[0]]
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 0) % len(flow.axes)
+        index = self._value(node, 1)
+        where = flow.axes[axis]
+        if np.ndim(index) > 1 or np.size(index) != 1:
+            raise self._refused(node, "of more than one index")
+        rest = flow.axes[:axis] + flow.axes[axis + 1 :]
+        if np.ndim(index):
+            rest = (*flow.axes[:axis], "taken", *flow.axes[axis + 1 :])
+        last = (-1, max(_sizes(self.given)[i] - 1 for i in range(2)))
+        if where == "steps" and int(np.ravel(index)[0]) in last:
+            self.flows[node.output[0]] = Flow(rest, "last step")
+        elif self._is_single(where):
+            self.flows[node.output[0]] = replace(flow, axes=rest)
+        else:
+            raise self._refused(node, f"of {index} among the {where}")
+
+    def _slice(self, node: Any) -> None:
+        flow = self.flows[node.input[0]]
+        starts, axes = np.ravel(self._value(node, 1)), np.ravel(self._value(node, 3, [0]))
+        step = np.ravel(self._value(node, 4, [1]))
+        where = flow.axes[int(axes[0]) % len(flow.axes)]
+        if len(starts) != 1 or where != "steps" or starts[0] != -1 or step[0] != 1:
+            raise self._refused(node, "of anything but the last step")
+        axes = tuple("taken" if a == "steps" else a for a in flow.axes)
+        self.flows[node.output[0]] = Flow(axes, "last step")
+
+    # Dense nodes
+
+    def _matmul(self, node: Any) -> None:
+        self._dense(node, self._value(node, 1), None)
+
+    def _gemm(self, node: Any) -> None:
+        import onnx
+
+        own = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if own.get("transA") or own.get("alpha", 1.0) != 1.0 or own.get("beta", 1.0) != 1.0:
+            raise self._refused(node, "with transA, alpha or beta")
+        W = self._value(node, 1)
+        self._dense(node, W.T if own.get("transB") else W, self._value(node, 2))
+
+    def _dense(self, node: Any, W: np.ndarray, b: np.ndarray | None) -> None:
+        flow = self.flows[node.input[0]]
+        if not self.layers or flow.axes[-1] != "features" or "ways" in flow.axes or W.ndim != 2:
+            raise self._refused(node, "on something else than features")
+        self.head.append(Dense(*W.shape))
+        self.affine.append(gates.affine(W, np.zeros(W.shape[1]) if b is None else np.ravel(b)))
+        self.flows[node.output[0]] = flow
+
+    def _add(self, node: Any) -> None:
+        """The bias of the product before it."""
+        flowing = [name for name in node.input if name in self.flows]
+        constant = [self.constants.get(name) for name in node.input if name not in flowing]
+        if len(flowing) != 1 or constant[0] is None or not self.head:
+            raise self._refused(node)
+        if self.head[-1].activation != "linear" or np.size(constant[0]) != self.head[-1].outputs:
+            raise self._refused(node)
+        last = self.affine[-1]
+        self.affine[-1] = gates.affine(last.W, last.b + np.ravel(constant[0]))
+        self.flows[node.output[0]] = self.flows[flowing[0]]
+
+    def _activation(self, node: Any) -> None:
+        if not self.head or self.head[-1].activation != "linear":
+            raise self._refused(node, "after something else than a dense layer")
+        self.head[-1] = replace(self.head[-1], activation=ACTIVATIONS[node.op_type])
+        self.flows[node.output[0]] = self.flows[node.input[0]]
+
+
+def _known(file: Any, given: Any) -> dict[str, np.ndarray]:
+    """Values that hang on the input's shape at most: initial states are often made from it."""
+    from onnx import numpy_helper
+    from onnx.reference import ReferenceEvaluator
+
+    graph = file.graph
+    initial = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    flowing = {given.name}
+    for node in graph.node:
+        if node.op_type not in ("Shape", "Size") and not flowing.isdisjoint(node.input):
+            flowing.update(node.output)
+    width = next((initial[n.input[1]].shape[2] for n in graph.node if _has_weights(n, initial)), 1)
+    sizes = [size or default for size, default in zip(_sizes(given), (1, 1, width), strict=True)]
+    zeros = np.zeros(sizes, np.float32)
+    values = ReferenceEvaluator(file).run(None, {given.name: zeros}, intermediate=True)
+    assert isinstance(values, dict)
+    return initial | {name: value for name, value in values.items() if name not in flowing}
+
+
+def _has_weights(node: Any, initial: dict[str, np.ndarray]) -> bool:
+    return node.op_type in ("LSTM", "GRU") and node.input[1] in initial
+
+
+class _Reference:
+    """The file's own answers, by ONNX's reference; one by one where a batch of 1 is baked in."""
+
+    def __init__(self, file: Any, given: Any, axes: tuple[str, ...]):
+        from onnx.reference import ReferenceEvaluator
+
+        self.run = ReferenceEvaluator(file).run
+        self.name = given.name
+        sizes = dict(zip(axes, _sizes(given), strict=True))
+        self.steps = sizes["steps"] or STEPS
+        self.batch = sizes["batch"] or BATCH
+        self.steps_first = axes[0] == "steps"
+
+    def __call__(self, xs: np.ndarray) -> np.ndarray:
+        parts = [self._some(xs[i : i + self.batch]) for i in range(0, len(xs), self.batch)]
+        return np.concatenate(parts)
+
+    def _some(self, xs: np.ndarray) -> np.ndarray:
+        given = np.ascontiguousarray(xs.swapaxes(0, 1)) if self.steps_first else xs
+        (answer, *_) = self.run(None, {self.name: given})
+        steps_first = self.steps_first and answer.ndim == 3 and answer.shape[0] == self.steps
+        return answer.swapaxes(0, 1) if steps_first else answer.reshape(len(xs), -1)
+
+
+def _sizes(given: Any) -> list[int]:
+    """Dimensions of an input, 0 where the exporter left them open."""
+    return [d.dim_value for d in given.type.tensor_type.shape.dim]
