@@ -7,6 +7,7 @@ before the next thing is done.
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 PARTIAL = ".partial"
@@ -47,3 +48,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def usable_folder(folder: Path) -> bool:
+    """Make the folder if need be; true if it is ours alone."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return False
+    others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not others

@@ -83,7 +83,7 @@ def test_dtypes():
     assert lanes(AVX2.tile, "float64") == 4
     for dtype in ("float32", "bfloat16", "float16"):
         assert mac_rate(AVX2.tile, dtype) == 16
-    assert mac_rate(AVX2.tile, "float64") == 8
+    assert mac_rate(AVX2.tile, "float64") == 4, "rounded products"
     assert 0 < mac_rate(AVX2.tile, "int32") < 16, "no unit: products, then sums"
 
 

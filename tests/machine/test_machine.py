@@ -46,7 +46,7 @@ def test_this_host():
     assert machine.tile.features.vector_bits in (128, 256, 512)
     l1, l2, _, far = machine.tile.memories
     assert l1.size < l2.size == machine.tile.memory < far.size
-    assert machine.tile.macs("float32") == 2 * machine.tile.macs("float64") > 0
+    assert machine.tile.macs("float32") > machine.tile.macs("float64") > 0
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,13 @@
-"""What a core of this host does, measured through our own compiler."""
+"""What this host does, measured through our own compiler: the only place that measures a host.
+
+    machine = calibrate()             measures, and leaves the figures beside the object cache
+    python -m tilewright.calibrate    the same, and says what was found
+
+Programs compiled from then on see those figures, for a month (see `machine/figures.py`). Where the
+host was busy with something else, nothing is kept.
+"""
 
 from tilewright.calibrate.alone import Alone, FmaPeak, executable
+from tilewright.calibrate.measure import DisturbedError, calibrate
 
-__all__ = ["Alone", "FmaPeak", "executable"]
+__all__ = ["Alone", "DisturbedError", "FmaPeak", "calibrate", "executable"]

@@ -13,13 +13,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import stat
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
 from tilewright.codegen.host import PASSES, CompiledObject, Target, compile_text, host_target
 from tilewright.env import ENVIRONMENT
+from tilewright.files import usable_folder
 
 FORMAT = b"tilewright-object-1\n"
 _SUFFIX = ".object"
@@ -58,17 +58,6 @@ def _version(package: str) -> str:
         return version(package)
     except ModuleNotFoundError:
         return "not installed"
-
-
-def usable_folder(folder: Path) -> bool:
-    """Make the folder if need be; true if it is ours alone."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.lstat()
-    except OSError:
-        return False
-    others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not others
 
 
 def read_entry(path: Path) -> CompiledObject | None:

@@ -1,6 +1,7 @@
 """Loops that reach one limit of a core and nothing else: what other codelets are measured against.
 
     PeakFma    multiply-adds on registers only; divide `work.flops` by the time
+    PeakChain  additions that wait for each other: one a cycle, whatever the core
     PeakRead   reads of one block of memory over and over: L1, L2 or L3 by its size
 
 In and out: a few vectors, so that nothing can be left out of the loops.
@@ -23,6 +24,8 @@ from tilewright.machine.cost import Count
 
 _CHAINS = 12
 """Sums that do not wait for one another: more than latency times units (4 * 2), fewer than 16."""
+_STEPS = 8
+"""Of a chain, in one turn."""
 _STREAMS = 8
 """Vectors read in one turn of the read loop."""
 
@@ -77,6 +80,47 @@ class PeakFma(Codelet):
             for i, total in enumerate(turn.result):
                 target = vectors.offset(function, out, self.dtype, i * LANES + part)
                 vectors.store(function, self.dtype, total, target, 1, width)
+        function.close()
+
+
+@dataclass(frozen=True)
+class PeakChain(Codelet):
+    """`turns` times eight steps of x = (x + 1) ^ 3, on one integer: 16 cycles a turn."""
+
+    turns: int
+
+    @property
+    def name(self) -> str:
+        return "peak_chain"
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (Operand("int64", (), ()),)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (Operand("int64", (), ()),)
+
+    @property
+    def work(self) -> Count:
+        each = _STEPS * self.turns
+        return Count(operations={("add", "int64"): each, ("xor", "int64"): each})
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        x = int(arrays[0])
+        for _ in range(_STEPS * self.turns):
+            x = (x + 1) ^ 3
+        return (np.array(x, np.int64),)
+
+    def emit(self, module: Module, symbol: str) -> None:
+        function = module.function(symbol, "void", ["ptr"] * 2)
+        first = function.let(f"load i64, ptr {function.argument(0)}")
+        with repeat(function, self.turns, [("i64", first)]) as turn:
+            (x,) = turn.carry
+            for _ in range(_STEPS):
+                x = function.let(f"xor i64 {function.let(f'add i64 {x}, 1')}, 3")
+            turn.next[0] = x
+        function.do(f"store i64 {turn.result[0]}, ptr {function.argument(1)}")
         function.close()
 
 
