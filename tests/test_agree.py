@@ -25,11 +25,7 @@ def everything_is_spread(monkeypatch):
     monkeypatch.setattr("tilewright.compiler.host_machine", eager)
     monkeypatch.setattr(rows, "MIN_ROWS", 8)
     monkeypatch.setattr(rows, "MIN_WORK", 1)
-    monkeypatch.setattr(strips, "MIN_STRIP", 16)
     monkeypatch.setattr(strips, "STRIP_BYTES", 2048)
-    monkeypatch.setattr(strips, "SINGLE_STRIPS", 3)
-    monkeypatch.setattr(strips, "TAPER", ((0.5, 2), (0.4, 1)))
-    monkeypatch.setattr(strips, "LAST_GROUPS", 2)
     monkeypatch.setattr("tilewright.compiler.recall", lambda text, machine, make: make())
 
 
@@ -189,7 +185,7 @@ def test_carries(name):
     agree(CARRIES[name], numbers(5, 17), relative=1e-5, absolute=1e-4)
 
 
-@pytest.mark.parametrize("rows_", [40, 100, 131])
+@pytest.mark.parametrize("rows_", [40, 300, 700])
 @pytest.mark.usefixtures("everything_is_spread")
 def test_strips_and_spread_work(rows_):
     x, y = numbers(rows_, 6), numbers(rows_, seed=2)

@@ -30,15 +30,14 @@ def test_every_part_has_cases():
 
 
 def test_contract():
-    summary, row = contract.run([contract.Case("outer", 16, 20, 8)], 2)
+    summary, row = contract.run([contract.Case(16, 20, 8)], 2)
     assert row.detail
     assert 0 < row.ours < 2
     assert summary.ours == row.ours
 
 
 def test_share_of_lanes():
-    assert contract.Case("outer", 5, 20, 7).lanes == 20 / 32
-    assert contract.Case("inner", 5, 7, 20).lanes == 20 / 32
+    assert contract.Case(5, 20, 7).lanes == 20 / 32
 
 
 def test_spread():

@@ -6,7 +6,7 @@ import pytest
 from tests.codelets.cases import arguments, check, dense
 from tests.codelets.run import levels, run
 from tilewright.codelets.base import Operand
-from tilewright.codelets.contract import ContractInner, ContractOuter
+from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.llvm import Features, Module
 
 SIZES = [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48]
@@ -21,21 +21,40 @@ SHAPES = [
     (3, 18, 1100),
     (2, 3, 2100),
 ]
-forms = pytest.mark.parametrize("form", [ContractOuter, ContractInner])
+forms = pytest.mark.parametrize("form", [ContractOuter, ContractVector])
 
 
-def contraction(form, dtype, m, n, k, accumulate=False, out_dtype=None):
-    rhs = (k, n) if form is ContractOuter else (n, k)
-    operands = dense(dtype, m, k), dense(dtype, *rhs), dense(out_dtype or dtype, m, n)
-    return form(*operands, accumulate)
+def contraction(form, dtype, m, n, k, out_dtype=None):
+    """Of a vector, n is not used."""
+    rhs, out = ((k, n), (m, n)) if form is ContractOuter else ((k,), (m,))
+    return form(dense(dtype, m, k), dense(dtype, *rhs), dense(out_dtype or dtype, *out))
+
+
+def by_columns(dtype, m, k, pitch=0):
+    """A vector times a matrix whose outputs are contiguous."""
+    lhs = Operand(dtype, (m, k), (1, m + pitch))
+    return ContractVector(lhs, dense(dtype, k), dense(dtype, m))
 
 
 @levels
 @forms
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16", "int32"])
 def test_bits(form, dtype, features):
-    for i, shape in enumerate(SHAPES):
-        check(contraction(form, dtype, *shape, accumulate=bool(i % 2)), features)
+    for shape in SHAPES:
+        check(contraction(form, dtype, *shape), features)
+
+
+@levels
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int32"])
+def test_vector_along_outputs(dtype, features):
+    """The same bits as along k."""
+    for m, _, k in [*SHAPES, (70, 1, 40), (100, 1, 257), (33, 1, 3)]:
+        codelet = by_columns(dtype, m, k, pitch=m % 3)
+        check(codelet, features)
+        lhs, rhs = arguments(codelet)
+        turned = contraction(ContractVector, dtype, m, 1, k)
+        one, other = (run(c, lhs, rhs, features=features)[0] for c in (codelet, turned))
+        assert one.tobytes() == other.tobytes()
 
 
 @levels
@@ -56,7 +75,6 @@ def test_panels_that_lie_far_are_asked_for_in_advance(n, k, far, features):
 )
 def test_result_of_another_dtype(form, dtype, out_dtype, features):
     check(contraction(form, dtype, 9, 17, 33, out_dtype=out_dtype), features)
-    check(contraction(form, dtype, 9, 17, 33, accumulate=True, out_dtype=out_dtype), features)
 
 
 @levels
@@ -70,8 +88,8 @@ def test_any_strides(features):
         out = Operand("float32", (m, n), outs[i % len(outs)])
         lhs, rhs = Operand("float32", (m, k), left), Operand("float32", (k, n), right)
         check(ContractOuter(lhs, rhs, out), features)
-        rhs = Operand("float32", (n, k), right[::-1])
-        check(ContractInner(lhs, rhs, out), features)
+        vector = Operand("float32", (k,), right[:1])
+        check(ContractVector(lhs, vector, Operand("float32", (m,), out.strides[:1])), features)
 
 
 @levels
@@ -82,13 +100,27 @@ def test_matrix_times_vector_across_rows(features):
 
 
 @levels
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int8"])
+def test_few_rows_and_columns_along_k(dtype, features):
+    """Blocks of the operand in lanes are turned round in registers."""
+    for m, n, k in [(1, 40, 256), (2, 17, 33), (7, 5, 600), (3, 2, 7), (1, 16, 16), (1, 9, 520)]:
+        turned = Operand(dtype, (k, n), (1, k + 3))
+        check(
+            ContractOuter(
+                dense(dtype, m, k), turned, dense("int32" if dtype == "int8" else dtype, m, n)
+            ),
+            features,
+        )
+
+
+@levels
 @forms
 def test_batches(form, features):
     """Two batch dimensions, one of them shared by an operand."""
-    rhs = (5, 18) if form is ContractOuter else (18, 5)
-    right = Operand("float32", (2, 3, *rhs), (0, 90, rhs[1], 1))
-    check(form(dense("float32", 2, 3, 4, 5), right, dense("float32", 2, 3, 4, 18)), features)
-    none = dense("float32", 0, 4, 5), dense("float32", 0, *rhs), dense("float32", 0, 4, 18)
+    rhs, out = ((5, 18), (4, 18)) if form is ContractOuter else ((5,), (4,))
+    right = Operand("float32", (2, 3, *rhs), (0, 90, *dense("float32", *rhs).strides))
+    check(form(dense("float32", 2, 3, 4, 5), right, dense("float32", 2, 3, *out)), features)
+    none = dense("float32", 0, 4, 5), dense("float32", 0, *rhs), dense("float32", 0, *out)
     check(form(*none), features)
 
 
@@ -106,12 +138,12 @@ def test_special_values(form, features):
 
 
 def test_the_order_is_not_any_order():
-    """The bits differ between the two forms and from NumPy's product: tests of bits can fail."""
+    """The bits differ between the two orders and from NumPy's product: tests of bits can fail."""
     outer = contraction(ContractOuter, "float32", 16, 16, 300)
     lhs, rhs = arguments(outer)
-    inner = contraction(ContractInner, "float32", 16, 16, 300)
+    vector = contraction(ContractVector, "float32", 16, 1, 300)
     found = run(outer, lhs, rhs)[0]
-    assert (found != run(inner, lhs, rhs.T)[0]).any()
+    assert (found[:, 3] != run(vector, lhs, rhs[:, 3])[0]).any()
     assert (found != (lhs.astype(np.float64) @ rhs).astype(np.float32)).any()
     np.testing.assert_allclose(found, lhs @ rhs, rtol=1e-4, atol=1e-4)
 

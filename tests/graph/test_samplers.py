@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import blackjax
 import jax
@@ -17,6 +18,7 @@ from tilewright.graph.ir import Graph
 from tilewright.graph.simplify import simplify
 from tilewright.graph.sink import sink
 from tilewright.graph.verify import verify
+from tilewright.machine.host import host_machine
 from tilewright.trace import trace
 
 GENERATOR = np.random.default_rng(0)
@@ -32,7 +34,9 @@ def log_density(w):
 
 
 def all_rewrites(graph: Graph) -> Graph:
-    for step in (simplify, eliminate, counted, sink, eliminate, simplify, hoist, eliminate):
+    sunk = partial(sink, machine=host_machine())
+    hoisted = partial(hoist, machine=host_machine())
+    for step in (simplify, eliminate, counted, sunk, eliminate, simplify, hoisted, eliminate):
         graph = step(graph)
     return graph
 

@@ -55,8 +55,8 @@ def test_broken_nodes_are_named(message):
         verify(BROKEN[message])
 
 
-ROWS = 10
-STRIPED = dict(consts=1, ys=1, rows=ROWS, strip=4, strips=3, groups=((2, 1),))
+ROWS = 600
+STRIPED = dict(consts=1, ys=1, rows=ROWS, axes=(1,), strip=256, strips=3)
 
 
 def strip(rows: int, total: str = "float32") -> Graph:
@@ -71,26 +71,26 @@ def strip(rows: int, total: str = "float32") -> Graph:
 def striped(bodies: Sequence[Graph] | None = None, x: int = ROWS, **changed) -> Graph:
     inputs = [Type("float32", ()), Type("float32", (2, x))]
     outputs = [Type("float32", (2, ROWS)), Type("float32", (2,))]
-    bodies = [strip(4), strip(2)] if bodies is None else bodies
+    bodies = [strip(256), strip(88)] if bodies is None else bodies
     return graph_of("strips", inputs, outputs, bodies=bodies, **{**STRIPED, **changed})
 
 
 def test_strips_pass():
     verify(striped())
-    verify(striped([strip(5)], strip=5, strips=2))
+    verify(striped([strip(ROWS)], strip=ROWS, strips=1))
+    verify(striped([strip(512), strip(88)], strip=512, strips=2))
 
 
 WRONG_STRIPS = {
-    r"an x or y has no last dimension of 10": striped(x=9),
-    r"a strip of 11 rows out of 10": striped([strip(11)], strip=11, strips=1),
+    r"an x or y has no first or last dimension of 600": striped(x=599),
+    r"a strip of 601 rows out of 600": striped([strip(601)], strip=601, strips=1),
     r"the rows make 3 strips": striped(strips=2),
-    r"a group has at least one strip": striped(groups=((2, 1), (0, 1))),
-    r"the groups hold 2 whole strips": striped(groups=((1, 1),)),
-    r"has a body for \[4, 2\] rows": striped([strip(4)]),
-    r"a body takes .*float32\[2,3\].*, not .*float32\[2,2\]": striped([strip(4), strip(3)]),
-    r"a body gives .*int32\[2\].*, not .*float32\[2\]": striped([strip(4, "int32"), strip(2)]),
-    r"a body takes .*, not .*float32\[2,4\]": striped([strip(5), strip(2)]),
-    r"has at least one x": striped(consts=2),
+    r"strips of 2\^j times 256 rows": striped([strip(300)], strip=300, strips=2),
+    r"has a body for \[256, 88\] rows": striped([strip(256)]),
+    r"a body takes .*float32\[2,87\].*, not .*float32\[2,88\]": striped([strip(256), strip(87)]),
+    r"a body gives .*int32\[2\].*, not .*float32\[2\]": striped([strip(256, "int32"), strip(88)]),
+    r"a body takes .*, not .*float32\[2,256\]": striped([strip(5), strip(88)]),
+    r"has at least one x": striped(consts=2, axes=()),
 }
 
 
@@ -102,9 +102,9 @@ def test_wrong_strips_are_refused(message):
 
 def test_strips_without_a_parameter_are_refused():
     node = striped().nodes[0]
-    params = {name: value for name, value in node.params.items() if name != "groups"}
+    params = {name: value for name, value in node.params.items() if name != "strips"}
     broken = Node(node.op, node.inputs, node.outputs, params, node.bodies)
-    with pytest.raises(GraphError, match="bad parameters: no groups"):
+    with pytest.raises(GraphError, match="bad parameters: no strips"):
         verify(Graph(node.inputs, (broken,), node.outputs))
 
 

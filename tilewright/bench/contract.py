@@ -1,9 +1,8 @@
 """How near to the peak contraction codelets come, operands packed, m, n and k from 16 to 512.
 
 The figure is a codelet's best rate over the best of a register-only multiply-add loop that takes
-turns with it, over the share of lanes that the shape can use. The outer form runs lanes along n;
-the inner form along k, and is measured where the planner takes it. There is no other codelet for
-bfloat16: the planner packs such operands as the float32 numbers that they are.
+turns with it, over the share of lanes that the shape can use. Lanes run along n. There is no other
+codelet for bfloat16: the planner packs such operands as the float32 numbers that they are.
 """
 
 from __future__ import annotations
@@ -17,10 +16,9 @@ from itertools import product
 from tilewright.bench.record import Row
 from tilewright.bench.repeated import Repeated
 from tilewright.codelets.base import LANES, Operand
-from tilewright.codelets.contract import ContractInner, ContractOuter
+from tilewright.codelets.contract import ContractOuter
 from tilewright.codelets.contract_operand import copied_step
 from tilewright.codelets.peak import PeakFma
-from tilewright.graph.order import dot_form
 
 BAR = 0.85
 SHORTEST, FEWEST = 32, 2048
@@ -34,7 +32,6 @@ SHAPES += [(32, 64, 128), (64, 32, 300), (512, 512, 32), (48, 48, 512), (17, 511
 
 @dataclass(frozen=True)
 class Case:
-    form: str
     m: int
     n: int
     k: int
@@ -46,22 +43,14 @@ class Case:
 
     @property
     def lanes(self) -> float:
-        """The share of lanes that hold something: along n, or along k."""
-        along = self.n if self.form == "outer" else self.k
-        return along / (-(-along // LANES) * LANES)
+        """The share of lanes that hold something."""
+        return self.n / (-(-self.n // LANES) * LANES)
 
 
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
     shapes = [CUBES[3], SHAPES[-1]] if quick else CUBES + SHAPES
-    inner = [s for s in CUBES + SHAPES if is_inner(*s)]
-    for form, chosen in (("outer", shapes), ("inner", inner[:1] if quick else inner)):
-        group = [Case(form, *shape) for shape in chosen]
-        yield form, partial(run, group, 5 if quick else 30)
-
-
-def is_inner(m: int, n: int, k: int) -> bool:
-    """Whether the planner takes the inner form for (m, k) times (n, k)."""
-    return dot_form((m, k), (n, k), ((1,), (1,)), ((), ())) == "inner"
+    group = [Case(*shape) for shape in shapes]
+    yield "matrices", partial(run, group, 5 if quick else 30)
 
 
 def run(group: Sequence[Case], rounds: int) -> list[Row]:
@@ -78,7 +67,7 @@ def run(group: Sequence[Case], rounds: int) -> list[Row]:
     meant = [row for row, case in zip(rows, group, strict=True) if case.counts] or rows
     worst = min(meant, key=lambda row: row.ours)
     middle = statistics.median(row.ours for row in meant)
-    name = f"{group[0].form} form, {len(meant)} shapes: the worst"
+    name = f"matrices, {len(meant)} shapes: the worst"
     notes = f"{worst.name}; median {middle:.0%}"
     return [Row("contract", name, worst.ours, "of peak", bar=worst.bar, notes=notes), *rows]
 
@@ -87,7 +76,7 @@ def _row(case: Case, rate: float, peak: float) -> Row:
     share = rate / peak / case.lanes
     return Row(
         "contract",
-        f"{case.form} {case.m} × {case.n} × {case.k}",
+        f"{case.m} × {case.n} × {case.k}",
         share,
         "of peak",
         bar=BAR if case.counts else None,
@@ -97,12 +86,10 @@ def _row(case: Case, rate: float, peak: float) -> Row:
     )
 
 
-def codelet(case: Case) -> ContractOuter | ContractInner:
-    """Operands packed as the codelets' own copies are."""
+def codelet(case: Case) -> ContractOuter:
+    """Operands packed as the codelet's own copies are."""
     m, n, k = case.m, case.n, case.k
-    if case.form == "outer":
-        return ContractOuter(_packed(m, k, broadcast=True), _packed(k, n), _packed(m, n))
-    return ContractInner(_packed(m, k), _packed(n, k), _packed(m, n))
+    return ContractOuter(_packed(m, k, broadcast=True), _packed(k, n), _packed(m, n))
 
 
 def _packed(rows: int, columns: int, *, broadcast: bool = False) -> Operand:

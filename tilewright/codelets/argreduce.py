@@ -30,7 +30,7 @@ from tilewright.codelets.vectors import (
     widen,
 )
 from tilewright.graph.evaluate import argreduce
-from tilewright.graph.order import accumulation_dtype
+from tilewright.graph.law import accumulation_dtype
 from tilewright.machine.cost import Count
 
 

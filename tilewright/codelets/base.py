@@ -15,7 +15,7 @@ import numpy as np
 
 from tilewright.codelets.llvm import Module
 from tilewright.graph.ir import numpy_dtype
-from tilewright.graph.order import LANES
+from tilewright.graph.law import LANES
 from tilewright.machine.cost import Count
 
 __all__ = ["LANES", "Codelet", "Operand", "nbytes"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tilewright.codelets.llvm import MEMORY_TYPE, Function, vector
 from tilewright.codelets.vectors import FLOATS, narrow, suffix, widen
-from tilewright.graph.order import accumulation_dtype
+from tilewright.graph.law import accumulation_dtype
 
 OPERATIONS = {"sum": "add", "prod": "mul"}
 

@@ -9,7 +9,6 @@ of -0): there the left operand reads as -0 and the right one as +0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tilewright.codelets import vectors
@@ -17,7 +16,7 @@ from tilewright.codelets.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.loops import repeat
 from tilewright.codelets.transpose import Side, transpose
 from tilewright.codelets.vectors import FLOATS, itemsize, offset
-from tilewright.graph.order import LANES
+from tilewright.graph.law import LANES
 
 STAGGER = 2
 _NEGATIVE_ZERO = {"bfloat16": "-32768", "float16": "0xH8000", "float32": "-0.0", "float64": "-0.0"}
@@ -53,10 +52,6 @@ class Reader:
         """Machine vectors in 16 lanes."""
         return LANES // self.width
 
-    def packed_length(self, k: int) -> int:
-        """k in whole steps."""
-        return -(-k // LANES) * LANES
-
     def read(self, function: Function, matrix: Matrix, base: str, part: int, length: int) -> str:
         """One part of a step of which `length` elements exist."""
         first = part * self.width
@@ -65,44 +60,6 @@ class Reader:
         fill = matrix.fill(self.width)
         value = vectors.load(function, matrix.dtype, where, matrix.k_step, self.width, valid, fill)
         return vectors.widen(function, value, matrix.dtype, self.working, self.width)
-
-    def pack(
-        self, function: Function, matrix: Matrix, base: str, rows: int, k: int, target: str
-    ) -> Matrix:
-        """Copy rows to scratch memory at `target`; how they lie there."""
-        full, rest = divmod(k, LANES)
-        with repeat(function, rows, [("ptr", base), ("ptr", target)]) as row:
-            source, place = row.carry
-            if full:
-                with repeat(function, full, [("ptr", source), ("ptr", place)]) as step:
-                    self._pack_step(function, matrix, step.carry, LANES)
-                    step.next[:] = self._next(function, matrix, step.carry)
-                source, place = step.result
-            if rest:
-                self._pack_step(function, matrix, (source, place), rest)
-            row.next[0] = offset(function, row.carry[0], matrix.dtype, matrix.step)
-            row.next[1] = offset(function, row.carry[1], self.working, copied_step(self.working, k))
-        return Matrix(self.working, copied_step(self.working, k), 1, matrix.left)
-
-    def _next(self, function: Function, matrix: Matrix, places: Sequence[str]) -> list[str]:
-        source, place = places
-        return [
-            offset(function, source, matrix.dtype, LANES * matrix.k_step),
-            offset(function, place, self.working, LANES),
-        ]
-
-    def _pack_step(
-        self, function: Function, matrix: Matrix, places: Sequence[str], length: int
-    ) -> None:
-        source, place = places
-        for part in range(self.parts):
-            value = self.read(function, matrix, source, part, length)
-            where = offset(function, place, self.working, part * self.width)
-            vectors.store(function, self.working, value, where, 1, self.width)
-
-    def packed_bytes(self, rows: int, k: int) -> int:
-        """Scratch memory of one packed operand, in whole cache lines."""
-        return -(-rows * copied_step(self.working, k) * itemsize(self.working) // 64) * 64
 
 
 def copied_step(working: str, length: int, *, broadcast: bool = False) -> int:

@@ -2,8 +2,7 @@
 
 In: a `ContractOuter`. Out: its function. Lanes run along the columns (n; or m, with the operands'
 roles exchanged, where only that is contiguous); each row's element of A is broadcast. A tile of C
-stays in registers for the whole of k. Always: each output is the sum over chunks, one after the
-other, of 512 products added one after the other from 0.
+stays in registers for a whole leaf of k. Always: the order is the law's `sequence`.
 """
 
 from __future__ import annotations
@@ -12,42 +11,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tilewright.codelets import tiling, vectors
+from tilewright.codelets import contract_turned, tiling, vectors
 from tilewright.codelets.arithmetic import Arithmetic
 from tilewright.codelets.contract_operand import Matrix, copied_bytes, copy
+from tilewright.codelets.contract_problem import Problem
 from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat, walk
+from tilewright.codelets.pairwise import Pairwise
 from tilewright.codelets.tiling import Run
 from tilewright.codelets.vectors import itemsize, offset
-from tilewright.graph.order import OUTER_CHUNK
+from tilewright.graph.law import LEAF
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract import ContractOuter
 
 WORTH_COPYING = 8
 """Rows (columns) from which on an operand that needs conversion is copied first."""
+WORTH_TURNING = 4
+"""Terms from which on blocks that lie along k are turned round rather than gathered."""
 NEAR = 48 << 10
 """Bytes of a panel of `right` that stay in an L1. More of it comes from an L2 for every tile of
 rows, line by line: no hardware foresees that, as the lines of a column are far apart."""
 AHEAD = 8
 """How many k in advance it is then asked for. Where neighbours use the L2 as well, rates of
 k = 512 rise by a tenth; where a panel is near, the requests would only cost (5 % of a leapfrog)."""
-
-
-@dataclass(frozen=True)
-class _Problem:
-    """rows x columns outputs; `left` is broadcast along columns, `right` is read in vectors."""
-
-    rows: int
-    columns: int
-    k: int
-    left: Matrix
-    right: Matrix
-    out_dtype: str
-    row_step: int
-    column_step: int
-    arithmetic: Arithmetic
-    accumulate: bool
 
 
 @dataclass(frozen=True)
@@ -76,17 +63,28 @@ def emit(codelet: ContractOuter, module: Module, symbol: str) -> None:
         pointers = [function.argument(i) for i in range(3)]
         with walk(function, codelet.batch, pointers, dtypes, strides) as (lhs, rhs, out):
             left, right = (rhs, lhs) if _exchange(codelet) else (lhs, rhs)
-            inside, left, right = _copy(function, problem, left, right, function.argument(3))
-            _tiles(function, inside, left, right, out)
+            if _is_turned(problem):
+                contract_turned.tiles(function, problem, left, right, out)
+            else:
+                inside, left, right = _copy(function, problem, left, right, function.argument(3))
+                _tiles(function, inside, left, right, out)
     function.close()
 
 
-def _copied(problem: _Problem) -> tuple[int, int]:
+def _is_turned(problem: Problem) -> bool:
+    """Whether blocks of right are turned round as they are read: few rows, columns along k."""
+    along_k = problem.right.k_step == 1 and problem.right.step != 1 and problem.k >= WORTH_TURNING
+    return along_k and problem.rows < WORTH_COPYING and problem.columns > 1
+
+
+def _copied(problem: Problem) -> tuple[int, int]:
     """Bytes of a copy of left and of right; 0: none.
 
     The left one is read once for each panel of columns, the right one once for each tile of rows.
     """
     working, k = problem.arithmetic.dtype, problem.k
+    if _is_turned(problem):
+        return (0, 0)
     left = problem.left.dtype != working and problem.columns >= WORTH_COPYING
     right = problem.right.dtype != working or problem.right.step != 1
     right = right and problem.rows >= WORTH_COPYING and problem.columns > 1
@@ -97,8 +95,8 @@ def _copied(problem: _Problem) -> tuple[int, int]:
 
 
 def _copy(
-    function: Function, problem: _Problem, left: str, right: str, lent: str
-) -> tuple[_Problem, str, str]:
+    function: Function, problem: Problem, left: str, right: str, lent: str
+) -> tuple[Problem, str, str]:
     """The problem on converted, contiguous operands."""
     first, second = _copied(problem)
     working, k = problem.arithmetic.dtype, problem.k
@@ -123,7 +121,7 @@ def _exchange(codelet: ContractOuter) -> bool:
     return not contiguous and codelet.lhs.strides[-2] == 1 and codelet.m > 1
 
 
-def _problem(codelet: ContractOuter) -> _Problem:
+def _problem(codelet: ContractOuter) -> Problem:
     lhs, rhs, out = codelet.lhs, codelet.rhs, codelet.out
     left = Matrix(lhs.dtype, lhs.strides[-2], lhs.strides[-1])
     right = Matrix(rhs.dtype, rhs.strides[-1], rhs.strides[-2])
@@ -133,13 +131,12 @@ def _problem(codelet: ContractOuter) -> _Problem:
         left, right, rows, columns = right, left, columns, rows
         row_step, column_step = column_step, row_step
     arithmetic = Arithmetic(codelet.sum_dtype)
-    return _Problem(
-        rows, columns, codelet.k, left, right, out.dtype, row_step, column_step,
-        arithmetic, codelet.accumulate,
+    return Problem(
+        rows, columns, codelet.k, left, right, out.dtype, row_step, column_step, arithmetic
     )  # fmt: skip
 
 
-def _tiles(function: Function, problem: _Problem, left: str, right: str, out: str) -> None:
+def _tiles(function: Function, problem: Problem, left: str, right: str, out: str) -> None:
     """Panels of columns outside, so that a panel of `right` is used while it is near."""
     features = function.module.features
     width = problem.arithmetic.lanes(features.vector_bits)
@@ -182,7 +179,7 @@ def _panels(
 
 def _rows(
     function: Function,
-    problem: _Problem,
+    problem: Problem,
     run: Run,
     lanes: tuple[_Lanes, ...],
     left: str,
@@ -203,54 +200,38 @@ def _rows(
                 _finish(function, problem, lane, sums[row * len(lanes) + i], target)
 
 
-def _finish(function: Function, problem: _Problem, lane: _Lanes, total: str, target: str) -> None:
+def _finish(function: Function, problem: Problem, lane: _Lanes, total: str, target: str) -> None:
     dtype, arithmetic, width = problem.out_dtype, problem.arithmetic, lane.width
-    if problem.accumulate:
-        old = vectors.load(function, dtype, target, problem.column_step, width, lane.valid)
-        old = vectors.widen(function, old, dtype, arithmetic.dtype, width)
-        total = arithmetic.add(function, width, old, total)
     total = vectors.narrow(function, total, arithmetic.dtype, dtype, width)
     vectors.store(function, dtype, total, target, problem.column_step, width, lane.valid)
 
 
 def _sums(
     function: Function,
-    problem: _Problem,
+    problem: Problem,
     rows: int,
     lanes: tuple[_Lanes, ...],
     left: str,
     right: str,
 ) -> list[str]:
-    """One tile's sums over all of k, row by row: chunk after chunk."""
-    kinds = [vector(problem.arithmetic.kind, lane.width) for lane in lanes] * rows
-    full, rest = divmod(problem.k, OUTER_CHUNK)
-    if problem.k <= OUTER_CHUNK:
-        return _chunk(function, problem, rows, lanes, left, right, problem.k)[0]
-
-    def add(sums: list[str], more: list[str]) -> list[str]:
-        widths = [lane.width for lane in lanes] * rows
-        arithmetic = problem.arithmetic
-        return [
-            arithmetic.add(function, width, x, y)
-            for width, x, y in zip(widths, sums, more, strict=True)
-        ]
-
-    sums, left, right = _chunk(function, problem, rows, lanes, left, right, OUTER_CHUNK)
-    if full > 1:
-        carry = [*zip(kinds, sums, strict=True), ("ptr", left), ("ptr", right)]
-        with repeat(function, full - 1, carry) as turn:
-            *sums, left, right = turn.carry
-            more, left, right = _chunk(function, problem, rows, lanes, left, right, OUTER_CHUNK)
-            turn.next[:] = [*add(sums, more), left, right]
-        *sums, left, right = turn.result
-    if rest:
-        sums = add(sums, _chunk(function, problem, rows, lanes, left, right, rest)[0])
-    return sums
+    """One tile's sums over all of k, row by row: leaf after leaf."""
+    before = -(-problem.k // LEAF) - 1
+    if before < 1:
+        return _leaf(function, problem, rows, lanes, left, right, problem.k)[0]
+    widths = [lane.width for lane in lanes] * rows
+    tree = Pairwise(function, problem.arithmetic.kind, widths, problem.arithmetic.add, before)
+    with repeat(function, before, [("ptr", left), ("ptr", right)]) as turn:
+        sums, *places = _leaf(function, problem, rows, lanes, turn.carry[0], turn.carry[1], LEAF)
+        tree.push(turn.index, sums)
+        turn.next[:] = places
+    left, right = turn.result
+    rest = problem.k - before * LEAF
+    return tree.finish(_leaf(function, problem, rows, lanes, left, right, rest)[0])
 
 
-def _chunk(
+def _leaf(
     function: Function,
-    problem: _Problem,
+    problem: Problem,
     rows: int,
     lanes: tuple[_Lanes, ...],
     left: str,
@@ -282,7 +263,7 @@ def _chunk(
 
 def _step(
     function: Function,
-    problem: _Problem,
+    problem: Problem,
     rows: int,
     lanes: tuple[_Lanes, ...],
     left: str,
@@ -312,7 +293,7 @@ def _step(
     return sums
 
 
-def _left(function: Function, problem: _Problem, left: str, row: int) -> str:
+def _left(function: Function, problem: Problem, left: str, row: int) -> str:
     """One element of the broadcast operand, as a scalar."""
     matrix = problem.left
     where = offset(function, left, matrix.dtype, row * matrix.step)
@@ -320,7 +301,7 @@ def _left(function: Function, problem: _Problem, left: str, row: int) -> str:
     return vectors.widen(function, value, matrix.dtype, problem.arithmetic.dtype, 0)
 
 
-def _right(function: Function, problem: _Problem, right: str, lane: _Lanes) -> str:
+def _right(function: Function, problem: Problem, right: str, lane: _Lanes) -> str:
     """One vector of the other operand."""
     matrix = problem.right
     where = offset(function, right, matrix.dtype, lane.start * matrix.step)

@@ -1,7 +1,7 @@
 """Running sums, products, maxima and minima along an axis.
 
 In: a strided array. Out: one of its shape and dtype. Always: elements are combined one after the
-other, as `graph/order.py` says; 16-bit floats in float32, each result rounded. Where another axis
+other, as `graph/law.py` says; 16-bit floats in float32, each result rounded. Where another axis
 than the given one is contiguous, 16 of its elements advance together.
 """
 
@@ -18,7 +18,7 @@ from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat
 from tilewright.codelets.vectors import load, load_scalar, offset, store, store_scalar
 from tilewright.graph.count import combination
-from tilewright.graph.order import cumulative_ordered
+from tilewright.graph.law import cumulative_ordered
 from tilewright.machine.cost import Count
 
 

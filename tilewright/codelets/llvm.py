@@ -64,6 +64,7 @@ class Function:
             + f") {attributes} {{"
         )
         self.lines: list[str] = ["entry:"]
+        self._reserved: list[str] = []
         self.block = "entry"
         self._count = 0
 
@@ -83,6 +84,12 @@ class Function:
         register = "%" + self.name()
         self.lines.append(f"  {register} = {text}")
         return register
+
+    def reserve(self, kind: str, count: int) -> str:
+        """Memory of the function's own for `count` elements of a type; one place, also in loops."""
+        place = "%" + self.name("own")
+        self._reserved.append(f"  {place} = alloca [{count} x {kind}], align 64")
+        return place
 
     def label(self, label: str) -> None:
         self.lines.append(f"{label}:")
@@ -139,7 +146,9 @@ class Function:
     def close(self, result: str = "void") -> None:
         """End with `ret` and hand the text to the module."""
         self.do(f"ret {result}")
-        self.module.functions[self.symbol] = "\n".join([self.header, *self.lines, "}"])
+        entry, *lines = self.lines
+        text = [self.header, entry, *self._reserved, *lines, "}"]
+        self.module.functions[self.symbol] = "\n".join(text)
 
 
 @dataclass

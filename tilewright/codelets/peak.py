@@ -18,8 +18,8 @@ from tilewright.codelets.arithmetic import Arithmetic
 from tilewright.codelets.base import LANES, Codelet, Operand
 from tilewright.codelets.llvm import Module, vector
 from tilewright.codelets.loops import repeat
+from tilewright.graph.fma import fma32
 from tilewright.graph.ir import numpy_dtype
-from tilewright.graph.order import fma32
 from tilewright.machine.cost import Count
 
 _CHAINS = 12

@@ -2,9 +2,8 @@
 
 In: inputs that span the domain `shape` by their strides (0 repeats). Out: one array over the axes
 that are kept, of the expression's dtype. Always: the order of combination is that of
-`graph/order.py`, decided by shape and axes alone; 16-bit floats are combined in float32 and rounded
-once at the end.
-With `accumulate` the output's old contents come first: old combined with the result.
+`graph/law.py`; 16-bit floats are combined in float32 and rounded once at the end. Vectors run along
+the domain's last axis, whether it is reduced or kept: a choice of speed.
 """
 
 from __future__ import annotations
@@ -19,8 +18,7 @@ from tilewright.codelets.base import Codelet, Operand, nbytes
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.codelets.llvm import Module
 from tilewright.graph.count import combination
-from tilewright.graph.order import COMBINE, reduce_form, reduce_ordered
-from tilewright.graph.scalar import SCALAR
+from tilewright.graph.law import reduce_ordered
 from tilewright.machine.cost import Count
 
 
@@ -34,7 +32,6 @@ class Reduce(Codelet):
     axes: tuple[int, ...]
     input_strides: tuple[tuple[int, ...], ...]
     output_strides: tuple[int, ...]
-    accumulate: bool = False
 
     @property
     def name(self) -> str:
@@ -63,10 +60,6 @@ class Reduce(Codelet):
         return prod(self.shape[i] for i in self.axes)
 
     @property
-    def form(self) -> str:
-        return reduce_form(len(self.shape), self.axes)
-
-    @property
     def inputs(self) -> tuple[Operand, ...]:
         rows = zip(self.expression.inputs, self.input_strides, strict=True)
         return tuple(Operand(dtype, self.shape, strides) for dtype, strides in rows)
@@ -76,17 +69,9 @@ class Reduce(Codelet):
         shape = tuple(self.shape[i] for i in self.kept)
         return (Operand(self.dtype, shape, self.output_strides),)
 
-    @property
-    def in_place(self) -> tuple[int, ...]:
-        return (0,) if self.accumulate else ()
-
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        count = len(self.inputs)
-        (values,) = evaluate_expression(self.expression, arrays[:count], self.shape)
-        result = reduce_ordered(self.kind, values, self.axes)
-        if self.accumulate:
-            result = SCALAR[COMBINE[self.kind]](arrays[count], result, dtype=self.dtype)
-        return (result,)
+        (values,) = evaluate_expression(self.expression, arrays, self.shape)
+        return (reduce_ordered(self.kind, values, self.axes),)
 
     @property
     def work(self) -> Count:
@@ -99,5 +84,6 @@ class Reduce(Codelet):
         )
 
     def emit(self, module: Module, symbol: str) -> None:
-        form = reduce_row if self.form == "row" else reduce_column
+        along_reduced = len(self.shape) - 1 in self.axes
+        form = reduce_row if along_reduced else reduce_column
         form.emit(self, module, symbol)

@@ -1,27 +1,35 @@
-"""LLVM text of the column form: the domain's last axis is kept, so lanes run along outputs.
+"""LLVM text of a reduction whose vectors run along outputs.
 
-In: a `Reduce`. Out: its function. Always: each output combines chunks of 64 elements, each chunk
-one element after the other from the identity, chunks pairwise. Several vectors of outputs, and
-where these are few several chunks, advance together: no addition waits for the one before.
+In: a `Reduce` whose domain ends with a kept axis. Out: its function. Always: the order is the
+law's `lanes`, each lane a register (or a place in memory) for each vector of outputs. Short
+expressions on rows that lie near are summed in registers, four lanes together in the order of their
+halving; others go row by row, each row to its lane in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from tilewright.codelets.halving import QUARTERS, Lane, halved
 from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat
 from tilewright.codelets.pairwise import Pairwise
 from tilewright.codelets.reduce_source import Indices, Source
-from tilewright.codelets.vectors import offset
-from tilewright.graph.order import COLUMN_CHUNK, LANES
+from tilewright.codelets.vectors import itemsize, offset
+from tilewright.graph.law import LANES, LEAF
 
 if TYPE_CHECKING:
     from tilewright.codelets.reduce import Reduce
 
-_CHAINS = 8
-"""Accumulators that keep the adders busy."""
+_NEAR = 1024
+"""Bytes between rows up to which a cache follows a walk over every fourth of them."""
+_WIDE = 8
+"""Vectors of a row that are read together where rows lie further apart."""
+
+Leaf = Callable[[list[str], str, int], list[str]]
+"""(places, number of its first element, length) -> its sums, one for each vector of outputs."""
 
 
 def emit(codelet: Reduce, module: Module, symbol: str) -> None:
@@ -34,13 +42,15 @@ def emit(codelet: Reduce, module: Module, symbol: str) -> None:
 
 
 class _Column:
-    """The function of one codelet in the making; memory of its own is reserved first."""
+    """The function of one codelet in the making."""
 
     def __init__(self, function: Function, codelet: Reduce):
         self.function = function
         self.codelet = codelet
         self.source = Source(function, codelet)
-        self.row = vector(self.source.combination.register, LANES)
+        self.kind = self.source.combination.register
+        self.apply = self.source.combination.apply
+        self.row = vector(self.kind, LANES)
         self.start = self.source.identity(codelet.kind, LANES)
         self.count = codelet.count
         last = len(codelet.shape) - 1
@@ -49,10 +59,26 @@ class _Column:
         self.steps = [steps[last] if codelet.shape else 0 for steps in inputs]
         self.out_step = codelet.output_strides[-1] if codelet.shape else 0
         self.last = last
-        most = 1 if self.source.heavy else _CHAINS if not codelet.expression.instructions else 4
-        self.vectors = min(most, -(-self.columns // LANES))
-        chunks = -(-self.count // COLUMN_CHUNK)
-        self.slots = Pairwise(function, self.source.combination, LANES, self.vectors, chunks)
+        self.in_registers = self._is_light() and (self._is_near() or self.columns <= 2 * LANES)
+        self.vectors = min(self._most(), -(-self.columns // LANES))
+        self.lanes = "" if self.in_registers else function.reserve(self.row, LANES * self.vectors)
+
+    def _is_light(self) -> bool:
+        source = self.source
+        return source.merged and not source.heavy and not source.indexed
+
+    def _is_near(self) -> bool:
+        steps = zip(self.source.dtypes, self.source.reduced.steps, strict=True)
+        return all(abs(array[0]) * itemsize(dtype) <= _NEAR for dtype, array in steps)
+
+    def _most(self) -> int:
+        """Vectors of outputs at a time."""
+        if self.source.heavy:
+            return 1
+        if not self.in_registers:
+            return _WIDE
+        many = self.function.module.features.registers >= 32
+        return 2 if many and not self.codelet.expression.instructions else 1
 
     def write(self, pointers: list[str]) -> None:
         """Loops over the other kept dimensions, and over groups of columns."""
@@ -85,90 +111,130 @@ class _Column:
         """Some neighbouring outputs."""
         *inputs, out = places
         valid = [min(LANES, columns - i) for i in range(0, columns, LANES)]
-        totals = self._totals(inputs, valid, first, indices)
+        form = self._leaf_in_registers if self.in_registers else self._leaf_in_memory
+        totals = self._totals(inputs, len(valid), partial(form, valid, first, indices))
         for i, (total, lanes) in enumerate(zip(totals, valid, strict=True)):
-            dtype = self.codelet.dtype
-            target = offset(self.function, out, dtype, i * LANES * self.out_step)
-            self.source.finish(self.codelet.accumulate, total, target, self.out_step, lanes)
+            target = offset(self.function, out, self.codelet.dtype, i * LANES * self.out_step)
+            self.source.finish(total, target, self.out_step, lanes)
 
-    def _totals(
-        self, pointers: Sequence[str], valid: list[int], first: str, indices: Indices
-    ) -> list[str]:
-        """All chunks of a few vectors of outputs."""
-        if self.count <= COLUMN_CHUNK:
-            if not self.count:
-                return [self.start] * len(valid)
-            return self._chunks(pointers, "0", 1, self.count, valid, first, indices)[0]
+    def _totals(self, places: list[str], count: int, leaf: Leaf) -> list[str]:
+        """All leaves of a few vectors of outputs."""
+        if not self.count:
+            return [self.start] * count
         function, source = self.function, self.source
-        full, rest = divmod(self.count, COLUMN_CHUNK)
-        together = 1
-        if source.merged and not source.heavy and not source.indexed:
-            together = max(1, min(full, _CHAINS // len(valid), 4))
-        rounds, left = divmod(full, together)
-        length = together * COLUMN_CHUNK
-        with repeat(function, rounds, [("ptr", pointer) for pointer in pointers]) as turn:
-            number = function.let(f"mul i64 {turn.index}, {together}")
-            self._push(turn.carry, number, together, COLUMN_CHUNK, valid, first, indices)
+        before = -(-self.count // LEAF) - 1
+        if not before:
+            return leaf(places, "0", self.count)
+        tree = Pairwise(function, self.kind, [LANES] * count, self.apply, before)
+        with repeat(function, before, [("ptr", place) for place in places]) as turn:
+            start = function.let(f"mul i64 {turn.index}, {LEAF}")
+            tree.push(turn.index, leaf(turn.carry, start, LEAF))
             if source.merged:
-                turn.next[:] = source.advance(turn.carry, length)
-        places = turn.result
-        if left:
-            number = str(rounds * together)
-            self._push(places, number, left, COLUMN_CHUNK, valid, first, indices)
-            if source.merged:
-                places = source.advance(places, left * COLUMN_CHUNK)
-        if rest:
-            self._push(places, str(full), 1, rest, valid, first, indices)
-        return self.slots.finish(len(valid))
+                turn.next[:] = source.advance(turn.carry, LEAF)
+        done = before * LEAF
+        return tree.finish(leaf(turn.result, str(done), self.count - done))
 
-    def _push(
+    def _halved(self, lanes: Sequence[Lane]) -> str:
+        def combine(x: str, y: str) -> str:
+            return self.apply(self.function, LANES, x, y)
+
+        return halved(lanes, combine, self.start)
+
+    # In registers: lanes l, l + 4, l + 8, l + 12 run along together.
+
+    def _leaf_in_registers(
         self,
-        pointers: Sequence[str],
-        number: str,
-        together: int,
-        length: int,
         valid: list[int],
         first: str,
         indices: Indices,
-    ) -> None:
-        """Sum chunks number, number + 1, ... and hand them on in order."""
-        function = self.function
-        start = function.let(f"mul i64 {number}, {COLUMN_CHUNK}")
-        sums = self._chunks(pointers, start, together, length, valid, first, indices)
-        for i, results in enumerate(sums):
-            self.slots.push(function.let(f"add i64 {number}, {i}"), results)
-
-    def _chunks(
-        self,
-        pointers: Sequence[str],
+        places: list[str],
         start: str,
-        together: int,
         length: int,
+    ) -> list[str]:
+        quarters = [self._quarter(valid, first, places, length, lane) for lane in QUARTERS]
+        return [
+            self._halved([lane[i] for quarter in quarters for lane in quarter])
+            for i in range(len(valid))
+        ]
+
+    def _quarter(
+        self, valid: list[int], first: str, places: list[str], length: int, lane: int
+    ) -> list[list[Lane]]:
+        """Four lanes' sums for each vector of outputs; None for a lane without an element."""
+        lanes, count = [lane + 4 * i for i in range(4)], len(valid)
+        turns, rest = divmod(length, LANES)
+        sums: list[Lane] = [None] * (4 * count)
+        if turns:
+            carry = [(self.row, self.start)] * len(sums) + [("ptr", place) for place in places]
+            with repeat(self.function, turns, carry) as turn:
+                here = turn.carry[len(sums) :]
+                totals: list = list(turn.carry[: len(sums)])
+                for i, element in enumerate(lanes):
+                    self._take(valid, first, here, element, totals, i * count)
+                turn.next[:] = [*totals, *self.source.advance(here, LANES)]
+            sums, places = list(turn.result[: len(sums)]), turn.result[len(sums) :]
+        for i, element in enumerate(lanes):
+            if element < rest:
+                self._take(valid, first, places, element, sums, i * count)
+        return [sums[i * count : (i + 1) * count] for i in range(4)]
+
+    def _take(
+        self,
+        valid: list[int],
+        first: str,
+        places: list[str],
+        element: int,
+        sums: list[Lane],
+        at: int,
+    ) -> None:
+        """One more element of the reduced dimension, to the sums from `at` on."""
+        places = self.source.advance(places, element)
+        for i, lanes in enumerate(valid):
+            value = self._value(places, i, lanes, first, {})
+            sums[at + i] = self.apply(self.function, LANES, sums[at + i] or self.start, value)
+
+    # In memory: row by row.
+
+    def _leaf_in_memory(
+        self,
         valid: list[int],
         first: str,
         indices: Indices,
-    ) -> list[list[str]]:
-        """For each of `together` chunks, the sums of all vectors; the first begins at `start`."""
+        places: list[str],
+        start: str,
+        length: int,
+    ) -> list[str]:
         function, source, count = self.function, self.source, len(valid)
-        sums = [(self.row, self.start)] * (together * count)
-        carry = [*sums, *(("ptr", pointer) for pointer in pointers)]
-        with repeat(function, length, carry) as turn:
-            places, here = turn.carry[len(sums) :], dict(indices)
+        with repeat(function, LANES * count) as turn:
+            self._keep(turn.index, self.start)
+        with repeat(function, length, [("ptr", place) for place in places]) as turn:
+            here, inside = turn.carry, dict(indices)
             if not source.merged or source.indexed:
                 element = function.let(f"add i64 {start}, {turn.index}")
-                moved, digits = source.place(pointers, element)
-                here |= digits
-                places = places if source.merged else moved
-            for i, total in enumerate(turn.carry[: len(sums)]):
-                chunk, at = divmod(i, count)
-                shifted = places
-                if chunk:
-                    shifted = source.advance(places, chunk * COLUMN_CHUNK)
-                value = self._value(shifted, at, valid[at], first, here)
-                turn.next[i] = source.combination.apply(function, LANES, total, value)
+                moved, digits = source.place(places, element)
+                inside |= digits
+                here = here if source.merged else moved
+            lane = function.let(f"and i64 {turn.index}, {LANES - 1}")
+            slot = function.let(f"mul i64 {lane}, {count}")
+            for i, lanes in enumerate(valid):
+                at = function.let(f"add i64 {slot}, {i}")
+                value = self._value(here, i, lanes, first, inside)
+                self._keep(at, self.apply(function, LANES, self._kept(at), value))
             if source.merged:
-                turn.next[len(sums) :] = source.advance(places, 1)
-        return [turn.result[i * count : (i + 1) * count] for i in range(together)]
+                turn.next[:] = source.advance(turn.carry, 1)
+        order = [lane + 4 * i for lane in QUARTERS for i in range(4)]
+        return [
+            self._halved([self._kept(str(lane * count + i)) for lane in order])
+            for i in range(count)
+        ]
+
+    def _kept(self, slot: str) -> str:
+        place = self.function.address(self.lanes, self.row, slot)
+        return self.function.let(f"load {self.row}, ptr {place}, align 64")
+
+    def _keep(self, slot: str, value: str) -> None:
+        place = self.function.address(self.lanes, self.row, slot)
+        self.function.do(f"store {self.row} {value}, ptr {place}, align 64")
 
     def _value(
         self, pointers: Sequence[str], at: int, valid: int, first: str, indices: Indices

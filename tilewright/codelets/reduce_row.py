@@ -1,8 +1,8 @@
-"""LLVM text of the row form: the domain's last axis is reduced, and lanes run along it.
+"""LLVM text of a reduction whose vectors run along the reduced elements.
 
-In: a `Reduce`. Out: its function. Always: chunks of 1024 elements; in a chunk 4 accumulators of 16
-lanes take turns, then combine as (0, 1), (2, 3), and lanes by halving; chunks combine pairwise.
-Where an output is a single chunk, 16 of them fold their lanes together.
+In: a `Reduce` whose domain ends with a reduced axis. Out: its function. Always: the order is the
+law's `lanes`. Up to 16 neighbouring outputs take a leaf each and fold their lanes together; an
+output alone takes 16 of its leaves at a time.
 """
 
 from __future__ import annotations
@@ -17,10 +17,15 @@ from tilewright.codelets.loops import repeat
 from tilewright.codelets.pairwise import Pairwise
 from tilewright.codelets.reduce_source import Axes, Indices, Source
 from tilewright.codelets.vectors import offset
-from tilewright.graph.order import ACCUMULATORS, LANES, ROW_CHUNK
+from tilewright.graph.law import LANES, LEAF
 
 if TYPE_CHECKING:
     from tilewright.codelets.reduce import Reduce
+
+_AT_ONCE = 4
+"""Vectors taken in one turn of a loop, where the expression is short."""
+_REVERSED = (0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15)
+"""Lanes in this order are combined as adjacent pairs by halving."""
 
 
 def emit(codelet: Reduce, module: Module, symbol: str) -> None:
@@ -33,30 +38,23 @@ def emit(codelet: Reduce, module: Module, symbol: str) -> None:
 
 
 class _Row:
-    """The function of one codelet in the making; memory of its own is reserved first."""
+    """The function of one codelet in the making."""
 
     def __init__(self, function: Function, codelet: Reduce):
         self.function = function
         self.codelet = codelet
         self.source = Source(function, codelet)
         self.kind = self.source.combination.register
+        self.apply = self.source.combination.apply
         self.row = vector(self.kind, LANES)
         self.start = self.source.identity(codelet.kind, LANES)
         self.count = codelet.count
-        self.chunks = -(-self.count // ROW_CHUNK)
-        self.slots = Pairwise(function, self.source.combination, 0, 1, self.chunks)
-        self.block = self._reserve(self.row, LANES)
-        self.accumulators = self._reserve(self.row, ACCUMULATORS)
+        self.leaves = max(1, -(-self.count // LEAF))
+        self.block = function.reserve(self.row, LANES)
         in_row = self.source.reduced.sizes[-1] % LANES == 0
         self.staged = not self.source.merged and not in_row
-        self.stages = (
-            [self._reserve(MEMORY_TYPE[dtype], ROW_CHUNK) for dtype in self.source.dtypes]
-            if self.staged
-            else []
-        )
-
-    def _reserve(self, kind: str, count: int) -> str:
-        return self.function.let(f"alloca [{count} x {kind}], align 64")
+        dtypes = self.source.dtypes if self.staged else ()
+        self.stages = [function.reserve(MEMORY_TYPE[dtype], LEAF) for dtype in dtypes]
 
     def write(self, pointers: list[str]) -> None:
         """Loops over outputs; the last kept dimension in groups of 16."""
@@ -97,72 +95,133 @@ class _Row:
         dim: int,
         first: str,
     ) -> None:
-        """Up to 16 outputs: their lanes are put side by side in memory, then folded together."""
-        function, source = self.function, self.source
+        """Up to 16 neighbouring outputs."""
         *inputs, out = places
-        with repeat(function, rows, [("ptr", pointer) for pointer in inputs]) as turn:
-            index = function.let(f"add i64 {first}, {turn.index}")
-            lanes = self._lanes_of_row(turn.carry, indices | {dim: index})
-            slot = function.address(self.block, self.row, turn.index)
-            function.do(f"store {self.row} {lanes}, ptr {slot}, align 64")
-            turn.next[:] = self._moved(turn.carry, source.dtypes, steps[:-1], 1)
-        slots = [function.address(self.block, self.row, i) for i in range(rows)]
-        lanes = [function.let(f"load {self.row}, ptr {slot}, align 64") for slot in slots]
-        if self.chunks > 1:  # lanes are folded already: the total is in all of them
-            totals = self._gather(lanes)
-        else:
-            (total,) = fold(function, self.kind, [[x] for x in lanes], source.combination.apply)
-            order = [total.owners.index(i) if i < rows else -1 for i in range(LANES)]
-            totals = source.arrange(total.register, order)
-        source.finish(self.codelet.accumulate, totals, out, steps[-1], rows)
-
-    def _gather(self, lanes: list[str]) -> str:
-        """The first lane of each vector, side by side."""
-        result = "poison"
-        for i, register in enumerate(lanes):
-            scalar = self.function.let(f"extractelement {self.row} {register}, i64 0")
-            result = self.function.let(
-                f"insertelement {self.row} {result}, {self.kind} {scalar}, i64 {i}"
+        if rows == 1:
+            total = self._single(inputs, indices | {dim: first})
+            totals = self.function.let(
+                f"insertelement {self.row} poison, {self.kind} {total}, i64 0"
             )
-        return result
+        else:
+            totals = self._several(rows, inputs, steps[:-1], indices, dim, first)
+        self.source.finish(totals, out, steps[-1], rows)
 
-    def _lanes_of_row(self, pointers: Sequence[str], indices: Indices) -> str:
-        """One output before its lanes are folded; of several chunks, its total in lane 0."""
-        if self.count == 0:
-            return self.start
-        if self.chunks == 1:
-            return self._chunk(pointers, "0", self.count, indices)
-        function, source = self.function, self.source
-        full, rest = divmod(self.count, ROW_CHUNK)
-        carry = [("ptr", pointer) for pointer in pointers]
-        with repeat(function, full, carry) as turn:
-            first = function.let(f"mul i64 {turn.index}, {ROW_CHUNK}")
-            lanes = self._chunk(turn.carry, first, ROW_CHUNK, indices)
-            self.slots.push(turn.index, [self._total(lanes)])
-            if source.merged:
-                turn.next[:] = source.advance(turn.carry, ROW_CHUNK)
+    # Several outputs: one leaf of all of them after the other.
+
+    def _several(
+        self,
+        rows: int,
+        inputs: Sequence[str],
+        steps: Sequence[int],
+        indices: Indices,
+        dim: int,
+        first: str,
+    ) -> str:
+        """The totals, side by side in one vector."""
+        function, source, before = self.function, self.source, self.leaves - 1
+
+        def leaf(places: Sequence[str], element: str, length: int) -> str:
+            with repeat(function, rows, [("ptr", place) for place in places]) as turn:
+                index = function.let(f"add i64 {first}, {turn.index}")
+                here = indices | {dim: index}
+                self._keep(turn.index, self._leaf(turn.carry, element, length, here))
+                turn.next[:] = self._moved(turn.carry, source.dtypes, steps, 1)
+            return self._folded(rows, range(rows))
+
+        if not before:
+            return leaf(inputs, "0", self.count)
+        tree = Pairwise(function, self.kind, [LANES], self.apply, before)
+        with repeat(function, before, [("ptr", place) for place in inputs]) as turn:
+            element = function.let(f"mul i64 {turn.index}, {LEAF}")
+            tree.push(turn.index, [leaf(turn.carry, element, LEAF)])
+            turn.next[:] = self._after(turn.carry)
+        done = before * LEAF
+        (total,) = tree.finish([leaf(turn.result, str(done), self.count - done)])
+        return total
+
+    def _after(self, places: Sequence[str]) -> list[str]:
+        """Places of the next leaf; where the walk is uneven they are found from its number."""
+        return self.source.advance(places, LEAF) if self.source.merged else list(places)
+
+    def _keep(self, slot: str, lanes: str) -> None:
+        place = self.function.address(self.block, self.row, slot)
+        self.function.do(f"store {self.row} {lanes}, ptr {place}, align 64")
+
+    def _folded(self, count: int, order: Sequence[int]) -> str:
+        """The totals of the first `count` kept vectors, in this order in the lanes of one."""
+        function = self.function
+        slots = [function.address(self.block, self.row, i) for i in range(count)]
+        lanes = [function.let(f"load {self.row}, ptr {slot}, align 64") for slot in slots]
+        (total,) = fold(function, self.kind, [[x] for x in lanes], self.apply)
+        picks = [total.owners.index(i) for i in order]
+        return self.source.arrange(total.register, picks + [-1] * (LANES - len(picks)))
+
+    # One output: sixteen of its leaves at a time.
+
+    def _single(self, inputs: Sequence[str], indices: Indices) -> str:
+        """The total, a scalar."""
+        function = self.function
+        rounds, rest = divmod(self.leaves - 1, LANES)
+        places, first = list(inputs), "0"
+        tree = Pairwise(function, self.kind, [0], self.apply, rounds)
+        if rounds:
+            with repeat(function, rounds, [("ptr", place) for place in places]) as turn:
+                first = function.let(f"mul i64 {turn.index}, {LANES * LEAF}")
+                turn.next[:] = self._leaves(turn.carry, first, LANES, indices)
+                adjacent = self._folded(LANES, _REVERSED)
+                (total,) = fold(function, self.kind, [[adjacent]], self.apply)
+                tree.push(turn.index, [self._lane(total.register, 0)])
+            places, first = turn.result, str(rounds * LANES * LEAF)
         if rest:
-            lanes = self._chunk(turn.result, str(full * ROW_CHUNK), rest, indices)
-            self.slots.push(str(full), [self._total(lanes)])
-        (total,) = self.slots.finish(1)
-        return self.function.let(f"insertelement {self.row} poison, {self.kind} {total}, i64 0")
+            places = self._leaves(places, first, rest, indices)
+        done = (self.leaves - 1) * LEAF
+        self._keep(str(rest), self._leaf(places, str(done), self.count - done, indices))
+        register = self._folded(rest + 1, range(rest + 1))
+        scalars = [self._lane(register, i) for i in range(rest + 1)]
+        while len(scalars) > 1:
+            even = len(scalars) // 2 * 2
+            pairs = zip(scalars[0:even:2], scalars[1:even:2], strict=True)
+            scalars = [self.apply(function, 0, x, y) for x, y in pairs] + scalars[even:]
+        return tree.finish(scalars)[0]
 
-    def _total(self, lanes: str) -> str:
-        (total,) = fold(self.function, self.kind, [[lanes]], self.source.combination.apply)
-        return self.function.let(f"extractelement {self.row} {total.register}, i64 0")
+    def _leaves(self, places: Sequence[str], first: str, count: int, indices: Indices) -> list[str]:
+        """Keep the lanes of so many whole leaves; the places after them."""
+        function = self.function
+        with repeat(function, count, [("ptr", place) for place in places]) as turn:
+            moved = function.let(f"mul i64 {turn.index}, {LEAF}")
+            element = function.let(f"add i64 {first}, {moved}")
+            self._keep(turn.index, self._leaf(turn.carry, element, LEAF, indices))
+            turn.next[:] = self._after(turn.carry)
+        return turn.result
 
-    def _chunk(self, pointers: Sequence[str], first: str, length: int, indices: Indices) -> str:
+    def _lane(self, register: str, lane: int) -> str:
+        return self.function.let(f"extractelement {self.row} {register}, i64 {lane}")
+
+    # One leaf of one output.
+
+    def _leaf(self, pointers: Sequence[str], first: str, length: int, indices: Indices) -> str:
         """The lanes of elements first ... first + length - 1."""
-        if self.staged:
+        function, lanes = self.function, self.start
+        if self.staged and length:
             self._stage(pointers, first, length)
             pointers = self.stages
-        if self.source.heavy:
-            accumulators = self._turns_in_memory(pointers, first, length, indices)
-        else:
-            accumulators = self._turns(pointers, first, length, indices)
-        apply, a = self.source.combination.apply, accumulators
-        low = apply(self.function, LANES, a[0], a[1])
-        return apply(self.function, LANES, low, apply(self.function, LANES, a[2], a[3]))
+        together = 1 if self.source.heavy else _AT_ONCE
+        full, rest = divmod(length, LANES)
+        turns, single = divmod(full, together)
+        if turns:
+            with repeat(function, turns, [(self.row, lanes)]) as turn:
+                (lanes,) = turn.carry
+                moved = function.let(f"mul i64 {turn.index}, {together * LANES}")
+                for i in range(together):
+                    at = function.let(f"add i64 {moved}, {i * LANES}") if i else moved
+                    lanes = self._take(pointers, first, at, LANES, indices, lanes)
+                turn.next[0] = lanes
+            (lanes,) = turn.result
+        at = turns * together * LANES
+        for valid in [LANES] * single + [rest] * (rest > 0):
+            lanes = self._take(pointers, first, str(at), valid, indices, lanes)
+            at += valid
+        return lanes
 
     def _stage(self, pointers: Sequence[str], first: str, length: int) -> None:
         """Bring elements that lie unevenly side by side."""
@@ -174,55 +233,6 @@ class _Row:
                 scalar = vectors.load_scalar(function, dtype, place)
                 slot = offset(function, stage, dtype, turn.index)
                 function.do(f"store {MEMORY_TYPE[dtype]} {scalar}, ptr {slot}")
-
-    def _turns(
-        self, pointers: Sequence[str], first: str, length: int, indices: Indices
-    ) -> list[str]:
-        """Four accumulators in registers."""
-        function, block = self.function, ACCUMULATORS * LANES
-        sums = [self.start] * ACCUMULATORS
-        turns, rest = divmod(length, block)
-        if turns:
-            with repeat(function, turns, [(self.row, total) for total in sums]) as turn:
-                moved = function.let(f"mul i64 {turn.index}, {block}")
-                for i, total in enumerate(turn.carry):
-                    at = function.let(f"add i64 {moved}, {i * LANES}")
-                    turn.next[i] = self._take(pointers, first, at, LANES, indices, total)
-            sums = turn.result
-        for i in range(-(-rest // LANES)):
-            at = turns * block + i * LANES
-            sums[i] = self._take(
-                pointers, first, str(at), min(LANES, length - at), indices, sums[i]
-            )
-        return sums
-
-    def _turns_in_memory(
-        self, pointers: Sequence[str], first: str, length: int, indices: Indices
-    ) -> list[str]:
-        """Four accumulators in memory, so that a long expression is written once."""
-        function = self.function
-        for i in range(ACCUMULATORS):
-            self._put(str(i), self.start)
-        full, rest = divmod(length, LANES)
-        if full:
-            with repeat(function, full) as turn:
-                slot = function.let(f"and i64 {turn.index}, {ACCUMULATORS - 1}")
-                at = function.let(f"mul i64 {turn.index}, {LANES}")
-                total = self._take(pointers, first, at, LANES, indices, self._get(slot))
-                self._put(slot, total)
-        sums = [self._get(str(i)) for i in range(ACCUMULATORS)]
-        if rest:
-            i = full % ACCUMULATORS
-            sums[i] = self._take(pointers, first, str(full * LANES), rest, indices, sums[i])
-        return sums
-
-    def _get(self, slot: str) -> str:
-        place = self.function.address(self.accumulators, self.row, slot)
-        return self.function.let(f"load {self.row}, ptr {place}, align 64")
-
-    def _put(self, slot: str, value: str) -> None:
-        place = self.function.address(self.accumulators, self.row, slot)
-        self.function.do(f"store {self.row} {value}, ptr {place}, align 64")
 
     def _take(
         self,

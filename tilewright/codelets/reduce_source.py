@@ -20,7 +20,7 @@ from tilewright.codelets.combination import Combination
 from tilewright.codelets.llvm import MEMORY_TYPE, REGISTER_TYPE, Function, vector
 from tilewright.codelets.loops import repeat
 from tilewright.codelets.vectors import offset, shuffle, splat
-from tilewright.graph.order import LANES, identity
+from tilewright.graph.law import LANES, identity
 from tilewright.graph.scalar import FLOATS
 
 if TYPE_CHECKING:
@@ -200,13 +200,10 @@ class Source:
                 for pointer, dtype, steps in zip(turn.carry, dtypes, axes.steps, strict=True)
             ]
 
-    def finish(self, accumulate: bool, totals: str, out: str, step: int, valid: int) -> None:
+    def finish(self, totals: str, out: str, step: int, valid: int) -> None:
         """Write the first `valid` of 16 totals."""
         function, combination = self.function, self.combination
         result = combination.narrow(function, LANES, totals)
-        if accumulate:
-            old = vectors.load(function, combination.dtype, out, step, LANES, valid)
-            result = combination.rounded(function, LANES, old, result)
         vectors.store(function, combination.dtype, result, out, step, LANES, valid)
 
     def arrange(self, register: str, lanes: Sequence[int]) -> str:

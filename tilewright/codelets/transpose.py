@@ -118,15 +118,16 @@ def _block(
 
 
 def turn_block(function: Function, kind: str, lines: Sequence[str]) -> list[str]:
-    """16 vectors of 16 lanes: lane j of vector i becomes lane i of vector j."""
-    lines, half = list(lines), LANES // 2
+    """n vectors of n lanes (2^j): lane j of vector i becomes lane i of vector j."""
+    lines, width = list(lines), len(lines)
+    half = width // 2
     while half:
-        for i in range(LANES):
+        for i in range(width):
             if not i & half:
                 x, y = lines[i], lines[i + half]
-                low = [j if not j & half else LANES + j - half for j in range(LANES)]
-                high = [j + half if not j & half else LANES + j for j in range(LANES)]
-                lines[i] = shuffle(function, kind, LANES, x, y, low)
-                lines[i + half] = shuffle(function, kind, LANES, x, y, high)
+                low = [j if not j & half else width + j - half for j in range(width)]
+                high = [j + half if not j & half else width + j for j in range(width)]
+                lines[i] = shuffle(function, kind, width, x, y, low)
+                lines[i + half] = shuffle(function, kind, width, x, y, high)
         half //= 2
     return lines

@@ -163,6 +163,9 @@ class _Pruner:
         stay, results = (sorted(positions) for positions in kept)
         offset = 1 if node.op == "branch" else 0
         params = dict(node.params)
+        if node.op == "strips":
+            count, axes = node.params["consts"], node.params["axes"]
+            params["axes"] = tuple(axes[i - count] for i in stay if i >= count)
         if "consts" in params:
             params["consts"] = sum(i < node.params["consts"] for i in stay)
         if "carry" in params:

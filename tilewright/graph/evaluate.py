@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.graph import indexed, order
+from tilewright.graph import indexed, law
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.movement import MOVEMENT_MEANING
 from tilewright.graph.ops import ELEMENTWISE
@@ -67,7 +67,7 @@ def meaning(node: Node) -> Callable[..., np.ndarray]:
 
 
 def reduce(array: np.ndarray, *, kind: str, axes: Sequence[int]) -> np.ndarray:
-    return order.reduce_ordered(kind, array, axes)
+    return law.reduce_ordered(kind, array, axes)
 
 
 def argreduce(array: np.ndarray, *, kind: str, axis: int, dtype: str) -> np.ndarray:
@@ -77,7 +77,7 @@ def argreduce(array: np.ndarray, *, kind: str, axis: int, dtype: str) -> np.ndar
 
 
 def cumulative(array: np.ndarray, *, kind: str, axis: int, reverse: bool) -> np.ndarray:
-    return order.cumulative_ordered(kind, array, axis, reverse)
+    return law.cumulative_ordered(kind, array, axis, reverse)
 
 
 def dot(
@@ -88,7 +88,7 @@ def dot(
     batch: Any,
     dtype: str,
 ) -> np.ndarray:
-    return order.dot_ordered(lhs, rhs, contract, batch, dtype)
+    return law.dot_ordered(lhs, rhs, contract, batch, dtype)
 
 
 def sort(*operands: np.ndarray, dimension: int, keys: int) -> Arrays:
@@ -157,37 +157,20 @@ def _branch(node: Node, operands: Arrays) -> Arrays:
 
 
 def _strips(node: Node, operands: Arrays) -> Arrays:
-    """Strips one after the other; their sums by group, then over groups: see `strips.py`."""
+    """Strips one after the other; their sums are nodes of the law's tree."""
     count, many, strip = (node.params[key] for key in ("consts", "ys", "strip"))
     consts, xs = operands[:count], operands[count:]
     rows: list[list[np.ndarray]] = [[] for _ in range(many)]
     parts: list[Arrays] = []
-    for start in range(0, node.params["rows"], strip):
-        body = node.bodies[0 if start + strip <= node.params["rows"] else 1]
-        results = _run(body, [*consts, *(x[..., start : start + strip] for x in xs)])
-        for pieces, piece in zip(rows, results, strict=False):
-            pieces.append(piece)
+    for number in range(node.params["strips"]):
+        places = np.arange(number * strip, min(node.params["rows"], (number + 1) * strip))
+        here = [np.take(x, places, axis) for x, axis in zip(xs, node.params["axes"], strict=True)]
+        results = _run(node.bodies[0 if len(places) == strip else -1], [*consts, *here])
+        for pieces, result in zip(rows, results[:many], strict=True):
+            pieces.append(result)
         parts.append(results[many:])
-    lengths = [length for number, length in node.params["groups"] for _ in range(number)]
-    lengths += [1] * (len(parts) - sum(lengths))
-    ends = np.cumsum(lengths)
-    groups = [parts[end - length : end] for end, length in zip(ends, lengths, strict=True)]
-    sums = [
-        _grouped_sum([[sums[i] for sums in group] for group in groups])
-        for i in range(len(node.outputs) - many)
-    ]
+    sums = [law.combine_pairs("sum", np.stack(column)) for column in zip(*parts, strict=True)]
     return [*(np.concatenate(pieces, axis=-1) for pieces in rows), *sums]
-
-
-def _grouped_sum(groups: Sequence[Arrays]) -> np.ndarray:
-    """Each group from zero, one after the other; several groups as `reduce` adds their stack."""
-    totals = []
-    for group in groups:
-        total = np.zeros_like(group[0])
-        for part in group:
-            total = SCALAR["add"](total, part, dtype=part.dtype.name)
-        totals.append(total)
-    return totals[0] if len(totals) == 1 else order.reduce_ordered("sum", np.stack(totals), (0,))
 
 
 _CONTROL: dict[str, Callable[[Node, Arrays], Arrays]] = {

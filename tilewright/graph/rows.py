@@ -8,6 +8,7 @@ strips pay (see `strips.py`). A value has at most one row dimension in a class.
 from __future__ import annotations
 
 from collections import defaultdict
+from math import prod
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE
@@ -189,11 +190,21 @@ def _row_is_free(node: Node, rows: dict[Value, int]) -> bool:
     return row not in contract[side] and row not in batch[side]
 
 
+def _is_sum_of_leaves(node: Node, rows: dict[Value, int]) -> bool:
+    """Whether any strip has whole leaves of the terms: rows outermost, and 2^j terms in a row."""
+    source, axes = node.inputs[0], sorted(node.params["axes"])
+    row = rows.get(source)
+    if row not in axes:
+        return False
+    others = [axis for axis in axes if axis != row]
+    before = any(source.shape[axis] != 1 for axis in others if axis < row)
+    return not before and prod(source.shape[axis] for axis in others).bit_count() == 1
+
+
 def is_sum(node: Node, rows: dict[Value, int]) -> bool:
     """Whether the node adds up over the rows."""
     if node.op == "reduce":
-        source = node.inputs[0]
-        return node.params["kind"] == "sum" and rows.get(source) in node.params["axes"]
+        return node.params["kind"] == "sum" and _is_sum_of_leaves(node, rows)
     if node.op != "dot":
         return False
     lhs, rhs = node.inputs

@@ -5,15 +5,16 @@ elementwise work, a product that contracts the rows again). Run whole, its inter
 tile's memory; so the chain becomes one node whose body does a strip of rows, from inputs to sums,
 in L1 and L2:
 
-    strips  (consts, xs) -> (ys, sums)      params consts, ys, rows, strip, strips, groups
+    strips  (consts, xs) -> (ys, sums)      params consts, ys, rows, axes, strip, strips
         bodies: (consts, x) -> (y, partial sums), for `strip` rows; if rows % strip, another for the
         rest
 
-There is at least one x. In xs, ys and in the body *the row dimension comes last*: rows lie in
-vector lanes, whatever the widths of the layers. ys are put together along it. Sums: the strips of a
-group are added, from zero, one after the other; the groups' sums (and that of the rest) are then
-stacked and reduced as `reduce` does. `groups` says how many strips each has, in runs of equal ones.
-All this follows from shapes alone, so it gives the same bits wherever the strips are run.
+There is at least one x; `axes` says which dimension of each is the rows: the first or the last. In
+ys and in the body *the row dimension comes last*: rows lie in vector lanes, whatever the widths of
+the layers. An x that a product sums over the rows is given again with its rows first: there
+lanes run along its other dimension. ys are put together along their rows. Sums: several strips
+have 2^j leaves of the law each, so that their sums are nodes of its tree (`graph/law.py`): strips,
+and any grouping of them, change no bit. Sums of 16-bit floats leave the strips in float32.
 
 Rows whose values depend on a sum over the same rows (a normaliser) fall in a later phase: a
 `strips` node of their own.
@@ -25,16 +26,13 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from tilewright.graph.ir import Builder, Graph, Node, Type, Value
+from tilewright.graph.law import LEAF, accumulation_dtype
 from tilewright.graph.ops import ELEMENTWISE
 from tilewright.graph.rows import is_member, is_sum, row_classes
 from tilewright.machine.machine import Machine
 
 STRIP_BYTES = 160 * 1024
-MIN_STRIP, MAX_STRIP = 256, 1024
-SINGLE_STRIPS = 48
-"""Up to so many strips, each is a group."""
-TAPER, LAST_GROUPS = ((0.75, 16), (0.7, 12)), 16
-"""Else groups taper off: (share of what remains, how many groups it makes), then the last ones."""
+MAX_STRIP = 1024
 
 
 def make_strips(graph: Graph, machine: Machine) -> Graph:
@@ -133,26 +131,33 @@ class _Chain:
         ys = [node.output for node in phase.members if node.output in used]
         sums = [node.output for node in phase.sums]
         strip = self._strip_rows(nodes, xs)
-        plan = _BodyPlan(self.rows, self.producers, nodes, consts, literals, xs, ys, sums)
+        firsts = self._firsts(phase.sums, xs)
+        plan = _BodyPlan(self.rows, self.producers, nodes, consts, literals, xs, firsts, ys, sums)
+        kept = [Type(accumulation_dtype(v.dtype), plan.sum_shape(v)) for v in sums]
         sizes = [strip] + ([self.length % strip] if self.length % strip else [])
-        count = self.length // strip
         inputs = consts + [self._row_last(builder, v) for v in xs]
+        axes = [len(v.shape) - 1 for v in xs] + [0] * len(firsts)
+        inputs += [self._row_first(builder, v) for v in firsts]
         types = [_row_last_type(v, self.rows[v], self.length) for v in ys]
         outputs = builder.add(
             "strips",
             inputs,
-            types + [v.type for v in sums],
+            types + kept,
             bodies=[plan.body(size) for size in sizes],
             consts=len(consts),
             ys=len(ys),
             rows=self.length,
+            axes=tuple(axes),
             strip=strip,
             strips=-(-self.length // strip),
-            groups=_groups(count),
         )
         for value, result in zip(ys, outputs, strict=False):
             renamed[value] = _row_back(builder, result, self.rows[value])
-        renamed.update(zip(sums, outputs[len(ys) :], strict=True))
+        for value, result in zip(sums, outputs[len(ys) :], strict=True):
+            if plan.is_turned(self.producers[value]):
+                result = builder.op("transpose", result, permutation=(1, 0))
+            same = value.dtype == result.dtype
+            renamed[value] = result if same else builder.op("convert", result, dtype=value.dtype)
 
     def _is_literal(self, value: Value) -> bool:
         """A scalar constant: written into the body itself."""
@@ -167,6 +172,17 @@ class _Chain:
         order = (*(i for i in range(len(value.shape)) if i != row), row)
         return builder.op("copy", builder.op("transpose", value, permutation=order))
 
+    def _firsts(self, sums: list[Node], xs: list[Value]) -> list[Value]:
+        """Matrices that products of matrices sum over the rows."""
+        products = [node for node in sums if node.op == "dot"]
+        read = [v for node in products if is_product_of_matrices(node) for v in node.inputs]
+        return list(dict.fromkeys(v for v in read if v in xs))
+
+    def _row_first(self, builder: Builder, value: Value) -> Value:
+        if self.rows[value] == 0:
+            return value
+        return builder.op("copy", builder.op("transpose", value, permutation=(1, 0)))
+
     def _strip_rows(self, nodes: list[Node], xs: list[Value]) -> int:
         """Rows of a strip: what products read and write should stay in a fraction of an L2."""
         held = set(xs)
@@ -174,36 +190,20 @@ class _Chain:
             if node.op == "dot":
                 held |= {v for v in (*node.inputs, *node.outputs) if v in self.rows}
         width = sum(v.type.nbytes // self.length for v in held)
-        most = max(MIN_STRIP, min(MAX_STRIP, STRIP_BYTES // max(width, 1)))
-        return _even_strip(self.length, most)
+        return _strip(self.length, max(LEAF, min(MAX_STRIP, STRIP_BYTES // max(width, 1))))
 
 
-def _even_strip(length: int, most: int) -> int:
-    """About `most` rows, in whole vectors; a number that divides the rows if there is one."""
+def _strip(length: int, most: int) -> int:
+    """All rows, if they are no more; else a node of the law's tree."""
     if length <= most:
         return length
-    strips = -(-length // most)
-    usual = min(length, -(-length // (16 * strips)) * 16)
-    near = range(16 * (most * 3 // 64), most * 9 // 8, 16)
-    even = [n for n in near if n and length % n == 0]
-    return min(even, key=lambda n: abs(n - most), default=usual)
+    leaves = max(1, most // LEAF)
+    return LEAF << (leaves.bit_length() - 1)
 
 
-def _groups(count: int) -> tuple[tuple[int, int], ...]:
-    """Runs of (how many groups, strips in each): long ones first, so that tiles end together.
-
-    The long ones keep the number of sums small; a tile that is done early waits for a short one.
-    """
-    if count <= SINGLE_STRIPS:
-        return ((count, 1),) if count else ()
-    runs = []
-    for share, number in TAPER:
-        length = max(1, int(count * share) // number)
-        runs.append((number, length))
-        count -= number * length
-    length = -(-count // LAST_GROUPS)
-    full, rest = divmod(count, length)
-    return (*runs, (full, length), *([(1, rest)] if rest else []))
+def is_product_of_matrices(node: Node) -> bool:
+    """Whether both operands are matrices: then the law takes their sums in sequence."""
+    return all(len(v.shape) == 2 for v in node.inputs)
 
 
 def _row_last_type(value: Value, row: int, length: int) -> Type:
@@ -221,7 +221,10 @@ def _row_back(builder: Builder, result: Value, row: int) -> Value:
 
 @dataclass
 class _BodyPlan:
-    """What a strip's body reads, computes and gives; `body(size)` builds it for `size` rows."""
+    """What a strip's body reads, computes and gives; `body(size)` builds it for `size` rows.
+
+    `firsts` are those of the xs that it reads with their rows first, too.
+    """
 
     rows: dict[Value, int]
     producers: dict[Value, Node]
@@ -229,14 +232,27 @@ class _BodyPlan:
     consts: list[Value]
     literals: list[Value]
     xs: list[Value]
+    firsts: list[Value]
     ys: list[Value]
     sums: list[Value]
+
+    def is_turned(self, node: Node) -> bool:
+        """Whether a sum is computed transposed: lanes run along the operand with its rows first."""
+        if node.op != "dot" or not is_product_of_matrices(node):
+            return False
+        lhs, rhs = node.inputs
+        return lhs in self.firsts and rhs not in self.firsts
+
+    def sum_shape(self, value: Value) -> tuple[int, ...]:
+        return value.shape[::-1] if self.is_turned(self.producers[value]) else value.shape
 
     def body(self, size: int) -> Graph:
         types = [v.type for v in self.consts]
         types += [_row_last_type(v, self.rows[v], size) for v in self.xs]
+        types += [Type(v.dtype, (size, v.shape[1 - self.rows[v]])) for v in self.firsts]
         builder = Builder(types)
-        here = dict(zip([*self.consts, *self.xs], builder.inputs, strict=True))
+        here = dict(zip([*self.consts, *self.xs], builder.inputs, strict=False))
+        self.rows_first = dict(zip(self.firsts, builder.inputs[len(here) :], strict=True))
         for value in self.literals:
             here[value] = builder.constant(self.producers[value].params["value"])
         for node in self.nodes:
@@ -308,11 +324,24 @@ class _BodyPlan:
         return builder.op("concatenate", *operands, dimension=dimension)
 
     def reduce(self, builder, node, operands, size):
-        axes = tuple(sorted(self._axis(node.inputs[0], a) for a in node.params["axes"]))
-        return builder.op("reduce", operands[0], kind=node.params["kind"], axes=axes)
+        (source,), (value,) = node.inputs, operands
+        kind, axes = node.params["kind"], node.params["axes"]
+        if node.output in self.rows:
+            axes = tuple(sorted(self._axis(source, a) for a in axes))
+            return builder.op("reduce", value, kind=kind, axes=axes)
+        # Over the rows: terms are numbered as the axes stand, so they are put back.
+        wide = accumulation_dtype(value.dtype)
+        if wide != value.dtype:
+            value = builder.op("convert", value, dtype=wide)
+        if axes != (self.rows[source],):
+            value = _row_back(builder, value, self.rows[source])
+            return builder.op("reduce", value, kind=kind, axes=axes)
+        return builder.op("reduce", value, kind=kind, axes=(len(value.shape) - 1,))
 
     def dot(self, builder, node, operands, size):
         (lhs, rhs), (left, right) = node.inputs, operands
+        if node.output not in self.rows and {lhs, rhs} & set(self.firsts):
+            return self._dot_over_rows(builder, node, operands)
         axes = [
             tuple(
                 tuple(self._axis(v, a) for a in side)
@@ -321,6 +350,8 @@ class _BodyPlan:
             for pair in (node.params["contract"], node.params["batch"])
         ]
         extra = {k: v for k, v in node.params.items() if k not in ("contract", "batch")}
+        if node.output not in self.rows:
+            extra["dtype"] = accumulation_dtype(node.output.dtype)
         if node.output not in self.rows or rhs in self.rows:
             return builder.op("dot", left, right, contract=axes[0], batch=axes[1], **extra)
         flipped = [(pair[1], pair[0]) for pair in axes]
@@ -338,6 +369,15 @@ class _BodyPlan:
             middle + free_left,
         )
         return builder.op("transpose", result, permutation=order)
+
+    def _dot_over_rows(self, builder, node, operands):
+        """The operand with its rows first comes second."""
+        (lhs, rhs), (left, right) = node.inputs, operands
+        if self.is_turned(node):
+            left, rhs = right, lhs
+        contract, dtype = ((1,), (0,)), accumulation_dtype(node.output.dtype)
+        params = dict(node.params) | {"contract": contract, "dtype": dtype}
+        return builder.op("dot", left, self.rows_first[rhs], **params)
 
 
 _TRANSLATE = {

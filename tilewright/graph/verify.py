@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.graph.ir import Graph, Node, Type, Value
+from tilewright.graph.law import LEAF
 from tilewright.graph.ops import ACROSS, BINARY, ELEMENTWISE, INDEXED, MOVEMENT, OPS, result_type
 
 
@@ -146,31 +147,35 @@ def _check_branch(node: Node) -> None:
 
 
 def _check_strips(node: Node) -> None:
-    """The rows are the last dimension of xs and ys; a body sees `strip` of them, or the rest."""
-    missing = {"consts", "ys", "rows", "strip", "strips", "groups"} - set(node.params)
+    """`axes` says where the rows of xs are, those of ys are last; bodies see a strip, the rest."""
+    missing = {"consts", "ys", "rows", "axes", "strip", "strips"} - set(node.params)
     _require(not missing, node, f"bad parameters: no {', '.join(sorted(missing))}")
     consts, many, rows, strip = (node.params[name] for name in ("consts", "ys", "rows", "strip"))
     _require(1 <= strip <= rows, node, f"a strip of {strip} rows out of {rows}")
     sizes = [strip, rows % strip] if rows % strip else [strip]
     count = -(-rows // strip)
     _require(node.params["strips"] == count, node, f"the rows make {count} strips")
-    groups = node.params["groups"]
-    _require(all(min(run) >= 1 for run in groups), node, "a group has at least one strip")
-    whole = sum(number * length for number, length in groups)
-    _require(whole == rows // strip, node, f"the groups hold {rows // strip} whole strips")
+    leaves, rest = divmod(strip, LEAF)
+    node_of_tree = not rest and leaves.bit_count() == 1
+    _require(count == 1 or node_of_tree, node, f"strips of 2^j times {LEAF} rows")
     _require(len(node.bodies) == len(sizes), node, f"has a body for {sizes} rows")
     xs, ys = node.inputs[consts:], node.outputs[:many]
     _require(bool(xs), node, "has at least one x")
-    last = all(v.shape[-1:] == (rows,) for v in (*xs, *ys))
-    _require(last, node, f"an x or y has no last dimension of {rows}")
+    axes = node.params["axes"]
+    _require(len(axes) == len(xs), node, f"{len(axes)} axes of rows for {len(xs)} xs")
+    for value, axis in (*zip(xs, axes, strict=True), *((v, len(v.shape) - 1) for v in ys)):
+        ends = axis in (0, len(value.shape) - 1) and value.shape[axis] == rows
+        _require(ends, node, f"an x or y has no first or last dimension of {rows}")
     for body, size in zip(node.bodies, sizes, strict=True):
-        inputs = [*_types(node.inputs[:consts]), *_with_rows(xs, size)]
-        results = [*_with_rows(ys, size), *_types(node.outputs[many:])]
+        inputs = _types(node.inputs[:consts])
+        inputs += [_with_rows(x, axis, size) for x, axis in zip(xs, axes, strict=True)]
+        results = [_with_rows(y, len(y.shape) - 1, size) for y in ys]
+        results += _types(node.outputs[many:])
         _signature(node, body, inputs, results)
 
 
-def _with_rows(values: Sequence[Value], rows: int) -> list[Type]:
-    return [Type(v.dtype, (*v.shape[:-1], rows)) for v in values]
+def _with_rows(value: Value, axis: int, rows: int) -> Type:
+    return Type(value.dtype, (*value.shape[:axis], rows, *value.shape[axis + 1 :]))
 
 
 _CONTROL: dict[str, Callable[[Node], Any]] = {

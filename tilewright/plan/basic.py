@@ -1,4 +1,4 @@
-"""The plainest vertices: copy, fill, add and reduce, from views."""
+"""The plainest vertices: copy and fill, from views."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 
 from tilewright.codelets.base import Operand
 from tilewright.codelets.elementwise import Elementwise
-from tilewright.codelets.expression import Expression, Instruction, constant_instruction
-from tilewright.codelets.reduce import Reduce
+from tilewright.codelets.expression import Expression, constant_instruction
 from tilewright.plan.ir import View
 
 WORTH_TRANSPOSING = 8
@@ -43,17 +42,3 @@ def fill_codelet(value: np.ndarray, target: View) -> Elementwise:
     """One constant everywhere."""
     constant = Expression((), (constant_instruction(value),), (0,))
     return Elementwise(constant, target.shape, (), (target.strides,))
-
-
-def add_codelet(target: View, source: View) -> Elementwise:
-    """target + source, to be written over target."""
-    add = Instruction("add", (0, 1), target.dtype)
-    expression = Expression((target.dtype, source.dtype), (add,), (2,))
-    strides = (target.strides, source.strides)
-    return Elementwise(expression, target.shape, strides, (target.strides,))
-
-
-def reduce_codelet(kind: str, source: View, axes: tuple[int, ...], target: View) -> Reduce:
-    """A plain reduction."""
-    identity = Expression((source.dtype,), (), (0,))
-    return Reduce(kind, identity, source.shape, axes, (source.strides,), target.strides)

@@ -1,16 +1,19 @@
-"""`dot` to codelets: operands as (batch, m, k) and (batch, k, n) or (batch, n, k)."""
+"""`dot` to codelets: operands as (batch, m, k) and (batch, k, n), or the latter as (batch, k)."""
 
 from __future__ import annotations
 
 from math import prod
 
-from tilewright.codelets.contract import ContractInner, ContractOuter
+from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.graph.ir import Node, Type
-from tilewright.graph.order import dot_form
+from tilewright.graph.law import dot_order
 from tilewright.plan import views
-from tilewright.plan.basic import add_codelet, operand
+from tilewright.plan.basic import operand
 from tilewright.plan.ir import View
 from tilewright.plan.scope import Scope
+
+Axes = tuple[tuple[int, ...], tuple[int, ...]]
+"""Dimensions of the left and of the right operand."""
 
 WORTH_PACKING = 4
 """Operands read at least so many times are brought to the layout that the codelet is fast on."""
@@ -20,31 +23,46 @@ def lower_contraction(scope: Scope, node: Node) -> None:
     """One vertex, and before it the copies that its layout asks for."""
     lhs, rhs = (scope.view(v) for v in node.inputs)
     contract, batch = node.params["contract"], node.params["batch"]
-    inner = dot_form(lhs.shape, rhs.shape, contract, batch) == "inner"
-    left = _matrix(scope, lhs, batch[0], contract[0], contract_last=True)
-    right = _matrix(scope, rhs, batch[1], contract[1], contract_last=inner)
-    m, n = left.shape[-2], right.shape[-2 if inner else -1]
-    left, right = _packed(scope, left, right, inner, m, n)
-    target, accumulate = scope.sum_target(node.output)
-    shape = (*left.shape[:-2], m, n)
-    out = views.reshape(target, shape)
-    beside = out is None
-    if out is None:
-        out = scope.new(Type(target.dtype, shape))
-    kind = ContractInner if inner else ContractOuter
-    codelet = kind(operand(left), operand(right), operand(out), accumulate and not beside)
-    scope.call(codelet, [left, right], [out])
-    if beside:
-        _write_back(scope, out, target, accumulate)
-
-
-def _write_back(scope: Scope, out: View, target: View, accumulate: bool) -> None:
-    shaped = views.reshape(out, target.shape)
-    assert shaped is not None
-    if accumulate:
-        scope.call(add_codelet(target, shaped), [target, shaped], [target])
+    target = scope.target(node.output)
+    if dot_order(len(lhs.shape), len(rhs.shape), contract, batch) == "lanes":
+        left, right = _vector_sides(scope, lhs, rhs, contract, batch)
+        out = _shaped(scope, target, left.shape[:-1])
+        codelet = ContractVector(operand(left), operand(right), operand(out))
     else:
+        left, right = _matrix_sides(scope, lhs, rhs, contract, batch)
+        out = _shaped(scope, target, (*left.shape[:-1], right.shape[-1]))
+        codelet = ContractOuter(operand(left), operand(right), operand(out))
+    scope.call(codelet, [left, right], [out])
+    if out.buffer is not target.buffer:
+        shaped = views.reshape(out, target.shape)
+        assert shaped is not None
         scope.copy(shaped, target)
+
+
+def _shaped(scope: Scope, target: View, shape: tuple[int, ...]) -> View:
+    """The target as the codelet writes it, or a place beside it."""
+    return views.reshape(target, shape) or scope.new(Type(target.dtype, shape))
+
+
+def _vector_sides(scope: Scope, lhs: View, rhs: View, contract: Axes, batch: Axes) -> list[View]:
+    """(*batch, m, k) and (*batch, k); the operand that has free axes comes first."""
+    if len(lhs.shape) == len(contract[0]) + len(batch[0]):
+        lhs, rhs = rhs, lhs
+        contract, batch = (contract[1], contract[0]), (batch[1], batch[0])
+    matrix = _matrix(scope, lhs, batch[0], contract[0], contract_last=True)
+    vector = _matrix(scope, rhs, batch[1], contract[1], contract_last=True)
+    return [matrix, views.squeeze(vector, len(vector.shape) - 2)]
+
+
+def _matrix_sides(scope: Scope, lhs: View, rhs: View, contract: Axes, batch: Axes) -> list[View]:
+    """(*batch, m, k) and (*batch, k, n), contiguous along the lanes if copying pays for itself."""
+    left = _matrix(scope, lhs, batch[0], contract[0], contract_last=True)
+    right = _matrix(scope, rhs, batch[1], contract[1], contract_last=False)
+    m, n = left.shape[-2], right.shape[-1]
+    strided = right.strides[-1] != 1 and left.strides[-2] != 1
+    if strided and m >= WORTH_PACKING and n > 1:
+        right = scope.dense(right)
+    return [left, right]
 
 
 def _matrix(
@@ -69,17 +87,3 @@ def _matrix(
         shaped = views.reshape(scope.dense(moved), shape)
         assert shaped is not None
     return shaped
-
-
-def _packed(
-    scope: Scope, left: View, right: View, inner: bool, m: int, n: int
-) -> tuple[View, View]:
-    """Contiguous along the lanes, where reading each element several times pays for the copy."""
-    if inner:
-        if left.strides[-1] != 1 and n >= WORTH_PACKING:
-            left = scope.dense(left)
-        if right.strides[-1] != 1 and m >= WORTH_PACKING:
-            right = scope.dense(right)
-    elif right.strides[-1] != 1 and left.strides[-2] != 1 and m >= WORTH_PACKING and n > 1:
-        right = scope.dense(right)
-    return left, right

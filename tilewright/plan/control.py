@@ -13,7 +13,6 @@ from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.machine.cost import is_worth_dealing
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
-from tilewright.plan.basic import add_codelet
 from tilewright.plan.ir import Branch, Loop, Map, Step, View, While, new_var
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
@@ -23,41 +22,31 @@ def lower_body(
     plan: Plan,
     graph: Graph,
     inputs: Sequence[View],
-    wanted: Sequence[View | None],
+    wanted: Sequence[View],
     *,
     parallel: bool,
     owned: Sequence[Value] = (),
     padded: bool = False,
-    sums: dict[Value, View] | None = None,
 ) -> tuple[Step, ...]:
     """The steps of a body whose outputs end up in the `wanted` views.
 
     A wanted view may be where an input lies (a loop's carry): it is written once that is read no
-    more. Inputs that are `owned` may be overwritten. Outputs in `sums` are added to their view.
+    more. Inputs that are `owned` may be overwritten.
     """
     scope = Scope(plan, graph, inputs, parallel=parallel, owned=owned, padded=padded)
     for output, view in zip(graph.outputs, wanted, strict=True):
-        if view is not None and output not in scope.destinations:
+        if output not in scope.destinations:
             scope.destinations[output] = view
-    scope.sums = dict(sums or {})
     plan.lower_units(scope)
-    _add_up(scope)
     _settle(scope, wanted)
     return tuple(scope.steps)
-
-
-def _add_up(scope: Scope) -> None:
-    """Add what no vertex has added on its own."""
-    for value, target in scope.sums.items():
-        source = scope.view(value)
-        scope.call(add_codelet(target, source), [target, source], [target])
 
 
 def _settle(scope: Scope, wanted: Sequence[View | None]) -> None:
     """Copy what was not computed in its place; all is read before any of it is overwritten."""
     moves = []
     for output, target in zip(scope.graph.outputs, wanted, strict=True):
-        if target is not None and scope.view(output) != target:
+        if scope.view(output) != target:
             moves.append((scope.view(output), target))
     writes = {target.buffer for _, target in moves}
     staged = [(source, source.buffer in writes) for source, _ in moves]

@@ -67,7 +67,6 @@ class Scope:
         self.occupants: dict[Buffer, list[Value]] = {}
         self.steps: list[Step] = []
         self.destinations: dict[Value, View] = {}
-        self.sums: dict[Value, View] = {}
         self.producers = graph.producers()
         self.units = schedule(graph)
         self.now = 0
@@ -165,12 +164,6 @@ class Scope:
         """Where the value is wanted, if what lies there is read no more (`unit` reads last)."""
         place = self.destinations.get(value)
         return place if place is not None and self.is_free(place, unit) else None
-
-    def sum_target(self, value: Value) -> tuple[View, bool]:
-        """Where to compute a sum, and whether it is to be added to what is there."""
-        if value in self.sums and all(reader is None for reader in self.consumers[value]):
-            return self.put(value, self.sums.pop(value)), True
-        return self.target(value), False
 
     def is_free(self, place: View, unit: Unit | None = None, but: Value | None = None) -> bool:
         """Whether the unit at hand may write to `place`: no value in that buffer is read later.

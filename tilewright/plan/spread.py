@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tilewright.codelets.base import LANES, Codelet, Operand
-from tilewright.codelets.contract import ContractInner, ContractOuter
+from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.transpose import Transpose
 from tilewright.machine.cost import is_worth_dealing, price
@@ -22,7 +22,7 @@ from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 PIECES_A_TILE = 32
 """Pieces for each tile, if they are worth it: whoever is slow leaves some of them to others."""
 ENOUGH_BATCHES = 8
-OUTER_GRAIN, INNER_GRAIN, TRANSPOSE_GRAIN = 32, 16, 32
+OUTER_GRAIN, VECTOR_GRAIN, TRANSPOSE_GRAIN = 32, 16, 32
 """Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
 
 
@@ -90,7 +90,7 @@ def _shortened(codelet: Codelet, cut: _Cut, length: int) -> Codelet:
         return replace(codelet, shape=shape)
     if isinstance(codelet, Transpose):
         return Transpose(_shorter(codelet.source, 0, length), _shorter(codelet.target, 0, length))
-    assert isinstance(codelet, ContractInner | ContractOuter)
+    assert isinstance(codelet, ContractVector | ContractOuter)
     operands = [
         operand if axis is None else _shorter(operand, axis, length)
         for operand, axis in zip((codelet.lhs, codelet.rhs, codelet.out), cut.axes, strict=True)
@@ -106,7 +106,7 @@ def _shorter(operand: Operand, axis: int, length: int) -> Operand:
 def _cut_of(codelet: Codelet) -> _Cut | None:
     if isinstance(codelet, Elementwise):
         return _cut_elementwise(codelet)
-    if isinstance(codelet, ContractInner | ContractOuter):
+    if isinstance(codelet, ContractVector | ContractOuter):
         return _cut_contraction(codelet)
     if isinstance(codelet, Transpose):
         return _Cut(codelet, codelet.source.shape[0], (0, 0), True, TRANSPOSE_GRAIN)
@@ -127,16 +127,16 @@ def _cut_elementwise(codelet: Elementwise) -> _Cut | None:
     return _Cut(codelet, length, (-axis,) * count, along_lanes=-axis == len(codelet.shape) - 1)
 
 
-def _cut_contraction(codelet: ContractInner | ContractOuter) -> _Cut | None:
+def _cut_contraction(codelet: ContractVector | ContractOuter) -> _Cut | None:
     """Along the first batch dimension, or the longer one of m and n."""
-    rank = len(codelet.out.shape)
-    if rank > 2 and codelet.out.shape[0] >= ENOUGH_BATCHES:
-        return _Cut(codelet, codelet.out.shape[0], (0, 0, 0))
-    inner = isinstance(codelet, ContractInner)
-    grain = INNER_GRAIN if inner else OUTER_GRAIN
+    if codelet.batch and codelet.batch[0] >= ENOUGH_BATCHES:
+        return _Cut(codelet, codelet.batch[0], (0, 0, 0))
+    rank = len(codelet.batch)
+    if isinstance(codelet, ContractVector):
+        lanes = codelet.lhs.strides[-2] == 1
+        return _Cut(codelet, codelet.m, (rank, None, rank), lanes, VECTOR_GRAIN)
     m, n = codelet.out.shape[-2:]
     m_step, n_step = codelet.out.strides[-2:]
     if m >= n:
-        return _Cut(codelet, m, (rank - 2, None, rank - 2), m_step < n_step, grain)
-    axis = rank - 2 if inner else rank - 1
-    return _Cut(codelet, n, (None, axis, rank - 1), n_step < m_step, grain)
+        return _Cut(codelet, m, (rank, None, rank), m_step < n_step, OUTER_GRAIN)
+    return _Cut(codelet, n, (None, rank + 1, rank + 1), n_step < m_step, OUTER_GRAIN)

@@ -1,126 +1,170 @@
-"""Strips of rows: groups of them dealt out to the tiles, each adding up sums of its own."""
+"""Strips of rows: groups of them dealt out to the tiles, and the tree over their sums.
+
+In: a `strips` node (see `graph/strips.py`). Out: steps. Always: a group is a node of the law's
+tree (2^j strips from a multiple of 2^j on, or cut short by the end), so that groups, and how they
+are cut in turn, are a choice of speed.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import replace
 
+from tilewright.codelets.tree import Tree
 from tilewright.graph.count import node_count
-from tilewright.graph.ir import Graph, Node, Type, numpy_dtype
+from tilewright.graph.ir import Node, Type, numpy_dtype
 from tilewright.machine.cost import is_worth_dealing
 from tilewright.plan import views
-from tilewright.plan.basic import fill_codelet, reduce_codelet
+from tilewright.plan.basic import operand
 from tilewright.plan.control import lower_body
-from tilewright.plan.ir import Call, Loop, Spread, Step, Var, View, dense_strides, new_var
-from tilewright.plan.scope import CACHE_LINE, Plan, Scope
+from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, Var, View, new_var
+from tilewright.plan.scope import CACHE_LINE, Scope
+
+TOGETHER = 8
+"""Sums that are added up together: what a tile keeps of them is little beside a strip."""
+UNEVEN = 1.01
+"""The busiest tile's share against an even one, up to which strips are grouped."""
+PIECE, PIECES = 32, 64
+"""A tile adds up the groups' sums for at least so many elements; about so many shares."""
+
+Moves = tuple[tuple[Var, int], ...]
+"""(loop variable, how many strips it moves by)."""
 
 
 def lower_strips(scope: Scope, node: Node) -> None:
-    """A `strips` node (see `graph/strips.py`): groups of strips, then the sum over groups."""
-    strip, rows, groups = (node.params[name] for name in ("strip", "rows", "groups"))
+    """Spread over the tiles where there is enough to do and tiles are at hand."""
     many = node.params["ys"]
-    slots = sum(number for number, _ in groups) + (rows % strip > 0)
     stacked = [scope.target(value) for value in node.outputs[:many]]
     totals = [scope.target(value) for value in node.outputs[many:]]
-    partial = [_slots(scope, v, slots) for v in totals]
-    dealer = _Dealer(scope, node, stacked, partial if slots > 1 else None, totals, slots > 1)
-    slot = start = 0
-    for number, length in groups:
-        slot = dealer.deal(node.bodies[0], number, length, slot, start)
-        start += number * length * strip
-    if rows % strip:
-        dealer.deal(node.bodies[1], 1, 1, slot, start)
-    if slots > 1:
-        for source, target in zip(partial, totals, strict=True):
-            _add_groups(scope, source, target)
+    dense = [v if views.is_dense(v) else scope.new(Type(v.dtype, v.shape)) for v in totals]
+    strips = _Strips(scope, node, stacked)
+    several = scope.parallel and strips.count > 1
+    if several and is_worth_dealing(node_count(node), scope.plan.machine):
+        _spread(scope, strips, dense)
+    else:
+        scope.steps += strips.steps(0, (), strips.count, dense)
+    scope.copy_all([(d, t) for d, t in zip(dense, totals, strict=True) if d != t])
 
 
-def _slots(scope: Scope, total: View, count: int) -> View:
+def group_size(strips: int, tiles: int) -> int:
+    """Strips in a group, a power of two: as many as leave the tiles even shares, or one."""
+    size = 1
+    while size < strips:
+        groups = -(-strips // (2 * size))
+        if -(-groups // tiles) * 2 * size * tiles > UNEVEN * strips:
+            break
+        size *= 2
+    return size
+
+
+def _spread(scope: Scope, strips: _Strips, totals: Sequence[View]) -> None:
+    """Groups to the tiles, each with places of its own for its sums; then all tiles add those."""
+    size = group_size(strips.count, scope.plan.machine.chip.tiles)
+    whole = strips.whole // size
+    groups = -(-strips.count // size)
+    parts = [_apart(scope, total, groups) for total in totals]
+    var = new_var()
+    if whole:
+        places = [views.row(part, var) for part in parts]
+        inside = strips.steps(0, ((var, size),), size, places)
+        scope.steps.append(Spread(var, whole, inside))
+    if whole < groups:
+        var, rest = new_var(), strips.count - whole * size
+        places = [_at(part, whole) for part in parts]
+        inside = strips.steps(whole * size, (), rest, places)
+        scope.steps.append(Spread(var, 1, inside, joins=whole > 0))
+    joins = False
+    for part, total in zip(parts, totals, strict=True):
+        for step in _add_up(part, total):
+            scope.steps.append(replace(step, joins=joins))
+            joins = True
+
+
+def _add_up(parts: View, total: View) -> list[Spread]:
+    """The tree over the groups, dealt out by elements of the sum."""
+    parts = replace(parts, shape=(parts.shape[0], total.size), strides=(parts.strides[0], 1))
+    total = replace(total, shape=(total.size,), strides=(1,))
+    length = -(-max(PIECE, -(-total.size // PIECES)) // PIECE) * PIECE
+    full, rest = divmod(total.size, length)
+    spreads = []
+    for count, size, start in ((full, length, 0), (1, rest, full * length)):
+        if count and size:
+            var = new_var()
+            sides = views.shift(parts, var, 1, size, start), views.shift(total, var, 0, size, start)
+            codelet = Tree(*map(operand, sides))
+            spreads.append(Spread(var, count, (Call(codelet, sides),)))
+    return spreads
+
+
+def _apart(scope: Scope, total: View, count: int) -> View:
     """A place for the sum of each group; no two share a pair of cache lines, as tiles differ."""
     line = 2 * CACHE_LINE // numpy_dtype(total.dtype).itemsize
     pitch = -(-total.size // line) * line
     rows = scope.new(Type(total.dtype, (count, pitch)))
-    strides = (rows.strides[0], *dense_strides(total.shape))
-    return View(rows.buffer, (count, *total.shape), strides)
+    return View(rows.buffer, (count, *total.shape), (rows.strides[0], *total.strides))
 
 
-def _add_groups(scope: Scope, source: View, target: View) -> None:
-    scope.call(reduce_codelet("sum", source, (0,), target), [source], [target])
+def _at(parts: View, number: int) -> View:
+    return View(
+        parts.buffer, parts.shape[1:], parts.strides[1:], parts.offset + number * parts.strides[0]
+    )
 
 
-class _Dealer:
-    """Makes the steps for a range of equal groups."""
+class _Strips:
+    """Steps for a run of strips, whose sums become one."""
 
-    def __init__(
-        self,
-        scope: Scope,
-        node: Node,
-        stacked: list[View],
-        partial: list[View] | None,
-        totals: list[View],
-        several: bool,
-    ):
-        self.scope = scope
-        self.stacked = stacked
-        self.partial = partial
-        self.totals = totals
-        worth = several and is_worth_dealing(node_count(node), scope.plan.machine)
-        self.spread = scope.parallel and worth
-        consts = node.params["consts"]
+    def __init__(self, scope: Scope, node: Node, stacked: Sequence[View]):
+        self.scope, self.node, self.stacked = scope, node, stacked
+        rows, self.strip, consts = (node.params[name] for name in ("rows", "strip", "consts"))
+        self.whole, self.rest = divmod(rows, self.strip)
+        self.count = self.whole + (self.rest > 0)
         self.consts = [scope.view(v) for v in node.inputs[:consts]]
         self.xs = [scope.view(v) for v in node.inputs[consts:]]
 
-    def deal(self, body: Graph, groups: int, length: int, slot: int, start: int) -> int:
-        """`groups` groups of `length` strips, from row `start`, adding up in slots from `slot`."""
-        scope, outer, inner = self.scope, new_var(), new_var()
-        size = (body.inputs[len(self.consts)]).shape[-1]
+    def steps(
+        self, first: int, moves: Moves, count: int, totals: Sequence[View]
+    ) -> tuple[Step, ...]:
+        """Strips first, first + 1, ..., `count` of them, and the root of the tree over them."""
+        if count == 1:
+            return self._one(first, moves, totals)
+        each = 1
+        while each * TOGETHER < count:
+            each *= TOGETHER
+        whole = min(count, self.whole - first) // each
+        parts = [self._beside(total, -(-count // each)) for total in totals]
+        steps: list[Step] = []
+        if whole:
+            var = new_var()
+            places = [views.row(part, var) for part in parts]
+            steps.append(Loop(var, whole, self.steps(first, (*moves, (var, each)), each, places)))
+        if whole * each < count:
+            places = [_at(part, whole) for part in parts]
+            rest = count - whole * each
+            steps += self.steps(first + whole * each, moves, rest, places)
+        for part, total in zip(parts, totals, strict=True):
+            if total.size:
+                steps.append(Call(Tree(operand(part), operand(total)), (part, total)))
+        return tuple(steps)
 
-        def strip_of(view: View) -> View:
-            turn = views.shift(view, inner, len(view.shape) - 1, size, start)
-            step = size * length * view.strides[-1]
-            return View(
-                turn.buffer,
-                turn.shape,
-                turn.strides,
-                turn.offset,
-                (*turn.moves, (outer, step)),
-            )
+    def _beside(self, total: View, count: int) -> View:
+        line = CACHE_LINE // numpy_dtype(total.dtype).itemsize
+        pitch = -(-total.size // line) * line
+        buffer = Buffer(total.dtype, count * pitch, "tile")
+        return View(buffer, (count, *total.shape), (pitch, *total.strides))
 
-        sums = [self._sum(i, outer, slot) for i in range(len(self.totals))]
-        clear = _clear(sums)
-        inputs = self.consts + [strip_of(view) for view in self.xs]
-        wanted = [strip_of(view) for view in self.stacked]
-        steps = _body(scope.plan, body, inputs, wanted, sums)
-        inside: tuple[Step, ...] = (*clear, Loop(inner, length, steps))
-        if self.spread:
-            scope.steps.append(Spread(outer, groups, inside, joins=slot > 0))
-        else:
-            scope.steps.append(Loop(outer, groups, inside))
-        return slot + groups
+    def _one(self, first: int, moves: Moves, totals: Sequence[View]) -> tuple[Step, ...]:
+        body = self.node.bodies[0 if first < self.whole else 1]
+        size = self.strip if first < self.whole else self.rest
 
-    def _sum(self, number: int, outer: Var, slot: int) -> View:
-        if self.partial is None:
-            return self.totals[number]
-        view = self.partial[number]
-        row = views.row(view, outer)
-        return View(
-            row.buffer, row.shape, row.strides, row.offset + slot * view.strides[0], row.moves
-        )
+        def strip_of(view: View, axis: int) -> View:
+            step = self.strip * view.strides[axis]
+            start = [first * self.strip if i == axis else 0 for i in range(len(view.shape))]
+            shape = tuple(size if i == axis else n for i, n in enumerate(view.shape))
+            part = views.window(view, start, shape)
+            moved = tuple((var, strips * step) for var, strips in moves)
+            return replace(part, moves=(*part.moves, *moved))
 
-
-def _clear(sums: list[View]) -> list[Step]:
-    zero = [np.zeros((), numpy_dtype(view.dtype)) for view in sums]
-    return [Call(fill_codelet(z, v), (v,)) for z, v in zip(zero, sums, strict=True) if v.size]
-
-
-def _body(
-    plan: Plan, body: Graph, inputs: list[View], wanted: list[View], sums: list[View]
-) -> tuple[Step, ...]:
-    return lower_body(
-        plan,
-        body,
-        inputs,
-        [*wanted, *([None] * len(sums))],
-        parallel=False,
-        padded=True,
-        sums=dict(zip(body.outputs[len(wanted) :], sums, strict=True)),
-    )
+        inputs = [*self.consts, *map(strip_of, self.xs, self.node.params["axes"])]
+        wanted = [strip_of(view, len(view.shape) - 1) for view in self.stacked]
+        wanted += totals
+        return lower_body(self.scope.plan, body, inputs, wanted, parallel=False, padded=True)

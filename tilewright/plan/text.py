@@ -1,7 +1,7 @@
 """A program as text: one step a line, bodies indented.
 
 %3 = shared float32 880 at 4096             a buffer
-contract_inner_f32_40x22x128 (%7[v1*128] (22,128), %9 (40,128)) -> %3 (40,22)
+contract_outer_f32_40x22x128 (%9 (40,128), %7[v1*2816] (128,22)) -> %3 (40,22)
 spread v0 < 12:                             v0's values are dealt out to the tiles
 """
 

@@ -18,9 +18,6 @@ from tilewright.plan.ir import View
 from tilewright.plan.schedule import Unit, alias_root
 from tilewright.plan.scope import Scope
 
-WORTH_TURNING = 65536
-"""Elements from which on a reduction along a strided axis reads a copy: fewer stay in an L2."""
-
 _Number = tuple[str, int]
 """A value in the making: ("leaf" | "step", position); leaves come first in the end."""
 
@@ -107,28 +104,44 @@ def lower_reduce(scope: Scope, unit: Unit) -> None:
     for inner in before:
         builder.add(inner)
     expression = builder.build([source])
-    leaves = [_in_lanes(scope, view, node.params["axes"]) for view in builder.leaves]
-    target, accumulate = scope.sum_target(node.output)
+    target = scope.target(node.output)
+    strides = [view.strides for view in builder.leaves]
+    counts = any(step.op == "iota" for step in expression.instructions)
+    axes = tuple(node.params["axes"])
+    order = [*range(len(source.shape))] if counts else _lanes_last(source.shape, axes, strides)
+    kept = [axis for axis in range(len(order)) if axis not in axes]
+    leaves = [views.transpose(view, order) for view in builder.leaves]
+    target = views.transpose(target, [kept.index(axis) for axis in order if axis in kept])
     codelet = Reduce(
         node.params["kind"],
         expression,
-        source.shape,
-        tuple(node.params["axes"]),
-        tuple(v.strides for v in leaves),
+        tuple(source.shape[axis] for axis in order),
+        tuple(i for i, axis in enumerate(order) if axis in axes),
+        tuple(view.strides for view in leaves),
         target.strides,
-        accumulate,
     )
     scope.call(codelet, leaves, [target])
 
 
-def _in_lanes(scope: Scope, view: View, axes: Sequence[int]) -> View:
-    """A large view of which the last axis is reduced but another is contiguous: turned round first.
+def _lanes_last(
+    shape: Sequence[int], axes: Sequence[int], strides: Sequence[Sequence[int]]
+) -> list[int]:
+    """The domain's axes so that the last is one along which all inputs are contiguous.
 
-    Squares of the copy are turned in registers; the reduction would read element by element.
+    Reduced axes keep their order among each other: terms are numbered by it.
     """
-    last = len(view.shape) - 1
-    across = last in axes and abs(view.strides[last]) > 1 and 1 in view.strides
-    return scope.dense(view) if across and view.size >= WORTH_TURNING else view
+    rank = len(shape)
+
+    def even(axis: int) -> bool:
+        steps = {array[axis] for array in strides}
+        return shape[axis] > 1 and 1 in steps and steps <= {0, 1}
+
+    last_reduced = max((axis for axis in axes if shape[axis] > 1), default=-1)
+    able = [i for i in range(rank) if even(i) and (i not in axes or i == last_reduced)]
+    if not able or even(rank - 1):
+        return [*range(rank)]
+    chosen = max(able)
+    return [*(axis for axis in range(rank) if axis != chosen), chosen]
 
 
 def lower_copy(scope: Scope, unit: Unit) -> None:

@@ -71,6 +71,12 @@ def shift(view: View, var: Var, dimension: int, length: int, start: int = 0) -> 
     )
 
 
+def squeeze(view: View, dimension: int) -> View:
+    """Without a dimension of one element."""
+    kept = [i for i in range(len(view.shape)) if i != dimension]
+    return transpose(view, kept)
+
+
 def is_dense(view: View) -> bool:
     """Row-major without gaps (dimensions of one element may have any stride)."""
     expected = 1

@@ -1,4 +1,4 @@
-"""The order of summation against a plain loop over scalars, and fma against exact fractions."""
+"""The law of sums against a plain loop over scalars, and fma against exact fractions."""
 
 import math
 from fractions import Fraction
@@ -8,15 +8,17 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tilewright.graph.order import (
+from tilewright.graph.fma import fma32
+from tilewright.graph.law import (
+    LEAF,
+    combine_pairs,
     cumulative_ordered,
-    dot_form,
+    dot_order,
     dot_ordered,
-    fma32,
     reduce_ordered,
 )
 
-SIZES = [0, 1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 1023, 1024, 1025, 2049, 5000]
+SIZES = [0, 1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 100, 255, 256, 257, 1025, 5000]
 
 
 def data(seed: int, *shape: int, dtype: Any = "float32") -> np.ndarray:
@@ -83,39 +85,54 @@ def halve(lanes):
     return lanes[0]
 
 
-def row_sum(row):
-    results = []
-    for first in range(0, len(row), 1024):
-        sums = [[np.float32(0)] * 16 for _ in range(4)]
-        for e, x in enumerate(row[first : first + 1024]):
-            sums[e // 16 % 4][e % 16] = add(sums[e // 16 % 4][e % 16], x)
-        lanes = [add(add(a, b), add(c, d)) for a, b, c, d in zip(*sums, strict=True)]
-        results.append(halve(lanes))
-    return pairwise(results)
+def leaves(values):
+    return [values[i : i + 256] for i in range(0, len(values), 256)]
 
 
-def column_sum(column):
-    results = []
-    for first in range(0, len(column), 64):
-        total = np.float32(0)
-        for x in column[first : first + 64]:
-            total = add(total, x)
-        results.append(total)
-    return pairwise(results)
+def in_lanes(leaf, step):
+    lanes = [np.float32(0)] * 16
+    for e, term in enumerate(leaf):
+        lanes[e % 16] = step(lanes[e % 16], term)
+    return halve(lanes)
+
+
+def in_sequence(leaf, step):
+    total = np.float32(0)
+    for term in leaf:
+        total = step(total, term)
+    return total
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_row_sum(n):
+def test_sum(n):
     x = data(n, 2, n)
-    expected = np.array([row_sum(row) for row in x], np.float32)
+    expected = np.array(
+        [pairwise([in_lanes(leaf, add) for leaf in leaves(row)]) for row in x], np.float32
+    )
     np.testing.assert_array_equal(reduce_ordered("sum", x, (1,)), expected)
+    np.testing.assert_array_equal(reduce_ordered("sum", x.T.copy(), (0,)), expected)
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_column_sum(n):
-    x = data(n, n, 2)
-    expected = np.array([column_sum(x[:, j]) for j in range(2)], np.float32)
-    np.testing.assert_array_equal(reduce_ordered("sum", x, (0,)), expected)
+def test_a_sum_is_the_product_with_ones(n):
+    x = data(n, 3, n)
+    sums = dot_ordered(x, np.ones(n, np.float32), ((1,), (0,)), ((), ()), "float32")
+    np.testing.assert_array_equal(reduce_ordered("sum", x, (1,)), sums)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13])
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_groups_of_leaves_are_nodes_of_the_tree(count, level):
+    """Runs of 2^j leaves may be summed apart: for sums and for products."""
+    n, group = count * LEAF - 7, LEAF << level
+    x, y = data(count, n, 3), data(count + 1, n, 5)
+    groups = [slice(i, i + group) for i in range(0, n, group)]
+    parts = np.stack([reduce_ordered("sum", x[g], (0,)) for g in groups])
+    np.testing.assert_array_equal(combine_pairs("sum", parts), reduce_ordered("sum", x, (0,)))
+    for right in (y, y[:, 0]):
+        rest = (((0,), (0,)), ((), ()), "float32")
+        products = np.stack([dot_ordered(x[g], right[g], *rest) for g in groups])
+        np.testing.assert_array_equal(combine_pairs("sum", products), dot_ordered(x, right, *rest))
 
 
 def test_several_axes_are_one_row():
@@ -153,62 +170,55 @@ def test_nan_and_empty():
     np.testing.assert_array_equal(reduce_ordered("xor", flags, (1,)), [True, False])
 
 
-def inner_dot(a, b):
-    total = None
-    for first in range(0, len(a), 1024):
-        lanes: list[Any] = [np.float32(0)] * 16
-        for e, (x, y) in enumerate(
-            zip(a[first : first + 1024], b[first : first + 1024], strict=True)
-        ):
-            lanes[e % 16] = fma32(x, y, lanes[e % 16])
-        total = halve(lanes) if total is None else add(total, halve(lanes))
-    return np.float32(0) if total is None else total
+def scalar_dot(a, b, order):
+    terms = list(zip(a, b, strict=True))
+    return pairwise([order(leaf, lambda s, t: fma32(t[0], t[1], s)) for leaf in leaves(terms)])
 
 
-def outer_dot(a, b):
-    total = None
-    for first in range(0, len(a), 512):
-        part = np.float32(0)
-        for x, y in zip(a[first : first + 512], b[first : first + 512], strict=True):
-            part = fma32(x, y, part)
-        total = part if total is None else add(total, part)
-    return np.float32(0) if total is None else total
-
-
-@pytest.mark.parametrize("k", [0, 1, 5, 16, 17, 33, 511, 512, 513, 1025, 2500])
-def test_dot_forms(k):
+@pytest.mark.parametrize("k", [0, 1, 5, 16, 17, 33, 255, 256, 257, 1025])
+def test_dot_orders(k):
     a, b = data(k, 2, k), data(k + 1, 3, k)
-    inner = [[inner_dot(x, y) for y in b] for x in a]
-    ours = dot_ordered(a, b, ((1,), (1,)), ((), ()), "float32")
-    np.testing.assert_array_equal(ours, np.array(inner, np.float32))
-    outer = [[outer_dot(x, y) for y in b] for x in a]
-    ours = dot_ordered(a, b.T, ((1,), (0,)), ((), ()), "float32")
-    np.testing.assert_array_equal(ours, np.array(outer, np.float32))
+    matrices = [[scalar_dot(x, y, in_sequence) for y in b] for x in a]
+    for right, axis in ((b, 1), (b.T, 0)):
+        ours = dot_ordered(a, right, ((1,), (axis,)), ((), ()), "float32")
+        np.testing.assert_array_equal(ours, np.array(matrices, np.float32))
+    vectors = [scalar_dot(x, b[0], in_lanes) for x in a]
+    ours = dot_ordered(a, b[0], ((1,), (0,)), ((), ()), "float32")
+    np.testing.assert_array_equal(ours, np.array(vectors, np.float32))
+    ours = dot_ordered(b[0], a, ((0,), (1,)), ((), ()), "float32")
+    np.testing.assert_array_equal(ours, np.array(vectors, np.float32))
+    ours = dot_ordered(a[0], b[0], ((0,), (0,)), ((), ()), "float32")
+    np.testing.assert_array_equal(ours, vectors[0])
+
+
+def test_rows_are_the_same_alone_and_among_others():
+    a, b = data(0, 40, 300), data(1, 300, 9)
+    whole = dot_ordered(a, b, ((1,), (0,)), ((), ()), "float32")
+    for some in (slice(5, 6), slice(0, 17), slice(39, 40)):
+        part = dot_ordered(a[some], b, ((1,), (0,)), ((), ()), "float32")
+        np.testing.assert_array_equal(part, whole[some])
+    batch = dot_ordered(a[None], b[None], ((2,), (1,)), ((0,), (0,)), "float32")
+    np.testing.assert_array_equal(batch[0], whole)
 
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
 def test_16_bits_are_summed_like_float32(dtype):
     a, b = data(4, 2, 530, dtype=dtype), data(9, 3, 530, dtype=dtype)
     wide = a.astype(np.float32), b.astype(np.float32)
-    for turn, name in ((lambda x: x, "inner"), (lambda x: x.T, "outer")):
-        contract = ((1,), (1 if name == "inner" else 0,))
-        ours = dot_ordered(a, turn(b), contract, ((), ()), np.dtype(dtype).name)
-        theirs = dot_ordered(wide[0], turn(wide[1]), contract, ((), ()), "float32")
+    for pick in (slice(None), 0):
+        rest = (((1,), (b[pick].ndim - 1,)), ((), ()))
+        ours = dot_ordered(a, b[pick], *rest, np.dtype(dtype).name)
+        theirs = dot_ordered(wide[0], wide[1][pick], *rest, "float32")
         np.testing.assert_array_equal(ours, theirs.astype(dtype))
 
 
-@pytest.mark.parametrize(
-    "m, n, k, form",
-    [
-        (16, 16, 20, "inner"),
-        (16, 17, 191, "outer"),
-        (16, 127, 192, "inner"),
-        (16, 128, 5000, "outer"),
-    ],
-)
-def test_form_by_shape(m, n, k, form):
-    assert dot_form((m, k), (n, k), ((1,), (1,)), ((), ())) == form
-    assert dot_form((m, k), (k, n), ((1,), (0,)), ((), ())) == "outer"
+def test_the_order_hangs_on_which_operands_have_free_axes():
+    plain = ((1,), (0,)), ((), ())
+    assert dot_order(2, 2, *plain) == "sequence"
+    assert dot_order(2, 1, *plain) == "lanes"
+    assert dot_order(1, 2, ((0,), (0,)), ((), ())) == "lanes"
+    assert dot_order(3, 2, ((2,), (1,)), ((0,), (0,))) == "lanes"
+    assert dot_order(3, 3, ((2,), (1,)), ((0,), (0,))) == "sequence"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32", "int8", "bool"])
@@ -226,7 +236,7 @@ def test_blocks_do_not_change_bits(monkeypatch):
     a, b = data(0, 3, 40, 70), data(1, 3, 70, 9)
     arguments = (((2,), (1,)), ((0,), (0,)), "float32")
     whole = dot_ordered(a, b, *arguments)
-    monkeypatch.setattr("tilewright.graph.order._BLOCK", 64)
+    monkeypatch.setattr("tilewright.graph.law._BLOCK", 64)
     np.testing.assert_array_equal(dot_ordered(a, b, *arguments), whole)
     one = dot_ordered(a[1, 5:6], b[1], ((1,), (0,)), ((), ()), "float32")
     np.testing.assert_array_equal(one[0], whole[1, 5])

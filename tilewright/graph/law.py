@@ -1,0 +1,253 @@
+"""The law of sums: what decides the bits of every sum and product, and nothing else does.
+
+A sum of n terms is taken in *leaves*, and the leaves in a *tree*.
+
+Leaves. Terms are numbered from 0 (several reduced axes: in row-major order of the operand's axes;
+several contracted axes: in the order given). Leaf i holds the terms 256 i ... 256 i + 255; the last
+one may be shorter. A leaf starts at +0.0 (products: at 1; maxima and so on: at their identity) and
+is taken in one of two orders:
+
+    sequence    one term after the other. For products of which both operands have free axes:
+                s = fma(a, b, s).
+    lanes       term e goes to lane e mod 16, in each lane one after the other; then 16 lanes become
+                one by halving: l + (l + 8), then l + (l + 4), l + (l + 2), l + (l + 1). Lanes
+                without a term stay at the start and are added like others. For products of which
+                an operand has no free axis (matrix times vector, vector times vector), and for
+                `reduce` of every kind: a sum is the product with ones, to the bit.
+
+Tree. Leaves are combined in adjacent pairs, level by level; an odd one passes on. A run of 2^j
+leaves that begins at a multiple of 2^j is a node of this tree (so is such a run cut short by the
+end), and may be computed by itself, anywhere, at any time.
+
+Arithmetic is IEEE's, to nearest even, denormals flushed to zero before and after. float32: fma
+rounds once. float64: the product is rounded, then added. Integers wrap, so they have no order.
+16-bit floats are exact in float32, are summed there by this same law, and rounded once, at the end
+of the whole sum: hosts that multiply bfloat16 themselves have no say (`vdpbf16ps` takes the odd
+element of a pair before the even one: a law of its own, should one want it).
+
+What follows, with |error| <= c u sum|a b| to first order in the unit roundoff u, where
+c = min(n, 256) + ceil(log2(n / 256)) in sequence, and min(n / 16, 16) + 4 + ceil(log2(n / 256)) in
+lanes (float64: one more, for the product):
+
+- Bits hang on dtypes, on n, and on which operands *have* free axes: not on the extent of a free or
+  batch axis, a stride, the place in a batch, an instruction set, a number of tiles or a machine.
+- Row i of a product is the same alone (as one row) and among any others; a batch changes nothing.
+  A vector is not a matrix of one row: mapping `x @ w` over rows of X gives `X @ w`, in lanes, but
+  mapping `x @ W` gives a product of matrices, in sequence, whose bits may differ from `x @ W`'s.
+- Terms may be summed in groups, if each is a node of the tree: strips of rows, shares of tiles.
+
+cumulative: one after the other from the first element, 16-bit floats in float32, each output
+rounded. It has no leaves: every prefix is a result.
+
+Why 256: a leaf's sums stay in registers and are then added to others; for 22 x 40 outputs that
+costs 33 % of the product at leaves of 8, 4 % at 64, 1 % at 256. Why lanes for vectors: along k of
+row-major operands they are what memory gives; in sequence, rows would have to be turned into
+columns first. Over column-major operands, lanes cost 15 more additions a leaf than a sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+import numpy as np
+
+from tilewright.graph.fma import fma32
+from tilewright.graph.ir import numpy_dtype
+from tilewright.graph.scalar import FLOATS, SCALAR, SIXTEEN, flush
+
+LANES = 16
+LEAF = 256
+"""Terms of a leaf."""
+_BLOCK = 1 << 20
+"""Elements of one operand of a vectorised step: keeps the temporaries of large dots in bounds."""
+
+COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min"} | {
+    op: op for op in ("and", "or", "xor")
+}
+
+Axes = tuple[Sequence[int], Sequence[int]]
+"""Dimensions of the left and of the right operand."""
+
+
+def accumulation_dtype(dtype: str) -> str:
+    """Where sums of `dtype` are kept."""
+    return "float32" if dtype in SIXTEEN else dtype
+
+
+def dot_working_dtype(lhs: str, rhs: str, result: str) -> str:
+    """What products and sums are kept in: the result's type, but no less than float32."""
+    if "float64" in (lhs, rhs):
+        return "float64"
+    return accumulation_dtype(result)
+
+
+def dot_order(left_rank: int, right_rank: int, contract: Axes, batch: Axes) -> str:
+    """ "lanes" if an operand has no free axis, else "sequence"."""
+    free = [
+        rank - len(contracted) - len(batched)
+        for rank, contracted, batched in zip((left_rank, right_rank), contract, batch, strict=True)
+    ]
+    return "sequence" if all(free) else "lanes"
+
+
+def identity(kind: str, dtype: str) -> np.ndarray:
+    """The value that a reduction starts from."""
+    target = numpy_dtype(dtype)
+    if kind in ("sum", "or", "xor"):
+        return np.zeros((), target)
+    if kind == "prod":
+        return np.ones((), target)
+    if kind == "and":
+        return np.array(True) if dtype == "bool" else np.invert(np.zeros((), target))
+    if dtype in FLOATS:
+        return np.array(-np.inf if kind == "max" else np.inf, target)
+    if dtype == "bool":
+        return np.array(kind == "min")
+    bounds = np.iinfo(target)
+    return np.array(bounds.min if kind == "max" else bounds.max, target)
+
+
+# The meaning, vectorised over the outputs.
+
+
+def reduce_ordered(kind: str, array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    """Reduce over `axes`; the result has the array's dtype."""
+    dtype = array.dtype.name
+    kept = [i for i in range(array.ndim) if i not in axes]
+    reduced = sorted(axes)
+    shape = tuple(array.shape[i] for i in kept)
+    length = prod(array.shape[i] for i in reduced)
+    rows = array.transpose([*kept, *reduced]).reshape(prod(shape), length)
+    terms = rows.astype(numpy_dtype(accumulation_dtype(dtype))).T
+    leaves = [_reduce_leaves(kind, leaf) for leaf in _leaves(terms)]
+    if not leaves:
+        return np.full(shape, identity(kind, dtype))
+    result = combine_pairs(kind, np.concatenate(leaves))
+    return result.reshape(shape).astype(numpy_dtype(dtype))
+
+
+def combine_pairs(kind: str, parts: np.ndarray) -> np.ndarray:
+    """The tree: nodes of one level, stacked on axis 0 (the last may be cut short), to its root."""
+    while len(parts) > 1:
+        even = len(parts) // 2 * 2
+        pairs = _combine(kind, parts[0:even:2], parts[1:even:2])
+        parts = np.concatenate([pairs, parts[even:]])
+    return parts[0]
+
+
+def _combine(kind: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return SCALAR[COMBINE[kind]](a, b, dtype=a.dtype.name)
+
+
+def _leaves(terms: np.ndarray) -> list[np.ndarray]:
+    """Terms on axis 0: the whole leaves as (leaves, 256, ...), then the last as (1, rest, ...)."""
+    whole = len(terms) // LEAF * LEAF
+    parts = [terms[:whole].reshape(-1, LEAF, *terms.shape[1:])] if whole else []
+    return [*parts, terms[None, whole:]] if whole < len(terms) else parts
+
+
+def _reduce_leaves(kind: str, leaves: np.ndarray) -> np.ndarray:
+    """(leaves, terms, ...) to (leaves, ...), in lanes."""
+    start = identity(kind, leaves.dtype.name)
+    sums = np.full((len(leaves), LANES, *leaves.shape[2:]), start, leaves.dtype)
+    for first in range(0, leaves.shape[1], LANES):
+        taken = leaves[:, first : first + LANES]
+        width = taken.shape[1]
+        sums[:, :width] = _combine(kind, sums[:, :width], taken)
+    return _halve(kind, sums)
+
+
+def _halve(kind: str, lanes: np.ndarray) -> np.ndarray:
+    """l + (l + 8), then + 4, + 2, + 1 over axis 1."""
+    while lanes.shape[1] > 1:
+        half = lanes.shape[1] // 2
+        lanes = _combine(kind, lanes[:, :half], lanes[:, half:])
+    return lanes[:, 0]
+
+
+def cumulative_ordered(
+    kind: str, array: np.ndarray, axis: int, reverse: bool = False
+) -> np.ndarray:
+    """Running sums (or products, maxima, minima) along an axis."""
+    working = np.moveaxis(array, axis, 0).astype(numpy_dtype(accumulation_dtype(array.dtype.name)))
+    working = working[::-1] if reverse else working
+    result = working.copy()
+    for i in range(1, len(working)):
+        result[i] = _combine(kind, result[i - 1], working[i])
+    result = result[::-1] if reverse else result
+    return np.moveaxis(result, 0, axis).astype(array.dtype)
+
+
+def dot_ordered(
+    lhs: np.ndarray, rhs: np.ndarray, contract: Axes, batch: Axes, dtype: str
+) -> np.ndarray:
+    """The contraction; the result is (batch, lhs free, rhs free) of `dtype`."""
+    a, free_a = _rows(lhs, contract[0], batch[0])
+    b, free_b = _rows(rhs, contract[1], batch[1])
+    shape = (*(lhs.shape[i] for i in batch[0]), *free_a, *free_b)
+    working = dot_working_dtype(lhs.dtype.name, rhs.dtype.name, dtype)
+    sums = product(a, b, dot_order(lhs.ndim, rhs.ndim, contract, batch), working)
+    return SCALAR["convert"](sums, dtype=dtype).reshape(shape)
+
+
+def _rows(
+    array: np.ndarray, contract: Sequence[int], batch: Sequence[int]
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """(batch, free, contracted), and the shape of the free part."""
+    free = [i for i in range(array.ndim) if i not in contract and i not in batch]
+    sizes = [prod(array.shape[i] for i in axes) for axes in (batch, free, contract)]
+    rows = array.transpose([*batch, *free, *contract]).reshape(sizes)
+    return rows, tuple(array.shape[i] for i in free)
+
+
+def product(lhs: np.ndarray, rhs: np.ndarray, order: str, working: str) -> np.ndarray:
+    """(*batch, m, k) and (*batch, n, k) to (*batch, m, n) of `working` dtype."""
+    lhs, rhs = (SCALAR["convert"](x, dtype=working) for x in (lhs, rhs))
+    if working not in FLOATS:
+        with np.errstate(all="ignore"):
+            return np.matmul(lhs, rhs.swapaxes(-1, -2))
+    shape = (*lhs.shape[:-1], rhs.shape[-2])
+    a, b = (x.reshape(prod(shape[:-2]), *x.shape[-2:]) for x in (lhs, rhs))
+    a, b = (flush(x).transpose(2, 0, 1) for x in (a, b))  # (k, batch, rows)
+    result = np.zeros((a.shape[1], a.shape[2], b.shape[2]), working)
+    lanes = LANES if order == "lanes" else 1
+    with np.errstate(all="ignore"):
+        for some, rows in _blocks(result.shape, a.shape[0], lanes):
+            result[some, rows] = _block(a[:, some, rows], b[:, some], lanes)
+    return result.reshape(shape)
+
+
+def _blocks(shape: tuple[int, ...], k: int, lanes: int) -> Iterator[tuple[slice, slice]]:
+    """Cut (batch, m) so that the accumulators of one block are about `_BLOCK` elements."""
+    batch, m, n = shape
+    width = lanes * max(1, n) * (1 + k // LEAF)
+    rows = min(max(m, 1), max(1, _BLOCK // width))
+    some = max(1, _BLOCK // (width * rows))
+    for first in range(0, batch, some):
+        for row in range(0, m, rows):
+            yield slice(first, first + some), slice(row, row + rows)
+
+
+def _block(a: np.ndarray, b: np.ndarray, lanes: int) -> np.ndarray:
+    """(k, batch, m) and (k, batch, n) to (batch, m, n)."""
+    pairs = zip(_leaves(a), _leaves(b), strict=True)
+    leaves = [_halve("sum", _dot_leaves(x, y, lanes)) for x, y in pairs]
+    if not leaves:
+        return np.zeros((a.shape[1], a.shape[2], b.shape[2]), a.dtype)
+    return combine_pairs("sum", np.concatenate(leaves))
+
+
+def _dot_leaves(a: np.ndarray, b: np.ndarray, lanes: int) -> np.ndarray:
+    """(leaves, terms, batch, m) and (..., n) to (leaves, lanes, batch, m, n)."""
+    sums = np.zeros((len(a), lanes, a.shape[2], a.shape[3], b.shape[3]), a.dtype)
+    multiply_add = fma32 if a.dtype == np.float32 else _multiply_then_add
+    for first in range(0, a.shape[1], lanes):
+        taken = slice(first, first + lanes)
+        x, y = a[:, taken, :, :, None], b[:, taken, :, None, :]
+        sums[:, : x.shape[1]] = multiply_add(x, y, sums[:, : x.shape[1]])
+    return sums
+
+
+def _multiply_then_add(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
+    return flush(flush(a * b) + c)
