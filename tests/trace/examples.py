@@ -73,6 +73,7 @@ PROGRAMS: list[tuple[Callable, tuple[Any, ...]]] = [
     (lambda b: (jnp.all(b), jnp.any(b)), (B,)),
     (lambda x: (x.sum(), x.prod(), x.max(), x.min(), x.argmax(), x.argmin()), (V,)),
     (lambda n: lax.reduce(n, np.int32(0), lax.bitwise_xor, (0,)), (N,)),
+    (lambda x: lax.reduce(x, np.float32(0), lambda a, b: a * b + a + b, (0,)), (V,)),
     (lambda x: (x**3, x**0.5, lax.reduce_precision(x, 5, 10)), (V,)),
     (lambda x: (lax.clamp(0.0, x, 1.0), lax.select(x > 0, x, -x)), (V,)),
     (lambda x: (x.astype(jnp.int32), lax.bitcast_convert_type(x, jnp.int32)), (V,)),
@@ -94,6 +95,7 @@ PROGRAMS: list[tuple[Callable, tuple[Any, ...]]] = [
     (lambda x, i: (lax.dynamic_slice(x, (i, i), (1, 2)), x[N[:2], i]), (X, 1)),
     (lambda x, i: lax.dynamic_update_slice(x, x[:1, :1], (i, i)), (X, 1)),
     *((scatter(kind), (SQUARE,)) for kind in "set add subtract multiply min max".split()),
+    (lambda x: x.at[N[:2]].apply(jnp.sin), (SQUARE,)),
     # across
     (lambda x: (lax.sort(x), lax.top_k(x, 2), lax.approx_max_k(x, 2), x @ x), (V,)),
     (lambda x: jax.vmap(lambda x: lax.psum(x, "i"), axis_name="i")(x), (V,)),
@@ -120,6 +122,8 @@ PROGRAMS: list[tuple[Callable, tuple[Any, ...]]] = [
     (lambda a: lax.linalg.symmetric_product(a, a), (SQUARE,)),
     (lambda a: jnp.linalg.qr(a, mode="raw"), (SQUARE,)),
     (lambda a: lax.linalg.lu_pivots_to_permutation(lax.linalg.lu(a)[1], 3), (SQUARE,)),
+    (lambda a: lax.linalg.tridiagonal_solve(a[0], a[1] + 3, a[2], a), (SQUARE,)),
+    (lambda a: lax.linalg.ormqr(a, a[0], a), (SQUARE,)),
     (lambda a: lax.linalg.householder_product(a, a[0]), (SQUARE,)),
 ]  # fmt: skip
 

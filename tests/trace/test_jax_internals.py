@@ -20,7 +20,7 @@ REFUSED = set(
     "conv_general_dilated reduce_window reduce_window_max reduce_window_min reduce_window_sum "
     "select_and_gather_add select_and_scatter select_and_scatter_add "
     # rare
-    "hessenberg reduce schur tridiagonal tridiagonal_solve "
+    "hessenberg schur tridiagonal "
     # gone before a jaxpr is made
     "custom_lin pjit remat".split()
 )

@@ -1,11 +1,14 @@
 """Linear algebra: the laws of each factorisation at LAPACK's accuracy, and JAX's conventions."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from tests.trace.comparing import agree, count, trace, ways
+from tilewright.errors import UnsupportedError
 
 RANDOM = np.random.default_rng(1)
 SIZES = (1, 2, 3, 7, 12)
@@ -192,3 +195,31 @@ def test_what_rests_on_them():
 def test_nodes_do_not_grow_with_size(fn):
     small, large = (count(trace(fn, np.eye(n, dtype=np.float32)).graph) for n in (8, 128))
     assert large <= small + 4 < 400
+
+
+@pytest.mark.parametrize("batch", [(), (2, 3)])
+def test_tridiagonal_systems(batch):
+    diagonals = [RANDOM.normal(size=(*batch, 6)).astype(np.float32) for _ in range(3)]
+    target = RANDOM.normal(size=(*batch, 6, 2)).astype(np.float32)
+    agree(jax.lax.linalg.tridiagonal_solve, *diagonals, target, epsilons=512, absolute=1e-4)
+
+
+def test_tridiagonal_systems_of_one_row_and_of_no_rank():
+    zero, one = np.zeros(3, np.float32), np.ones((3, 1), np.float32)
+    agree(jax.lax.linalg.tridiagonal_solve, zero, zero, zero, one)
+    agree(jax.lax.linalg.tridiagonal_solve, zero[:1], one[0], zero[:1], one[:1])
+    solve = partial(jax.lax.linalg.tridiagonal_solve, perturb_singular=True)
+    with pytest.raises(UnsupportedError, match=r"tridiagonal_solve .*perturb_singular"):
+        trace(solve, zero, zero, zero, one)
+
+
+@pytest.mark.parametrize("left", (True, False))
+@pytest.mark.parametrize("transpose", (True, False))
+def test_products_with_reflectors(left, transpose):
+    def product(a, c):
+        reflectors, taus = jnp.linalg.qr(a, mode="raw")
+        return jax.lax.linalg.ormqr(reflectors.mT, taus, c, left=left, transpose=transpose)
+
+    a = RANDOM.normal(size=(2, 5, 3)).astype(np.float32)
+    c = RANDOM.normal(size=(2, 5, 5)).astype(np.float32)
+    agree(product, a, c, epsilons=64, absolute=1e-5)

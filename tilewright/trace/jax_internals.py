@@ -7,15 +7,16 @@ pure-JAX implementations that JAX itself lowers a primitive to: tracing them giv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
-from jax._src import api_util
+from jax._src import api_util, dispatch
 from jax._src import config as settings
-from jax._src.lax import special
+from jax._src.lax import linalg, special
 from jax._src.random import core as random_core
 from jax._src.random import philox2x32, philox4x32, prng, threefry4x32
 from jax.extend import core
@@ -41,6 +42,7 @@ igamma = special.igamma_impl
 igammac = special.igammac_impl
 igamma_grad_a = special.igamma_grad_a_impl
 betainc = special.regularized_incomplete_beta_impl
+apply_reflectors = linalg._ormqr_lowering
 bessel_i0e = special.bessel_i0e_impl
 gamma_sample = random_core._gamma_impl
 
@@ -84,9 +86,22 @@ def map_over_keys_and_messages(
     return prng.iterated_vmap_binary_bcast(keys, messages, function)
 
 
-def close(jaxpr: Any) -> ClosedJaxpr:
+def close(jaxpr: Any, constants: Sequence[Any] = ()) -> ClosedJaxpr:
     """A jaxpr as a closed one."""
-    return jaxpr if isinstance(jaxpr, ClosedJaxpr) else ClosedJaxpr(jaxpr, ())
+    return jaxpr if isinstance(jaxpr, ClosedJaxpr) else ClosedJaxpr(jaxpr, constants)
+
+
+def as_function(closed: ClosedJaxpr) -> Callable[..., Sequence[Any]]:
+    """What a jaxpr computes, as a function of arrays."""
+    return core.jaxpr_as_fun(closed)
+
+
+def equations(closed: ClosedJaxpr) -> Iterator[Equation]:
+    """Those of a jaxpr, and of what it jits."""
+    for equation in closed.jaxpr.eqns:
+        yield equation
+        if equation.primitive.name == "jit":
+            yield from equations(equation.params["jaxpr"])
 
 
 def frames(equation: Equation) -> list[tuple[str, int]]:
@@ -110,6 +125,15 @@ def file_of(closed: ClosedJaxpr) -> str:
 def key_words(keys: Any) -> np.ndarray:
     """The uint32[..., 2] behind an array of keys."""
     return np.asarray(jax.random.key_data(keys))
+
+
+def implementation(primitive: Primitive) -> Callable | None:
+    """The Python function that stands for a primitive; None where JAX compiles the primitive."""
+    function = primitive.impl
+    inner = function.func if isinstance(function, partial) else function
+    if inner is dispatch.apply_primitive or inner is core.Primitive.impl:
+        return None
+    return None if getattr(inner, "__func__", None) is core.Primitive.impl else function
 
 
 @contextmanager

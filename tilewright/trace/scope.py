@@ -214,7 +214,7 @@ class Scope:
         """Append what one equation means."""
         rule = self.session.rules.get(equation.primitive.name)
         if rule is None:
-            raise self.unsupported(equation)
+            return self.implement(equation, operands)
         parameters = Parameters(equation.params)
         outer, self._equation = self._equation, equation
         try:
@@ -239,6 +239,23 @@ class Scope:
             expected = type_of(variable.aval)
             if value.type != expected:
                 raise self.unsupported(equation, f"with a result of {expected}")
+
+    def implement(self, equation: internals.Equation, operands: Sequence[Value]) -> Sequence[Value]:
+        """Inline the Python function that a primitive without a row stands for, if there is one."""
+        primitive, params = equation.primitive, equation.params
+        function = internals.implementation(primitive)
+        if function is None:
+            raise self.unsupported(equation)
+        structs = [jax.ShapeDtypeStruct(a.aval.shape, a.aval.dtype) for a in equation.invars]
+        try:
+            with internals.own_settings(equation):
+                closed = jax.make_jaxpr(lambda *arrays: function(*arrays, **params))(*structs)
+        except Exception as error:
+            why = f"its implementation cannot be traced ({str(error).splitlines()[0]})"
+            raise self.unsupported(equation, why) from error
+        if any(inner.primitive is primitive for inner in internals.equations(closed)):
+            raise self.unsupported(equation)
+        return self.run(closed, operands)
 
     def inline(
         self, function: Callable, avals: Sequence[Any], operands: Sequence[Value], key: Any = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from tilewright.graph.ir import Value
 from tilewright.trace import jax_internals as internals
+from tilewright.trace.decompose import combine
 from tilewright.trace.rules.elementwise import sort_key, total_key
 from tilewright.trace.rules.movement import integers, part
 from tilewright.trace.scope import Rule, Scope, type_of
@@ -23,6 +25,19 @@ def reduce(kind: str) -> Rule:
         return scope.op("reduce", operand, kind=how, axes=axes)
 
     return rule
+
+
+def reduce_by_function(
+    scope: Scope, equation: internals.Equation, *operands: Value
+) -> Sequence[Value]:
+    """`lax.reduce` with a function of the user's."""
+    params = equation.params
+    function = partial(
+        combine.reduce,
+        function=internals.as_function(params["jaxpr"]),
+        axes=integers(params["dimensions"]),
+    )
+    return scope.inline(function, [atom.aval for atom in equation.invars], operands)
 
 
 def argreduce(kind: str) -> Rule:
@@ -177,6 +192,7 @@ _ALGORITHMS = {
 
 RULES: dict[str, Rule] = {
     **{f"reduce_{kind}": reduce(kind) for kind in "sum prod max min and or xor".split()},
+    "reduce": reduce_by_function,
     "argmax": argreduce("argmax"),
     "argmin": argreduce("argmin"),
     **{f"cum{kind}": cumulative(kind) for kind in ("sum", "prod", "max", "min")},

@@ -126,13 +126,16 @@ def platform_index(scope: Scope, equation: internals.Equation, *operands: Value)
     return scope.small(named[0] if named else default[0], "int32")
 
 
-def refuse(why: str) -> Rule:
-    """A rule for what we know of and do not do."""
-
-    def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
-        raise scope.unsupported(equation, why)
-
-    return rule
+def callback(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    """Refused; the error checks of equinox and what stands on it can be switched off."""
+    why = "compiled code cannot call Python"
+    function = getattr(equation.params["callback"], "callback_func", None)
+    if getattr(function, "__module__", "") == "equinox._errors":
+        why += (
+            "; this is an error check of equinox's, which throw=False leaves out of a solver, and "
+            "EQX_ON_ERROR=nan (NaN instead of an error) or off, in the environment, out of all"
+        )
+    raise scope.unsupported(equation, why)
 
 
 def say_and_drop(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
@@ -156,6 +159,6 @@ RULES: dict[str, Rule] = {
     "platform_index": platform_index,
     "debug_callback": say_and_drop,
     "debug_print": say_and_drop,
-    "pure_callback": refuse("compiled code cannot call Python"),
-    "io_callback": refuse("compiled code cannot call Python"),
+    "pure_callback": callback,
+    "io_callback": callback,
 }

@@ -60,6 +60,7 @@ _HINTS = {
     "jit": "compiler_options_kvs donated_invars inline keep_unused name",
     "name": "name",
     "qr": "use_magma",
+    "reduce": "computation",  # its jaxpr says it
     "scan": "unroll",
     "scatter": "indices_are_sorted unique_indices update_consts",
     "sort": "is_stable",  # ours always is

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tilewright.graph.ir import Type, Value
 from tilewright.trace import jax_internals as internals
+from tilewright.trace.decompose import combine
 from tilewright.trace.rules.elementwise import is_float
 from tilewright.trace.rules.movement import integers, words
 from tilewright.trace.scope import Rule, Scope, type_of
@@ -86,7 +88,7 @@ def scatter(kind: str) -> Rule:
         updates: Value,
     ) -> Value:
         if kind == "set" and not _sets(equation):
-            raise scope.unsupported(equation, "with a function of one's own")
+            return _scatter_by_function(scope, equation, operand, indices, updates)
         how = kind
         if kind == "sub":
             how, updates = "add", scope.op("neg", updates)
@@ -96,6 +98,20 @@ def scatter(kind: str) -> Rule:
         return scope.op("scatter", operand, indices, updates, kind=how, **params)
 
     return rule
+
+
+def _scatter_by_function(scope: Scope, equation: internals.Equation, *operands: Value) -> Value:
+    """With a function of the user's, as `.at[].apply` has."""
+    if words(equation):
+        raise scope.unsupported(equation, "of PRNG keys with a function of one's own")
+    jaxpr = internals.close(equation.params["update_jaxpr"], equation.params["update_consts"])
+    function = partial(
+        combine.scatter,
+        function=internals.as_function(jaxpr),
+        numbers=equation.params["dimension_numbers"],
+        mode=_mode(scope, equation),
+    )
+    return scope.inline(function, [atom.aval for atom in equation.invars], operands)[0]
 
 
 def _scatter_params(scope: Scope, equation: internals.Equation, rank: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tilewright.trace.decompose.lu import lu, permutation_of
 from tilewright.trace.decompose.qr import geqrf, householder_product, qr
 from tilewright.trace.decompose.svd import singular_values, svd
 from tilewright.trace.decompose.triangular import triangular_solve
+from tilewright.trace.decompose.tridiagonal import tridiagonal_solve
 from tilewright.trace.scope import Rule, Scope, type_of
 
 
@@ -106,6 +107,21 @@ def _symmetric_product(scope: Scope, equation: internals.Equation, a: Value, c: 
     return scope.op("add", scope.op("mul", alpha, product), scope.op("mul", beta, c))
 
 
+def _tridiagonal(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
+    if equation.params["perturb_singular"]:
+        raise scope.unsupported(equation, "with perturb_singular")
+    return _inline(scope, equation, operands, tridiagonal_solve, 1)
+
+
+def _apply_reflectors(
+    scope: Scope, equation: internals.Equation, *operands: Value
+) -> Sequence[Value]:
+    """The product of Householder's reflectors and a matrix; JAX's own, which knows of batches."""
+    options = dict(left=equation.params["left"], transpose=equation.params["transpose"])
+    rank = len(operands[0].shape)
+    return _inline(scope, equation, operands, internals.apply_reflectors, rank, **options)
+
+
 RULES: dict[str, Rule] = {
     "cholesky": _plain(cholesky),
     "triangular_solve": _plain(
@@ -115,8 +131,10 @@ RULES: dict[str, Rule] = {
     "lu_pivots_to_permutation": _permutation,
     "geqrf": _plain(geqrf),
     "householder_product": _plain(householder_product),
+    "ormqr": _apply_reflectors,
     "qr": _qr,
     "eigh": _eigh,
     "svd": _svd,
+    "tridiagonal_solve": _tridiagonal,
     "symmetric_product": _symmetric_product,
 }

@@ -1,0 +1,63 @@
+"""A primitive without a row is inlined where it stands for a Python function of JAX operations."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.extend.core import Primitive
+
+from tests.trace.comparing import agree, native, trace
+from tilewright.errors import UnsupportedError
+
+X = np.arange(3, dtype=np.float32)
+
+
+def primitive(name, implementation=None, multiple=False):
+    made = Primitive(name)
+    made.multiple_results = multiple
+    made.def_abstract_eval(lambda x, **_: [x, x] if multiple else x)
+    if implementation is not None:
+        made.def_impl(implementation)
+    return made
+
+
+def test_its_function_is_inlined_with_its_parameters():
+    scaled = primitive("scaled", lambda x, *, by: jnp.where(x > 0, by * x, 0))
+    both = primitive("both", lambda x: [jnp.sin(x), x + 1], multiple=True)
+    (found,) = native(lambda x: scaled.bind(x, by=3), X)
+    np.testing.assert_array_equal(found, 3 * X)
+    _, found = native(lambda x: both.bind(scaled.bind(x, by=2)), X)
+    np.testing.assert_array_equal(found, 2 * X + 1)
+
+
+def test_inside_a_loop():
+    doubled = primitive("doubled", lambda x: 2 * x)
+    (found,) = native(lambda x: jax.lax.fori_loop(0, 3, lambda _, x: doubled.bind(x), x), X)
+    np.testing.assert_array_equal(found, 8 * X)
+
+
+def test_one_that_needs_values_says_so():
+    counted = primitive("counted", lambda x: x + len(np.asarray(x)))
+    with pytest.raises(UnsupportedError, match=r"counted of float32\[3\].*cannot be traced"):
+        trace(counted.bind, X)
+
+
+def test_one_without_a_function_or_that_only_calls_itself():
+    with pytest.raises(UnsupportedError, match=r"bare of float32\[3\] is not supported"):
+        trace(primitive("bare").bind, X)
+    itself = Primitive("itself")
+    itself.def_abstract_eval(lambda x: x)
+    itself.def_impl(functools.partial(lambda p, x: jax.jit(p.bind)(x), itself))
+    with pytest.raises(UnsupportedError, match=r"itself of float32\[3\] is not supported"):
+        trace(itself.bind, X)
+
+
+def test_custom_batching():
+    @jax.custom_batching.custom_vmap
+    def halved(x):
+        return x / 2
+
+    halved.def_vmap(lambda size, batched, x: (x / 2 + 1, True))
+    agree(lambda x: (halved(x), jax.vmap(halved)(x)), X)
