@@ -101,6 +101,17 @@ def test_vectors_run_along_either_axis(features):
     assert (found != np.cumsum(array, axis=0)[-1]).any()
 
 
+@levels
+@pytest.mark.parametrize("kind", ["sum", "prod", "max", "min"])
+def test_a_single_element_is_flushed(kind, features):
+    """LLVM takes a combination with the identity for nothing at all."""
+    array = np.array([[1e-40, -1e-40, -0.0, 3.0, -np.inf]], np.float32)
+    for x, axes in [(array, (0,)), (array.T, (1,)), (array, ())]:
+        codelet = reduction(kind, "float32", x.shape, axes)
+        (expected,), (found,) = codelet.meaning(x), run(codelet, x, features=features)
+        assert expected.tobytes() == found.tobytes()
+
+
 SQUARES = Expression(
     ("float32", "float32"),
     (Instruction("sub", (0, 1), "float32"), Instruction("mul", (2, 2), "float32")),

@@ -334,3 +334,20 @@ def move(b: Builder, data: st.DataObject, x: Value) -> Value:
         case _:
             shape = (2, *x.shape)
             return b.op("broadcast", x, shape=shape, dimensions=tuple(range(1, rank + 1)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "before", "left"),
+    [
+        ("sum", "float32", "exp", ["exp", "constant", "broadcast", "add"]),
+        ("sum", "int32", "neg", ["neg"]),
+        ("max", "float32", "exp", ["exp"]),
+        ("max", "float32", "neg", ["neg", "reshape", "reduce"]),
+        ("prod", "int32", "neg", ["neg"]),
+    ],
+)
+def test_reductions_of_one_element(kind, dtype, before, left):
+    """They are elementwise, unless they alone flush denormals."""
+    row = Row(dtype)
+    column = row.op("reshape", row.op(before, row.x), shape=(12, 1))
+    assert row.simplified(row.op("reduce", column, kind=kind, axes=(1,))) == left

@@ -34,11 +34,12 @@ class Calls:
 
     def call(self, function: Function, codelet: Codelet, views: Sequence[View]) -> None:
         addresses = [("ptr", self.address(function, view)) for view in views]
-        symbol = self._symbol(codelet)
+        symbol = self.symbol(codelet)
         with self.clocks.codelet(function, symbol):
             function.call("void", symbol, *addresses)
 
-    def _symbol(self, codelet: Codelet) -> str:
+    def symbol(self, codelet: Codelet) -> str:
+        """Of the codelet's own function."""
         if codelet not in self.symbols:
             symbol = f"{codelet.name}_{len(self.symbols)}"
             self.symbols[codelet] = symbol

@@ -66,24 +66,24 @@ class Control:
         self._unless_cancelled(function, head, done)
         function.label(done)
 
-    def branch(self, function: Function, dtype: str, address: str, bodies: Sequence[str]) -> None:
-        """Run the body that the number at `address` names; the first or last if out of range."""
-        kind = MEMORY_TYPE[dtype]
-        raw = function.let(f"load {kind}, ptr {address}")
-        last = str(len(bodies) - 1)
+    def branch(
+        self, function: Function, dtype: str, index: str, cases: Sequence[Callable[[], object]]
+    ) -> None:
+        """Write the cases; `index` (memory type) chooses one, the first or last if out of range."""
+        kind, last = MEMORY_TYPE[dtype], str(len(cases) - 1)
         if kind == "i8":
-            raw, kind = function.let(f"zext i8 {raw} to i32"), "i32"
-        low = function.let(f"icmp slt {kind} {raw}, 0")
-        raw = function.let(f"select i1 {low}, {kind} 0, {kind} {raw}")
-        high = function.let(f"icmp sgt {kind} {raw}, {last}")
-        chosen = function.let(f"select i1 {high}, {kind} {last}, {kind} {raw}")
-        labels = [function.name("case") for _ in bodies]
+            index, kind = function.let(f"zext i8 {index} to i32"), "i32"
+        low = function.let(f"icmp slt {kind} {index}, 0")
+        index = function.let(f"select i1 {low}, {kind} 0, {kind} {index}")
+        high = function.let(f"icmp sgt {kind} {index}, {last}")
+        chosen = function.let(f"select i1 {high}, {kind} {last}, {kind} {index}")
+        labels = [function.name("case") for _ in cases]
         after = function.name("after")
         arms = " ".join(f"{kind} {i}, label %{label}" for i, label in enumerate(labels))
         function.do(f"switch {kind} {chosen}, label %{labels[-1]} [ {arms} ]")
-        for label, body in zip(labels, bodies, strict=True):
+        for label, case in zip(labels, cases, strict=True):
             function.label(label)
-            function.call("void", body, ("ptr", "%a0"))
+            case()
             function.do(f"br label %{after}")
         function.label(after)
 

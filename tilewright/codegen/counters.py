@@ -21,11 +21,14 @@ class Counters:
         self.names.append(name)
         return len(self.names) - 1
 
-    def add(self, function: Function, counter: int, amount: str = "1") -> None:
+    def row(self, function: Function) -> str:
+        """The address of this worker's counters."""
         trips = self.slots.context(function, "trips", "ptr")
         stride = self.slots.context(function, "trips_stride")
         worker = self.slots.fixed(function, "worker")
-        row = function.address(trips, "i8", function.let(f"mul i64 {worker}, {stride}"))
-        at = function.address(row, "i64", counter)
+        return function.address(trips, "i8", function.let(f"mul i64 {worker}, {stride}"))
+
+    def add(self, function: Function, counter: int, amount: str = "1") -> None:
+        at = function.address(self.row(function), "i64", counter)
         value = function.let(f"load i64, ptr {at}")
         function.do(f"store i64 {function.let(f'add i64 {value}, {amount}')}, ptr {at}")

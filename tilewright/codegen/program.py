@@ -10,6 +10,7 @@ part are run by all workers alike, on conditions that tile 0 wrote before a `Syn
     slots        the frame                       counters    turns of loops, for the host
     calls        codelets and their operands     clocks      ticks, where profiled
     control      loops and branches              queue       spreads and maps
+    resident     loops of small vertices         regions     which those are
     streaming    which results leave row by row
 """
 
@@ -24,10 +25,13 @@ from tilewright.codegen.clocks import Clocks
 from tilewright.codegen.control import Control
 from tilewright.codegen.counters import Counters
 from tilewright.codegen.queue import Queues, declare_queues
+from tilewright.codegen.regions import Region, Regions
+from tilewright.codegen.resident import Resident
 from tilewright.codegen.slots import Slots, given
 from tilewright.codegen.streaming import ring_buffers, streaming_map
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.llvm import Function, Module
+from tilewright.codelets.vectors import load_scalar
 from tilewright.machine.cost import price
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Branch, Call, Loop, Map, Program, Spread, Step, Sync, While
@@ -77,6 +81,8 @@ class _Emitter:
         self.calls = Calls(program, self.rings, self.module, self.slots, self.clocks)
         self.control = Control(self.slots, self.counters)
         self.queues = Queues(self.slots, self.control)
+        self.regions = Regions(program, self.rings)
+        self.resident = Resident(self.calls, self.control, self.slots, self.counters)
         self.functions = 0
 
     def emit(self) -> ProgramText:
@@ -178,9 +184,18 @@ class _Emitter:
         function.close()
         return function.symbol
 
+    def _resident(self, region: Region) -> str:
+        function = self._function("resident")
+        self.resident.write(function, region)
+        return function.symbol
+
     # --- steps of either ---------------------------------------------------------------------
 
     def _control_step(self, function: Function, step: Step, *, shared: bool) -> None:
+        region = None if shared or self.clocks.on else self.regions.of(step)
+        if region is not None:
+            function.call("void", self._resident(region), ("ptr", "%a0"))
+            return
         steps = self._together if shared else self._alone
         match step:
             case Loop(var, count, body):
@@ -192,7 +207,9 @@ class _Emitter:
             case Branch(index, cases):
                 bodies = [steps(case) for case in cases]
                 address = self.calls.address(function, index)
-                self.control.branch(function, index.dtype, address, bodies)
+                number = load_scalar(function, index.dtype, address)
+                calls = [partial(function.call, "void", body, ("ptr", "%a0")) for body in bodies]
+                self.control.branch(function, index.dtype, number, calls)
             case _:
                 raise AssertionError(f"{step} inside one tile's share")
 

@@ -31,16 +31,21 @@ def _scalars(dtypes: Sequence[str]) -> tuple[Operand, ...]:
     return tuple(Operand(dtype, (), ()) for dtype in dtypes)
 
 
-def _move_to_start(
-    function: Function, array: Operand, sizes: Dims, pointer: str, starts: Sequence[tuple[str, str]]
+def move_to_start(
+    function: Function, array: Operand, sizes: Dims, pointer: str, starts: Sequence[str]
 ) -> str:
-    """The pointer moved to where a window of `sizes` begins; starts are (dtype, pointer)."""
-    rows = zip(starts, array.shape, sizes, array.strides, strict=True)
-    for (dtype, start), n, size, step in rows:
-        first = clamp(function, load_index(function, dtype, start), n - size)
+    """The pointer moved to where a window of `sizes` begins; starts are i64."""
+    for start, n, size, step in zip(starts, array.shape, sizes, array.strides, strict=True):
+        first = clamp(function, start, n - size)
         skip = function.let(f"mul i64 {first}, {step}")
         pointer = offset(function, pointer, array.dtype, skip)
     return pointer
+
+
+def _load_starts(function: Function, dtypes: Sequence[str]) -> list[str]:
+    """The scalars behind the function's first argument."""
+    rows = enumerate(dtypes, 1)
+    return [load_index(function, dtype, function.argument(i)) for i, dtype in rows]
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,9 @@ class DynamicSlice(Codelet):
         count = len(self.starts)
         function = module.function(symbol, "void", ["ptr"] * (count + 2))
         if self.out.size:
-            starts = [(dtype, function.argument(1 + i)) for i, dtype in enumerate(self.starts)]
+            starts = _load_starts(function, self.starts)
             base = function.argument(0)
-            source = _move_to_start(function, self.source, self.out.shape, base, starts)
+            source = move_to_start(function, self.source, self.out.shape, base, starts)
             pointers = (source, function.argument(count + 1))
             strides = (self.source.strides, self.out.strides)
             copy_window(function, self.out.dtype, self.out.shape, pointers, strides)
@@ -120,9 +125,9 @@ class DynamicUpdateSlice(Codelet):
         count = len(self.starts)
         function = module.function(symbol, "void", ["ptr"] * (count + 2))
         if self.update.size:
-            starts = [(dtype, function.argument(1 + i)) for i, dtype in enumerate(self.starts)]
+            starts = _load_starts(function, self.starts)
             base = function.argument(count + 1)
-            target = _move_to_start(function, self.out, self.update.shape, base, starts)
+            target = move_to_start(function, self.out, self.update.shape, base, starts)
             pointers = (function.argument(0), target)
             strides = (self.update.strides, self.out.strides)
             copy_window(function, self.out.dtype, self.update.shape, pointers, strides)

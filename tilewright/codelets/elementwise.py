@@ -108,7 +108,7 @@ class _Writer:
             for dimension in self.dimensions
         ]
         arrays = [*units, *codelet.input_strides, *codelet.output_strides]
-        work = self._work()
+        work = instructions_of(codelet.expression)
         walk = collapse(codelet.shape, arrays, len(codelet.outputs), work)
         indices = len(units)
         self.walk = Walk(walk.sizes, (*walk.steps[indices:], *walk.steps[:indices]))
@@ -136,14 +136,6 @@ class _Writer:
         if found:
             dimension, self.square = found
             self._bring_next(dimension)
-
-    def _work(self) -> float:
-        """About how many instructions a vector takes."""
-        return sum(
-            1 if i.op in OPERATIONS or i.op in ("select", "convert", "bitcast") else _FUNCTION_WORK
-            for i in self.codelet.expression.instructions
-            if i.op != "constant"
-        )
 
     def write(self) -> None:
         pointers = [self.function.argument(i) for i in range(len(self.dtypes))]
@@ -262,7 +254,7 @@ class _Writer:
 
     def _together(self, whole: int) -> int:
         """Vectors in one turn: more of them where there is little to do with each."""
-        work = self._work() * (2 if self._is_wide() else 1)
+        work = instructions_of(self.codelet.expression) * (2 if self._is_wide() else 1)
         most = 4 if work <= 4 else 2 if work <= 12 else 1
         return most if whole >= 2 * most else 1
 
@@ -326,6 +318,15 @@ class _Writer:
         start = Register(self.function, "i64", width, splat(self.function, "i64", width, place))
         lanes = constants("i64", [lane * step for lane in range(width)])
         return (start + Register(self.function, "i64", width, lanes)).name
+
+
+def instructions_of(expression: Expression) -> int:
+    """About how many instructions a vector takes."""
+    return sum(
+        1 if i.op in OPERATIONS or i.op in ("select", "convert", "bitcast") else _FUNCTION_WORK
+        for i in expression.instructions
+        if i.op != "constant"
+    )
 
 
 def indexed_dimensions(expression: Expression) -> list[int]:

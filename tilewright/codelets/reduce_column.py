@@ -16,7 +16,7 @@ from tilewright.codelets.halving import QUARTERS, Lane, halved
 from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat
 from tilewright.codelets.pairwise import Pairwise
-from tilewright.codelets.reduce_source import Indices, Source
+from tilewright.codelets.reduce_source import Indices, Source, alone
 from tilewright.codelets.vectors import itemsize, offset
 from tilewright.graph.law import LANES, LEAF
 
@@ -246,4 +246,5 @@ class _Column:
         if source.indexed:
             column = function.let(f"add i64 {first}, {at * LANES}")
             here = source.spread(indices) | {self.last: source.counted(column)}
-        return source.value(places, self.steps, valid, here)
+        value = source.value(places, self.steps, valid, here)
+        return alone(function, source.combination, LANES, value) if self.count == 1 else value

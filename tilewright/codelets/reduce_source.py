@@ -17,8 +17,10 @@ import numpy as np
 
 from tilewright.codelets import vectors
 from tilewright.codelets.combination import Combination
+from tilewright.codelets.conversions import flushed
 from tilewright.codelets.llvm import MEMORY_TYPE, REGISTER_TYPE, Function, vector
 from tilewright.codelets.loops import repeat
+from tilewright.codelets.registers import Register
 from tilewright.codelets.vectors import offset, shuffle, splat
 from tilewright.graph.law import LANES, identity
 from tilewright.graph.scalar import FLOATS
@@ -67,7 +69,7 @@ class Source:
         self.function = function
         self.expression = codelet.expression
         self.dtypes = codelet.expression.inputs
-        self.combination = _combination(codelet.kind, codelet.dtype)
+        self.combination = combination_of(codelet.kind, codelet.dtype)
         self.wide = codelet.dtype if codelet.dtype == "bool" else self.combination.wide
         self.indexed = any(i.op == "iota" for i in self.expression.instructions)
         self.heavy = len(self.expression.instructions) > HEAVY
@@ -212,11 +214,21 @@ class Source:
         return shuffle(self.function, kind, LANES, register, "poison", lanes)
 
 
-def _combination(kind: str, dtype: str) -> Combination:
+def combination_of(kind: str, dtype: str) -> Combination:
     """Bits of a bool are combined as those of a byte."""
     if dtype == "bool":
         return Combination(_BOOL_KINDS.get(kind, kind), "uint8")
     return Combination(kind, dtype)
+
+
+def alone(function: Function, combination: Combination, width: int, value: str) -> str:
+    """A single element, combined with the identity.
+
+    That is x for LLVM, which knows nothing of denormals; a product or maximum of x flushes them.
+    """
+    if combination.wide not in FLOATS or combination.operation == "add":
+        return value
+    return flushed(Register(function, combination.register, width, value)).name
 
 
 def constant(value: np.ndarray) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from tilewright.graph.ir import Node, Value
 from tilewright.graph.known import is_flushed, is_integer, is_repeated, repeated
 from tilewright.graph.rewrite import Rebuilder
+from tilewright.graph.scalar import FLOATS
 
 Rule = Callable[[Rebuilder, Node], Value | None]
 
@@ -190,6 +191,21 @@ def _bitcast(new: Rebuilder, node: Node) -> Value | None:
     return None if inner is None else new.op("bitcast", inner, dtype=node.output.dtype)
 
 
+def _reduce_of_one(new: Rebuilder, node: Node) -> Value | None:
+    """Reducing axes of one element leaves them out; +0 is added all the same, as a sum does."""
+    (x,) = node.inputs
+    if any(x.shape[axis] != 1 for axis in node.params["axes"]):
+        return None
+    adds = node.params["kind"] == "sum"
+    if x.dtype in FLOATS and not adds and not is_flushed(new, x):
+        return None
+    left = new.op("reshape", x, shape=node.output.shape)
+    if x.dtype not in FLOATS or not adds:
+        return left
+    zero = new.constant(np.zeros((), x.type.numpy))
+    return new.op("add", left, new.op("broadcast", zero, shape=left.shape, dimensions=()))
+
+
 _SHIFT: tuple[Rule, ...] = (_neutral(0, either=False),)
 
 IDENTITIES: dict[str, tuple[Rule, ...]] = {
@@ -214,4 +230,5 @@ IDENTITIES: dict[str, tuple[Rule, ...]] = {
     "select": (_select,),
     "convert": (_convert,),
     "bitcast": (_bitcast,),
+    "reduce": (_reduce_of_one,),
 }

@@ -1,0 +1,223 @@
+"""Small vertices as a few instructions in the middle of a function, on values in registers.
+
+In: a codelet of at most 16 elements and the `Place`s of its operands. Out: the same results to the
+bit as its own function gives, without a call and, where its operands are in registers, without
+memory. The codelet's meaning stays its only meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from tilewright.codelets import memory
+from tilewright.codelets.base import Codelet, Operand
+from tilewright.codelets.combination import Combination
+from tilewright.codelets.dynamic import DynamicSlice, DynamicUpdateSlice, move_to_start
+from tilewright.codelets.elementwise import Elementwise, indexed_dimensions, instructions_of
+from tilewright.codelets.emit_expression import emit_expression
+from tilewright.codelets.expression import Expression
+from tilewright.codelets.llvm import REGISTER_TYPE, Function
+from tilewright.codelets.places import (
+    MOST,
+    InMemory,
+    Place,
+    padded,
+    picked,
+    positions,
+    width_of,
+)
+from tilewright.codelets.reduce import Reduce
+from tilewright.codelets.reduce_source import alone, combination_of, constant
+from tilewright.codelets.registers import Register
+from tilewright.codelets.vectors import constants, shuffle, splat_constant
+from tilewright.codelets.window import as_i64
+from tilewright.graph.law import LANES, identity
+
+
+def is_small(codelet: Codelet) -> bool:
+    """Whether `emit_small` takes it."""
+    match codelet:
+        case Elementwise(shape=shape) | Reduce(shape=shape):
+            return 0 < prod(shape) <= MOST
+        case DynamicSlice(out=window) | DynamicUpdateSlice(update=window):
+            return 0 < window.size <= MOST
+    return False
+
+
+def in_memory(codelet: Codelet) -> tuple[int, ...]:
+    """Positions of operands that must be in memory: elements of theirs are chosen at run time."""
+    if not is_small(codelet):
+        return tuple(range(len(codelet.inputs) + len(codelet.outputs) + 1))
+    if isinstance(codelet, DynamicSlice):
+        return (0,)
+    return (len(codelet.inputs),) if isinstance(codelet, DynamicUpdateSlice) else ()
+
+
+def small_work(codelet: Codelet) -> int:
+    """About how many instructions `emit_small` writes."""
+    if isinstance(codelet, Elementwise):
+        return 4 + instructions_of(codelet.expression)
+    if isinstance(codelet, Reduce):
+        return 4 + instructions_of(codelet.expression) + 2 * codelet.count
+    return 8
+
+
+def emit_small(function: Function, codelet: Codelet, places: Sequence[Place]) -> None:
+    """Write the codelet's instructions; `places` are those of its inputs, then its outputs."""
+    match codelet:
+        case Elementwise():
+            _elementwise(function, codelet, places)
+        case Reduce():
+            _reduce(function, codelet, places)
+        case DynamicSlice():
+            _slice(function, codelet, places)
+        case DynamicUpdateSlice():
+            _update(function, codelet, places)
+        case _:
+            raise AssertionError(codelet.name)
+
+
+def _elementwise(function: Function, codelet: Elementwise, places: Sequence[Place]) -> None:
+    count = len(codelet.inputs)
+    rows = zip(codelet.inputs, places, strict=False)
+    raw = [place.read(function, positions(operand)) for operand, place in rows]
+    results = _computed(function, codelet.expression, codelet.shape, raw)
+    width = width_of(prod(codelet.shape))
+    stores = []
+    for number, register, operand in zip(
+        codelet.expression.outputs, results, codelet.outputs, strict=True
+    ):
+        passed_on = number < count
+        stores.append(
+            raw[number] if passed_on else memory.to_memory(function, operand.dtype, register, width)
+        )
+    for operand, place, value in zip(codelet.outputs, places[count:], stores, strict=True):
+        place.write(function, positions(operand), value)
+
+
+def _computed(
+    function: Function, expression: Expression, shape: tuple[int, ...], raw: Sequence[str]
+) -> list[str]:
+    """The outputs' registers, one lane an element of the domain."""
+    width = width_of(prod(shape))
+    rows = zip(expression.inputs, raw, strict=True)
+    inputs = [memory.to_register(function, dtype, value, width) for dtype, value in rows]
+    indices = {d: _index(shape, d) for d in indexed_dimensions(expression)}
+    return emit_expression(function, expression, inputs, width, indices.__getitem__)
+
+
+def _index(shape: tuple[int, ...], dimension: int) -> str:
+    """The index along a dimension in every lane, as a constant."""
+    strides = [int(d == dimension) for d in range(len(shape))]
+    lanes = padded(positions(Operand("int64", shape, tuple(strides))))
+    return constants("i64", lanes) if len(lanes) > 1 else str(lanes[0])
+
+
+# Reductions.
+
+
+def _reduce(function: Function, codelet: Reduce, places: Sequence[Place]) -> None:
+    *inputs, out = places
+    combination = combination_of(codelet.kind, codelet.dtype)
+    rows = zip(codelet.inputs, inputs, strict=True)
+    raw = [place.read(function, positions(operand)) for operand, place in rows]
+    (value,) = _computed(function, codelet.expression, codelet.shape, raw)
+    width = width_of(prod(codelet.shape))
+    if codelet.dtype == "bool":
+        value = Register(function, REGISTER_TYPE["bool"], width, value).cast("zext", "i8").name
+    if codelet.count == 1:
+        value = alone(function, combination, width, value)
+    total = _Lanes(function, combination, codelet).total(value)
+    result = combination.narrow(function, width_of(codelet.outputs[0].size), total)
+    out.write(function, positions(codelet.outputs[0]), result)
+
+
+class _Lanes:
+    """The elements of a reduction in lanes, combined in the order of `graph/law.py`."""
+
+    def __init__(self, function: Function, combination: Combination, codelet: Reduce):
+        self.function, self.combination, self.codelet = function, combination, codelet
+        self.kind = combination.register
+        shape, kept, reduced = codelet.shape, codelet.kept, codelet.reduced
+        strides = Operand("", shape, tuple(prod(shape[i + 1 :]) for i in range(len(shape))))
+        self.outputs = _part(strides, kept)
+        self.elements = _part(strides, reduced)
+
+    def total(self, value: str) -> str:
+        width = width_of(len(self.outputs) * len(self.elements))
+        start = constant(identity(self.codelet.kind, self._identity_dtype))
+        value = self._combine(width, splat_constant(self.kind, start, width), value)
+        return self._halved(value, width)
+
+    @property
+    def _identity_dtype(self) -> str:
+        return "bool" if self.codelet.dtype == "bool" else self.combination.wide
+
+    def _combine(self, width: int, x: str, y: str) -> str:
+        return self.combination.apply(self.function, width, x, y)
+
+    def _row(self, value: str, width: int, elements: Sequence[int]) -> str:
+        lanes = [first + element for element in elements for first in self.outputs]
+        return picked(self.function, self.kind, value, width, lanes)
+
+    def _halved(self, value: str, width: int) -> str:
+        """Element l with element l + 8, + 4, + 2, + 1; the identities in between change nothing."""
+        left, half, many = len(self.elements), LANES // 2, len(self.outputs)
+        row = self._row(value, width, self.elements)
+        while half:
+            pairs = min(left - half, half)
+            if pairs > 0:
+                width = width_of(left * many)
+                low = picked(self.function, self.kind, row, width, range(half * many))
+                partners = [*range(half * many, (half + pairs) * many)]
+                missing = [partners[-1]] * ((half - pairs) * many)
+                high = picked(self.function, self.kind, row, width, [*partners, *missing])
+                width = width_of(half * many)
+                row = self._combine(width, low, high)
+                if missing:
+                    row = _first(self.function, self.kind, width, pairs * many, row, low)
+                left = half
+            half //= 2
+        return row
+
+
+def _part(domain: Operand, dimensions: Sequence[int]) -> list[int]:
+    """Positions along some dimensions."""
+    shape, strides = (tuple(row[d] for d in dimensions) for row in (domain.shape, domain.strides))
+    return positions(Operand("", shape, strides))
+
+
+def _first(function: Function, kind: str, width: int, count: int, x: str, y: str) -> str:
+    """`count` lanes of x, and y in the others."""
+    return shuffle(
+        function, kind, width, x, y, [i if i < count else width + i for i in range(width)]
+    )
+
+
+# Windows.
+
+
+def _starts(function: Function, dtypes: Sequence[str], places: Sequence[Place]) -> list[str]:
+    rows = zip(dtypes, places, strict=True)
+    return [as_i64(function, dtype, place.read(function, [0])) for dtype, place in rows]
+
+
+def _slice(function: Function, codelet: DynamicSlice, places: Sequence[Place]) -> None:
+    source, *starts, out = places
+    assert isinstance(source, InMemory)
+    first = _starts(function, codelet.starts, starts)
+    pointer = move_to_start(function, codelet.source, codelet.out.shape, source.pointer, first)
+    window = Operand(codelet.out.dtype, codelet.out.shape, codelet.source.strides)
+    value = InMemory(source.dtype, pointer).read(function, positions(window))
+    out.write(function, positions(codelet.out), value)
+
+
+def _update(function: Function, codelet: DynamicUpdateSlice, places: Sequence[Place]) -> None:
+    update, *starts, out = places
+    assert isinstance(out, InMemory)
+    first = _starts(function, codelet.starts, starts)
+    value = update.read(function, positions(codelet.update))
+    pointer = move_to_start(function, codelet.out, codelet.update.shape, out.pointer, first)
+    window = Operand(codelet.out.dtype, codelet.update.shape, codelet.out.strides)
+    InMemory(out.dtype, pointer).write(function, positions(window), value)
