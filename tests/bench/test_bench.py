@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tilewright.bench import call, chains, cold, contract, hmc, nuts, rounds, spread, tiles
+from tilewright.bench import call, chains, cold, contract, hmc, nuts, panels, rounds, spread, tiles
 from tilewright.bench.__main__ import PARTS, default_path, main
 from tilewright.bench.chains_models import models
 from tilewright.bench.nuts_workloads import Nuts
@@ -34,6 +34,13 @@ def test_contract():
     assert row.detail
     assert 0 < row.ours < 2
     assert summary.ours == row.ours
+
+
+def test_panels():
+    summary, *rows = panels.run(32, 40, 1)
+    assert [row.bar for row in rows[:4]] == [0.9, 0.85, 0.85, 0.85]
+    assert all(row.detail and row.ours > 0 for row in rows)
+    assert summary.ours == min(row.ours / row.bar for row in rows[:4]) * summary.bar
 
 
 def test_share_of_lanes():

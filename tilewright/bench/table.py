@@ -15,6 +15,7 @@ START, END = "<!-- bench: start -->", "<!-- bench: end -->"
 HEADINGS = ("what", "tilewright", "peer", "", "ratio", "quartiles", "bar", "")
 TITLES = {
     "contract": "Contractions, share of the multiply-add peak and of the lanes that can be used",
+    "panels": "A few rows times packed columns, share of what reading or multiplying alone takes",
     "hmc": "HMC, a chain a core",
     "spread": "One chain on all cores",
     "nuts": "NUTS through tile_map",
