@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.alpha.market import prices
-from tilewright.alpha.controls import FACTORS, STRENGTH, planted, shuffled
+from tilewright.alpha.controls import FACTORS, STRENGTH, planted, shuffled, strength
 from tilewright.alpha.features import HISTORY, NAMES, target_and_features
 
 TARGET, FEATURES = target_and_features(prices(4000, 10).values)
@@ -24,10 +24,14 @@ def test_the_seed_decides():
     assert not np.array_equal(shuffled(TARGET, 3)[VALID], shuffled(TARGET, 4)[VALID])
 
 
+def test_fewer_rows_have_a_stronger_signal():
+    assert [strength(n) / STRENGTH for n in (5, 10, 20, 500)] == [4, 2, 1, 1]
+
+
 def test_planted_signal_is_not_linear():
     signal = (planted(FEATURES, TARGET, 0) - shuffled(TARGET, 0))[VALID].ravel()
     X = FEATURES[VALID].reshape(-1, len(NAMES))
-    assert np.isclose(signal.std(), STRENGTH, rtol=0.02)
+    assert np.isclose(signal.std(), 2 * STRENGTH, rtol=0.02)  # 10 stocks: half the rows of 20
     X = np.column_stack([np.ones(len(X)), X])
     left = signal - X @ np.linalg.lstsq(X, signal, rcond=None)[0]
     assert 1 - left.var() / signal.var() < 0.05

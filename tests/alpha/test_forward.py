@@ -60,6 +60,25 @@ def test_killed_and_run_again_ends_the_same(whole, tmp_path):
     assert all((tmp_path / "windows" / name).read_bytes() == b for name, b in before.items())
 
 
+def test_speed_is_that_of_all_windows(whole, tmp_path, monkeypatch):
+    notes = whole[1].notes
+    assert notes["measured"] == 6
+    assert notes["rate"] == notes["leapfrogs"] / notes["seconds"]
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Listener(stop_after=3))
+    job, _ = run(tmp_path)
+    noted = job.notes()
+    assert noted["measured"] == 6
+    assert noted["leapfrogs"] >= notes["leapfrogs"]  # a chain that was under way is run again
+    job.path("real", 3).unlink()
+    job.note(cores=99)  # the rest ran on another machine
+    assert "measured on 1 of 6 windows" in page_of(*run(tmp_path))
+
+
+def page_of(job, outcome):
+    return page(outcome, *write_report(job, outcome))
+
+
 def test_a_finished_job_does_no_work(whole):
     job, outcome, _ = whole
     listener = Listener()

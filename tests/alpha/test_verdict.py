@@ -9,7 +9,7 @@ from tests.alpha.market import prices, result
 from tilewright.alpha.forward import Outcome
 from tilewright.alpha.report.verdict import verdict
 from tilewright.alpha.results import MODELS, NET
-from tilewright.alpha.scores import score
+from tilewright.alpha.scores import CRPS, score
 from tilewright.alpha.settings import Settings
 
 WINDOWS = range(6)
@@ -30,16 +30,35 @@ def results(series: str, gains: dict[str, float]):
     return made
 
 
-def said(real=0.0, planted=0.04, shuffled=0.0, linear=0.0, **outcome):
+def said(real=0.0, planted=0.04, shuffled=0.0, linear=0.0, change=lambda series: series, **outcome):
     series = {
         "real": results("real", {NET: real}),
         "planted": results("planted", {NET: planted, "OLS": linear}),
         "shuffled": results("shuffled", {NET: shuffled}),
     }
+    series = change(series)
     found = {(r.series, r.index): r for rows in series.values() for r in rows}
-    options = {"prices": prices(), "windows": 6, "planned": 6, **outcome}
+    options = {"prices": prices(stocks=8), "windows": 6, "planned": 6, **outcome}
     made = Outcome(settings=Settings(), results=found, notes={}, **options)
     return verdict(made, {name: score(rows) for name, rows in series.items()})
+
+
+def failed(*names):
+    """Every window of some series failed."""
+
+    def change(series):
+        return {
+            name: [replace(r, failure="R-hat 9") for r in rows] if name in names else rows
+            for name, rows in series.items()
+        }
+
+    return change
+
+
+def only(*names):
+    """The first windows of some series, none of others."""
+    return lambda series: {name: rows[: dict(names)[name]] for name, rows in series.items()
+                           if name in dict(names)}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -60,14 +79,67 @@ def test_no_difference():
 def test_a_control_that_fails_comes_first(broken):
     found = said(0.01, **broken)
     assert not found.sound
+    assert found.sound is False
     assert found.headline.startswith("A control failed")
 
 
+def test_without_controls_nothing_is_sound():
+    found = said(0.01, change=only(("real", 6)))
+    assert found.sound is None
+    assert found.controls[0].startswith("Nothing was controlled")
+    assert found.headline.endswith("The controls do not vouch for it.")
+    half = said(0.01, change=only(("real", 6), ("shuffled", 6)))
+    assert half.sound is None
+    assert half.controls[0] == "Planted nonlinear signal: was not run."
+
+
+def test_controls_of_too_few_days_tell_nothing():
+    found = said(0.01, change=only(("real", 6), ("planted", 3), ("shuffled", 3)))
+    assert found.sound is None
+    assert [text.split(": ")[1] for text in found.controls] == 2 * [
+        "63 test days are too few to tell; 84 are needed."
+    ]
+
+
+def test_controls_whose_windows_failed_tell_nothing():
+    found = said(change=failed("planted", "shuffled"))
+    assert found.sound is None
+    assert "every window failed" in found.controls[0]
+
+
+def test_a_planted_signal_in_few_rows():
+    few = said(planted=0.0, prices=prices(stocks=7))
+    assert few.sound is None
+    assert "too few rows to tell. A window has 1,750" in few.controls[0]
+    assert said(planted=0.0, linear=0.01, prices=prices(stocks=7)).sound is False
+    assert said(prices=prices(stocks=7)).sound
+
+
+def test_no_verdict_below_some_days():
+    found = said(0.01, change=only(("real", 3), ("planted", 6), ("shuffled", 6)))
+    assert found.headline.startswith("No verdict: 63 test days are too few")
+    assert "no clear difference" in found.findings[0]
+    assert found.readable
+
+
+def test_no_verdict_when_every_window_failed():
+    found = said(0.01, change=failed("real"))
+    assert found.headline == "No verdict: every window failed its diagnostics."
+    assert not found.readable
+    assert not found.findings
+
+
+def test_the_smallest_gain_is_said():
+    cell = score(results("real", {NET: 0.01})).cells[NET][CRPS]
+    share = cell.least / (cell.value - cell.difference)
+    assert f"could have shown is {share:.2%} of CRPS" in said(0.01).findings[0]
+
+
 def test_fewer_windows_and_survivors_are_said():
-    table = replace(prices(), source="20 S&P 500 stocks, 1990-2022 (skfolio)")
-    text = " ".join(said(prices=table, planned=9).caveats)
+    text = " ".join(said(planned=9).caveats)
     assert "6 of 9 windows" in text
-    assert "no claim about the market" in text.replace("Survivors are no", "no")
+    assert "All 8 stocks have a price on every day" in text
+    assert "Survivors are no claim about the market" in text
 
 
 def test_a_table_too_short_for_all_windows_is_said():

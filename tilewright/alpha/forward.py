@@ -231,7 +231,8 @@ class _Work:
         ]
         chains: dict[tuple[str, int], dict[int, Any]] = defaultdict(dict)
         progress = Progress(len(pending), self.cores, resumed=len(self.results))
-        progress.jax_rate = float(self.job.notes().get("jax_rate", 0.0))
+        before = self.job.notes()
+        progress.jax_rate = float(before.get("jax_rate", 0.0))
         self.watcher.progress(progress)
         stream = program.stream(tasks)
         for task, draws in stream:
@@ -242,14 +243,15 @@ class _Work:
             key = task.series, task.window.index
             chains[key][task.chain] = draws
             if len(chains[key]) == self.settings.chains:
-                self._finish(task, chains.pop(key), progress)
+                self._finish(task, chains.pop(key), progress, before)
                 self._look_at_clock(deadline, progress)
             if not self.pending():
                 stream.close()
                 break
-        self.job.note(rate=progress.rate, cores=self.cores)
 
-    def _finish(self, task: Task, chains: dict[int, Any], progress: Progress) -> None:
+    def _finish(
+        self, task: Task, chains: dict[int, Any], progress: Progress, before: dict[str, Any]
+    ) -> None:
         result = result_of(
             task.series,
             task.window,
@@ -261,6 +263,7 @@ class _Work:
         self.job.save(result)
         self.results[result.series, result.index] = result
         progress.done += 1
+        self._note_speed(before, progress)
         self.watcher.window(result, progress)
 
     def _look_at_clock(self, deadline: float | None, progress: Progress) -> None:
@@ -280,6 +283,25 @@ class _Work:
         progress.wanted = progress.done + possible
         if possible < len(pending) and progress.done == FIRST_LOOK:
             self.watcher.fewer(self.limit - (len(pending) - possible), self.planned)
+
+    def _note_speed(self, before: dict[str, Any], progress: Progress) -> None:
+        """The speed of all windows that were timed on as many cores, in earlier runs, too."""
+        same = before.get("cores") == self.cores
+        leapfrogs, seconds, measured = (
+            now + (before.get(name, 0) if same else 0)
+            for name, now in (
+                ("leapfrogs", progress.leapfrogs),
+                ("seconds", progress.seconds),
+                ("measured", progress.done),
+            )
+        )
+        self.job.note(
+            cores=self.cores,
+            leapfrogs=leapfrogs,
+            seconds=seconds,
+            measured=measured,
+            rate=leapfrogs / seconds,
+        )
 
     def _note_check(self, check: Check) -> None:
         self.job.note(check={**asdict(check), "passed": check.passed, "text": check.sentence()})

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.settings import MACHINES, PRECISIONS, SAMPLERS, Sampler, Settings
-from tilewright.cli import STOPPED
+from tilewright.cli import NOTHING_TO_READ, STOPPED
 
 WINDOWS, DEMO_MINUTES, MOST_MINUTES = 200, 3.0, 1_000_000
 JOB, CHAIN, RUN, TALK = "The job", "The sampler", "How it runs", "The talk's workload"
@@ -121,7 +121,8 @@ def alpha(
     Each window trains on 250 days of all stocks and is tested on the 21 days after; every chain is
     one instance of a single compiled program, spread over all cores. Beside the net stand a
     zero-mean null, ridge and least squares; beside the data, a planted and a shuffled target.
-    The report is a page: [bold]report.html[/] in the job's folder.
+    The report is a page: [bold]report.html[/] in the job's folder. The exit code is 0, or 2 for a
+    mistake, 3 when every window failed, 130 when it was stopped.
 
     [dim]Try[/]  tilewright alpha --demo
     [dim]Then[/] tilewright alpha prices.csv --out my-job
@@ -194,6 +195,8 @@ def _walk(
             ) from None
 
     show(console, outcome, scores, said, folder)
+    if not said.readable:
+        raise typer.Exit(NOTHING_TO_READ)
 
 
 def _talk(

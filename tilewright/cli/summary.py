@@ -35,7 +35,10 @@ def show(
     if check:
         lines.append(check["text"])
     body = Text("\n").join([Text(said.headline, style="bold"), *(Text(f"· {x}") for x in lines)])
-    console.print(Panel(body, border_style="cyan" if said.sound else "red", padding=(1, 2)))
+    border = "cyan" if said.sound else "yellow"
+    if said.sound is False or not said.readable:
+        border = "red"
+    console.print(Panel(body, border_style=border, padding=(1, 2)))
     console.print(f"Page: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     console.print(f"Forecasts: {folder / 'forecasts.csv'}", highlight=False, soft_wrap=True)
 

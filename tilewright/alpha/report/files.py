@@ -27,7 +27,8 @@ def write_report(job: Job, outcome: Outcome) -> tuple[dict[str, Scores], Verdict
     write_text(job.folder / "scores.csv", _scores(scores))
     write_text(job.folder / "forecasts.csv", _forecasts(outcome))
     write_text(job.folder / "report.html", page(outcome, scores, said))
-    summary = {"headline": said.headline, "sound": said.sound, "findings": said.findings}
+    summary = {"headline": said.headline, "sound": said.sound, "readable": said.readable}
+    summary |= {"findings": said.findings}
     more = {"controls": said.controls, "caveats": said.caveats, "windows": outcome.windows}
     write_text(job.folder / "summary.json", json.dumps({**summary, **more}, indent=2))
     return scores, said

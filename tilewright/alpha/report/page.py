@@ -32,7 +32,7 @@ TITLES = {
 NOTES = {
     REAL: "Mean over days, and below it the difference to the zero-mean null ± its standard error "
     "(by date; Newey–West over one test block). CRPS and log score: smaller is better. Coverage: "
-    "near its name is better. Colour marks more than two standard errors.",
+    "near its name is better. Colour marks what chance alone does in 2.5 % of cases a side.",
     PLANTED: "A product of two features was added to the shuffled target. The net must find it; "
     "linear models cannot.",
     SHUFFLED: "Days of the target in random order. Nobody may be better than the null.",
@@ -102,7 +102,7 @@ def _verdict(said: Verdict) -> str:
     items = "".join(
         f"<li>{escape(text)}</li>" for text in [*said.findings, *said.controls, *said.caveats]
     )
-    kind = "verdict" if said.sound else "verdict unsound"
+    kind = "verdict unsound" if said.sound is False or not said.readable else "verdict"
     return f'<section class="{kind}"><h2>What this is worth</h2><ul>{items}</ul></section>'
 
 
@@ -197,7 +197,7 @@ def _facts(outcome: Outcome) -> str:
         f"{sampler.draws} draws; {sampler.precision} force",
         "Windows": f"{TRAIN} training days, {GAP} purged, {TEST} test days; features standardised "
         f"inside the window; {controls} windows of each control",
-        "Speed": _speed(notes),
+        "Speed": _speed(notes, len(outcome.results)),
         "Check": notes.get("check", {}).get("text", "not compared with plain JAX"),
         "Seed, version": f"{settings.seed}, tilewright {tilewright.__version__}, "
         f"machine {settings.machine}",
@@ -207,10 +207,12 @@ def _facts(outcome: Outcome) -> str:
     return f"<dl>{items}</dl>"
 
 
-def _speed(notes: Mapping[str, Any]) -> str:
+def _speed(notes: Mapping[str, Any], windows: int) -> str:
     if not notes.get("rate"):
         return "not measured"
     text = f"{notes['rate']:,.0f} leapfrog steps a second on {notes['cores']} cores"
+    if notes["measured"] < windows:
+        text += f", measured on {notes['measured']} of {windows} windows, controls included"
     if notes.get("jax_rate"):
         text += (
             f"; the same sampler by JAX, one process pinned to one core and its rate times the "

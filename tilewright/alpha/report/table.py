@@ -6,7 +6,6 @@ from rich.table import Table
 from rich.text import Text
 
 from tilewright.alpha.baselines import NULL
-from tilewright.alpha.report.verdict import ENOUGH
 from tilewright.alpha.results import MODELS
 from tilewright.alpha.scores import CRPS, LOG, MEASURES, RANK_IC, SMALLER_IS_BETTER, Cell, Scores
 
@@ -46,9 +45,9 @@ def difference(measure: str, cell: Cell) -> str:
 
 def side(measure: str, cell: Cell) -> str:
     """better, worse, or nothing that can be told; coverage has no better side."""
-    if measure not in (*SMALLER_IS_BETTER, RANK_IC) or abs(cell.z) <= ENOUGH:
+    if measure not in (*SMALLER_IS_BETTER, RANK_IC) or not cell.effect:
         return ""
-    return "better" if (cell.z < 0) == (measure in SMALLER_IS_BETTER) else "worse"
+    return "better" if (cell.effect < 0) == (measure in SMALLER_IS_BETTER) else "worse"
 
 
 def _difference(measure: str, cell: Cell) -> Text:

@@ -1,7 +1,7 @@
 """What the numbers say, in words, and what they do not.
 
 In: an outcome and its scores. Out: a headline, and sentences. The words follow from the figures by
-the rules below; a difference counts when it is more than two standard errors.
+the rules below; a difference counts when `scores.Cell.effect` says so.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tilewright.alpha.baselines import NORMAL, NULL, OLS, RIDGE
-from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
+from tilewright.alpha.controls import LEAST_ROWS, PLANTED, REAL, SHUFFLED, rows
 from tilewright.alpha.forward import Outcome
 from tilewright.alpha.results import MODELS, NET
-from tilewright.alpha.scores import CRPS, RANK_IC, Cell, Scores, compared
+from tilewright.alpha.scores import CRPS, LEAST_DAYS, RANK_IC, Cell, Scores, compared
 from tilewright.alpha.suspicions import suspicions
 
 MOST_SUSPICIONS = 5
 """That are spelled out in the report."""
-ENOUGH = 2.0
-"""Standard errors."""
 
 
 @dataclass(frozen=True)
@@ -30,88 +28,127 @@ class Verdict:
     findings: list[str]
     controls: list[str]
     caveats: list[str]
-    sound: bool  # the controls came out as they must
+    sound: bool | None  # the controls came out as they must; None: nothing, or too little, ran
+    readable: bool  # some window passed its diagnostics
 
 
 def verdict(outcome: Outcome, scores: Mapping[str, Scores]) -> Verdict:
     """The verdict on all series that were run."""
     real = scores[REAL]
-    checks = [_planted(scores), _shuffled(scores)]
-    controls = [sentence for sentence, _ in checks if sentence]
-    sound = all(good for _, good in checks)
+    checks = [_planted(outcome, scores), _shuffled(outcome, scores)]
+    told = [good for _, good in checks]
+    sound = False if False in told else None if None in told else True
+    readable = not _all_failed(outcome, REAL)
     headline = _headline(real.cells[NET][CRPS])
-    if not sound:
+    if sound is None and real.cells[NET][CRPS].effect < 0:
+        headline += " The controls do not vouch for it."
+    if sound is False:
         headline = "A control failed: do not read anything into these figures."
-    return Verdict(headline, _findings(real), controls, _caveats(outcome), sound)
+    if not readable:
+        headline = "No verdict: every window failed its diagnostics."
+    controls = [sentence for sentence, _ in checks]
+    if PLANTED not in scores and SHUFFLED not in scores:
+        controls = ["Nothing was controlled: neither a planted nor a shuffled target was run."]
+    findings = _findings(real) if readable else []
+    return Verdict(headline, findings, controls, _caveats(outcome), sound, readable)
+
+
+def _all_failed(outcome: Outcome, series: str) -> bool:
+    return all(result.failure for result in outcome.series(series))
 
 
 def _headline(cell: Cell) -> str:
-    if cell.z < -ENOUGH:
+    if cell.days < LEAST_DAYS:
+        return (
+            f"No verdict: {cell.days} test days are too few to tell a gain from chance; "
+            f"{LEAST_DAYS} are needed."
+        )
+    if cell.effect < 0:
         return (
             "A small gain: the net's forecasts beat a forecast of zero by "
-            f"{_percent(cell)} of CRPS."
+            f"{_percent(cell, cell.difference)} of CRPS."
         )
-    if cell.z > ENOUGH:
+    if cell.effect > 0:
         return (
             "No gain: on these days the net is worse than a forecast of zero, by "
-            f"{_percent(cell)} of CRPS."
+            f"{_percent(cell, cell.difference)} of CRPS."
         )
     return "No gain that these days can show: the net does as well as a forecast of zero."
 
 
-def _percent(cell: Cell) -> str:
-    return f"{abs(cell.difference / (cell.value - cell.difference)):.2%}"
+def _percent(cell: Cell, difference: float) -> str:
+    """A difference as a share of the null's score."""
+    return f"{abs(difference / (cell.value - cell.difference)):.2%}"
 
 
 def _findings(real: Scores) -> list[str]:
     crps, rank = real.cells[NET][CRPS], real.cells[NET][RANK_IC]
-    days = len(real.days)
     normal = compared(real, NET, NORMAL, CRPS)
     least = compared(real, NET, OLS, CRPS)
     return [
-        f"Over {days:,} test days, CRPS differs from the zero-mean null by {_figure(crps)}. "
-        "Negative is better; the standard error is by date, and allows for days that are related.",
+        f"Over {crps.days:,} test days, CRPS differs from the zero-mean null by {_figure(crps)}. "
+        "Negative is better; the standard error is by date, and allows for days that are related. "
+        f"The smallest gain that these days could have shown is {_percent(crps, crps.least)} of "
+        "CRPS.",
         f"Against least squares with normal noise, which is what people use, it is "
         f"{_figure(normal)}; against least squares with the net's own noise {_figure(least)}. "
         "What lies between these two is owed to the noise, not to the net.",
         f"The rank correlation of forecast and outcome within a day is {rank.value:.3f} "
         f"± {rank.error:.3f}: "
         + (
-            "the order of the stocks is foreseen a little, before costs."
-            if rank.z > ENOUGH
-            else "the order of the stocks is foreseen worse than by chance."
-            if rank.z < -ENOUGH
-            else "no order of the stocks is foreseen that could be told from chance."
-        ),
+            "the order of the stocks is foreseen a little, before costs.",
+            "no order of the stocks is foreseen that could be told from chance.",
+            "the order of the stocks is foreseen worse than by chance.",
+        )[1 - rank.effect],
     ]
 
 
 def _figure(cell: Cell) -> str:
     """A difference with its standard error, and which way it counts."""
-    side = "better" if cell.z < -ENOUGH else "worse" if cell.z > ENOUGH else "no clear difference"
+    side = ("better", "no clear difference", "worse")[1 + cell.effect]
     return f"{cell.difference:+.5f} ± {cell.error:.5f} ({side})"
 
 
-def _planted(scores: Mapping[str, Scores]) -> tuple[str, bool]:
-    if PLANTED not in scores:
-        return "", True
+def _untold(outcome: Outcome, scores: Mapping[str, Scores], series: str) -> str:
+    """Why a control can tell nothing, or ""."""
+    if series not in scores:
+        return "was not run."
+    if _all_failed(outcome, series):
+        return "every window failed its diagnostics."
+    days = len(scores[series].days)
+    if days < LEAST_DAYS:
+        return f"{days} test days are too few to tell; {LEAST_DAYS} are needed."
+    return ""
+
+
+def _planted(outcome: Outcome, scores: Mapping[str, Scores]) -> tuple[str, bool | None]:
+    name, untold = "Planted nonlinear signal", _untold(outcome, scores, PLANTED)
+    if untold:
+        return f"{name}: {untold}", None
     cells = scores[PLANTED].cells
-    found = cells[NET][CRPS].z < -ENOUGH and cells[NET][RANK_IC].z > ENOUGH
-    linear = [name for name in (RIDGE, OLS, NORMAL) if cells[name][CRPS].z < -ENOUGH]
-    text = "Planted nonlinear signal: the net " + ("finds it" if found else "DOES NOT FIND IT")
+    found = cells[NET][CRPS].effect < 0 < cells[NET][RANK_IC].effect
+    linear = [name for name in (RIDGE, OLS, NORMAL) if cells[name][CRPS].effect < 0]
+    count = rows(len(outcome.prices.names))
+    if not found and not linear and count < LEAST_ROWS:
+        return (
+            f"{name}: too few rows to tell. A window has {count:,}; below {LEAST_ROWS:,} the net "
+            "may miss even a strong signal."
+        ), None
+    text = f"{name}: the net " + ("finds it" if found else "DOES NOT FIND IT")
     text += f" (rank IC {cells[NET][RANK_IC].value:.2f}); "
     text += f"{', '.join(linear)} SEEM TO." if linear else "the linear models do not, as they must."
     return text, found and not linear
 
 
-def _shuffled(scores: Mapping[str, Scores]) -> tuple[str, bool]:
-    if SHUFFLED not in scores:
-        return "", True
+def _shuffled(outcome: Outcome, scores: Mapping[str, Scores]) -> tuple[str, bool | None]:
+    name, untold = "Shuffled target", _untold(outcome, scores, SHUFFLED)
+    if untold:
+        return f"{name}: {untold}", None
     cells = scores[SHUFFLED].cells
-    found = [name for name in MODELS if name != NULL and cells[name][CRPS].z < -ENOUGH]
+    found = [name for name in MODELS if name != NULL and cells[name][CRPS].effect < 0]
     if found:
-        return f"Shuffled target: {', '.join(found)} SEEM TO FIND SOMETHING.", False
-    return "Shuffled target: nobody finds anything, as it must be.", True
+        return f"{name}: {', '.join(found)} SEEM TO FIND SOMETHING.", False
+    return f"{name}: nobody finds anything, as it must be.", True
 
 
 def _caveats(outcome: Outcome) -> list[str]:
@@ -133,11 +170,11 @@ def _caveats(outcome: Outcome) -> list[str]:
             f"{failed} of {len(results)} windows failed their diagnostics. They are marked, and "
             "stay in the scores."
         )
-    if "S&P 500" in outcome.prices.source:
-        said.append(
-            "These are 20 large companies that survived until 2022. Survivors are no claim about "
-            "the market: nobody could have chosen them in advance."
-        )
+    said.append(
+        f"All {len(outcome.prices.names)} stocks have a price on every day: none was listed later, "
+        "none vanished. Survivors are no claim about the market: nobody could have chosen them in "
+        "advance."
+    )
     suspects = suspicions(outcome.prices)
     if suspects:
         said.append(
