@@ -18,7 +18,8 @@ from tilewright.plan import views
 from tilewright.plan.basic import operand
 from tilewright.plan.control import lower_body
 from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, Var, View, new_var
-from tilewright.plan.scope import CACHE_LINE, Scope
+from tilewright.plan.places import CACHE_LINE
+from tilewright.plan.scope import Scope
 
 TOGETHER = 8
 """Sums that are added up together: what a tile keeps of them is little beside a strip."""
