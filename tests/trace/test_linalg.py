@@ -7,11 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.trace.comparing import agree, count, trace, ways
+from tests.trace.comparing import agree, count, operations, trace, ways
 from tilewright.errors import UnsupportedError
+from tilewright.trace.rules import linalg as rules
 
 RANDOM = np.random.default_rng(1)
-SIZES = (1, 2, 3, 7, 12)
+SIZES = (0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100)
+FEW = (1, 2, 3, 7, 12)
 
 
 def square(n, dtype=np.float32):
@@ -67,6 +69,66 @@ def test_lu(shape):
     agree(jax.lax.linalg.lu, batch, absolute=1e-5)
 
 
+@pytest.mark.parametrize("n", SIZES)
+def test_solve_at_every_size(n):
+    a, b = square(n) + n * np.eye(n, dtype=np.float32), RANDOM.normal(size=(n, 2))
+    agree(jnp.linalg.solve, a, b.astype(np.float32), absolute=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (3, 0), (0, 3), (2, 0, 0), (0, 3, 3)])
+def test_lu_of_nothing(shape):
+    agree(jax.lax.linalg.lu, np.zeros(shape, np.float32))
+
+
+def test_float64():
+    with jax.enable_x64(True):
+        a, b = positive(20, np.float64), RANDOM.normal(size=20)
+        agree(lambda a: (jnp.linalg.cholesky(a), jnp.linalg.inv(a)), a, absolute=1e-12)
+        agree(jnp.linalg.solve, a, b, absolute=1e-12)
+
+
+def test_only_one_triangle_is_read():
+    a = positive(9)
+    for n in (1, 4, 9):
+        spoilt = np.where(np.tri(n, dtype=bool), a[:n, :n], np.nan)
+
+        def factor(a):
+            return jax.lax.linalg.cholesky(a, symmetrize_input=False)
+
+        for (found,) in ways(factor, spoilt):
+            close(found @ found.T, a[:n, :n])
+
+
+def gaussian(a, b):
+    """A log density and its gradient: a factor, a solution, a determinant."""
+
+    def log_density(a, b):
+        factor = jnp.linalg.cholesky(a)
+        whitened = jax.scipy.linalg.solve_triangular(factor, b, lower=True)
+        return -0.5 * jnp.sum(whitened**2) - jnp.sum(jnp.log(jnp.diagonal(factor)))
+
+    return jax.value_and_grad(log_density, (0, 1))(a, b)
+
+
+def test_gradients():
+    a, b = positive(40), RANDOM.normal(size=40).astype(np.float32)
+    agree(gaussian, a, b, absolute=1e-3)
+    agree(jax.vmap(gaussian), np.stack([a[:5, :5]] * 3), np.stack([b[:5]] * 3), absolute=1e-3)
+    agree(jax.grad(lambda a, b: jnp.sum(jnp.linalg.solve(a, b) ** 2)), a, b, absolute=1e-3)
+
+
+def test_large_matrices_are_factored_in_blocks(monkeypatch):
+    monkeypatch.setattr(rules, "BLOCK", 24)
+    a, b = positive(50), RANDOM.normal(size=50).astype(np.float32)
+    both = operations(trace(gaussian, a, b).graph)
+    assert {"cholesky", "triangular_solve", "dot"} <= both
+    agree(gaussian, a, b, absolute=1e-3)
+    for shape in ((30, 50), (50, 30)):
+        batch = RANDOM.normal(size=(2, *shape)).astype(np.float32)
+        agree(jax.lax.linalg.lu, batch, absolute=1e-3)
+    agree(jnp.linalg.cholesky, np.stack([positive(30), -positive(30)]), absolute=1e-4)
+
+
 def test_lu_of_singular_matrices():
     agree(jax.lax.linalg.lu, np.zeros((3, 3), np.float32))
     agree(jax.lax.linalg.lu, np.ones((3, 3), np.float32))
@@ -102,7 +164,7 @@ def test_qr_of_large_numbers_and_of_zero():
 
 
 @pytest.mark.parametrize("dtype", ("float32", "float64"))
-@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("n", FEW)
 def test_eigh(n, dtype):
     with jax.enable_x64(True):
         a = square(n, dtype)

@@ -12,7 +12,8 @@ from math import prod
 from typing import Any
 
 from tilewright.graph.ir import Graph, Node, Value
-from tilewright.graph.ops import ELEMENTWISE
+from tilewright.graph.linalg import multiply_adds
+from tilewright.graph.ops import ELEMENTWISE, LINALG
 from tilewright.machine.cost import LIKELY_TRIPS, NOTHING, Count
 
 FREE = frozenset("broadcast reshape transpose slice reverse constant".split())
@@ -39,11 +40,23 @@ def node_count(node: Node) -> Count:
         lhs, contract = node.inputs[0], node.params["contract"][0]
         macs = node.output.type.size * prod(lhs.shape[i] for i in contract)
         return Count(macs={lhs.dtype: macs}, iterations=1)
+    if node.op in LINALG:
+        return _factored(node)
     if node.op == "sort":
         length = node.inputs[0].shape[node.params["dimension"]]
         size *= max(1, (length - 1).bit_length())
     dtype = (node.inputs or node.outputs)[-1].dtype
     return Count(operations={(_name(node), dtype): size}, iterations=1)
+
+
+def _factored(node: Node) -> Count:
+    """Of matrices that are brought to where they are factored, and back."""
+    *batch, rows, columns = node.outputs[0].shape
+    dtype = node.outputs[0].dtype
+    macs = prod(batch) * multiply_adds(node.op, rows, columns)
+    moves = node.outputs[0].type.size + sum(value.type.size for value in node.inputs)
+    operations = {("move", dtype): moves, ("div", dtype): prod(batch) * rows}
+    return Count({dtype: macs}, operations, iterations=rows)
 
 
 def moved(value: Value) -> Count:

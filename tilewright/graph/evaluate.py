@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.graph import indexed, law
+from tilewright.graph import indexed, law, linalg
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.movement import MOVEMENT_MEANING
 from tilewright.graph.ops import ELEMENTWISE
@@ -51,6 +51,8 @@ def _apply(node: Node, operands: Arrays) -> Arrays:
         return _CONTROL[node.op](node, operands)
     if node.op == "sort":
         return sort(*operands, **node.params)
+    if node.op == "lu":
+        return list(linalg.lu(*operands))
     return [np.asarray(meaning(node)(*operands))]
 
 
@@ -106,6 +108,8 @@ _PLAIN: dict[str, Callable[..., np.ndarray]] = {
     "argreduce": argreduce,
     "cumulative": cumulative,
     "dot": dot,
+    "cholesky": linalg.cholesky,
+    "triangular_solve": linalg.triangular_solve,
 }
 
 

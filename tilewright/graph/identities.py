@@ -14,6 +14,7 @@ from tilewright.graph.ir import Node, Value
 from tilewright.graph.known import is_flushed, is_integer, is_repeated, repeated
 from tilewright.graph.rewrite import Rebuilder
 from tilewright.graph.scalar import FLOATS
+from tilewright.graph.triangles import mask_of_factor
 
 Rule = Callable[[Rebuilder, Node], Value | None]
 
@@ -227,7 +228,7 @@ IDENTITIES: dict[str, tuple[Rule, ...]] = {
     "abs": (_abs_of_sign,),
     "eq": (_bool_compared(True),),
     "ne": (_bool_compared(False),),
-    "select": (_select,),
+    "select": (_select, mask_of_factor),
     "convert": (_convert,),
     "bitcast": (_bitcast,),
     "reduce": (_reduce_of_one,),

@@ -45,6 +45,12 @@ Across elements:
                                         result: batch, lhs free, rhs free; sums kept in float32 for
                                         16-bit floats
 
+Factorisations, of float32 or float64 matrices (*batch, rows, columns) (see `linalg.py`):
+
+    cholesky (a)                the lower factor; NaN in its triangle where a pivot is not positive
+    triangular_solve (a, b) lower=, unit=       x of a x = b; unit: the diagonal is taken to be ones
+    lu (a)                      factors, int32 pivots, int32 order of rows: three results
+
 Control flow: loop, scan, map, branch, strips (see `ir.py`): `consts` = number of leading constant
 operands; scan also has `carry`, `length`, `reverse`; map has `length`.
 """
@@ -72,8 +78,9 @@ MOVEMENT = frozenset(
 )
 INDEXED = frozenset("dynamic_slice dynamic_update_slice gather scatter".split())
 ACROSS = frozenset("reduce argreduce cumulative sort dot".split())
+LINALG = frozenset("cholesky triangular_solve lu".split())
 CONTROL = frozenset("loop scan map branch strips".split())
-OPS = ELEMENTWISE | MOVEMENT | INDEXED | ACROSS | CONTROL
+OPS = ELEMENTWISE | MOVEMENT | INDEXED | ACROSS | LINALG | CONTROL
 
 
 def result_type(op: str, operands: Sequence[Type], params: Mapping[str, Any]) -> Type:
@@ -144,4 +151,6 @@ _SHAPES = {
     "argreduce": lambda operands, params: _without(operands[0].shape, (params["axis"],)),
     "cumulative": lambda operands, params: operands[0].shape,
     "dot": _dot_shape,
+    "cholesky": lambda operands, params: operands[0].shape,
+    "triangular_solve": lambda operands, params: operands[1].shape,
 }

@@ -12,7 +12,16 @@ import numpy as np
 
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.graph.law import LEAF
-from tilewright.graph.ops import ACROSS, BINARY, ELEMENTWISE, INDEXED, MOVEMENT, OPS, result_type
+from tilewright.graph.ops import (
+    ACROSS,
+    BINARY,
+    ELEMENTWISE,
+    INDEXED,
+    LINALG,
+    MOVEMENT,
+    OPS,
+    result_type,
+)
 
 
 class GraphError(ValueError):
@@ -58,9 +67,12 @@ def _check(node: Node) -> None:
     _require(node.op in OPS, node, "no such operation")
     if node.op in _CONTROL:
         _CONTROL[node.op](node)
-    elif node.op in ELEMENTWISE | MOVEMENT | INDEXED | ACROSS and node.op != "sort":
+    elif node.op in ELEMENTWISE | MOVEMENT | INDEXED | ACROSS | LINALG and node.op != "sort":
         _require(not node.bodies, node, "takes no bodies")
-        _check_single(node)
+        if node.op in LINALG:
+            _check_linalg(node)
+        if node.op != "lu":
+            _check_single(node)
 
 
 def _check_single(node: Node) -> None:
@@ -93,6 +105,26 @@ def _check_elementwise(node: Node) -> None:
         _require(len(node.inputs) == 2, node, "takes two operands")
     else:
         _require(len(node.inputs) == 1, node, "takes one operand")
+
+
+def _check_linalg(node: Node) -> None:
+    matrix, *others = node.inputs
+    _require(len(others) == (node.op == "triangular_solve"), node, "has other operands")
+    _require(matrix.dtype in ("float32", "float64"), node, "factors float32 or float64")
+    _require(len(matrix.shape) >= 2, node, "factors matrices")
+    *batch, rows, columns = matrix.shape
+    if node.op == "lu":
+        steps = min(rows, columns)
+        ints = [Type("int32", (*batch, n)) for n in (steps, rows)]
+        expected = [matrix.type, *ints]
+        text = ", ".join(map(str, expected))
+        _require(_types(node.outputs) == expected, node, f"should give {text}")
+        return
+    _require(rows == columns, node, "factors square matrices")
+    for target in others:
+        _require(target.dtype == matrix.dtype, node, "operands have different dtypes")
+        alike = target.shape[:-1] == matrix.shape[:-1]
+        _require(alike, node, f"a right side for {matrix.type} has shape {target.shape}")
 
 
 # Control flow: each body sees and gives what its node says.

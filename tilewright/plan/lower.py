@@ -10,7 +10,7 @@ import numpy as np
 
 from tilewright.graph.ir import Graph
 from tilewright.machine.machine import Machine
-from tilewright.plan import control, vertices
+from tilewright.plan import control, linalg, vertices
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
 from tilewright.plan.scope import Plan, Scope
@@ -32,6 +32,9 @@ KINDS = {
     "sort": vertices.lower_sort,
     "argreduce": vertices.lower_argreduce,
     "cumulative": vertices.lower_cumulative,
+    "cholesky": linalg.lower_cholesky,
+    "triangular_solve": linalg.lower_triangular_solve,
+    "lu": linalg.lower_lu,
     "scan": lambda scope, unit: control.lower_scan(scope, unit.nodes[-1]),
     "map": lambda scope, unit: control.lower_scan(scope, unit.nodes[-1]),
     "loop": lambda scope, unit: control.lower_loop(scope, unit.nodes[-1]),

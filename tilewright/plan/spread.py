@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from tilewright.codelets.base import LANES, Codelet, Operand
 from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.linalg import TriangularSolve
 from tilewright.codelets.transpose import Transpose
 from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
@@ -22,7 +23,7 @@ from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 PIECES_A_TILE = 32
 """Pieces for each tile, if they are worth it: whoever is slow leaves some of them to others."""
 ENOUGH_BATCHES = 8
-OUTER_GRAIN, VECTOR_GRAIN, TRANSPOSE_GRAIN = 32, 16, 32
+OUTER_GRAIN, VECTOR_GRAIN, TRANSPOSE_GRAIN, SOLVE_GRAIN = 32, 16, 32, 64
 """Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
 
 
@@ -90,6 +91,8 @@ def _shortened(codelet: Codelet, cut: _Cut, length: int) -> Codelet:
         return replace(codelet, shape=shape)
     if isinstance(codelet, Transpose):
         return Transpose(_shorter(codelet.source, 0, length), _shorter(codelet.target, 0, length))
+    if isinstance(codelet, TriangularSolve):
+        return replace(codelet, target=_shorter(codelet.target, 1, length))
     assert isinstance(codelet, ContractVector | ContractOuter)
     operands = [
         operand if axis is None else _shorter(operand, axis, length)
@@ -110,6 +113,8 @@ def _cut_of(codelet: Codelet) -> _Cut | None:
         return _cut_contraction(codelet)
     if isinstance(codelet, Transpose):
         return _Cut(codelet, codelet.source.shape[0], (0, 0), True, TRANSPOSE_GRAIN)
+    if isinstance(codelet, TriangularSolve) and not codelet.is_batch:
+        return _Cut(codelet, codelet.target.shape[1], (None, 1), True, SOLVE_GRAIN)
     return None
 
 

@@ -1,4 +1,4 @@
-"""LU with partial pivoting: a column at a time, the rest updated by an outer product."""
+"""LU factors of large matrices: by halves of the columns, so that most of the work is products."""
 
 from __future__ import annotations
 
@@ -6,34 +6,29 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from tilewright.trace.decompose.cholesky import dot, halved
+
 Array = jax.Array
 
 
 def lu(matrix: Array) -> tuple[Array, Array, Array]:
-    """Factors of an (m, n) matrix in one array, the pivots, and the permutation of rows."""
+    """Factors of an (m, n) matrix in one array, the pivots, and the permutation of rows.
+
+    The left half is factored, with all its rows; then what it leaves of the right half.
+    """
     m, n = matrix.shape
-    rows, columns = lax.iota(jnp.int32, m), lax.iota(jnp.int32, n)
-
-    def eliminate(k: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-        a, pivots = state
-        column = lax.dynamic_index_in_dim(a, k, 1, keepdims=False)
-        size = jnp.where(rows >= k, jnp.abs(column), -jnp.inf)
-        pivot = jnp.argmax(size).astype(jnp.int32)
-        a = _swap(a, k, pivot)
-        column = lax.dynamic_index_in_dim(a, k, 1, keepdims=False)
-        upper = lax.dynamic_index_in_dim(a, k, 0, keepdims=False)
-        head = lax.dynamic_index_in_dim(upper, k, 0, keepdims=False)
-        below = (rows > k) & (head != 0)
-        factors = jnp.where(below, column / head, column)
-        a = lax.dynamic_update_index_in_dim(a, factors, k, 1)
-        inside = (rows > k)[:, None] & (columns > k)[None, :]
-        a = jnp.where(inside, a - factors[:, None] * upper[None, :], a)
-        return a, lax.dynamic_update_index_in_dim(pivots, pivot, k, 0)
-
-    steps = min(m, n)
-    start = (matrix, jnp.zeros(steps, jnp.int32))
-    factors, pivots = lax.fori_loop(0, steps, eliminate, start)
-    return factors, pivots, permutation_of(pivots, m)
+    half = halved(min(m, n))
+    left, pivots, order = lax.linalg.lu(matrix[:, :half])
+    right = matrix[order, half:]
+    above = lax.linalg.triangular_solve(
+        left[:half], right[:half], left_side=True, lower=True, unit_diagonal=True
+    )
+    rest = right[half:] - dot(left[half:], above)
+    last, more_pivots, more_order = lax.linalg.lu(rest)
+    below = jnp.concatenate([left[half:][more_order], last], 1)
+    factors = jnp.concatenate([jnp.concatenate([left[:half], above], 1), below])
+    pivots = jnp.concatenate([pivots, half + more_pivots])
+    return factors, pivots, jnp.concatenate([order[:half], order[half:][more_order]])
 
 
 def _swap(array: Array, i: Array, j: Array) -> Array:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 
@@ -32,6 +33,17 @@ def _inline(
     if operands[0].type.size == 0 or not any(result.size for result in results):
         return [_of_nothing(scope, result) for result in results]
     avals = [atom.aval for atom in equation.invars]
+    return _over_batch(scope, avals, operands, function, rank, options)
+
+
+def _over_batch(
+    scope: Scope,
+    avals: Sequence[Any],
+    operands: Sequence[Value],
+    function: Callable,
+    rank: int,
+    options: Mapping[str, object],
+) -> Sequence[Value]:
     mapped = partial(function, **options)
     for _ in range(len(avals[0].shape) - rank):
         mapped = jax.vmap(mapped)
@@ -64,6 +76,50 @@ def _plain(function: Callable, *names: str, rank: int = 2) -> Rule:
         return _inline(scope, equation, operands, function, rank, **options)
 
     return rule
+
+
+BLOCK = 512
+"""Matrices of so many rows are factored by one vertex; larger ones in blocks, by products."""
+
+
+def _cholesky(scope: Scope, equation: internals.Equation, matrix: Value) -> Sequence[Value] | Value:
+    if matrix.shape[-1] <= BLOCK:
+        return scope.op("cholesky", matrix)
+    return _inline(scope, equation, [matrix], cholesky, 2)
+
+
+def _triangular_solve(
+    scope: Scope, equation: internals.Equation, matrix: Value, target: Value
+) -> Value:
+    """Always a matrix on the left, as it is: X A = B is A' X' = B'."""
+    params = equation.params
+    lower, left = params["lower"], params["left_side"]
+    if not left:
+        target = _transposed(scope, target)
+    if params["transpose_a"] == left:
+        matrix, lower = _transposed(scope, matrix), not lower
+    options = dict(lower=lower, unit=params["unit_diagonal"])
+    if matrix.shape[-1] <= BLOCK:
+        solution = scope.op("triangular_solve", matrix, target, **options)
+    else:
+        avals = [jax.ShapeDtypeStruct(v.shape, v.type.numpy) for v in (matrix, target)]
+        (solution,) = _over_batch(scope, avals, [matrix, target], triangular_solve, 2, options)
+    return solution if left else _transposed(scope, solution)
+
+
+def _lu(scope: Scope, equation: internals.Equation, matrix: Value) -> Sequence[Value]:
+    *batch, rows, columns = matrix.shape
+    if min(rows, columns) > BLOCK:
+        return _inline(scope, equation, [matrix], lu, 2)
+    types = [matrix.type, *(Type("int32", (*batch, n)) for n in (min(rows, columns), rows))]
+    if not matrix.type.size:
+        return [_of_nothing(scope, kind) for kind in types]
+    return scope.builder.add("lu", [matrix], types)
+
+
+def _transposed(scope: Scope, matrix: Value) -> Value:
+    rank = len(matrix.shape)
+    return scope.op("transpose", matrix, permutation=(*range(rank - 2), rank - 1, rank - 2))
 
 
 def _qr(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
@@ -123,11 +179,9 @@ def _apply_reflectors(
 
 
 RULES: dict[str, Rule] = {
-    "cholesky": _plain(cholesky),
-    "triangular_solve": _plain(
-        triangular_solve, "left_side", "lower", "transpose_a", "unit_diagonal"
-    ),
-    "lu": _plain(lu),
+    "cholesky": _cholesky,
+    "triangular_solve": _triangular_solve,
+    "lu": _lu,
     "lu_pivots_to_permutation": _permutation,
     "geqrf": _plain(geqrf),
     "householder_product": _plain(householder_product),
