@@ -52,7 +52,7 @@ def test_scalers_become_weights(name, tmp_path):
     raw = inputs() * 3 + 2
     scaled = ((raw - np.arange(4)) / np.arange(1, 5)).astype(np.float32)
     answers = np.asarray(recurrent.window(NET, model().weights, scaled))
-    wanted = answers * [2.0, 3.0] + [10.0, 20.0]
+    wanted = answers * np.array([2.0, 3.0]) + np.array([10.0, 20.0])
     found = load(
         tmp_path / "net.safetensors",
         scaler=SCALERS[name],
@@ -71,7 +71,9 @@ def test_scikit_learns_scalers_mean_what_they_do():
     for kind in (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler):
         scaler = kind().fit(rows)
         offset, scale = pair_of(scaler, 4, "scaler")
-        np.testing.assert_allclose((rows - offset) / scale, scaler.transform(rows), atol=1e-12)
+        np.testing.assert_allclose(
+            (rows - offset) / scale, np.asarray(scaler.transform(rows)), atol=1e-12
+        )
 
 
 @pytest.mark.parametrize(
