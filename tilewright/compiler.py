@@ -25,6 +25,7 @@ from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_fixed
 from tilewright.graph.hoist import hoist
 from tilewright.graph.ir import Graph
+from tilewright.graph.layout import layout, pack_fixed
 from tilewright.graph.products import simplify_products
 from tilewright.graph.rewrite import anywhere
 from tilewright.graph.simplify import simplify
@@ -60,6 +61,7 @@ REWRITES: Sequence[Rewrite] = (
     anywhere(simplify_products),
     anywhere(raise_transposes),
     sink,
+    layout,
     hoist,
     anywhere(eliminate),
     make_strips,
@@ -222,7 +224,7 @@ def _packed(
     """
     graph, hidden = compiled.graph, len(constants)
     known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in fixed)}
-    halves = split_fixed(graph, known, hidden)
+    halves = split_fixed(pack_fixed(graph, known), known, hidden)
     if halves is None:
         return compiled
     first, rest = halves

@@ -20,7 +20,7 @@ from tilewright.codelets.loops import repeat, walk
 from tilewright.codelets.pairwise import Pairwise
 from tilewright.codelets.tiling import Run
 from tilewright.codelets.vectors import itemsize, offset
-from tilewright.graph.law import LEAF
+from tilewright.graph.law import LANES, LEAF
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract import ContractOuter
@@ -118,7 +118,8 @@ def _exchange(codelet: ContractOuter) -> bool:
     if codelet.n == 1 and codelet.m > 1:
         return True
     contiguous = codelet.rhs.strides[-1] == 1 and (n_step == 1 or m_step != 1)
-    return not contiguous and codelet.lhs.strides[-2] == 1 and codelet.m > 1
+    filled = codelet.n >= min(LANES, codelet.m)
+    return not (contiguous and filled) and codelet.lhs.strides[-2] == 1 and codelet.m > 1
 
 
 def _problem(codelet: ContractOuter) -> Problem:

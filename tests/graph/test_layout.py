@@ -1,0 +1,154 @@
+"""However a product is spelled, in a loop it reads the same operand, and gives the same bits."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import tilewright
+from tests.graph.same import assert_same, ops
+from tests.trace.comparing import agree
+from tilewright.graph.hoist import hoist
+from tilewright.graph.layout import layout, pack_fixed
+from tilewright.machine.host import host_machine
+from tilewright.trace import trace
+
+RANDOM = np.random.default_rng(0)
+W = (RANDOM.normal(size=(40, 24)) / 8).astype(np.float32)
+V = (RANDOM.normal(size=(24, 40)) / 8).astype(np.float32)
+
+FORWARD = {
+    "h @ w": (lambda h, w: h @ w, False),
+    "h @ w.T": (lambda h, w: h @ w.T, True),
+    "einsum": (lambda h, w: jnp.einsum("...k,kn->...n", h, w), False),
+    "einsum of rows": (lambda h, w: jnp.einsum("...k,nk->...n", h, w), True),
+    "dot_general": (lambda h, w: lax.dot_general(h, w, (((h.ndim - 1,), (1,)), ((), ()))), True),
+    "turned": (lambda h, w: (w.T @ h.T).T, False),
+    "turned twice": (lambda h, w: (w @ h.T).T, True),
+}
+MAPPED = {
+    "vmap of w @ x": (lambda h, w: jax.vmap(lambda x: w @ x)(h), True),
+    "vmap of x @ w": (lambda h, w: jax.vmap(lambda x: x @ w)(h), False),
+}
+
+
+def recurrent(product):
+    """h, w, v -> the state after some turns."""
+
+    def function(h, w, v):
+        return lax.scan(lambda h, _: (jnp.tanh(product(h, w)) @ v, None), h, None, length=3)[0]
+
+    return function
+
+
+def of_closure(product):
+    """The same with what is made of w outside of the loop."""
+
+    def function(h, w, v):
+        w = jnp.swapaxes(jnp.swapaxes(w, 0, 1), 0, 1).T
+        turned = lambda h, w: product(h, w.T)  # noqa: E731
+        return recurrent(turned)(h, w, v)
+
+    return function
+
+
+def results(table, h):
+    found = {}
+    for name, (product, rows) in table.items():
+        w = np.ascontiguousarray(W.T) if rows else W
+        for around in (recurrent, of_closure):
+            program = tilewright.compile(around(product), h, w, V)
+            found[name, around.__name__] = np.asarray(program(h, w, V)), program
+    return found
+
+
+@pytest.mark.parametrize("shape", [(40,), (1, 40), (3, 40), (20, 40)])
+def test_every_spelling_gives_the_same_bits_from_operands_that_lie_well(shape):
+    h = RANDOM.normal(size=shape).astype(np.float32)
+    found = results(FORWARD | (MAPPED if len(shape) == 2 else {}), h)
+    first, _ = found["h @ w", "recurrent"]
+    for name, (result, program) in found.items():
+        assert result.tobytes() == first.tobytes(), name
+        body = program.compiled.graph
+        inside = [op for node in body.nodes if node.bodies for op in ops(node.bodies[0])]
+        assert "dot" in inside
+        assert "copy" not in inside, name
+        if len(shape) == 2 and shape[0] < 16:
+            assert "transpose" not in str(program.program).split("loop")[-1], name
+
+
+LOOPS = {
+    "scan": lambda f, w, n: lax.scan(lambda c, _: (f(c, w), None), jnp.ones((2, n)), None, 3)[0],
+    "while": lambda f, w, n: lax.while_loop(
+        lambda c: c[0] < 3, lambda c: (c[0] + 1, f(c[1], w)), (0, jnp.ones((2, n)))
+    )[1],
+    "map": lambda f, w, n: lax.map(lambda c: f(c, w), jnp.ones((3, 2, n))),
+    "nested": lambda f, w, n: lax.fori_loop(
+        0, 2, lambda i, c: lax.fori_loop(0, 3, lambda j, d: f(d, w), c), jnp.ones((2, n))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_packs_leave_every_loop(name):
+    square = V[:, :24].copy()
+    traced = trace(lambda w: LOOPS[name](lambda c, w: c @ w.T * 0.1, w, 24), square).graph
+    laid = assert_same(partial(layout, machine=host_machine()), traced, [square])
+    assert ops(laid).count("copy") == 1
+    moved = assert_same(partial(hoist, machine=host_machine()), laid, [square])
+    if name != "nested":  # an inner loop of unknown trips may run none
+        assert "copy" in [node.op for node in moved.nodes]
+
+
+def test_what_a_branch_reads_stays_as_it_is():
+    def function(w):
+        def step(c, _):
+            return lax.cond(c[0, 0] > 0, lambda: c @ w.T, lambda: c), None
+
+        return lax.scan(step, jnp.ones((2, 24)), None, length=3)[0]
+
+    square = V[:, :24].copy()
+    laid = assert_same(
+        partial(layout, machine=host_machine()), trace(function, square).graph, [square]
+    )
+    assert "copy" not in ops(laid)
+
+
+@pytest.mark.parametrize(
+    "equation", ["bik,bkj->bij", "kbi,jkb->bij", "bikl,jlk->bij", "ki,jk->ij", "ik,k->i", "ki,k->i"]
+)
+def test_transposes_of_operands_are_folded(equation):
+    sizes = dict(zip("bijkl", (3, 20, 18, 7, 2), strict=True))
+    left, right = equation.split("->")[0].split(",")
+    a, b = (
+        RANDOM.normal(size=[sizes[i] for i in reversed(axes)]).astype(np.float32)
+        for axes in (left, right)
+    )
+    function = lambda a, b: jnp.einsum(equation, a.T, b.T)  # noqa: E731
+    laid = assert_same(partial(layout, machine=host_machine()), trace(function, a, b).graph, [a, b])
+    dot = next(node for node in laid.nodes if node.op == "dot")
+    if equation != "bikl,jlk->bij":
+        assert set(dot.inputs) <= set(laid.inputs)
+    agree(function, a, b, epsilons=64, absolute=1e-5)
+
+
+def test_bind_packs_what_is_fixed():
+    x, w = np.ones((2, 24), np.float32), V[:, :24].copy()
+    traced = trace(lambda x, w: x @ w.T, x, w).graph
+    packed = pack_fixed(traced, {traced.inputs[1]})
+    assert [node.op for node in packed.nodes if node.op != "transpose"] == ["copy", "dot"]
+    program = tilewright.compile(lambda x, w: x @ w.T, x, w)
+    bound = program.bind(w=w)
+    np.testing.assert_array_equal(bound(x), program(x, w))
+    assert "transpose" not in [node.op for node in bound.compiled.graph.nodes]
+
+
+def test_rows_that_lie_a_power_of_two_apart_are_packed_apart():
+    w = np.ones((64, 512), np.float32)
+    traced = trace(lambda w: LOOPS["scan"](lambda c, w: (c @ w)[:, :64], w, 64), w).graph
+    assert "copy" in ops(layout(traced, host_machine()))
+    narrow = trace(lambda w: LOOPS["scan"](lambda c, w: (c @ w)[:, :64], w, 64), w[:, :500]).graph
+    assert "copy" not in ops(layout(narrow, host_machine()))

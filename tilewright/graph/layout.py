@@ -1,0 +1,188 @@
+"""Rewrite: which way operands of products lie, however they were spelled.
+
+In: a graph. Out: the same function, bit for bit. Transposes of operands become dimension numbers
+of the product, also those made outside of a loop that reads them. An operand that never changes
+inside a loop (or from run to run: `pack_fixed`) and does not lie as the product's codelet reads it
+best is packed: a dense `copy` in the order that the codelet states. Packs are operations like
+others: they hoist out of loops, equal ones are shared, and `bind` does them once.
+
+What codelets state (see `codelets/contract.py`): lanes run along the free dimensions of one
+operand, which should lie (batch, contracted, free); of a matrix that meets a vector, along the
+contracted ones, and it should lie (batch, free, contracted).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from dataclasses import dataclass, replace
+from functools import partial
+from math import prod
+
+from tilewright.graph.ir import Graph, Node, Value
+from tilewright.graph.law import LANES, dot_order
+from tilewright.graph.rewrite import Rebuilder
+from tilewright.machine.machine import Machine
+
+LOOPS = ("loop", "scan", "map")
+CROWDED = 2048
+"""Bytes: rows that lie a multiple of it apart share few sets of a cache, and are packed apart."""
+
+
+@dataclass(frozen=True)
+class _Side:
+    """An operand of a product, and which of its dimensions are what."""
+
+    value: Value
+    batch: tuple[int, ...]
+    contract: tuple[int, ...]
+
+    @property
+    def free(self) -> tuple[int, ...]:
+        taken = (*self.batch, *self.contract)
+        return tuple(i for i in range(len(self.value.shape)) if i not in taken)
+
+    @property
+    def width(self) -> int:
+        return prod(self.value.shape[i] for i in self.free)
+
+    def ordered(self, order: tuple[int, ...], value: Value) -> _Side:
+        """The same operand as `value`, whose dimensions are these ones."""
+        batch, contract = (tuple(map(order.index, axes)) for axes in (self.batch, self.contract))
+        return _Side(value, batch, contract)
+
+
+Inside = Callable[[Rebuilder, Node], Node]
+"""What becomes of a node's bodies."""
+
+
+def layout(graph: Graph, machine: Machine) -> Graph:
+    """The same graph, in all bodies too."""
+
+    def inside(new: Rebuilder, node: Node) -> Node:
+        if node.op in LOOPS:
+            return _with_loop_bodies(_with_transposes_inside(new, node), machine)
+        if node.op == "branch":
+            bodies = tuple(layout(body, machine) for body in node.bodies)
+            return replace(node, bodies=bodies)
+        return node
+
+    return _laid(graph, frozenset(), inside)
+
+
+def pack_fixed(graph: Graph, fixed: Set[Value]) -> Graph:
+    """The same graph, its own products (not those of bodies) reading `fixed` operands packed."""
+    return _laid(graph, fixed, _as_it_is)
+
+
+def _as_it_is(new: Rebuilder, node: Node) -> Node:
+    return node
+
+
+def _laid(graph: Graph, fixed: Set[Value], inside: Inside) -> Graph:
+    new = Rebuilder(graph.inputs)
+    still = set(fixed)
+    for node in graph.nodes:
+        node = inside(new, new.renamed(node))
+        new.source = node.source
+        if node.op == "dot":
+            new.replace(node.outputs, [_product(new, node, still)])
+        else:
+            new.keep(node)
+        if still.issuperset(node.inputs) and node.inputs:
+            still.update(new.read_all(node.outputs))
+    return new.finish(graph.outputs)
+
+
+def _with_loop_bodies(node: Node, machine: Machine) -> Node:
+    """Constants of a loop that turns more than once are fixed inside."""
+    several = node.params.get("length", 2) > 1
+    consts = node.params["consts"] if several else 0
+    laid = [_laid(layout(b, machine), set(b.inputs[:consts]), _as_it_is) for b in node.bodies]
+    return replace(node, bodies=tuple(laid))
+
+
+def _with_transposes_inside(new: Rebuilder, node: Node) -> Node:
+    """The loop, reading what constants are transposes of; its bodies transpose them."""
+    for i in range(node.params["consts"]):
+        while (maker := new.producer(node.inputs[i])) is not None and maker.op == "transpose":
+            source = maker.inputs[0]
+            inputs = (*node.inputs[:i], source, *node.inputs[i + 1 :])
+            bodies = tuple(map(partial(_transposing, i, maker), node.bodies))
+            node = replace(node, inputs=inputs, bodies=bodies)
+    return node
+
+
+def _transposing(position: int, maker: Node, body: Graph) -> Graph:
+    given = Value(maker.inputs[0].type)
+    inside = replace(maker, inputs=(given,), outputs=(body.inputs[position],))
+    inputs = (*body.inputs[:position], given, *body.inputs[position + 1 :])
+    return Graph(inputs, (inside, *body.nodes), body.outputs)
+
+
+def _product(new: Rebuilder, node: Node, still: set[Value]) -> Value:
+    """The product with transposes folded and what is still packed."""
+    pairs = zip(node.inputs, node.params["batch"], node.params["contract"], strict=True)
+    sides = [_folded(new, _Side(*pair)) for pair in pairs]
+    fixed = [side.value in still for side in sides]
+    if fixed[0] != fixed[1]:
+        mine = fixed.index(True)
+        order = _wanted(sides[mine], sides[1 - mine], _is_lanes(sides))
+        if order is not None:
+            sides[mine] = _packed(new, sides[mine], order)
+            still.add(sides[mine].value)
+    contract = tuple(side.contract for side in sides)
+    batch = tuple(side.batch for side in sides)
+    params = dict(node.params) | {"contract": contract, "batch": batch}
+    return new.op("dot", *(side.value for side in sides), **params)
+
+
+def _is_lanes(sides: list[_Side]) -> bool:
+    """Whether the law takes the product in lanes: an operand has no free dimension."""
+    (left, right), ranks = sides, [len(side.value.shape) for side in sides]
+    contract, batch = (left.contract, right.contract), (left.batch, right.batch)
+    return dot_order(ranks[0], ranks[1], contract, batch) == "lanes"
+
+
+def _folded(new: Rebuilder, side: _Side) -> _Side:
+    """The operand before its transposes, while its free dimensions keep their order."""
+    while (maker := new.producer(side.value)) is not None and maker.op == "transpose":
+        order = tuple(maker.params["permutation"])
+        batch, contract, free = (
+            tuple(order[i] for i in axes) for axes in (side.batch, side.contract, side.free)
+        )
+        if free != tuple(sorted(free)):
+            break
+        side = _Side(maker.inputs[0], batch, contract)
+    return side
+
+
+def _wanted(mine: _Side, other: _Side, lanes: bool) -> tuple[int, ...] | None:
+    """The order of dimensions that a fixed operand should lie in; None where it may stay."""
+    if lanes:
+        order = (*mine.batch, *mine.free, *mine.contract)
+        return None if not mine.free or _lies(mine, order) else order
+    order = (*mine.batch, *mine.contract, *mine.free)
+    theirs = (*other.batch, *other.contract, *other.free)
+    if _lies(other, theirs) and other.width >= min(LANES, mine.width):
+        return None  # lanes run along the other
+    if mine.width < min(LANES, other.width):
+        return None
+    return None if _lies(mine, order) and not _is_crowded(mine) else order
+
+
+def _lies(side: _Side, order: tuple[int, ...]) -> bool:
+    shape = side.value.shape
+    kept = [i for i in order if shape[i] != 1]
+    return kept == sorted(kept)
+
+
+def _is_crowded(side: _Side) -> bool:
+    rows = prod(side.value.shape[i] for i in side.contract)
+    return rows > LANES and side.width * side.value.type.numpy.itemsize % CROWDED == 0
+
+
+def _packed(new: Rebuilder, side: _Side, order: tuple[int, ...]) -> _Side:
+    value = side.value
+    if order != tuple(range(len(order))):
+        value = new.op("transpose", value, permutation=order)
+    return side.ordered(order, new.op("copy", value))
