@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from jax import lax
 
 from tests.agree import agree
-from tests.machines import eager
+from tests.machines import SMALL
 from tests.random_programs import arguments, program
-from tilewright.graph import rows, strips
+from tilewright.graph import rows
 
 SIZES = [0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 129]
 FLOATS = [np.float32, np.float16, ml_dtypes.bfloat16]
@@ -22,10 +22,9 @@ INTEGERS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32]
 @pytest.fixture
 def everything_is_spread(monkeypatch):
     """Small arrays are dealt out too, and few rows make several groups of strips."""
-    monkeypatch.setattr("tilewright.compiler.host_machine", eager)
+    monkeypatch.setattr("tilewright.compiler.host_machine", lambda: SMALL)
     monkeypatch.setattr(rows, "MIN_ROWS", 8)
     monkeypatch.setattr(rows, "MIN_WORK", 1)
-    monkeypatch.setattr(strips, "STRIP_BYTES", 2048)
     monkeypatch.setattr("tilewright.compiler.recall", lambda text, machine, make: make())
 
 

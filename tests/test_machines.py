@@ -20,6 +20,7 @@ from tilewright.bench.workloads import Hmc
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
+from tilewright.graph.text import to_text
 from tilewright.plan.ir import Map, Spread
 from tilewright.plan.lower import lower
 from tilewright.simulate import simulate
@@ -43,8 +44,8 @@ def workload(spec):
     return work.chain, tuple(argument[0] for argument in work.arguments)
 
 
-def hmc(precision, rows=200, layers=(6, 9, 1)):
-    return workload(Hmc(layers, rows, draws=1, leapfrogs=3, chains=1, precision=precision))
+def hmc(precision, rows=1100, layers=(4, 5, 1)):
+    return workload(Hmc(layers, rows, draws=1, leapfrogs=2, chains=1, precision=precision))
 
 
 def layered(x, w):
@@ -64,7 +65,7 @@ CASES = {
     "nuts": lambda: workload(Nuts("funnel", chains=1, draws=1)),
     "layered": lambda: (
         layered,
-        tuple(np.random.default_rng(0).normal(size=s).astype("f4") for s in ((130, 7), (7, 5))),
+        tuple(np.random.default_rng(0).normal(size=s).astype("f4") for s in ((1100, 7), (7, 5))),
     ),
 }
 
@@ -79,6 +80,22 @@ def test_random_programs_have_the_same_values(seed):
 def test_workloads_have_the_same_values(name):
     fn, args = CASES[name]()
     same_bits(values(fn, args, SMALL), values(fn, args, LARGE), "a small against a large machine")
+
+
+@pytest.mark.parametrize("name", ["hmc", "layered"])
+def test_the_graphs_differ(name):
+    """So the tests above compare something: lengths of strips, at least."""
+    fn, args = CASES[name]()
+    small, large = (staged(fn, args, machine)[0].graph for machine in (SMALL, LARGE))
+    assert to_text(small, sources=False) != to_text(large, sources=False)
+    assert strips(small) == {256}
+    assert strips(large) == {1024}
+
+
+def strips(graph):
+    """Rows of a strip, of all that there are."""
+    inside = [strips(body) for node in graph.nodes for body in node.bodies]
+    return {n.params["strip"] for n in graph.nodes if n.op == "strips"}.union(*inside)
 
 
 @pytest.mark.parametrize("name", ["layered", "product"])

@@ -14,7 +14,9 @@ from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE
 
 MIN_ROWS = 64
+"""Four vectors: fewer rows are no chain to cut, and their other dimensions fill the lanes."""
 MIN_WORK = 2_000
+"""Multiply-adds of a product that keeps the rows: below, its bytes fit any memory beside others."""
 
 Slot = tuple[Value, int]
 """A dimension of a value."""

@@ -31,8 +31,11 @@ from tilewright.graph.ops import ELEMENTWISE
 from tilewright.graph.rows import is_member, is_sum, row_classes
 from tilewright.machine.machine import Machine
 
-STRIP_BYTES = 160 * 1024
+SHARE = 5 / 32
+"""Of a tile's memory, for the rows that a strip's products read and write: beside them lie weights,
+what is elementwise, and the next strip on its way (160 KiB of 1 MiB did best on Zen 4)."""
 MAX_STRIP = 1024
+"""Rows beyond which vertices are so long that calling them costs nothing."""
 
 
 def make_strips(graph: Graph, machine: Machine) -> Graph:
@@ -40,7 +43,7 @@ def make_strips(graph: Graph, machine: Machine) -> Graph:
     nodes = tuple(_with_bodies(node, machine) for node in graph.nodes)
     graph = Graph(graph.inputs, nodes, graph.outputs)
     for rows in row_classes(graph):
-        graph = _Chain(graph, rows).rewritten()
+        graph = _Chain(graph, rows, machine.tile.memory).rewritten()
     return graph
 
 
@@ -60,8 +63,9 @@ class _Phase:
 class _Chain:
     """One class of rows in one graph, cut into phases and rewritten."""
 
-    def __init__(self, graph: Graph, rows: dict[Value, int]):
+    def __init__(self, graph: Graph, rows: dict[Value, int], memory: int):
         self.graph = graph
+        self.memory = memory
         self.rows = rows
         self.producers = graph.producers()
         value, dimension = next(iter(rows.items()))
@@ -184,13 +188,14 @@ class _Chain:
         return builder.op("copy", builder.op("transpose", value, permutation=(1, 0)))
 
     def _strip_rows(self, nodes: list[Node], xs: list[Value]) -> int:
-        """Rows of a strip: what products read and write should stay in a fraction of an L2."""
+        """Rows of a strip: what products read and write should stay in a share of the memory."""
         held = set(xs)
         for node in nodes:
             if node.op == "dot":
                 held |= {v for v in (*node.inputs, *node.outputs) if v in self.rows}
         width = sum(v.type.nbytes // self.length for v in held)
-        return _strip(self.length, max(LEAF, min(MAX_STRIP, STRIP_BYTES // max(width, 1))))
+        fitting = int(SHARE * self.memory) // max(width, 1)
+        return _strip(self.length, max(LEAF, min(MAX_STRIP, fitting)))
 
 
 def _strip(length: int, most: int) -> int:
