@@ -5,7 +5,15 @@ import pytest
 import scipy.stats
 from sklearn.linear_model import LinearRegression, Ridge
 
-from tilewright.alpha.baselines import NORMAL, NULL, OLS, RIDGE, baselines, best_penalty
+from tilewright.alpha.baselines import (
+    NORMAL,
+    NULL,
+    OLS,
+    RIDGE,
+    baselines,
+    best_penalty,
+    cross_validation,
+)
 from tilewright.alpha.noise import fit_degrees, fit_scale
 
 
@@ -27,6 +35,27 @@ def test_locations_are_those_of_scikit_learn(rows):
     ridge = Ridge(best_penalty(X, y)).fit(X, y)
     np.testing.assert_allclose(found[RIDGE].location, ridge.predict(X_test))
     assert found[NORMAL].scale == pytest.approx((y - least.predict(X)).std(), rel=0.01)
+
+
+def test_scores_of_penalties_count_the_intercept():
+    """Against the hat matrix of a regression whose intercept is not penalised."""
+    rng = np.random.default_rng(1)
+    X, penalties = rng.normal(size=(12, 4)), np.array([0.1, 1.0, 10.0])
+    y = 5 + X[:, 0] + rng.normal(size=12)
+    ones = np.column_stack([np.ones(12), X])
+    expected = []
+    for penalty in penalties:
+        inverse = np.linalg.inv(ones.T @ ones + penalty * np.diag([0, 1, 1, 1, 1]))
+        hat = ones @ inverse @ ones.T
+        expected.append(np.sum((y - hat @ y) ** 2) / (1 - np.trace(hat) / 12) ** 2)
+    np.testing.assert_allclose(cross_validation(X, y, penalties), expected)
+
+
+def test_deviation_of_least_squares_has_its_degrees_of_freedom():
+    rng = np.random.default_rng(2)
+    X, y = rng.normal(size=(30, 6)), rng.normal(size=30)
+    left = y - LinearRegression().fit(X, y).predict(X)
+    assert baselines(X, y, X, 4.0)[NORMAL].scale == pytest.approx(np.sqrt(np.sum(left**2) / 23))
 
 
 def test_penalty_is_large_without_signal():

@@ -10,6 +10,7 @@ from tests.alpha.market import Listener, prices
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.forward import make_panel, walk
 from tilewright.alpha.job import Job
+from tilewright.alpha.noise import fit_degrees
 from tilewright.alpha.program import in_order
 from tilewright.alpha.report.files import write_report
 from tilewright.alpha.report.page import page
@@ -108,6 +109,29 @@ def test_xla_gives_the_same_forecasts_but_for_rounding(whole, tmp_path):
     np.testing.assert_array_equal(ours.leapfrogs, theirs.leapfrogs)
     np.testing.assert_allclose(ours.crps[0], theirs.crps[0], atol=1e-3)
     np.testing.assert_array_equal(ours.crps[1:], theirs.crps[1:])
+
+
+def test_what_is_scored_is_what_came(whole):
+    """Outcomes, their days, and the noise of every result, from the panel alone."""
+    panel = make_panel(PRICES, SMALL.seed)
+    windows = walk_forward(len(PRICES.days), SMALL.windows)
+    for (series, index), found in whole[1].results.items():
+        target = panel.targets[series]
+        came = target[found.test : found.test + 21].ravel()
+        np.testing.assert_array_equal(found.outcome, came.astype(np.float32))
+        assert found.test == windows[index].test
+        assert found.df == fit_degrees(target[found.test - 251 : found.test - 1].ravel())
+
+
+def test_beside_plain_jax(tmp_path):
+    """The peer, in its own process: speeds are noted, and the draws agree."""
+    settings = Settings(Sampler(warmup=20, draws=40, leapfrogs=4, hidden=3), windows=1, controls=0)
+    job, outcome = run(tmp_path, settings=settings, peer=True)
+    check = outcome.notes["check"]
+    assert check["passed"], check["text"]
+    assert outcome.notes["jax_rate"] > 0
+    assert outcome.notes["jax_order"] in ("rows", "columns")
+    assert "the speed of pinned JAX" in page_of(job, outcome)
 
 
 def test_report(whole):

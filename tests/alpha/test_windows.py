@@ -6,7 +6,16 @@ import pytest
 from tests.alpha.market import prices
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.features import HISTORY, target_and_features
-from tilewright.alpha.windows import CLIP, GAP, TEST, TRAIN, rows_of, standardise, walk_forward
+from tilewright.alpha.windows import (
+    CLIP,
+    GAP,
+    TEST,
+    TRAIN,
+    rows_of,
+    standardise,
+    training_targets,
+    walk_forward,
+)
 
 
 def test_windows_tile_the_days_from_the_newest_back():
@@ -38,6 +47,21 @@ def test_training_targets_are_known_before_the_test_block():
     after = rows_of(window, *reversed(target_and_features(changed)))
     np.testing.assert_array_equal(before[0], after[0])
     np.testing.assert_array_equal(before[1], after[1])
+
+
+def test_every_row_is_of_the_day_that_it_should_be():
+    days, stocks = np.arange(900.0), 2
+    features = np.repeat(days, stocks).reshape(900, stocks, 1)
+    window = walk_forward(900, 3)[2]
+    X, y, X_test, y_test = rows_of(window, features, features[..., 0])
+    trained = np.repeat(days[window.start : window.start + 250], stocks)
+    tested = np.repeat(days[window.start + 251 : window.start + 272], stocks)
+    np.testing.assert_array_equal(y, trained)
+    np.testing.assert_array_equal(training_targets(window, features[..., 0]), trained)
+    np.testing.assert_array_equal(y_test, tested)
+    assert y_test[0] == window.test
+    np.testing.assert_allclose(X[:, 0] * trained.std() + trained.mean(), trained)
+    np.testing.assert_allclose(X_test[:, 0] * trained.std() + trained.mean(), tested)
 
 
 def test_standardised_by_training_rows_alone():

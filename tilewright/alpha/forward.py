@@ -30,7 +30,7 @@ from tilewright.alpha.program import Panel, Program, Task, in_order, keys_of
 from tilewright.alpha.results import Result, result_of
 from tilewright.alpha.settings import Settings
 from tilewright.alpha.tables import Prices
-from tilewright.alpha.windows import TRAIN, Window, rows_of, walk_forward
+from tilewright.alpha.windows import Window, rows_of, training_targets, walk_forward
 
 FIRST_LOOK = 6
 """Windows after which it is said whether the time will do for all."""
@@ -213,8 +213,8 @@ class _Work:
     def _task(self, series: str, window: Window, chain: int) -> Task:
         key = series, window.index
         if key not in self.degrees:
-            rows = slice(window.start, window.start + TRAIN)
-            self.degrees[key] = fit_degrees(self.panel.targets[series][rows].ravel())
+            y = training_targets(window, self.panel.targets[series])
+            self.degrees[key] = fit_degrees(y)
         return Task(series, window, chain, self.degrees[key])
 
     def _sample(

@@ -20,7 +20,7 @@ import numpy as np
 from tilewright.alpha.controls import REAL, SERIES
 from tilewright.alpha.keys import chain_keys, root_key
 from tilewright.alpha.settings import Sampler, Settings
-from tilewright.alpha.windows import GAP, TEST, TRAIN, Window, standardise
+from tilewright.alpha.windows import Window, cut
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,14 @@ def one_chain(
 
     from tilewright.alpha.sample import sample_window
 
-    width = features.shape[-1]
+    def rows(first: Any, count: int) -> Any:
+        return jax.lax.dynamic_slice_in_dim(features, first, count)
 
-    def days(first: Any, count: int) -> Any:
-        return jax.lax.dynamic_slice_in_dim(features, first, count).reshape(-1, width)
+    def outcomes(first: Any, count: int) -> Any:
+        corner = series, first, np.int32(0)
+        return jax.lax.dynamic_slice(targets, corner, (1, count, features.shape[1]))[0]
 
-    X, X_test = standardise(days(start, TRAIN), days(start + TRAIN + GAP, TEST))
-    corner = series, start, np.int32(0)
-    y = jax.lax.dynamic_slice(targets, corner, (1, TRAIN, features.shape[1])).ravel()
+    X, y, X_test, _ = cut(start, rows, outcomes)
     return sample_window(sampler, key, X, y, X_test, df)
 
 

@@ -11,6 +11,7 @@ can be fitted overnight, and no return is in both parts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,14 +61,42 @@ def inside(X: Any, centre: Any, spread: Any) -> Any:
     return ((X - centre) / (spread + (spread < 1e-6))).clip(-CLIP, CLIP)
 
 
+Days = Callable[[Any, int], Any]
+"""`(first, count)` to that many days of an array from that day on: (count, stocks, ...)."""
+
+
+def cut(start: Any, features: Days, target: Days) -> tuple[Any, Any, Any, Any]:
+    """X, y, X_test, y_test of the window that starts on a day, stocks pooled.
+
+    (rows, features), (rows,), (test rows, features), (test rows,). The one place where a window is
+    cut: for NumPy arrays by `rows_of`, and inside of the compiled program.
+    """
+    X, X_test = standardise(*(pooled(part) for part in _parts(start, features)))
+    y, y_test = (part.ravel() for part in _parts(start, target))
+    return X, y, X_test, y_test
+
+
+def _parts(start: Any, days: Days) -> tuple[Any, Any]:
+    """Training and test days."""
+    return days(start, TRAIN), days(start + TRAIN + GAP, TEST)
+
+
+def pooled(days: Any) -> Any:
+    """(days, stocks, features) to (rows, features)."""
+    return days.reshape(-1, days.shape[-1])
+
+
+def training_targets(window: Window, target: np.ndarray) -> np.ndarray:
+    """The `y` of `rows_of` alone, (rows,)."""
+    return _parts(window.start, _days(target))[0].ravel()
+
+
 def rows_of(
     window: Window, features: np.ndarray, target: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """X, y, X_test, y_test of a window, stocks pooled: (rows, features), (rows,), ...
+    """What `cut` gives; `features` is (days, stocks, features), `target` (days, stocks)."""
+    return cut(window.start, _days(features), _days(target))
 
-    `features` is (days, stocks, features), `target` (days, stocks).
-    """
-    train, test = slice(window.start, window.start + TRAIN), slice(window.test, window.test + TEST)
-    width = features.shape[-1]
-    X, X_test = standardise(features[train].reshape(-1, width), features[test].reshape(-1, width))
-    return X, target[train].ravel(), X_test, target[test].ravel()
+
+def _days(array: np.ndarray) -> Days:
+    return lambda first, count: array[first : first + count]
