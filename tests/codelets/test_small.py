@@ -14,12 +14,16 @@ from tests.codelets.run import levels, run
 from tests.codelets.test_elementwise import everything
 from tests.codelets.test_reduce import reduction
 from tilewright.codelets.base import Codelet, Operand
+from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.dynamic import DynamicSlice, DynamicUpdateSlice
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
+from tilewright.codelets.gather import Gather
 from tilewright.codelets.llvm import Function, Module
 from tilewright.codelets.places import MOST, InMemory, InRegister, Place, positions
+from tilewright.codelets.scatter import Scatter
 from tilewright.codelets.small import emit_small, in_memory, is_small
+from tilewright.graph.ir import numpy_dtype
 from tilewright.machine.cost import Count
 
 SHAPES = [(), (1,), (2,), (3,), (4,), (5,), (2, 2), (3, 4), (2, 1, 5), (16,), (4, 4)]
@@ -174,6 +178,69 @@ def test_windows(dtype):
             source, out = strided(generator, array), strided(generator, window)
             check(DynamicSlice(source, kinds, out), array, *starts)
             check(DynamicUpdateSlice(out, kinds, source), window, *starts, array)
+
+
+DOTS = [(1, 1, 1), (2, 2, 2), (3, 4, 2), (4, 1, 4), (1, 3, 5), (1, 1, 16), (4, 4, 4), (2, 3, 1)]
+
+
+@levels
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int32"])
+def test_products(dtype, features):
+    generator = np.random.default_rng(0)
+    for m, n, k in DOTS:
+        for batch in ((), (2,)) if m * n * k <= 8 else ((),):
+            a, b = (draw(generator, dtype, shape) for shape in ((*batch, m, k), (*batch, k, n)))
+            lhs, rhs = strided(generator, a), strided(generator, b)
+            out = strided(generator, np.zeros((*batch, m, n), a.dtype))
+            check(ContractOuter(lhs, rhs, out), a, b, features=features)
+            rhs = strided(generator, b[..., 0])
+            out = strided(generator, np.zeros((*batch, m), a.dtype))
+            check(ContractVector(lhs, rhs, out), a, b[..., 0], features=features)
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 8, 9, 16])
+def test_zeros_of_products_have_the_laws_sign(k):
+    generator = np.random.default_rng(k)
+    for special in ([-0.0, 1.0], [1e-30, -1e-30], [-1e-20, 1e-20, 0.0]):
+        for _ in range(4):
+            a, b = (generator.choice(special, k).astype(np.float32) for _ in range(2))
+            out = Operand("float32", (1,), (1,))
+            check(ContractVector(dense(a[None]), dense(b), out), a[None], b)
+
+
+def draw(generator: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Numbers whose sums round."""
+    if dtype == "int32":
+        return generator.integers(-(2**31), 2**31, shape, np.int32)
+    return generator.normal(size=shape).astype(numpy_dtype(dtype))
+
+
+@pytest.mark.parametrize("mode", ["clip", "drop"])
+@pytest.mark.parametrize("dtype", ["float32", "bool", "bfloat16"])
+def test_one_window_at_an_index(dtype, mode):
+    generator = np.random.default_rng(0)
+    gathers = {"collapsed_slice_dims": (0,), "start_index_map": (0,)}
+    scatters = {"inserted_window_dims": (0,), "scatter_dims_to_operand_dims": (0,)}
+    for shape, window in [((70,), ()), ((9, 5), (5,)), ((9, 1), (1,))]:
+        dims = tuple(range(len(window)))
+        array = values(generator, dtype, shape)
+        source, out = dense(array), dense(np.zeros(window, array.dtype))
+        indices = Operand("int32", (1,), (1,))
+        gather = Gather.of(
+            source, indices, out,
+            {**gathers, "offset_dims": dims, "slice_sizes": (1, *window), "mode": mode,
+             "operand_batching_dims": (), "start_indices_batching_dims": (), "fill": 0},
+        )  # fmt: skip
+        for start in (-3, 7, 200):
+            index = np.array([start], np.int32)
+            check(gather, array, index)
+            for kind in ("set", "add"):
+                scatter = Scatter.of(
+                    indices, out, source,
+                    {**scatters, "update_window_dims": dims, "operand_batching_dims": (),
+                     "scatter_indices_batching_dims": (), "kind": kind, "mode": mode},
+                )  # fmt: skip
+                check(scatter, index, values(generator, dtype, window), array)
 
 
 def test_what_is_small():

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 
 from tilewright.codelets.base import Operand
 from tilewright.codelets.llvm import Function
 from tilewright.codelets.loops import walk
 from tilewright.codelets.vectors import offset
-from tilewright.codelets.window import clamp, load_index
+from tilewright.codelets.window import clamp, load_index, simplified
 
 Dims = tuple[int, ...]
 
@@ -44,6 +45,11 @@ class Addressing:
     def depth(self) -> int:
         """How many leading axes of `windows` the nest runs over."""
         return max(self.batch_axes, default=-1) + 1
+
+    def is_one_window(self) -> bool:
+        """A single position, and elements side by side: no loop is written for it."""
+        steps = simplified(self.shape, self.operand_steps, self.window_steps)[1]
+        return prod(self.counts) == 1 and all(row in ([], [1]) for row in steps)
 
     @property
     def counts(self) -> Dims:

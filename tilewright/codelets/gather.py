@@ -7,7 +7,7 @@ is copied as a whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -98,10 +98,13 @@ class Gather(Codelet):
     def emit(self, module: Module, symbol: str) -> None:
         function = module.function(symbol, "void", ["ptr"] * 3)
         if self.out.size:
-            base = [function.argument(i) for i in range(3)]
-            with self.addressing.nest(function, *base) as (source, indices, target):
-                self._window(function, source, indices, target)
+            self.write(function, [function.argument(i) for i in range(3)])
         function.close()
+
+    def write(self, function: Function, pointers: Sequence[str]) -> None:
+        """In the middle of a function; the result is not empty."""
+        with self.addressing.nest(function, *pointers) as (source, indices, target):
+            self._window(function, source, indices, target)
 
     def _window(self, function: Function, source: str, indices: str, target: str) -> None:
         walk = self.addressing

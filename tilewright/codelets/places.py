@@ -5,8 +5,8 @@ element a lane, in the order asked for. Always: a vector has 4, 8 or 16 lanes (o
 scalar, width 0); lanes beyond the elements hold copies of one of them, so that nothing is computed
 from rubbish.
 
-A register is a variable on the stack that is only ever read and written whole: LLVM keeps it in a
-machine register, through loops and branches.
+A register is a variable on the stack that is only ever read and written whole, or at places known
+in advance: LLVM keeps it in a machine register, through loops and branches.
 """
 
 from __future__ import annotations
@@ -63,6 +63,10 @@ class Place(ABC):
         return MEMORY_TYPE[self.dtype]
 
     @abstractmethod
+    def address(self, function: Function) -> str:
+        """Of the first element, for loads and stores at places that are known."""
+
+    @abstractmethod
     def read(self, function: Function, elements: Sequence[int]) -> str: ...
 
     @abstractmethod
@@ -82,6 +86,9 @@ class InRegister(Place):
     @property
     def type(self) -> str:
         return vector(self.kind, width_of(self.size))
+
+    def address(self, function: Function) -> str:
+        return offset(function, self.slot, self.dtype, self.first)
 
     def whole(self, function: Function) -> str:
         return function.let(f"load {self.type}, ptr {self.slot}")
@@ -123,6 +130,9 @@ class InMemory(Place):
 
     dtype: str
     pointer: str
+
+    def address(self, function: Function) -> str:
+        return self.pointer
 
     def read(self, function: Function, elements: Sequence[int]) -> str:
         count = len(elements)

@@ -7,7 +7,7 @@ nothing outside of the array is touched, whatever the positions are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -105,17 +105,20 @@ class Scatter(Codelet):
     def emit(self, module: Module, symbol: str) -> None:
         function = module.function(symbol, "void", ["ptr"] * 3)
         if self.updates.size and self.out.size:
-            indices, updates, out = (function.argument(i) for i in range(3))
-            walk = self.addressing
-            with walk.nest(function, out, indices, updates) as (target, index, update):
-                starts = walk.starts(function, index)
-                if self.mode == "clip":
-                    starts = walk.clamped(function, starts)
-                    self._window(function, update, walk.moved(function, target, starts))
-                else:
-                    with branch(function, walk.inside(function, starts)):
-                        self._window(function, update, walk.moved(function, target, starts))
+            self.write(function, [function.argument(i) for i in range(3)])
         function.close()
+
+    def write(self, function: Function, pointers: Sequence[str]) -> None:
+        """In the middle of a function; there are updates, and something to update."""
+        (indices, updates, out), walk = pointers, self.addressing
+        with walk.nest(function, out, indices, updates) as (target, index, update):
+            starts = walk.starts(function, index)
+            if self.mode == "clip":
+                starts = walk.clamped(function, starts)
+                self._window(function, update, walk.moved(function, target, starts))
+            else:
+                with branch(function, walk.inside(function, starts)):
+                    self._window(function, update, walk.moved(function, target, starts))
 
     def _window(self, function: Function, update: str, target: str) -> None:
         walk, pointers = self.addressing, (update, target)

@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from math import prod
 
 from tilewright.codelets import memory
+from tilewright.codelets.arithmetic import Arithmetic
 from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.combination import Combination
+from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.dynamic import DynamicSlice, DynamicUpdateSlice, move_to_start
 from tilewright.codelets.elementwise import Elementwise, indexed_dimensions, instructions_of
 from tilewright.codelets.emit_expression import emit_expression
 from tilewright.codelets.expression import Expression
-from tilewright.codelets.llvm import REGISTER_TYPE, Function
+from tilewright.codelets.gather import Gather
+from tilewright.codelets.llvm import MEMORY_TYPE, REGISTER_TYPE, Function
 from tilewright.codelets.places import (
     MOST,
     InMemory,
@@ -30,7 +33,15 @@ from tilewright.codelets.places import (
 from tilewright.codelets.reduce import Reduce
 from tilewright.codelets.reduce_source import alone, combination_of, constant
 from tilewright.codelets.registers import Register
-from tilewright.codelets.vectors import constants, shuffle, splat_constant
+from tilewright.codelets.scatter import Scatter
+from tilewright.codelets.vectors import (
+    FLOATS,
+    constants,
+    narrow,
+    shuffle,
+    splat_constant,
+    widen,
+)
 from tilewright.codelets.window import as_i64
 from tilewright.graph.law import LANES, identity
 
@@ -40,8 +51,14 @@ def is_small(codelet: Codelet) -> bool:
     match codelet:
         case Elementwise(shape=shape) | Reduce(shape=shape):
             return 0 < prod(shape) <= MOST
+        case ContractOuter() | ContractVector():
+            sizes = [operand.size for operand in (codelet.lhs, codelet.rhs, codelet.out)]
+            return min(sizes) > 0 and max(sizes) <= MOST
         case DynamicSlice(out=window) | DynamicUpdateSlice(update=window):
             return 0 < window.size <= MOST
+        case Gather() | Scatter():
+            walk = codelet.addressing
+            return 0 < walk.windows.size <= MOST and walk.operand.size > 0 and walk.is_one_window()
     return False
 
 
@@ -49,9 +66,10 @@ def in_memory(codelet: Codelet) -> tuple[int, ...]:
     """Positions of operands that must be in memory: elements of theirs are chosen at run time."""
     if not is_small(codelet):
         return tuple(range(len(codelet.inputs) + len(codelet.outputs) + 1))
-    if isinstance(codelet, DynamicSlice):
+    if isinstance(codelet, DynamicSlice | Gather):
         return (0,)
-    return (len(codelet.inputs),) if isinstance(codelet, DynamicUpdateSlice) else ()
+    changes = isinstance(codelet, DynamicUpdateSlice | Scatter)
+    return (len(codelet.inputs),) if changes else ()
 
 
 def small_work(codelet: Codelet) -> int:
@@ -60,6 +78,8 @@ def small_work(codelet: Codelet) -> int:
         return 4 + instructions_of(codelet.expression)
     if isinstance(codelet, Reduce):
         return 4 + instructions_of(codelet.expression) + 2 * codelet.count
+    if isinstance(codelet, ContractOuter | ContractVector):
+        return 4 + 4 * codelet.k
     return 8
 
 
@@ -70,6 +90,12 @@ def emit_small(function: Function, codelet: Codelet, places: Sequence[Place]) ->
             _elementwise(function, codelet, places)
         case Reduce():
             _reduce(function, codelet, places)
+        case ContractOuter():
+            _outer(function, codelet, places)
+        case ContractVector():
+            _vector(function, codelet, places)
+        case Gather() | Scatter():
+            codelet.write(function, [place.address(function) for place in places])
         case DynamicSlice():
             _slice(function, codelet, places)
         case DynamicUpdateSlice():
@@ -128,31 +154,40 @@ def _reduce(function: Function, codelet: Reduce, places: Sequence[Place]) -> Non
         value = Register(function, REGISTER_TYPE["bool"], width, value).cast("zext", "i8").name
     if codelet.count == 1:
         value = alone(function, combination, width, value)
-    total = _Lanes(function, combination, codelet).total(value)
+    dtype = "bool" if codelet.dtype == "bool" else combination.wide
+    value = combination.apply(function, width, _start(codelet.kind, dtype, width), value)
+    domain = Operand("", codelet.shape, _row_major(codelet.shape))
+    parts = _part(domain, codelet.kept), _part(domain, codelet.reduced)
+    total = _Lanes(function, combination, *parts).halved(value, width)
     result = combination.narrow(function, width_of(codelet.outputs[0].size), total)
     out.write(function, positions(codelet.outputs[0]), result)
 
 
+def _start(kind: str, dtype: str, width: int) -> str:
+    """The identity in every lane."""
+    return splat_constant(MEMORY_TYPE[dtype], constant(identity(kind, dtype)), width)
+
+
+def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
 class _Lanes:
-    """The elements of a reduction in lanes, combined in the order of `graph/law.py`."""
+    """Elements in lanes, each combined with the identity, to be combined by halving.
 
-    def __init__(self, function: Function, combination: Combination, codelet: Reduce):
-        self.function, self.combination, self.codelet = function, combination, codelet
+    Element e of output o is in lane outputs[o] + elements[e].
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        combination: Combination,
+        outputs: Sequence[int],
+        elements: Sequence[int],
+    ):
+        self.function, self.combination = function, combination
         self.kind = combination.register
-        shape, kept, reduced = codelet.shape, codelet.kept, codelet.reduced
-        strides = Operand("", shape, tuple(prod(shape[i + 1 :]) for i in range(len(shape))))
-        self.outputs = _part(strides, kept)
-        self.elements = _part(strides, reduced)
-
-    def total(self, value: str) -> str:
-        width = width_of(len(self.outputs) * len(self.elements))
-        start = constant(identity(self.codelet.kind, self._identity_dtype))
-        value = self._combine(width, splat_constant(self.kind, start, width), value)
-        return self._halved(value, width)
-
-    @property
-    def _identity_dtype(self) -> str:
-        return "bool" if self.codelet.dtype == "bool" else self.combination.wide
+        self.outputs, self.elements = outputs, elements
 
     def _combine(self, width: int, x: str, y: str) -> str:
         return self.combination.apply(self.function, width, x, y)
@@ -161,7 +196,7 @@ class _Lanes:
         lanes = [first + element for element in elements for first in self.outputs]
         return picked(self.function, self.kind, value, width, lanes)
 
-    def _halved(self, value: str, width: int) -> str:
+    def halved(self, value: str, width: int) -> str:
         """Element l with element l + 8, + 4, + 2, + 1; the identities in between change nothing."""
         left, half, many = len(self.elements), LANES // 2, len(self.outputs)
         row = self._row(value, width, self.elements)
@@ -193,6 +228,67 @@ def _first(function: Function, kind: str, width: int, count: int, x: str, y: str
     return shuffle(
         function, kind, width, x, y, [i if i < count else width + i for i in range(width)]
     )
+
+
+# Products.
+
+
+def _terms(
+    function: Function, place: Place, operand: Operand, working: str, lanes: Sequence[int]
+) -> str:
+    """Elements of an operand (numbered in row-major order), in the dtype that sums are kept in."""
+    value = place.read(function, positions(operand))
+    value = picked(function, place.kind, value, width_of(operand.size), lanes)
+    return widen(function, value, operand.dtype, working, width_of(len(lanes)))
+
+
+def _outer(function: Function, codelet: ContractOuter, places: Sequence[Place]) -> None:
+    """One term of all outputs after the other."""
+    lhs, rhs, out = places
+    working, (m, n, k) = codelet.sum_dtype, (codelet.m, codelet.n, codelet.k)
+    arithmetic, width = Arithmetic(working), width_of(codelet.out.size)
+    outputs = [divmod(output, m * n) for output in range(codelet.out.size)]
+    total = _start("sum", working, width)
+    for e in range(k):
+        left = [(batch * m + output // n) * k + e for batch, output in outputs]
+        right = [(batch * k + e) * n + output % n for batch, output in outputs]
+        x = _terms(function, lhs, codelet.lhs, working, left)
+        y = _terms(function, rhs, codelet.rhs, working, right)
+        total = arithmetic.multiply_add(function, width, x, y, total)
+    total = narrow(function, total, working, codelet.out.dtype, width)
+    out.write(function, positions(codelet.out), total)
+
+
+def _vector(function: Function, codelet: ContractVector, places: Sequence[Place]) -> None:
+    """A lane for each term of each output, then as in a reduction."""
+    lhs, rhs, out = places
+    working, m, k, rows = codelet.sum_dtype, codelet.m, codelet.k, codelet.out.size
+    arithmetic, width = Arithmetic(working), width_of(rows * k)
+    left, right = range(rows * k), [row // m * k + e for row in range(rows) for e in range(k)]
+    x = _terms(function, lhs, codelet.lhs, working, left)
+    y = _terms(function, rhs, codelet.rhs, working, right)
+    total = arithmetic.multiply_add(function, width, x, y, _start("sum", working, width))
+    if working in FLOATS:
+        empty = _constants(arithmetic.kind, [_partner(i % k, k) for i in left])
+        total = arithmetic.add(function, width, total, empty)
+    outputs, terms = [row * k for row in range(rows)], list(range(k))
+    total = _Lanes(function, Combination("sum", working), outputs, terms).halved(total, width)
+    total = narrow(function, total, working, codelet.out.dtype, width_of(rows))
+    out.write(function, positions(codelet.out), total)
+
+
+def _partner(lane: int, count: int) -> str:
+    """What a lane meets first: an empty lane's 0, or, where that is not empty, -0 in its stead.
+
+    A product that underflows leaves -0 in its lane; 0 makes it 0, and -0 changes nothing.
+    """
+    return "-0.0" if lane + LANES // 2 < count else "0.0"
+
+
+def _constants(kind: str, lanes: Sequence[str]) -> str:
+    if len(lanes) == 1:
+        return lanes[0]
+    return f"<{', '.join(f'{kind} {lanes[i]}' for i in padded(range(len(lanes))))}>"
 
 
 # Windows.
