@@ -13,12 +13,14 @@ __all__ = [
     "chains",
     "compile",
     "force",
+    "jit",
     "tile_map",
 ]
 
 if TYPE_CHECKING:
     from tilewright.compiler import compile
     from tilewright.errors import ArgumentError, UnsupportedError
+    from tilewright.jitted import jit
     from tilewright.mcmc import chains
     from tilewright.runtime.executable import Executable
     from tilewright.runtime.run import Run
@@ -32,6 +34,7 @@ _HOME = {
     "UnsupportedError": "tilewright.errors",
     "Executable": "tilewright.runtime.executable",
     "Run": "tilewright.runtime.run",
+    "jit": "tilewright.jitted",
     "force": "tilewright.trace.force",
     "tile_map": "tilewright.trace.tile_map",
 }

@@ -5,7 +5,6 @@ JAX function -trace-> Graph -rewrites-> Graph -lower-> Program -codegen-> machin
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -13,13 +12,13 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from jax.tree_util import tree_flatten_with_path
 
 from tilewright.codegen.cache import compile_cached
 from tilewright.codegen.host import CompiledObject, assembly
 from tilewright.codegen.program import ProgramText, program_text
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
-from tilewright.graph.count import graph_count
 from tilewright.graph.counted import counted
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_fixed
@@ -35,7 +34,6 @@ from tilewright.graph.text import to_text
 from tilewright.graph.transposes import raise_transposes
 from tilewright.graph.verify import verify
 from tilewright.graph.widen import widen
-from tilewright.machine.cost import work
 from tilewright.machine.host import host_machine
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
@@ -46,10 +44,9 @@ from tilewright.record import Record, recall
 from tilewright.runtime.compiled import Compiled, Streamed
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.gang import default_workers
+from tilewright.runtime.parameters import Parameters, parameters
+from tilewright.runtime.tree import tree_of
 from tilewright.trace import Traced, trace
-
-SHORT = 0.001
-"""Seconds that a program may take to be run by the thread that calls it."""
 
 Rewrite = Callable[[Graph, Machine], Graph]
 
@@ -76,27 +73,29 @@ def compile(
     *example_args: Any,
     machine: str | None = None,
     tiles: int | None = None,
+    **example_named: Any,
 ) -> Executable:
-    """Compile `fn` for the shapes and dtypes of `example_args`.
+    """Compile `fn` for the shapes and dtypes of its example arguments, given as in a call of it.
 
-    `example_args` are pytrees of arrays or `jax.ShapeDtypeStruct`s. `machine` None is this host;
+    They are pytrees of arrays or `jax.ShapeDtypeStruct`s. `machine` None or "native" is this host;
     "xla" runs `fn` through `jax.jit` on JAX's default device. `tiles` is the number of tiles at
     most (default and limit: one for each CPU that the process may use); results do not depend on
     it.
 
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument.
     """
-    if machine not in (None, "cpu", "xla"):
-        raise ArgumentError(f'machine must be None, "cpu" or "xla", not {machine!r}.')
+    if machine not in (None, "native", "xla"):
+        raise ArgumentError(f'machine must be "native", "xla" or None, not {machine!r}.')
     if tiles is not None and (type(tiles) is not int or tiles < 1):
         raise ArgumentError(f"tiles must be a positive whole number, not {tiles!r}.")
+    called = parameters(fn, example_args, example_named)
     if machine == "xla":
         from tilewright.runtime.xla import XlaExecutable
 
-        return XlaExecutable(fn, example_args)  # type: ignore[return-value]
-    traced = trace(fn, *example_args)
-    stages = Stages(traced.graph, Dump(getattr(fn, "__name__", "program")))
-    return Executable(_compiled(stages, traced.constants, _frame(fn, example_args, traced, tiles)))
+        return XlaExecutable(called)  # type: ignore[return-value]
+    traced = trace(called.fn, *called.values)
+    frame = _frame(called, traced, tiles)
+    return Executable(_compiled(Stages(traced.graph, Dump(frame.name)), traced.constants, frame))
 
 
 class Stages:
@@ -159,37 +158,26 @@ class Stages:
             tile_bytes=program.tile_bytes,
             maps=text.maps,
             loops=tuple(text.loops),
-            short=_is_short(self.graph, self.machine),
             shared_work=any(map(is_shared_work, program.steps)),
             instances=text.instances,
             streamed=text.streamed,
         )
 
 
-def _is_short(graph: Graph, machine: Machine) -> bool:
-    cycles = work(graph_count(graph), machine.tile).cycles
-    return cycles < SHORT * machine.chip.clock and not _may_run_long(graph)
-
-
-def _may_run_long(graph: Graph) -> bool:
-    """Whether there is a loop of unknown length in it, at any depth."""
-    return any(node.op == "loop" or any(map(_may_run_long, node.bodies)) for node in graph.nodes)
-
-
-def _frame(
-    fn: Callable, example_args: tuple[Any, ...], traced: Traced, tiles: int | None
-) -> Compiled:
+def _frame(called: Parameters, traced: Traced, tiles: int | None) -> Compiled:
     """What is known of a program before its graph is: arguments, results, names, tiles."""
     hidden = len(traced.constants)
+    paths, structure = tree_flatten_with_path(called.values)
     return Compiled(
         object=CompiledObject(()),
+        name=getattr(called.fn, "__name__", "program"),
         inputs=tuple(value.type for value in traced.graph.inputs[hidden:]),
         outputs=tuple(value.type for value in traced.graph.outputs),
         tiles=tiles or default_workers(),
-        in_tree=traced.in_tree,
-        out_tree=traced.out_tree,
-        argument_names=_argument_names(fn),
-        leaf_names=_leaf_names(fn, example_args),
+        in_tree=tree_of(structure, [path for path, _ in paths]),
+        out_tree=tree_of(traced.out_tree),
+        argument_names=called.names,
+        positional=called.positional,
         forms_in=MappingProxyType(traced.in_forms),
         forms_out=MappingProxyType(traced.out_forms),
     )
@@ -208,7 +196,6 @@ def _compiled(stages: Stages, constants: Sequence[np.ndarray], frame: Compiled) 
         workers=min(default_workers(), frame.tiles) if record.shared_work else 1,
         maps=record.maps,
         loops=record.loops,
-        short=record.short,
         streamed=streamed,
         stages=stages,
     )
@@ -231,8 +218,9 @@ def _packed(
     frame = replace(
         compiled,
         outputs=tuple(v.type for v in first.outputs),
-        out_tree=None,
         in_tree=None,
+        out_tree=None,
+        positional=None,
         forms_in={},
         forms_out={},
     )
@@ -243,23 +231,3 @@ def _packed(
     made = once(*arguments)
     made = (made,) if len(first.outputs) == 1 else made
     return _compiled(Stages(rest, Dump("packed"), ()), (*constants, *made), compiled)
-
-
-def _argument_names(fn: Callable) -> tuple[str, ...]:
-    try:
-        return tuple(inspect.signature(fn).parameters)
-    except (TypeError, ValueError):
-        return ()
-
-
-def _leaf_names(fn: Callable, example_args: tuple[Any, ...]) -> tuple[str, ...]:
-    """What messages call each array: `params['w']`."""
-    import jax
-
-    names, leaves = _argument_names(fn), jax.tree_util.tree_leaves_with_path(example_args)
-    found = []
-    for path, _ in leaves:
-        position = path[0].idx
-        stem = names[position] if position < len(names) else f"argument {position}"
-        found.append(stem + jax.tree_util.keystr(path[1:]))
-    return tuple(found)

@@ -42,7 +42,6 @@ class Record:
     tile_bytes: int
     maps: int
     loops: tuple[str, ...]
-    short: bool
     shared_work: bool
     instances: int
     streamed: tuple[int, ...]

@@ -44,6 +44,20 @@ def test_bound_programs_agree_and_do_less():
     assert len(bound.compiled.graph.nodes) < len(program.compiled.graph.nodes)
 
 
+def test_bound_arguments_beside_a_closure_of_the_same_shape():
+    """What was made beforehand comes after the hidden constants, where the rest expects it."""
+    data = X @ WEIGHTS.T
+
+    def fn(weights, x):
+        return x @ (weights.T * 2 + 1) + jnp.cumsum(data * data, 1) - data
+
+    program = tilewright.compile(fn, WEIGHTS, X)
+    np.testing.assert_array_equal(program.bind(WEIGHTS)(X), program(WEIGHTS, X))
+    square = np.eye(5, dtype=np.float32) + 1
+    other = tilewright.compile(lambda a, b: a * 2 + 1 + square / b, square, square)
+    np.testing.assert_array_equal(other.bind(square)(3 * square), other(square, 3 * square))
+
+
 def test_keys_may_be_bound():
     program = tilewright.compile(
         lambda key, x: x + jax.random.normal(key, (4,)), jax.random.key(1), X[0, :4]

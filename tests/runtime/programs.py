@@ -14,7 +14,7 @@ from tilewright.runtime.executable import Executable
 
 DECLARATIONS = """
 declare i32 @tw_barrier(ptr, i64)
-declare i32 @tw_cancelled(ptr)
+declare i32 @tw_cancelled(ptr, i64)
 declare i64 @tw_next(ptr, i64)
 declare i32 @tw_wait_slot(ptr, i64)
 declare void @tw_finished(ptr, i64)
@@ -54,8 +54,8 @@ def executable(text: str, **fields: Any) -> Executable:
     return Executable(Compiled(compiled_object(text), stages=stages, **fields))
 
 
-def add(n: int = 4, **fields: Any) -> Executable:
-    """x + y of float32[n], by worker 0."""
+def add(n: int = 4, short: bool = True, **fields: Any) -> Executable:
+    """x + y of float32[n], by worker 0. Whether it is called `short` makes no difference."""
     body = f"""{pointers(2, 1)}
   %x = load <{n} x float>, ptr %in0, align 4
   %y = load <{n} x float>, ptr %in1, align 4
@@ -63,7 +63,7 @@ def add(n: int = 4, **fields: Any) -> Executable:
   store <{n} x float> %z, ptr %out0, align 4
   ret i32 0"""
     kind = Type("float32", (n,))
-    options = {"inputs": (kind, kind), "outputs": (kind,), "short": True} | fields
+    options = {"inputs": (kind, kind), "outputs": (kind,)} | fields
     return executable(program(body), **options)
 
 
@@ -125,7 +125,7 @@ def endless(workers: int = 2, loops: tuple[str, ...] = ()) -> Executable:
   %first = icmp eq i64 %worker, 0
   br i1 %first, label %work, label %meet
 work:
-  %stop = call i32 @tw_cancelled(ptr %context)
+  %stop = call i32 @tw_cancelled(ptr %context, i64 %worker)
   %over = icmp ne i32 %stop, 0
   br i1 %over, label %meet, label %work
 meet:
@@ -151,7 +151,7 @@ wait:
 spin:
   %k = phi i64 [ 0, %wait ], [ %l, %spin ]
   %l = add i64 %k, 1
-  %flag = call i32 @tw_cancelled(ptr %context)
+  %flag = call i32 @tw_cancelled(ptr %context, i64 %worker)
   %short = icmp slt i64 %l, {spin}
   %free = icmp eq i32 %flag, 0
   %on = and i1 %short, %free

@@ -13,12 +13,13 @@ import pytest
 from tests.runtime.programs import add, barriers, executable, pointers, program, squares
 from tilewright.errors import ArgumentError
 from tilewright.graph.ir import Type
+from tilewright.runtime.tree import tree_of
 
 X = np.arange(4, dtype=np.float32)
 
 
 def tree(value):
-    return jax.tree_util.tree_structure(value)
+    return tree_of(jax.tree_util.tree_structure(value))
 
 
 def copy(kind: Type, **fields):
@@ -27,7 +28,7 @@ def copy(kind: Type, **fields):
   call void @llvm.memcpy.p0.p0.i64(ptr %out0, ptr %in0, i64 {kind.nbytes}, i1 false)
   ret i32 0"""
     text = program(body) + "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n"
-    return executable(text, inputs=(kind,), outputs=(kind,), short=True, **fields)
+    return executable(text, inputs=(kind,), outputs=(kind,), **fields)
 
 
 def test_results_are_fresh_and_aligned():
@@ -94,7 +95,7 @@ def test_scalars():
 )
 def test_wrong_arguments(given, words):
     with pytest.raises(ArgumentError) as caught:
-        add(leaf_names=("x", "y"))(X, given)
+        add(argument_names=("x", "y"))(X, given)
     assert str(caught.value) == words
 
 
@@ -106,8 +107,44 @@ def test_wrong_scalars():
 
 
 def test_wrong_number_of_arguments():
-    with pytest.raises(ArgumentError, match="takes 2 arguments, but got 1"):
-        add()(X)
+    with pytest.raises(ArgumentError, match=r"^The argument y is missing\.$"):
+        add(argument_names=("x", "y"))(X)
+    with pytest.raises(ArgumentError, match="The arguments argument 0 and argument 1 are missing"):
+        add()()
+    with pytest.raises(ArgumentError, match=r"got 3 arguments by position, but only 2 are free"):
+        add()(X, X, X)
+
+
+def test_arguments_by_name():
+    call = add(argument_names=("x", "y"))
+    np.testing.assert_array_equal(call(X, y=2 * X), 3 * X)
+    np.testing.assert_array_equal(call(y=2 * X, x=X), 3 * X)
+    np.testing.assert_array_equal(call.bind(y=X)(x=2 * X), 3 * X)
+    np.testing.assert_array_equal(call.start(X, y=X).result(), 2 * X)
+    with pytest.raises(ArgumentError, match="got y twice"):
+        call(X, X, y=X)
+    with pytest.raises(ArgumentError, match="'z', which is no free argument"):
+        call(X, z=X)
+
+
+def test_some_arguments_are_given_by_name_only():
+    call = add(argument_names=("x", "y"), positional=1)
+    np.testing.assert_array_equal(call(X, y=2 * X), 3 * X)
+    with pytest.raises(ArgumentError, match="got 2 arguments by position, but only 1"):
+        call(X, X)
+
+
+def test_it_shows_what_it_takes_and_gives():
+    call = add(argument_names=("x", "y"), name="plus")
+    assert repr(call) == "<Executable plus(x: float32[4], y: float32[4]) -> float32[4], 1 thread>"
+    assert repr(call.bind(X)) == "<Executable plus(y: float32[4]) -> float32[4], 1 thread>"
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.vmap, lambda f: jax.grad(lambda x: f(x).sum())])
+def test_inside_of_a_transformation_it_says_what_to_do(transform):
+    call = add().bind(X)
+    with pytest.raises(ArgumentError, match=r"call the function itself there, or .*tilewright.jit"):
+        transform(call)(X[None] if transform is jax.vmap else X)
 
 
 class TestTrees:
@@ -121,11 +158,15 @@ class TestTrees:
         np.testing.assert_array_equal(result["sum"], 2 * X)
 
     def test_wrong_tree(self):
-        with pytest.raises(ArgumentError) as caught:
-            self.call(argument_names=("params",))({"a": X})
-        assert str(caught.value) == (
-            "params has the structure {'a': *}, but the function was compiled for {'a': *, 'b': *}."
-        )
+        call = self.call(argument_names=("params",))
+        for given, words in (
+            ({"a": X}, "params['b'] is missing."),
+            ({"a": X, "b": X, "c": X}, "params['c'] is not what the function was compiled for."),
+            ([X, X], "params is a list, but the function was compiled for {'a': *, 'b': *}."),
+        ):
+            with pytest.raises(ArgumentError) as caught:
+                call(given)
+            assert str(caught.value) == words
 
     def test_a_wrong_leaf_is_named_by_its_path(self):
         with pytest.raises(ArgumentError, match=r"^params\['b'\] has shape \(3,\)"):
@@ -217,6 +258,20 @@ def test_a_short_call_costs_little():
     repeats = timeit.repeat(lambda: call(X, X), time.thread_time, number=500, repeat=20)
     best = min(repeats) / 500
     assert best < 30e-6
+
+
+def test_many_arguments_cost_little_more():
+    """Each is checked and handed over in native code: some 20 ns, where Python took 700."""
+    kind = Type("float32", (4,))
+    one, many = (
+        executable(program("\n  ret i32 0"), inputs=(kind,) * n, outputs=(kind,)) for n in (1, 33)
+    )
+
+    def best(call, *args):
+        call(*args)
+        return min(timeit.repeat(lambda: call(*args), time.thread_time, number=200, repeat=30))
+
+    assert best(many, *[X] * 33) < 2 * best(one, X) + 200 * 1e-6
 
 
 def test_looking_inside():

@@ -9,8 +9,19 @@ import jax
 import numpy as np
 import pytest
 
-from tests.runtime.programs import add, barriers, endless, squares
+from tests.runtime.programs import (
+    add,
+    barriers,
+    endless,
+    executable,
+    field,
+    pointers,
+    program,
+    squares,
+)
+from tilewright.graph.ir import Type
 from tilewright.runtime.run import CancelledError
+from tilewright.runtime.tree import tree_of
 
 X = np.arange(4000, dtype=np.float32).reshape(1000, 4)
 
@@ -72,7 +83,7 @@ def test_streaming_result():
 
 
 def test_finished_has_the_tree_of_the_result():
-    tree = jax.tree_util.tree_structure({"square": 0})
+    tree = tree_of(jax.tree_util.tree_structure({"square": 0}))
     run = squares(5, out_tree=tree).start(X[:5])
     for index, result in run.finished(10):
         np.testing.assert_array_equal(result["square"], X[index] ** 2)
@@ -85,6 +96,15 @@ def test_nothing_to_stream():
     run = add().start(x, x)
     with pytest.raises(ValueError, match="no map"):
         run.finished()
+
+
+def test_it_shows_how_far_it_is():
+    run = squares(1000, name="square").start(X)
+    run.wait()
+    assert repr(run) == "<Run square: 1,000 of 1,000 instances, done>"
+    with endless(1).start() as run:
+        assert repr(run) == "<Run program: running>"
+    assert repr(run) == "<Run program: cancelled>"
 
 
 def seconds_to_cancel(workers):
@@ -153,8 +173,28 @@ def test_calls_inside_the_loop_over_a_stream():
                 break
 
 
-def test_interrupt_ends_a_call():
-    call = endless(2)
+def test_a_frame_that_ran_alone_has_all_its_workers_again():
+    """Who comes while a stream has the gang runs on one thread, and on all of them afterwards."""
+    body = f"""{pointers(0, 1)}{field("workers", "i64")}
+  store i64 %workers, ptr %out0, align 8
+  %meet = call i32 @tw_barrier(ptr %context, i64 %worker)
+  ret i32 %meet"""
+    call = executable(program(body), inputs=(), outputs=(Type("int64", ()),), workers=2, tiles=2)
+    assert call.workers == 2
+    assert call() == 2
+    with squares(1000).start(X, stream=True, slots=4) as stream:
+        next(stream.finished(10))
+        assert call() == 1
+    for _ in range(10):  # the stream lets go of the gang when it has ended
+        if (workers := call()) == 2:
+            break
+        time.sleep(0.05)
+    assert workers == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_interrupt_ends_a_call(workers):
+    call = endless(workers)
     main = threading.get_ident()
     timer = threading.Timer(0.2, signal.pthread_kill, [main, signal.SIGINT])
     timer.start()

@@ -7,9 +7,12 @@ import pytest
 
 import tilewright
 from tilewright.errors import ArgumentError
-from tilewright.runtime.xla import XlaExecutable
 
 X = np.arange(4, dtype=np.float32)
+
+
+def compile(fn, *args, **named):
+    return tilewright.compile(fn, *args, machine="xla", **named)
 
 
 def line(params, x):
@@ -21,7 +24,7 @@ PARAMS = {"a": np.float32(2), "b": X}
 
 @pytest.fixture(scope="module")
 def call():
-    return XlaExecutable(line, (PARAMS, jax.ShapeDtypeStruct((4,), jnp.float32)))
+    return compile(line, PARAMS, jax.ShapeDtypeStruct((4,), jnp.float32))
 
 
 def test_numpy_in_and_out(call):
@@ -44,12 +47,12 @@ def test_bind_and_start(call):
 def test_wrong_arguments(call):
     with pytest.raises(ArgumentError, match=r"^x has shape \(3,\)"):
         call(PARAMS, X[:3])
-    with pytest.raises(ArgumentError, match=r"^params has the structure"):
+    with pytest.raises(ArgumentError, match=r"^params\['b'\] is missing"):
         call({"a": X}, X)
 
 
 def test_float64_and_python_numbers():
-    call = XlaExecutable(lambda x, y: x + y, (np.zeros(4), 1.0))
+    call = compile(lambda x, y: x + y, np.zeros(4), 1.0)
     np.testing.assert_array_equal(call(np.ones(4), 2), 3 * np.ones(4))
 
 
@@ -60,8 +63,20 @@ def test_there_is_nothing_to_look_into():
             look()
 
 
+def test_it_shows_what_it_is(call):
+    assert repr(call).startswith("<XlaExecutable line(params: 2 arrays, x: float32[4]) -> float32")
+    assert call.graph == call.program
+    assert "is XLA's program: `llvm` is its text" in call.graph
+    assert repr(call.start(PARAMS, X)).startswith("<XlaRun line: ")
+
+
+def test_arguments_by_name():
+    call = compile(line, PARAMS, x=X)
+    np.testing.assert_array_equal(call(PARAMS, x=X)["y"], call(x=X, params=PARAMS)["y"])
+
+
 def test_keys():
-    call = XlaExecutable(lambda key: jax.random.split(key), (jax.random.key(0),))
+    call = compile(lambda key: jax.random.split(key), jax.random.key(0))
     key = jax.random.key(3)
     assert jnp.array_equal(
         jax.random.key_data(call(key)), jax.random.key_data(jax.random.split(key))

@@ -39,6 +39,36 @@ def test_trees_and_last_axes():
     equal(tile_map(fn, (None, 0))(p, X), jax.vmap(fn, (None, 0))(p, X))
 
 
+@pytest.mark.parametrize("out_axes", [0, 1, -1, {"y": 1, "z": 0}])
+def test_results_are_stacked_along_any_axis(out_axes):
+    def fn(w, x):
+        return {"y": jnp.outer(w, x), "z": w * x}
+
+    mapped = tile_map(fn, (None, 0), out_axes)
+    equal(mapped(W, X), jax.vmap(fn, (None, 0), out_axes)(W, X))
+    agree(mapped, W, X)
+
+
+def test_as_a_decorator():
+    @tile_map
+    def squared(x):
+        return x * x
+
+    @tile_map(in_axes=(None, 1), out_axes=1)
+    def scaled(w, x):
+        return w * x
+
+    equal(squared(X), X * X)
+    equal(scaled(W[:1], X), W[:1, None] * X)
+    assert scaled.__name__ == "scaled"
+
+
+def test_arguments_by_name_are_mapped():
+    equal(tile_map(loss, in_axes=(None,))(W, x=X), jax.vmap(loss, (None, 0))(W, X))
+    with pytest.raises(ValueError, match=r"different sizes.*4 \(args\[0\]\), 2 \(x\['a'\]\)"):
+        tile_map(lambda w, x: w + x["a"])(X, x={"a": X[:2]})
+
+
 def test_it_traces_to_one_map_whose_shared_arguments_are_constants():
     graph = trace(tile_map(loss, (None, 0)), W, X).graph
     assert [node.op for node in graph.nodes] == ["map"]
@@ -88,3 +118,17 @@ def test_no_instances():
 def test_bad_axes(in_axes, args, message):
     with pytest.raises(ValueError, match=message):
         tile_map(loss, in_axes)(*args)
+
+
+@pytest.mark.parametrize(
+    ("out_axes", "message"),
+    [
+        (1, r"results of shape \(\) along axis 1"),
+        (None, "along axis None"),
+        ((0, 0), "out_axes .* is not a prefix"),
+        ("rows", "out_axes may hold integers and None, not 'rows'"),
+    ],
+)
+def test_bad_axes_of_results(out_axes, message):
+    with pytest.raises(ValueError, match=message):
+        tile_map(loss, (None, 0), out_axes)(W, X)

@@ -182,5 +182,5 @@ def _compiled(sampler: Sampler, machine: str, chains: int, rows: int, features: 
         jax.ShapeDtypeStruct((rows, features), np.float32),
         jax.ShapeDtypeStruct((rows,), np.float32),
         jax.ShapeDtypeStruct((), np.float32),
-        machine=None if machine == "native" else machine,
+        machine=machine,
     )

@@ -108,7 +108,7 @@ class Program:
         self.executable = tilewright.compile(
             mapped,
             *(*self.shared, keys, numbers, numbers, degrees),
-            machine=None if self.native else "xla",
+            machine=settings.machine,
         )
 
     def stream(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Any]]:

@@ -111,9 +111,7 @@ def measure(
     keys = chain_keys(0, max(CHAINS, cores))
     mapped = tilewright.tile_map(partial(chain, precision, False), (0, None, None, None, None))
     one = np.int32(1)
-    execute = tilewright.compile(
-        mapped, keys, X, y, one, one, machine=None if machine == "native" else "xla"
-    )
+    execute = tilewright.compile(mapped, keys, X, y, one, one, machine=machine)
     stage("a first trajectory")
     short = np.int32(max(1, min(LEAPFROGS, 2_000_000 // rows)))
     estimate = _seconds(execute, keys, X, y, one, short)[0] / short * LEAPFROGS

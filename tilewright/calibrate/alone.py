@@ -72,7 +72,6 @@ def executable(program: Program, workers: int = 1) -> Executable:
             workers=workers,
             maps=text.maps,
             loops=tuple(text.loops),
-            short=True,
             stages=SimpleNamespace(graph=None, program=program, llvm=text.text),
         )
     )

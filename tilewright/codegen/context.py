@@ -7,15 +7,18 @@ The context is a table of 64-bit fields in the order of `Context`; `FIELDS` numb
 Support functions that a program may declare and call (`runtime/native.py`):
 
     i32 @tw_barrier(ptr context, i64 worker)      all workers meet; see below
-    i32 @tw_cancelled(ptr context)                1 when the run is to stop
+    i32 @tw_cancelled(ptr context, i64 worker)    1 when the run is to stop; see below
     i64 @tw_next(ptr context, i64 line)           the next number of a queue: 0, 1, 2, ...
     i32 @tw_wait_slot(ptr context, i64 instance)  wait for the ring slot of an instance
     void @tw_finished(ptr context, i64 instance)  an instance of the top-level map is done
 
-Cancelling: `tw_barrier` and `tw_wait_slot` return 1 at once when the run is cancelled, even if
-others have not arrived, so no worker ever waits for one that has left. A program must then end
-soon: after a barrier, after each turn of a loop and after some 10 ms of straight work it looks at
-`cancel`, and returns from every function it is in. What it writes meanwhile is nobody's result.
+Cancelling: `cancel` points to a word of two flags. Byte 0 says that the run is to stop. Byte 1 asks
+worker 0, which is the thread that called, to look whether signals are waiting for Python. After a
+barrier, after each turn of a loop and after some 10 ms of straight work a program looks at the
+whole word. Where it is not 0, it calls `tw_cancelled`, which does the looking that was asked for;
+where that gives 1, it returns from every function it is in. What it writes meanwhile is nobody's
+result. `tw_barrier` and `tw_wait_slot` return 1 at once when the run is cancelled, even if others
+have not arrived, so no worker ever waits for one that has left.
 
 Streaming: instance i of the top-level map reads and writes slot i % ring_slots of the streamed
 inputs and outputs; it may begin when i < drained + ring_slots and i < filled, which is what
@@ -39,7 +42,7 @@ _NAMES = (
     "outputs",  # pointer to an array of pointers
     "workers",  # threads that take part
     "barrier",  # pointer to 4 lines: arrived, generation, sleepers, unused (i32 each)
-    "cancel",  # pointer to an i32, 0 or 1
+    "cancel",  # pointer to an i32: byte 0 "stop", byte 1 "look for signals"
     "trips",  # pointer to i64 counters, [worker][loop]
     "trips_stride",  # bytes from one worker's counters to the next worker's
     "queues",  # pointer to i64 counters, a line for each queue and worker, all 0 at the start
@@ -49,6 +52,7 @@ _NAMES = (
     "drained",  # pointer to i64: every instance below it has been taken by the host
     "filled",  # pointer to i64: every instance below it has its inputs in the ring
     "spin",  # cycles that a waiting worker spins before it sleeps
+    "thread",  # Python's state of the calling thread, kept by the runtime
 )
 
 

@@ -10,7 +10,13 @@ from collections.abc import Callable, Sequence
 
 from tilewright.codegen.counters import Counters
 from tilewright.codegen.slots import Slots
-from tilewright.codelets.llvm import MEMORY_TYPE, Function
+from tilewright.codelets.llvm import MEMORY_TYPE, Function, Module
+
+
+def declare_cancelled(module: Module) -> None:
+    """Cold: what surrounds a call of it gets the registers."""
+    module.declare("tw_cancelled", "i32", "ptr", "i64")
+    module.declarations["tw_cancelled"] += " cold nounwind"
 
 
 class Control:
@@ -87,11 +93,23 @@ class Control:
             function.do(f"br label %{after}")
         function.label(after)
 
-    def cancelled(self, function: Function) -> str:
-        """Whether the run is to stop, as an i1."""
-        flag = self.slots.context(function, "cancel", "ptr")
-        value = function.let(f"load atomic i32, ptr {flag} monotonic, align 4")
-        return function.let(f"icmp ne i32 {value}, 0")
+    def cancelled(self, function: Function, word: str = "") -> str:
+        """Whether the run is to stop, as an i1; the word is 0 but for moments, and then we ask.
+
+        `word` is the word's address, where it has been loaded before.
+        """
+        word = word or self.slots.context(function, "cancel", "ptr")
+        value = function.let(f"load atomic i32, ptr {word} monotonic, align 4")
+        noticed = function.let(f"icmp ne i32 {value}, 0")
+        ask, know, before = function.name("ask"), function.name("know"), function.block
+        function.do(f"br i1 {noticed}, label %{ask}, label %{know}")
+        function.label(ask)
+        context, worker = (self.slots.fixed(function, name) for name in ("context", "worker"))
+        answer = function.call("i32", "tw_cancelled", ("ptr", context), ("i64", worker))
+        stop = function.let(f"icmp ne i32 {answer}, 0")
+        function.do(f"br label %{know}")
+        function.label(know)
+        return function.let(f"phi i1 [ false, %{before} ], [ {stop}, %{ask} ]")
 
     def leave_if_cancelled(self, function: Function) -> None:
         """Return from the function once the run is to stop; its caller then does the same."""

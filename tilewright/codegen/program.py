@@ -22,7 +22,7 @@ from functools import partial
 
 from tilewright.codegen.calls import Calls
 from tilewright.codegen.clocks import Clocks
-from tilewright.codegen.control import Control
+from tilewright.codegen.control import Control, declare_cancelled
 from tilewright.codegen.counters import Counters
 from tilewright.codegen.queue import Queues, declare_queues
 from tilewright.codegen.regions import Region, Regions
@@ -87,6 +87,7 @@ class _Emitter:
 
     def emit(self) -> ProgramText:
         self.module.declare("tw_barrier", "i32", "ptr", "i64")
+        declare_cancelled(self.module)
         declare_queues(self.module)
         self._entry(self._together(self.program.steps))
         streamed = tuple(sorted(b.index for b in self.rings))
@@ -106,8 +107,8 @@ class _Emitter:
         frame = self.slots.allocate(function)
         self.clocks.start(function, frame)
         function.call("void", body, ("ptr", frame))
-        flag = function.let(f"load i32, ptr {given(function, 'cancel', 'ptr')}")
-        function.close(f"i32 {flag}")
+        stop = function.let(f"load i8, ptr {given(function, 'cancel', 'ptr')}")
+        function.close(f"i32 {function.let(f'zext i8 {stop} to i32')}")
 
     def _function(self, stem: str) -> Function:
         self.functions += 1

@@ -169,9 +169,8 @@ class _Writer:
         function.label(body)
         turn()
         function.do(f"store i64 {self._increase(count)}, ptr {at}")
-        flag = function.let(f"load atomic i32, ptr {self.cancel} monotonic, align 4")
-        on = function.let(f"icmp eq i32 {flag}, 0")
-        function.do(f"br i1 {on}, label %{head}, label %{done}")
+        stop = self.outer.control.cancelled(function, self.cancel)
+        function.do(f"br i1 {stop}, label %{done}, label %{head}")
         function.label(done)
 
     def _branch(self, step: Branch) -> None:

@@ -35,6 +35,9 @@ def plain(leaf: Any, expected: Type, form: Any = None) -> np.ndarray:
         )
     if array.dtype != expected.numpy:
         array = _narrowed(array, expected)
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
+        return array
     return np.require(array, requirements=["C", "A"])
 
 
@@ -45,6 +48,11 @@ def _array(leaf: Any, expected: Type, form: Any) -> np.ndarray:
         return _number(leaf, expected)
     if form is not None and _is_typed_key(leaf):
         return _key_words(leaf, form)
+    if _is_traced(leaf):
+        raise ArgumentError(
+            "is traced by jit, vmap, grad or another transformation, where no compiled program can "
+            "run: call the function itself there, or what tilewright.jit makes of it."
+        )
     if isinstance(leaf, np.generic) or hasattr(leaf, "__array__"):
         try:
             return np.asarray(leaf)
@@ -81,6 +89,11 @@ def _narrowed(array: np.ndarray, expected: Type) -> np.ndarray:
 def _x64() -> bool:
     jax = sys.modules.get("jax")
     return bool(jax and jax.config.jax_enable_x64)
+
+
+def _is_traced(leaf: Any) -> bool:
+    jax = sys.modules.get("jax")
+    return bool(jax) and isinstance(leaf, jax.core.Tracer)
 
 
 def _is_typed_key(leaf: Any) -> bool:

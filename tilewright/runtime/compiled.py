@@ -15,6 +15,7 @@ import numpy as np
 
 from tilewright.codegen.host import CompiledObject
 from tilewright.graph.ir import Type
+from tilewright.runtime.tree import Tree
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Streamed:
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """A compiled function. Trees are `jax.tree_util.PyTreeDef`s; None means flat.
+    """A compiled function. Without trees it is flat.
 
     `in_tree` is the tree of the tuple of arguments. Without it every argument is one array. Without
     `out_tree` the result is the only output, or the tuple of all of them.
@@ -47,11 +48,11 @@ class Compiled:
     workers: int = 1  # threads at most; fewer give the same bits
     maps: int = 0  # queues
     loops: tuple[str, ...] = ()  # names of counted trips
-    short: bool = False  # ends within about a millisecond
-    in_tree: Any = None
-    out_tree: Any = None
-    argument_names: tuple[str, ...] = ()  # of the function's parameters, for `bind`
-    leaf_names: tuple[str, ...] = ()  # for messages: "params['w']"
+    name: str = "program"  # of the function
+    in_tree: Tree | None = None
+    out_tree: Tree | None = None
+    argument_names: tuple[str, ...] = ()
+    positional: int | None = None  # arguments that may be given by position; None: all
     # Leaves that are PRNG keys, with their generator, and those of no data, with "float0".
     forms_in: Mapping[int, Any] = field(default_factory=lambda: MappingProxyType({}))
     forms_out: Mapping[int, Any] = field(default_factory=lambda: MappingProxyType({}))

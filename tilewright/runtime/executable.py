@@ -3,9 +3,9 @@
 In: arrays, scalars or pytrees of them, as compiled for. Out: the same pytrees, of fresh NumPy
 arrays on cache-line boundaries. Calls may come from any number of threads at once.
 
-Three ways to run, all with the same bits: a short program for one worker runs right here; a short
-one for several has this thread as worker 0 and the gang as the others; a long one is the gang's
-alone, while this thread waits and listens for Ctrl-C.
+The calling thread is the program's worker 0, the gang is the others, and Ctrl-C is heard while it
+runs (`signals.py`). Arguments that are arrays of exactly the compiled types are checked and handed
+over in native code (`call_text.py`); any others are made such arrays first.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import numpy as np
 
 from tilewright.codegen.host import Loaded, load
 from tilewright.machine.host import host_machine
+from tilewright.runtime import signals
 from tilewright.runtime.compiled import Compiled
 from tilewright.runtime.frame import Frame, FramePool
-from tilewright.runtime.gang import default_workers
-from tilewright.runtime.memory import address, aligned
+from tilewright.runtime.gang import default_workers, helped
+from tilewright.runtime.layout import expected
 from tilewright.runtime.native import native, support
-from tilewright.runtime.run import Run, execute
+from tilewright.runtime.results import Results
+from tilewright.runtime.run import Run
 from tilewright.runtime.signature import Signature
 
 if TYPE_CHECKING:
@@ -45,45 +47,50 @@ class Executable:
             compiled.inputs,
             compiled.in_tree,
             compiled.argument_names,
-            compiled.leaf_names,
             compiled.forms_in,
+            compiled.positional,
         )
         self._loaded = loaded or load(compiled.object, imports=support())
         self.function = self._loaded["tilewright_run"]
         self.workers = max(1, min(compiled.workers, default_workers()))
-        self._pool = FramePool(compiled, self.workers)
-        self._call_native = native().tw_call
-        self._alone = compiled.short and self.workers == 1
-        self._hidden = len(compiled.constants)
-        self._inputs = [
-            (type_.numpy, type_.shape, self._hidden + i) for i, type_ in enumerate(compiled.inputs)
-        ]
-        self._outputs = [(t.shape, t.numpy, t.nbytes) for t in compiled.outputs]
+        self._inputs = [(type_.numpy, type_.shape) for type_ in compiled.inputs]
+        self._results = Results(compiled.outputs)
+        self._expected = expected(compiled.inputs)
+        self._apply = native().tw_apply if self._expected is not None else _refuse
+        self._pool = FramePool(self._frame)
+        self._is_flat, self._count = self.signature.is_flat, len(compiled.inputs)
+        self._alone = self.workers == 1
         self._unflatten = self._result_builder()
 
     # Running
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        is_flat = self._is_flat and len(args) == self._count and not named
+        leaves = args if is_flat else tuple(self.signature.leaves(args, named))
+        pieces = self._results.pieces()
         frame = self._pool.take()
         try:
-            kept = self.fill(frame, args)
-            results = self.allocate(frame)
-            if self._alone:
-                self._call_native(self.function, frame.address, 0)
+            if self._alone and signals.watcher.awake:  # as most calls are
+                if self._apply(frame.address, leaves, pieces):
+                    self._apply_others(frame, leaves, pieces)
             else:
-                execute(self, frame)
-            del kept
+                with helped(frame):
+                    if self._apply(frame.address, leaves, pieces):
+                        self._apply_others(frame, leaves, pieces)
+            results = self._results.arrays(pieces, frame.shifts[:])
         finally:
             self._pool.give_back(frame)
         return self._unflatten(results)
 
-    def start(self, *args: Any, stream: bool = False, slots: int | None = None) -> Run:
+    def start(
+        self, *args: Any, stream: bool = False, slots: int | None = None, **named: Any
+    ) -> Run:
         """Run in the background.
 
         With `stream`, results of the top-level map pass through a ring of `slots` instances and
         must be taken with `Run.finished`: memory does not grow with the number of instances.
         """
-        return Run(self, self.signature.leaves(args), stream=stream, slots=slots)
+        return Run(self, self.signature.leaves(args, named), stream=stream, slots=slots)
 
     def bind(self, *args: Any, **named: Any) -> Executable:
         """Fix leading arguments by position, or any by the name of the function's parameter.
@@ -99,31 +106,24 @@ class Executable:
 
     # Arguments and results
 
-    def fill(self, frame: Frame, args: tuple[Any, ...]) -> Any:
-        """Point the frame at the arguments; what is returned must live until the run ends."""
-        signature = self.signature
-        is_flat = signature.is_flat and len(args) == len(self._inputs)
-        leaves = args if is_flat else signature.leaves(args)
-        kept, pointers = [], frame.inputs
-        for leaf, (dtype, shape, slot) in zip(leaves, self._inputs, strict=True):
-            if (
-                type(leaf) is not np.ndarray
-                or leaf.dtype != dtype
-                or leaf.shape != shape
-                or not (leaf.flags.c_contiguous and leaf.flags.aligned)
-            ):
-                leaf = signature.plain(slot - self._hidden, leaf)
-                kept.append(leaf)
-            pointers[slot] = address(leaf)
-        return leaves, kept
+    def _frame(self) -> Frame:
+        return Frame(
+            self.compiled,
+            self.function,
+            self.workers,
+            expected=self._expected,
+            results=self._results,
+        )
 
-    def allocate(self, frame: Frame) -> list[np.ndarray]:
-        """Fresh arrays for all outputs, which the frame points at."""
-        results, pointers = [], frame.outputs
-        for position, (shape, dtype, nbytes) in enumerate(self._outputs):
-            array, pointers[position] = aligned(shape, dtype, nbytes)
-            results.append(array)
-        return results
+    def _apply_others(
+        self, frame: Frame, leaves: Sequence[Any], pieces: Sequence[np.ndarray]
+    ) -> None:
+        """A call whose leaves are not all exact: make them so, then run."""
+        exact = tuple([self.signature.plain(i, leaf) for i, leaf in enumerate(leaves)])
+        if self._apply(frame.address, exact, pieces):  # a dtype, or a layout, unknown to it
+            frame.point_at(exact, self._results.place(pieces, frame.shifts))
+            frame.reset()
+            native().tw_drive(frame.address)
 
     def result(self, outputs: Sequence[np.ndarray | None]) -> Any:
         """Outputs in the tree that the function returns; None stays for those left out."""
@@ -134,7 +134,7 @@ class Executable:
         tree = compiled.out_tree
         if tree is None:
             build = _only if len(compiled.outputs) == 1 else tuple
-        elif tree.num_nodes == 1 and tree.num_leaves == 1:
+        elif tree.is_leaf:
             build = _only
         else:
             build = tree.unflatten
@@ -144,17 +144,23 @@ class Executable:
 
     # Looking inside
 
+    def __repr__(self) -> str:
+        """`<Executable layer(x: float32[3,4]) -> float32[4], 2 threads>`"""
+        threads = f"{self.workers} thread{'s' * (self.workers > 1)}"
+        shown = self.signature.shown(self.compiled.name, self.compiled.outputs)
+        return f"<Executable {shown}, {threads}>"
+
     def report(self) -> Report:
         """Supersteps, operations, bytes a tile against its caches, and what limits each part."""
         from tilewright.report import report  # not before it is asked for: it takes rich along
 
         return report(self.compiled.program, host_machine(), self.workers)
 
-    def profile(self, *args: Any) -> Profile:
+    def profile(self, *args: Any, **named: Any) -> Profile:
         """Run warm with clocks in the program: the time of each superstep, barrier and codelet."""
         from tilewright.runtime.timed import timed
 
-        return timed(self, *args)
+        return timed(self, *args, **named)
 
     @cached_property
     def graph(self) -> str:
@@ -181,6 +187,11 @@ class Executable:
         from tilewright.codegen.host import assembly
 
         return assembly(self.llvm)
+
+
+def _refuse(*_: Any) -> int:
+    """In place of `tw_apply`, where it cannot read Python's objects."""
+    return 1
 
 
 def _only(outputs: Sequence[Any]) -> Any:

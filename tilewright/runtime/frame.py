@@ -1,20 +1,27 @@
-"""A frame: the memory of one run of a program, and the context that describes it.
+"""A frame: the memory of one run of a program, the context that describes it, and its job.
 
 In: `Compiled` and the number of workers. Out: arenas, counters and pointer tables, reused from run
 to run (`FramePool`), so that a call costs a few microseconds. A frame belongs to one run at a time.
+
+A job (`call_text.py`) is what native code needs besides the context to run the program from Python.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections import deque
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tilewright.codegen.context import LINE, Context
+from tilewright.runtime.call_text import JOB
 from tilewright.runtime.compiled import Compiled
 from tilewright.runtime.gang import spin_for
+from tilewright.runtime.layout import Table
 from tilewright.runtime.memory import address, arena
+from tilewright.runtime.results import Results
+from tilewright.runtime.signals import watch
 
 PAGE = 4096
 KEPT = 4
@@ -26,10 +33,28 @@ def _up(size: int, step: int) -> int:
     return -(-size // step) * step
 
 
-class Frame:
-    """Context, arenas and counters. `slots` is the length of the ring of a streamed map."""
+class Job(ctypes.Structure):
+    """All words are 64 bits wide."""
 
-    def __init__(self, compiled: Compiled, workers: int, slots: int | None = None):
+    _fields_ = [(name, ctypes.c_int64) for name in JOB]
+
+
+class Frame:
+    """Context, arenas and counters. `slots` is the length of the ring of a streamed map.
+
+    `expected` and `results` are for calls whose arguments native code checks.
+    """
+
+    def __init__(
+        self,
+        compiled: Compiled,
+        function: int,
+        workers: int,
+        *,
+        slots: int | None = None,
+        expected: Table | None = None,
+        results: Results | None = None,
+    ):
         self.workers = workers
         self.count = compiled.streamed.count if compiled.streamed else 0
         self.slots = max(1, slots or self.count)
@@ -55,8 +80,27 @@ class Frame:
             spin=spin_for(workers),
             **self._at,
         )
-        self.address = ctypes.addressof(self.context)
         self.nbytes = compiled.shared_bytes + tile_stride * workers
+        self.shifts = (ctypes.c_int64 * len(compiled.outputs))()
+        self._hidden = len(compiled.constants)
+        self._kept = expected, results, compiled.constants
+        self.job = Job(
+            context=ctypes.addressof(self.context),
+            function=function,
+            control=self._control_address,
+            control_bytes=self._control_bytes,
+            filled=self._at["filled"],
+            count=self.count,
+            expected=ctypes.addressof(expected) if expected is not None else 0,
+            leaves=len(compiled.inputs),
+            inputs=ctypes.addressof(self.inputs) + 8 * len(compiled.constants),
+            results=results.count if results is not None else 0,
+            places=ctypes.addressof(results.places) if results is not None else 0,
+            outputs=ctypes.addressof(self.outputs),
+            shifts=ctypes.addressof(self.shifts),
+        )
+        self.address = ctypes.addressof(self.job)
+        watch(self)
 
     def _layout(self, maps: int) -> None:
         """One block of lines for all that is set to zero before a run."""
@@ -76,7 +120,8 @@ class Frame:
         for name, size in sizes.items():
             self._at[name] = start + offset
             offset += size
-        self.cancel = ctypes.c_int32.from_address(self._at["cancel"])
+        self.cancel = ctypes.c_int8.from_address(self._at["cancel"])
+        self.look = ctypes.c_int8.from_address(self._at["cancel"] + 1)
         self.completed = ctypes.c_int64.from_address(self._at["completed"])
         self.drained = ctypes.c_int64.from_address(self._at["drained"])
         self.filled = ctypes.c_int64.from_address(self._at["filled"])
@@ -85,6 +130,12 @@ class Frame:
         counters = self._control[trips : trips + self.workers * self.trips_stride]
         table = counters.view(np.int64).reshape(self.workers, self.trips_stride // 8)
         self.trips = table[:, : self.loops]
+
+    def point_at(self, inputs: Sequence[np.ndarray], outputs: Sequence[int]) -> None:
+        """Arguments that live until the run has ended, and the addresses of its results."""
+        for position, array in enumerate(inputs):
+            self.inputs[self._hidden + position] = address(array)
+        self.outputs[: len(outputs)] = outputs
 
     def reset(self, filled: int | None = None) -> None:
         """Ready for a run; all inputs are there unless `filled` says how many."""
@@ -99,17 +150,15 @@ class Frame:
 class FramePool:
     """Frames that are free, for calls from any thread."""
 
-    def __init__(self, compiled: Compiled, workers: int):
-        self._compiled, self._workers = compiled, workers
+    def __init__(self, make: Callable[[], Frame]):
+        self._make = make
         self._free: deque[Frame] = deque()
 
     def take(self) -> Frame:
         try:
-            frame = self._free.pop()
+            return self._free.pop()
         except IndexError:
-            frame = Frame(self._compiled, self._workers)
-        frame.reset()
-        return frame
+            return self._make()
 
     def give_back(self, frame: Frame) -> None:
         if len(self._free) < (1 if frame.nbytes > LARGE else KEPT):

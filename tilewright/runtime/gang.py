@@ -1,11 +1,12 @@
-"""The gang: one set of native threads a process, which runs one program at a time.
+"""The gang: one set of native threads a process, which help one program at a time.
 
-Worker k is a thread pinned to the k-th allowed CPU, waiting in native code (`native.py`) without
-Python's lock. Threads are started when first needed, ended at exit, and forgotten after a fork.
+Worker 0 of a program is the thread that called it. Worker k is a thread of ours, pinned to the k-th
+allowed CPU, waiting in native code (`native.py`) without Python's lock. Threads are started when
+first needed, ended at exit, and forgotten after a fork.
 
 `Turn` keeps programs apart. A streaming run may hold the gang for as long as its reader likes, so
-nobody waits for one: who comes meanwhile is told to run alone, on a thread of its own, with one
-worker. The result is the same bits, and no order of calls can deadlock.
+nobody waits for one: who comes meanwhile runs alone, with one worker. The result is the same bits,
+and no order of calls can deadlock.
 """
 
 from __future__ import annotations
@@ -13,22 +14,24 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tilewright.codegen.context import LINE
 from tilewright.env import ENVIRONMENT
 from tilewright.machine.cpu import allowed_cpus, cpu_limit
+from tilewright.runtime import signals
 from tilewright.runtime.memory import arena
 from tilewright.runtime.native import GANG_LINES, SPIN, Native, architecture, native
 
+if TYPE_CHECKING:
+    from tilewright.runtime.frame import Frame
+
 MOST_WORKERS = 1024
 """Room for mailboxes; far more than the CPUs of any host this runs on."""
-
-POLL = 50_000_000
-"""Nanoseconds between two looks for signals while Python waits for a program."""
 
 
 def default_workers() -> int:
@@ -76,30 +79,22 @@ class Gang:
         self._memory[:] = 0
         self._words = np.frombuffer(self._memory[:LINE], np.int64)
         self._words[2] = spin_for(default_workers())
-        self._threads: list[threading.Thread] = []
+        self._threads = [threading.current_thread()]
+        """By worker; the first stands for whoever calls."""
 
-    def run(self, function: int, context: int, workers: int) -> None:
-        """A short program: the calling thread is worker 0."""
-        self._grow(workers)
-        self._native.tw_run(self._address, function, context, workers)
-
-    def post(self, function: int, context: int, workers: int) -> None:
-        """Start a program on workers 0 .. workers - 1."""
-        self._grow(workers)
-        self._native.tw_post(self._address, function, context, 0, workers)
-
-    def wait(self, nanoseconds: int = POLL) -> bool:
-        """Wait for the posted program; true when it has ended."""
-        return self._native.tw_wait(self._address, nanoseconds, 0) == 1
+    def help(self, frame: Frame) -> None:
+        """Be there for the workers of a frame but the first."""
+        self._grow(frame.workers)
+        frame.job.gang = self._address
 
     def close(self) -> None:
         """End the threads, once the program that runs (if any) has."""
-        if not self._threads or not self.turn._lock.acquire(timeout=1.0):
+        if len(self._threads) == 1 or not self.turn._lock.acquire(timeout=1.0):
             return
-        self._native.tw_post(self._address, None, None, 0, len(self._threads))
-        for thread in self._threads:
+        self._native.tw_post(self._address, None, None, 1, len(self._threads) - 1)
+        for thread in self._threads[1:]:
             thread.join(1.0)
-        self._threads = []
+        del self._threads[1:]
         self.turn.give_back()
 
     def _grow(self, workers: int) -> None:
@@ -112,20 +107,60 @@ class Gang:
             self._threads.append(thread)
 
     def _work(self, number: int) -> None:
-        cpus = sorted(allowed_cpus())
-        if cpu_limit() >= len(cpus):  # under a quota, the scheduler knows better
-            with suppress(OSError, AttributeError):  # the allowed CPUs may have changed
-                os.sched_setaffinity(0, {cpus[number % len(cpus)]})
+        pin(number)
         self._native.tw_worker(self._address, number)
 
 
+def pin(number: int) -> None:
+    """Keep this thread on the CPU of a worker."""
+    cpus = sorted(allowed_cpus())
+    if cpu_limit() >= len(cpus):  # under a quota, the scheduler knows better
+        with suppress(OSError, AttributeError):  # the allowed CPUs may have changed
+            os.sched_setaffinity(0, {cpus[number % len(cpus)]})
+
+
+def drive(
+    frame: Frame, endless: bool = False, given_up: Callable[[], bool] = lambda: False
+) -> None:
+    """Run what the frame is filled for, on this thread and on the gang's if it has several workers.
+
+    An exception of a signal's handler stops the program, and comes out when it has ended.
+    """
+    with helped(frame, endless, given_up):
+        native().tw_drive(frame.address)
+
+
+@contextmanager
+def helped(
+    frame: Frame, endless: bool = False, given_up: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """The gang's help for a run, or none where it is taken: then the frame has one worker."""
+    if not signals.watcher.awake:
+        signals.watcher.wake()
+    if frame.workers == 1:
+        yield
+        return
+    crew = gang()
+    if crew.turn.take(endless, given_up):
+        try:
+            crew.help(frame)
+            yield
+        finally:
+            crew.turn.give_back()
+    else:
+        frame.context.workers = 1
+        try:
+            yield
+        finally:
+            frame.context.workers = frame.workers
+
+
 class _Process:
-    """What this process has: its gang, and how to stop the runs that are under way."""
+    """What this process has."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.gang: Gang | None = None
-        self.stops: dict[int, Callable[[], None]] = {}
 
 
 _process = _Process()
@@ -140,15 +175,6 @@ def gang() -> Gang:
     return found
 
 
-def register(number: int, stop: Callable[[], None]) -> None:
-    """Have `stop` called at exit, unless `unregister` comes first."""
-    _process.stops[number] = stop
-
-
-def unregister(number: int) -> None:
-    _process.stops.pop(number, None)
-
-
 def _after_fork() -> None:
     """Threads do not survive a fork: begin anew, without waiting for locks nobody will release."""
     global _process
@@ -156,8 +182,7 @@ def _after_fork() -> None:
 
 
 def _at_exit() -> None:
-    for stop in list(_process.stops.values()):
-        stop()
+    signals.stop_all()
     if _process.gang is not None:
         _process.gang.close()
 

@@ -1,14 +1,14 @@
 """The native part of the runtime: barrier, queue, ring, and a worker's main loop.
 
 In: nothing. Out: `support()`, the addresses of the functions that programs call (listed in
-`codegen/context.py`), and `Native`, those that `gang.py` calls. Compiled once a process, from the
-cache if it can.
+`codegen/context.py`), and `Native`, those that Python calls: calls of programs (`call_text.py`) and
+the life of the gang's threads. Compiled once a process, from the cache if it can.
 
 The gang is a block of lines (64 bytes): line 0 holds the job (function, context) and how long to
 spin, line 1 the number of workers still at it and the caller's sleep flag, then one line a worker
-with its mailbox: job number, sleep flag. Only workers that take part get mail, so the others are
-never woken, and nobody reads a job that is being written. Waiting spins for a while, then sleeps in
-the kernel (futex).
+with its mailbox: job number, sleep flag. Worker 0 is whoever calls; the others are the gang's. Only
+workers that take part get mail, so the others are never woken, and nobody reads a job that is being
+written. Waiting spins for a while, then sleeps in the kernel (futex).
 
 Arithmetic of programs flushes denormals: `tw_call` sets the control register (MXCSR, FPCR) around
 the program, and puts back what it was.
@@ -23,6 +23,7 @@ from functools import cache
 
 from tilewright.codegen.cache import compile_cached
 from tilewright.codegen.host import load
+from tilewright.runtime.call_text import PYTHON
 from tilewright.runtime.native_text import text
 
 GANG_LINES = 2
@@ -32,19 +33,21 @@ SPIN = {"x86_64": 120_000, "aarch64": 5_000}
 """About 50 µs in ticks: of the time stamp counter (2 to 3 GHz), of the ARM timer (0.1 GHz)."""
 
 PROGRAM_CALLS = ("tw_barrier", "tw_cancelled", "tw_next", "tw_wait_slot", "tw_finished")
-_ADDRESS, _NUMBER, _STATUS = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
+_ADDRESS, _NUMBER, _OBJECT = ctypes.c_void_p, ctypes.c_int64, ctypes.py_object
+_FREE, _HOLDING = ctypes.CFUNCTYPE, ctypes.PYFUNCTYPE
+"""Without Python's lock; or with it, and then an exception that was set is raised."""
+
 _SIGNATURES = {
-    "tw_call": (_STATUS, _ADDRESS, _ADDRESS, _NUMBER),
-    "tw_worker": (None, _ADDRESS, _NUMBER),
-    "tw_post": (None, _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER, _NUMBER),
-    "tw_wait": (_STATUS, _ADDRESS, _NUMBER, _NUMBER),
-    "tw_run": (None, _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER),
+    "tw_worker": _FREE(None, _ADDRESS, _NUMBER),
+    "tw_post": _FREE(None, _ADDRESS, _ADDRESS, _ADDRESS, _NUMBER, _NUMBER),
+    "tw_drive": _HOLDING(None, _ADDRESS),
+    "tw_apply": _HOLDING(_NUMBER, _ADDRESS, _OBJECT, _OBJECT),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Native:
-    """The functions of `text`, ready to call; a call lets go of Python's lock."""
+    """The functions of `text`, ready to call."""
 
     loaded: object
     addresses: dict[str, int]
@@ -58,12 +61,18 @@ class Native:
 def native() -> Native:
     """The support module, compiled or from the cache. It is never unloaded."""
     names = (*PROGRAM_CALLS, *_SIGNATURES)
-    loaded = load(compile_cached(text(architecture())), names, imports={})
-    functions = {
-        name: ctypes.CFUNCTYPE(*signature)(loaded[name]) for name, signature in _SIGNATURES.items()
-    }
+    loaded = load(compile_cached(text(architecture())), names, imports=_python())
+    functions = {name: signature(loaded[name]) for name, signature in _SIGNATURES.items()}
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded))
     return Native(loaded, loaded.addresses, functions)
+
+
+def _python() -> dict[str, int]:
+    """Addresses of the functions of Python's that we call."""
+    process = ctypes.pythonapi
+    return {
+        name: ctypes.cast(getattr(process, name), ctypes.c_void_p).value or 0 for name in PYTHON
+    }
 
 
 def architecture() -> str:

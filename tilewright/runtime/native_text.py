@@ -1,7 +1,8 @@
 """The LLVM text of the support functions: barrier, queue, ring, and a worker's main loop.
 
-In: an architecture. Out: the module's text; what its functions promise stands in `native.py` and in
-`codegen/context.py`. Pieces that differ between processors are filled in from a table.
+In: an architecture. Out: the module's text, with that of calls from Python (`call_text.py`); what
+its functions promise stands in `native.py` and in `codegen/context.py`. Pieces that differ between
+processors are filled in from a table.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from string import Template
 
 from tilewright.codegen.context import FIELDS
+from tilewright.runtime.call_text import TEXT as CALL_TEXT
+from tilewright.runtime.call_text import WORDS
 
 _X86 = {
     "syscall_futex": "202",
@@ -27,6 +30,14 @@ declare void @llvm.x86.sse.ldmxcsr(ptr)""",
   store i32 40896, ptr %new, align 4
   call void @llvm.x86.sse.ldmxcsr(ptr %new)""",
     "leave": "call void @llvm.x86.sse.ldmxcsr(ptr %old)",
+    # 0x1F80: what a process starts with.
+    "leave_mode": """
+  %mode = alloca i32, align 4
+  %plain_mode = alloca i32, align 4
+  call void @llvm.x86.sse.stmxcsr(ptr %mode)
+  store i32 8064, ptr %plain_mode, align 4
+  call void @llvm.x86.sse.ldmxcsr(ptr %plain_mode)""",
+    "enter_mode_again": "call void @llvm.x86.sse.ldmxcsr(ptr %mode)",
 }
 _ARM = {
     "syscall_futex": "98",
@@ -38,9 +49,14 @@ _ARM = {
   %old = call i64 asm sideeffect "mrs $0, fpcr", "=r"()
   call void asm sideeffect "msr fpcr, $0", "r"(i64 16777216)""",
     "leave": 'call void asm sideeffect "msr fpcr, $0", "r"(i64 %old)',
+    "leave_mode": """
+  %mode = call i64 asm sideeffect "mrs $0, fpcr", "=r"()
+  call void asm sideeffect "msr fpcr, $0", "r"(i64 0)""",
+    "enter_mode_again": 'call void asm sideeffect "msr fpcr, $0", "r"(i64 %mode)',
 }
 _TEXT = Template(
-    """
+    CALL_TEXT
+    + """
 declare i64 @syscall(i64, ...)
 declare i32 @usleep(i32)
 $declare
@@ -86,12 +102,23 @@ leave:
   ret i1 %met
 }
 
-define i32 @tw_cancelled(ptr %context) nounwind {
+define i32 @tw_cancelled(ptr %context, i64 %worker) nounwind {
 entry:
   %at = getelementptr i64, ptr %context, i64 $cancel
-  %flag = load ptr, ptr %at, align 8
-  %value = load atomic i32, ptr %flag acquire, align 4
-  ret i32 %value
+  %word = load ptr, ptr %at, align 8
+  %asked_at = getelementptr i8, ptr %word, i64 1
+  %asked = load atomic i8, ptr %asked_at acquire, align 1
+  %is_asked = icmp ne i8 %asked, 0
+  %is_caller = icmp eq i64 %worker, 0
+  %must_look = and i1 %is_asked, %is_caller
+  br i1 %must_look, label %look, label %answer
+look:
+  call void @tw_look(ptr %context)
+  br label %answer
+answer:
+  %stop = load atomic i8, ptr %word acquire, align 1
+  %result = zext i8 %stop to i32
+  ret i32 %result
 }
 
 define i64 @tw_next(ptr %context, i64 %line) nounwind {
@@ -144,7 +171,7 @@ sleeping:
   %same_again = icmp eq i32 %seen_again, %generation
   br i1 %same_again, label %cancelled_test, label %awake
 cancelled_test:
-  %cancelled = call i32 @tw_cancelled(ptr %context)
+  %cancelled = call i32 @tw_cancelled(ptr %context, i64 %worker)
   %go_on = icmp eq i32 %cancelled, 0
   br i1 %go_on, label %sleep, label %awake
 sleep:
@@ -154,7 +181,7 @@ awake:
   %one_less = atomicrmw sub ptr %sleepers, i32 1 seq_cst
   br label %leave
 leave:
-  %result = call i32 @tw_cancelled(ptr %context)
+  %result = call i32 @tw_cancelled(ptr %context, i64 %worker)
   ret i32 %result
 }
 
@@ -174,7 +201,7 @@ test:
   %free = icmp slt i64 %instance, %limit
   %there = icmp slt i64 %instance, %high
   %ready = and i1 %free, %there
-  %cancelled = call i32 @tw_cancelled(ptr %context)
+  %cancelled = call i32 @tw_cancelled(ptr %context, i64 -1)
   %stop = icmp ne i32 %cancelled, 0
   %leave = or i1 %ready, %stop
   br i1 %leave, label %done, label %wait
@@ -200,7 +227,7 @@ entry:
   ret void
 }
 
-define i32 @tw_call(ptr %function, ptr %context, i64 %worker) nounwind {
+define internal i32 @tw_call(ptr %function, ptr %context, i64 %worker) nounwind {
 entry:$enter
   %result = call i32 %function(ptr %context, i64 %worker)
   $leave
@@ -294,9 +321,8 @@ done:
   ret void
 }
 
-; Wait until the job has ended, or `nanoseconds` have passed; 1 when it has ended. A caller that is
-; not a worker must not spin: it would do so on a worker's CPU.
-define i32 @tw_wait(ptr %gang, i64 %nanoseconds, i64 %spin) nounwind {
+; Wait until the job has ended, or `nanoseconds` have passed; 1 when it has ended.
+define internal i32 @tw_wait(ptr %gang, i64 %nanoseconds, i64 %spin) nounwind {
 entry:
   %remaining = getelementptr i8, ptr %gang, i64 64
   %asleep = getelementptr i8, ptr %gang, i64 68
@@ -320,23 +346,6 @@ ended:
 unfinished:
   ret i32 0
 }
-
-; A short program: the caller is worker 0, the gang is the rest. Returns when all have ended.
-define void @tw_run(ptr %gang, ptr %function, ptr %context, i64 %workers) nounwind {
-entry:
-  %others = sub i64 %workers, 1
-  %spin_at = getelementptr i64, ptr %gang, i64 2
-  %spin = load i64, ptr %spin_at, align 8
-  call void @tw_post(ptr %gang, ptr %function, ptr %context, i64 1, i64 %others)
-  %status = call i32 @tw_call(ptr %function, ptr %context, i64 0)
-  br label %wait
-wait:
-  %over = call i32 @tw_wait(ptr %gang, i64 50000000, i64 %spin)
-  %done = icmp eq i32 %over, 1
-  br i1 %done, label %leave, label %wait
-leave:
-  ret void
-}
 """
 )
 
@@ -344,4 +353,5 @@ leave:
 def text(architecture: str) -> str:
     """The module for "x86_64" or "aarch64"."""
     pieces = {"x86_64": _X86, "aarch64": _ARM}[architecture]
-    return _TEXT.substitute({name: str(index) for name, index in FIELDS.items()} | pieces)
+    fields = {name: str(index) for name, index in FIELDS.items()}
+    return _TEXT.substitute(fields | {f"job_{name}": at for name, at in WORDS.items()} | pieces)

@@ -1,4 +1,4 @@
-"""A program under way: `execute` waits for it, `Run` lets the caller do something else meanwhile.
+"""A program under way while its caller does something else: `Run`.
 
 In: an Executable and the leaves of a call. Out: progress, finished instances of the top-level map
 as they come, and the result. A run ends by finishing, by `cancel()`, or with the process.
@@ -6,25 +6,19 @@ as they come, and the result. A run ends by finishing, by `cancel()`, or with th
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from tilewright.runtime.gang import Gang, gang, register, unregister
-from tilewright.runtime.native import native
+from tilewright.runtime.gang import drive, pin
 from tilewright.runtime.stream import Stream
 
 if TYPE_CHECKING:
     from tilewright.runtime.executable import Executable
-    from tilewright.runtime.frame import Frame
-
-_numbers = itertools.count()
 
 
 class CancelledError(Exception):
@@ -44,71 +38,6 @@ class Progress:
     by_worker: dict[str, tuple[int, ...]]
 
 
-def execute(executable: Executable, frame: Frame) -> None:
-    """Run and wait. Ctrl-C cancels the program, waits for its end, and goes on as usual."""
-    crew = gang()
-    if not crew.turn.take():
-        _apart(executable, frame)
-        return
-    try:
-        if executable.compiled.short:
-            crew.run(executable.function, frame.address, frame.workers)
-        else:
-            post = partial(crew.post, executable.function, frame.address, frame.workers)
-            _run_and_wait(post, crew.wait, frame)
-    finally:
-        crew.turn.give_back()
-
-
-def _run_and_wait(start: Callable[[], None], ended: Callable[[], bool], frame: Frame) -> None:
-    """Start, and wait until `ended()`; an exception (a signal's) cancels, and is raised then.
-
-    The program owns its memory until it has ended, so nothing may leave before. A second signal
-    can come while the first one's exception is handled: that is what the outer loop is for. The
-    handlers call nothing, as Python looks for signals in calls.
-    """
-    interruption: BaseException | None = None
-    over = False
-    number = next(_numbers)
-    register(number, frame.stop)
-    while not over:
-        try:
-            while not over:
-                try:
-                    if interruption is None:
-                        start()
-                    while not ended():
-                        pass
-                    over = True
-                except BaseException as error:
-                    frame.cancel.value = 1
-                    interruption = error
-        except BaseException as error:
-            frame.cancel.value = 1
-            interruption = error
-    unregister(number)
-    if interruption is not None:
-        raise interruption
-
-
-def _apart(executable: Executable, frame: Frame) -> None:
-    """The gang is taken for long: one worker, on a thread of its own."""
-    frame.context.workers = 1
-    thread = threading.Thread(
-        target=native().tw_call, args=(executable.function, frame.address, 0), daemon=True
-    )
-    try:
-        _run_and_wait(thread.start, lambda: _has_ended(thread), frame)
-    finally:
-        frame.context.workers = frame.workers
-
-
-def _has_ended(thread: threading.Thread) -> bool:
-    if thread.ident is not None:  # it may never have been started
-        thread.join(0.05)
-    return not thread.is_alive()
-
-
 class _Job:
     """What the driving thread holds: not the `Run`, so that a forgotten run is cancelled."""
 
@@ -118,32 +47,19 @@ class _Job:
         self.ended = threading.Event()
         self.failure: BaseException | None = None
         self.last: Progress | None = None
-        self.number = next(_numbers)
         _jobs.add(self)
 
     def drive(self) -> None:
-        """Hold the gang from start to end, or do without it when another stream has it."""
+        """Run from start to end, with the gang, or without it when another stream has it."""
         try:
-            self._run(gang())
+            if self.frame.workers > 1:
+                pin(0)
+            drive(self.frame, endless=self.ring, given_up=lambda: self.frame.cancel.value != 0)
         except BaseException as error:
             self.failure = error
         finally:
             self.last = self.now()
-            unregister(self.number)
             self.ended.set()
-
-    def _run(self, crew: Gang) -> None:
-        function, frame = self.executable.function, self.frame
-        if not crew.turn.take(endless=self.ring, given_up=lambda: frame.cancel.value != 0):
-            frame.context.workers = 1
-            native().tw_call(function, frame.address, 0)
-            return
-        try:
-            crew.post(function, frame.address, frame.workers)
-            while not crew.wait():
-                pass
-        finally:
-            crew.turn.give_back()
 
     def forget(self) -> None:
         """In the child of a fork: nobody runs this any more."""
@@ -156,11 +72,6 @@ class _Job:
         by_worker = dict(zip(self.executable.compiled.loops, columns, strict=True))
         trips = {name: sum(turns) for name, turns in by_worker.items()}
         return Progress(self.frame.completed.value, self.frame.count, trips, by_worker)
-
-    def stop(self) -> None:
-        """Cancel, and wait for the end (at exit: the process must not go while it runs)."""
-        self.frame.stop()
-        self.ended.wait(2.0)
 
 
 _jobs: weakref.WeakSet[_Job] = weakref.WeakSet()
@@ -185,8 +96,14 @@ class Run:
         self._stream = Stream(executable, leaves, ring=stream, slots=slots)
         self._job = _Job(executable, self._stream)
         self._frame = self._job.frame
-        register(self._job.number, self._job.stop)
         threading.Thread(target=self._job.drive, name="tilewright-run", daemon=True).start()
+
+    def __repr__(self) -> str:
+        """`<Run chain: 12 of 64 instances, running>`"""
+        progress = self.progress()
+        done = f"{progress.completed:,} of {progress.total:,} instances, " if progress.total else ""
+        state = "running" if not self.done else "cancelled" if self.cancelled else "done"
+        return f"<Run {self._executable.compiled.name}: {done}{state}>"
 
     @property
     def done(self) -> bool:

@@ -1,7 +1,7 @@
 """The signature of a compiled function: its arguments, which of them are bound, what to call them.
 
-In: the arguments of a call, as the user gave them. Out: their leaves in the order of the program's
-inputs, or an `ArgumentError` that names the argument.
+In: the arguments of a call, as the user gave them, by position or by name. Out: their leaves in the
+order of the program's inputs, or an `ArgumentError` that names the argument.
 """
 
 from __future__ import annotations
@@ -17,157 +17,152 @@ import numpy as np
 from tilewright.errors import ArgumentError
 from tilewright.graph.ir import Type
 from tilewright.runtime.arguments import plain
+from tilewright.runtime.tree import LEAF, MismatchError, Tree
 
-_NOTHING: Mapping[int, Any] = MappingProxyType({})
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
 class Signature:
     """`tree` is that of the tuple of all arguments, bound or not; None if each is one array.
 
-    `bound` holds the leaves of arguments that have been fixed; `forms` says which leaves are PRNG
-    keys, of which generator, and which are "float0".
+    The first `positional` arguments (all, if it is None) may be given by position; all whose names
+    are identifiers by name. `bound` holds the leaves of arguments that have been fixed; `forms`
+    says which leaves are PRNG keys, of which generator, and which are "float0".
     """
 
     inputs: tuple[Type, ...]
-    tree: Any = None
+    tree: Tree | None = None
     argument_names: tuple[str, ...] = ()
-    leaf_names: tuple[str, ...] = ()
     forms: Mapping[int, Any] = field(default_factory=lambda: _NOTHING)
+    positional: int | None = None
     bound: Mapping[int, list[np.ndarray]] = field(default_factory=lambda: _NOTHING)
 
     @cached_property
-    def count(self) -> int:
-        """How many arguments there are."""
-        return len(self.inputs) if self.tree is None else len(self.tree.children())
+    def arguments(self) -> tuple[Tree, ...]:
+        """The tree of each argument."""
+        return (LEAF,) * len(self.inputs) if self.tree is None else self.tree.children
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What to call each argument."""
+        given = self.argument_names[: len(self.arguments)]
+        rest = range(len(given), len(self.arguments))
+        return (*given, *(f"argument {i}" for i in rest))
 
     @cached_property
     def is_flat(self) -> bool:
-        """Whether a call's arguments are the leaves."""
-        return not self.bound and self._free_tree is None
+        """Whether a call's positional arguments are the leaves."""
+        by_position = self.positional in (None, len(self.arguments))
+        return by_position and not self.bound and all(tree.is_leaf for tree in self.arguments)
 
-    def leaves(self, args: tuple[Any, ...]) -> Sequence[Any]:
+    def leaves(self, args: Sequence[Any], named: Mapping[str, Any] = _NOTHING) -> Sequence[Any]:
         """All leaves of a call, bound ones included."""
-        if len(args) != len(self._free):
+        values = self._matched("The function", args, named)
+        if len(values) < len(self._free):
+            missing = [self.names[i] for i in self._free if i not in values]
             raise ArgumentError(
-                f"The function takes {len(self._free)} arguments, but got {len(args)}."
+                f"The argument {missing[0]} is missing."
+                if len(missing) == 1
+                else f"The arguments {', '.join(missing[:-1])} and {missing[-1]} are missing."
             )
-        template, positions = self._template
-        leaves = template.copy()
-        for position, leaf in zip(positions, self._free_leaves(args), strict=True):
-            leaves[position] = leaf
-        return leaves
-
-    def _free_leaves(self, args: tuple[Any, ...]) -> Sequence[Any]:
-        if self._free_tree is None:
-            return args
-        import jax
-
-        leaves, found = jax.tree_util.tree_flatten(args)
-        if found != self._free_tree:
-            for position, value in zip(self._free, args, strict=True):
-                self._leaves_of(position, value)
-        return leaves
-
-    @cached_property
-    def _free(self) -> list[int]:
-        return [i for i in range(self.count) if i not in self.bound]
-
-    @cached_property
-    def _free_tree(self) -> Any:
-        """The tree of the tuple of free arguments; None if each is one array."""
-        if self.tree is None:
-            return None
-        children = self.tree.children()
-        free = [children[i] for i in self._free]
-        if all(child.num_nodes == 1 and child.num_leaves == 1 for child in free):
-            return None
-        import jax
-
-        return jax.tree_util.treedef_tuple(free)
-
-    @cached_property
-    def _template(self) -> tuple[list[Any], list[int]]:
-        """Leaves with the bound ones in place, and the positions of the others."""
-        template, positions = [], []
-        for argument in range(self.count):
-            count = 1 if self.tree is None else self.tree.children()[argument].num_leaves
-            if argument in self.bound:
-                template += self.bound[argument]
+        leaves: list[Any] = []
+        for position in range(len(self.arguments)):
+            if position in values:
+                leaves += self._leaves_of(position, values[position])
             else:
-                positions += range(len(template), len(template) + count)
-                template += [None] * count
-        return template, positions
+                leaves += self.bound[position]
+        return leaves
 
     @property
     def fixed(self) -> dict[int, np.ndarray]:
         """The bound leaves, by position."""
-        template, positions = self._template
-        free = set(positions)
-        return {i: leaf for i, leaf in enumerate(template) if i not in free}
+        return {
+            self._first[argument] + i: leaf
+            for argument, leaves in self.bound.items()
+            for i, leaf in enumerate(leaves)
+        }
 
     def plain(self, position: int, leaf: Any) -> np.ndarray:
         """One leaf as an array of the compiled type."""
         try:
             return plain(leaf, self.inputs[position], self.forms.get(position))
         except ArgumentError as error:
-            raise ArgumentError(f"{self.leaf_name(position)} {error}") from error.__cause__
+            raise ArgumentError(f"{self.leaf_names[position]} {error}") from error.__cause__
 
     def bind(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> Signature:
         """Fix the first free arguments, and those of some names; arrays are checked and copied."""
-        free = self._free
-        if len(args) > len(free):
-            raise ArgumentError(f"bind got {len(args)} arguments, but only {len(free)} are free.")
-        fixed = dict(zip(free, args, strict=False))
-        for name, value in named.items():
-            fixed[self._position(name, free, fixed)] = value
-        own = {position: self._own(position, value) for position, value in fixed.items()}
+        values = self._matched("bind", args, named)
+        own = {
+            position: [
+                np.array(self.plain(self._first[position] + i, leaf))
+                for i, leaf in enumerate(self._leaves_of(position, value))
+            ]
+            for position, value in values.items()
+        }
         return replace(self, bound=MappingProxyType({**self.bound, **own}))
 
-    def leaf_name(self, position: int) -> str:
-        """What messages call a leaf: `params['w']`."""
-        if position < len(self.leaf_names):
-            return self.leaf_names[position]
-        if self.tree is None:
-            return self.argument_name(position)
-        import jax
+    @cached_property
+    def leaf_names(self) -> tuple[str, ...]:
+        """What messages call each leaf: `params['w']`."""
+        pairs = zip(self.arguments, self.names, strict=True)
+        return tuple(path for tree, name in pairs for path in tree.paths(name))
 
-        numbered = self.tree.unflatten(range(self.tree.num_leaves))
-        path = jax.tree_util.tree_flatten_with_path(numbered)[0][position][0]
-        return self.argument_name(path[0].idx) + jax.tree_util.keystr(path[1:])
+    def shown(self, name: str, outputs: Sequence[Type]) -> str:
+        """`layer(x: float32[3,4], params: 4 arrays) -> float32[4]`, of what is not bound."""
+        parts = [f"{self.names[i]}: {self._kind(i)}" for i in self._free]
+        return f"{name}({', '.join(parts)}) -> {_kinds(outputs)}"
 
-    def argument_name(self, position: int) -> str:
-        names = self.argument_names
-        return names[position] if position < len(names) else f"argument {position}"
+    def _kind(self, position: int) -> str:
+        first = self._first[position]
+        return _kinds(self.inputs[first : first + sum(1 for _ in self.arguments[position].paths())])
 
-    def _leaves_of(self, position: int, value: Any) -> list[Any]:
-        import jax
+    @cached_property
+    def _free(self) -> list[int]:
+        return [i for i in range(len(self.arguments)) if i not in self.bound]
 
-        leaves, found = jax.tree_util.tree_flatten(value)
-        expected = self.tree.children()[position]
-        if found != expected:
+    @cached_property
+    def _first(self) -> list[int]:
+        """The position of each argument's first leaf."""
+        counts = [sum(1 for _ in tree.paths()) for tree in self.arguments]
+        return [sum(counts[:i]) for i in range(len(counts))]
+
+    def _matched(self, who: str, args: Sequence[Any], named: Mapping[str, Any]) -> dict[int, Any]:
+        """Values by argument."""
+        limit = len(self.arguments) if self.positional is None else self.positional
+        places = [i for i in self._free if i < limit]
+        if len(args) > len(places):
+            shown = ", ".join(self.names[i] for i in places)
             raise ArgumentError(
-                f"{self.argument_name(position)} has the structure {_show(found)}, "
-                f"but the function was compiled for {_show(expected)}."
+                f"{who} got {len(args)} arguments by position, but only {len(places)} are free"
+                f"{f' ({shown})' if shown else ''}."
             )
-        return leaves
+        values = dict(zip(places, args, strict=False))
+        for name, value in named.items():
+            position = self._position(who, name)
+            if position in values:
+                raise ArgumentError(f"{who} got {name} twice.")
+            values[position] = value
+        return values
 
-    def _position(self, name: str, free: list[int], fixed: Mapping[int, Any]) -> int:
-        names = self.argument_names
-        if name not in names or names.index(name) not in free:
-            raise ArgumentError(f"bind got {name!r}, which is no free argument of the function.")
-        if names.index(name) in fixed:
-            raise ArgumentError(f"bind got {name!r} twice.")
-        return names.index(name)
+    def _position(self, who: str, name: str) -> int:
+        known = self.names.index(name) if name in self.names and name.isidentifier() else None
+        if known is None or known in self.bound:
+            free = ", ".join(self.names[i] for i in self._free) or "none"
+            raise ArgumentError(
+                f"{who} got {name!r}, which is no free argument of the function (free: {free})."
+            )
+        return known
 
-    def _own(self, position: int, value: Any) -> list[np.ndarray]:
-        """The leaves of an argument, as arrays of our own."""
-        if self.tree is None:
-            return [np.array(self.plain(position, value))]
-        first = sum(child.num_leaves for child in self.tree.children()[:position])
-        leaves = self._leaves_of(position, value)
-        return [np.array(self.plain(first + i, leaf)) for i, leaf in enumerate(leaves)]
+    def _leaves_of(self, position: int, value: Any) -> Sequence[Any]:
+        tree = self.arguments[position]
+        if tree.is_leaf:
+            return (value,)
+        try:
+            return tree.flatten(value, self.names[position])
+        except MismatchError as error:
+            raise ArgumentError(str(error)) from None
 
 
-def _show(tree: Any) -> str:
-    return str(tree).removeprefix("PyTreeDef(").removesuffix(")")
+def _kinds(types: Sequence[Type]) -> str:
+    return str(types[0]) if len(types) == 1 else f"{len(types)} arrays"

@@ -43,7 +43,9 @@ class Stream:
         self.ring = ring
         self.count = self._streamed.count
         self._slots = max(1, self._ring_length(slots) if ring else self.count)
-        self.frame = Frame(self._compiled, executable.workers, self._slots)
+        self.frame = Frame(
+            self._compiled, executable.function, executable.workers, slots=self._slots
+        )
         self.frame.reset(0)
         self._lock, self._fence = threading.Lock(), threading.Lock()
         self._low = self._filled = self._taken_count = 0

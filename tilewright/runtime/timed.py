@@ -25,8 +25,8 @@ from tilewright.report import Profile, profile
 from tilewright.runtime.executable import Executable
 
 
-def timed(executable: Executable, *args: Any) -> Profile:
-    """Run with clocks around every superstep and vertex; `args` are those of a plain call.
+def timed(executable: Executable, *args: Any, **named: Any) -> Profile:
+    """Run with clocks around every superstep and vertex; arguments are those of a plain call.
 
     The first of two runs finds memory and caches cold, and is not counted. Where TILEWRIGHT_DUMP is
     set, the tables are the next file in the program's folder.
@@ -39,14 +39,13 @@ def timed(executable: Executable, *args: Any) -> Profile:
             object=compile_cached(text.text),
             loops=tuple(text.loops),
             maps=text.maps,
-            short=False,
         ),
         signature=executable.signature,
     )
     clock = _clock()
-    clocked.start(*args).result()
+    clocked.start(*args, **named).result()
     start, first = time.perf_counter(), clock()
-    run = clocked.start(*args)
+    run = clocked.start(*args, **named)
     run.result()
     seconds, ticks = time.perf_counter() - start, clock() - first
     turns = run.progress().by_worker

@@ -7,10 +7,9 @@ none, and there is no plan of ours to look into.
 
 from __future__ import annotations
 
-import inspect
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NoReturn, Self
 
@@ -18,8 +17,10 @@ import jax
 import numpy as np
 
 from tilewright.graph.ir import Type
+from tilewright.runtime.parameters import Parameters
 from tilewright.runtime.run import Progress
 from tilewright.runtime.signature import Signature
+from tilewright.runtime.tree import tree_of
 from tilewright.trace.jax_internals import generator
 
 
@@ -28,30 +29,34 @@ class XlaExecutable:
 
     def __init__(
         self,
-        fn: Callable,
-        example_args: Sequence[Any],
+        called: Parameters,
         *,
+        lowered: Any = None,
         compiled: Any = None,
         signature: Signature | None = None,
     ):
-        self._fn, self._examples = fn, tuple(example_args)
-        self._compiled = compiled or jax.jit(fn).lower(*self._examples).compile()
-        self.signature = signature or _signature(fn, self._examples)
+        self._called = called
+        self._lowered = lowered or jax.jit(called.fn).lower(*called.values)
+        self._compiled = compiled or self._lowered.compile()
+        self.signature = signature or _signature(called)
+        self.name = getattr(called.fn, "__name__", "program")
 
-    def __call__(self, *args: Any) -> Any:
-        return self.run(self.signature.leaves(args))
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self.run(self.signature.leaves(args, named))
 
-    def start(self, *args: Any, stream: bool = False, slots: int | None = None) -> XlaRun:
+    def start(
+        self, *args: Any, stream: bool = False, slots: int | None = None, **named: Any
+    ) -> XlaRun:
         """Run in the background; there is nothing to stream."""
         if stream:
             raise ValueError("XLA runs a function as a whole: there are no instances to stream.")
-        return XlaRun(self, self.signature.leaves(args))
+        return XlaRun(self, self.signature.leaves(args, named))
 
     def bind(self, *args: Any, **named: Any) -> XlaExecutable:
         """As `Executable.bind`."""
         return XlaExecutable(
-            self._fn,
-            self._examples,
+            self._called,
+            lowered=self._lowered,
             compiled=self._compiled,
             signature=self.signature.bind(args, named),
         )
@@ -60,9 +65,23 @@ class XlaExecutable:
         """One call with checked leaves; the result as NumPy arrays, keys as keys."""
         signature = self.signature
         arrays = [self._device_array(i, leaf) for i, leaf in enumerate(leaves)]
+        assert signature.tree is not None
         return jax.tree_util.tree_map(
             _host_array, self._compiled(*signature.tree.unflatten(arrays))
         )
+
+    def __repr__(self) -> str:
+        """`<XlaExecutable layer(x: float32[3,4]) -> float32[4], on cpu>`"""
+        outputs = [_type(aval, _is_key(aval)) for aval in self._results]
+        return f"<XlaExecutable {self.signature.shown(self.name, outputs)}, on {self._platform}>"
+
+    @property
+    def _results(self) -> list[Any]:
+        return jax.tree_util.tree_leaves(self._lowered.out_info)
+
+    @property
+    def _platform(self) -> str:
+        return jax.default_backend()
 
     def _device_array(self, position: int, leaf: Any) -> Any:
         array = self.signature.plain(position, leaf)
@@ -72,18 +91,25 @@ class XlaExecutable:
             else array
         )
 
-    graph = program = compiled = None
+    compiled = None
+
+    @property
+    def graph(self) -> str:
+        """There is none of ours: says what the program is instead."""
+        return f"{self!r} is XLA's program: `llvm` is its text, `assembly` what XLA makes of it."
+
+    program = graph
 
     def report(self) -> NoReturn:
         raise ValueError('machine="xla" has no plan to report on: compile for this host instead.')
 
-    def profile(self, *_: Any) -> NoReturn:
+    def profile(self, *_: Any, **__: Any) -> NoReturn:
         raise ValueError('machine="xla" cannot be profiled here: compile for this host instead.')
 
     @cached_property
     def llvm(self) -> str:
         """XLA's own text before optimisation, since there is no LLVM text of ours."""
-        return jax.jit(self._fn).lower(*self._examples).as_text()
+        return self._lowered.as_text()
 
     @cached_property
     def assembly(self) -> str:
@@ -95,10 +121,13 @@ class XlaRun:
     """A call under way; the interface of `Run` without instances."""
 
     def __init__(self, executable: XlaExecutable, leaves: Sequence[Any]):
-        self._ended = threading.Event()
+        self._ended, self._name = threading.Event(), executable.name
         self._result: Any = None
         self._failure: BaseException | None = None
         threading.Thread(target=self._drive, args=(executable, leaves), daemon=True).start()
+
+    def __repr__(self) -> str:
+        return f"<XlaRun {self._name}: {'done' if self.done else 'running'}>"
 
     def _drive(self, executable: XlaExecutable, leaves: Sequence[Any]) -> None:
         try:
@@ -150,16 +179,14 @@ class XlaRun:
         self.cancel_and_wait()
 
 
-def _signature(fn: Callable, examples: tuple[Any, ...]) -> Signature:
-    leaves, tree = jax.tree_util.tree_flatten(examples)
+def _signature(called: Parameters) -> Signature:
+    paths, tree = jax.tree_util.tree_flatten_with_path(called.values)
+    leaves = [leaf for _, leaf in paths]
     avals = [jax.typeof(leaf) if not hasattr(leaf, "dtype") else leaf for leaf in leaves]
     keys = {i: generator(aval) for i, aval in enumerate(avals) if _is_key(aval)}
     types = tuple(_type(aval, i in keys) for i, aval in enumerate(avals))
-    try:
-        names = tuple(inspect.signature(fn).parameters)
-    except (TypeError, ValueError):
-        names = ()
-    return Signature(types, tree, names, forms=keys)
+    structure = tree_of(tree, [path for path, _ in paths])
+    return Signature(types, structure, called.names, keys, called.positional)
 
 
 def _is_key(aval: Any) -> bool:

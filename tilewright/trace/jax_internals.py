@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from jax._src import api_util, dispatch
 from jax._src import config as settings
+from jax._src import core as jax_core
 from jax._src.lax import linalg, special
 from jax._src.random import core as random_core
 from jax._src.random import philox2x32, philox4x32, prng, threefry4x32
@@ -45,6 +46,16 @@ betainc = special.regularized_incomplete_beta_impl
 apply_reflectors = linalg._ormqr_lowering
 bessel_i0e = special.bessel_i0e_impl
 gamma_sample = random_core._gamma_impl
+
+
+def is_tracing() -> bool:
+    """Whether a transformation of JAX's is at work on the code that calls us."""
+    return not jax_core.trace_state_clean()
+
+
+def trace_context() -> Any:
+    """All of JAX's settings that tracing depends on, hashable: part of the key of its own jit."""
+    return settings.trace_context()
 
 
 def is_key(aval: Any) -> bool:

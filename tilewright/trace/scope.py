@@ -25,10 +25,7 @@ from tilewright.graph.ir import Builder, Graph, Type, Value
 from tilewright.trace import jax_internals as internals
 
 SMALL = 16
-"""Integers and bools up to this many are part of the code; floats and keys never are."""
-
-LARGE = 1024
-"""Constants from this size on that are equal are taken to be the same data."""
+"""Integers and bools up to this many, of functions of our own, are part of the code."""
 
 DTYPES = frozenset(
     "float32 float64 bfloat16 float16 bool "
@@ -76,18 +73,20 @@ class Session:
     rules: dict[str, Rule]
     ignored: Mapping[str, Collection[str]]
     inlined: dict[Any, internals.ClosedJaxpr] = field(default_factory=dict)
-    data: dict[Any, list[Any]] = field(default_factory=dict)
+    data: dict[Any, Any] = field(default_factory=dict)
+    inlining: int = 0
+    """How many functions of our own, inside of each other, are being inlined."""
 
     def representative(self, array: Any) -> Any:
-        """The first large array met that holds the same data: it is read once, not twice."""
-        if array.size < LARGE or internals.is_key(jax.typeof(array)):
+        """The first array met that is the same memory: it is read once, not twice.
+
+        What data *hold* decides nothing, or new data would be another program.
+        """
+        if internals.is_key(jax.typeof(array)):
             return array
-        alike = self.data.setdefault((array.dtype.name, array.shape), [])
-        for other in alike:
-            if other is array or np.asarray(other).tobytes() == np.asarray(array).tobytes():
-                return other
-        alike.append(array)
-        return array
+        memory = np.asarray(array).__array_interface__
+        place = memory["data"][0], memory["strides"], memory["typestr"], array.shape
+        return self.data.setdefault(place, array)
 
 
 def type_of(aval: Any) -> Type:
@@ -271,7 +270,11 @@ class Scope:
                 closed = jax.make_jaxpr(function)(*structs)
             if key is not None:
                 self.session.inlined[key] = closed
-        return self.run(closed, operands)
+        self.session.inlining += 1
+        try:
+            return self.run(closed, operands)
+        finally:
+            self.session.inlining -= 1
 
     # Bodies
 
