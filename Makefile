@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: demo test test-peers lint bench clean
+.PHONY: demo test test-peers lint mutants bench clean
 
 demo: .venv/installed-alpha
 	$(BIN)/tilewright alpha --demo
@@ -22,6 +22,10 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+# Planted faults, one after the other, each against the tests of its folder. Takes its time.
+mutants: .venv/installed-dev
+	$(BIN)/python -m tests.mutants.run --jobs $(JOBS)
 
 bench: .venv/installed-bench
 	$(BIN)/python -m tilewright.bench

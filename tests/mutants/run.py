@@ -1,0 +1,216 @@
+"""Planted faults: is each of them seen by the tests of its folder? `make mutants` says.
+
+A fault is a table in one of the files `tests/mutants/*.toml`, one file for each folder of the
+package:
+
+    [[mutant]]
+    name = "controls are sampled with the real targets"     one line, unlike any other's
+    file = "tilewright/alpha/program.py"                     where it is planted
+    tests = "tests/alpha"          what must catch it: a folder, files, or pytest's node names
+    old = "corner = series, first"                           occurs exactly once in the file
+    new = "corner = 0 * series, first"                       stands there instead
+    equivalent = "why"             only if no test can see it, as nothing that is promised changes
+
+Texts of several lines stand between triple single quotes, whose first newline is not part of them.
+`tests` is a string or a list of strings, as narrow as is honest: it is run with `pytest -x`.
+
+Every patch is applied before anything runs: one whose `old` is not found exactly once, or whose
+result is not Python, ends the whole with a sentence, as files move on and the list must follow.
+Then the tests named are run once without any fault, and must pass; then each fault is planted in a
+copy of the tree, alone, with an empty cache of compiled objects. A failure, a crash, or a run of
+`LIMIT` times its usual length means that it was caught. The exit code is 1 when one survived that
+is not explained, or one was caught that is said to be equivalent.
+
+    python -m tests.mutants.run [--check] [--only WORDS] [--jobs N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("tilewright", "tests", "examples", "pyproject.toml", "README.md")
+KEYS = {"name", "file", "tests", "old", "new"}
+LIMIT, AT_LEAST = 5.0, 120.0
+"""Times the usual length of a run, and seconds that are always given."""
+CAUGHT, SURVIVED, EQUIVALENT, WRONG = (
+    "caught",
+    "SURVIVED",
+    "equivalent",
+    "CAUGHT, though equivalent",
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault."""
+
+    name: str
+    file: str
+    tests: tuple[str, ...]
+    old: str
+    new: str
+    equivalent: str = ""
+
+    def text(self, root: Path) -> str:
+        """The file with the fault in it. Exits with a sentence when it cannot be planted."""
+        path = root / self.file
+        if not path.is_file():
+            sys.exit(f"{self.name!r}: there is no file {self.file}.")
+        before = path.read_text()
+        if before.count(self.old) != 1:
+            sys.exit(
+                f"{self.name!r}: its old text must occur once in {self.file}, and occurs "
+                f"{before.count(self.old)} times:\n{self.old}"
+            )
+        after = before.replace(self.old, self.new)
+        try:
+            compile(after, self.file, "exec")
+        except SyntaxError as error:
+            sys.exit(f"{self.name!r}: {self.file} is no longer Python with it: {error}.")
+        return after
+
+
+def load(folder: Path) -> list[Mutant]:
+    """All faults of a folder's lists, in order. Exits with a sentence when one is not well said."""
+    found: list[Mutant] = []
+    for path in sorted(folder.glob("*.toml")):
+        for entry in tomllib.loads(path.read_text())["mutant"]:
+            name = f"{path.name}: {entry.get('name', entry)!r}"
+            if not KEYS <= set(entry) <= {*KEYS, "equivalent"}:
+                sys.exit(f"{name} has {sorted(entry)}, and must have {sorted(KEYS)}.")
+            tests = entry["tests"]
+            entry["tests"] = (tests,) if isinstance(tests, str) else tuple(tests)
+            found.append(Mutant(**entry))
+            if found[-1].old == found[-1].new:
+                sys.exit(f"{name} changes nothing.")
+    names = [mutant.name for mutant in found]
+    for name in names:
+        if names.count(name) > 1:
+            sys.exit(f"Two faults are called {name!r}.")
+    return found
+
+
+def copy_tree(root: Path, to: Path) -> Path:
+    """What tests need of a tree, without compiled files."""
+    for name in COPIED:
+        if (root / name).is_dir():
+            shutil.copytree(root / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif (root / name).exists():
+            shutil.copy(root / name, to / name)
+    return to
+
+
+def run_tests(tree: Path, tests: tuple[str, ...], limit: float | None = None) -> tuple[str, float]:
+    """Why tests of a tree fail ("" if they pass), and the seconds they took."""
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="tilewright-mutant-cache-") as cache:
+        environment = os.environ | {
+            "PYTHONPATH": str(tree),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # they cost more than most of the tests
+            "PYTHONDONTWRITEBYTECODE": "1",  # a patch within a second would not be noticed
+            "TILEWRIGHT_CACHE": cache,
+        }
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+        with subprocess.Popen(
+            command,
+            cwd=tree,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                output, _ = process.communicate(timeout=limit)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, 9)
+                return "it does not end", time.monotonic() - begin
+    seconds = time.monotonic() - begin
+    if process.returncode in (4, 5):  # nothing was run
+        sys.exit(f"pytest cannot run {' '.join(tests)}:\n{output[-2000:]}")
+    if process.returncode < 0:
+        return f"signal {-process.returncode}", seconds
+    failed = [line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return ("" if process.returncode == 0 else (failed or ["an error"])[0]), seconds
+
+
+def usual(tree: Path, mutants: list[Mutant]) -> dict[tuple[str, ...], float]:
+    """Seconds that each set of tests takes without a fault. Exits when one fails."""
+    found = {}
+    for tests in dict.fromkeys(mutant.tests for mutant in mutants):
+        why, found[tests] = run_tests(tree, tests)
+        print(f"without a fault  {found[tests]:6.1f} s  {' '.join(tests)}", flush=True)
+        if why:
+            sys.exit(f"These tests fail without any fault: {why}")
+    return found
+
+
+def verdict(mutant: Mutant, why: str) -> str:
+    """In a word."""
+    if mutant.equivalent:
+        return WRONG if why else EQUIVALENT
+    return CAUGHT if why else SURVIVED
+
+
+def judge(mutants: list[Mutant], root: Path, jobs: int) -> list[str]:
+    """Plant each fault in turn; verdicts, in order. Prints a line for each."""
+    with tempfile.TemporaryDirectory(prefix="tilewright-mutants-") as folder:
+        trees: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        for number in range(jobs):
+            trees.put(copy_tree(root, Path(folder) / str(number)))
+        seconds = usual(Path(folder) / "0", mutants)
+
+        def one(mutant: Mutant) -> str:
+            tree = trees.get()
+            path = tree / mutant.file
+            before = path.read_text()
+            try:
+                path.write_text(mutant.text(tree))
+                limit = max(AT_LEAST, LIMIT * jobs * seconds[mutant.tests])
+                why, spent = run_tests(tree, mutant.tests, limit)
+            finally:
+                path.write_text(before)
+                trees.put(tree)
+            said = verdict(mutant, why)
+            print(f"{said:15}  {spent:6.1f} s  {mutant.file}: {mutant.name}", flush=True)
+            detail = mutant.equivalent or why.split(" - ")[0]
+            print(f"{'':26} {detail}" if detail else "", end="\n" if detail else "", flush=True)
+            return said
+
+        with ThreadPoolExecutor(jobs) as pool:
+            return list(pool.map(one, mutants))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Planted faults, and whether tests see them.")
+    parser.add_argument("--check", action="store_true", help="only whether all can be planted")
+    parser.add_argument("--only", default="", help="those with these words in name or file")
+    parser.add_argument("--jobs", type=int, default=1)
+    chosen = parser.parse_args()
+    everything = load(Path(__file__).parent)
+    for mutant in everything:
+        mutant.text(ROOT)
+    mutants = [m for m in everything if chosen.only in m.name or chosen.only in m.file]
+    print(f"{len(mutants)} of {len(everything)} faults, and all of them can be planted.")
+    if chosen.check or not mutants:
+        return
+    said = judge(mutants, ROOT, max(1, chosen.jobs))
+    real = [word for word in said if word in (CAUGHT, SURVIVED)]
+    print(f"{real.count(CAUGHT)} of {len(real)} caught, {said.count(EQUIVALENT)} equivalent.")
+    sys.exit(SURVIVED in said or WRONG in said)
+
+
+if __name__ == "__main__":
+    main()

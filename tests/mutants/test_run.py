@@ -1,0 +1,77 @@
+"""The judge of planted faults, on a tree of one function; and lists that do not fit are refused."""
+
+import pytest
+
+from tests.mutants.run import CAUGHT, EQUIVALENT, SURVIVED, judge, load
+
+ENTRY = """
+[[mutant]]
+name = "{name}"
+file = "tilewright/answer.py"
+tests = "tests/test_answer.py"
+old = '''{old}'''
+new = '''{new}'''
+"""
+
+
+def listed(folder, *entries):
+    text = "".join(ENTRY.format(name=n, old=old, new=new) + more for n, old, new, more in entries)
+    (folder / "list.toml").write_text(text)
+    return load(folder)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name, text in {
+        "tilewright/__init__.py": "",
+        "tilewright/answer.py": "def answer(x):\n    return abs(x) + 40\n",
+        "tests/test_answer.py": "from tilewright.answer import answer\n\n\n"
+        "def test_it():\n    assert answer(2) == 42\n",
+        "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',
+    }.items():
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path / "tree"
+
+
+def test_verdicts(tree, tmp_path, capsys):
+    mutants = listed(
+        tmp_path,
+        ("sum", "+ 40", "+ 41", ""),
+        ("sign", "abs(x)", "x", ""),
+        ("order", "abs(x) + 40", "40 + abs(x)", 'equivalent = "addition commutes"\n'),
+    )
+    assert judge(mutants, tree, 1) == [CAUGHT, SURVIVED, EQUIVALENT]
+    assert (tree / "tilewright/answer.py").read_text().endswith("abs(x) + 40\n")
+    assert "test_answer.py::test_it" in capsys.readouterr().out
+
+
+def test_tests_that_fail_anyway_say_nothing(tree, tmp_path):
+    (tree / "tests/test_answer.py").write_text("def test_it():\n    assert False\n")
+    mutants = listed(tmp_path, ("sum", "+ 40", "+ 41", ""))
+    with pytest.raises(SystemExit, match="fail without any fault"):
+        judge(mutants, tree, 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("+ 39", "+ 41", "must occur once .*, and occurs 0 times"),
+        ("x", "y", "must occur once .*, and occurs 2 times"),
+        ("+ 40", "+ (40", "is no longer Python"),
+    ],
+)
+def test_patches_that_do_not_fit_are_refused(tree, tmp_path, old, new, words):
+    (mutant,) = listed(tmp_path, ("sum", old, new, ""))
+    with pytest.raises(SystemExit, match=words):
+        mutant.text(tree)
+
+
+def test_lists_that_are_not_well_said(tmp_path):
+    with pytest.raises(SystemExit, match="changes nothing"):
+        listed(tmp_path, ("sum", "+ 40", "+ 40", ""))
+    with pytest.raises(SystemExit, match="Two faults are called 'sum'"):
+        listed(tmp_path, ("sum", "+ 40", "+ 41", ""), ("sum", "+ 40", "+ 42", ""))
+    with pytest.raises(SystemExit, match="and must have"):
+        listed(tmp_path, ("sum", "+ 40", "+ 41", "why = 1\n"))
