@@ -120,7 +120,7 @@ class Stages:
         graph = self.traced
         self.dump("traced", partial(to_text, graph, short=True))
         for rewrite in self.rewrites:
-            graph = rewrite(graph, self.machine)
+            graph = replace(rewrite(graph, self.machine), law=self.traced.law)
             self.dump(rewrite.__name__, partial(to_text, graph, short=True))
         verify(graph)
         return graph

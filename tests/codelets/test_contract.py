@@ -115,6 +115,19 @@ def test_few_rows_and_columns_along_k(dtype, features):
 
 @levels
 @forms
+def test_a_product_alone_keeps_the_sign_of_its_zero(form, features):
+    """And sums of more terms do not: so says the law, and so do elementwise products."""
+    for k, sign in [(1, True), (2, False)]:
+        codelet = contraction(form, "float32", 20, 17, k)
+        lhs, rhs = (np.full(operand.shape, x, np.float32) for operand, x in
+                    zip(codelet.inputs, (0.0, -1.0), strict=True))  # fmt: skip
+        expected, found = codelet.meaning(lhs, rhs)[0], run(codelet, lhs, rhs, features=features)[0]
+        assert (np.signbit(found) == sign).all()
+        assert (np.signbit(expected) == sign).all()
+
+
+@levels
+@forms
 def test_batches(form, features):
     """Two batch dimensions, one of them shared by an operand."""
     rhs, out = ((5, 18), (4, 18)) if form is ContractOuter else ((5,), (4,))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.graph.cases import CASES
 from tilewright.graph.evaluate import evaluate
-from tilewright.graph.ir import Builder, Type
+from tilewright.graph.ir import Builder, Graph, Type
 from tilewright.graph.text import parse, to_text
 from tilewright.trace import trace
 
@@ -86,3 +86,10 @@ def test_short_text_abbreviates():
 def test_bad_text(text, message):
     with pytest.raises(ValueError, match=message):
         parse(text)
+
+
+def test_the_law_of_sums_is_named_where_it_is_not_the_hosts():
+    graph = Graph((), (), (), law="paired")
+    assert to_text(graph).startswith("graph() by paired {")
+    assert parse(to_text(graph)).law == "paired"
+    assert " by " not in to_text(Graph((), (), ()))

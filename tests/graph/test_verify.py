@@ -108,6 +108,12 @@ def test_strips_without_a_parameter_are_refused():
         verify(Graph(node.inputs, (broken,), node.outputs))
 
 
+def test_the_law_of_sums_is_a_known_one():
+    verify(Graph((), (), (), law="host"))
+    with pytest.raises(GraphError, match="'paired' is no law of sums; there is host"):
+        verify(Graph((), (), (), law="paired"))
+
+
 def test_definitions():
     x, y = Value(FLOAT), Value(FLOAT)
     node = Node("neg", (x,), (y,))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tilewright.codelets.llvm import MEMORY_TYPE, Function, vector
-from tilewright.codelets.vectors import FLOATS, kind_bits, suffix
+from tilewright.codelets.vectors import FLOATS, kind_bits, splat_constant, suffix
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,12 @@ class Arithmetic:
     @property
     def zero(self) -> str:
         return "zeroinitializer"
+
+    def start(self, terms: int, width: int) -> str:
+        """What a sum of so many products starts from: one alone keeps the sign of its zero."""
+        if terms != 1 or self.dtype not in FLOATS:
+            return self.zero
+        return splat_constant(self.kind, "-0.0", width)
 
     def lanes(self, vector_bits: int) -> int:
         """Lanes of one machine register, never more than the 16 virtual ones."""

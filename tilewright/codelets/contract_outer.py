@@ -240,14 +240,13 @@ def _leaf(
     length: int,
 ) -> tuple[list[str], str, str]:
     """Sums over `length` elements of k from 0, and the operands' places after them."""
-    zero = problem.arithmetic.zero
     kinds = [vector(problem.arithmetic.kind, lane.width) for lane in lanes] * rows
-    sums = [zero] * len(kinds)
+    sums = [problem.arithmetic.start(problem.k, lane.width) for lane in lanes] * rows
     if not length:
         return sums, left, right
     line = (lanes[-1].start + lanes[-1].width) * itemsize(problem.right.dtype)
     far = problem.right.step == 1 and problem.k * line > NEAR
-    carry = [*((kind, zero) for kind in kinds), ("ptr", left), ("ptr", right)]
+    carry = [*zip(kinds, sums, strict=True), ("ptr", left), ("ptr", right)]
     with repeat(function, length, carry) as turn:
         *sums, left, right = turn.carry
         if far:

@@ -99,7 +99,8 @@ def _leaf(
     """Sums over one leaf, for each machine vector those of all rows."""
     rows = [vector(problem.arithmetic.kind, lane.width) for lane in lanes]
     kinds = [kind for kind in rows for _ in range(problem.rows)]
-    sums = [problem.arithmetic.zero] * len(kinds)
+    starts = [problem.arithmetic.start(problem.k, lane.width) for lane in lanes]
+    sums = [start for start in starts for _ in range(problem.rows)]
     width = lanes[0].width
     full, rest = divmod(length, width)
     if full:

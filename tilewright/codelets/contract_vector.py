@@ -67,6 +67,11 @@ class _Base:
         return self.arithmetic.lanes(self.function.module.features.vector_bits)
 
     @property
+    def start(self) -> str:
+        """What a lane starts from."""
+        return self.arithmetic.start(self.codelet.k, self.width)
+
+    @property
     def registers(self) -> int:
         return self.function.module.features.registers
 
@@ -139,7 +144,7 @@ class _Rows(_Base):
     def _leaf(self, rows: int, places: list[str], length: int) -> list[str]:
         """One leaf's sums, side by side in machine vectors."""
         function, kind, parts = self.function, self.arithmetic.kind, self.reader.parts
-        sums = [self.arithmetic.zero] * (rows * parts)
+        sums = [self.start] * (rows * parts)
         turns, rest = divmod(length, LANES)
         if turns:
             carry = [(vector(kind, self.width), total) for total in sums]
@@ -213,7 +218,7 @@ class _Columns(_Base):
         totals = []
         for i in range(len(valid)):
             lanes = [lane[i] for quarter in quarters for lane in quarter]
-            totals.append(halved(lanes, add, self.arithmetic.zero))
+            totals.append(halved(lanes, add, self.start))
         return totals
 
     def _quarter(
@@ -225,7 +230,7 @@ class _Columns(_Base):
         turns, rest = divmod(length, LANES)
         sums: list[Lane] = [None] * (4 * len(valid))
         if turns:
-            carry = [(kind, self.arithmetic.zero) for _ in sums]
+            carry = [(kind, self.start) for _ in sums]
             carry += [("ptr", place) for place in places]
             with repeat(function, turns, carry) as turn:
                 *totals, matrix, factor = turn.carry
@@ -253,5 +258,5 @@ class _Columns(_Base):
             y = vectors.load(function, self.matrix.dtype, where, 1, width, count)
             y = vectors.widen(function, y, self.matrix.dtype, arithmetic.dtype, width)
             at = number * len(valid) + i
-            total = sums[at] or arithmetic.zero
+            total = sums[at] or self.start
             sums[at] = arithmetic.multiply_add(function, width, x, y, total)

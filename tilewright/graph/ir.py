@@ -99,11 +99,15 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A straight line of nodes between inputs and outputs."""
+    """A straight line of nodes between inputs and outputs.
+
+    `law` names the order of its sums (see `law.py`); bodies follow that of the outermost graph.
+    """
 
     inputs: tuple[Value, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[Value, ...]
+    law: str = "host"
 
     def producers(self) -> dict[Value, Node]:
         """Which node defines each value that is not an input."""

@@ -4,8 +4,9 @@ A sum of n terms is taken in *leaves*, and the leaves in a *tree*.
 
 Leaves. Terms are numbered from 0 (several reduced axes: in row-major order of the operand's axes;
 several contracted axes: in the order given). Leaf i holds the terms 256 i ... 256 i + 255; the last
-one may be shorter. A leaf starts at +0.0 (products: at 1; maxima and so on: at their identity) and
-is taken in one of two orders:
+one may be shorter. A leaf starts at +0.0 (reductions by products: at 1; by maxima and so on: at
+their identity; a single product, n = 1, at -0.0: it keeps the sign of its zero) and is taken in one
+of two orders:
 
     sequence    one term after the other. For products of which both operands have free axes:
                 s = fma(a, b, s).
@@ -56,6 +57,8 @@ from tilewright.graph.fma import fma32
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.scalar import FLOATS, SCALAR, SIXTEEN, flush
 
+LAWS = ("host",)
+"""The names of all laws: this one. A machine whose units add otherwise may bring another."""
 LANES = 16
 LEAF = 256
 """Terms of a leaf."""
@@ -232,15 +235,16 @@ def _blocks(shape: tuple[int, ...], k: int, lanes: int) -> Iterator[tuple[slice,
 def _block(a: np.ndarray, b: np.ndarray, lanes: int) -> np.ndarray:
     """(k, batch, m) and (k, batch, n) to (batch, m, n)."""
     pairs = zip(_leaves(a), _leaves(b), strict=True)
-    leaves = [_halve("sum", _dot_leaves(x, y, lanes)) for x, y in pairs]
+    start = -0.0 if len(a) == 1 else 0.0
+    leaves = [_halve("sum", _dot_leaves(x, y, lanes, start)) for x, y in pairs]
     if not leaves:
         return np.zeros((a.shape[1], a.shape[2], b.shape[2]), a.dtype)
     return combine_pairs("sum", np.concatenate(leaves))
 
 
-def _dot_leaves(a: np.ndarray, b: np.ndarray, lanes: int) -> np.ndarray:
+def _dot_leaves(a: np.ndarray, b: np.ndarray, lanes: int, start: float) -> np.ndarray:
     """(leaves, terms, batch, m) and (..., n) to (leaves, lanes, batch, m, n)."""
-    sums = np.zeros((len(a), lanes, a.shape[2], a.shape[3], b.shape[3]), a.dtype)
+    sums = np.full((len(a), lanes, a.shape[2], a.shape[3], b.shape[3]), start, a.dtype)
     multiply_add = fma32 if a.dtype == np.float32 else _multiply_then_add
     for first in range(0, a.shape[1], lanes):
         taken = slice(first, first + lanes)

@@ -37,7 +37,8 @@ def _lines(graph: Graph, short: bool, sources: bool) -> Iterator[str]:
         names.update((v, f"%{i}") for i, v in enumerate(values, len(names)))
         return ", ".join(f"{names[v]}: {v.type}" for v in values)
 
-    yield f"graph({define(graph.inputs)}) {{"
+    by = "" if graph.law == "host" else f" by {graph.law}"
+    yield f"graph({define(graph.inputs)}){by} {{"
     for node in graph.nodes:
         source = f"  # {node.source}" if node.source and sources else ""
         yield _line(node, names, define, short) + source
@@ -85,7 +86,7 @@ def parse(text: str) -> Graph:
 def _parse_graph(lines: list[str], at: int) -> tuple[Graph, int]:
     """The graph that begins at line `at`, and the line after it."""
     values: dict[str, Value] = {}
-    header = re.fullmatch(r"graph\((.*)\) \{", lines[at])
+    header = re.fullmatch(r"graph\((.*)\)(?: by (\w+))? \{", lines[at])
     if header is None:
         raise ValueError(f"a graph should begin here: {lines[at]}")
     inputs = _define(header[1], values)
@@ -99,7 +100,7 @@ def _parse_graph(lines: list[str], at: int) -> tuple[Graph, int]:
             bodies.append(body)
         nodes.append(_parse_node(head, values, tuple(bodies)))
     outputs = tuple(values[name] for name in re.findall(r"%\d+", lines[at]))
-    return Graph(inputs, tuple(nodes), outputs), at + 2
+    return Graph(inputs, tuple(nodes), outputs, header[2] or "host"), at + 2
 
 
 def _define(text: str, values: dict[str, Value]) -> tuple[Value, ...]:

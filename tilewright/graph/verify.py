@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.graph.ir import Graph, Node, Type, Value
-from tilewright.graph.law import LEAF
+from tilewright.graph.law import LAWS, LEAF
 from tilewright.graph.ops import (
     ACROSS,
     BINARY,
@@ -30,6 +30,8 @@ class GraphError(ValueError):
 
 def verify(graph: Graph) -> None:
     """Raise GraphError unless all invariants hold, in bodies too."""
+    if graph.law not in LAWS:
+        raise GraphError(f"{graph.law!r} is no law of sums; there is {', '.join(LAWS)}")
     defined: set[Value] = set()
     _define(defined, graph.inputs, "the inputs")
     for node in graph.nodes:

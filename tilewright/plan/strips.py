@@ -52,7 +52,8 @@ def group_size(strips: int, tiles: int) -> int:
     size = 1
     while size < strips:
         groups = -(-strips // (2 * size))
-        if -(-groups // tiles) * 2 * size * tiles > UNEVEN * strips:
+        busiest = min(strips, -(-groups // tiles) * 2 * size)
+        if busiest * tiles > UNEVEN * strips:
             break
         size *= 2
     return size
