@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from tilewright.graph.concatenated import split_concatenations
 from tilewright.graph.ir import Graph, Type
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.edges import check_arguments, forms, returning_arrays
@@ -55,7 +56,7 @@ def trace(fn: Callable, *example_args: Any) -> Traced:
     results = scope.run(closed, scope.inputs)
     arrays = {key: array for key, (array, _) in scope.hidden.items()}
     return Traced(
-        graph=scope.graph(results, arrays),
+        graph=split_concatenations(scope.graph(results, arrays)),
         constants=[_as_numpy(array) for array in arrays.values()],
         in_tree=jax.tree.structure(example_args),
         in_types=in_types,

@@ -1,0 +1,60 @@
+"""A product over a concatenation is the sum of the parts' products, to the bit."""
+
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+
+import tilewright
+from tests.graph.same import ops
+from tests.trace.comparing import agree
+from tilewright.graph.verify import verify
+from tilewright.trace import trace
+
+RANDOM = np.random.default_rng(0)
+X, H, W = (RANDOM.normal(size=s).astype(np.float32) for s in ((3, 16), (3, 300), (316, 24)))
+
+
+def joined(x, h, w):
+    return jnp.concatenate([x, h], axis=-1) @ w
+
+
+def parts(x, h, w):
+    return x @ w[:16] + h @ w[16:]
+
+
+def turned(x, h, w):
+    return (w.T @ jnp.concatenate([x.T, h.T])).T
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32, ml_dtypes.bfloat16])
+def test_the_sum_of_the_parts(dtype):
+    arguments = [array.astype(dtype) for array in (X, H, W)]
+    found = [np.asarray(tilewright.compile(f, *arguments)(*arguments)) for f in (joined, turned)]
+    if dtype is not ml_dtypes.bfloat16:  # whose parts are rounded once here, each there
+        found.append(np.asarray(tilewright.compile(parts, *arguments)(*arguments)))
+    assert len({array.tobytes() for array in found}) == 1
+    verify(trace(joined, *arguments).graph)
+    agree(joined, *arguments, epsilons=64, absolute=1e-4)
+
+
+def test_vectors():
+    arguments = X[0], H[0], W
+    found = [np.asarray(tilewright.compile(f, *arguments)(*arguments)) for f in (joined, parts)]
+    assert found[0].tobytes() == found[1].tobytes()
+
+
+def test_what_is_not_split():
+    """Short parts, many parts, several contracted axes, and concatenations of free axes."""
+
+    def count(function, *arguments):
+        return ops(trace(function, *arguments).graph).count("dot")
+
+    assert count(joined, X, H, W) == 2
+    assert count(joined, X[:, :15], H, W[1:]) == 1
+    many = [X] * 9
+    assert count(lambda *x: jnp.concatenate(x, 1) @ W[:144], *many) == 1
+    assert count(lambda x, w: jnp.concatenate([x, x]) @ w, X, W[:16]) == 1
+    both = np.ones((32, 4, 5), np.float32)
+    pairs = lambda a: jnp.einsum("abc,abd->cd", jnp.concatenate([a[:16], a[16:]]), a)  # noqa: E731
+    assert count(pairs, both) == 1
