@@ -54,6 +54,12 @@ def test_one_without_a_function_or_that_only_calls_itself():
         trace(itself.bind, X)
 
 
+def test_what_jax_lowers_to_its_own_operations():
+    sizes, groups = np.array([2, 1], np.int32), np.ones((2, 2, 3), np.float32)
+    agree(jax.lax.ragged_dot, np.ones((3, 2), np.float32), groups, sizes)
+    agree(jax.lax.linalg.cholesky_update, np.eye(3, dtype=np.float32), X, epsilons=8, absolute=1e-6)
+
+
 def test_custom_batching():
     @jax.custom_batching.custom_vmap
     def halved(x):

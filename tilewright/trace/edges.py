@@ -17,8 +17,11 @@ from tilewright.trace import jax_internals as internals
 from tilewright.trace.scope import UntypedError, type_of
 
 
-def check_arguments(fn: Callable, arguments: tuple[Any, ...]) -> None:
-    """Raise for a leaf that is no array that a graph can hold; the error says which leaf."""
+def check_arguments(fn: Callable, arguments: tuple[Any, ...], place: str) -> None:
+    """Raise for a leaf that is no array that a graph can hold.
+
+    The error says which leaf, and the `place` that compiles it.
+    """
     if not callable(fn):
         raise ArgumentError(
             f"what is compiled is a function, not {type(fn).__name__} {_short(fn)}."
@@ -34,7 +37,7 @@ def check_arguments(fn: Callable, arguments: tuple[Any, ...]) -> None:
             type_of(aval)
         except UntypedError as error:
             raise UnsupportedError(
-                f"{name} of {aval.str_short()} is not supported: {error}"
+                f"{name} of {aval.str_short()} is not supported: {error} (at {place})"
             ) from None
 
 

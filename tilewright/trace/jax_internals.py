@@ -7,6 +7,7 @@ pure-JAX implementations that JAX itself lowers a primitive to: tracing them giv
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -17,9 +18,10 @@ import numpy as np
 from jax._src import api_util, dispatch
 from jax._src import config as settings
 from jax._src import core as jax_core
-from jax._src.lax import linalg, special
+from jax._src.interpreters import mlir as mlir_internals
+from jax._src.lax import special
 from jax._src.random import core as random_core
-from jax._src.random import philox2x32, philox4x32, prng, threefry4x32
+from jax._src.random import philox4x32, prng
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
@@ -32,18 +34,11 @@ Equation = core.JaxprEqn
 Literal = core.Literal
 Primitive = core.Primitive
 
-OTHER_ROUNDS = {
-    "philox2x32": philox2x32._philox2x32_lowering,
-    "philox4x32": philox4x32._philox4x32_lowering,
-    "threefry4x32": threefry4x32._threefry4x32_lowering,
-}
-"""What JAX lowers the hash functions of its other generators to."""
-
+philox_rounds = philox4x32._philox4x32_lowering
 igamma = special.igamma_impl
 igammac = special.igammac_impl
 igamma_grad_a = special.igamma_grad_a_impl
 betainc = special.regularized_incomplete_beta_impl
-apply_reflectors = linalg._ormqr_lowering
 bessel_i0e = special.bessel_i0e_impl
 gamma_sample = random_core._gamma_impl
 
@@ -125,7 +120,7 @@ def frames(equation: Equation) -> list[tuple[str, int]]:
 
 def place_of(fn: Callable) -> str:
     """file:line of a function, or nothing."""
-    return (api_util.fun_sourceinfo(fn) or "").rpartition(" at ")[2]
+    return (api_util.fun_sourceinfo(fn) or "").rpartition(" at ")[2] if callable(fn) else ""
 
 
 def file_of(closed: ClosedJaxpr) -> str:
@@ -139,12 +134,20 @@ def key_words(keys: Any) -> np.ndarray:
 
 
 def implementation(primitive: Primitive) -> Callable | None:
-    """The Python function that stands for a primitive; None where JAX compiles the primitive."""
+    """The Python function that stands for a primitive, as `function(*arrays, **params)`.
+
+    What runs it without jit, or else what JAX lowers it to. None for neither.
+    """
     function = primitive.impl
     inner = function.func if isinstance(function, partial) else function
-    if inner is dispatch.apply_primitive or inner is core.Primitive.impl:
-        return None
-    return None if getattr(inner, "__func__", None) is core.Primitive.impl else function
+    compiled = (dispatch.apply_primitive, core.Primitive.impl)
+    if getattr(inner, "__func__", inner) not in compiled:
+        return function
+    for table in (mlir_internals._platform_specific_lowerings["cpu"], mlir_internals._lowerings):
+        rule: Any = getattr(table.get(primitive), "rule", None)
+        if getattr(rule, "__qualname__", "").startswith("lower_fun."):
+            return inspect.getclosurevars(rule).nonlocals["fun"]
+    return None
 
 
 @contextmanager

@@ -47,12 +47,13 @@ def trace(fn: Callable, *example_args: Any) -> Traced:
     They are pytrees of arrays, `jax.ShapeDtypeStruct`s or scalars. Raises `UnsupportedError` for
     what cannot be expressed.
     """
-    check_arguments(fn, example_args)
+    place = _users_place(fn)
+    check_arguments(fn, example_args, place)
     with jax.disable_jit(False):
         closed, result = jax.make_jaxpr(returning_arrays(fn), return_shape=True)(*example_args)
     leaves, out_tree = jax.tree.flatten(result)
     in_types = tuple(type_of(aval) for aval in closed.in_avals)
-    scope = Scope(Session(RULES, IGNORED), in_types, _users_place(fn))
+    scope = Scope(Session(RULES, IGNORED), in_types, place)
     results = scope.run(closed, scope.inputs)
     arrays = {key: array for key, (array, _) in scope.hidden.items()}
     return Traced(

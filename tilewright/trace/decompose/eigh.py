@@ -1,4 +1,9 @@
-"""Eigenvalues and eigenvectors of a symmetric matrix by two-sided Jacobi rotations."""
+"""Eigenvalues and eigenvectors of a symmetric matrix by two-sided Jacobi rotations.
+
+An eigenvector's sign is nobody's convention: LAPACK's follows from the course of its iteration, and
+ours from that of the rotations. What hangs on it (draws by `method="eigh"`) has the same
+distribution as JAX's, and other values.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Singular values and vectors: one-sided Jacobi rotations (Hestenes), of a tall matrix after QR."""
+"""Singular values and vectors: one-sided Jacobi rotations (Hestenes), of a tall matrix after QR.
+
+Signs of the vectors are ours, not LAPACK's (see `eigh`); those of a pair agree with each other.
+"""
 
 from __future__ import annotations
 

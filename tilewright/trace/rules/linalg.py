@@ -169,15 +169,6 @@ def _tridiagonal(scope: Scope, equation: internals.Equation, *operands: Value) -
     return _inline(scope, equation, operands, tridiagonal_solve, 1)
 
 
-def _apply_reflectors(
-    scope: Scope, equation: internals.Equation, *operands: Value
-) -> Sequence[Value]:
-    """The product of Householder's reflectors and a matrix; JAX's own, which knows of batches."""
-    options = dict(left=equation.params["left"], transpose=equation.params["transpose"])
-    rank = len(operands[0].shape)
-    return _inline(scope, equation, operands, internals.apply_reflectors, rank, **options)
-
-
 RULES: dict[str, Rule] = {
     "cholesky": _cholesky,
     "triangular_solve": _triangular_solve,
@@ -185,7 +176,6 @@ RULES: dict[str, Rule] = {
     "lu_pivots_to_permutation": _permutation,
     "geqrf": _plain(geqrf),
     "householder_product": _plain(householder_product),
-    "ormqr": _apply_reflectors,
     "qr": _qr,
     "eigh": _eigh,
     "svd": _svd,

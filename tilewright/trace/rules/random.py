@@ -128,18 +128,6 @@ def gamma(scope: Scope, equation: internals.Equation, keys: Value, alpha: Value)
     return _inline(scope, equation, [keys, alpha], function, of_alpha, key=(log_space,))
 
 
-def hash_function(function: Callable) -> Rule:
-    """A generator's rounds, of arrays of words of one shape, as JAX writes them."""
-
-    def rule(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
-        shape = equation.outvars[0].aval.shape
-        avals = [jax.ShapeDtypeStruct(shape, jnp.uint32)] * len(operands)
-        values = [scope.broadcast(v, shape) for v in operands]
-        return scope.inline(function, avals, values, key=function)
-
-    return rule
-
-
 def bit_generator(scope: Scope, equation: internals.Equation, key: Value) -> Sequence[Value]:
     """XLA's generator; its default on a CPU is Philox."""
     params = equation.params
@@ -150,9 +138,7 @@ def bit_generator(scope: Scope, equation: internals.Equation, key: Value) -> Seq
     shape, dtype = params["shape"], np.dtype(params["dtype"])
     if dtype.kind != "u":
         raise scope.unsupported(equation, f"as {dtype.name}")
-    function = partial(
-        random_bits, rounds=internals.OTHER_ROUNDS["philox4x32"], shape=shape, dtype=dtype
-    )
+    function = partial(random_bits, rounds=internals.philox_rounds, shape=shape, dtype=dtype)
     avals = [equation.invars[0].aval]
     return scope.inline(function, avals, [key], key=("rng_bit_generator", shape, dtype))
 
@@ -164,7 +150,6 @@ def rng_uniform(scope: Scope, equation: internals.Equation, *operands: Value) ->
 RULES: dict[str, Rule] = {
     "threefry2x32": threefry,
     "iota_2x32_shape": iota_2x32,
-    **{name: hash_function(rounds) for name, rounds in internals.OTHER_ROUNDS.items()},
     "random_seed": seed,
     "random_split": split,
     "random_fold_in": fold_in,
