@@ -131,6 +131,20 @@ def test_solves():
     )
 
 
+def test_mutable_arrays():
+    def doubled(x):
+        held, count = jax.new_ref(x), jax.new_ref(jnp.int32(0))
+
+        def step(i, _):
+            held[i] = held[i] * 2
+            count[...] += i
+
+        lax.fori_loop(0, 3, step, None)
+        return held[...], jax.freeze(count)
+
+    agree(doubled, X)
+
+
 def test_debug_prints_are_left_out_with_a_warning():
     def noisy(x):
         jax.debug.print("{}", x)

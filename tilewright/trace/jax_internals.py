@@ -19,6 +19,7 @@ from jax._src import api_util, dispatch
 from jax._src import config as settings
 from jax._src import core as jax_core
 from jax._src.interpreters import mlir as mlir_internals
+from jax._src.interpreters import pxla
 from jax._src.lax import special
 from jax._src.random import core as random_core
 from jax._src.random import philox4x32, prng
@@ -108,6 +109,13 @@ def equations(closed: ClosedJaxpr) -> Iterator[Equation]:
         yield equation
         if equation.primitive.name == "jit":
             yield from equations(equation.params["jaxpr"])
+
+
+def without_references(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """A jaxpr whose mutable arrays (`jax.new_ref`) have become values that are handed on."""
+    if any(isinstance(effect, jax_core.InternalMutableArrayEffect) for effect in closed.effects):
+        return pxla._discharge_internal_refs(closed)
+    return closed
 
 
 def frames(equation: Equation) -> list[tuple[str, int]]:

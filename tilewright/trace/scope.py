@@ -250,7 +250,7 @@ class Scope:
             with internals.own_settings(equation):
                 closed = jax.make_jaxpr(lambda *arrays: function(*arrays, **params))(*structs)
         except Exception as error:
-            why = f"its implementation cannot be traced ({str(error).splitlines()[0]})"
+            why = f"what it stands for cannot be traced ({type(error).__name__})"
             raise self.unsupported(equation, why) from error
         if any(inner.primitive is primitive for inner in internals.equations(closed)):
             raise self.unsupported(equation)
