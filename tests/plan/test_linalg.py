@@ -8,8 +8,11 @@ from jax import lax
 
 import tilewright
 from tests.agree import agree, on_tiles
-from tests.machines import eager
+from tests.machines import LARGE, SMALL, eager
 from tilewright.plan.ir import Loop, Spread
+from tilewright.plan.lower import lower
+from tilewright.simulate import simulate
+from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)
 
@@ -113,3 +116,15 @@ def test_right_sides_are_solved_for_in_their_own_memory():
         return c, lax.linalg.triangular_solve(a, y * 2, left_side=True, lower=True)
 
     agree(function, a, b, exact=False, absolute=1e-3)
+
+
+@pytest.mark.parametrize("n", [3, 20])
+def test_two_very_different_machines(n):
+    """Groups of other sizes, singly on one and dealt out on the other: the same bits."""
+    a, b = positive(37, n, n), numbers(37, n, 2)
+    results = []
+    for machine in (SMALL, LARGE):
+        program, constants = lower(trace(everything, a, b).graph, machine)
+        results.append(simulate(program, [*constants, a, b], 3).outputs)
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -5,7 +5,9 @@ begins as it is given; the products of elements of the factors are taken from it
 other, in the order of k, each by a fused multiply-add in float32 and by a rounded product and a
 difference in float64; then it is multiplied by the reciprocal of its pivot, as LAPACK does (in
 float32, a pivot beyond 2**126 has none: its reciprocal is flushed to zero). So an element's bits
-hang on the matrix alone: not on a batch around it, nor on blocks in which it is computed.
+hang on the matrix alone: not on a batch around it, nor on blocks in which it is computed. (Sums
+have no leaves as those of `law.py`: an element's error grows with k, as LAPACK's does. Tracing cuts
+matrices of more than 1,024 rows into blocks of their own.)
 Denormals are flushed as everywhere; what is only moved keeps them.
 """
 

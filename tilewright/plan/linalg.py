@@ -24,8 +24,8 @@ from tilewright.plan.ir import Loop, Spread, View, new_var
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
 
-GROUP_BYTES, MOST_GROUP_BYTES = 16 * 1024, 256 * 1024
-"""Elements of a group should stay in an L1; beyond a share of an L2 it is no group any more."""
+NEAREST_SHARE, OWN_SHARE = 1 / 2, 1 / 4
+"""A group should stay in so much of the nearest memory; it never takes more of the tile's own."""
 MOST_LANES = 128
 ROWS_A_MATRIX = 4
 """A group of any size costs as much as a full vector of matrices: so it pays from one matrix for so
@@ -154,19 +154,21 @@ class _Batch:
 
     def _cells(self, matrices: Sequence[View]) -> int:
         """Bytes that one matrix takes in a group."""
-        sides = {view.shape[1:]: prod(view.shape[1:]) for view in matrices}
-        return sum(sides.values()) * Type(matrices[0].dtype, ()).nbytes
+        operands = matrices[: len(self.node.inputs)]
+        return sum(prod(v.shape[1:]) * Type(v.dtype, ()).nbytes for v in operands)
 
     def _lanes(self, matrices: Sequence[View]) -> int:
         """How many matrices a group has."""
-        lanes = GROUP_BYTES // self._cells(matrices) // LANES * LANES
+        near = int(NEAREST_SHARE * self.scope.plan.machine.tile.memories[0].size)
+        lanes = near // self._cells(matrices) // LANES * LANES
         lanes = min(max(lanes, LANES), MOST_LANES)
         return lanes if self._is_group(lanes, matrices) else matrices[0].shape[0] + 1
 
     def _is_group(self, lanes: int, matrices: Sequence[View]) -> bool:
         bytes_held = self._cells(matrices) * max(lanes, LANES)
         rows = max(view.shape[1] for view in matrices)
-        return bytes_held <= MOST_GROUP_BYTES and ROWS_A_MATRIX * lanes >= rows and lanes > 1
+        fits = bytes_held <= OWN_SHARE * self.scope.plan.machine.tile.memory
+        return fits and ROWS_A_MATRIX * lanes >= rows and lanes > 1
 
     def _repeat(
         self,

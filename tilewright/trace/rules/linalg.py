@@ -78,7 +78,7 @@ def _plain(function: Callable, *names: str, rank: int = 2) -> Rule:
     return rule
 
 
-BLOCK = 512
+BLOCK = 1024
 """Matrices of so many rows are factored by one vertex; larger ones in blocks, by products."""
 
 
