@@ -171,6 +171,15 @@ def test_controls_are_spread_among_the_first_windows():
     assert len(in_order(Settings(controls=5), windows[:2])) == 6
 
 
+def test_what_cannot_be_run_is_said_first(whole):
+    for options, words in (
+        ({"settings": replace(SMALL, controls=-1)}, "controls must be 0 or more"),
+        ({"seconds": np.inf}, "seconds must be finite"),
+    ):
+        with pytest.raises(AlphaError, match=words):
+            run(whole[0].folder, **options)
+
+
 def test_a_stock_that_does_not_move():
     values = PRICES.values.copy()
     values[:, 1] = 5.0

@@ -109,6 +109,7 @@ def walk(
     `panel` is that of `make_panel`, if it is at hand. Raises `AlphaError` for unusable data, and
     OSError when the folder cannot be written.
     """
+    settings.check()
     if seconds is not None and not math.isfinite(seconds):
         raise AlphaError(f"seconds must be finite, or None for no limit, not {seconds}.")
     began = time.monotonic()
