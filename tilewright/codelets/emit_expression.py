@@ -22,6 +22,9 @@ from tilewright.codelets.operations import EXACT, OPERATIONS, is_signed, select
 from tilewright.codelets.registers import Register, literal
 from tilewright.graph.scalar import bits_of
 
+_FUNCTION = 15
+"""Instructions that tanh and the like count for."""
+
 Indices = Callable[[int], str] | list[str] | tuple[str, ...]
 """dimension of the domain -> register of i64 lanes that holds the index there."""
 
@@ -49,6 +52,15 @@ def emit_expression(
             result = emit_operation(instruction, dtypes, operands)
         values.append(result)
     return [values[i].name for i in expression.outputs]
+
+
+def instructions_of(expression: Expression) -> int:
+    """About how many instructions a vector takes."""
+    return sum(
+        1 if i.op in OPERATIONS or i.op in ("select", "convert", "bitcast") else _FUNCTION
+        for i in expression.instructions
+        if i.op != "constant"
+    )
 
 
 def emit_operation(

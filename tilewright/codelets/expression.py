@@ -96,3 +96,8 @@ def _iota(dimension: int, domain: tuple[int, ...], dtype: str) -> np.ndarray:
     shape = [1] * len(domain)
     shape[dimension] = -1
     return index.reshape(shape)
+
+
+def indexed_dimensions(expression: Expression) -> list[int]:
+    """The dimensions of the domain whose index an expression reads."""
+    return sorted({dict(i.params)["dimension"] for i in expression.instructions if i.op == "iota"})

@@ -16,9 +16,9 @@ from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.combination import Combination
 from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.dynamic import DynamicSlice, DynamicUpdateSlice, move_to_start
-from tilewright.codelets.elementwise import Elementwise, indexed_dimensions, instructions_of
-from tilewright.codelets.emit_expression import emit_expression
-from tilewright.codelets.expression import Expression
+from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.emit_expression import emit_expression, instructions_of
+from tilewright.codelets.expression import Expression, indexed_dimensions
 from tilewright.codelets.gather import Gather
 from tilewright.codelets.llvm import MEMORY_TYPE, REGISTER_TYPE, Function
 from tilewright.codelets.places import (

@@ -7,7 +7,8 @@ the same price as in `report`, and how much of the time that explains.
 Threads wait for each other at the end of a superstep, so its time is that of the thread that worked
 longest in it, over all its runs; the barrier's time is what that same thread waited there. The two,
 summed over all supersteps, are the time from the program's start to its end. The clocks themselves
-are part of it: a call of a vertex costs some 20 ns more than it does without them.
+are part of it: a call of a vertex costs some 20 ns more than it does without them, and small ones
+are called one by one, that are otherwise one function (`codegen/regions.py`).
 """
 
 from __future__ import annotations
