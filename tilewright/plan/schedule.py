@@ -99,6 +99,7 @@ class _Scheduler:
         for value in self.graph.outputs:
             readers[value].add(None)
         home = {node: unit for unit in units for node in unit.nodes}
+        updated = self._updated(units)
         for unit in units:
             if unit.kind != "fused" or unit.shape == ():
                 continue
@@ -107,11 +108,23 @@ class _Scheduler:
                 later = homes.pop() if len(homes) == 1 else None
                 if later is None or later is unit or not self._may_take(later, node):
                     continue
+                roots = (alias_root(v, self.producers) for v in node.inputs)
+                if any(updated.get(root, later.level) < later.level for root in roots):
+                    continue  # it would keep an update from working in place
                 if all(self._is_stored(v, unit, node, readers, home) for v in node.inputs):
                     unit.nodes.remove(node)
                     later.nodes.insert(0, node)
                     home[node] = later
                     self.unit_of[node.output] = later
+
+    def _updated(self, units: list[Unit]) -> dict[Value, int]:
+        """The level at which the memory of a value is first updated."""
+        levels: dict[Value, int] = {}
+        for unit in units:
+            for node in unit.nodes:
+                if node.op in UPDATES:
+                    levels.setdefault(alias_root(node.inputs[0], self.producers), unit.level)
+        return levels
 
     @staticmethod
     def _may_take(later: Unit, node: Node) -> bool:

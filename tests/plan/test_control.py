@@ -1,0 +1,120 @@
+"""Carries have one place each, results are computed where wanted, heavy maps are dealt out."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from tests.machines import LARGE, SMALL, STATED
+from tilewright.compiler import Stages
+from tilewright.dump import Dump
+from tilewright.plan.ir import Branch, Loop, Map, While
+from tilewright.plan.lower import lower
+from tilewright.plan.summary import calls_of
+from tilewright.trace import trace
+
+X = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+def planned(fn, *args, machine=STATED):
+    stages = Stages(trace(fn, *args).graph, Dump("test"), machine=machine)
+    return lower(stages.graph, machine)[0]
+
+
+def copies(program):
+    """Vertices that only copy arrays like X, loops multiplied out."""
+    calls = calls_of(program.steps)
+    return sum(n for call, n in calls if re.match(r"copy_float32_(3x4|12)$", call.codelet.name))
+
+
+def step_of(program, kind):
+    (step,) = [step for step in program.steps if isinstance(step, kind)]
+    return step
+
+
+def test_a_carry_is_updated_in_its_place():
+    """The argument is copied once, into the result; then nothing is."""
+    program = planned(lambda x: lax.fori_loop(0, 50, lambda i, c: c * 0.5 + 1, x), X)
+    assert copies(program) == 1
+    loop = step_of(program, Loop)
+    assert loop.count == 50
+    assert {view.buffer.space for view in loop.steps[0].views} == {"output"}
+
+
+def test_carries_that_change_places_are_copied_through_a_third():
+    swap = planned(lambda x, y: lax.fori_loop(0, 4, lambda i, c: (c[1], c[0]), (x, y)), X, -X)
+    assert copies(swap) >= 4, "a turn has to read both before it writes either"
+
+
+def test_an_update_of_a_carry_happens_in_place():
+    def fn(x):
+        return lax.fori_loop(0, 20, lambda i, c: c.at[i % 3, 0].set(c[i % 2, 1] + 1), x * 2)
+
+    program = planned(fn, X)
+    assert copies(program) <= 1, "to the result, once"
+    assert any("update" in c.codelet.name or "scatter" in c.codelet.name
+               for c, _ in calls_of(program.steps))  # fmt: skip
+
+
+def test_an_operand_that_is_read_later_is_not_overwritten():
+    def fn(x):
+        y = x * 2
+        return y.at[0].set(1.0), y
+
+    assert copies(planned(fn, X)) == 1
+
+
+def test_rows_of_a_scan_are_written_where_they_belong():
+    program = planned(lambda x: lax.scan(lambda c, r: (c + r, c * r), x[0], x)[1], X)
+    written = [call.views[-1] for call, _ in calls_of(program.steps) if call.views[-1].moves]
+    assert any(view.buffer.space == "output" for view in written)
+    backwards = planned(lambda x: lax.scan(lambda c, r: (c + r, c), x[0], x, reverse=True)[1], X)
+    views = [view for call, _ in calls_of(backwards.steps) for view in call.views]
+    assert {step for view in views for _, step in view.moves} == {-4}
+
+
+def test_a_branch_computes_into_the_result():
+    program = planned(lambda i, x: lax.switch(i, [jnp.tanh, jnp.exp], x), np.int32(0), X)
+    branch = step_of(program, Branch)
+    assert [len(case) for case in branch.cases] == [1, 1]
+    for case in branch.cases:
+        assert case[0].views[-1].buffer.space == "output"
+
+
+def test_a_branch_that_passes_its_operand_on_copies_nothing():
+    def fn(i, x):
+        y = jnp.tanh(x)
+        return lax.cond(i > 0, lambda y: y, lambda y: y + 1, y) * 2
+
+    assert copies(planned(fn, np.int32(0), X)) == 0
+
+
+def test_while_loops_test_a_value_of_their_own():
+    program = planned(lambda x: lax.while_loop(lambda c: c.sum() < 99, lambda c: c + 1, x), X)
+    loop = step_of(program, While)
+    assert loop.test.dtype == "bool"
+    assert loop.condition
+    assert loop.steps
+
+
+@pytest.mark.parametrize(
+    "rows, machine, kind",
+    [(400, STATED, Map), (4, STATED, Loop), (4, SMALL, Map), (400, LARGE, Loop)],
+)
+def test_maps_are_dealt_out_where_they_are_worth_a_barrier(rows, machine, kind):
+    x = np.zeros((rows, 40, 40), np.float32)
+    program = planned(lambda x: lax.map(lambda r: jnp.tanh(r @ r).sum(0), x), x, machine=machine)
+    assert step_of(program, (Map, Loop)).count == rows
+    assert isinstance(step_of(program, (Map, Loop)), kind)
+
+
+def test_a_map_with_a_loop_of_unknown_length_is_always_dealt_out():
+    def instance(x):
+        return lax.while_loop(lambda c: c < 10, lambda c: c * 2, x)
+
+    assert isinstance(step_of(planned(lambda x: lax.map(instance, x), X[0] + 1), Map), Map)
+    nested = planned(jax.vmap(lambda x: x + 1), X)
+    assert not any(isinstance(step, Map) for step in nested.steps)
