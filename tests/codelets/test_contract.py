@@ -168,3 +168,11 @@ def test_functions_stay_small(form, features):
         module = Module(features)
         contraction(form, "float32", *shape).emit(module, "codelet")
         assert len(module.functions["codelet"].splitlines()) < 3000
+
+
+def test_panels_that_outgrow_the_nearest_memory_are_asked_for_in_advance():
+    dense = [Operand("float32", shape, (shape[1], 1)) for shape in ((64, 300), (300, 32), (64, 32))]
+    for near, expected in ((32 << 10, True), (48 << 10, False)):
+        module = Module(Features(512, 32), near)
+        ContractOuter(*dense).emit(module, "x")
+        assert ("prefetch" in module.text()) == expected

@@ -74,7 +74,7 @@ class _Emitter:
         self.machine = machine
         self.streaming = streaming_map(program)
         self.rings = ring_buffers(program, self.streaming)
-        self.module = Module(machine.tile.features)
+        self.module = Module(machine.tile.features, machine.tile.memories[0].size)
         self.slots = Slots()
         self.counters = Counters(self.slots)
         self.clocks = Clocks(self.slots, self.counters, profile)

@@ -29,11 +29,10 @@ WORTH_COPYING = 8
 """Rows (columns) from which on an operand that needs conversion is copied first."""
 WORTH_TURNING = 4
 """Terms from which on blocks that lie along k are turned round rather than gathered."""
-NEAR = 48 << 10
-"""Bytes of a panel of `right` that stay in an L1. More of it comes from an L2 for every tile of
-rows, line by line: no hardware foresees that, as the lines of a column are far apart."""
 AHEAD = 8
-"""How many k in advance it is then asked for. Where neighbours use the L2 as well, rates of
+"""How many k in advance a panel of `right` is asked for that outgrows the nearest memory: it comes
+from the next one for every tile of rows, line by line, and no hardware foresees that, as the lines
+of a column are far apart. Where neighbours use the L2 as well, rates of
 k = 512 rise by a tenth; where a panel is near, the requests would only cost (5 % of a leapfrog)."""
 
 
@@ -245,7 +244,7 @@ def _leaf(
     if not length:
         return sums, left, right
     line = (lanes[-1].start + lanes[-1].width) * itemsize(problem.right.dtype)
-    far = problem.right.step == 1 and problem.k * line > NEAR
+    far = problem.right.step == 1 and problem.k * line > function.module.near
     carry = [*zip(kinds, sums, strict=True), ("ptr", left), ("ptr", right)]
     with repeat(function, length, carry) as turn:
         *sums, left, right = turn.carry

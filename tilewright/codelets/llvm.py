@@ -29,10 +29,14 @@ def vector(kind: str, width: int) -> str:
 
 
 class Module:
-    """Function texts by symbol, each once, and declarations of what they call."""
+    """Function texts by symbol, each once, and declarations of what they call.
 
-    def __init__(self, features: Features):
+    `near` is the size of the tile's nearest memory.
+    """
+
+    def __init__(self, features: Features, near: int = 32 << 10):
         self.features = features
+        self.near = near
         self.functions: dict[str, str] = {}
         self.declarations: dict[str, str] = {}
 
