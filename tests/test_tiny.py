@@ -51,4 +51,5 @@ def test_every_stage():
 
 
 def test_the_peak_is_a_number_of_operations_a_second():
-    assert 1e9 < FmaPeak(1000).flops() < 1e12
+    peak = FmaPeak(1000)
+    assert 1e9 < max(peak.flops() for _ in range(20)) < 1e12
