@@ -9,7 +9,7 @@ from jax import lax
 import tilewright
 from tests.agree import agree, on_tiles
 from tests.machines import LARGE, SMALL, eager
-from tilewright.plan.ir import Loop, Spread
+from tilewright.plan.ir import Call, Spread
 from tilewright.plan.lower import lower
 from tilewright.simulate import simulate
 from tilewright.trace import trace
@@ -69,9 +69,8 @@ def test_large_batches_are_dealt_out_in_groups_and_a_rest():
 def test_small_batches_are_not():
     a = positive(20, 4, 4)
     program = tilewright.compile(lambda a: lax.linalg.cholesky(a, symmetrize_input=False), a)
-    (loop,) = program.compiled.program.steps
-    assert isinstance(loop, Loop)
-    assert loop.count == 1
+    steps = program.compiled.program.steps
+    assert [type(step) for step in steps] == [Call] * 3
 
 
 def test_large_matrices_go_one_by_one():
@@ -128,3 +127,15 @@ def test_two_very_different_machines(n):
         results.append(simulate(program, [*constants, a, b], 3).outputs)
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_many_right_sides_are_dealt_out(everything_is_spread):
+    a, b = positive(20, 20), numbers(20, 300)
+
+    def function(a, b):
+        return lax.linalg.triangular_solve(a, b, left_side=True, lower=False)
+
+    steps = on_tiles(2, function, a, b).compiled.program.steps
+    solves = [s for s in steps if isinstance(s, Spread) and "solve" in s.steps[0].codelet.name]
+    assert [s.count for s in solves] == [3, 1]
+    agree(function, a, b, absolute=1e-4)

@@ -185,11 +185,14 @@ class _Batch:
             return
         inner = Scope(self.scope.plan, _NOTHING, (), parallel=self.scope.parallel and not spread)
         var = new_var()
-        parts = [views.shift(view, var, 0, lanes or 1, start) for view in matrices]
+        alone = count == 1 and not spread
+        parts = [_window(view, None if alone else var, lanes or 1, start) for view in matrices]
         work(inner, parts if lanes else [_only(view) for view in parts])
         steps = tuple(inner.steps)
-        step = Spread(var, count, steps, joins) if spread else Loop(var, count, steps)
-        self.scope.steps.append(step)
+        if spread:
+            self.scope.steps.append(Spread(var, count, steps, joins))
+        else:
+            self.scope.steps += steps if alone else [Loop(var, count, steps)]
 
 
 _NOTHING = Graph((), (), ())
@@ -198,6 +201,13 @@ _NOTHING = Graph((), (), ())
 def _flat(view: View) -> View | None:
     """(*batch, rows, columns) as (matrices, rows, columns)."""
     return views.reshape(view, (prod(view.shape[:-2]), *view.shape[-2:]))
+
+
+def _window(view: View, var: int | None, length: int, start: int) -> View:
+    """So many matrices from number `start` + `var` * length on."""
+    if var is not None:
+        return views.shift(view, var, 0, length, start)
+    return views.window(view, (start, 0, 0), (length, *view.shape[1:]))
 
 
 def _only(view: View) -> View:
