@@ -59,7 +59,9 @@ def test_first_column_and_index(form, tmp_path):
     assert read_prices(tmp_path / "t.csv").days == ISO
 
 
-@pytest.mark.parametrize("zone", [TOKYO, NEW_YORK, DAYS.tz_localize("UTC")], ids=str)
+@pytest.mark.parametrize(
+    "zone", [TOKYO, NEW_YORK, DAYS.tz_localize("UTC")], ids=lambda z: str(z.tz)
+)
 def test_days_are_those_of_the_zone(zone):
     frame = pd.DataFrame(VALUES, columns=list(NAMES), index=zone)
     assert prices_of(frame).days == ISO

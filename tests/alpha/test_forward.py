@@ -172,12 +172,10 @@ def test_controls_are_spread_among_the_first_windows():
 
 
 def test_what_cannot_be_run_is_said_first(whole):
-    for options, words in (
-        ({"settings": replace(SMALL, controls=-1)}, "controls must be 0 or more"),
-        ({"seconds": np.inf}, "seconds must be finite"),
-    ):
-        with pytest.raises(AlphaError, match=words):
-            run(whole[0].folder, **options)
+    with pytest.raises(AlphaError, match="controls must be 0 or more"):
+        run(whole[0].folder, settings=replace(SMALL, controls=-1))
+    with pytest.raises(AlphaError, match="seconds must be finite"):
+        run(whole[0].folder, seconds=np.inf)
 
 
 def test_a_stock_that_does_not_move():

@@ -185,7 +185,7 @@ def judge(mutants: list[Mutant], root: Path, jobs: int) -> list[str]:
                 trees.put(tree)
             said = verdict(mutant, why)
             print(f"{said:15}  {spent:6.1f} s  {mutant.file}: {mutant.name}", flush=True)
-            detail = mutant.equivalent or why.split(" - ")[0]
+            detail = (mutant.equivalent or why.split(" - ")[0])[:140]
             print(f"{'':26} {detail}" if detail else "", end="\n" if detail else "", flush=True)
             return said
 
