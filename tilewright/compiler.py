@@ -21,9 +21,9 @@ from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
 from tilewright.graph.counted import counted
 from tilewright.graph.eliminate import eliminate
-from tilewright.graph.fixed import split_fixed
+from tilewright.graph.fixed import split_constant, split_fixed
 from tilewright.graph.hoist import hoist
-from tilewright.graph.ir import Graph
+from tilewright.graph.ir import Graph, Type
 from tilewright.graph.layout import layout, pack_fixed
 from tilewright.graph.products import simplify_products
 from tilewright.graph.rewrite import anywhere
@@ -50,7 +50,7 @@ from tilewright.trace import Traced, trace
 
 Rewrite = Callable[[Graph, Machine], Graph]
 
-REWRITES: Sequence[Rewrite] = (
+WHOLE: Sequence[Rewrite] = (
     anywhere(simplify),
     anywhere(eliminate),
     anywhere(counted),
@@ -61,6 +61,10 @@ REWRITES: Sequence[Rewrite] = (
     layout,
     hoist,
     anywhere(eliminate),
+)
+"""Of everything; then comes the split between what hangs on constants alone and the rest."""
+
+HALVES: Sequence[Rewrite] = (
     make_strips,
     anywhere(simplify),
     hoist,
@@ -95,34 +99,55 @@ def compile(
         return XlaExecutable(called)  # type: ignore[return-value]
     traced = trace(called.fn, *called.values)
     frame = _frame(called, traced, tiles)
-    return Executable(_compiled(Stages(traced.graph, Dump(frame.name)), traced.constants, frame))
+    stages = Stages(traced.graph, Dump(frame.name), hidden=len(traced.constants))
+    return Executable(_compiled(stages, traced.constants, frame))
 
 
 class Stages:
     """From the traced graph to LLVM text, one after the other, each made when first asked for.
 
-    All see one machine: this host, if none is given.
+    All see one machine: this host, if none is given. The first `hidden` inputs are data that the
+    function closes over: `once` is what hangs on them alone, and runs before all calls.
     """
 
     def __init__(
         self,
         traced: Graph,
         dump: Dump,
-        rewrites: Sequence[Rewrite] = REWRITES,
+        rewrites: Sequence[Rewrite] = WHOLE,
+        then: Sequence[Rewrite] = HALVES,
         machine: Machine | None = None,
+        hidden: int | None = None,
     ):
-        self.traced, self.dump, self.rewrites = traced, dump, rewrites
-        self.machine = machine or host_machine()
+        self.traced, self.dump, self.rewrites, self.then = traced, dump, rewrites, then
+        self.machine, self.hidden = machine or host_machine(), hidden
+
+    @cached_property
+    def halves(self) -> tuple[Graph | None, Graph]:
+        """What is computed once, if anything, and the rest."""
+        self.dump("traced", partial(to_text, self.traced, short=True))
+        graph = self._rewritten(self.traced, self.rewrites)
+        if self.hidden is None:
+            return None, graph
+        return split_constant(graph, self.hidden, self.machine) or (None, graph)
+
+    @cached_property
+    def once(self) -> Stages | None:
+        """Of the half that gives further constants to the other."""
+        first = self.halves[0]
+        return first and Stages(first, self.dump, (), self.then, self.machine)
 
     @cached_property
     def graph(self) -> Graph:
-        """After all rewrites, in order."""
-        graph = self.traced
-        self.dump("traced", partial(to_text, graph, short=True))
-        for rewrite in self.rewrites:
+        """After all rewrites, in order; without what is computed once."""
+        graph = self._rewritten(self.halves[1], self.then)
+        verify(graph)
+        return graph
+
+    def _rewritten(self, graph: Graph, rewrites: Sequence[Rewrite]) -> Graph:
+        for rewrite in rewrites:
             graph = replace(rewrite(graph, self.machine), law=self.traced.law)
             self.dump(rewrite.__name__, partial(to_text, graph, short=True))
-        verify(graph)
         return graph
 
     @cached_property
@@ -161,6 +186,8 @@ class Stages:
             shared_work=any(map(is_shared_work, program.steps)),
             instances=text.instances,
             streamed=text.streamed,
+            once=self.once and self.once.record(),
+            made=tuple(v.type for v in self.once.traced.outputs) if self.once else (),
         )
 
 
@@ -185,9 +212,25 @@ def _frame(called: Parameters, traced: Traced, tiles: int | None) -> Compiled:
 
 def _compiled(stages: Stages, constants: Sequence[np.ndarray], frame: Compiled) -> Compiled:
     """The program of a graph whose first inputs are `constants`."""
-    record = recall(to_text(stages.traced, sources=False), stages.machine, stages.record)
+    text = f"{stages.hidden}\n{to_text(stages.traced, sources=False)}"
+    record = recall(text, stages.machine, stages.record)
+    if record.once is not None:
+        alone = _without_arguments(frame, record.made)
+        once = Executable(_filled(alone, record.once, constants, stages.once))
+        constants = (*constants, *once.outputs())
+    compiled = _filled(frame, record, constants, stages)
+    if frame.pack is not None:  # further arguments are bound to the program before any was
+        return compiled
+    packing = Packing(compiled, tuple(constants))
+    packing.compiled = compiled = replace(compiled, pack=packing)
+    return compiled
+
+
+def _filled(
+    frame: Compiled, record: Record, constants: Sequence[np.ndarray], stages: Any
+) -> Compiled:
     streamed = Streamed(record.instances, (), record.streamed) if record.streamed else None
-    compiled = replace(
+    return replace(
         frame,
         object=record.object,
         constants=(*record.literals, *constants),
@@ -199,35 +242,44 @@ def _compiled(stages: Stages, constants: Sequence[np.ndarray], frame: Compiled) 
         streamed=streamed,
         stages=stages,
     )
-    return replace(compiled, pack=partial(_packed, compiled, tuple(constants)))
 
 
-def _packed(
-    compiled: Compiled, constants: tuple[np.ndarray, ...], fixed: Mapping[int, np.ndarray]
-) -> Compiled:
+def _without_arguments(frame: Compiled, outputs: Sequence[Type]) -> Compiled:
+    """Of a program that is run once, for `outputs`."""
+    return Compiled(
+        object=CompiledObject(()), name=frame.name, inputs=(), outputs=tuple(outputs),
+        tiles=frame.tiles,
+    )  # fmt: skip
+
+
+class Packing:
     """The program for fixed inputs (by position among the arguments' leaves).
 
-    What hangs on them and on constants alone (packed weights, transposed data) is computed now.
+    What hangs on them and on constants alone (packed weights, transposed data) is computed when it
+    is called. It starts from the program with nothing bound, so that binding one after the other is
+    binding all at once.
     """
-    graph, hidden = compiled.graph, len(constants)
-    known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in fixed)}
-    halves = split_fixed(pack_fixed(graph, known), known, hidden)
-    if halves is None:
-        return compiled
-    first, rest = halves
-    frame = replace(
-        compiled,
-        outputs=tuple(v.type for v in first.outputs),
-        in_tree=None,
-        out_tree=None,
-        positional=None,
-        forms_in={},
-        forms_out={},
-    )
-    arguments = [
-        fixed.get(i, np.zeros(kind.shape, kind.numpy)) for i, kind in enumerate(compiled.inputs)
-    ]
-    once = Executable(_compiled(Stages(first, Dump("packing"), ()), constants, frame))
-    made = once(*arguments)
-    made = (made,) if len(first.outputs) == 1 else made
-    return _compiled(Stages(rest, Dump("packed"), ()), (*constants, *made), compiled)
+
+    def __init__(self, compiled: Compiled, constants: tuple[np.ndarray, ...]):
+        self.compiled, self.constants = compiled, constants
+
+    def __call__(self, fixed: Mapping[int, np.ndarray]) -> Compiled:
+        compiled, hidden = self.compiled, len(self.constants)
+        graph = compiled.graph
+        known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in fixed)}
+        halves = split_fixed(pack_fixed(graph, known), known, hidden)
+        if halves is None:
+            return compiled
+        first, rest = halves
+        data = [
+            fixed.get(i, np.zeros(kind.shape, kind.numpy)) for i, kind in enumerate(compiled.inputs)
+        ]
+        alone = _without_arguments(compiled, [v.type for v in first.outputs])
+        once = Executable(_compiled(_final(first, "packing"), (*self.constants, *data), alone))
+        constants = (*self.constants, *once.outputs())
+        return _compiled(_final(rest, "packed"), constants, compiled)
+
+
+def _final(graph: Graph, name: str) -> Stages:
+    """Of a graph that has been through all rewrites."""
+    return Stages(graph, Dump(name), (), ())

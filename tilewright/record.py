@@ -28,13 +28,17 @@ from tilewright.codegen.cache import (
 )
 from tilewright.codegen.host import CompiledObject, host_target
 from tilewright.env import ENVIRONMENT
-from tilewright.graph.ir import numpy_dtype
+from tilewright.graph.ir import Type, numpy_dtype
 from tilewright.machine.machine import Machine
 
 
 @dataclass(frozen=True)
 class Record:
-    """`literals` are the arrays of the program's "constant" buffers; the rest as in `Compiled`."""
+    """`literals` are the arrays of the program's "constant" buffers; the rest as in `Compiled`.
+
+    `once` is the program that gives further constants of the types `made`, from those that the
+    function closes over.
+    """
 
     object: CompiledObject
     literals: tuple[np.ndarray, ...]
@@ -45,6 +49,8 @@ class Record:
     shared_work: bool
     instances: int
     streamed: tuple[int, ...]
+    once: Record | None = None
+    made: tuple[Type, ...] = ()
 
     def to_bytes(self) -> bytes:
         """A line of JSON, then the object."""
@@ -52,6 +58,8 @@ class Record:
         fields["literals"] = [
             (a.dtype.name, base64.b64encode(a.tobytes()).decode()) for a in self.literals
         ]
+        fields["once"] = base64.b64encode(self.once.to_bytes()).decode() if self.once else None
+        fields["made"] = [(kind.dtype, kind.shape) for kind in self.made]
         return json.dumps(fields).encode() + b"\n" + self.object.to_bytes()
 
     @staticmethod
@@ -63,6 +71,9 @@ class Record:
             for name, text in fields["literals"]
         )
         fields["loops"], fields["streamed"] = tuple(fields["loops"]), tuple(fields["streamed"])
+        once = fields["once"]
+        fields["once"] = Record.from_bytes(base64.b64decode(once)) if once else None
+        fields["made"] = tuple(Type(dtype, tuple(shape)) for dtype, shape in fields["made"])
         return Record(CompiledObject.from_bytes(content), **fields)
 
 

@@ -101,8 +101,13 @@ class Executable:
         signature = self.signature.bind(args, named)
         pack = self.compiled.pack
         packed = pack(signature.fixed) if pack is not None else self.compiled
-        loaded = self._loaded if packed is self.compiled else None
+        loaded = self._loaded if packed.object is self.compiled.object else None
         return Executable(packed, loaded=loaded, signature=signature)
+
+    def outputs(self) -> tuple[np.ndarray, ...]:
+        """The results of a program without arguments, one by one."""
+        results = self()
+        return results if isinstance(results, tuple) else (results,)
 
     # Arguments and results
 

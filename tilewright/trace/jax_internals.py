@@ -2,7 +2,8 @@
 
 JAX gives no promise about what is named here, so `PINNED` says which series it was read from, and a
 test tells when a name is gone or the series has moved on. What comes from `jax._src` are the
-pure-JAX implementations that JAX itself lowers a primitive to: tracing them gives JAX's numbers.
+pure-JAX implementations that JAX itself lowers a primitive to: tracing them gives JAX's numbers;
+and what `jax.extend.core` has, too, since that takes Pallas along, a tenth of our whole import.
 """
 
 from __future__ import annotations
@@ -23,17 +24,16 @@ from jax._src.interpreters import pxla
 from jax._src.lax import special
 from jax._src.random import core as random_core
 from jax._src.random import philox4x32, prng
-from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
 PINNED = "0.10"
 """The JAX series whose primitives and parameters the table of rules was written for."""
 
-Jaxpr = core.Jaxpr
-ClosedJaxpr = core.ClosedJaxpr
-Equation = core.JaxprEqn
-Literal = core.Literal
-Primitive = core.Primitive
+Jaxpr = jax_core.Jaxpr
+ClosedJaxpr = jax_core.ClosedJaxpr
+Equation = jax_core.JaxprEqn
+Literal = jax_core.Literal
+Primitive = jax_core.Primitive
 
 philox_rounds = philox4x32._philox4x32_lowering
 igamma = special.igamma_impl
@@ -100,7 +100,7 @@ def close(jaxpr: Any, constants: Sequence[Any] = ()) -> ClosedJaxpr:
 
 def as_function(closed: ClosedJaxpr) -> Callable[..., Sequence[Any]]:
     """What a jaxpr computes, as a function of arrays."""
-    return core.jaxpr_as_fun(closed)
+    return jax_core.jaxpr_as_fun(closed)
 
 
 def equations(closed: ClosedJaxpr) -> Iterator[Equation]:
@@ -148,7 +148,7 @@ def implementation(primitive: Primitive) -> Callable | None:
     """
     function = primitive.impl
     inner = function.func if isinstance(function, partial) else function
-    compiled = (dispatch.apply_primitive, core.Primitive.impl)
+    compiled = (dispatch.apply_primitive, jax_core.Primitive.impl)
     if getattr(inner, "__func__", inner) not in compiled:
         return function
     for table in (mlir_internals._platform_specific_lowerings["cpu"], mlir_internals._lowerings):
