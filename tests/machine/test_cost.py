@@ -15,6 +15,7 @@ from tilewright.machine.cost import (
     lanes,
     mac_rate,
     price,
+    total,
     work,
 )
 from tilewright.machine.host import described
@@ -30,6 +31,8 @@ def test_counts_are_added_and_multiplied():
     twice = SOME + SOME
     assert twice == SOME * 2
     assert SOME + NOTHING == SOME
+    assert total([SOME, NOTHING, twice]) == SOME * 3
+    assert total([]) == NOTHING
     assert twice.flops == 2 * (2 * 3e5 + 3e4)
     assert twice.bytes == 2.4e5
     other = Count({"float64": 1}, {("move", "float32"): 5})

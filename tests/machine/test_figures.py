@@ -17,6 +17,7 @@ NAMES = host_names()
 
 @pytest.fixture
 def folder(tmp_path):
+    tmp_path.chmod(0o700)
     figures.write(tmp_path, NAMES, SOME)
     return tmp_path
 
@@ -76,6 +77,12 @@ def test_another_host_has_its_own(folder, monkeypatch):
     assert figures.read(None, NAMES) is None
 
 
+def test_a_folder_that_others_may_write_is_not_trusted(folder):
+    assert figures.read(folder, NAMES) is not None
+    folder.chmod(0o777)
+    assert figures.read(folder, NAMES) is None
+
+
 def test_the_machine_is_part_of_the_cache_key(tmp_path, monkeypatch):
     tmp_path.chmod(0o700)
     environment = replace(record.ENVIRONMENT, cache=tmp_path, dump=None)
@@ -84,7 +91,10 @@ def test_the_machine_is_part_of_the_cache_key(tmp_path, monkeypatch):
 
     def make():
         made.append(1)
-        return record.Record(record.CompiledObject(()), (), 0, 0, 0, (), True, False, 0, ())
+        return record.Record(
+            object=record.CompiledObject(()), literals=(), shared_bytes=0, tile_bytes=0, maps=0,
+            loops=(), shared_work=False, instances=0, streamed=(),
+        )  # fmt: skip
 
     for machine in (STATED, STATED, eager(), STATED, eager()):
         record.recall("graph", machine, make)

@@ -14,7 +14,7 @@ from typing import Any
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.linalg import multiply_adds
 from tilewright.graph.ops import ELEMENTWISE, LINALG
-from tilewright.machine.cost import LIKELY_TRIPS, NOTHING, Count
+from tilewright.machine.cost import LIKELY_TRIPS, NOTHING, Count, total
 
 FREE = frozenset("broadcast reshape transpose slice reverse constant".split())
 """Movement that is a view of its operand, and what is written into code."""
@@ -26,7 +26,7 @@ def graph_count(graph: Graph) -> Count:
 
 
 def nodes_count(nodes: Iterable[Node]) -> Count:
-    return sum(map(node_count, nodes), start=NOTHING)
+    return total(map(node_count, nodes))
 
 
 def node_count(node: Node) -> Count:

@@ -13,7 +13,7 @@ what to look at first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -76,6 +76,22 @@ class Count:
 
 
 NOTHING = Count()
+
+
+def total(counts: Iterable[Count]) -> Count:
+    """The sum of many, in one pass."""
+    macs: dict[str, float] = {}
+    operations: dict[tuple[str, str], float] = {}
+    loads = stores = iterations = 0.0
+    for count in counts:
+        for dtype, n in count.macs.items():
+            macs[dtype] = macs.get(dtype, 0) + n
+        for key, n in count.operations.items():
+            operations[key] = operations.get(key, 0) + n
+        loads += count.loads
+        stores += count.stores
+        iterations += count.iterations
+    return Count(macs, operations, loads, stores, iterations)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 In: a folder and the host's features. Out: `Figures` as `tilewright/calibrate` left them, or None
 where there are none to be trusted: nobody has measured, the file is damaged or older than
-`MOST_DAYS`, or the host is another one now. They are rounded to two digits, so that measuring again
-changes no plan without cause.
+`MOST_DAYS`, the host is another one now, or others may write there. They are rounded to two digits,
+so that measuring again changes no plan without cause.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tilewright.files import write_text
+from tilewright.files import usable_folder, write_text
 from tilewright.machine.cpu import cache_bytes, cpu_limit, model_name
 
 MOST_DAYS = 30
@@ -58,7 +58,7 @@ def path(folder: Path, names: tuple[str, ...]) -> Path:
 
 
 def read(folder: Path | None, names: tuple[str, ...]) -> Figures | None:
-    if folder is None:
+    if folder is None or not folder.is_dir() or not usable_folder(folder):
         return None
     try:
         content = json.loads(path(folder, names).read_text())
