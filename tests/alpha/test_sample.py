@@ -45,6 +45,14 @@ def test_same_key_same_bits_other_key_other_draws():
     assert not np.array_equal(one.kept.mean, other.kept.mean)
 
 
+def test_trajectories_are_jittered_and_steps_adapted():
+    one, other = run(), run(seed=1)
+    assert one.leapfrogs != other.leapfrogs
+    assert one.leapfrogs % 22 or other.leapfrogs % 22  # 22 trajectories, not all of one length
+    # the posterior is wide: a start that is far too short is left behind within ten steps
+    assert min(one.step_size, other.step_size) > 1.5 * SMALL.first_step
+
+
 def test_trajectories_are_as_long_as_said_on_average():
     for mean in (1, 2, 5, 20):
         low, high = trajectory_bounds(mean)
