@@ -2,13 +2,10 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from jax import lax
 
 from tests.trace.comparing import agree
-from tilewright.errors import UnsupportedError
-from tilewright.trace import trace
 
 X = jnp.arange(20.0).reshape(4, 5) + 1
 WILD = jnp.array([0, 3, -1, 4, 100, -100])
@@ -76,8 +73,3 @@ def test_gradients_of_indexing():
     agree(jax.grad(lambda x: jnp.sum(x[i] ** 2)), X)
     agree(jax.grad(lambda x: jnp.sum(x.at[i].add(x[i]) ** 2)), X)
     agree(jax.grad(lambda x: lax.dynamic_slice(x, (1, 1), (2, 2)).sum()), X)
-
-
-def test_a_function_of_ones_own_in_a_scatter_is_refused():
-    with pytest.raises(UnsupportedError, match="scatter"):
-        trace(lambda x: x.at[jnp.array([0, 1])].apply(jnp.sin), np.ones(3, np.float32))
