@@ -14,6 +14,7 @@ from tilewright.dump import Dump
 from tilewright.plan.ir import Branch, Loop, Map, While
 from tilewright.plan.lower import lower
 from tilewright.plan.summary import calls_of
+from tilewright.simulate import simulate
 from tilewright.trace import trace
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -47,6 +48,17 @@ def test_a_carry_is_updated_in_its_place():
 def test_carries_that_change_places_are_copied_through_a_third():
     swap = planned(lambda x, y: lax.fori_loop(0, 4, lambda i, c: (c[1], c[0]), (x, y)), X, -X)
     assert copies(swap) >= 4, "a turn has to read both before it writes either"
+
+
+def test_a_turn_reads_all_before_it_writes_any():
+    square = np.arange(16, dtype=np.float32).reshape(4, 4)
+
+    def turns(x, y):
+        return lax.fori_loop(0, 3, lambda i, c: (c[1].T, c[0].T), (x, y))
+
+    result = simulate(planned(turns, square, -square), [square, -square], 2)
+    np.testing.assert_array_equal(result.outputs[0].reshape(4, 4), -square.T)
+    np.testing.assert_array_equal(result.outputs[1].reshape(4, 4), square.T)
 
 
 def test_an_update_of_a_carry_happens_in_place():
