@@ -16,7 +16,7 @@ from tilewright.alpha.report.files import write_report
 from tilewright.alpha.report.page import page
 from tilewright.alpha.settings import Sampler, Settings
 from tilewright.alpha.tables import Prices
-from tilewright.alpha.windows import walk_forward
+from tilewright.alpha.windows import training_targets, walk_forward
 
 PRICES = prices()
 SMALL = Settings(Sampler(warmup=4, draws=6, leapfrogs=2, hidden=3), windows=4, controls=1)
@@ -121,6 +121,17 @@ def test_what_is_scored_is_what_came(whole):
         np.testing.assert_array_equal(found.outcome, came.astype(np.float32))
         assert found.test == windows[index].test
         assert found.df == fit_degrees(target[found.test - 251 : found.test - 1].ravel())
+
+
+def test_noise_is_fitted_to_training_days_alone(tmp_path):
+    panel, settings = make_panel(PRICES, 0), replace(SMALL, windows=1, controls=0)
+    (window,) = walk_forward(len(PRICES.days), 1)
+    wild = panel.targets["real"] * np.random.default_rng(0).standard_cauchy((620, 3))
+    wild[window.start : window.start + 250] = panel.targets["real"][window.start :][:250]
+    changed = replace(panel, targets={**panel.targets, "real": wild})
+    _, outcome = run(tmp_path, settings=settings, panel=changed)
+    assert outcome.results["real", 0].df == fit_degrees(training_targets(window, wild))
+    assert outcome.results["real", 0].df > fit_degrees(wild[253:-1].ravel())
 
 
 def test_beside_plain_jax(tmp_path):
