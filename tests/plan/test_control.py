@@ -76,7 +76,12 @@ def test_an_operand_that_is_read_later_is_not_overwritten():
         y = x * 2
         return y.at[0].set(1.0), y
 
-    assert copies(planned(fn, X)) == 1
+    program, literals = lower(Stages(trace(fn, X).graph, Dump("test")).graph, STATED)
+    assert copies(program) == 1
+    updated, kept = simulate(program, [*literals, X], 1).outputs
+    np.testing.assert_array_equal(kept.reshape(3, 4), X * 2)
+    np.testing.assert_array_equal(updated.reshape(3, 4)[1:], X[1:] * 2)
+    np.testing.assert_array_equal(updated.reshape(3, 4)[0], np.ones(4))
 
 
 def test_rows_of_a_scan_are_written_where_they_belong():
