@@ -1,5 +1,7 @@
 """Contractions: native bits are those of the order law, at sizes around the vector and the tile."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from tests.codelets.cases import arguments, check, dense
 from tests.codelets.run import levels, run
 from tilewright.codelets.base import Operand
 from tilewright.codelets.contract import ContractOuter, ContractVector
+from tilewright.codelets.expression import Expression, Instruction, evaluate_expression
 from tilewright.codelets.llvm import Features, Module
 
 SIZES = [1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 48]
@@ -176,3 +179,28 @@ def test_panels_that_outgrow_the_nearest_memory_are_asked_for_in_advance():
         module = Module(Features(512, 32), near)
         ContractOuter(*dense).emit(module, "x")
         assert ("prefetch" in module.text()) == expected
+
+
+@levels
+@pytest.mark.parametrize("order", ["rows", "columns", "turned"])
+def test_epilogue_gives_the_bits_of_product_and_expression(order, features):
+    """Two results, arrays beside of every kind of stride, tiles of every size."""
+    add, scaled = Instruction("add", (0, 1), "float32"), Instruction("mul", (3, 2), "float32")
+    expression = Expression(("float32",) * 3, (add, scaled, Instruction("abs", (4,), "float32")),
+                            (5, 0))  # fmt: skip
+    for m, n, k in [(1, 40, 30), (13, 50, 22), (40, 256, 22), (33, 17, 300), (5, 3, 0)]:
+        product = contraction(ContractOuter, "float32", m, n, k)
+        if order == "columns":
+            lhs = Operand("float32", (m, k), (1, m))
+            product = replace(product, lhs=lhs, out=Operand("float32", (m, n), (1, m)))
+        if order == "turned":
+            product = replace(product, rhs=Operand("float32", (k, n), (1, k)))
+        bias = Operand("float32", (m, n), (0, 1) if m % 2 else (1, 0))
+        beside = (bias, product.out)
+        fused = replace(product, epilogue=expression, beside=beside, more=(product.out,))
+        check(fused, features)
+        given = arguments(fused)
+        (sums,) = run(product, *given[:2], features=features)
+        one_by_one = evaluate_expression(expression, [sums, *given[2:]], (m, n))
+        for ours, other in zip(run(fused, *given, features=features), one_by_one, strict=True):
+            assert ours.tobytes() == np.ascontiguousarray(other).tobytes()

@@ -15,6 +15,7 @@ import numpy as np
 
 from tilewright.codelets import contract_outer, contract_vector
 from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
+from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.codelets.llvm import Module
 from tilewright.graph import law
 from tilewright.graph.scalar import SCALAR
@@ -65,7 +66,37 @@ class _Contract(Codelet):
 
 @dataclass(frozen=True)
 class ContractOuter(_Contract):
-    """Fast where n is contiguous in rhs and out, or m in lhs and out."""
+    """Fast where n is contiguous in rhs and out, or m in lhs and out.
+
+    With an `epilogue` the sums go through an expression before they are stored: its inputs are the
+    sum (of `sum_dtype`) and the arrays `beside`, its outputs are `out` and `more`; all have the
+    shape of `out`. An output may lie exactly on an array beside, as for `Elementwise`. All of k is
+    summed by then, so that the bits are those of the product and the expression one by one.
+    """
+
+    epilogue: Expression | None = None
+    beside: tuple[Operand, ...] = ()
+    more: tuple[Operand, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (self.lhs, self.rhs, *self.beside)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (self.out, *self.more)
+
+    @property
+    def work(self) -> Count:
+        if self.epilogue is None:
+            return super().work
+        elements = self.epilogue.work(self.out.size)
+        moved = Count(loads=nbytes(*self.beside), stores=nbytes(*self.more))
+        return super().work + elements + moved
+
+    @property
+    def sum_dtype(self) -> str:
+        return self.epilogue.inputs[0] if self.epilogue else super().sum_dtype
 
     @property
     def batch(self) -> tuple[int, ...]:
@@ -81,16 +112,26 @@ class ContractOuter(_Contract):
 
     @property
     def name(self) -> str:
-        return self._name("outer")
+        if self.epilogue is None:
+            return self._name("outer")
+        return self._name("outer") + f"_{self.epilogue.label}"
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        lhs, rhs = arrays
-        return self._rounded(law.product(lhs, rhs.swapaxes(-1, -2), "sequence", self.sum_dtype))
+        lhs, rhs, *beside = arrays
+        sums = law.product(lhs, rhs.swapaxes(-1, -2), "sequence", self.sum_dtype)
+        if self.epilogue is None:
+            return self._rounded(sums)
+        return tuple(evaluate_expression(self.epilogue, (sums, *beside), self.out.shape))
 
     @property
     def scratch(self) -> int:
         """Bytes of memory that the caller lends."""
         return contract_outer.scratch(self)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether an epilogue is: what is strided along the lanes goes element by element."""
+        return contract_outer.has_near_sides(self)
 
     def emit(self, module: Module, symbol: str) -> None:
         contract_outer.emit(self, module, symbol)

@@ -7,14 +7,14 @@ stays in registers for a whole leaf of k. Always: the order is the law's `sequen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tilewright.codelets import contract_turned, tiling, vectors
 from tilewright.codelets.arithmetic import Arithmetic
 from tilewright.codelets.contract_operand import Matrix, copied_bytes, copy
-from tilewright.codelets.contract_problem import Problem
+from tilewright.codelets.contract_problem import Lanes, Problem, Side
 from tilewright.codelets.llvm import Function, Module, vector
 from tilewright.codelets.loops import repeat, walk
 from tilewright.codelets.pairwise import Pairwise
@@ -36,15 +36,6 @@ of a column are far apart. Where neighbours use the L2 as well, rates of
 k = 512 rise by a tenth; where a panel is near, the requests would only cost (5 % of a leapfrog)."""
 
 
-@dataclass(frozen=True)
-class _Lanes:
-    """One vector of columns: `valid` of `width` lanes, the first at column `start` of its tile."""
-
-    start: int
-    width: int
-    valid: int
-
-
 def scratch(codelet: ContractOuter) -> int:
     """Bytes for copies of operands, where reading them as they are would cost more."""
     problem = _problem(codelet)
@@ -54,19 +45,21 @@ def scratch(codelet: ContractOuter) -> int:
 def emit(codelet: ContractOuter, module: Module, symbol: str) -> None:
     """Add the codelet's function to the module."""
     problem = _problem(codelet)
-    function = module.function(symbol, "void", ["ptr"] * (4 if scratch(codelet) else 3))
+    operands = (*codelet.inputs, *codelet.outputs)
+    count = len(operands) + (scratch(codelet) > 0)
+    function = module.function(symbol, "void", ["ptr"] * count)
     if codelet.out.size:
-        operands = (codelet.lhs, codelet.rhs, codelet.out)
         dtypes = [operand.dtype for operand in operands]
         strides = [operand.strides[:-2] for operand in operands]
-        pointers = [function.argument(i) for i in range(3)]
-        with walk(function, codelet.batch, pointers, dtypes, strides) as (lhs, rhs, out):
+        pointers = [function.argument(i) for i in range(len(operands))]
+        with walk(function, codelet.batch, pointers, dtypes, strides) as (lhs, rhs, *places):
             left, right = (rhs, lhs) if _exchange(codelet) else (lhs, rhs)
             if _is_turned(problem):
-                contract_turned.tiles(function, problem, left, right, out)
+                contract_turned.tiles(function, problem, left, right, places)
             else:
-                inside, left, right = _copy(function, problem, left, right, function.argument(3))
-                _tiles(function, inside, left, right, out)
+                lent = function.argument(len(operands))
+                inside, left, right = _copy(function, problem, left, right, lent)
+                _tiles(function, inside, left, right, places)
     function.close()
 
 
@@ -74,6 +67,11 @@ def _is_turned(problem: Problem) -> bool:
     """Whether blocks of right are turned round as they are read: few rows, columns along k."""
     along_k = problem.right.k_step == 1 and problem.right.step != 1 and problem.k >= WORTH_TURNING
     return along_k and problem.rows < WORTH_COPYING and problem.columns > 1
+
+
+def has_near_sides(codelet: ContractOuter) -> bool:
+    """Whether all that is read beside sums and all results lie along the lanes, or repeat."""
+    return all(side.column_step in (0, 1) for side in _problem(codelet).sides)
 
 
 def _copied(problem: Problem) -> tuple[int, int]:
@@ -122,21 +120,21 @@ def _exchange(codelet: ContractOuter) -> bool:
 
 
 def _problem(codelet: ContractOuter) -> Problem:
-    lhs, rhs, out = codelet.lhs, codelet.rhs, codelet.out
+    lhs, rhs, exchanged = codelet.lhs, codelet.rhs, _exchange(codelet)
     left = Matrix(lhs.dtype, lhs.strides[-2], lhs.strides[-1])
     right = Matrix(rhs.dtype, rhs.strides[-1], rhs.strides[-2])
     rows, columns = codelet.m, codelet.n
-    row_step, column_step = out.strides[-2:]
-    if _exchange(codelet):
+    if exchanged:
         left, right, rows, columns = right, left, columns, rows
-        row_step, column_step = column_step, row_step
+    sides = tuple(Side.of(operand, exchanged) for operand in (*codelet.beside, *codelet.outputs))
     arithmetic = Arithmetic(codelet.sum_dtype)
-    return Problem(
-        rows, columns, codelet.k, left, right, out.dtype, row_step, column_step, arithmetic
-    )  # fmt: skip
+    expression = codelet.epilogue
+    return Problem(rows, columns, codelet.k, left, right, sides, arithmetic, expression)
 
 
-def _tiles(function: Function, problem: Problem, left: str, right: str, out: str) -> None:
+def _tiles(
+    function: Function, problem: Problem, left: str, right: str, places: Sequence[str]
+) -> None:
     """Panels of columns outside, so that a panel of `right` is used while it is near."""
     features = function.module.features
     width = problem.arithmetic.lanes(features.vector_bits)
@@ -148,23 +146,24 @@ def _tiles(function: Function, problem: Problem, left: str, right: str, out: str
         row_load=0.5 if problem.left.dtype == problem.arithmetic.dtype else 1.0,
         column_load=0.5 if problem.right.dtype == problem.arithmetic.dtype else 1.5,
     )
+    dtypes = [problem.right.dtype, *(side.dtype for side in problem.sides)]
     for start, count, lanes in _panels(plan.columns, problem.columns, width):
         columns = lanes[-1].start + width
         panel = offset(function, right, problem.right.dtype, start * problem.right.step)
-        place = offset(function, out, problem.out_dtype, start * problem.column_step)
-        steps = [[columns * problem.right.step], [columns * problem.column_step]]
-        dtypes = [problem.right.dtype, problem.out_dtype]
-        with walk(function, [count], [panel, place], dtypes, steps) as (panel, place):
+        here = [panel, *problem.moved(function, places, 0, start)]
+        steps = [problem.right.step, *(side.column_step for side in problem.sides)]
+        along = [[columns * step] for step in steps]
+        with walk(function, [count], here, dtypes, along) as (panel, *inside):
             for run in plan.rows:
-                _rows(function, problem, run, lanes, left, panel, place)
+                _rows(function, problem, run, lanes, left, panel, inside)
 
 
 def _panels(
     runs: tuple[Run, ...], columns: int, width: int
-) -> Iterator[tuple[int, int, tuple[_Lanes, ...]]]:
+) -> Iterator[tuple[int, int, tuple[Lanes, ...]]]:
     """(first column, how many panels, the vectors of one); a cut last vector has its own panel."""
     for run in runs:
-        full = tuple(_Lanes(i * width, width, width) for i in range(run.size))
+        full = tuple(Lanes(i * width, width, width) for i in range(run.size))
         end = (run.start + run.size * run.count) * width
         cut = max(0, end - columns)
         count = run.count - (1 if cut else 0)
@@ -173,7 +172,7 @@ def _panels(
         if cut:
             valid = width - cut
             narrow = min(width, max(4, 1 << (valid - 1).bit_length()))
-            last = _Lanes((run.size - 1) * width, narrow, valid)
+            last = Lanes((run.size - 1) * width, narrow, valid)
             yield end - run.size * width, 1, (*full[:-1], last)
 
 
@@ -181,36 +180,29 @@ def _rows(
     function: Function,
     problem: Problem,
     run: Run,
-    lanes: tuple[_Lanes, ...],
+    lanes: tuple[Lanes, ...],
     left: str,
     panel: str,
-    place: str,
+    places: Sequence[str],
 ) -> None:
     """The tiles of one run of rows against one panel of columns."""
     left = offset(function, left, problem.left.dtype, run.start * problem.left.step)
-    place = offset(function, place, problem.out_dtype, run.start * problem.row_step)
-    steps = [[run.size * problem.left.step], [run.size * problem.row_step]]
-    dtypes = [problem.left.dtype, problem.out_dtype]
-    with walk(function, [run.count], [left, place], dtypes, steps) as (left, place):
+    here = [left, *problem.moved(function, places, run.start, 0)]
+    steps = [problem.left.step, *(side.row_step for side in problem.sides)]
+    dtypes = [problem.left.dtype, *(side.dtype for side in problem.sides)]
+    along = [[run.size * step] for step in steps]
+    with walk(function, [run.count], here, dtypes, along) as (left, *inside):
         sums = _sums(function, problem, run.size, lanes, left, panel)
         for row in range(run.size):
             for i, lane in enumerate(lanes):
-                where = row * problem.row_step + lane.start * problem.column_step
-                target = offset(function, place, problem.out_dtype, where)
-                _finish(function, problem, lane, sums[row * len(lanes) + i], target)
-
-
-def _finish(function: Function, problem: Problem, lane: _Lanes, total: str, target: str) -> None:
-    dtype, arithmetic, width = problem.out_dtype, problem.arithmetic, lane.width
-    total = vectors.narrow(function, total, arithmetic.dtype, dtype, width)
-    vectors.store(function, dtype, total, target, problem.column_step, width, lane.valid)
+                problem.finish(function, lane, sums[row * len(lanes) + i], inside, row)
 
 
 def _sums(
     function: Function,
     problem: Problem,
     rows: int,
-    lanes: tuple[_Lanes, ...],
+    lanes: tuple[Lanes, ...],
     left: str,
     right: str,
 ) -> list[str]:
@@ -233,7 +225,7 @@ def _leaf(
     function: Function,
     problem: Problem,
     rows: int,
-    lanes: tuple[_Lanes, ...],
+    lanes: tuple[Lanes, ...],
     left: str,
     right: str,
     length: int,
@@ -264,7 +256,7 @@ def _step(
     function: Function,
     problem: Problem,
     rows: int,
-    lanes: tuple[_Lanes, ...],
+    lanes: tuple[Lanes, ...],
     left: str,
     right: str,
     sums: list[str],
@@ -300,7 +292,7 @@ def _left(function: Function, problem: Problem, left: str, row: int) -> str:
     return vectors.widen(function, value, matrix.dtype, problem.arithmetic.dtype, 0)
 
 
-def _right(function: Function, problem: Problem, right: str, lane: _Lanes) -> str:
+def _right(function: Function, problem: Problem, right: str, lane: Lanes) -> str:
     """One vector of the other operand."""
     matrix = problem.right
     where = offset(function, right, matrix.dtype, lane.start * matrix.step)

@@ -7,10 +7,10 @@ a copy would cost more than the product. Always: the order is the law's `sequenc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from tilewright.codelets import vectors
-from tilewright.codelets.contract_problem import Problem
+from tilewright.codelets.contract_problem import Lanes, Problem
 from tilewright.codelets.llvm import Function, vector
 from tilewright.codelets.loops import repeat, walk
 from tilewright.codelets.pairwise import Pairwise
@@ -20,45 +20,41 @@ from tilewright.codelets.vectors import offset
 from tilewright.graph.law import LANES, LEAF
 
 
-@dataclass(frozen=True)
-class _Lanes:
-    """One machine vector of columns: `valid` of `width` lanes, the first at column `start`."""
-
-    start: int
-    width: int
-    valid: int
-
-
-def tiles(function: Function, problem: Problem, left: str, right: str, out: str) -> None:
+def tiles(function: Function, problem: Problem, left: str, right: str, out: Sequence[str]) -> None:
     """16 columns after others, so that short vectors do not wait for themselves; all rows at once.
 
     Turning 16 lines of 16 fills the registers as it is: more at once was a third slower.
     """
     width = problem.arithmetic.lanes(function.module.features.vector_bits)
     full, rest = divmod(problem.columns, width)
-    dtypes = [problem.right.dtype, problem.out_dtype]
+    dtypes = [problem.right.dtype, *(side.dtype for side in problem.sides)]
+    steps = [problem.right.step, *(side.column_step for side in problem.sides)]
     for run in split(full, -(-LANES // (width * problem.rows))) if full else ():
-        lanes = [_Lanes(i * width, width, width) for i in range(run.size)]
+        lanes = [Lanes(i * width, width, width) for i in range(run.size)]
         places = _at(function, problem, right, out, run.start * width)
-        along = width * run.size
-        steps = [[along * problem.right.step], [along * problem.column_step]]
-        with walk(function, [run.count], places, dtypes, steps) as (panel, place):
-            _panel(function, problem, lanes, left, panel, place)
+        along = [[width * run.size * step] for step in steps]
+        with walk(function, [run.count], places, dtypes, along) as (panel, *inside):
+            _panel(function, problem, lanes, left, panel, inside)
     if rest:
         narrow = min(width, max(4, 1 << (rest - 1).bit_length()))
-        panel, place = _at(function, problem, right, out, full * width)
-        _panel(function, problem, [_Lanes(0, narrow, rest)], left, panel, place)
+        panel, *inside = _at(function, problem, right, out, full * width)
+        _panel(function, problem, [Lanes(0, narrow, rest)], left, panel, inside)
 
 
-def _at(function: Function, problem: Problem, right: str, out: str, column: int) -> list[str]:
-    return [
-        offset(function, right, problem.right.dtype, column * problem.right.step),
-        offset(function, out, problem.out_dtype, column * problem.column_step),
-    ]
+def _at(
+    function: Function, problem: Problem, right: str, out: Sequence[str], column: int
+) -> list[str]:
+    panel = offset(function, right, problem.right.dtype, column * problem.right.step)
+    return [panel, *problem.moved(function, out, 0, column)]
 
 
 def _panel(
-    function: Function, problem: Problem, lanes: list[_Lanes], left: str, right: str, out: str
+    function: Function,
+    problem: Problem,
+    lanes: list[Lanes],
+    left: str,
+    right: str,
+    out: Sequence[str],
 ) -> None:
     arithmetic, before = problem.arithmetic, -(-problem.k // LEAF) - 1
     if before < 1:
@@ -73,12 +69,9 @@ def _panel(
         left, right = turn.result
         rest = problem.k - before * LEAF
         totals = tree.finish(_leaf(function, problem, lanes, left, right, rest))
-    dtype, step = problem.out_dtype, problem.column_step
     for number, total in enumerate(totals):
         lane, row = lanes[number // problem.rows], number % problem.rows
-        place = offset(function, out, dtype, row * problem.row_step + lane.start * step)
-        total = vectors.narrow(function, total, arithmetic.dtype, dtype, lane.width)
-        vectors.store(function, dtype, total, place, step, lane.width, lane.valid)
+        problem.finish(function, lane, total, out, row)
 
 
 def _moved(function: Function, problem: Problem, left: str, right: str, terms: int) -> list[str]:
@@ -91,7 +84,7 @@ def _moved(function: Function, problem: Problem, left: str, right: str, terms: i
 def _leaf(
     function: Function,
     problem: Problem,
-    lanes: list[_Lanes],
+    lanes: list[Lanes],
     left: str,
     right: str,
     length: int,
@@ -118,7 +111,7 @@ def _leaf(
 def _block(
     function: Function,
     problem: Problem,
-    lanes: list[_Lanes],
+    lanes: list[Lanes],
     left: str,
     right: str,
     length: int,
@@ -141,7 +134,7 @@ def _block(
 
 
 def _turned(
-    function: Function, problem: Problem, lane: _Lanes, right: str, length: int
+    function: Function, problem: Problem, lane: Lanes, right: str, length: int
 ) -> list[str]:
     """A vector of columns for each term."""
     arithmetic, matrix, width = problem.arithmetic, problem.right, lane.width

@@ -31,10 +31,8 @@ class Elementwise(Codelet):
 
     @property
     def name(self) -> str:
-        ops = [i.op for i in self.expression.instructions if i.op != "constant"]
-        what = "_".join(ops) if len(ops) <= 3 else f"fused_{len(ops)}"
         dtype = self.outputs[0].dtype if self.outputs else "nothing"
-        return f"{what or 'copy'}_{dtype}_{'x'.join(map(str, self.shape)) or 'scalar'}"
+        return f"{self.expression.label}_{dtype}_{'x'.join(map(str, self.shape)) or 'scalar'}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:

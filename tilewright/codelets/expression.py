@@ -44,6 +44,12 @@ class Expression:
         count = len(self.inputs)
         return self.inputs[value] if value < count else self.instructions[value - count].dtype
 
+    @property
+    def label(self) -> str:
+        """For names: up to three operations, or how many there are."""
+        ops = [step.op for step in self.instructions if step.op != "constant"]
+        return ("_".join(ops) if len(ops) <= 3 else f"fused_{len(ops)}") or "copy"
+
     def work(self, size: int) -> Count:
         """Of computing `size` elements; without instructions, they are only moved."""
         operations: dict[tuple[str, str], float] = {}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 from tilewright.codelets.contract import ContractOuter, ContractVector
+from tilewright.codelets.expression import Expression
 from tilewright.graph.ir import Node, Type
 from tilewright.graph.law import dot_order
 from tilewright.plan import views
@@ -37,6 +39,36 @@ def lower_contraction(scope: Scope, node: Node) -> None:
         shaped = views.reshape(out, target.shape)
         assert shaped is not None
         scope.copy(shaped, target)
+
+
+def lower_with_epilogue(
+    scope: Scope, node: Node, expression: Expression, beside: Sequence[View], outs: Sequence[View]
+) -> bool:
+    """A product whose sums go through an expression into `outs`; False where strides forbid it."""
+    lhs, rhs = (scope.view(v) for v in node.inputs)
+    contract, batch = node.params["contract"], node.params["batch"]
+    shape = _matrix_shape(lhs, rhs, contract, batch)
+    sides = [side for v in (*beside, *outs) if (side := views.reshape(v, shape))]
+    if len(sides) < len(beside) + len(outs):
+        return False
+    read, written = sides[: len(beside)], sides[len(beside) :]
+    left, right = _matrix_sides(scope, lhs, rhs, contract, batch)
+    out, *more = map(operand, written)
+    codelet = ContractOuter(
+        operand(left), operand(right), out, expression, tuple(map(operand, read)), tuple(more)
+    )
+    if codelet.is_short:
+        scope.call(codelet, [left, right, *read], written)
+    return codelet.is_short
+
+
+def _matrix_shape(lhs: View, rhs: View, contract: Axes, batch: Axes) -> tuple[int, ...]:
+    """(*batch, m, n)."""
+    m, n = (
+        prod(n for i, n in enumerate(view.shape) if i not in (*contracted, *batched))
+        for view, contracted, batched in zip((lhs, rhs), contract, batch, strict=True)
+    )
+    return (*(lhs.shape[i] for i in batch[0]), m, n)
 
 
 def _shaped(scope: Scope, target: View, shape: tuple[int, ...]) -> View:

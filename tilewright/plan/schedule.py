@@ -2,8 +2,8 @@
 
 In: a graph. Out: a list of `Unit`s in an order that respects every dependence. A unit is one
 vertex: either elementwise nodes over one shape, fused; or a single other node, a reduction together
-with the elementwise nodes that only it reads. Movement that `views.py` can express belongs to no
-unit.
+with the elementwise nodes that only it reads, a product of matrices with cheap ones that follow it
+(see `epilogues.py`). Movement that `views.py` can express belongs to no unit.
 
 Every unit has a *level*: units of a lower level come first, and nothing in a level depends on
 another unit of it. A node joins a unit of its own shape at the lowest level its operands allow, so
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE
+from tilewright.plan.epilogues import with_epilogues
 
 ALIASES = frozenset("broadcast reshape transpose slice reverse".split())
 """Movement that is a view of its operand (a reshape now and then needs a copy)."""
@@ -85,7 +86,10 @@ class _Scheduler:
         units = [unit for unit in self.units if unit.nodes]
         units.sort(key=lambda unit: (unit.level, unit.order))
         self._postpone(units)
-        return [unit for unit in units if unit.nodes]
+        units = [unit for unit in units if unit.nodes]
+        return with_epilogues(
+            units, self.graph, CHEAP, lambda value: alias_root(value, self.producers)
+        )
 
     def _postpone(self, units: list[Unit]) -> None:
         """Move cheap nodes that one later unit reads to that unit, if this spares memory traffic.

@@ -94,11 +94,16 @@ def _shortened(codelet: Codelet, cut: _Cut, length: int) -> Codelet:
     if isinstance(codelet, TriangularSolve):
         return replace(codelet, target=_shorter(codelet.target, 1, length))
     assert isinstance(codelet, ContractVector | ContractOuter)
-    operands = [
+    arguments = (*codelet.inputs, *codelet.outputs)
+    lhs, rhs, *sides = (
         operand if axis is None else _shorter(operand, axis, length)
-        for operand, axis in zip((codelet.lhs, codelet.rhs, codelet.out), cut.axes, strict=True)
-    ]
-    return replace(codelet, lhs=operands[0], rhs=operands[1], out=operands[2])
+        for operand, axis in zip(arguments, cut.axes, strict=True)
+    )
+    if isinstance(codelet, ContractVector):
+        return replace(codelet, lhs=lhs, rhs=rhs, out=sides[0])
+    count = len(codelet.beside)
+    beside, (out, *more) = tuple(sides[:count]), sides[count:]
+    return replace(codelet, lhs=lhs, rhs=rhs, out=out, beside=beside, more=tuple(more))
 
 
 def _shorter(operand: Operand, axis: int, length: int) -> Operand:
@@ -135,13 +140,16 @@ def _cut_elementwise(codelet: Elementwise) -> _Cut | None:
 def _cut_contraction(codelet: ContractVector | ContractOuter) -> _Cut | None:
     """Along the first batch dimension, or the longer one of m and n."""
     if codelet.batch and codelet.batch[0] >= ENOUGH_BATCHES:
-        return _Cut(codelet, codelet.batch[0], (0, 0, 0))
+        return _Cut(codelet, codelet.batch[0], (0,) * len((*codelet.inputs, *codelet.outputs)))
     rank = len(codelet.batch)
     if isinstance(codelet, ContractVector):
         lanes = codelet.lhs.strides[-2] == 1
         return _Cut(codelet, codelet.m, (rank, None, rank), lanes, VECTOR_GRAIN)
     m, n = codelet.out.shape[-2:]
     m_step, n_step = codelet.out.strides[-2:]
+    sides = len(codelet.beside) + len(codelet.outputs)
     if m >= n:
-        return _Cut(codelet, m, (rank, None, rank), m_step < n_step, OUTER_GRAIN)
-    return _Cut(codelet, n, (None, rank + 1, rank + 1), n_step < m_step, OUTER_GRAIN)
+        axes = (rank, None, *(rank,) * sides)
+        return _Cut(codelet, m, axes, m_step < n_step, OUTER_GRAIN)
+    axes = (None, rank + 1, *(rank + 1,) * sides)
+    return _Cut(codelet, n, axes, n_step < m_step, OUTER_GRAIN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from tilewright.codelets.elementwise import Elementwise
@@ -13,8 +14,8 @@ from tilewright.codelets.reduce import Reduce
 from tilewright.graph.ir import Node, Value
 from tilewright.plan import views
 from tilewright.plan.basic import operand
-from tilewright.plan.contraction import lower_contraction
-from tilewright.plan.ir import View
+from tilewright.plan.contraction import lower_contraction, lower_with_epilogue
+from tilewright.plan.ir import Buffer, View
 from tilewright.plan.schedule import Unit, alias_root
 from tilewright.plan.scope import Scope
 
@@ -53,6 +54,11 @@ class ExpressionBuilder:
         if view not in self.leaves:
             self.leaves.append(view)
         return ("leaf", self.leaves.index(view))
+
+    def give(self, value: Value) -> None:
+        """The first leaf is a value that is in registers, not in memory."""
+        self.leaves = [views.whole(Buffer(value.dtype, value.type.size, "register"), value.shape)]
+        self.known[value] = ("leaf", 0)
 
     def add(self, node: Node) -> None:
         arguments = tuple(self.number(v) for v in node.inputs)
@@ -191,9 +197,26 @@ def lower_concatenate(scope: Scope, unit: Unit) -> None:
 
 
 def lower_dot(scope: Scope, unit: Unit) -> None:
-    """To batch x m x n x k; see `contract.py` for the two forms and what they need in memory."""
-    (node,) = unit.nodes
+    """To batch x m x n x k (see `contract.py`), with the elementwise nodes that take its sums."""
+    node, *after = unit.nodes
+    if not after:
+        lower_contraction(scope, node)
+        return
+    builder = ExpressionBuilder(scope, unit.shape)
+    builder.give(node.output)
+    for inner in after:
+        builder.add(inner)
+    outputs = [n.output for n in unit.nodes if scope.leaves_unit(n.output, unit)]
+    if not outputs:
+        return
+    expression = builder.build(outputs)
+    targets = [scope.free_destination(v, unit) or scope.new(v.type) for v in outputs]
+    if lower_with_epilogue(scope, node, expression, builder.leaves[1:], targets):
+        for value, target in zip(outputs, targets, strict=True):
+            scope.put(value, target)
+        return
     lower_contraction(scope, node)
+    lower_fused(scope, replace(unit, kind="fused", nodes=after))
 
 
 def lower_dynamic_slice(scope: Scope, unit: Unit) -> None:
