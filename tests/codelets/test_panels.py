@@ -69,6 +69,17 @@ def test_equal_bits_on_every_machine(dtype, lhs, paired):
         assert_same_bits(first, other, case.name)
 
 
+@levels
+@kinds
+def test_one_product_keeps_the_sign_of_its_zero(dtype, lhs, paired, features):
+    case = codelet(dtype, lhs, paired, 2, 20, 1)
+    rows = np.array([[0], [1]], numpy_dtype(lhs))
+    matrix = -np.zeros((1, 20), numpy_dtype(dtype)) if dtype != "int8" else np.zeros((1, 20), dtype)
+    check(case, features, [rows, pack(matrix)])
+    (ours,) = run(case, rows, pack(matrix), features=features)
+    assert np.signbit(ours).all() == (dtype != "int8")
+
+
 def test_panels_of_bfloat16_give_the_bits_of_float32():
     """They are widened exactly."""
     case = codelet("bfloat16", "float32", False, 2, 40, 300)

@@ -124,7 +124,8 @@ def _exact(lhs: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def _paired(lhs: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     leaves = []
     for start in range(0, lhs.shape[1], law.LEAF):
-        sums = np.zeros((len(lhs), matrix.shape[1]), np.float32)
+        first = -0.0 if lhs.shape[1] == 1 else 0.0  # as in the law
+        sums = np.full((len(lhs), matrix.shape[1]), first, np.float32)
         stop = min(start + law.LEAF, lhs.shape[1])
         for even in range(start, stop, 2):
             for i in (i for i in (even + 1, even) if i < stop):

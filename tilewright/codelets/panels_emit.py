@@ -129,7 +129,7 @@ class _Writer:
     ) -> tuple[list[str], list[str]]:
         """Sums over `length` of k as floats, and the operands' places after them."""
         number = count * self.codelet.m * self.parts
-        sums, places = ["zeroinitializer"] * number, list(places)
+        sums, places = [term.start] * number, list(places)
         steps, rest = divmod(length, term.depth)
         turns, left = divmod(steps, _STEPS)
         for many, each in ((turns, _STEPS), (1, left)):
@@ -213,6 +213,11 @@ class _Term(ABC):
     def finished(self, total: str) -> str:
         """As float32."""
         return total
+
+    @property
+    def start(self) -> str:
+        """What sums start from."""
+        return Arithmetic("float32").start(self.codelet.k, self.width)
 
     @property
     def for_one(self) -> _Term:
@@ -299,6 +304,10 @@ class _Integers(_Term):
 
     kind = "i32"
     node = 2 * LEAF
+
+    @property
+    def start(self) -> str:
+        return Arithmetic("int32").start(self.codelet.k, self.width)
 
     def row(self, place: str, valid: int) -> list[str]:
         if valid == 1:
