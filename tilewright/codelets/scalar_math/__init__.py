@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from tilewright.codelets.llvm import Module
 from tilewright.codelets.registers import Register
 from tilewright.codelets.scalar_math import (
+    double,
     error,
     exponential,
     gamma,
@@ -31,6 +32,7 @@ _FLOAT: dict[str, Formula] = {
     "digamma": gamma.digamma_float,
     "erf": error.erf,
     "erf_inv": error.erf_inv,
+    "erfc": error.erfc,
     "exp": exponential.exp,
     "exp2": exponential.exp2,
     "expm1": exponential.expm1,
@@ -45,7 +47,11 @@ _FLOAT: dict[str, Formula] = {
 _DOUBLE: dict[str, Formula] = {
     "digamma": gamma.digamma,
     "erf_inv": error.erf_inv_double,
-    "logistic": gamma.logistic,
+    "exp": double.exp,
+    "expm1": double.expm1,
+    "log": double.log,
+    "logistic": double.logistic,
+    "tanh": double.tanh,
 }
 FORMULAS = {"float": _FLOAT, "double": _DOUBLE}
 """By LLVM type and operation."""

@@ -1,4 +1,4 @@
-"""digamma in float64 (float32 goes by way of it), and logistic in float64.
+"""digamma in float64 (float32 goes by way of it).
 
 digamma(x) = digamma(x + n) - 1/x - ... - 1/(x + n - 1), up to 10; there its asymptotic series
 (Abramowitz and Stegun 6.3.18). For negative x by reflection (6.3.7). NaN at the poles.
@@ -40,10 +40,3 @@ def _positive(x: Register) -> Register:
 
 def digamma_float(x: Register) -> Register:
     return digamma(x.cast("fpext", "double")).cast("fptrunc", "float")
-
-
-def logistic(x: Register) -> Register:
-    """exp of a negative number only, so that nothing overflows."""
-    z = lanewise.call("exp", [-x.magnitude()])
-    y = 1.0 / (z + 1.0)
-    return (x < 0.0).select(y * z, y)
