@@ -174,10 +174,12 @@ def test_functions_stay_small(form, features):
 
 
 def test_panels_that_outgrow_the_nearest_memory_are_asked_for_in_advance():
-    dense = [Operand("float32", shape, (shape[1], 1)) for shape in ((64, 300), (300, 32), (64, 32))]
+    left, right, out = (
+        Operand("float32", shape, (shape[1], 1)) for shape in ((64, 300), (300, 32), (64, 32))
+    )
     for near, expected in ((32 << 10, True), (48 << 10, False)):
         module = Module(Features(512, 32), near)
-        ContractOuter(*dense).emit(module, "x")
+        ContractOuter(left, right, out).emit(module, "x")
         assert ("prefetch" in module.text()) == expected
 
 

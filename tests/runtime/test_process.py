@@ -58,11 +58,17 @@ def test_a_fork_while_the_gang_is_busy():
 def test_a_fork_inside_of_a_run():
     """The child leaves the run behind, and has threads of its own."""
     check("""
+from tilewright.runtime.run import CancelledError
 mapped = squares(100)
 with endless(2).start() as run:
     child = os.fork()
     if child == 0:
         assert run.done
+        try:
+            run.result(timeout=5)
+            os._exit(4)
+        except CancelledError as error:
+            assert "forked" in str(error)
         run.cancel_and_wait()
         assert (mapped(rows) == rows * rows).all()
         os._exit(0)

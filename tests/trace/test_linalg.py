@@ -1,6 +1,7 @@
 """Linear algebra: the laws of each factorisation at LAPACK's accuracy, and JAX's conventions."""
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ def square(n, dtype=np.float32):
     return RANDOM.normal(size=(n, n)).astype(dtype)
 
 
-def positive(n, dtype=np.float32):
+def positive(n, dtype: Any = np.float32):
     a = square(n, dtype)
     return a @ a.T + np.eye(n, dtype=dtype)
 

@@ -29,5 +29,5 @@ def bar(avx2: float | None, avx512: float | None) -> float | None:
 
 def keep_jax_to_it() -> None:
     """For JAX in this process and those it starts; to be called before JAX is imported."""
-    flags = (os.environ.get("XLA_FLAGS", ""), *JAX_FLAGS)
-    os.environ["XLA_FLAGS"] = " ".join(filter(None, flags))
+    if JAX_FLAGS:
+        os.environ.update(XLA_FLAGS=" ".join(JAX_FLAGS))
