@@ -248,7 +248,7 @@ def _outer(function: Function, codelet: ContractOuter, places: Sequence[Place]) 
     working, (m, n, k) = codelet.sum_dtype, (codelet.m, codelet.n, codelet.k)
     arithmetic, width = Arithmetic(working), width_of(codelet.out.size)
     outputs = [divmod(output, m * n) for output in range(codelet.out.size)]
-    total = _start("sum", working, width)
+    total = arithmetic.start(k, width)
     for e in range(k):
         left = [(batch * m + output // n) * k + e for batch, output in outputs]
         right = [(batch * k + e) * n + output % n for batch, output in outputs]
@@ -267,7 +267,7 @@ def _vector(function: Function, codelet: ContractVector, places: Sequence[Place]
     left, right = range(rows * k), [row // m * k + e for row in range(rows) for e in range(k)]
     x = _terms(function, lhs, codelet.lhs, working, left)
     y = _terms(function, rhs, codelet.rhs, working, right)
-    total = arithmetic.multiply_add(function, width, x, y, _start("sum", working, width))
+    total = arithmetic.multiply_add(function, width, x, y, arithmetic.start(k, width))
     if working in FLOATS:
         empty = _constants(arithmetic.kind, [_partner(i % k, k) for i in left])
         total = arithmetic.add(function, width, total, empty)
@@ -280,9 +280,10 @@ def _vector(function: Function, codelet: ContractVector, places: Sequence[Place]
 def _partner(lane: int, count: int) -> str:
     """What a lane meets first: an empty lane's 0, or, where that is not empty, -0 in its stead.
 
-    A product that underflows leaves -0 in its lane; 0 makes it 0, and -0 changes nothing.
+    A product that underflows leaves -0 in its lane; 0 makes it 0, and -0 changes nothing. A single
+    product starts from -0 in all lanes.
     """
-    return "-0.0" if lane + LANES // 2 < count else "0.0"
+    return "-0.0" if count == 1 or lane + LANES // 2 < count else "0.0"
 
 
 def _constants(kind: str, lanes: Sequence[str]) -> str:
