@@ -54,8 +54,8 @@ def executable(text: str, **fields: Any) -> Executable:
     return Executable(Compiled(compiled_object(text), stages=stages, **fields))
 
 
-def add(n: int = 4, short: bool = True, **fields: Any) -> Executable:
-    """x + y of float32[n], by worker 0. Whether it is called `short` makes no difference."""
+def add(n: int = 4, **fields: Any) -> Executable:
+    """x + y of float32[n], by worker 0."""
     body = f"""{pointers(2, 1)}
   %x = load <{n} x float>, ptr %in0, align 4
   %y = load <{n} x float>, ptr %in1, align 4

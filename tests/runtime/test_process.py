@@ -35,7 +35,7 @@ def check(text: str) -> str:
 
 
 FORK = """
-call, mapped = add(short=False), squares(100)
+call, mapped = add(), squares(100)
 assert (mapped(rows) == rows * rows).all()
 {before}
 child = os.fork()

@@ -25,9 +25,7 @@ def pair_of(scaler: Any, width: int, name: str) -> Pair:
     another width, and for scales that are not positive numbers.
     """
     offset, scale = _learned(scaler, name)
-    offset, scale = (
-        np.broadcast_to(np.asarray(a, np.float64), np.shape(a)) for a in (offset, scale)
-    )
+    offset, scale = (np.asarray(array, np.float64) for array in (offset, scale))
     for what, array in (("offset", offset), ("scale", scale)):
         if array.shape not in ((), (width,)):
             raise ArgumentError(f"{name} has an {what} of shape {array.shape}, not ({width},).")
