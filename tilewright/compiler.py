@@ -177,7 +177,7 @@ class Stages:
         program, literals = self.lowered
         text = self.emitted
         return Record(
-            object=compile_cached(text.text),
+            object=compile_cached(text.module),
             literals=tuple(literals),
             shared_bytes=program.shared_bytes,
             tile_bytes=program.tile_bytes,

@@ -1,41 +1,39 @@
-"""Splitting a module's text, and compiling the parts in several processes."""
+"""Splitting a module, and compiling the parts in several processes."""
 
 import ctypes
+import re
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+import tilewright
 from tilewright.codegen import host, parallel
-from tilewright.codegen.split import pieces, split
+from tilewright.codegen.split import groups, split
+from tilewright.codelets.llvm import Function, Module
+from tilewright.machine.machine import Features
 
-TEXT = """
-declare float @llvm.fabs.f32(float)
-@table = internal constant [2 x i64] [i64 5, i64 7]
 
-define internal i64 @tiny(i64 %a0) alwaysinline nounwind {
-entry:
-  %v1 = mul i64 %a0, 10
-  ret i64 %v1
-}
-define internal i64 @left(i64 %a0) noinline nounwind {
-entry:
-  %v1 = call i64 @tiny(i64 %a0)
-  ret i64 %v1
-}
-define internal i64 @right(i64 %a0) noinline nounwind {
-entry:
-  %p = getelementptr i64, ptr @table, i64 %a0
-  %v1 = load i64, ptr %p
-  %v2 = call i64 @left(i64 %v1)
-  ret i64 %v2
-}
-define i64 @run(i64 %a0) {
-entry:
-  %v1 = call i64 @left(i64 %a0)
-  %v2 = call i64 @right(i64 %a0)
-  %v3 = add i64 %v1, %v2
-  ret i64 %v3
-}
-"""
+def module(last: str = "add") -> Module:
+    """run(x) = left(x) + right(x), left(x) = tiny(x) = 10 x, right(x) = left(x + 6)."""
+    made = Module(Features(256, 16))
+    made.declare("llvm.fabs.f32", "float", "float")
+    tiny = _function(made, "tiny", "alwaysinline nounwind")
+    tiny.close(f"i64 {tiny.let('mul i64 %a0, 10')}")
+    left = _function(made, "left")
+    left.close(f"i64 {left.call('i64', 'tiny', ('i64', '%a0'))}")
+    right = _function(made, "right")
+    later = right.let("add i64 %a0, 6")
+    right.close(f"i64 {right.call('i64', 'left', ('i64', later))}")
+    run = _function(made, "run")
+    run.exported = True
+    parts = [run.call("i64", symbol, ("i64", "%a0")) for symbol in ("left", "right")]
+    run.close(f"i64 {run.let(f'{last} i64 {parts[0]}, {parts[1]}')}")
+    return made
+
+
+def _function(made: Module, symbol: str, attributes: str = "noinline nounwind") -> Function:
+    return made.function(symbol, "i64", ["i64"], attributes)
 
 
 def run(compiled: host.CompiledObject, argument: int) -> int:
@@ -45,7 +43,7 @@ def run(compiled: host.CompiledObject, argument: int) -> int:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 def test_parts_link_to_the_same_program(count):
-    parts = split(TEXT, count)
+    parts = split(module(), count)
     assert len(parts) == min(count, 3)
     target = host.host_target()
     compiled = host.CompiledObject(tuple(host.compile_part(part, target) for part in parts))
@@ -53,27 +51,38 @@ def test_parts_link_to_the_same_program(count):
 
 
 def test_every_function_is_in_one_part():
-    parts = [pieces(part) for part in split(TEXT, 2)]
-    names = [name for part in parts for name in part.functions if name != "tiny"]
+    names = [function.symbol for group in groups(module(), 2) for function in group]
     assert sorted(names) == ["left", "right", "run"]
 
 
-def test_a_module_with_variables_stays_whole():
-    text = TEXT.replace("internal constant", "internal global")
-    assert split(text, 2) == [text]
-
-
 def test_several_processes(monkeypatch):
-    monkeypatch.setattr(parallel, "LEAST", 100)
-    compiled = host.compile_text(TEXT)
+    monkeypatch.setattr(parallel, "LEAST", 50)
+    compiled = host.compile_text(module())
     assert len(compiled.parts) > 1
-    assert run(compiled, 0) == 50
+    assert run(compiled, 0) == 60
 
 
 def test_a_mistake_in_another_process_is_shown(monkeypatch):
-    monkeypatch.setattr(parallel, "LEAST", 100)
-    long = "\n".join(f"  %x{i} = add i64 {i}, 1" for i in range(50))
-    bad = TEXT.replace("entry:\n  %v1 = mul", f"entry:\n{long}\n  %v1 = mul")
-    bad = bad.replace("add i64 %v1, %v2", "fadd i64 %v1, %v2")
+    monkeypatch.setattr(parallel, "LEAST", 50)
     with pytest.raises(host.CompileError, match="fadd"):
-        host.compile_text(bad)
+        host.compile_text(module("fadd"))
+
+
+def everything(x, keys):
+    """Functions of all kinds: of one variable, by lanes, of integers, sorts, moves, products."""
+    order = jnp.argsort(x[0])
+    pairs = jnp.lexsort((keys, x[1]))
+    powers = keys ** jnp.abs(keys % 5)
+    turned = jnp.tanh(x.T) @ x
+    return jnp.sin(x), order, pairs, powers, turned, jnp.sort(x, 0), jnp.linalg.cholesky(turned)
+
+
+def test_functions_say_whom_they_call():
+    """What stands in the text and what stands in the data are the same."""
+    x = np.arange(1200, dtype=np.float32).reshape(30, 40) / 1000
+    made = tilewright.compile(everything, x, np.arange(40)).compiled.stages.emitted.module
+    called = {symbol for function in made.functions.values() for symbol in function.calls}
+    assert len(called & made.functions.keys()) > 20
+    for function in made.functions.values():
+        named = set(re.findall(r"@([\w.$-]+)", function.body)) & made.functions.keys()
+        assert named == function.calls & made.functions.keys(), function.symbol

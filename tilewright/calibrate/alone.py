@@ -63,7 +63,7 @@ def executable(program: Program, workers: int = 1) -> Executable:
     text = program_text(program, host_machine())
     return Executable(
         Compiled(
-            object=compile_cached(text.text),
+            object=compile_cached(text.module),
             inputs=tuple(Type(b.dtype, (b.size,)) for b in program.inputs),
             outputs=(),
             shared_bytes=program.shared_bytes,

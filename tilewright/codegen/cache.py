@@ -1,6 +1,6 @@
 """Compiled objects on disk, in a folder that only its owner can use.
 
-In: module text and target. Out: the `CompiledObject`, from the folder or freshly compiled.
+In: a module, or its text, and a target. Out: the `CompiledObject`, from the folder or just made.
 
 An entry is named by the hash of all that decides its bytes (text, processor, features, pass list,
 versions) and holds a checksum of its content. What is foreign, corrupt or from another user is
@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tilewright.codegen.host import PASSES, CompiledObject, Target, compile_text, host_target
+from tilewright.codelets.llvm import Module
 from tilewright.env import ENVIRONMENT
 from tilewright.files import usable_folder
 
@@ -28,16 +29,17 @@ _HASH = 32
 
 
 def compile_cached(
-    text: str, target: Target | None = None, folder: Path | None = ENVIRONMENT.cache
+    source: Module | str, target: Target | None = None, folder: Path | None = ENVIRONMENT.cache
 ) -> CompiledObject:
     """As `compile_text`, but looks in `folder` first and leaves the result there."""
     target = target or host_target()
     if folder is None or not usable_folder(folder):
-        return compile_text(text, target)
+        return compile_text(source, target)
+    text = source if isinstance(source, str) else source.text()
     path = folder / (key(text, target) + _SUFFIX)
     found = read_entry(path)
     if found is None:
-        found = compile_text(text, target)
+        found = compile_text(source, target)
         write_entry(path, found)
         shrink(folder, ENVIRONMENT.cache_bytes)
     return found

@@ -15,8 +15,7 @@ from tilewright.codelets.llvm import MEMORY_TYPE, Function, Module
 
 def declare_cancelled(module: Module) -> None:
     """Cold: what surrounds a call of it gets the registers."""
-    module.declare("tw_cancelled", "i32", "ptr", "i64")
-    module.declarations["tw_cancelled"] += " cold nounwind"
+    module.declare("tw_cancelled", "i32", "ptr", "i64", attributes="cold nounwind")
 
 
 class Control:

@@ -1,6 +1,7 @@
 """LLVM text to machine code in memory, for the machine that we run on.
 
-In: module text as `codelets/llvm.py` writes it (`@tilewright_run` is exported, the rest internal).
+In: a module as `codelets/llvm.py` writes it (`@tilewright_run` is exported, the rest internal), or
+text of one.
 Out: `compile_text` gives a `CompiledObject` (object files as bytes), `load` makes it callable.
 
 Always true: nothing is emitted for instructions that the target lacks; objects are position
@@ -22,6 +23,7 @@ from types import MappingProxyType
 import llvmlite.binding as llvm
 
 from tilewright.codelets.libm import LIBM
+from tilewright.codelets.llvm import Module
 from tilewright.env import ENVIRONMENT
 from tilewright.machine.host import is_allowed
 
@@ -129,11 +131,14 @@ def compile_part(text: str, target: Target) -> bytes:
     return target_machine(target).emit_object(optimised(text, target))
 
 
-def compile_text(text: str, target: Target | None = None) -> CompiledObject:
-    """The whole module; a large one is split over several processes."""
+def compile_text(source: Module | str, target: Target | None = None) -> CompiledObject:
+    """The whole module; a large one is split over several processes, unless it is text."""
     from tilewright.codegen.parallel import compile_parts
 
-    return CompiledObject(tuple(compile_parts(text, target or host_target())))
+    target = target or host_target()
+    if isinstance(source, str):
+        return CompiledObject((compile_part(source, target),))
+    return CompiledObject(tuple(compile_parts(source, target)))
 
 
 def assembly(text: str, target: Target | None = None) -> str:

@@ -1,6 +1,6 @@
 """Compile a large module in several processes: LLVM in one process has one lock for all threads.
 
-In: module text. Out: object files, one a part. The parts depend on the text and on the number of
+In: a module. Out: object files, one a part. The parts depend on the module and on the number of
 processes, but no instruction does: a function compiles to the same code in any part.
 
 The helpers are lean: they import llvmlite and a few of our files, not JAX or NumPy.
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tilewright.codegen.host import CompileError, Target, compile_part
 from tilewright.codegen.split import split
+from tilewright.codelets.llvm import Module
 from tilewright.env import ENVIRONMENT
 
 LEAST = 1_000_000
@@ -25,10 +26,11 @@ _ROOT = Path(__file__).resolve().parents[2]
 _COMMAND = "from tilewright.codegen.parallel import serve; serve()"
 
 
-def compile_parts(text: str, target: Target) -> list[bytes]:
+def compile_parts(module: Module, target: Target) -> list[bytes]:
     """Object files of all parts; this process compiles the first one itself."""
     allowed = ENVIRONMENT.processes or min(8, len(os.sched_getaffinity(0)))
-    first, *others = split(text, max(1, min(allowed, len(text) // LEAST)))
+    size = sum(len(function.body) for function in module.functions.values())
+    first, *others = split(module, max(1, min(allowed, size // LEAST)))
     if not others:
         return [compile_part(first, target)]
     with ThreadPoolExecutor(len(others)) as pool:

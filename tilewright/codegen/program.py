@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 from tilewright.codegen.calls import Calls
 from tilewright.codegen.clocks import Clocks
@@ -45,9 +45,9 @@ BETWEEN_LOOKS = 0.01
 
 @dataclass
 class ProgramText:
-    """The module's text, and what the runtime must know to run it."""
+    """The module, and what the runtime must know to run it."""
 
-    text: str
+    module: Module
     loops: list[str] = field(default_factory=list)
     maps: int = 0
     streamed: tuple[int, ...] = ()
@@ -55,6 +55,11 @@ class ProgramText:
     instances: int = 0
     """The length of that map, or 0."""
     symbols: dict[str, Codelet] = field(default_factory=dict)
+
+    @cached_property
+    def text(self) -> str:
+        """The module's."""
+        return self.module.text()
 
 
 def program_text(program: Program, machine: Machine, profile: bool = False) -> ProgramText:
@@ -92,7 +97,7 @@ class _Emitter:
         self._entry(self._together(self.program.steps))
         streamed = tuple(sorted(b.index for b in self.rings))
         return ProgramText(
-            text=self.module.text(),
+            module=self.module,
             loops=self.counters.names,
             maps=self.queues.sites,
             streamed=streamed,
@@ -103,7 +108,7 @@ class _Emitter:
     def _entry(self, body: str) -> None:
         """The exported function: fill the frame, run, say whether we were cancelled."""
         function = self.module.function("tilewright_run", "i32", ["ptr", "i64"], "nounwind")
-        function.header = function.header.replace("internal ", "")
+        function.exported = True
         frame = self.slots.allocate(function)
         self.clocks.start(function, frame)
         function.call("void", body, ("ptr", frame))

@@ -7,7 +7,6 @@ shift by the width or more leaves zeros (or the sign); powers wrap.
 
 from __future__ import annotations
 
-from tilewright.codelets.llvm import vector
 from tilewright.codelets.registers import Register
 
 
@@ -53,12 +52,10 @@ def _shift(operation: str, a: Register, by: Register) -> Register:
 
 def power(base: Register, exponent: Register, signed: bool) -> Register:
     """By squaring, in a function of its own."""
-    kind, width = base.kind, base.width
-    symbol = f"tw_pow_{'s' if signed else 'u'}_{kind}_{width}"
+    symbol = f"tw_pow_{'s' if signed else 'u'}_{base.kind}_{base.width}"
     if symbol not in base.function.module.functions:
         _power_function(base, symbol, signed)
-    row = vector(kind, width)
-    return base.let(f"call {row} @{symbol}({row} {base.name}, {row} {exponent.name})")
+    return base.call(symbol, exponent)
 
 
 def _power_function(like: Register, symbol: str, signed: bool) -> None:

@@ -1,5 +1,8 @@
 """LLVM IR as text: a `Module` of functions, and a `Function` that is written line by line.
 
+What a module holds is data: each function's head, its lines, and which others it calls, so that
+whoever takes a module apart has nothing to read out of text.
+
 Registers hold a *register type*, memory a *memory type*: bfloat16 and float16 are computed as float
 and rounded after every operation, bool is i1 in a register and one byte in memory.
 """
@@ -28,8 +31,42 @@ def vector(kind: str, width: int) -> str:
     return f"<{width} x {kind}>" if width else kind
 
 
+@dataclass(frozen=True)
+class Written:
+    """A function that is written. Others of the module see it; the linker, if it is `exported`."""
+
+    symbol: str
+    result: str
+    arguments: str
+    """Types and names, between commas."""
+    attributes: str
+    body: str
+    """Its lines, labels included."""
+    calls: frozenset[str] = frozenset()
+    """Symbols of the functions that it calls, of whatever module."""
+    exported: bool = False
+
+    @property
+    def inlined(self) -> bool:
+        """Whether every caller gets a copy."""
+        return "alwaysinline" in self.attributes.split()
+
+    def define(self, exported: bool = False) -> str:
+        """As text."""
+        linkage = "" if self.exported or exported else "internal "
+        return f"define {linkage}{self._head} {{\n{self.body}\n}}"
+
+    def declare(self) -> str:
+        """For a module that calls it, and has it from elsewhere."""
+        return f"declare {self._head}"
+
+    @property
+    def _head(self) -> str:
+        return f"{self.result} @{self.symbol}({self.arguments}) {self.attributes}"
+
+
 class Module:
-    """Function texts by symbol, each once, and declarations of what they call.
+    """Functions by symbol, each once, and declarations of what else they call.
 
     `near` is the size of the tile's nearest memory.
     """
@@ -37,12 +74,16 @@ class Module:
     def __init__(self, features: Features, near: int = 32 << 10):
         self.features = features
         self.near = near
-        self.functions: dict[str, str] = {}
+        self.functions: dict[str, Written] = {}
         self.declarations: dict[str, str] = {}
 
-    def declare(self, symbol: str, result: str, *arguments: str) -> None:
+    def declare(self, symbol: str, result: str, *arguments: str, attributes: str = "") -> None:
         """Declare an intrinsic or one of the few outside functions we may call."""
-        self.declarations[symbol] = f"declare {result} @{symbol}({', '.join(arguments)})"
+        text = f"declare {result} @{symbol}({', '.join(arguments)}) {attributes}"
+        self.declarations[symbol] = text.rstrip()
+
+    def add(self, function: Written) -> None:
+        self.functions[function.symbol] = function
 
     def function(
         self, symbol: str, result: str, arguments: list[str], attributes: str = "noinline nounwind"
@@ -51,7 +92,8 @@ class Module:
         return Function(self, symbol, result, arguments, attributes)
 
     def text(self) -> str:
-        return "\n".join([*self.declarations.values(), "", *self.functions.values()])
+        functions = [function.define() for function in self.functions.values()]
+        return "\n".join([*self.declarations.values(), "", *functions])
 
 
 class Function:
@@ -61,12 +103,10 @@ class Function:
         self, module: Module, symbol: str, result: str, arguments: list[str], attributes: str
     ):
         self.module = module
-        self.symbol = symbol
-        self.header = (
-            f"define internal {result} @{symbol}("
-            + ", ".join(f"{kind} %a{i}" for i, kind in enumerate(arguments))
-            + f") {attributes} {{"
-        )
+        self.symbol, self.result, self.attributes = symbol, result, attributes
+        self.arguments = ", ".join(f"{kind} %a{i}" for i, kind in enumerate(arguments))
+        self.exported = False
+        self.calls: set[str] = set()
         self.lines: list[str] = ["entry:"]
         self._reserved: list[str] = []
         self.block = "entry"
@@ -100,7 +140,11 @@ class Function:
         self.block = label
 
     def call(self, result: str, symbol: str, *arguments: tuple[str, str]) -> str:
-        """Call a function given (type, value) pairs; `result` is its type, "void" gives ""."""
+        """Call a function given (type, value) pairs; `result` is its type, "void" gives "".
+
+        Functions of the module itself are called by this alone: it keeps their symbols.
+        """
+        self.calls.add(symbol)
         text = f"call {result} @{symbol}({', '.join(f'{k} {v}' for k, v in arguments)})"
         if result == "void":
             self.do(text)
@@ -151,8 +195,9 @@ class Function:
         """End with `ret` and hand the text to the module."""
         self.do(f"ret {result}")
         entry, *lines = self.lines
-        text = [self.header, entry, *self._reserved, *lines, "}"]
-        self.module.functions[self.symbol] = "\n".join(text)
+        body = "\n".join([entry, *self._reserved, *lines])
+        head = self.symbol, self.result, self.arguments, self.attributes
+        self.module.add(Written(*head, body, frozenset(self.calls), self.exported))
 
 
 @dataclass

@@ -8,34 +8,39 @@ merged in pairs, level by level, from one array into the other; a merge chooses 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from tilewright.codelets.llvm import Module
+from tilewright.codelets.llvm import Module, Written
 
 Less = Callable[[str, str], str]
 """(x, y) -> an instruction of type i1: whether x comes before y, strictly."""
 
 
 def add_merge_sort(
-    module: Module, symbol: str, kind: str, size: int, less: Less, context: str = ""
+    module: Module,
+    symbol: str,
+    kind: str,
+    size: int,
+    less: Less,
+    context: str = "",
+    calls: Iterable[str] = (),
 ) -> None:
-    """Add `ptr @symbol(ptr data, ptr spare, i64 n, context...)`; `size` is an element's bytes."""
+    """Add `ptr @symbol(ptr data, ptr spare, i64 n, context...)`; `size` is an element's bytes.
+
+    `calls` are the functions that the text of `less` calls.
+    """
     if symbol in module.functions:
         return
     module.declare("llvm.smin.i64", "i64", "i64", "i64")
     module.declare("llvm.memcpy.p0.p0.i64", "void", "ptr", "ptr", "i64", "i1 immarg")
-    module.functions[symbol] = _TEXT.format(
-        symbol=symbol,
-        context=context,
-        kind=kind,
-        size=size,
-        insert_before=less("%x", "%y"),
-        take_right=less("%q", "%p"),
+    body = _BODY.format(
+        kind=kind, size=size, insert_before=less("%x", "%y"), take_right=less("%q", "%p")
     )
+    arguments = f"ptr %data, ptr %spare, i64 %n{context}"
+    module.add(Written(symbol, "ptr", arguments, "noinline nounwind", body, frozenset(calls)))
 
 
-_TEXT = """\
-define internal ptr @{symbol}(ptr %data, ptr %spare, i64 %n{context}) noinline nounwind {{
+_BODY = """\
 entry:
   br label %runs
 runs:
@@ -128,5 +133,4 @@ level.done:
   %wider = shl i64 %width, 1
   br label %levels
 done:
-  ret ptr %from
-}}"""
+  ret ptr %from"""

@@ -87,6 +87,11 @@ class Register:
         self.function.module.declare(symbol, self.type, *declared)
         return self.let(f"call {self.type} @{symbol}({arguments})")
 
+    def call(self, symbol: str, *others: Register) -> Register:
+        """A function of the module, whose operands and result are of one type."""
+        pairs = [(self.type, operand.name) for operand in (self, *others)]
+        return replace(self, name=self.function.call(self.type, symbol, *pairs))
+
     def cast(self, operation: str, kind: str) -> Register:
         """A conversion by its instruction's name; none if the type is the same."""
         if kind == self.kind:

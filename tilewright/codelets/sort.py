@@ -100,6 +100,7 @@ class Sort(Codelet):
             4,
             lambda x, y: f"call i1 @{symbol}_less(i32 {x}, i32 {y}{keys})",
             keys,
+            calls=[f"{symbol}_less"],
         )
 
     def _less(self, module: Module, symbol: str) -> None:

@@ -36,7 +36,7 @@ def timed(executable: Executable, *args: Any, **named: Any) -> Profile:
     clocked = Executable(
         replace(
             compiled,
-            object=compile_cached(text.text),
+            object=compile_cached(text.module),
             loops=tuple(text.loops),
             maps=text.maps,
         ),

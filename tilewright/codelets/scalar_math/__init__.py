@@ -72,8 +72,7 @@ def emit(op: str, operands: Sequence[Register], *, approximate: bool = False) ->
     symbol = f"tw_{name}_{_NAMES[first.kind]}{width}"
     if symbol not in first.function.module.functions:
         _define(first.function.module, symbol, formulas[name], operands)
-    arguments = ", ".join(f"{first.type} {operand.name}" for operand in operands)
-    return first.let(f"call {first.type} @{symbol}({arguments})")
+    return first.call(symbol, *operands[1:])
 
 
 def _define(module: Module, symbol: str, formula: Formula, like: Sequence[Register]) -> None:
@@ -85,5 +84,5 @@ def _define(module: Module, symbol: str, formula: Formula, like: Sequence[Regist
     ]
     result = formula(*arguments)
     if len(function.lines) <= _SHORT:
-        function.header = function.header.replace("noinline", "alwaysinline")
+        function.attributes = function.attributes.replace("noinline", "alwaysinline")
     function.close(f"{row} {result.name}")

@@ -22,8 +22,7 @@ def call(op: str, operands: Sequence[Register]) -> Register:
         if by_lanes not in first.function.module.functions:
             _define(first.function.module, by_lanes, symbol, first, len(operands))
         symbol = by_lanes
-    arguments = ", ".join(f"{first.type} {operand.name}" for operand in operands)
-    return first.let(f"call {first.type} @{symbol}({arguments})")
+    return first.call(symbol, *operands[1:])
 
 
 def _declared(module: Module, op: str, kind: str, count: int) -> str:
