@@ -16,6 +16,10 @@ ORDER: list[str] = list(
 ONLY_IN = {"llvmlite": "codegen", "jax.extend": "trace", "jax._src": "trace"}
 
 
+COMMON = {"emit", "scalar_math"}
+"""Folders of `codelets/` that every family may import."""
+
+
 def imports(path: Path) -> set[str]:
     """Modules that a file imports, at any depth."""
     found: set[str] = set()
@@ -53,6 +57,30 @@ def violations(home: Path) -> list[str]:
 
 def test_imports_point_upwards():
     assert violations(HOME) == []
+
+
+def joined_families(home: Path) -> list[str]:
+    """Imports by which one family of codelets hangs on another, or what all write with on one."""
+    families = {path.name for path in home.iterdir() if path.is_dir()} - COMMON
+    found = []
+    for path in sorted(home.rglob("*.py")):
+        own = path.relative_to(home).parts[0]
+        if own == "small":  # a few elements of any family
+            continue
+        for module in imports(path):
+            name = module.removeprefix("tilewright.codelets.").split(".")[0]
+            if module.startswith("tilewright.codelets.") and name in families - {own}:
+                found.append(f"{path}: {own} imports {name}")
+    return found
+
+
+def test_families_of_codelets_stand_alone(tmp_path):
+    assert joined_families(HOME / "codelets") == []
+    for family in ("emit", "contract", "reduce"):
+        (tmp_path / family).mkdir()
+    (tmp_path / "contract" / "bad.py").write_text("import tilewright.codelets.reduce.row\n")
+    (tmp_path / "emit" / "bad.py").write_text("from tilewright.codelets import contract\n")
+    assert len(joined_families(tmp_path)) == 2
 
 
 def test_a_planted_violation_is_found(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import tilewright
 from tilewright.codegen import host, parallel
 from tilewright.codegen.split import groups, split
-from tilewright.codelets.llvm import Function, Module
+from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.machine.machine import Features
 
 

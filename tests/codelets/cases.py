@@ -6,7 +6,7 @@ import numpy as np
 
 from tests.codelets.run import run
 from tilewright.codelets.base import Codelet, Operand
-from tilewright.codelets.llvm import Features
+from tilewright.codelets.emit.llvm import Features
 from tilewright.graph.ir import numpy_dtype
 from tilewright.plan.ir import dense_strides
 

@@ -11,7 +11,7 @@ import pytest
 
 from tilewright.codegen import host
 from tilewright.codelets.base import Codelet, Operand
-from tilewright.codelets.llvm import Features, Module
+from tilewright.codelets.emit.llvm import Features, Module
 from tilewright.graph.ir import numpy_dtype
 from tilewright.machine.host import described, host_machine
 

@@ -4,8 +4,8 @@ import pytest
 
 from tests.machines import STATED
 from tilewright.codelets.base import Operand
+from tilewright.codelets.elementwise import Transpose
 from tilewright.codelets.peak import PeakFma
-from tilewright.codelets.transpose import Transpose
 from tilewright.plan.ir import (
     Branch,
     Buffer,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand
-from tilewright.codelets.llvm import Module
+from tilewright.codelets.emit.llvm import Module
 from tilewright.machine.cost import Count
 from tilewright.plan.ir import Buffer, Call, Program, Step, View, dense_strides
 

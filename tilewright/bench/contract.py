@@ -17,7 +17,7 @@ from tilewright.bench.record import Row
 from tilewright.bench.repeated import Repeated
 from tilewright.codelets.base import LANES, Operand
 from tilewright.codelets.contract import ContractOuter
-from tilewright.codelets.contract_operand import copied_step
+from tilewright.codelets.contract.operand import copied_step
 from tilewright.codelets.peak import PeakFma
 
 BAR = 0.85

@@ -14,7 +14,7 @@ from functools import partial
 from tilewright.bench.record import Row
 from tilewright.calibrate import Alone
 from tilewright.codelets.base import Operand
-from tilewright.codelets.panels import MOST_ROWS, ContractPanels, shape
+from tilewright.codelets.contract.panels import MOST_ROWS, ContractPanels, shape
 from tilewright.codelets.peak import PeakFma, PeakRead
 
 SHAPES = ((256, 512), (512, 256), (200, 640))

@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tilewright.codegen.host import PASSES, CompiledObject, Target, compile_text, host_target
-from tilewright.codelets.llvm import Module
+from tilewright.codelets.emit.llvm import Module
 from tilewright.env import ENVIRONMENT
 from tilewright.files import usable_folder
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from tilewright.codegen.clocks import Clocks
 from tilewright.codegen.slots import Slots
 from tilewright.codelets.base import Codelet
-from tilewright.codelets.llvm import Function, Module
+from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.graph.ir import numpy_dtype
 from tilewright.plan.ir import Buffer, Program, Var, View
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 from tilewright.codegen.counters import Counters
 from tilewright.codegen.slots import Slots
-from tilewright.codelets.llvm import Function, Module
+from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.machine.machine import Machine
 
 _CYCLES = "llvm.readcyclecounter"

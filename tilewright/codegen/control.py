@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from tilewright.codegen.counters import Counters
 from tilewright.codegen.slots import Slots
-from tilewright.codelets.llvm import MEMORY_TYPE, Function, Module
+from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function, Module
 
 
 def declare_cancelled(module: Module) -> None:

@@ -7,7 +7,7 @@ row of counters to itself, so nothing is locked.
 from __future__ import annotations
 
 from tilewright.codegen.slots import Slots
-from tilewright.codelets.llvm import Function
+from tilewright.codelets.emit.llvm import Function
 
 
 class Counters:

@@ -1,7 +1,7 @@
 """LLVM text to machine code in memory, for the machine that we run on.
 
-In: a module as `codelets/llvm.py` writes it (`@tilewright_run` is exported, the rest internal), or
-text of one.
+In: a module as `codelets/emit/llvm.py` writes it (`@tilewright_run` is exported, the rest
+internal), or text of one.
 Out: `compile_text` gives a `CompiledObject` (object files as bytes), `load` makes it callable.
 
 Always true: nothing is emitted for instructions that the target lacks; objects are position
@@ -22,8 +22,8 @@ from types import MappingProxyType
 
 import llvmlite.binding as llvm
 
-from tilewright.codelets.libm import LIBM
-from tilewright.codelets.llvm import Module
+from tilewright.codelets.emit.libm import LIBM
+from tilewright.codelets.emit.llvm import Module
 from tilewright.env import ENVIRONMENT
 from tilewright.machine.host import is_allowed
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tilewright.codegen.host import CompileError, Target, compile_part
 from tilewright.codegen.split import split
-from tilewright.codelets.llvm import Module
+from tilewright.codelets.emit.llvm import Module
 from tilewright.env import ENVIRONMENT
 
 LEAST = 1_000_000

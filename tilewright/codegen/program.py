@@ -30,8 +30,8 @@ from tilewright.codegen.resident import Resident
 from tilewright.codegen.slots import Slots, given
 from tilewright.codegen.streaming import ring_buffers, streaming_map
 from tilewright.codelets.base import Codelet
-from tilewright.codelets.llvm import Function, Module
-from tilewright.codelets.vectors import load_scalar
+from tilewright.codelets.emit.llvm import Function, Module
+from tilewright.codelets.emit.vectors import load_scalar
 from tilewright.machine.cost import price
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Branch, Call, Loop, Map, Program, Spread, Step, Sync, While

@@ -18,7 +18,7 @@ from __future__ import annotations
 from tilewright.codegen.calls import ring
 from tilewright.codegen.control import Control
 from tilewright.codegen.slots import Slots
-from tilewright.codelets.llvm import Function, Module
+from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.plan.ir import Var
 
 

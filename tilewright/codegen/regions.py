@@ -12,8 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tilewright.codelets.places import MOST
-from tilewright.codelets.small import in_memory, is_small, small_work
+from tilewright.codelets.small import MOST, in_memory, is_small, small_work
 from tilewright.plan.ir import Branch, Buffer, Call, Loop, Program, Step, Var, View, While
 
 MOST_CALLS = 200

@@ -18,9 +18,8 @@ from tilewright.codegen.control import Control
 from tilewright.codegen.counters import Counters
 from tilewright.codegen.regions import Region, views_of
 from tilewright.codegen.slots import Slots
-from tilewright.codelets.llvm import Function
-from tilewright.codelets.places import InMemory, InRegister, Place
-from tilewright.codelets.small import emit_small, is_small
+from tilewright.codelets.emit.llvm import Function
+from tilewright.codelets.small import InMemory, InRegister, Place, emit_small, is_small
 from tilewright.graph.ir import numpy_dtype
 from tilewright.plan.ir import Branch, Buffer, Call, Loop, Step, Var, View, While
 

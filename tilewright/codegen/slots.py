@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from tilewright.codegen.context import FIELDS
-from tilewright.codelets.llvm import Function
+from tilewright.codelets.emit.llvm import Function
 
 FRAME = ("context", "shared", "tile", "inputs", "outputs", "worker")
 

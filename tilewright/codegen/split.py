@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tilewright.codelets.llvm import Module, Written
+from tilewright.codelets.emit.llvm import Module, Written
 
 
 def split(module: Module, count: int) -> list[str]:

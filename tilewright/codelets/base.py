@@ -3,6 +3,10 @@
 A codelet is a frozen dataclass, so that equal codelets are emitted once. Its arguments are
 described by `Operand`s: dtype, shape and strides are static; only base addresses come at run time.
 In memory a bool is one byte, 0 or 1. Arguments are aligned to their element; never assume more.
+
+A family is a folder: elementwise, reduce, contract, index, along an axis, linalg. No family imports
+another; all write with `emit/` (LLVM text from its smallest pieces) and `scalar_math/` (functions
+of one number). `small/` writes a few elements of any family in the middle of a function.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from math import prod
 
 import numpy as np
 
-from tilewright.codelets.llvm import Module
+from tilewright.codelets.emit.llvm import Module
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import LANES
 from tilewright.machine.cost import Count

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.codelets import vectors
-from tilewright.codelets.arithmetic import Arithmetic
 from tilewright.codelets.base import LANES, Codelet, Operand
-from tilewright.codelets.llvm import Module, vector
-from tilewright.codelets.loops import repeat
+from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit.arithmetic import Arithmetic
+from tilewright.codelets.emit.llvm import Module, vector
+from tilewright.codelets.emit.loops import repeat
 from tilewright.graph.fma import fma32
 from tilewright.graph.ir import numpy_dtype
 from tilewright.machine.cost import Count

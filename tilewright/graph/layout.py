@@ -6,7 +6,7 @@ inside a loop (or from run to run: `pack_fixed`) and does not lie as the product
 best is packed: a dense `copy` in the order that the codelet states. Packs are operations like
 others: they hoist out of loops, equal ones are shared, and `bind` does them once.
 
-What codelets state (see `codelets/contract.py`): lanes run along the free dimensions of one
+What codelets state (see `codelets/contract/codelet.py`): lanes run along the free dimensions of one
 operand, which should lie (batch, contracted, free); of a matrix that meets a vector, along the
 contracted ones, and it should lie (batch, free, contracted).
 """

@@ -30,7 +30,7 @@ them and costs two, with the wait for the slower."""
 _NONE: Mapping = MappingProxyType({})
 _BITS = {"float64": 64, "int64": 64, "uint64": 64}
 _MOST_LANES = 16
-"""Vectors are cut to so many elements, whatever fits a register: see `codelets/lanes.py`."""
+"""Vectors are cut to so many elements, whatever fits a register: see `codelets/emit/lanes.py`."""
 
 
 @dataclass(frozen=True)

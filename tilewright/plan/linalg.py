@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from tilewright.codelets.base import LANES
+from tilewright.codelets.elementwise import Transpose
 from tilewright.codelets.linalg import LU, Cholesky, TriangularSolve
-from tilewright.codelets.transpose import Transpose
 from tilewright.graph.count import node_count
 from tilewright.graph.ir import Graph, Node, Type
 from tilewright.machine.cost import is_worth_dealing

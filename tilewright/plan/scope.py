@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tilewright.codelets.base import Codelet
-from tilewright.codelets.transpose import Transpose
+from tilewright.codelets.elementwise import Transpose
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.machine.machine import Machine
 from tilewright.plan import views

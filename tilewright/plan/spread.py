@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 
 from tilewright.codelets.base import LANES, Codelet, Operand
 from tilewright.codelets.contract import ContractOuter, ContractVector
-from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.elementwise import Elementwise, Transpose
 from tilewright.codelets.linalg import TriangularSolve
-from tilewright.codelets.transpose import Transpose
 from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tilewright.codelets.tree import Tree
+from tilewright.codelets.reduce import Tree
 from tilewright.graph.count import node_count
 from tilewright.graph.ir import Node, Type, numpy_dtype
 from tilewright.machine.cost import is_worth_dealing

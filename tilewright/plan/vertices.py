@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from tilewright.codelets.along import ArgReduce, Cumulative, Sort
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction, constant_instruction
 from tilewright.codelets.index import DynamicSlice, DynamicUpdateSlice, Gather, Scatter
-from tilewright.codelets.order import ArgReduce, Cumulative, Sort
 from tilewright.codelets.reduce import Reduce
 from tilewright.graph.ir import Node, Value
 from tilewright.plan import views
@@ -197,7 +197,7 @@ def lower_concatenate(scope: Scope, unit: Unit) -> None:
 
 
 def lower_dot(scope: Scope, unit: Unit) -> None:
-    """To batch x m x n x k (see `contract.py`), with the elementwise nodes that take its sums."""
+    """To batch x m x n x k (see `codelets/contract/`), with the elementwise nodes that follow."""
     node, *after = unit.nodes
     if not after:
         lower_contraction(scope, node)

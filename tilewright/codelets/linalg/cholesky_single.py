@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tilewright.codelets.emit.vectors import constants, load_scalar, splat, store_scalar
 from tilewright.codelets.linalg.cholesky_writer import ROWS, Writer
-from tilewright.codelets.vectors import constants, load_scalar, splat, store_scalar
 
 
 class Single(Writer):

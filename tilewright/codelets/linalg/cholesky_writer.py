@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.linalg.tiles import Tiles
-from tilewright.codelets.llvm import Function, vector
 
 ROWS = 4
 """How many rows are done before what lies right of them."""

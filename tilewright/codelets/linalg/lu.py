@@ -13,12 +13,12 @@ from math import prod
 
 import numpy as np
 
-from tilewright.codelets.arithmetic import Arithmetic
 from tilewright.codelets.base import Codelet, Operand, nbytes
+from tilewright.codelets.emit.arithmetic import Arithmetic
+from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.linalg.lu_batch import Batch
 from tilewright.codelets.linalg.lu_single import Single
 from tilewright.codelets.linalg.tiles import Tiles, over_lanes
-from tilewright.codelets.llvm import Module
 from tilewright.graph.linalg import lu, multiply_adds
 from tilewright.machine.cost import Count
 

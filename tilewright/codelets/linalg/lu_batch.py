@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tilewright.codelets.emit.llvm import Function, vector
+from tilewright.codelets.emit.vectors import load, offset, splat, store
 from tilewright.codelets.linalg.tiles import Tiles
-from tilewright.codelets.llvm import Function, vector
-from tilewright.codelets.vectors import load, offset, splat, store
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tilewright.codelets.linalg.tiles import Tiles
-from tilewright.codelets.llvm import Function, vector
-from tilewright.codelets.vectors import (
+from tilewright.codelets.emit.llvm import Function, vector
+from tilewright.codelets.emit.vectors import (
     constants,
     load,
     load_scalar,
@@ -19,6 +18,7 @@ from tilewright.codelets.vectors import (
     store_scalar,
     suffix,
 )
+from tilewright.codelets.linalg.tiles import Tiles
 
 Carry = list[tuple[str, str]]
 Body = Callable[[str, int | None, list[str]], list[str]]

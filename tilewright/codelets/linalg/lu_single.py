@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from tilewright.codelets.emit.vectors import store_scalar
 from tilewright.codelets.linalg.lu_columns import Columns
-from tilewright.codelets.vectors import store_scalar
 
 _PANEL = 32
 _TOGETHER = 4

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from tilewright.codelets.arithmetic import Arithmetic
-from tilewright.codelets.llvm import MEMORY_TYPE, Features, Function, vector
-from tilewright.codelets.loops import repeat
-from tilewright.codelets.registers import literal
-from tilewright.codelets.vectors import load, load_scalar, offset, splat, store, suffix
+from tilewright.codelets.emit.arithmetic import Arithmetic
+from tilewright.codelets.emit.llvm import MEMORY_TYPE, Features, Function, vector
+from tilewright.codelets.emit.loops import repeat
+from tilewright.codelets.emit.registers import literal
+from tilewright.codelets.emit.vectors import load, load_scalar, offset, splat, store, suffix
 
 Rows = list[list[str]]
 """A register for each row and each vector of it."""

@@ -15,12 +15,12 @@ from math import prod
 
 import numpy as np
 
-from tilewright.codelets.arithmetic import Arithmetic
 from tilewright.codelets.base import Codelet, Operand, nbytes
+from tilewright.codelets.emit.arithmetic import Arithmetic
+from tilewright.codelets.emit.llvm import Function, Module
+from tilewright.codelets.emit.loops import repeat
+from tilewright.codelets.emit.vectors import load_scalar
 from tilewright.codelets.linalg.tiles import Tiles, over_lanes, tile_shape
-from tilewright.codelets.llvm import Function, Module
-from tilewright.codelets.loops import repeat
-from tilewright.codelets.vectors import load_scalar
 from tilewright.graph.linalg import multiply_adds, triangular_solve
 from tilewright.machine.cost import Count
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tilewright.codelets.llvm import Module
-from tilewright.codelets.registers import Register
+from tilewright.codelets.emit.llvm import Module
+from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.scalar_math import (
     double,
     error,

@@ -6,7 +6,7 @@ first terms are taken as f - f**2 / 2. All others are minimax fits.
 
 from __future__ import annotations
 
-from tilewright.codelets.registers import Register
+from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.scalar_math.pieces import paired, polynomial
 
 _ROUNDER = 1.5 * 2.0**52

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from math import pi, sqrt
 
-from tilewright.codelets.registers import Register
+from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.scalar_math import lanewise
 from tilewright.codelets.scalar_math.exponential import expm1_inside
 from tilewright.codelets.scalar_math.logarithm import LN2, log

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tilewright.codelets.registers import Register
+from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.scalar_math.pieces import (
     POWERS,
     ROUNDER,

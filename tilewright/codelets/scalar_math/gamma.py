@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import pi
 
-from tilewright.codelets.registers import Register
+from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.scalar_math import lanewise
 from tilewright.codelets.scalar_math.pieces import polynomial
 

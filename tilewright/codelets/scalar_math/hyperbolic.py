@@ -11,7 +11,7 @@ rounded down: 0 below 0.26, where T itself is the result, and 1 only from where 
 
 from __future__ import annotations
 
-from tilewright.codelets.registers import Register
+from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.scalar_math.pieces import ROUNDER, polynomial, rough_reciprocal
 
 _TANH = (-0.33333215, 0.13322683, -0.051223993)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tilewright.codelets.libm import LIBM_NAME
-from tilewright.codelets.llvm import Module, vector
-from tilewright.codelets.registers import Register
+from tilewright.codelets.emit.libm import LIBM_NAME
+from tilewright.codelets.emit.llvm import Module, vector
+from tilewright.codelets.emit.registers import Register
 
 
 def call(op: str, operands: Sequence[Register]) -> Register:

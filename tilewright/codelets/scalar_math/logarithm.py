@@ -6,7 +6,7 @@ x = 2**k (1 + f) with 1 + f from sqrt(1/2) to sqrt(2); log(1 + f) is a polynomia
 
 from __future__ import annotations
 
-from tilewright.codelets.registers import Register
+from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.scalar_math.pieces import polynomial
 
 LN2 = 0.69314718

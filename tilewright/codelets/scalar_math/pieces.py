@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tilewright.codelets.registers import Register
+from tilewright.codelets.emit.registers import Register
 
 ROUNDER = 1.5 * 2.0**23
 """Added to a small float, leaves its nearest integer in the low bits."""

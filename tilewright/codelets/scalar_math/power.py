@@ -6,7 +6,7 @@ whole y, and zeros and infinities follow their signs.
 
 from __future__ import annotations
 
-from tilewright.codelets.registers import Register
+from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.scalar_math.pieces import polynomial
 
 _LOG2 = (

@@ -7,7 +7,7 @@ function is taken for that lane.
 
 from __future__ import annotations
 
-from tilewright.codelets.registers import Register
+from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.scalar_math import lanewise
 from tilewright.codelets.scalar_math.pieces import ROUNDER, polynomial
 

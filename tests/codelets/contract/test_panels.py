@@ -1,0 +1,136 @@
+"""A few rows times packed columns: the law's bits at every precision, on every machine."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.codelets.cases import assert_same_bits, check, dense, values
+from tests.codelets.run import HOST, LEVELS, levels, run
+from tilewright.codelets.base import Operand
+from tilewright.codelets.contract.panels import ContractPanels, pack, shape, unpack
+from tilewright.codelets.emit.llvm import Features, Module
+from tilewright.graph.ir import numpy_dtype
+from tilewright.graph.law import product
+
+KINDS = [
+    ("float32", "float32", False),
+    ("bfloat16", "float32", False),
+    ("bfloat16", "bfloat16", False),
+    ("bfloat16", "bfloat16", True),
+    ("int8", "int16", False),
+]
+kinds = pytest.mark.parametrize(("dtype", "lhs", "paired"), KINDS)
+SIZES = [(16, 1), (1, 3), (17, 2), (31, 33), (64, 16), (80, 255), (40, 257), (100, 513), (33, 1100)]
+
+
+def codelet(dtype, lhs, paired, m, n, k, out="float32"):
+    panels = dense(dtype, *shape(dtype, k, n))
+    return ContractPanels(dense(lhs, m, k), panels, dense(out, m, n), paired)
+
+
+def operands(case: ContractPanels, seed: int = 0) -> list[np.ndarray]:
+    """Within what is promised; the rest of a panel is zero, as packed."""
+    lhs = values(case.lhs, seed)
+    matrix = values(Operand(case.panels.dtype, (case.k, case.n), (case.n, 1)), seed + 1)
+    if case.panels.dtype == "int8":
+        lhs, matrix = (np.maximum(x, -np.iinfo(x.dtype).max) for x in (lhs, matrix))
+    return [lhs, pack(matrix)]
+
+
+@levels
+@kinds
+def test_bits(dtype, lhs, paired, features):
+    for number, (n, k) in enumerate(SIZES):
+        case = codelet(dtype, lhs, paired, 1 + number % 4, n, k)
+        check(case, features, operands(case))
+
+
+@levels
+@kinds
+def test_rows_alone_and_together(dtype, lhs, paired, features):
+    case = codelet(dtype, lhs, paired, 4, 70, 300)
+    rows, panels = operands(case)
+    (together,) = run(case, rows, panels, features=features)
+    alone = replace(case, lhs=dense(lhs, 1, 300), out=dense("float32", 1, 70))
+    for i, row in enumerate(rows):
+        (one,) = run(alone, row[None], panels, features=features)
+        assert_same_bits(one[0], together[i], f"row {i}")
+
+
+@kinds
+def test_equal_bits_on_every_machine(dtype, lhs, paired):
+    case = codelet(dtype, lhs, paired, 3, 50, 701)
+    given = operands(case)
+    first, *others = [
+        run(case, *given, features=features)[0] for features in (*LEVELS, Features(128, 32))
+    ]
+    for other in others:
+        assert_same_bits(first, other, case.name)
+
+
+@levels
+@kinds
+def test_one_product_keeps_the_sign_of_its_zero(dtype, lhs, paired, features):
+    case = codelet(dtype, lhs, paired, 2, 20, 1)
+    rows = np.array([[0], [1]], numpy_dtype(lhs))
+    matrix = -np.zeros((1, 20), numpy_dtype(dtype)) if dtype != "int8" else np.zeros((1, 20), dtype)
+    check(case, features, [rows, pack(matrix)])
+    (ours,) = run(case, rows, pack(matrix), features=features)
+    assert np.signbit(ours).all() == (dtype != "int8")
+
+
+def test_panels_of_bfloat16_give_the_bits_of_float32():
+    """They are widened exactly."""
+    case = codelet("bfloat16", "float32", False, 2, 40, 300)
+    rows, panels = operands(case)
+    matrix = unpack(panels, 300, 40).astype(np.float32)
+    (ours,) = run(case, rows, panels)
+    assert_same_bits(product(rows, matrix.T, "sequence", "float32"), ours, case.name)
+
+
+def test_largest_integers_are_exact():
+    case = codelet("int8", "int16", False, 2, 20, 1024)
+    rows = np.full((2, 1024), 32767, np.int16)
+    matrix = np.full((1024, 20), 127, np.int8)
+    matrix[:512] = -127
+    (ours,) = run(case, rows, pack(matrix))
+    assert (ours == 0).all()
+    short = codelet("int8", "int16", False, 1, 20, 512)
+    (ours,) = run(short, rows[:1, :512], pack(-matrix[:512]))
+    assert (ours == np.float32(512 * 127 * 32767)).all()
+
+
+def test_pairs_use_the_instruction_where_there_is_one():
+    if "avx512bf16" not in HOST.names:
+        pytest.skip("this host has no vdpbf16ps")
+    module = Module(HOST)
+    codelet("bfloat16", "bfloat16", True, 1, 64, 64).emit(module, "product")
+    assert "dpbf16ps" in module.text()
+
+
+def test_pairs_are_an_order_of_their_own():
+    rows, matrix = (
+        np.random.default_rng(i).normal(size=s).astype(numpy_dtype("bfloat16"))
+        for i, s in enumerate([(1, 256), (256, 64)])
+    )
+    found = [
+        run(codelet("bfloat16", "bfloat16", paired, 1, 64, 256), rows, pack(matrix))[0]
+        for paired in (False, True)
+    ]
+    assert (found[0] != found[1]).any()
+    np.testing.assert_allclose(*found, rtol=1e-4, atol=1e-5)
+
+
+@kinds
+def test_packing_can_be_undone(dtype, lhs, paired):
+    matrix = values(Operand(dtype, (33, 21), (21, 1)))
+    panels = pack(matrix)
+    assert panels.shape == shape(dtype, 33, 21)
+    assert unpack(panels, 33, 21).tobytes() == matrix.tobytes()
+
+
+@levels
+def test_result_in_bfloat16(features):
+    case = codelet("bfloat16", "bfloat16", False, 2, 37, 90, out="bfloat16")
+    check(case, features, operands(case))

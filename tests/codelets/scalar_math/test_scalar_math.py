@@ -1,0 +1,227 @@
+"""Accuracy of functions against float64, in units of the last place (ULP); equal bits everywhere.
+
+`WORST` is what sweeps over all exponents and signs found, rounded up: the table to keep true.
+"""
+
+import numpy as np
+import pytest
+import scipy.special
+
+from tests.codelets.layouts import same_bits
+from tests.codelets.run import LESSER, LEVELS, Compiled
+from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.emit.libm import LIBM_NAME
+from tilewright.codelets.emit.llvm import Features
+from tilewright.codelets.expression import Expression, Instruction
+from tilewright.codelets.scalar_math import FORMULAS
+from tilewright.graph.ir import numpy_dtype
+from tilewright.graph.scalar import SCALAR
+
+SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 0.5, -2.0, 1e30, -1e30, 88.8, -88.8]
+
+# float32: the greatest error in ULPs, and the range of |x| and the signs it was measured on.
+WORST = {
+    "acos": (0.9, 1e-30, 1, "+-"),
+    "acosh": (1.7, 1.001, 1e30, "+"),
+    "asin": (0.9, 1e-30, 1, "+-"),
+    "asinh": (1.7, 1e-30, 1e30, "+-"),
+    "atan": (0.9, 1e-30, 1e30, "+-"),
+    "atanh": (1.7, 1e-30, 0.9999, "+-"),
+    "cbrt": (1.1, 1e-30, 1e30, "+-"),
+    "cos": (1.6, 1e-30, 1e30, "+-"),
+    "cosh": (1.1, 1e-30, 88, "+-"),
+    "digamma": (0.6, 1e-20, 1e30, "+"),
+    "erf": (1.75, 1e-37, 10, "+-"),
+    "erf_inv": (3.6, 1e-37, 0.9999999, "+-"),
+    "erfc": (4.2, 1e-30, 9.1, "+-"),
+    "exp": (1, 1e-30, 87.3, "+-"),
+    "exp2": (0.9, 1e-30, 126, "+-"),
+    "expm1": (1.6, 1e-37, 88.7, "+-"),
+    "lgamma": (2.6, 3, 1e30, "+"),
+    "log": (1, 2e-38, 3e38, "+"),
+    "log1p": (1.5, 2e-38, 3e38, "+"),
+    "logistic": (2, 1e-30, 87, "+-"),
+    "sin": (1.6, 1e-30, 1e30, "+-"),
+    "sinh": (1.8, 1e-30, 88, "+-"),
+    "tan": (1.2, 1e-30, 1e30, "+-"),
+    "tanh": (1.8, 2e-38, 100, "+-"),
+}
+REFERENCE = {
+    "acos": np.arccos, "acosh": np.arccosh, "asin": np.arcsin, "asinh": np.arcsinh,
+    "atan": np.arctan, "atanh": np.arctanh, "digamma": scipy.special.digamma,
+    "erf": scipy.special.erf, "erf_inv": scipy.special.erfinv, "erfc": scipy.special.erfc,
+    "lgamma": scipy.special.gammaln, "logistic": scipy.special.expit,
+}  # fmt: skip
+
+
+def reference(op: str):
+    """A function on float64."""
+    return REFERENCE[op] if op in REFERENCE else getattr(np, op)
+
+
+def codelet(
+    op: str, dtype: str, shape: tuple[int, ...], operands: int = 1, **params
+) -> Elementwise:
+    step = Instruction(op, tuple(range(operands)), dtype, tuple(params.items()))
+    strides = (1,) * len(shape)
+    expression = Expression((dtype,) * operands, (step,), (operands,))
+    return Elementwise(expression, shape, (strides,) * operands, (strides,))
+
+
+def computed(op: str, *arrays: np.ndarray, features=None, **params) -> np.ndarray:
+    native = codelet(op, arrays[0].dtype.name, arrays[0].shape, len(arrays), **params)
+    result = np.empty_like(arrays[0])
+    Compiled(native, features)(*arrays, result)
+    return result
+
+
+def one_by_one(op: str, *arrays: np.ndarray, **params) -> np.ndarray:
+    """Through code without vectors."""
+    native = Compiled(codelet(op, arrays[0].dtype.name, (), len(arrays), **params))
+    result = np.empty_like(arrays[0])
+    for i in range(result.size):
+        native(*(array[i:] for array in arrays), result[i:])
+    return result
+
+
+def sweep(low: float, high: float, signs: str, count: int = 200_003) -> np.ndarray:
+    """float32 numbers evenly spread over bit patterns, so over exponents."""
+    first, last = (int(np.float32(x).view(np.uint32)) for x in (low, high))
+    x = np.linspace(first, last, count).astype(np.uint32).view(np.float32)
+    return np.concatenate([x, -x]) if signs == "+-" else x
+
+
+def ulps(ours: np.ndarray, exact: np.ndarray) -> np.ndarray:
+    """Distance in units of the last place of the exact value."""
+    mantissa = {"float32": 23, "float64": 52}[ours.dtype.name]
+    with np.errstate(all="ignore"):
+        exponent = np.maximum(np.floor(np.log2(np.abs(exact))), -126 if mantissa == 23 else -1022)
+        distance = np.abs(ours.astype(np.float64) - exact) / 2.0 ** (exponent - mantissa)
+    return np.where(ours == exact, 0, distance)
+
+
+@pytest.mark.parametrize("op", WORST)
+def test_float32_within_the_table(op):
+    worst, low, high, signs = WORST[op]
+    x = sweep(low, high, signs)
+    exact = reference(op)(x.astype(np.float64))
+    assert ulps(computed(op, x), exact).max() <= worst
+
+
+def test_every_function_is_in_the_table():
+    functions = (set(FORMULAS["float"]) | set(LIBM_NAME)) - {"pow", "atan2", "tanh_approximate"}
+    assert functions == set(WORST)
+
+
+def test_approximate_tanh():
+    x = sweep(2e-38, 1e30, "+-")
+    ours = computed("tanh", x, approximate=True)
+    assert np.abs(ours / np.tanh(x.astype(np.float64)) - 1).max() < 4e-5
+    assert np.abs(ours).max() < 1
+
+
+def test_tanh_is_at_most_one_and_odd():
+    x = sweep(2e-38, 1e30, "+")
+    ours = computed("tanh", x)
+    assert ours.max() == 1
+    same_bits(computed("tanh", -x), -ours)
+
+
+@pytest.mark.parametrize("op", [*WORST, "tanh approximate"])
+def test_equal_bits_on_every_machine_and_width(op):
+    name, _, approximate = op.partition(" ")
+    params = {"approximate": True} if approximate else {}
+    _, low, high, signs = WORST[name]
+    x = np.concatenate([sweep(low, high, signs, 500), np.array(SPECIAL, np.float32)])
+    ours = computed(name, x, features=LEVELS[0], **params)
+    same_bits(computed(name, x, features=LESSER, **params), ours)
+    same_bits(computed(name, x, features=Features(128, 32), **params), ours)
+    same_bits(one_by_one(name, x, **params), ours)
+    for start, size in ((0, 3), (50, 5), (len(x) - 7, 7)):
+        part = x[start : start + size].copy()
+        same_bits(computed(name, part, **params), ours[start : start + size])
+
+
+@pytest.mark.parametrize("op", [*WORST, "sqrt", "rsqrt"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
+def test_special_values(op, dtype):
+    """Zeros by sign, infinities and NaN are as in `graph/scalar.py`; the rest about so."""
+    with np.errstate(all="ignore"):
+        x = np.array(SPECIAL).astype(numpy_dtype(dtype))
+        expected = SCALAR[op](x, dtype=dtype)
+    if op == "lgamma":
+        expected[np.isinf(x)] = np.inf  # as XLA; SciPy gives -inf below
+    if op == "erf_inv":
+        expected[x == 0] = x[x == 0]  # as XLA; SciPy loses the sign
+    ours = computed(op, x)
+    exact = np.isnan(expected) | np.isinf(expected) | (expected == 0)
+    exact &= (x != -88.8) & (x != 88.8)  # some results are nearly denormal there
+    same_bits(ours[exact], expected[exact])
+    tolerance = {"float32": 1e-6, "float64": 1e-14, "bfloat16": 0.01, "float16": 0.002}[dtype]
+    with np.errstate(all="ignore"):
+        ours, expected = ours[~exact].astype(np.float64), expected[~exact].astype(np.float64)
+    np.testing.assert_allclose(ours, expected, rtol=tolerance, atol=1e-37)
+
+
+@pytest.mark.parametrize("op", sorted(WORST))
+def test_float64(op):
+    _, low, high, signs = WORST[op]
+    x = sweep(low, min(high, 1e5), signs, 3001).astype(np.float64)
+    x = x * (1 + 1e-9) if high > 1 else x
+    exact = reference(op)(x)
+    np.testing.assert_allclose(computed(op, x), exact, rtol=4e-14, atol=1e-15)
+
+
+# float64, against extended precision where the host has it: the table that is to be kept true.
+WORST_DOUBLE = {
+    "exp": (1.1, 1e-17, 708, "+-", np.exp),
+    "expm1": (2.2, 1e-300, 708, "+-", np.expm1),
+    "log": (0.9, 1e-300, 1e300, "+", np.log),
+    "logistic": (2.1, 1e-17, 700, "+-", lambda x: 1 / (1 + np.exp(-x))),
+    "tanh": (1.7, 1e-300, 30, "+-", np.tanh),
+}
+
+
+@pytest.mark.parametrize("op", WORST_DOUBLE)
+def test_float64_formulas(op):
+    worst, low, high, signs, exactly = WORST_DOUBLE[op]
+    generator = np.random.default_rng(0)
+    x = np.exp(generator.uniform(np.log(low), np.log(high), 50_001))
+    x = np.concatenate([x, -x]) if signs == "+-" else x
+    ours = computed(op, x)
+    same_bits(computed(op, x, features=LESSER), ours)
+    same_bits(one_by_one(op, x[:99]), ours[:99])
+    exact = exactly(x.astype(np.longdouble))
+    if np.finfo(np.longdouble).nmant > 60:
+        distance = np.abs(ours - exact) / 2.0 ** (np.floor(np.log2(np.abs(exact))) - 52)
+        assert np.where(ours == exact, 0, distance).max() <= worst
+
+
+def test_digamma_of_negative_numbers():
+    x = np.linspace(-20.3, -0.01, 997)
+    x = x[np.abs(x - np.round(x)) > 1e-3]
+    exact = scipy.special.digamma(x)
+    np.testing.assert_allclose(computed("digamma", x), exact, rtol=1e-11, atol=1e-12)
+
+
+def test_power():
+    generator = np.random.default_rng(0)
+    x = np.exp(generator.uniform(-80, 80, 100_001)).astype(np.float32)
+    y = (generator.uniform(-87, 87, x.shape) / np.log(x)).astype(np.float32)
+    exact = x.astype(np.float64) ** y.astype(np.float64)
+    assert ulps(computed("pow", x, y), exact).max() < 0.6
+    same_bits(computed("pow", x[:999], y[:999], features=LESSER), computed("pow", x[:999], y[:999]))
+
+
+@pytest.mark.parametrize("op", ["pow", "atan2"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_special_pairs(op, dtype):
+    numbers = [*SPECIAL, 2.0, -3.0, 1.5, -0.5, 1 / 3, 1e10, -7.0, 3e38]
+    x, y = (a.ravel() for a in np.meshgrid(np.array(numbers, dtype), np.array(numbers, dtype)))
+    with np.errstate(all="ignore"):
+        expected = SCALAR[op](x, y, dtype=dtype)
+    ours = computed(op, x, y)
+    exact = ~np.isfinite(expected) | (expected == 0)
+    same_bits(ours[exact], expected[exact])
+    np.testing.assert_allclose(ours[~exact], expected[~exact], rtol=2e-7)
+    same_bits(one_by_one(op, x, y), ours)

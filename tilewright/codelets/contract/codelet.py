@@ -1,0 +1,162 @@
+"""Contractions: sums over k of products of two strided operands, in the law's two orders.
+
+    ContractOuter    (*batch, m, k) times (*batch, k, n) to (*batch, m, n), in `sequence`
+    ContractVector   (*batch, m, k) times (*batch, k) to (*batch, m), in `lanes`
+
+Always: the order of summation is that of `graph/law.py`, whatever the tile, the strides and the
+instruction set. Sums are kept in float32 for 16-bit floats and rounded once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
+from tilewright.codelets.contract import outer, vector
+from tilewright.codelets.emit.llvm import Module
+from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.graph import law
+from tilewright.graph.scalar import SCALAR
+from tilewright.machine.cost import Count
+
+_SHORT = {"float32": "f32", "float64": "f64", "bfloat16": "bf16", "float16": "f16"}
+
+
+@dataclass(frozen=True)
+class _Contract(Codelet):
+    """What both share."""
+
+    lhs: Operand
+    rhs: Operand
+    out: Operand
+
+    @property
+    def k(self) -> int:
+        return self.lhs.shape[-1]
+
+    @property
+    def sum_dtype(self) -> str:
+        """What products and sums are kept in."""
+        return law.dot_working_dtype(self.lhs.dtype, self.rhs.dtype, self.out.dtype)
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (self.lhs, self.rhs)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (self.out,)
+
+    @property
+    def work(self) -> Count:
+        macs = {self.sum_dtype: self.out.size * self.k}
+        iterations = -(-self.out.size // LANES)
+        return Count(macs, {}, nbytes(self.lhs, self.rhs), self.out.nbytes, iterations)
+
+    def _name(self, form: str) -> str:
+        dtype = _SHORT.get(self.lhs.dtype, self.lhs.dtype)
+        size = "x".join(map(str, (*self.out.shape, self.k)))
+        return f"contract_{form}_{dtype}_{size}"
+
+    def _rounded(self, sums: np.ndarray) -> tuple[np.ndarray, ...]:
+        return (SCALAR["convert"](sums, dtype=self.out.dtype),)
+
+
+@dataclass(frozen=True)
+class ContractOuter(_Contract):
+    """Fast where n is contiguous in rhs and out, or m in lhs and out.
+
+    With an `epilogue` the sums go through an expression before they are stored: its inputs are the
+    sum (of `sum_dtype`) and the arrays `beside`, its outputs are `out` and `more`; all have the
+    shape of `out`. An output may lie exactly on an array beside, as for `Elementwise`. All of k is
+    summed by then, so that the bits are those of the product and the expression one by one.
+    """
+
+    epilogue: Expression | None = None
+    beside: tuple[Operand, ...] = ()
+    more: tuple[Operand, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (self.lhs, self.rhs, *self.beside)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (self.out, *self.more)
+
+    @property
+    def work(self) -> Count:
+        if self.epilogue is None:
+            return super().work
+        elements = self.epilogue.work(self.out.size)
+        moved = Count(loads=nbytes(*self.beside), stores=nbytes(*self.more))
+        return super().work + elements + moved
+
+    @property
+    def sum_dtype(self) -> str:
+        return self.epilogue.inputs[0] if self.epilogue else super().sum_dtype
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        return self.out.shape[:-2]
+
+    @property
+    def m(self) -> int:
+        return self.out.shape[-2]
+
+    @property
+    def n(self) -> int:
+        return self.out.shape[-1]
+
+    @property
+    def name(self) -> str:
+        if self.epilogue is None:
+            return self._name("outer")
+        return self._name("outer") + f"_{self.epilogue.label}"
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        lhs, rhs, *beside = arrays
+        sums = law.product(lhs, rhs.swapaxes(-1, -2), "sequence", self.sum_dtype)
+        if self.epilogue is None:
+            return self._rounded(sums)
+        return tuple(evaluate_expression(self.epilogue, (sums, *beside), self.out.shape))
+
+    @property
+    def scratch(self) -> int:
+        """Bytes of memory that the caller lends."""
+        return outer.scratch(self)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether an epilogue is: what is strided along the lanes goes element by element."""
+        return outer.has_near_sides(self)
+
+    def emit(self, module: Module, symbol: str) -> None:
+        outer.emit(self, module, symbol)
+
+
+@dataclass(frozen=True)
+class ContractVector(_Contract):
+    """Fast where k is contiguous in both operands, or m in lhs and out."""
+
+    @property
+    def batch(self) -> tuple[int, ...]:
+        return self.out.shape[:-1]
+
+    @property
+    def m(self) -> int:
+        return self.out.shape[-1]
+
+    @property
+    def name(self) -> str:
+        return self._name("vector")
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        lhs, rhs = arrays
+        sums = law.product(lhs, rhs[..., None, :], "lanes", self.sum_dtype)
+        return self._rounded(sums[..., 0])
+
+    def emit(self, module: Module, symbol: str) -> None:
+        vector.emit(self, module, symbol)

@@ -1,0 +1,301 @@
+"""LLVM text of the outer form: every k adds a column of A times a row of B to a tile of C.
+
+In: a `ContractOuter`. Out: its function. Lanes run along the columns (n; or m, with the operands'
+roles exchanged, where only that is contiguous); each row's element of A is broadcast. A tile of C
+stays in registers for a whole leaf of k. Always: the order is the law's `sequence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tilewright.codelets.contract import tiling, turned
+from tilewright.codelets.contract.operand import Matrix, copied_bytes, copy
+from tilewright.codelets.contract.problem import Lanes, Problem, Side
+from tilewright.codelets.contract.tiling import Run
+from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit.arithmetic import Arithmetic
+from tilewright.codelets.emit.llvm import Function, Module, vector
+from tilewright.codelets.emit.loops import repeat, walk
+from tilewright.codelets.emit.pairwise import Pairwise
+from tilewright.codelets.emit.vectors import itemsize, offset
+from tilewright.graph.law import LANES, LEAF
+
+if TYPE_CHECKING:
+    from tilewright.codelets.contract.codelet import ContractOuter
+
+WORTH_COPYING = 8
+"""Rows (columns) from which on an operand that needs conversion is copied first."""
+WORTH_TURNING = 4
+"""Terms from which on blocks that lie along k are turned round rather than gathered."""
+AHEAD = 8
+"""How many k in advance a panel of `right` is asked for that outgrows the nearest memory: it comes
+from the next one for every tile of rows, line by line, and no hardware foresees that, as the lines
+of a column are far apart. Where neighbours use the L2 as well, rates of
+k = 512 rise by a tenth; where a panel is near, the requests would only cost (5 % of a leapfrog)."""
+
+
+def scratch(codelet: ContractOuter) -> int:
+    """Bytes for copies of operands, where reading them as they are would cost more."""
+    problem = _problem(codelet)
+    return sum(_copied(problem))
+
+
+def emit(codelet: ContractOuter, module: Module, symbol: str) -> None:
+    """Add the codelet's function to the module."""
+    problem = _problem(codelet)
+    operands = (*codelet.inputs, *codelet.outputs)
+    count = len(operands) + (scratch(codelet) > 0)
+    function = module.function(symbol, "void", ["ptr"] * count)
+    if codelet.out.size:
+        dtypes = [operand.dtype for operand in operands]
+        strides = [operand.strides[:-2] for operand in operands]
+        pointers = [function.argument(i) for i in range(len(operands))]
+        with walk(function, codelet.batch, pointers, dtypes, strides) as (lhs, rhs, *places):
+            left, right = (rhs, lhs) if _exchange(codelet) else (lhs, rhs)
+            if _is_turned(problem):
+                turned.tiles(function, problem, left, right, places)
+            else:
+                lent = function.argument(len(operands))
+                inside, left, right = _copy(function, problem, left, right, lent)
+                _tiles(function, inside, left, right, places)
+    function.close()
+
+
+def _is_turned(problem: Problem) -> bool:
+    """Whether blocks of right are turned round as they are read: few rows, columns along k."""
+    along_k = problem.right.k_step == 1 and problem.right.step != 1 and problem.k >= WORTH_TURNING
+    return along_k and problem.rows < WORTH_COPYING and problem.columns > 1
+
+
+def has_near_sides(codelet: ContractOuter) -> bool:
+    """Whether all that is read beside sums and all results lie along the lanes, or repeat."""
+    return all(side.column_step in (0, 1) for side in _problem(codelet).sides)
+
+
+def _copied(problem: Problem) -> tuple[int, int]:
+    """Bytes of a copy of left and of right; 0: none.
+
+    The left one is read once for each panel of columns, the right one once for each tile of rows.
+    """
+    working, k = problem.arithmetic.dtype, problem.k
+    if _is_turned(problem):
+        return (0, 0)
+    left = problem.left.dtype != working and problem.columns >= WORTH_COPYING
+    right = problem.right.dtype != working or problem.right.step != 1
+    right = right and problem.rows >= WORTH_COPYING and problem.columns > 1
+    return (
+        copied_bytes(problem.left, working, problem.rows, k) if left else 0,
+        copied_bytes(problem.right, working, problem.columns, k, by_rows=True) if right else 0,
+    )
+
+
+def _copy(
+    function: Function, problem: Problem, left: str, right: str, lent: str
+) -> tuple[Problem, str, str]:
+    """The problem on converted, contiguous operands."""
+    first, second = _copied(problem)
+    working, k = problem.arithmetic.dtype, problem.k
+    if first:
+        matrix = copy(function, problem.left, working, problem.rows, k, left, lent)
+        problem, left = replace(problem, left=matrix), lent
+    if second:
+        beside = function.address(lent, "i8", first)
+        matrix = copy(
+            function, problem.right, working, problem.columns, k, right, beside, by_rows=True
+        )
+        problem, right = replace(problem, right=matrix), beside
+    return problem, left, right
+
+
+def _exchange(codelet: ContractOuter) -> bool:
+    """Whether m is the better dimension for lanes than n."""
+    m_step, n_step = codelet.out.strides[-2:]
+    if codelet.n == 1 and codelet.m > 1:
+        return True
+    contiguous = codelet.rhs.strides[-1] == 1 and (n_step == 1 or m_step != 1)
+    filled = codelet.n >= min(LANES, codelet.m)
+    return not (contiguous and filled) and codelet.lhs.strides[-2] == 1 and codelet.m > 1
+
+
+def _problem(codelet: ContractOuter) -> Problem:
+    lhs, rhs, exchanged = codelet.lhs, codelet.rhs, _exchange(codelet)
+    left = Matrix(lhs.dtype, lhs.strides[-2], lhs.strides[-1])
+    right = Matrix(rhs.dtype, rhs.strides[-1], rhs.strides[-2])
+    rows, columns = codelet.m, codelet.n
+    if exchanged:
+        left, right, rows, columns = right, left, columns, rows
+    sides = tuple(Side.of(operand, exchanged) for operand in (*codelet.beside, *codelet.outputs))
+    arithmetic = Arithmetic(codelet.sum_dtype)
+    expression = codelet.epilogue
+    return Problem(rows, columns, codelet.k, left, right, sides, arithmetic, expression)
+
+
+def _tiles(
+    function: Function, problem: Problem, left: str, right: str, places: Sequence[str]
+) -> None:
+    """Panels of columns outside, so that a panel of `right` is used while it is near."""
+    features = function.module.features
+    width = problem.arithmetic.lanes(features.vector_bits)
+    plan = tiling.choose(
+        problem.rows,
+        -(-problem.columns // width),
+        problem.k,
+        features.registers,
+        row_load=0.5 if problem.left.dtype == problem.arithmetic.dtype else 1.0,
+        column_load=0.5 if problem.right.dtype == problem.arithmetic.dtype else 1.5,
+    )
+    dtypes = [problem.right.dtype, *(side.dtype for side in problem.sides)]
+    for start, count, lanes in _panels(plan.columns, problem.columns, width):
+        columns = lanes[-1].start + width
+        panel = offset(function, right, problem.right.dtype, start * problem.right.step)
+        here = [panel, *problem.moved(function, places, 0, start)]
+        steps = [problem.right.step, *(side.column_step for side in problem.sides)]
+        along = [[columns * step] for step in steps]
+        with walk(function, [count], here, dtypes, along) as (panel, *inside):
+            for run in plan.rows:
+                _rows(function, problem, run, lanes, left, panel, inside)
+
+
+def _panels(
+    runs: tuple[Run, ...], columns: int, width: int
+) -> Iterator[tuple[int, int, tuple[Lanes, ...]]]:
+    """(first column, how many panels, the vectors of one); a cut last vector has its own panel."""
+    for run in runs:
+        full = tuple(Lanes(i * width, width, width) for i in range(run.size))
+        end = (run.start + run.size * run.count) * width
+        cut = max(0, end - columns)
+        count = run.count - (1 if cut else 0)
+        if count:
+            yield run.start * width, count, full
+        if cut:
+            valid = width - cut
+            narrow = min(width, max(4, 1 << (valid - 1).bit_length()))
+            last = Lanes((run.size - 1) * width, narrow, valid)
+            yield end - run.size * width, 1, (*full[:-1], last)
+
+
+def _rows(
+    function: Function,
+    problem: Problem,
+    run: Run,
+    lanes: tuple[Lanes, ...],
+    left: str,
+    panel: str,
+    places: Sequence[str],
+) -> None:
+    """The tiles of one run of rows against one panel of columns."""
+    left = offset(function, left, problem.left.dtype, run.start * problem.left.step)
+    here = [left, *problem.moved(function, places, run.start, 0)]
+    steps = [problem.left.step, *(side.row_step for side in problem.sides)]
+    dtypes = [problem.left.dtype, *(side.dtype for side in problem.sides)]
+    along = [[run.size * step] for step in steps]
+    with walk(function, [run.count], here, dtypes, along) as (left, *inside):
+        sums = _sums(function, problem, run.size, lanes, left, panel)
+        for row in range(run.size):
+            for i, lane in enumerate(lanes):
+                problem.finish(function, lane, sums[row * len(lanes) + i], inside, row)
+
+
+def _sums(
+    function: Function,
+    problem: Problem,
+    rows: int,
+    lanes: tuple[Lanes, ...],
+    left: str,
+    right: str,
+) -> list[str]:
+    """One tile's sums over all of k, row by row: leaf after leaf."""
+    before = -(-problem.k // LEAF) - 1
+    if before < 1:
+        return _leaf(function, problem, rows, lanes, left, right, problem.k)[0]
+    widths = [lane.width for lane in lanes] * rows
+    tree = Pairwise(function, problem.arithmetic.kind, widths, problem.arithmetic.add, before)
+    with repeat(function, before, [("ptr", left), ("ptr", right)]) as turn:
+        sums, *places = _leaf(function, problem, rows, lanes, turn.carry[0], turn.carry[1], LEAF)
+        tree.push(turn.index, sums)
+        turn.next[:] = places
+    left, right = turn.result
+    rest = problem.k - before * LEAF
+    return tree.finish(_leaf(function, problem, rows, lanes, left, right, rest)[0])
+
+
+def _leaf(
+    function: Function,
+    problem: Problem,
+    rows: int,
+    lanes: tuple[Lanes, ...],
+    left: str,
+    right: str,
+    length: int,
+) -> tuple[list[str], str, str]:
+    """Sums over `length` elements of k from 0, and the operands' places after them."""
+    kinds = [vector(problem.arithmetic.kind, lane.width) for lane in lanes] * rows
+    sums = [problem.arithmetic.start(problem.k, lane.width) for lane in lanes] * rows
+    if not length:
+        return sums, left, right
+    line = (lanes[-1].start + lanes[-1].width) * itemsize(problem.right.dtype)
+    far = problem.right.step == 1 and problem.k * line > function.module.near
+    carry = [*zip(kinds, sums, strict=True), ("ptr", left), ("ptr", right)]
+    with repeat(function, length, carry) as turn:
+        *sums, left, right = turn.carry
+        if far:
+            soon = offset(function, right, problem.right.dtype, AHEAD * problem.right.k_step)
+            vectors.prefetch(function, soon, line)
+        turn.next[:] = [
+            *_step(function, problem, rows, lanes, left, right, sums),
+            offset(function, left, problem.left.dtype, problem.left.k_step),
+            offset(function, right, problem.right.dtype, problem.right.k_step),
+        ]
+    *sums, left, right = turn.result
+    return sums, left, right
+
+
+def _step(
+    function: Function,
+    problem: Problem,
+    rows: int,
+    lanes: tuple[Lanes, ...],
+    left: str,
+    right: str,
+    sums: list[str],
+) -> list[str]:
+    """One k: the operand with fewer registers is read first and kept, the other streams by."""
+    arithmetic, sums, count = problem.arithmetic, list(sums), len(lanes)
+    if count <= rows:
+        row_of_right = [_right(function, problem, right, lane) for lane in lanes]
+        for row in range(rows):
+            scalar = _left(function, problem, left, row)
+            for i, lane in enumerate(lanes):
+                x = vectors.splat(function, arithmetic.kind, lane.width, scalar)
+                at = row * count + i
+                sums[at] = arithmetic.multiply_add(
+                    function, lane.width, x, row_of_right[i], sums[at]
+                )
+        return sums
+    scalars = [_left(function, problem, left, row) for row in range(rows)]
+    for i, lane in enumerate(lanes):
+        y = _right(function, problem, right, lane)
+        for row, scalar in enumerate(scalars):
+            x = vectors.splat(function, arithmetic.kind, lane.width, scalar)
+            at = row * count + i
+            sums[at] = arithmetic.multiply_add(function, lane.width, x, y, sums[at])
+    return sums
+
+
+def _left(function: Function, problem: Problem, left: str, row: int) -> str:
+    """One element of the broadcast operand, as a scalar."""
+    matrix = problem.left
+    where = offset(function, left, matrix.dtype, row * matrix.step)
+    value = vectors.load_scalar(function, matrix.dtype, where)
+    return vectors.widen(function, value, matrix.dtype, problem.arithmetic.dtype, 0)
+
+
+def _right(function: Function, problem: Problem, right: str, lane: Lanes) -> str:
+    """One vector of the other operand."""
+    matrix = problem.right
+    where = offset(function, right, matrix.dtype, lane.start * matrix.step)
+    value = vectors.load(function, matrix.dtype, where, matrix.step, lane.width, lane.valid)
+    return vectors.widen(function, value, matrix.dtype, problem.arithmetic.dtype, lane.width)

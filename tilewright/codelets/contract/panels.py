@@ -1,0 +1,136 @@
+"""A few rows times a packed matrix: panels of 16 columns stream by once, sums stay in registers.
+
+In: `lhs` (m, k), contiguous, m from 1 to 4, and `panels` (panels, ceil(k / d), 16, d), as `pack`
+makes them of a matrix (k, n): 16 columns lie side by side, of each of them d neighbouring k. Out:
+(m, n), contiguous. The format is the same on every machine, and so are the bits.
+
+    panels    d  lhs                 sums
+    float32   1  float32             the law's sequence
+    bfloat16  2  float32, bfloat16   the same: panels are widened in registers
+    bfloat16  2  bfloat16, `paired`  in leaves of `sequence`, but of each pair the odd k before the
+                                     even one: what `vdpbf16ps` does. Elsewhere by two fma
+    int8      2  int16               exact over two leaves (512 k), then float32, then the tree
+
+int8 times int16 needs |panel| <= 127 and |lhs| <= 32767: 512 products then fit 32 bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
+from tilewright.codelets.contract import panels_emit
+from tilewright.codelets.emit.llvm import Module
+from tilewright.graph import law
+from tilewright.graph.fma import fma32
+from tilewright.graph.scalar import SCALAR
+from tilewright.machine.cost import Count
+
+MOST_ROWS = 4
+DEPTH = {"float32": 1, "bfloat16": 2, "int8": 2}
+"""Neighbouring k of a column that lie together, by the panels' dtype."""
+EXACT = 2 * law.LEAF
+"""Terms that integers sum exactly: a node of the law's tree."""
+
+
+def shape(dtype: str, k: int, n: int) -> tuple[int, int, int, int]:
+    """Of the panels of a (k, n) matrix."""
+    depth = DEPTH[dtype]
+    return (-(-n // LANES), -(-k // depth), LANES, depth)
+
+
+def pack(matrix: np.ndarray) -> np.ndarray:
+    """The panels of a (k, n) matrix; what lies beyond it is zero."""
+    count, groups, lanes, depth = shape(matrix.dtype.name, *matrix.shape)
+    padded = np.zeros((groups * depth, count * lanes), matrix.dtype)
+    padded[: matrix.shape[0], : matrix.shape[1]] = matrix
+    return padded.reshape(groups, depth, count, lanes).transpose(2, 0, 3, 1).copy()
+
+
+def unpack(panels: np.ndarray, k: int, n: int) -> np.ndarray:
+    """The (k, n) matrix of panels."""
+    count, groups, lanes, depth = panels.shape
+    padded = panels.transpose(1, 3, 0, 2).reshape(groups * depth, count * lanes)
+    return padded[:k, :n]
+
+
+@dataclass(frozen=True)
+class ContractPanels(Codelet):
+    """`paired` asks for the order of `vdpbf16ps`."""
+
+    lhs: Operand
+    panels: Operand
+    out: Operand
+    paired: bool = False
+
+    @property
+    def m(self) -> int:
+        return self.lhs.shape[0]
+
+    @property
+    def k(self) -> int:
+        return self.lhs.shape[1]
+
+    @property
+    def n(self) -> int:
+        return self.out.shape[1]
+
+    @property
+    def name(self) -> str:
+        paired = "_paired" if self.paired else ""
+        return f"contract_panels_{self.panels.dtype}_{self.m}x{self.n}x{self.k}{paired}"
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (self.lhs, self.panels)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (self.out,)
+
+    @property
+    def work(self) -> Count:
+        macs = {"float32": self.out.size * self.k}
+        iterations = self.panels.shape[0]
+        return Count(macs, {}, nbytes(self.lhs, self.panels), self.out.nbytes, iterations)
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        lhs, panels = arrays
+        matrix = unpack(panels, self.k, self.n)
+        if self.panels.dtype == "int8":
+            sums = _exact(lhs, matrix)
+        elif self.paired:
+            sums = _paired(lhs.astype(np.float32), matrix.astype(np.float32))
+        else:
+            sums = law.product(lhs, matrix.T, "sequence", "float32")
+        return (SCALAR["convert"](sums, dtype=self.out.dtype),)
+
+    def emit(self, module: Module, symbol: str) -> None:
+        panels_emit.emit(self, module, symbol)
+
+
+def _exact(lhs: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    parts = [
+        (lhs[:, i : i + EXACT].astype(np.int32) @ matrix[i : i + EXACT].astype(np.int32))
+        for i in range(0, lhs.shape[1], EXACT)
+    ]
+    if not parts:
+        return np.zeros((len(lhs), matrix.shape[1]), np.float32)
+    return law.combine_pairs("sum", np.stack(parts).astype(np.float32))
+
+
+def _paired(lhs: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    leaves = []
+    for start in range(0, lhs.shape[1], law.LEAF):
+        first = -0.0 if lhs.shape[1] == 1 else 0.0  # as in the law
+        sums = np.full((len(lhs), matrix.shape[1]), first, np.float32)
+        stop = min(start + law.LEAF, lhs.shape[1])
+        for even in range(start, stop, 2):
+            for i in (i for i in (even + 1, even) if i < stop):
+                sums = fma32(lhs[:, i, None], matrix[i], sums)
+        leaves.append(sums)
+    if not leaves:
+        return np.zeros((len(lhs), matrix.shape[1]), np.float32)
+    return law.combine_pairs("sum", np.stack(leaves))

@@ -1,0 +1,65 @@
+"""A fused elementwise expression over a strided domain; a copy is the identity.
+
+In: inputs that span the domain `shape` by their strides (0 repeats). Out: one array of that shape
+for each output of the expression. Always: an output may lie exactly on an input (same address and
+strides), otherwise it overlaps none; each 16 neighbours (of a block, each 16 x 16) are read before
+they are written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tilewright.codelets.base import Codelet, Operand, inner_loops, nbytes
+from tilewright.codelets.elementwise import emit
+from tilewright.codelets.emit.llvm import Module
+from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.machine.cost import Count
+
+
+@dataclass(frozen=True)
+class Elementwise(Codelet):
+    """`input_strides` and `output_strides` have a stride for each dimension of `shape`."""
+
+    expression: Expression
+    shape: tuple[int, ...]
+    input_strides: tuple[tuple[int, ...], ...]
+    output_strides: tuple[tuple[int, ...], ...]
+
+    @property
+    def name(self) -> str:
+        dtype = self.outputs[0].dtype if self.outputs else "nothing"
+        return f"{self.expression.label}_{dtype}_{'x'.join(map(str, self.shape)) or 'scalar'}"
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        rows = zip(self.expression.inputs, self.input_strides, strict=True)
+        return tuple(Operand(dtype, self.shape, strides) for dtype, strides in rows)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        rows = zip(self.expression.outputs, self.output_strides, strict=True)
+        return tuple(
+            Operand(self.expression.dtype(value), self.shape, strides) for value, strides in rows
+        )
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(evaluate_expression(self.expression, arrays, self.shape))
+
+    @property
+    def work(self) -> Count:
+        return self.expression.work(prod(self.shape)) + Count(
+            loads=nbytes(*self.inputs),
+            stores=nbytes(*self.outputs),
+            iterations=inner_loops(*self.inputs, *self.outputs),
+        )
+
+    def emit(self, module: Module, symbol: str) -> None:
+        count = len(self.inputs) + len(self.outputs)
+        function = module.function(symbol, "void", ["ptr"] * count)
+        if prod(self.shape):
+            emit.write(function, self)
+        function.close()

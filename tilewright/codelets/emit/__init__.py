@@ -1,0 +1,1 @@
+"""LLVM text from its smallest pieces: what all families of codelets write with."""

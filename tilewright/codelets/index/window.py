@@ -1,0 +1,146 @@
+"""Windows on strided arrays: where one begins, and what is done with its elements.
+
+In: a `Function` being written, pointers to the first elements, static shapes and strides. Out: the
+same function, with loops appended. Always: two arrays of a window have one shape and do not
+overlap, so dimensions are reordered and merged freely; nothing is written where a size is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tilewright.codelets.base import LANES
+from tilewright.codelets.emit.combination import Combination
+from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
+from tilewright.codelets.emit.loops import in_chunks, walk
+from tilewright.codelets.emit.vectors import itemsize, load, load_scalar, store, store_scalar
+
+_LARGEST = (1 << 63) - 1
+
+
+def as_i64(function: Function, dtype: str, value: str) -> str:
+    """An index of any width as i64; an unsigned one beyond that is as good as the largest."""
+    if dtype == "uint64":
+        return least(function, value, _LARGEST, "u")
+    if dtype == "int64":
+        return value
+    extend = "sext" if dtype.startswith("int") else "zext"
+    return function.let(f"{extend} {MEMORY_TYPE[dtype]} {value} to i64")
+
+
+def least(function: Function, value: str, bound: int | str, sign: str = "s") -> str:
+    """The smaller of an i64 and a bound."""
+    symbol = f"llvm.{sign}min.i64"
+    function.module.declare(symbol, "i64", "i64", "i64")
+    return function.call("i64", symbol, ("i64", value), ("i64", str(bound)))
+
+
+def clamp(function: Function, value: str, last: int) -> str:
+    """An i64 moved into [0, last]."""
+    function.module.declare("llvm.smax.i64", "i64", "i64", "i64")
+    above = function.call("i64", "llvm.smax.i64", ("i64", value), ("i64", "0"))
+    return least(function, above, max(last, 0))
+
+
+def load_index(function: Function, dtype: str, pointer: str) -> str:
+    return as_i64(function, dtype, load_scalar(function, dtype, pointer))
+
+
+def simplified(shape: Sequence[int], *strides: Sequence[int]) -> tuple[list[int], list[list[int]]]:
+    """The same elements in as few dimensions as can be, the last array's widest stride first."""
+    rows = [row for row in zip(shape, *strides, strict=True) if row[0] != 1]
+    rows.sort(key=lambda row: -abs(row[-1]))
+    merged: list[tuple[int, ...]] = []
+    for n, *steps in rows:
+        if merged and all(
+            outer == inner * n for outer, inner in zip(merged[-1][1:], steps, strict=True)
+        ):
+            merged[-1] = (merged[-1][0] * n, *steps)
+        else:
+            merged.append((n, *steps))
+    return [row[0] for row in merged], [[row[1 + i] for row in merged] for i in range(len(strides))]
+
+
+def copy_window(
+    function: Function,
+    dtype: str,
+    shape: Sequence[int],
+    pointers: tuple[str, str],
+    strides: tuple[Sequence[int], Sequence[int]],
+) -> None:
+    """Move the bits of a window from the first pointer to the second."""
+    if 0 in shape:
+        return
+    counts, (from_steps, to_steps) = simplified(shape, *strides)
+    row = 1
+    if counts and from_steps[-1] == to_steps[-1] == 1:
+        row = counts.pop()
+    with walk(function, counts, pointers, (dtype, dtype), (from_steps, to_steps)) as (
+        source,
+        target,
+    ):
+        _copy_row(function, dtype, row, source, target)
+
+
+def _copy_row(function: Function, dtype: str, count: int, source: str, target: str) -> None:
+    """Neighbours; LLVM writes short copies in place and calls `memcpy` for long ones."""
+    symbol, align = "llvm.memcpy.p0.p0.i64", itemsize(dtype)
+    function.module.declare(symbol, "void", "ptr", "ptr", "i64", "i1 immarg")
+    size = count * itemsize(dtype)
+    function.do(
+        f"call void @{symbol}(ptr align {align} {target}, ptr align {align} {source}, "
+        f"i64 {size}, i1 false)"
+    )
+
+
+def fill_window(
+    function: Function,
+    dtype: str,
+    shape: Sequence[int],
+    bits: int,
+    pointer: str,
+    strides: Sequence[int],
+) -> None:
+    """Write the same bits to every element."""
+    if 0 in shape:
+        return
+    counts, (steps,) = simplified(shape, strides)
+    size = itemsize(dtype)
+    with walk(function, counts, (pointer,), (dtype,), (steps,)) as (target,):
+        function.do(f"store i{8 * size} {bits}, ptr {target}, align {size}")
+
+
+def combine_window(
+    function: Function,
+    combination: Combination,
+    shape: Sequence[int],
+    pointers: tuple[str, str],
+    strides: tuple[Sequence[int], Sequence[int]],
+) -> None:
+    """Combine each element of the second window with one of the first, into the second."""
+    if 0 in shape:
+        return
+    dtype = combination.dtype
+    counts, (new_steps, old_steps) = simplified(shape, *strides)
+    row = 1
+    if counts and new_steps[-1] == old_steps[-1] == 1:
+        row = counts.pop()
+
+    def combine(chunk: list[str], valid: int) -> None:
+        new, old = chunk
+        width = 0 if valid == 1 else LANES
+        x, y = (_load(function, dtype, pointer, width, valid) for pointer in (old, new))
+        result = combination.rounded(function, width, x, y)
+        if width:
+            store(function, dtype, result, old, 1, width, valid)
+        else:
+            store_scalar(function, dtype, result, old)
+
+    with walk(function, counts, pointers, (dtype, dtype), (new_steps, old_steps)) as row_pointers:
+        in_chunks(function, row, row_pointers, (dtype, dtype), (1, 1), combine)
+
+
+def _load(function: Function, dtype: str, pointer: str, width: int, valid: int) -> str:
+    if not width:
+        return load_scalar(function, dtype, pointer)
+    return load(function, dtype, pointer, 1, width, valid)

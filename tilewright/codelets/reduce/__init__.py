@@ -1,0 +1,6 @@
+"""Reductions, whole or down to nodes of the law's tree."""
+
+from tilewright.codelets.reduce.codelet import Reduce
+from tilewright.codelets.reduce.tree import Tree
+
+__all__ = ["Reduce", "Tree"]

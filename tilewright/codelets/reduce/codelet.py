@@ -1,0 +1,89 @@
+"""Reductions over axes of a strided domain, of a scalar expression of the inputs.
+
+In: inputs that span the domain `shape` by their strides (0 repeats). Out: one array over the axes
+that are kept, of the expression's dtype. Always: the order of combination is that of
+`graph/law.py`; 16-bit floats are combined in float32 and rounded once at the end. Vectors run along
+the domain's last axis, whether it is reduced or kept: a choice of speed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tilewright.codelets.base import Codelet, Operand, nbytes
+from tilewright.codelets.emit.llvm import Module
+from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.codelets.reduce import column, row
+from tilewright.graph.count import combination
+from tilewright.graph.law import reduce_ordered
+from tilewright.machine.cost import Count
+
+
+@dataclass(frozen=True)
+class Reduce(Codelet):
+    """`input_strides`: one a dimension of `shape`; `output_strides`: one a kept dimension."""
+
+    kind: str
+    expression: Expression
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+    input_strides: tuple[tuple[int, ...], ...]
+    output_strides: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        size = "x".join(map(str, self.shape)) or "scalar"
+        axes = "_".join(map(str, sorted(self.axes)))
+        count = len(self.expression.instructions)
+        fused = f"_of_{count}" if count else ""
+        return f"reduce_{self.kind}_{self.dtype}_{size}_over_{axes}{fused}"
+
+    @property
+    def dtype(self) -> str:
+        (output,) = self.expression.outputs
+        return self.expression.dtype(output)
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        return tuple(i for i in range(len(self.shape)) if i not in self.axes)
+
+    @property
+    def reduced(self) -> tuple[int, ...]:
+        return tuple(sorted(self.axes))
+
+    @property
+    def count(self) -> int:
+        """How many elements go into one output."""
+        return prod(self.shape[i] for i in self.axes)
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        rows = zip(self.expression.inputs, self.input_strides, strict=True)
+        return tuple(Operand(dtype, self.shape, strides) for dtype, strides in rows)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        shape = tuple(self.shape[i] for i in self.kept)
+        return (Operand(self.dtype, shape, self.output_strides),)
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        (values,) = evaluate_expression(self.expression, arrays, self.shape)
+        return (reduce_ordered(self.kind, values, self.axes),)
+
+    @property
+    def work(self) -> Count:
+        size = prod(self.shape)
+        return self.expression.work(size) + Count(
+            operations={(combination(self.kind), self.dtype): size},
+            loads=nbytes(*self.inputs),
+            stores=nbytes(*self.outputs),
+            iterations=prod(self.shape[i] for i in self.kept),
+        )
+
+    def emit(self, module: Module, symbol: str) -> None:
+        along_reduced = len(self.shape) - 1 in self.axes
+        form = row if along_reduced else column
+        form.emit(self, module, symbol)

@@ -1,0 +1,278 @@
+"""LLVM text of a reduction whose vectors run along the reduced elements.
+
+In: a `Reduce` whose domain ends with a reduced axis. Out: its function. Always: the order is the
+law's `lanes`. Up to 16 neighbouring outputs take a leaf each and fold their lanes together; an
+output alone takes 16 of its leaves at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit.lanes import fold
+from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function, Module, vector
+from tilewright.codelets.emit.loops import repeat
+from tilewright.codelets.emit.pairwise import Pairwise
+from tilewright.codelets.emit.vectors import offset
+from tilewright.codelets.reduce.source import Axes, Indices, Source
+from tilewright.graph.law import LANES, LEAF
+
+if TYPE_CHECKING:
+    from tilewright.codelets.reduce.codelet import Reduce
+
+_AT_ONCE = 4
+"""Vectors taken in one turn of a loop, where the expression is short."""
+_REVERSED = (0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15)
+"""Lanes in this order are combined as adjacent pairs by halving."""
+
+
+def emit(codelet: Reduce, module: Module, symbol: str) -> None:
+    """Add the codelet's function to the module."""
+    arrays = len(codelet.inputs) + 1
+    function = module.function(symbol, "void", ["ptr"] * arrays)
+    if codelet.outputs[0].size:
+        _Row(function, codelet).write([function.argument(i) for i in range(arrays)])
+    function.close()
+
+
+class _Row:
+    """The function of one codelet in the making."""
+
+    def __init__(self, function: Function, codelet: Reduce):
+        self.function = function
+        self.codelet = codelet
+        self.source = Source(function, codelet)
+        self.kind = self.source.combination.register
+        self.apply = self.source.combination.apply
+        self.row = vector(self.kind, LANES)
+        self.start = self.source.identity(codelet.kind, LANES)
+        self.count = codelet.count
+        self.leaves = max(1, -(-self.count // LEAF))
+        self.block = function.reserve(self.row, LANES)
+        in_row = self.source.reduced.sizes[-1] % LANES == 0
+        self.staged = not self.source.merged and not in_row
+        dtypes = self.source.dtypes if self.staged else ()
+        self.stages = [function.reserve(MEMORY_TYPE[dtype], LEAF) for dtype in dtypes]
+
+    def write(self, pointers: list[str]) -> None:
+        """Loops over outputs; the last kept dimension in groups of 16."""
+        codelet, source = self.codelet, self.source
+        dtypes = [*source.dtypes, codelet.dtype]
+        kept = source.kept(codelet, codelet.kept)
+        split = len(kept.sizes) - 1
+        steps = [array[:split] for array in kept.steps]
+        outer = Axes(kept.dims[:split], kept.sizes[:split], tuple(steps))
+        rows, row_steps = kept.sizes[split], [array[split] for array in kept.steps]
+        dim = kept.dims[split] if kept.dims else -1
+        with source.nest(outer, pointers, dtypes) as (places, indices):
+            groups, rest = divmod(rows, LANES)
+            if groups:
+                carry = [("ptr", place) for place in places]
+                with repeat(self.function, groups, carry) as turn:
+                    first = self.function.let(f"mul i64 {turn.index}, {LANES}")
+                    self._group(LANES, turn.carry, row_steps, indices, dim, first)
+                    turn.next[:] = self._moved(turn.carry, dtypes, row_steps, LANES)
+            if rest:
+                places = self._moved(places, dtypes, row_steps, groups * LANES)
+                self._group(rest, places, row_steps, indices, dim, str(groups * LANES))
+
+    def _moved(
+        self, pointers: Sequence[str], dtypes: Sequence[str], steps: Sequence[int], rows: int
+    ) -> list[str]:
+        return [
+            offset(self.function, pointer, dtype, rows * step)
+            for pointer, dtype, step in zip(pointers, dtypes, steps, strict=True)
+        ]
+
+    def _group(
+        self,
+        rows: int,
+        places: Sequence[str],
+        steps: Sequence[int],
+        indices: Indices,
+        dim: int,
+        first: str,
+    ) -> None:
+        """Up to 16 neighbouring outputs."""
+        *inputs, out = places
+        if rows == 1:
+            total = self._single(inputs, indices | {dim: first})
+            totals = self.function.let(
+                f"insertelement {self.row} poison, {self.kind} {total}, i64 0"
+            )
+        else:
+            totals = self._several(rows, inputs, steps[:-1], indices, dim, first)
+        self.source.finish(totals, out, steps[-1], rows)
+
+    # Several outputs: one leaf of all of them after the other.
+
+    def _several(
+        self,
+        rows: int,
+        inputs: Sequence[str],
+        steps: Sequence[int],
+        indices: Indices,
+        dim: int,
+        first: str,
+    ) -> str:
+        """The totals, side by side in one vector."""
+        function, source, before = self.function, self.source, self.leaves - 1
+
+        def leaf(places: Sequence[str], element: str, length: int) -> str:
+            with repeat(function, rows, [("ptr", place) for place in places]) as turn:
+                index = function.let(f"add i64 {first}, {turn.index}")
+                here = indices | {dim: index}
+                self._keep(turn.index, self._leaf(turn.carry, element, length, here))
+                turn.next[:] = self._moved(turn.carry, source.dtypes, steps, 1)
+            return self._folded(rows, range(rows))
+
+        if not before:
+            return leaf(inputs, "0", self.count)
+        tree = Pairwise(function, self.kind, [LANES], self.apply, before)
+        with repeat(function, before, [("ptr", place) for place in inputs]) as turn:
+            element = function.let(f"mul i64 {turn.index}, {LEAF}")
+            tree.push(turn.index, [leaf(turn.carry, element, LEAF)])
+            turn.next[:] = self._after(turn.carry)
+        done = before * LEAF
+        (total,) = tree.finish([leaf(turn.result, str(done), self.count - done)])
+        return total
+
+    def _after(self, places: Sequence[str]) -> list[str]:
+        """Places of the next leaf; where the walk is uneven they are found from its number."""
+        return self.source.advance(places, LEAF) if self.source.merged else list(places)
+
+    def _keep(self, slot: str, lanes: str) -> None:
+        place = self.function.address(self.block, self.row, slot)
+        self.function.do(f"store {self.row} {lanes}, ptr {place}, align 64")
+
+    def _folded(self, count: int, order: Sequence[int]) -> str:
+        """The totals of the first `count` kept vectors, in this order in the lanes of one."""
+        function = self.function
+        slots = [function.address(self.block, self.row, i) for i in range(count)]
+        lanes = [function.let(f"load {self.row}, ptr {slot}, align 64") for slot in slots]
+        (total,) = fold(function, self.kind, [[x] for x in lanes], self.apply)
+        picks = [total.owners.index(i) for i in order]
+        return self.source.arrange(total.register, picks + [-1] * (LANES - len(picks)))
+
+    # One output: sixteen of its leaves at a time.
+
+    def _single(self, inputs: Sequence[str], indices: Indices) -> str:
+        """The total, a scalar."""
+        function = self.function
+        rounds, rest = divmod(self.leaves - 1, LANES)
+        places, first = list(inputs), "0"
+        tree = Pairwise(function, self.kind, [0], self.apply, rounds)
+        if rounds:
+            with repeat(function, rounds, [("ptr", place) for place in places]) as turn:
+                first = function.let(f"mul i64 {turn.index}, {LANES * LEAF}")
+                turn.next[:] = self._leaves(turn.carry, first, LANES, indices)
+                adjacent = self._folded(LANES, _REVERSED)
+                (total,) = fold(function, self.kind, [[adjacent]], self.apply)
+                tree.push(turn.index, [self._lane(total.register, 0)])
+            places, first = turn.result, str(rounds * LANES * LEAF)
+        if rest:
+            places = self._leaves(places, first, rest, indices)
+        done = (self.leaves - 1) * LEAF
+        self._keep(str(rest), self._leaf(places, str(done), self.count - done, indices))
+        register = self._folded(rest + 1, range(rest + 1))
+        scalars = [self._lane(register, i) for i in range(rest + 1)]
+        while len(scalars) > 1:
+            even = len(scalars) // 2 * 2
+            pairs = zip(scalars[0:even:2], scalars[1:even:2], strict=True)
+            scalars = [self.apply(function, 0, x, y) for x, y in pairs] + scalars[even:]
+        return tree.finish(scalars)[0]
+
+    def _leaves(self, places: Sequence[str], first: str, count: int, indices: Indices) -> list[str]:
+        """Keep the lanes of so many whole leaves; the places after them."""
+        function = self.function
+        with repeat(function, count, [("ptr", place) for place in places]) as turn:
+            moved = function.let(f"mul i64 {turn.index}, {LEAF}")
+            element = function.let(f"add i64 {first}, {moved}")
+            self._keep(turn.index, self._leaf(turn.carry, element, LEAF, indices))
+            turn.next[:] = self._after(turn.carry)
+        return turn.result
+
+    def _lane(self, register: str, lane: int) -> str:
+        return self.function.let(f"extractelement {self.row} {register}, i64 {lane}")
+
+    # One leaf of one output.
+
+    def _leaf(self, pointers: Sequence[str], first: str, length: int, indices: Indices) -> str:
+        """The lanes of elements first ... first + length - 1."""
+        function, lanes = self.function, self.start
+        if self.staged and length:
+            self._stage(pointers, first, length)
+            pointers = self.stages
+        together = 1 if self.source.heavy else _AT_ONCE
+        full, rest = divmod(length, LANES)
+        turns, single = divmod(full, together)
+        if turns:
+            with repeat(function, turns, [(self.row, lanes)]) as turn:
+                (lanes,) = turn.carry
+                moved = function.let(f"mul i64 {turn.index}, {together * LANES}")
+                for i in range(together):
+                    at = function.let(f"add i64 {moved}, {i * LANES}") if i else moved
+                    lanes = self._take(pointers, first, at, LANES, indices, lanes)
+                turn.next[0] = lanes
+            (lanes,) = turn.result
+        at = turns * together * LANES
+        for valid in [LANES] * single + [rest] * (rest > 0):
+            lanes = self._take(pointers, first, str(at), valid, indices, lanes)
+            at += valid
+        return lanes
+
+    def _stage(self, pointers: Sequence[str], first: str, length: int) -> None:
+        """Bring elements that lie unevenly side by side."""
+        function, source = self.function, self.source
+        with repeat(function, length) as turn:
+            element = function.let(f"add i64 {first}, {turn.index}")
+            places, _ = source.place(pointers, element)
+            for place, stage, dtype in zip(places, self.stages, source.dtypes, strict=True):
+                scalar = vectors.load_scalar(function, dtype, place)
+                slot = offset(function, stage, dtype, turn.index)
+                function.do(f"store {MEMORY_TYPE[dtype]} {scalar}, ptr {slot}")
+
+    def _take(
+        self,
+        pointers: Sequence[str],
+        first: str,
+        at: str,
+        valid: int,
+        indices: Indices,
+        total: str,
+    ) -> str:
+        """One accumulator with 16 more elements: from `at` of the chunk that begins at `first`."""
+        function, source = self.function, self.source
+        element = function.let(f"add i64 {first}, {at}")
+        places, steps = self._places(pointers, element, at)
+        here = source.spread(indices) | self._indices(element) if source.indexed else {}
+        value = source.value(places, steps, valid, here)
+        taken = source.combination.apply(function, LANES, total, value)
+        if valid == LANES:
+            return taken
+        lanes = vectors.mask(LANES, valid)
+        return function.let(
+            f"select <{LANES} x i1> {lanes}, {self.row} {taken}, {self.row} {total}"
+        )
+
+    def _places(
+        self, pointers: Sequence[str], element: str, at: str
+    ) -> tuple[list[str], list[int]]:
+        """Where 16 elements lie, and how far apart: in the stage, evenly, or within one row."""
+        function, source = self.function, self.source
+        steps = [1 if self.staged else array[-1] for array in source.reduced.steps]
+        if not source.merged and not self.staged:
+            return source.place(pointers, element)[0], steps
+        places = []
+        for pointer, dtype, step in zip(pointers, source.dtypes, steps, strict=True):
+            move = function.let(f"mul i64 {at}, {step}")
+            places.append(offset(function, pointer, dtype, move))
+        return places, steps
+
+    def _indices(self, element: str) -> Indices:
+        """Of 16 elements, along the reduced dimensions."""
+        source = self.source
+        digits = source.digits(source.counted(element), LANES)
+        return dict(zip(source.reduced.dims, digits, strict=True))
