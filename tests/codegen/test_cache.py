@@ -50,12 +50,13 @@ def test_the_key_holds_all_that_matters(monkeypatch):
         cache.key(TEXT + " ", target),
         cache.key(TEXT, Target("haswell", target.features)),
         cache.key(TEXT, Target(target.cpu, "+avx2")),
+        cache.key(TEXT, Target(target.cpu + "+", "avx2")),
     }
     monkeypatch.setattr(cache, "PASSES", ("sroa",))
     keys.add(cache.key(TEXT, target))
     monkeypatch.setattr(cache, "_version", lambda package: "0")
     keys.add(cache.key(TEXT, target))
-    assert len(keys) == 6
+    assert len(keys) == 7
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,14 @@ def test_a_folder_of_another_user_is_not_used(tmp_path, monkeypatch):
     assert cache.usable_folder(tmp_path)
     monkeypatch.setattr(cache.os, "getuid", lambda: os.geteuid() + 1)
     assert not cache.usable_folder(tmp_path)
+
+
+def test_an_entry_of_another_user_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "one.object"
+    cache.write_content(path, b"ours")
+    assert cache.read_content(path) == b"ours"
+    monkeypatch.setattr(cache.os, "getuid", lambda: os.geteuid() + 1)
+    assert cache.read_content(path) is None
 
 
 def test_a_file_in_place_of_the_folder(tmp_path, compiles):

@@ -122,6 +122,16 @@ def test_turns_are_counted():
     assert sum(run.progress().trips.values()) == 1234
 
 
+def test_turns_of_loops_in_loops_are_added_up():
+    def fn(n):
+        inner = lambda _, c: lax.fori_loop(0, 7, lambda _, c: c * 0.5 + 1, c)  # noqa: E731
+        return lax.fori_loop(0, n, inner, 1.0)
+
+    run = tilewright.compile(fn, np.int32(5)).start(np.int32(6))
+    run.result()
+    assert sorted(run.progress().trips.values()) == [6, 42]
+
+
 def test_profiles_count_every_codelet():
     """They call codelets one by one: what is timed has a name."""
     x = np.float32(1)

@@ -15,11 +15,14 @@ from tilewright.machine.machine import Features
 
 
 def module(last: str = "add") -> Module:
-    """run(x) = left(x) + right(x), left(x) = tiny(x) = 10 x, right(x) = left(x + 6)."""
+    """run(x) = left(x) + right(x), left(x) = tiny(x) = 2 five(x), right(x) = left(x + 6)."""
     made = Module(Features(256, 16))
     made.declare("llvm.fabs.f32", "float", "float")
+    five = _function(made, "five", "alwaysinline nounwind")
+    five.close(f"i64 {five.let('mul i64 %a0, 5')}")
     tiny = _function(made, "tiny", "alwaysinline nounwind")
-    tiny.close(f"i64 {tiny.let('mul i64 %a0, 10')}")
+    half = tiny.call("i64", "five", ("i64", "%a0"))
+    tiny.close(f"i64 {tiny.let(f'mul i64 {half}, 2')}")
     left = _function(made, "left")
     left.close(f"i64 {left.call('i64', 'tiny', ('i64', '%a0'))}")
     right = _function(made, "right")

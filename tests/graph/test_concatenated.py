@@ -1,5 +1,7 @@
 """A product over a concatenation is the sum of the parts' products, to the bit."""
 
+from functools import partial
+
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 import tilewright
 from tests.graph.same import ops
 from tests.trace.comparing import agree
+from tilewright.graph.evaluate import evaluate
+from tilewright.graph.law import dot_ordered
 from tilewright.graph.verify import verify
 from tilewright.trace import trace
 
@@ -36,6 +40,15 @@ def test_the_sum_of_the_parts(dtype):
     assert len({array.tobytes() for array in found}) == 1
     verify(trace(joined, *arguments).graph)
     agree(joined, *arguments, epsilons=64, absolute=1e-4)
+
+
+def test_parts_of_16_bits_are_added_in_float32_and_rounded_once():
+    narrow = [array.astype(ml_dtypes.bfloat16) for array in (X, H, W)]
+    x, h, w = (array.astype(np.float32) for array in narrow)
+    product = partial(dot_ordered, contract=((1,), (0,)), batch=((), ()), dtype="float32")
+    expected = (product(x, w[:16]) + product(h, w[16:])).astype(ml_dtypes.bfloat16)
+    (ours,) = evaluate(trace(joined, *narrow).graph, narrow)
+    assert ours.tobytes() == expected.tobytes()
 
 
 def test_vectors():

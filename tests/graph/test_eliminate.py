@@ -13,6 +13,7 @@ from tilewright.graph.text import to_text
 from tilewright.trace import trace
 
 X = np.arange(6, dtype=np.float32)
+TIES = np.array([[1, 1, 0, 0], [5, 2, 9, 3], [0, 1, 2, 3], [0, 0, 0, 0]], np.int32)
 
 
 def eliminated(function, *arguments) -> Graph:
@@ -117,6 +118,14 @@ def test_a_result_that_every_case_hands_on():
     assert len(node.outputs) == 1
 
 
+@pytest.mark.parametrize("case", [0, 1])
+def test_a_result_that_cases_hand_on_from_operands_of_their_own(case):
+    def function(i, x):
+        return lax.switch(i, [lambda x, y: (x + 1, x), lambda x, y: (y * 2, y)], x, x * 3)
+
+    eliminated(function, np.int32(case), X)
+
+
 def test_through_nested_bodies():
     def inner(x):
         def step(carry, _):
@@ -149,6 +158,11 @@ def test_deep_nests_take_linear_time():
 def test_sorts_lose_what_is_carried_along_for_nothing():
     graph = eliminated(lambda x: jnp.argsort(x), X)
     assert len(find(graph, "sort").inputs) == 2
+
+
+def test_sorts_keep_the_keys_that_decide():
+    graph = eliminated(lambda a, b, c, d: lax.sort((a, b, c, d), num_keys=2)[2], *TIES)
+    assert len(find(graph, "sort").inputs) == 3
 
 
 def sums_of_strips(read: str) -> Graph:

@@ -175,6 +175,16 @@ def scalar_dot(a, b, order):
     return pairwise([order(leaf, lambda s, t: fma32(t[0], t[1], s)) for leaf in leaves(terms)])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_single_product_keeps_the_sign_of_its_zero(dtype):
+    """Only of a single one: several are added to +0."""
+    for n, negative in ((1, True), (2, False)):
+        left, right = np.full((3, n), -0.0, dtype), np.ones((n, 2), dtype)
+        for b in (right, right[:, 0]):
+            ours = dot_ordered(left, b, ((1,), (0,)), ((), ()), dtype)
+            assert (np.signbit(ours) == negative).all()
+
+
 @pytest.mark.parametrize("k", [0, 1, 5, 16, 17, 33, 255, 256, 257, 1025])
 def test_dot_orders(k):
     a, b = data(k, 2, k), data(k + 1, 3, k)

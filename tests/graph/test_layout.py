@@ -103,6 +103,12 @@ def test_packs_leave_every_loop(name):
         assert "copy" in [node.op for node in moved.nodes]
 
 
+def test_what_turns_once_packs_nothing():
+    square = V[:, :24].copy()
+    traced = trace(lambda w: lax.map(lambda c: c @ w.T, jnp.ones((1, 2, 24))), square).graph
+    assert "copy" not in ops(assert_same(partial(layout, machine=host_machine()), traced, [square]))
+
+
 def test_what_a_branch_reads_stays_as_it_is():
     def function(w):
         def step(c, _):

@@ -114,12 +114,12 @@ def test_wrong_nodes_are_refused(message):
         verify(WRONG[message])
 
 
-def masked(op, n):
+def masked(op, n, dimensions=(0, 1)):
     """The lower triangle of a factor, as `jnp.tril` writes it; the mask compared by `op`."""
     builder = Builder([Type("float32", (2, n, n))])
     (x,) = builder.inputs
-    rows, columns = (builder.op("iota", dimension=d, shape=(n, n), dtype="int32") for d in (0, 1))
-    mask = builder.op(op, rows, columns)
+    sides = [builder.op("iota", dimension=d, shape=(n, n), dtype="int32") for d in dimensions]
+    mask = builder.op(op, *sides)
     mask = builder.op("broadcast", mask, shape=(2, n, n), dimensions=(1, 2))
     zero = builder.op("broadcast", builder.constant(np.float32(0)), shape=(2, n, n), dimensions=())
     factor = builder.op("cholesky", x)
@@ -130,3 +130,4 @@ def masked(op, n):
 def test_a_factor_is_masked_only_where_it_matters(n):
     assert "select" not in ops(simplify(masked("ge", n)))
     assert "select" in ops(simplify(masked("gt", n)))
+    assert "select" in ops(simplify(masked("ge", n, dimensions=(1, 0)))), "the upper triangle"

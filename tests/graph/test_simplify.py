@@ -195,6 +195,8 @@ def test_slices():
     assert left(b, array, late) == ["neg", "slice"]
     across = b.op("slice", both, start=(5, 0), limit=(15, 6), stride=(1, 1))
     assert "concatenate" in left(b, array, across)
+    by_one = b.op("slice", both, start=(5, 0), limit=(11, 6), stride=(1, 1))
+    assert "concatenate" in left(b, array, by_one)
 
 
 def test_concatenations():
@@ -210,6 +212,12 @@ def test_concatenations():
     assert left(b, array, nested) == ["neg", "concatenate"]
     swapped = b.op("concatenate", parts[1], parts[0], dimension=1)
     assert left(b, array, swapped) == ["slice", "slice", "concatenate"]
+    of_two = b.op("neg", x)
+    halves = [
+        b.op("slice", y, start=(0, i), limit=(10, i + 3), stride=(1, 1))
+        for i, y in ((0, x), (3, of_two))
+    ]
+    assert "neg" in left(b, array, b.op("concatenate", *halves, dimension=1))
 
 
 def test_pads_and_dynamic_slices():

@@ -93,6 +93,17 @@ def test_what_cannot_sink_stays(step, why):
     assert "exp" in ops(the_loop(graph).bodies[0]), why
 
 
+def test_what_the_condition_reads_stays():
+    def function(a):
+        def step(carry):
+            a, _ = carry
+            return a * 2, jnp.exp(a * 2)
+
+        return lax.while_loop(lambda c: c[1].sum() < 1000, step, (a, a))
+
+    assert "exp" in ops(the_loop(sunk(function, np.abs(Q))).bodies[1])
+
+
 def test_last_value_that_is_an_old_carry():
     def function(a):
         def step(carry, x):

@@ -1,4 +1,6 @@
-"""Chains over rows become strips wherever the rows come from, and give what JAX gives."""
+"""Chains over rows become strips wherever the rows come from, which changes no bit."""
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +8,13 @@ import numpy as np
 import pytest
 
 import tilewright
+from tests.graph.same import assert_same
+from tests.machines import STATED, scaled
 from tests.trace.comparing import agree, operations
+from tilewright.graph.ir import Graph, Node
+from tilewright.graph.law import LEAF
+from tilewright.graph.strips import make_strips
+from tilewright.trace import trace
 
 ROWS = 600
 RANDOM = np.random.default_rng(0)
@@ -32,3 +40,49 @@ def test_rows_from_everywhere(name):
     # Rows that are all made from one value have no data to cut into strips.
     assert ("strips" in operations(graph)) == (name != "repeated")
     agree(CHAINS[name], W, V, epsilons=64)
+
+
+def strips_of(graph: Graph) -> list[Node]:
+    return [node for node in graph.nodes if node.op == "strips"]
+
+
+def test_strips_change_no_bit_however_little_memory_there_is():
+    """Those of several are nodes of the law's tree: 2^j leaves."""
+    x, v = (RANDOM.normal(size=s).astype(np.float32) for s in ((1700, 30), (30, 16)))
+
+    def function(x, v):
+        value, gradient = jax.value_and_grad(lambda v: jnp.sum(jnp.tanh(x @ v) * 3))(v)
+        return value, gradient, jnp.max(x @ v)
+
+    graph, seen = trace(function, x, v).graph, set()
+    for size in np.geomspace(1 / 64, 8, 28):
+        make = partial(make_strips, machine=scaled(STATED, size, 1, 2, 0))
+        strip = strips_of(make(graph))[0].params["strip"]
+        if strip not in seen:
+            assert_same(make, graph, [x, v])
+        seen.add(strip)
+    assert seen == {LEAF, 2 * LEAF, 4 * LEAF}
+
+
+def test_a_sum_over_rows_and_three_columns_is_no_sum_of_strips():
+    """Its leaves end in the middle of a row."""
+    x, v = (RANDOM.normal(size=s).astype(np.float32) for s in ((1700, 16), (16, 3)))
+
+    def function(x, v):
+        y = jnp.tanh(x @ v)
+        return jnp.sum(y), jnp.sum(y, axis=0)
+
+    make = partial(make_strips, machine=scaled(STATED, 1 / 64, 1, 2, 0))
+    assert strips_of(assert_same(make, trace(function, x, v).graph, [x, v]))
+
+
+def test_what_depends_on_a_sum_over_the_rows_comes_after_it():
+    x, v = (RANDOM.normal(size=s).astype(np.float32) for s in ((1700, 16), (16, 8)))
+
+    def function(x, v):
+        y = jnp.tanh(x @ v)
+        y = (y - jnp.sum(y, axis=0) / len(y)) @ v.T
+        return jnp.sum(jnp.sin(y), axis=0)
+
+    make = partial(make_strips, machine=scaled(STATED, 1 / 64, 1, 2, 0))
+    assert len(strips_of(assert_same(make, trace(function, x, v).graph, [x, v]))) == 2

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax import lax
 
 import tilewright
@@ -51,6 +52,17 @@ def test_indices():
 
     assert "transpose" not in rewritten(indexed, X)
     assert "transpose" not in rewritten(indexed, np.resize(X, 500))
+
+
+@pytest.mark.parametrize("order", [(1, 2, 0), (2, 0, 1), (2, 1, 0)])
+def test_three_dimensions(order):
+    """Where an order and its opposite differ."""
+
+    def function(x, y):
+        i, j = (lax.broadcasted_iota(jnp.float32, (5, 3, 4), d) for d in (0, 2))
+        return jnp.transpose((x[:, None, None] + y[:, None]) * i - j, order)
+
+    assert "transpose" not in rewritten(function, X, Y)
 
 
 def test_one_operand_is_read_turned_instead_of_the_result():

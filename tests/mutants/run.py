@@ -4,22 +4,24 @@ A fault is a table in one of the files `tests/mutants/*.toml`, one file for each
 package:
 
     [[mutant]]
-    name = "controls are sampled with the real targets"     one line, unlike any other's
-    file = "tilewright/alpha/program.py"                     where it is planted
+    name = "controls are sampled with the real targets"      one line, unlike any other's
+    file = "tilewright/alpha/program.py"      where it is planted; or a folder, one of whose files
+                                              has the text: for folders that get sorted
     tests = "tests/alpha"          what must catch it: a folder, files, or pytest's node names
-    old = "corner = series, first"                           occurs exactly once in the file
-    new = "corner = 0 * series, first"                       stands there instead
+    old = "corner = series, first"            occurs exactly once, in the file or the whole folder
+    new = "corner = 0 * series, first"        stands there instead
     equivalent = "why"             only if no test can see it, as nothing that is promised changes
 
 Texts of several lines stand between triple single quotes, whose first newline is not part of them.
 `tests` is a string or a list of strings, as narrow as is honest: it is run with `pytest -x`.
 
-Every patch is applied before anything runs: one whose `old` is not found exactly once, or whose
-result is not Python, ends the whole with a sentence, as files move on and the list must follow.
-Then the tests named are run once without any fault, and must pass; then each fault is planted in a
-copy of the tree, alone, with an empty cache of compiled objects. A failure, a crash, or a run of
-`LIMIT` times its usual length means that it was caught. The exit code is 1 when one survived that
-is not explained, or one was caught that is said to be equivalent.
+Every patch is applied before anything runs: one whose `old` is not found exactly once, whose result
+is not Python, or whose tests are not there, ends the whole with a sentence, as files move on and
+the list must follow (a test of the default suite says so, too). Then the tests named are run once
+without any fault, and must pass; then each fault is planted in a copy of the tree, alone, with an
+empty cache of compiled objects. A failure, a crash, or a run of `LIMIT` times its usual length
+means that it was caught. The exit code is 1 when one survived that is not explained, or one was
+caught that is said to be equivalent.
 
     python -m tests.mutants.run [--check] [--only WORDS] [--jobs N]
 """
@@ -63,23 +65,36 @@ class Mutant:
     new: str
     equivalent: str = ""
 
-    def text(self, root: Path) -> str:
-        """The file with the fault in it. Exits with a sentence when it cannot be planted."""
+    def planted(self, root: Path) -> tuple[Path, str]:
+        """Which file of a tree it is in, and what that file holds with the fault.
+
+        Exits with a sentence when it cannot be planted, or its tests are not there.
+        """
+        for test in self.tests:
+            if not (root / test.partition("::")[0]).exists():
+                sys.exit(f"{self.name!r}: there is no {test}.")
+        path = self._place(root)
+        after = path.read_text().replace(self.old, self.new)
+        try:
+            compile(after, str(path), "exec")
+        except SyntaxError as error:
+            name = path.relative_to(root)
+            sys.exit(f"{self.name!r}: {name} is no longer Python with it: {error}.")
+        return path, after
+
+    def _place(self, root: Path) -> Path:
+        """The file with its old text."""
         path = root / self.file
-        if not path.is_file():
-            sys.exit(f"{self.name!r}: there is no file {self.file}.")
-        before = path.read_text()
-        if before.count(self.old) != 1:
+        if not path.exists():
+            sys.exit(f"{self.name!r}: there is no {self.file}.")
+        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+        counts = {file: file.read_text().count(self.old) for file in files}
+        if sum(counts.values()) != 1:
             sys.exit(
                 f"{self.name!r}: its old text must occur once in {self.file}, and occurs "
-                f"{before.count(self.old)} times:\n{self.old}"
+                f"{sum(counts.values())} times:\n{self.old}"
             )
-        after = before.replace(self.old, self.new)
-        try:
-            compile(after, self.file, "exec")
-        except SyntaxError as error:
-            sys.exit(f"{self.name!r}: {self.file} is no longer Python with it: {error}.")
-        return after
+        return max(files, key=counts.__getitem__)
 
 
 def load(folder: Path) -> list[Mutant]:
@@ -174,17 +189,17 @@ def judge(mutants: list[Mutant], root: Path, jobs: int) -> list[str]:
 
         def one(mutant: Mutant) -> str:
             tree = trees.get()
-            path = tree / mutant.file
+            path, after = mutant.planted(tree)
             before = path.read_text()
             try:
-                path.write_text(mutant.text(tree))
+                path.write_text(after)
                 limit = max(AT_LEAST, LIMIT * jobs * seconds[mutant.tests])
                 why, spent = run_tests(tree, mutant.tests, limit)
             finally:
                 path.write_text(before)
                 trees.put(tree)
             said = verdict(mutant, why)
-            print(f"{said:15}  {spent:6.1f} s  {mutant.file}: {mutant.name}", flush=True)
+            print(f"{said:15}  {spent:6.1f} s  {path.relative_to(tree)}: {mutant.name}", flush=True)
             detail = (mutant.equivalent or why.split(" - ")[0])[:140]
             print(f"{'':26} {detail}" if detail else "", end="\n" if detail else "", flush=True)
             return said
@@ -201,7 +216,7 @@ def main() -> None:
     chosen = parser.parse_args()
     everything = load(Path(__file__).parent)
     for mutant in everything:
-        mutant.text(ROOT)
+        mutant.planted(ROOT)
     mutants = [m for m in everything if chosen.only in m.name or chosen.only in m.file]
     print(f"{len(mutants)} of {len(everything)} faults, and all of them can be planted.")
     if chosen.check or not mutants:

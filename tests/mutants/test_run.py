@@ -1,8 +1,11 @@
 """The judge of planted faults, on a tree of one function; and lists that do not fit are refused."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from tests.mutants.run import CAUGHT, EQUIVALENT, SURVIVED, judge, load
+from tests.mutants.run import CAUGHT, EQUIVALENT, ROOT, SURVIVED, judge, load
 
 ENTRY = """
 [[mutant]]
@@ -65,7 +68,7 @@ def test_tests_that_fail_anyway_say_nothing(tree, tmp_path):
 def test_patches_that_do_not_fit_are_refused(tree, tmp_path, old, new, words):
     (mutant,) = listed(tmp_path, ("sum", old, new, ""))
     with pytest.raises(SystemExit, match=words):
-        mutant.text(tree)
+        mutant.planted(tree)
 
 
 def test_lists_that_are_not_well_said(tmp_path):
@@ -75,3 +78,27 @@ def test_lists_that_are_not_well_said(tmp_path):
         listed(tmp_path, ("sum", "+ 40", "+ 41", ""), ("sum", "+ 40", "+ 42", ""))
     with pytest.raises(SystemExit, match="and must have"):
         listed(tmp_path, ("sum", "+ 40", "+ 41", "why = 1\n"))
+
+
+def test_every_fault_of_the_list_can_be_planted():
+    """Where files have moved on, the list must follow."""
+    mutants = load(Path(__file__).parent)
+    assert len(mutants) >= 100
+    for mutant in mutants:
+        mutant.planted(ROOT)
+
+
+def test_a_folder_is_searched_for_the_old_text(tree, tmp_path):
+    (mutant,) = listed(tmp_path, ("sum", "+ 40", "+ 41", ""))
+    anywhere = replace(mutant, file="tilewright")
+    path, after = anywhere.planted(tree)
+    assert (path, after.count("+ 41")) == (tree / "tilewright/answer.py", 1)
+    (tree / "tilewright/again.py").write_text("x = 1 + 40\n")
+    with pytest.raises(SystemExit, match="occurs 2 times"):
+        anywhere.planted(tree)
+
+
+def test_tests_that_are_gone_are_refused(tree, tmp_path):
+    (mutant,) = listed(tmp_path, ("sum", "+ 40", "+ 41", ""))
+    with pytest.raises(SystemExit, match="there is no tests/gone.py::test_it"):
+        replace(mutant, tests=("tests/gone.py::test_it",)).planted(tree)

@@ -1,0 +1,48 @@
+"""Branches take the nearest case when their index is out of range, as graphs do."""
+
+import numpy as np
+import pytest
+
+from tilewright.compiler import Stages
+from tilewright.dump import Dump
+from tilewright.graph.evaluate import evaluate
+from tilewright.graph.ir import Builder, Graph, Type
+from tilewright.runtime.compiled import Compiled
+from tilewright.runtime.executable import Executable
+
+
+def choosing(dtype: str, size: int) -> Graph:
+    """x + 0, x + 1 or x + 2."""
+    kind = Type("float32", (size,))
+    cases = []
+    for number in range(3):
+        case = Builder([kind])
+        step = case.op("broadcast", case.constant(np.float32(number)), shape=(size,), dimensions=())
+        cases.append(case.graph([case.op("add", *case.inputs, step)]))
+    builder = Builder([Type(dtype, ()), kind])
+    index, x = builder.inputs
+    index = index if dtype == "int32" else builder.op("convert", index, dtype="int32")
+    return builder.graph(builder.add("branch", [index, x], [kind], bodies=cases))
+
+
+@pytest.mark.parametrize("size", [3, 1000], ids=["in registers", "in memory"])
+@pytest.mark.parametrize(
+    ("dtype", "index"),
+    [("int32", i) for i in (-(2**31), -1, 0, 1, 2, 3, 2**31 - 1)] + [("bool", 0), ("bool", 1)],
+)
+def test_the_nearest_case(dtype, index, size):
+    graph = choosing(dtype, size)
+    record = Stages(graph, Dump("test"), (), ()).record()
+    program = Executable(
+        Compiled(
+            object=record.object,
+            inputs=tuple(value.type for value in graph.inputs),
+            outputs=tuple(value.type for value in graph.outputs),
+            shared_bytes=record.shared_bytes,
+            tile_bytes=record.tile_bytes,
+            constants=record.literals,
+        )
+    )
+    inputs = np.array(index, dtype), np.arange(size, dtype=np.float32)
+    (expected,) = evaluate(graph, inputs)
+    np.testing.assert_array_equal(program(*inputs), expected)
