@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from jax import lax
 
+from tests.agree import agree
 from tests.machines import LARGE, SMALL, STATED
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.plan.ir import Branch, Loop, Map, While
 from tilewright.plan.lower import lower
+from tilewright.plan.scope import COPIES_AT_ONCE
 from tilewright.plan.summary import calls_of
 from tilewright.simulate import simulate
 from tilewright.trace import trace
@@ -59,6 +61,23 @@ def test_a_turn_reads_all_before_it_writes_any():
     result = simulate(planned(turns, square, -square), [square, -square], 2)
     np.testing.assert_array_equal(result.outputs[0].reshape(4, 4), -square.T)
     np.testing.assert_array_equal(result.outputs[1].reshape(4, 4), square.T)
+
+
+HANDED_ON = {
+    "in a ring": (lambda c: (*c[1:], c[0]), [X + i for i in range(COPIES_AT_ONCE + 2)]),
+    "by pairs": (lambda c: (*c[2:], *c[:2]), [X + i for i in range(2 * COPIES_AT_ONCE)]),
+    "in other shapes": (lambda c: (c[1].reshape(3, 4), c[0].reshape(12)), [X, -X.reshape(12)]),
+    "backwards": (lambda c: (c[0][::-1, ::-1],), [X]),
+    "turned": (lambda c: (c[0].T,), [np.arange(81, dtype=np.float32).reshape(9, 9)]),
+    "in part": (lambda c: (jnp.concatenate([c[1][1:], c[0][:1]]), c[0]), [X, -X]),
+}
+
+
+@pytest.mark.parametrize("name", HANDED_ON)
+def test_what_a_turn_hands_on_is_read_before_it_is_overwritten(name):
+    """Also natively, where a vertex writes while it reads."""
+    turn, first = HANDED_ON[name]
+    agree(lambda *first: lax.fori_loop(0, 3, lambda _, c: turn(c), tuple(first)), *first)
 
 
 def test_an_update_of_a_carry_happens_in_place():
