@@ -100,5 +100,5 @@ def test_a_folder_is_searched_for_the_old_text(tree, tmp_path):
 
 def test_tests_that_are_gone_are_refused(tree, tmp_path):
     (mutant,) = listed(tmp_path, ("sum", "+ 40", "+ 41", ""))
-    with pytest.raises(SystemExit, match="there is no tests/gone.py::test_it"):
+    with pytest.raises(SystemExit, match=r"there is no tests/gone\.py::test_it"):
         replace(mutant, tests=("tests/gone.py::test_it",)).planted(tree)
