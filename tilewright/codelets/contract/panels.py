@@ -1,8 +1,10 @@
-"""A few rows times a packed matrix: panels of 16 columns stream by once, sums stay in registers.
+"""Rows times a packed matrix: panels of 16 columns stream by, sums stay in registers.
 
-In: `lhs` (m, k), contiguous, m from 1 to 4, and `panels` (panels, ceil(k / d), 16, d), as `pack`
-makes them of a matrix (k, n): 16 columns lie side by side, of each of them d neighbouring k. Out:
-(m, n), contiguous. The format is the same on every machine, and so are the bits.
+In: `lhs` (m, k) and `panels` (panels, ceil(k / d), 16, d), as `pack` makes them of a matrix (k, n):
+16 columns lie side by side, of each of them d neighbouring k. Out: (m, n). The format is the same
+on every machine, and so are the bits. Of few rows each panel is read once, in the order in which it
+lies; of many, a group of panels stays near while all rows pass. Pairs of low precision are read
+from contiguous rows.
 
     panels    d  lhs                 sums
     float32   1  float32             the law's sequence
@@ -23,12 +25,12 @@ import numpy as np
 from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.contract import panels_emit
 from tilewright.codelets.emit.llvm import Module
+from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.graph import law
 from tilewright.graph.fma import fma32
 from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
 
-MOST_ROWS = 4
 DEPTH = {"float32": 1, "bfloat16": 2, "int8": 2}
 """Neighbouring k of a column that lie together, by the panels' dtype."""
 EXACT = 2 * law.LEAF
@@ -58,12 +60,15 @@ def unpack(panels: np.ndarray, k: int, n: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ContractPanels(Codelet):
-    """`paired` asks for the order of `vdpbf16ps`."""
+    """`paired`: in the order of `vdpbf16ps`. `epilogue`, `beside`, `more`: see `ContractOuter`."""
 
     lhs: Operand
     panels: Operand
     out: Operand
     paired: bool = False
+    epilogue: Expression | None = None
+    beside: tuple[Operand, ...] = ()
+    more: tuple[Operand, ...] = ()
 
     @property
     def m(self) -> int:
@@ -80,24 +85,26 @@ class ContractPanels(Codelet):
     @property
     def name(self) -> str:
         paired = "_paired" if self.paired else ""
-        return f"contract_panels_{self.panels.dtype}_{self.m}x{self.n}x{self.k}{paired}"
+        after = f"_{self.epilogue.label}" if self.epilogue else ""
+        return f"contract_panels_{self.panels.dtype}_{self.m}x{self.n}x{self.k}{paired}{after}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
-        return (self.lhs, self.panels)
+        return (self.lhs, self.panels, *self.beside)
 
     @property
     def outputs(self) -> tuple[Operand, ...]:
-        return (self.out,)
+        return (self.out, *self.more)
 
     @property
     def work(self) -> Count:
         macs = {"float32": self.out.size * self.k}
         iterations = self.panels.shape[0]
-        return Count(macs, {}, nbytes(self.lhs, self.panels), self.out.nbytes, iterations)
+        count = Count(macs, {}, nbytes(*self.inputs), nbytes(*self.outputs), iterations)
+        return count + self.epilogue.work(self.out.size) if self.epilogue else count
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        lhs, panels = arrays
+        lhs, panels, *beside = arrays
         matrix = unpack(panels, self.k, self.n)
         if self.panels.dtype == "int8":
             sums = _exact(lhs, matrix)
@@ -105,7 +112,9 @@ class ContractPanels(Codelet):
             sums = _paired(lhs.astype(np.float32), matrix.astype(np.float32))
         else:
             sums = law.product(lhs, matrix.T, "sequence", "float32")
-        return (SCALAR["convert"](sums, dtype=self.out.dtype),)
+        if self.epilogue is None:
+            return (SCALAR["convert"](sums, dtype=self.out.dtype),)
+        return tuple(evaluate_expression(self.epilogue, (sums, *beside), self.out.shape))
 
     def emit(self, module: Module, symbol: str) -> None:
         panels_emit.emit(self, module, symbol)

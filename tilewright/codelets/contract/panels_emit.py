@@ -1,8 +1,8 @@
-"""LLVM text of a few rows times panels: see `panels.py`.
+"""LLVM text of rows times panels: see `panels.py`.
 
 In: a `ContractPanels`. Out: its function. Some panels advance together, as many as registers hold
 sums for: enough that no sum waits for itself, few enough streams that the caches foresee them. In
-one step a machine vector of d neighbouring k is read, and used for every row.
+one step a machine vector of d neighbouring k is read, and used for every row of a tile.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.base import LANES
-from tilewright.codelets.contract.tiling import Run, split
+from tilewright.codelets.contract.operand import Matrix
+from tilewright.codelets.contract.problem import Lanes, Problem, Side
+from tilewright.codelets.contract.tiling import Run, Tiling, choose, split
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.llvm import Function, Module, vector
@@ -26,20 +29,22 @@ from tilewright.graph.law import LEAF
 if TYPE_CHECKING:
     from tilewright.codelets.contract.panels import ContractPanels
 
+_FEW_ROWS = 4
+"""Up to so many, reading the panels is what takes the time."""
 _MOST_STREAMS = 4
-"""Panels that advance together: four read as fast as one line after the other."""
+"""Panels that advance together for few rows: four read as fast as one line after the other."""
+_STEPS, _SUMS_STEPPED = 4, 8
+"""Steps of a turn of the innermost loop, whose own instructions then hardly count; one, where more
+sums than so many are taken in it."""
 
 
 def emit(codelet: ContractPanels, module: Module, symbol: str) -> None:
     """Add the codelet's function to the module."""
-    function = module.function(symbol, "void", ["ptr"] * 3)
+    arguments = len(codelet.inputs) + len(codelet.outputs)
+    function = module.function(symbol, "void", ["ptr"] * arguments)
     if codelet.out.size:
         _Writer(function, codelet).write()
     function.close()
-
-
-_STEPS = 4
-"""Steps of a turn of the innermost loop, whose own instructions then hardly count."""
 
 
 @dataclass(frozen=True)
@@ -68,79 +73,113 @@ class _Writer:
         kind = _Dots if self.codelet.paired and pairs else _Halves
         return kind(self.function, self.codelet, self.width)
 
+    @property
+    def problem(self) -> Problem:
+        """What becomes of sums, and where."""
+        codelet = self.codelet
+        left = Matrix(codelet.lhs.dtype, *codelet.lhs.strides)
+        right = Matrix(codelet.panels.dtype, 1, LANES)
+        sides = tuple(Side.of(side, False) for side in (*codelet.beside, *codelet.outputs))
+        sums = Arithmetic("float32")
+        return Problem(codelet.m, codelet.n, codelet.k, left, right, sides, sums, codelet.epilogue)
+
+    def tiling(self, panels: int) -> Tiling:
+        """Rows and panels that are summed together."""
+        rows, registers = self.codelet.m, self.function.module.features.registers
+        if rows > _FEW_ROWS:
+            return choose(rows, panels, self.codelet.k, registers, parts=self.parts)
+        most = registers * 3 // 4 // (rows * self.parts)
+        return Tiling((Run(0, rows, 1),), split(panels, max(1, min(_MOST_STREAMS, most))))
+
     def write(self) -> None:
+        """Groups of panels outside, so that a group is used while it is near."""
         function, codelet = self.function, self.codelet
-        lhs, panels, out = (function.argument(i) for i in range(3))
-        room = function.module.features.registers * 3 // 4
-        together = max(1, min(_MOST_STREAMS, room // (codelet.m * self.parts)))
-        whole = codelet.n // LANES
-        runs = split(whole, together) if whole else ()
-        for run in (*runs, *([Run(whole, 1, 1)] if codelet.n % LANES else [])):
-            here, there = self._at(panels, out, run.start)
-            steps = [[self._panel * run.size], [LANES * run.size]]
-            dtypes = [codelet.panels.dtype, codelet.out.dtype]
-            valid = LANES if run.start < whole else codelet.n % LANES
-            with walk(function, [run.count], [here, there], dtypes, steps) as (here, there):
-                self._panels(lhs, here, there, run.size, valid)
+        arguments = range(len(codelet.inputs) + len(codelet.outputs))
+        lhs, panels, *sides = map(function.argument, arguments)
+        problem = self.problem
+        whole, rest = divmod(codelet.n, LANES)
+        groups = [(0, whole, LANES)] if whole else []
+        groups += [(whole, 1, rest)] if rest else []
+        dtypes = [codelet.panels.dtype, *(side.dtype for side in problem.sides)]
+        for first, count, valid in groups:
+            tiling = self.tiling(count)
+            for run in tiling.columns:
+                at = first + run.start
+                here = [self._panel_at(panels, at), *problem.moved(function, sides, 0, at * LANES)]
+                columns = [LANES * run.size * side.column_step for side in problem.sides]
+                steps = [[self._panel * run.size], *([step] for step in columns)]
+                with walk(function, [run.count], here, dtypes, steps) as (near, *places):
+                    for rows in tiling.rows:
+                        self._rows(problem, rows, lhs, near, places, run.size, valid)
+
+    def _rows(
+        self,
+        problem: Problem,
+        run: Run,
+        lhs: str,
+        panels: str,
+        places: Sequence[str],
+        count: int,
+        valid: int,
+    ) -> None:
+        """A run of rows against `count` panels, of which the last has `valid` columns."""
+        function, row_step = self.function, self.codelet.lhs.strides[0]
+        lhs = offset(function, lhs, self.codelet.lhs.dtype, run.start * row_step)
+        here = [lhs, *problem.moved(function, places, run.start, 0)]
+        steps = [row_step, *(side.row_step for side in problem.sides)]
+        dtypes = [self.codelet.lhs.dtype, *(side.dtype for side in problem.sides)]
+        along = [[run.size * step] for step in steps]
+        with walk(function, [run.count], here, dtypes, along) as (lhs, *inside):
+            sums = self._sums(lhs, panels, run.size, count)
+            for place, total in enumerate(sums):
+                rest, part = divmod(place, self.parts)
+                panel, row = divmod(rest, run.size)
+                left = (valid if panel == count - 1 else LANES) - part * self.width
+                if left > 0:
+                    column = panel * LANES + part * self.width
+                    lanes = Lanes(column, self.width, min(self.width, left))
+                    problem.finish(function, lanes, total, inside, row)
 
     @property
     def _panel(self) -> int:
         """Elements of one."""
         return prod(self.codelet.panels.shape[1:])
 
-    def _at(self, panels: str, out: str, number: int) -> list[str]:
-        """Where a panel and its columns of the result begin."""
-        return [
-            offset(self.function, panels, self.codelet.panels.dtype, number * self._panel),
-            offset(self.function, out, self.codelet.out.dtype, number * LANES),
-        ]
+    def _panel_at(self, panels: str, number: int) -> str:
+        return offset(self.function, panels, self.codelet.panels.dtype, number * self._panel)
 
-    def _panels(self, lhs: str, panels: str, out: str, count: int, valid: int) -> None:
-        """`count` panels, of which the last has `valid` columns."""
-        sums = self._sums(lhs, panels, count)
-        for place, total in enumerate(sums):
-            rest, part = divmod(place, self.parts)
-            panel, row = divmod(rest, self.codelet.m)
-            left = (valid if panel == count - 1 else LANES) - part * self.width
-            if left > 0:
-                where = row * self.codelet.n + panel * LANES + part * self.width
-                self._store(total, offset(self.function, out, self.codelet.out.dtype, where), left)
-
-    def _store(self, total: str, target: str, left: int) -> None:
-        dtype = self.codelet.out.dtype
-        total = vectors.narrow(self.function, total, "float32", dtype, self.width)
-        vectors.store(self.function, dtype, total, target, 1, self.width, min(self.width, left))
-
-    def _sums(self, lhs: str, panels: str, count: int) -> list[str]:
+    def _sums(self, lhs: str, panels: str, rows: int, count: int) -> list[str]:
         """(panel, row, part) over all of k: node after node of the law's tree."""
         term, k = self.term, self.codelet.k
         before = -(-k // term.node) - 1
         if before < 1:
-            return self._node(term, [lhs, panels], count, k)[0]
-        widths = [self.width] * (count * self.codelet.m * self.parts)
+            return self._node(term, [lhs, panels], rows, count, k)[0]
+        widths = [self.width] * (count * rows * self.parts)
         tree = Pairwise(self.function, "float", widths, Arithmetic("float32").add, before)
         with repeat(self.function, before, [("ptr", lhs), ("ptr", panels)]) as turn:
-            sums, turn.next[:] = self._node(term, turn.carry, count, term.node)
+            sums, turn.next[:] = self._node(term, turn.carry, rows, count, term.node)
             tree.push(turn.index, sums)
-        return tree.finish(self._node(term, turn.result, count, k - before * term.node)[0])
+        rest = k - before * term.node
+        return tree.finish(self._node(term, turn.result, rows, count, rest)[0])
 
     def _node(
-        self, term: _Term, places: Sequence[str], count: int, length: int
+        self, term: _Term, places: Sequence[str], rows: int, count: int, length: int
     ) -> tuple[list[str], list[str]]:
         """Sums over `length` of k as floats, and the operands' places after them."""
-        number = count * self.codelet.m * self.parts
+        number = count * rows * self.parts
         sums, places = [term.start] * number, list(places)
         steps, rest = divmod(length, term.depth)
-        turns, left = divmod(steps, _STEPS)
-        for many, each in ((turns, _STEPS), (1, left)):
+        together = _STEPS if number <= _SUMS_STEPPED else 1
+        turns, left = divmod(steps, together)
+        for many, each in ((turns, together), (1, left)):
             if many and each:
-                sums, places = self._loop(term, sums, places, count, many, each)
+                sums, places = self._loop(term, sums, places, rows, many, each)
         if rest:
-            sums = self._step(term.for_one, places[0], places[1], count, sums, rest)
+            sums = self._step(term.for_one, places[0], places[1], rows, sums, rest)
         return [term.finished(total) for total in sums], places
 
     def _loop(
-        self, term: _Term, sums: list[str], places: list[str], count: int, turns: int, steps: int
+        self, term: _Term, sums: list[str], places: list[str], rows: int, turns: int, steps: int
     ) -> tuple[list[str], list[str]]:
         """`turns` times `steps` steps."""
         row = vector(term.kind, self.width)
@@ -149,7 +188,7 @@ class _Writer:
             *sums, lhs, panels = turn.carry
             for number in range(steps):
                 here = self._moved(lhs, panels, number * term.depth)
-                sums = self._step(term, here[0], here[1], count, sums, term.depth)
+                sums = self._step(term, here[0], here[1], rows, sums, term.depth)
             turn.next[:] = [*sums, *self._moved(lhs, panels, steps * term.depth)]
         *sums, lhs, panels = turn.result
         return sums, [lhs, panels]
@@ -157,28 +196,42 @@ class _Writer:
     def _moved(self, lhs: str, panels: str, terms: int) -> list[str]:
         codelet = self.codelet
         return [
-            offset(self.function, lhs, codelet.lhs.dtype, terms),
+            offset(self.function, lhs, codelet.lhs.dtype, terms * codelet.lhs.strides[1]),
             offset(self.function, panels, codelet.panels.dtype, LANES * terms),
         ]
 
     def _step(
-        self, term: _Term, lhs: str, panels: str, count: int, sums: list[str], valid: int
+        self, term: _Term, lhs: str, panels: str, rows: int, sums: list[str], valid: int
     ) -> list[str]:
-        """`valid` of the depth's k."""
-        codelet, sums = self.codelet, list(sums)
-        rows = [
-            term.row(offset(self.function, lhs, codelet.lhs.dtype, row * codelet.k), valid)
-            for row in range(codelet.m)
-        ]
-        for number in range(count):
-            for part in range(self.parts):
-                where = number * self._panel + part * self.width * term.depth
-                columns = term.columns(
-                    offset(self.function, panels, codelet.panels.dtype, where), valid
-                )
-                for row, x in enumerate(rows):
-                    at = (number * codelet.m + row) * self.parts + part
-                    sums[at] = term.added(x, columns, sums[at])
+        """`valid` of the depth's k: the side with fewer registers is read first and kept."""
+        sums, parts = list(sums), self.parts
+        count = len(sums) // (rows * parts)
+
+        def row(number: int) -> list[str]:
+            step = number * self.codelet.lhs.strides[0]
+            return term.row(offset(self.function, lhs, self.codelet.lhs.dtype, step), valid)
+
+        def columns(number: int, part: int) -> list[str]:
+            where = number * self._panel + part * self.width * term.depth
+            return term.columns(
+                offset(self.function, panels, self.codelet.panels.dtype, where), valid
+            )
+
+        def add(x: list[str], y: list[str], at: int) -> None:
+            sums[at] = term.added(x, y, sums[at])
+
+        if rows <= count * parts:
+            kept = [row(i) for i in range(rows)]
+            for number, part in product(range(count), range(parts)):
+                y = columns(number, part)
+                for i, x in enumerate(kept):
+                    add(x, y, (number * rows + i) * parts + part)
+            return sums
+        kept = [columns(number, part) for number in range(count) for part in range(parts)]
+        for i in range(rows):
+            x = row(i)
+            for number, part in product(range(count), range(parts)):
+                add(x, kept[number * parts + part], (number * rows + i) * parts + part)
         return sums
 
 
