@@ -267,7 +267,7 @@ class Packing:
         compiled, hidden = self.compiled, len(self.constants)
         graph = compiled.graph
         known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in fixed)}
-        halves = split_fixed(pack_fixed(graph, known), known, hidden)
+        halves = split_fixed(pack_fixed(graph, known, compiled.stages.machine), known, hidden)
         if halves is None:
             return compiled
         first, rest = halves

@@ -11,6 +11,7 @@ from jax import lax
 import tilewright
 from tests.graph.same import assert_same, ops
 from tests.trace.comparing import agree
+from tilewright.graph import packed
 from tilewright.graph.hoist import hoist
 from tilewright.graph.layout import layout, pack_fixed
 from tilewright.machine.host import host_machine
@@ -19,6 +20,8 @@ from tilewright.trace import trace
 RANDOM = np.random.default_rng(0)
 W = (RANDOM.normal(size=(40, 24)) / 8).astype(np.float32)
 V = (RANDOM.normal(size=(24, 40)) / 8).astype(np.float32)
+WIDE = (RANDOM.normal(size=(48, 90)) / 8).astype(np.float32)
+BACK = (RANDOM.normal(size=(90, 48)) / 8).astype(np.float32)
 
 FORWARD = {
     "h @ w": (lambda h, w: h @ w, False),
@@ -35,33 +38,33 @@ MAPPED = {
 }
 
 
-def recurrent(product):
+def recurrent(product, length=3):
     """h, w, v -> the state after some turns."""
 
     def function(h, w, v):
-        return lax.scan(lambda h, _: (jnp.tanh(product(h, w)) @ v, None), h, None, length=3)[0]
+        return lax.scan(lambda h, _: (jnp.tanh(product(h, w)) @ v, None), h, None, length)[0]
 
     return function
 
 
-def of_closure(product):
+def of_closure(product, length=3):
     """The same with what is made of w outside of the loop."""
 
     def function(h, w, v):
         w = jnp.swapaxes(jnp.swapaxes(w, 0, 1), 0, 1).T
         turned = lambda h, w: product(h, w.T)  # noqa: E731
-        return recurrent(turned)(h, w, v)
+        return recurrent(turned, length)(h, w, v)
 
     return function
 
 
-def results(table, h):
+def results(table, h, matrix=W, back=V, length=3):
     found = {}
     for name, (product, rows) in table.items():
-        w = np.ascontiguousarray(W.T) if rows else W
+        w = np.ascontiguousarray(matrix.T) if rows else matrix
         for around in (recurrent, of_closure):
-            program = tilewright.compile(around(product), h, w, V)
-            found[name, around.__name__] = np.asarray(program(h, w, V)), program
+            program = tilewright.compile(around(product, length), h, w, back)
+            found[name, around.__name__] = np.asarray(program(h, w, back)), program
     return found
 
 
@@ -78,6 +81,39 @@ def test_every_spelling_gives_the_same_bits_from_operands_that_lie_well(shape):
         assert "copy" not in inside, name
         if len(shape) == 2 and shape[0] < 16:
             assert "transpose" not in str(program.program).split("loop")[-1], name
+
+
+@pytest.mark.parametrize("shape", [(1, 48), (3, 48), (20, 48)])
+def test_every_spelling_reads_panels_and_gives_the_bits_of_rows(shape):
+    """What is large is packed where a loop turns often enough; short loops show the other bits."""
+    h = RANDOM.normal(size=shape).astype(np.float32)
+    found = results(FORWARD | MAPPED, h, WIDE, BACK, length=9)
+    first, _ = found["h @ w", "recurrent"]
+    for name, (result, program) in found.items():
+        assert result.tobytes() == first.tobytes(), name
+        inside = [op for node in program.compiled.graph.nodes for op in map(ops, node.bodies)]
+        inside = [op for body in inside for op in body]
+        assert inside.count("dot_packed") == 2, name
+        assert "pack" not in inside, name
+    short = tilewright.compile(recurrent(lambda h, w: h @ w, 3), h, WIDE, BACK)
+    assert "dot_packed" not in str(short.graph)
+    threes = h
+    for _ in range(3):
+        threes = short(threes, WIDE, BACK)
+    assert np.asarray(threes).tobytes() == first.tobytes()
+
+
+def test_what_a_gradient_reads_the_other_way_is_left_to_strips():
+    def loss(w, x):
+        return jnp.sum((x @ w) ** 2)
+
+    def descend(x, w):
+        return lax.fori_loop(0, 20, lambda i, w: w - 1e-3 * jax.grad(loss)(w, x), w)
+
+    x, w = np.ones((300, 64), np.float32), np.ones((64, 4), np.float32)
+    assert "pack" not in ops(layout(trace(descend, x, w).graph, host_machine()))
+    forward = trace(lambda x, w: lax.fori_loop(0, 20, lambda i, w: (x @ w)[:64] * 0.1, w), x, w)
+    assert "pack" in ops(layout(forward.graph, host_machine()))
 
 
 LOOPS = {
@@ -144,7 +180,7 @@ def test_transposes_of_operands_are_folded(equation):
 def test_bind_packs_what_is_fixed():
     x, w = np.ones((2, 24), np.float32), V[:, :24].copy()
     traced = trace(lambda x, w: x @ w.T, x, w).graph
-    packed = pack_fixed(traced, {traced.inputs[1]})
+    packed = pack_fixed(traced, {traced.inputs[1]}, host_machine())
     assert [node.op for node in packed.nodes if node.op != "transpose"] == ["copy", "dot"]
     program = tilewright.compile(lambda x, w: x @ w.T, x, w)
     bound = program.bind(w=w)
@@ -158,3 +194,22 @@ def test_rows_that_lie_a_power_of_two_apart_are_packed_apart():
     assert "copy" in ops(layout(traced, host_machine()))
     narrow = trace(lambda w: LOOPS["scan"](lambda c, w: (c @ w)[:, :64], w, 64), w[:, :500]).graph
     assert "copy" not in ops(layout(narrow, host_machine()))
+
+
+@pytest.mark.parametrize("rows", [1, 7, 40])
+def test_bind_packs_panels(rows):
+    x = RANDOM.normal(size=(rows, 48)).astype(np.float32)
+    for function, w in ((lambda x, w: x @ w, WIDE), (lambda x, w: x @ w.T, WIDE.T.copy())):
+        program = tilewright.compile(function, x, w)
+        bound = program.bind(w=w)
+        assert [n.op for n in bound.compiled.graph.nodes] == ["dot_packed"]
+        np.testing.assert_array_equal(bound(x), program(x, w))
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (3, 16), (40, 90), (7, 33)])
+def test_packing_can_be_undone(shape):
+    matrix = RANDOM.normal(size=shape).astype(np.float32)
+    panels = packed.pack(matrix)
+    assert panels.shape == packed.shape("float32", *shape)
+    assert packed.unpack(panels, *shape).tobytes() == matrix.tobytes()
+    assert np.count_nonzero(panels) == matrix.size

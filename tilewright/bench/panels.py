@@ -14,8 +14,9 @@ from functools import partial
 from tilewright.bench.record import Row
 from tilewright.calibrate import Alone
 from tilewright.codelets.base import Operand
-from tilewright.codelets.contract.panels import ContractPanels, shape
+from tilewright.codelets.contract import ContractPanels
 from tilewright.codelets.peak import PeakFma, PeakRead
+from tilewright.graph.packed import shape
 
 SHAPES = ((256, 512), (512, 256), (200, 640))
 """(k, n)."""

@@ -40,6 +40,9 @@ def node_count(node: Node) -> Count:
         lhs, contract = node.inputs[0], node.params["contract"][0]
         macs = node.output.type.size * prod(lhs.shape[i] for i in contract)
         return Count(macs={lhs.dtype: macs}, iterations=1)
+    if node.op == "dot_packed":
+        lhs = node.inputs[0]
+        return Count(macs={lhs.dtype: node.output.type.size * lhs.shape[1]}, iterations=1)
     if node.op in LINALG:
         return _factored(node)
     if node.op == "sort":

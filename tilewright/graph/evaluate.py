@@ -15,6 +15,7 @@ from tilewright.graph import indexed, law, linalg
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.movement import MOVEMENT_MEANING
 from tilewright.graph.ops import ELEMENTWISE
+from tilewright.graph.packed import dot_packed
 from tilewright.graph.scalar import SCALAR, Array, flush
 
 Arrays = list[np.ndarray]
@@ -108,6 +109,7 @@ _PLAIN: dict[str, Callable[..., np.ndarray]] = {
     "argreduce": argreduce,
     "cumulative": cumulative,
     "dot": dot,
+    "dot_packed": dot_packed,
     "cholesky": linalg.cholesky,
     "triangular_solve": linalg.triangular_solve,
 }

@@ -73,4 +73,8 @@ def is_flushed(new: Rebuilder, value: Value, depth: int = 8) -> bool:
         return bool(np.all((array == 0) | ~(array < tiny)))
     if producer.op == "convert":
         return producer.inputs[0].dtype not in ("bfloat16", value.dtype)
-    return producer.op in ELEMENTWISE - _KEEPS_DENORMALS or producer.op in ("dot", "reduce")
+    return producer.op in ELEMENTWISE - _KEEPS_DENORMALS or producer.op in (
+        "dot",
+        "dot_packed",
+        "reduce",
+    )

@@ -3,8 +3,9 @@
 In: a graph. Out: the same function, bit for bit. Transposes of operands become dimension numbers
 of the product, also those made outside of a loop that reads them. An operand that never changes
 inside a loop (or from run to run: `pack_fixed`) and does not lie as the product's codelet reads it
-best is packed: a dense `copy` in the order that the codelet states. Packs are operations like
-others: they hoist out of loops, equal ones are shared, and `bind` does them once.
+best is packed: as panels (see `packing.py`), or as a dense `copy` in the order that the codelet
+states. Packs are operations like others: they hoist out of loops, equal ones are shared, and `bind`
+does them once.
 
 What codelets state (see `codelets/contract/codelet.py`): lanes run along the free dimensions of one
 operand, which should lie (batch, contracted, free); of a matrix that meets a vector, along the
@@ -14,42 +15,21 @@ contracted ones, and it should lie (batch, free, contracted).
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import prod
 
 from tilewright.graph.ir import Graph, Node, Value
-from tilewright.graph.law import LANES, dot_order
+from tilewright.graph.law import LANES
+from tilewright.graph.packing import WORTH_TRIPS, Packing
 from tilewright.graph.rewrite import Rebuilder
+from tilewright.graph.sides import Side, folded, is_lanes, lies, sides_of
+from tilewright.machine.cost import LIKELY_TRIPS
 from tilewright.machine.machine import Machine
 
 LOOPS = ("loop", "scan", "map")
 CROWDED = 2048
 """Bytes: rows that lie a multiple of it apart share few sets of a cache, and are packed apart."""
-
-
-@dataclass(frozen=True)
-class _Side:
-    """An operand of a product, and which of its dimensions are what."""
-
-    value: Value
-    batch: tuple[int, ...]
-    contract: tuple[int, ...]
-
-    @property
-    def free(self) -> tuple[int, ...]:
-        taken = (*self.batch, *self.contract)
-        return tuple(i for i in range(len(self.value.shape)) if i not in taken)
-
-    @property
-    def width(self) -> int:
-        return prod(self.value.shape[i] for i in self.free)
-
-    def ordered(self, order: tuple[int, ...], value: Value) -> _Side:
-        """The same operand as `value`, whose dimensions are these ones."""
-        batch, contract = (tuple(map(order.index, axes)) for axes in (self.batch, self.contract))
-        return _Side(value, batch, contract)
-
 
 Inside = Callable[[Rebuilder, Node], Node]
 """What becomes of a node's bodies."""
@@ -66,26 +46,26 @@ def layout(graph: Graph, machine: Machine) -> Graph:
             return replace(node, bodies=bodies)
         return node
 
-    return _laid(graph, frozenset(), inside)
+    return _laid(graph, frozenset(), inside, None)
 
 
-def pack_fixed(graph: Graph, fixed: Set[Value]) -> Graph:
+def pack_fixed(graph: Graph, fixed: Set[Value], machine: Machine) -> Graph:
     """The same graph, its own products (not those of bodies) reading `fixed` operands packed."""
-    return _laid(graph, fixed, _as_it_is)
+    return _laid(graph, fixed, _as_it_is, Packing.of(graph, machine.tile))
 
 
 def _as_it_is(new: Rebuilder, node: Node) -> Node:
     return node
 
 
-def _laid(graph: Graph, fixed: Set[Value], inside: Inside) -> Graph:
+def _laid(graph: Graph, fixed: Set[Value], inside: Inside, packing: Packing | None) -> Graph:
     new = Rebuilder(graph.inputs)
     still = set(fixed)
     for node in graph.nodes:
         node = inside(new, new.renamed(node))
         new.source = node.source
         if node.op == "dot":
-            new.replace(node.outputs, [_product(new, node, still)])
+            new.replace(node.outputs, [_product(new, node, still, packing)])
         else:
             new.keep(node)
         if still.issuperset(node.inputs) and node.inputs:
@@ -95,10 +75,14 @@ def _laid(graph: Graph, fixed: Set[Value], inside: Inside) -> Graph:
 
 def _with_loop_bodies(node: Node, machine: Machine) -> Node:
     """Constants of a loop that turns more than once are fixed inside."""
-    several = node.params.get("length", 2) > 1
-    consts = node.params["consts"] if several else 0
-    laid = [_laid(layout(b, machine), set(b.inputs[:consts]), _as_it_is) for b in node.bodies]
-    return replace(node, bodies=tuple(laid))
+    trips = node.params.get("length", LIKELY_TRIPS)
+    consts = node.params["consts"] if trips > 1 else 0
+
+    def laid(body: Graph) -> Graph:
+        packing = Packing.of(body, machine.tile) if trips >= WORTH_TRIPS else None
+        return _laid(layout(body, machine), set(body.inputs[:consts]), _as_it_is, packing)
+
+    return replace(node, bodies=tuple(map(laid, node.bodies)))
 
 
 def _with_transposes_inside(new: Rebuilder, node: Node) -> Node:
@@ -119,14 +103,15 @@ def _transposing(position: int, maker: Node, body: Graph) -> Graph:
     return Graph(inputs, (inside, *body.nodes), body.outputs)
 
 
-def _product(new: Rebuilder, node: Node, still: set[Value]) -> Value:
+def _product(new: Rebuilder, node: Node, still: set[Value], packing: Packing | None) -> Value:
     """The product with transposes folded and what is still packed."""
-    pairs = zip(node.inputs, node.params["batch"], node.params["contract"], strict=True)
-    sides = [_folded(new, _Side(*pair)) for pair in pairs]
+    sides = [folded(new, side) for side in sides_of(node)]
     fixed = [side.value in still for side in sides]
     if fixed[0] != fixed[1]:
         mine = fixed.index(True)
-        order = _wanted(sides[mine], sides[1 - mine], _is_lanes(sides))
+        if packing and (result := packing.product(new, node, sides, mine)):
+            return result
+        order = _wanted(sides[mine], sides[1 - mine], is_lanes(sides))
         if order is not None:
             sides[mine] = _packed(new, sides[mine], order)
             still.add(sides[mine].value)
@@ -136,52 +121,26 @@ def _product(new: Rebuilder, node: Node, still: set[Value]) -> Value:
     return new.op("dot", *(side.value for side in sides), **params)
 
 
-def _is_lanes(sides: list[_Side]) -> bool:
-    """Whether the law takes the product in lanes: an operand has no free dimension."""
-    (left, right), ranks = sides, [len(side.value.shape) for side in sides]
-    contract, batch = (left.contract, right.contract), (left.batch, right.batch)
-    return dot_order(ranks[0], ranks[1], contract, batch) == "lanes"
-
-
-def _folded(new: Rebuilder, side: _Side) -> _Side:
-    """The operand before its transposes, while its free dimensions keep their order."""
-    while (maker := new.producer(side.value)) is not None and maker.op == "transpose":
-        order = tuple(maker.params["permutation"])
-        batch, contract, free = (
-            tuple(order[i] for i in axes) for axes in (side.batch, side.contract, side.free)
-        )
-        if free != tuple(sorted(free)):
-            break
-        side = _Side(maker.inputs[0], batch, contract)
-    return side
-
-
-def _wanted(mine: _Side, other: _Side, lanes: bool) -> tuple[int, ...] | None:
+def _wanted(mine: Side, other: Side, lanes: bool) -> tuple[int, ...] | None:
     """The order of dimensions that a fixed operand should lie in; None where it may stay."""
     if lanes:
         order = (*mine.batch, *mine.free, *mine.contract)
-        return None if not mine.free or _lies(mine, order) else order
+        return None if not mine.free or lies(mine, order) else order
     order = (*mine.batch, *mine.contract, *mine.free)
     theirs = (*other.batch, *other.contract, *other.free)
-    if _lies(other, theirs) and other.width >= min(LANES, mine.width):
+    if lies(other, theirs) and other.width >= min(LANES, mine.width):
         return None  # lanes run along the other
     if mine.width < min(LANES, other.width):
         return None
-    return None if _lies(mine, order) and not _is_crowded(mine) else order
+    return None if lies(mine, order) and not _is_crowded(mine) else order
 
 
-def _lies(side: _Side, order: tuple[int, ...]) -> bool:
-    shape = side.value.shape
-    kept = [i for i in order if shape[i] != 1]
-    return kept == sorted(kept)
-
-
-def _is_crowded(side: _Side) -> bool:
+def _is_crowded(side: Side) -> bool:
     rows = prod(side.value.shape[i] for i in side.contract)
     return rows > LANES and side.width * side.value.type.numpy.itemsize % CROWDED == 0
 
 
-def _packed(new: Rebuilder, side: _Side, order: tuple[int, ...]) -> _Side:
+def _packed(new: Rebuilder, side: Side, order: tuple[int, ...]) -> Side:
     value = side.value
     if order != tuple(range(len(order))):
         value = new.op("transpose", value, permutation=order)

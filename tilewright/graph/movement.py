@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.graph.ir import numpy_dtype
+from tilewright.graph.packed import pack
 
 Shape = Sequence[int]
 
@@ -93,4 +94,5 @@ MOVEMENT_MEANING: dict[str, Callable[..., Any]] = {
     "pad": pad,
     "concatenate": concatenate,
     "copy": copy,
+    "pack": pack,
 }

@@ -21,6 +21,7 @@ Movement:
     slice start=, limit=, stride=       reverse dimensions=
     pad (operand, value) low=, high=, interior=   (negative low / high crop, as in lax.pad)
     concatenate dimension=              copy  (a dense, aligned copy: a decision about layout)
+    pack                                a matrix (k, n) in the order of `packed.py`: another one
 
 Indexed (index operands are integers of any width):
 
@@ -44,6 +45,7 @@ Across elements:
     dot (lhs, rhs) contract=((lhs dims), (rhs dims)), batch=((...), (...)), dtype=
                                         result: batch, lhs free, rhs free; sums kept in float32 for
                                         16-bit floats
+    dot_packed (lhs, packed) columns=   (m, k) times a packed (k, columns): (m, columns)
 
 Factorisations, of float32 or float64 matrices (*batch, rows, columns) (see `linalg.py`):
 
@@ -61,6 +63,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tilewright.graph.ir import Type
+from tilewright.graph.packed import shape as packed_shape
 
 UNARY = frozenset(
     "neg abs sign floor ceil round_even round_away sqrt rsqrt cbrt exp exp2 expm1 log log1p sin "
@@ -74,10 +77,10 @@ BINARY = COMPARISONS | frozenset(
 )
 ELEMENTWISE = UNARY | BINARY | {"select", "convert", "bitcast", "reduce_precision"}
 MOVEMENT = frozenset(
-    "constant iota broadcast reshape transpose slice reverse pad concatenate copy".split()
+    "constant iota broadcast reshape transpose slice reverse pad concatenate copy pack".split()
 )
 INDEXED = frozenset("dynamic_slice dynamic_update_slice gather scatter".split())
-ACROSS = frozenset("reduce argreduce cumulative sort dot".split())
+ACROSS = frozenset("reduce argreduce cumulative sort dot dot_packed".split())
 LINALG = frozenset("cholesky triangular_solve lu".split())
 CONTROL = frozenset("loop scan map branch strips".split())
 OPS = ELEMENTWISE | MOVEMENT | INDEXED | ACROSS | LINALG | CONTROL
@@ -142,6 +145,7 @@ _SHAPES = {
     "slice": _slice_shape,
     "reverse": lambda operands, params: operands[0].shape,
     "copy": lambda operands, params: operands[0].shape,
+    "pack": lambda operands, params: packed_shape(operands[0].dtype, *operands[0].shape),
     "pad": _pad_shape,
     "concatenate": _concatenate_shape,
     "dynamic_slice": lambda operands, params: params["sizes"],
@@ -151,6 +155,7 @@ _SHAPES = {
     "argreduce": lambda operands, params: _without(operands[0].shape, (params["axis"],)),
     "cumulative": lambda operands, params: operands[0].shape,
     "dot": _dot_shape,
+    "dot_packed": lambda operands, params: (operands[0].shape[0], params["columns"]),
     "cholesky": lambda operands, params: operands[0].shape,
     "triangular_solve": lambda operands, params: operands[1].shape,
 }

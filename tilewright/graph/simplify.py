@@ -23,7 +23,7 @@ from tilewright.graph.rewrite import Rebuilder, fresh, with_bodies
 Rule = Callable[[Rebuilder, Node], Value | None]
 
 _FOLDED = (ELEMENTWISE | ACROSS | INDEXED | MOVEMENT) - {
-    *("sort", "constant", "iota", "broadcast", "copy")
+    *("sort", "constant", "iota", "broadcast", "copy", "pack")
 }
 
 

@@ -41,7 +41,7 @@ def with_epilogues(
         readers[value].append(None)
     home = {node: unit for unit in units for node in unit.nodes}
     units = list(units)
-    for product in [unit for unit in units if unit.kind == "dot"]:
+    for product in [unit for unit in units if unit.kind in ("dot", "dot_packed")]:
         chain = _chain(product.nodes[0], readers, home, cheap, root)
         if chain:
             _take(units, product, home[chain[0]], chain)
@@ -86,9 +86,11 @@ def _computes(unit: Unit, value: Value) -> bool:
 
 
 def _may_take(node: Node) -> bool:
+    large = node.output.type.size >= WORTH_TAKING
+    if node.op == "dot_packed":
+        return large
     lhs, rhs = node.inputs
     ranks = len(lhs.shape), len(rhs.shape)
     order = dot_order(*ranks, node.params["contract"], node.params["batch"])
     kept = dot_working_dtype(lhs.dtype, rhs.dtype, node.output.dtype)
-    large = node.output.type.size >= WORTH_TAKING
     return order == "sequence" and kept == node.output.dtype and large

@@ -10,7 +10,7 @@ import numpy as np
 
 from tilewright.graph.ir import Graph
 from tilewright.machine.machine import Machine
-from tilewright.plan import control, linalg, vertices
+from tilewright.plan import control, linalg, packed, vertices
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
 from tilewright.plan.scope import Plan, Scope
@@ -22,9 +22,11 @@ KINDS = {
     "fused": vertices.lower_fused,
     "reduce": vertices.lower_reduce,
     "copy": vertices.lower_copy,
+    "pack": packed.lower_pack,
     "pad": vertices.lower_pad,
     "concatenate": vertices.lower_concatenate,
     "dot": vertices.lower_dot,
+    "dot_packed": vertices.lower_dot,
     "dynamic_slice": vertices.lower_dynamic_slice,
     "dynamic_update_slice": vertices.lower_dynamic_update_slice,
     "gather": vertices.lower_gather,

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tilewright.codelets.base import LANES, Codelet, Operand
-from tilewright.codelets.contract import ContractOuter, ContractVector
+from tilewright.codelets.contract import ContractOuter, ContractPanels, ContractVector
 from tilewright.codelets.elementwise import Elementwise, Transpose
 from tilewright.codelets.linalg import TriangularSolve
 from tilewright.machine.cost import is_worth_dealing, price
@@ -60,7 +60,8 @@ def _piece_length(cut: _Cut, cycles: float, machine: Machine) -> int:
 class _Cut:
     """`axes[i]` is the dimension of argument i that is cut, or None where it is read whole.
 
-    `along_lanes`: vectors run along that dimension. `grain`: pieces are better not shorter.
+    `along_lanes`: vectors run along that dimension. `grain`: pieces are better not shorter. Of
+    panels, a step along the dimension stands for 16 columns.
     """
 
     codelet: Codelet
@@ -68,15 +69,17 @@ class _Cut:
     axes: tuple[int | None, ...]
     along_lanes: bool = False
     grain: int = 1
+    panels: int | None = None
 
 
 def _piece(cut: _Cut, arguments: Sequence[View], length: int, count: int, start: int) -> Spread:
     var = new_var()
     joins = start > 0
     codelet = _shortened(cut.codelet, cut, length)
+    steps = [LANES if cut.panels == i else 1 for i in range(len(arguments))]
     pieces = [
-        view if axis is None else views.shift(view, var, axis, length, start)
-        for view, axis in zip(arguments, cut.axes, strict=True)
+        view if axis is None else views.shift(view, var, axis, -(-length // step), start // step)
+        for view, axis, step in zip(arguments, cut.axes, steps, strict=True)
     ]
     if codelet.scratch:
         pieces.append(views.whole(Buffer("uint8", codelet.scratch, "tile"), (codelet.scratch,)))
@@ -92,17 +95,22 @@ def _shortened(codelet: Codelet, cut: _Cut, length: int) -> Codelet:
         return Transpose(_shorter(codelet.source, 0, length), _shorter(codelet.target, 0, length))
     if isinstance(codelet, TriangularSolve):
         return replace(codelet, target=_shorter(codelet.target, 1, length))
-    assert isinstance(codelet, ContractVector | ContractOuter)
+    assert isinstance(codelet, ContractVector | ContractOuter | ContractPanels)
     arguments = (*codelet.inputs, *codelet.outputs)
     lhs, rhs, *sides = (
-        operand if axis is None else _shorter(operand, axis, length)
-        for operand, axis in zip(arguments, cut.axes, strict=True)
+        operand
+        if axis is None
+        else _shorter(operand, axis, -(-length // LANES) if cut.panels == i else length)
+        for i, (operand, axis) in enumerate(zip(arguments, cut.axes, strict=True))
     )
     if isinstance(codelet, ContractVector):
         return replace(codelet, lhs=lhs, rhs=rhs, out=sides[0])
     count = len(codelet.beside)
     beside, (out, *more) = tuple(sides[:count]), sides[count:]
-    return replace(codelet, lhs=lhs, rhs=rhs, out=out, beside=beside, more=tuple(more))
+    changed = replace(codelet, lhs=lhs, out=out, beside=beside, more=tuple(more))
+    if isinstance(changed, ContractPanels):
+        return replace(changed, panels=rhs)
+    return replace(changed, rhs=rhs)
 
 
 def _shorter(operand: Operand, axis: int, length: int) -> Operand:
@@ -115,6 +123,8 @@ def _cut_of(codelet: Codelet) -> _Cut | None:
         return _cut_elementwise(codelet)
     if isinstance(codelet, ContractVector | ContractOuter):
         return _cut_contraction(codelet)
+    if isinstance(codelet, ContractPanels):
+        return _cut_panels(codelet)
     if isinstance(codelet, Transpose):
         return _Cut(codelet, codelet.source.shape[0], (0, 0), True, TRANSPOSE_GRAIN)
     if isinstance(codelet, TriangularSolve) and not codelet.is_batch:
@@ -134,6 +144,15 @@ def _cut_elementwise(codelet: Elementwise) -> _Cut | None:
     length, axis = max(free)
     count = len(codelet.inputs) + len(codelet.outputs)
     return _Cut(codelet, length, (-axis,) * count, along_lanes=-axis == len(codelet.shape) - 1)
+
+
+def _cut_panels(codelet: ContractPanels) -> _Cut:
+    """Along the longer one of rows and columns; a piece of columns is whole panels."""
+    sides = len(codelet.beside) + len(codelet.outputs)
+    if codelet.m >= codelet.n:
+        return _Cut(codelet, codelet.m, (0, None, *(0,) * sides), grain=OUTER_GRAIN)
+    axes = (None, 0, *(1,) * sides)
+    return _Cut(codelet, codelet.n, axes, True, OUTER_GRAIN, panels=1)
 
 
 def _cut_contraction(codelet: ContractVector | ContractOuter) -> _Cut | None:

@@ -16,6 +16,7 @@ from tilewright.plan import views
 from tilewright.plan.basic import operand
 from tilewright.plan.contraction import lower_contraction, lower_with_epilogue
 from tilewright.plan.ir import Buffer, View
+from tilewright.plan.packed import lower_dot_packed, lower_packed_with_epilogue
 from tilewright.plan.schedule import Unit, alias_root
 from tilewright.plan.scope import Scope
 
@@ -196,11 +197,19 @@ def lower_concatenate(scope: Scope, unit: Unit) -> None:
         at += value.shape[dimension]
 
 
+FORMS = {
+    "dot": (lower_contraction, lower_with_epilogue),
+    "dot_packed": (lower_dot_packed, lower_packed_with_epilogue),
+}
+"""How a product becomes a vertex, alone and with what follows it."""
+
+
 def lower_dot(scope: Scope, unit: Unit) -> None:
     """To batch x m x n x k (see `codelets/contract/`), with the elementwise nodes that follow."""
     node, *after = unit.nodes
+    plain, with_epilogue = FORMS[node.op]
     if not after:
-        lower_contraction(scope, node)
+        plain(scope, node)
         return
     builder = ExpressionBuilder(scope, unit.shape)
     builder.give(node.output)
@@ -211,11 +220,11 @@ def lower_dot(scope: Scope, unit: Unit) -> None:
         return
     expression = builder.build(outputs)
     targets = [scope.free_destination(v, unit) or scope.new(v.type) for v in outputs]
-    if lower_with_epilogue(scope, node, expression, builder.leaves[1:], targets):
+    if with_epilogue(scope, node, expression, builder.leaves[1:], targets):
         for value, target in zip(outputs, targets, strict=True):
             scope.put(value, target)
         return
-    lower_contraction(scope, node)
+    plain(scope, node)
     lower_fused(scope, replace(unit, kind="fused", nodes=after))
 
 

@@ -8,10 +8,12 @@ import pytest
 from tests.codelets.cases import assert_same_bits, check, dense, values
 from tests.codelets.run import HOST, LEVELS, levels, run
 from tilewright.codelets.base import Operand
-from tilewright.codelets.contract.panels import ContractPanels, pack, shape, unpack
+from tilewright.codelets.contract import ContractPanels
 from tilewright.codelets.emit.llvm import Features, Module
+from tilewright.codelets.expression import Expression, Instruction, evaluate_expression
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import product
+from tilewright.graph.packed import pack, shape, unpack
 
 KINDS = [
     ("float32", "float32", False),
@@ -134,3 +136,40 @@ def test_packing_can_be_undone(dtype, lhs, paired):
 def test_result_in_bfloat16(features):
     case = codelet("bfloat16", "bfloat16", False, 2, 37, 90, out="bfloat16")
     check(case, features, operands(case))
+
+
+@levels
+@kinds
+def test_many_rows(dtype, lhs, paired, features):
+    for m, n, k in [(5, 70, 40), (13, 100, 33), (40, 33, 258)]:
+        case = codelet(dtype, lhs, paired, m, n, k)
+        check(case, features, operands(case))
+
+
+@levels
+def test_rows_and_results_that_lie_across(features):
+    for m, n, k in [(1, 40, 30), (3, 33, 40), (9, 50, 300)]:
+        case = codelet("float32", "float32", False, m, n, k)
+        across = replace(
+            case, lhs=Operand("float32", (m, k), (1, m)), out=Operand("float32", (m, n), (1, m))
+        )
+        check(across, features, operands(across))
+
+
+@levels
+def test_epilogue_gives_the_bits_of_product_and_expression(features):
+    """Two results, one on an array that is read beside."""
+    add, scaled = Instruction("add", (0, 1), "float32"), Instruction("mul", (3, 2), "float32")
+    expression = Expression(("float32",) * 3, (add, scaled, Instruction("abs", (4,), "float32")),
+                            (5, 0))  # fmt: skip
+    for m, n, k in [(1, 40, 30), (2, 128, 22), (13, 50, 300), (40, 33, 17)]:
+        plain = codelet("float32", "float32", False, m, n, k)
+        bias = Operand("float32", (m, n), (0, 1) if m % 2 else (1, 0))
+        beside = (bias, plain.out)
+        fused = replace(plain, epilogue=expression, beside=beside, more=(plain.out,))
+        given = [*operands(plain), *map(values, beside)]
+        check(fused, features, given)
+        (sums,) = run(plain, *given[:2], features=features)
+        one_by_one = evaluate_expression(expression, [sums, *given[2:]], (m, n))
+        for ours, other in zip(run(fused, *given, features=features), one_by_one, strict=True):
+            assert ours.tobytes() == np.ascontiguousarray(other).tobytes()

@@ -22,40 +22,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
+from tilewright.codelets.base import Codelet, Operand, nbytes
 from tilewright.codelets.contract import panels_emit
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.graph import law
 from tilewright.graph.fma import fma32
+from tilewright.graph.packed import unpack
 from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
 
-DEPTH = {"float32": 1, "bfloat16": 2, "int8": 2}
-"""Neighbouring k of a column that lie together, by the panels' dtype."""
 EXACT = 2 * law.LEAF
 """Terms that integers sum exactly: a node of the law's tree."""
-
-
-def shape(dtype: str, k: int, n: int) -> tuple[int, int, int, int]:
-    """Of the panels of a (k, n) matrix."""
-    depth = DEPTH[dtype]
-    return (-(-n // LANES), -(-k // depth), LANES, depth)
-
-
-def pack(matrix: np.ndarray) -> np.ndarray:
-    """The panels of a (k, n) matrix; what lies beyond it is zero."""
-    count, groups, lanes, depth = shape(matrix.dtype.name, *matrix.shape)
-    padded = np.zeros((groups * depth, count * lanes), matrix.dtype)
-    padded[: matrix.shape[0], : matrix.shape[1]] = matrix
-    return padded.reshape(groups, depth, count, lanes).transpose(2, 0, 3, 1).copy()
-
-
-def unpack(panels: np.ndarray, k: int, n: int) -> np.ndarray:
-    """The (k, n) matrix of panels."""
-    count, groups, lanes, depth = panels.shape
-    padded = panels.transpose(1, 3, 0, 2).reshape(groups * depth, count * lanes)
-    return padded[:k, :n]
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class _Writer:
     def problem(self) -> Problem:
         """What becomes of sums, and where."""
         codelet = self.codelet
-        left = Matrix(codelet.lhs.dtype, *codelet.lhs.strides)
+        left = Matrix(codelet.lhs.dtype, codelet.lhs.strides[0], codelet.lhs.strides[1])
         right = Matrix(codelet.panels.dtype, 1, LANES)
         sides = tuple(Side.of(side, False) for side in (*codelet.beside, *codelet.outputs))
         sums = Arithmetic("float32")

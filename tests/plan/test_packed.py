@@ -1,0 +1,68 @@
+"""Packing and products of what is packed, as vertices: on all ways to run, alone and dealt out."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import tilewright
+from tests.agree import agree
+from tests.graph.same import ops
+from tests.plan.test_epilogues import names
+from tilewright.plan.ir import Loop, Spread
+
+
+def array(*shape, seed=0):
+    return (np.random.default_rng(seed).normal(size=shape) / shape[0] ** 0.5).astype(np.float32)
+
+
+def repeated(function):
+    """(h, w, ...) -> the state after eight trips of h' = function(h, w, ...)."""
+
+    def run(h, *fixed):
+        return lax.fori_loop(0, 8, lambda _, h: function(h, *fixed), h)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("rows", "terms", "columns"),
+    [(5, 48, 90), (1, 64, 64), (40, 128, 200), (300, 64, 80)],  # the latter two are dealt out
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_on_all_ways_to_run(rows, terms, columns, turned):
+    h, w, v = array(rows, terms), array(terms, columns, seed=1), array(columns, terms, seed=2)
+    w = w.T.copy() if turned else w
+
+    def step(h, w, v):
+        return ((h @ (w.T if turned else w)) * 0.5 + 0.25) @ v
+
+    function = repeated(step)
+    agree(function, h, w, v, absolute=1e-4)
+    program = tilewright.compile(function, h, w, v).compiled
+    inside = [op for node in program.graph.nodes for body in node.bodies for op in ops(body)]
+    assert inside.count("dot_packed") == 2
+    loop = next(
+        s for s in program.program.steps if isinstance(s, Loop) and "panels" in str(s.steps)
+    )
+    assert any(isinstance(step, Spread) for step in loop.steps) == (rows * terms * columns > 1e6)
+
+
+def test_what_follows_is_taken_before_the_store():
+    h, w, b = array(3, 90), array(90, 90, seed=1), array(90, seed=2)
+    text = names(repeated(lambda h, w, b: jnp.maximum(h @ w + b, 0) - h), h, w, b)
+    assert text.count("contract_panels_float32_3x90x90_add_max_sub") == 1
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_strided_results(turned):
+    """The packed operand on the left: what the product gives lies across."""
+    w, h = array(80, 80), array(80, 5, seed=1)
+
+    def step(h, w):
+        return jnp.tanh((w.T if turned else w) @ h * 0.5 + h)
+
+    function = repeated(step)
+    agree(function, h, w, exact=False, absolute=1e-4)
+    graph = tilewright.compile(function, h, w).compiled.graph
+    assert "dot_packed" in [op for node in graph.nodes for body in node.bodies for op in ops(body)]

@@ -1,0 +1,43 @@
+"""How a matrix lies that codelets read packed, and what is meant by it.
+
+In: a matrix (k, n). Out: its panels (panels, ceil(k / d), 16, d), of 16 columns each: columns lie
+side by side, of each of them d neighbouring k (one in float32, two in lower precisions). What lies
+beyond the matrix is zero. Products of packed matrices are the law's `sequence`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tilewright.graph import law
+from tilewright.graph.law import LANES
+
+DEPTH = {"float32": 1, "bfloat16": 2, "int8": 2}
+"""Neighbouring k of a column that lie together, by the panels' dtype."""
+
+
+def shape(dtype: str, k: int, n: int) -> tuple[int, int, int, int]:
+    """Of the panels of a (k, n) matrix."""
+    depth = DEPTH[dtype]
+    return (-(-n // LANES), -(-k // depth), LANES, depth)
+
+
+def pack(matrix: np.ndarray) -> np.ndarray:
+    """The panels of a (k, n) matrix."""
+    count, groups, lanes, depth = shape(matrix.dtype.name, *matrix.shape)
+    padded = np.zeros((groups * depth, count * lanes), matrix.dtype)
+    padded[: matrix.shape[0], : matrix.shape[1]] = matrix
+    return padded.reshape(groups, depth, count, lanes).transpose(2, 0, 3, 1).copy()
+
+
+def unpack(panels: np.ndarray, k: int, n: int) -> np.ndarray:
+    """The (k, n) matrix of panels."""
+    count, groups, lanes, depth = panels.shape
+    padded = panels.transpose(1, 3, 0, 2).reshape(groups * depth, count * lanes)
+    return padded[:k, :n]
+
+
+def dot_packed(lhs: np.ndarray, panels: np.ndarray, *, columns: int) -> np.ndarray:
+    """(m, k) times the panels of (k, columns)."""
+    matrix = unpack(panels, lhs.shape[1], columns)
+    return law.product(lhs, matrix.T, "sequence", lhs.dtype.name)

@@ -1,0 +1,87 @@
+"""Which products read a matrix that stays in the order of their codelet, and how they are written.
+
+In: a product whose one operand never changes, while a loop runs or from run to run. Out: the same
+product, bit for bit, of the `pack`ed operand, or nothing where that would not pay. Panels of 16
+columns (see `packed.py`) are read one line after the other by any number of rows, on every level:
+of 256 x 1024 in float32, one row takes 0.70 of the time that it takes over rows as they are, 64
+rows 0.95 of it with AVX-512 and 0.8 with AVX2, where those rows meet in few sets of a cache.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from tilewright.graph.ir import Graph, Node, Value
+from tilewright.graph.law import LANES
+from tilewright.graph.rewrite import Rebuilder
+from tilewright.graph.sides import Side, is_lanes, sides_of
+from tilewright.machine.machine import Tile
+
+WORTH_TRIPS = 8
+"""Products that read it until packing has paid for itself."""
+SMALL = 1 / 4
+"""A share of the nearest memory, up to which an operand is read as fast as it lies."""
+WIDE = 4 * LANES
+"""Columns from which on the last panel may be partly filled."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """For the products of one graph; `turned` operands are read along two ways by them."""
+
+    tile: Tile
+    turned: frozenset[Value]
+
+    @classmethod
+    def of(cls, graph: Graph, tile: Tile) -> Packing:
+        return cls(tile, frozenset(_read_two_ways(graph)))
+
+    def product(self, new: Rebuilder, node: Node, sides: list[Side], mine: int) -> Value | None:
+        """`mine` is the position of the operand that stays."""
+        matrix, other = sides[mine], sides[1 - mine]
+        if not self._pays(node, sides, mine):
+            return None
+        rows = _as_matrix(new, other, (*other.free, *other.contract), (other.width, other.terms))
+        order, shape = (*matrix.contract, *matrix.free), (matrix.terms, matrix.width)
+        panels = new.op("pack", _as_matrix(new, matrix, order, shape))
+        result = new.op("dot_packed", rows, panels, columns=matrix.width)
+        if mine == 0:
+            result = new.op("transpose", result, permutation=(1, 0))
+        shape = node.output.shape
+        return result if result.shape == shape else new.op("reshape", result, shape=shape)
+
+    def _pays(self, node: Node, sides: list[Side], mine: int) -> bool:
+        matrix, other = sides[mine], sides[1 - mine]
+        single = {value.dtype for value in (*node.inputs, node.output)} == {"float32"}
+        if not single or matrix.batch or is_lanes(sides) or matrix.value in self.turned:
+            return False
+        rows, terms, columns = other.width, matrix.terms, matrix.width
+        filled = columns % LANES == 0 or columns >= WIDE
+        if not filled or terms < LANES or not rows or (mine == 0 and rows >= LANES):
+            return False  # in the last case lanes run along the other
+        near, own = self.tile.memories[0].size, self.tile.memory
+        moved = rows * (terms + columns) * 4  # what outgrows the tile is cut in strips instead
+        return matrix.value.type.nbytes > SMALL * near and moved <= own
+
+
+def _as_matrix(new: Rebuilder, side: Side, order: tuple[int, ...], shape: tuple[int, int]) -> Value:
+    value = side.value
+    if order != tuple(range(len(order))):
+        value = new.op("transpose", value, permutation=order)
+    return value if value.shape == shape else new.op("reshape", value, shape=shape)
+
+
+def _read_two_ways(graph: Graph) -> set[Value]:
+    """Operands that products contract along different dimensions: data, of which a gradient and a
+    prediction are made. Their rows are many, and are cut in strips."""
+    ways: dict[Value, set[tuple[int, ...]]] = defaultdict(set)
+    producers = graph.producers()
+    for node in graph.nodes:
+        for side in sides_of(node) if node.op == "dot" else ():
+            value, contract = side.value, side.contract
+            while (maker := producers.get(value)) is not None and maker.op == "transpose":
+                order = maker.params["permutation"]
+                value, contract = maker.inputs[0], tuple(order[i] for i in contract)
+            ways[value].add(contract)
+    return {value for value, found in ways.items() if len(found) > 1}

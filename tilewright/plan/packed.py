@@ -1,0 +1,74 @@
+"""`pack` and the products of what is packed (see `graph/packed.py`), to vertices.
+
+Whole panels are copied one after the other (turned round in registers where columns lie along k);
+the last, if it is not whole, is filled with zeros before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tilewright.codelets.contract import ContractPanels
+from tilewright.codelets.expression import Expression
+from tilewright.graph.count import node_count
+from tilewright.graph.ir import Node
+from tilewright.graph.law import LANES
+from tilewright.machine.cost import is_worth_dealing
+from tilewright.plan import views
+from tilewright.plan.basic import operand
+from tilewright.plan.ir import Loop, Spread, View, new_var
+from tilewright.plan.schedule import Unit
+from tilewright.plan.scope import Scope
+
+
+def lower_pack(scope: Scope, unit: Unit) -> None:
+    """A (k, n) matrix to (panels, k, 16, 1)."""
+    (node,) = unit.nodes
+    matrix, target = scope.view(node.inputs[0]), scope.target(node.output)
+    panels = replace(target, shape=target.shape[:-1], strides=target.strides[:-1])
+    k, n = matrix.shape
+    whole, rest = divmod(n, LANES)
+    if whole:
+        var = new_var()
+        start, scope.steps = scope.steps, []
+        scope.copy(views.shift(matrix, var, 1, LANES), views.row(panels, var))
+        inside, scope.steps = tuple(scope.steps), start
+        several = scope.parallel and is_worth_dealing(node_count(node), scope.plan.machine)
+        scope.steps.append((Spread if several else Loop)(var, whole, inside))
+    if rest:
+        last = views.window(panels, (whole, 0, 0), (1, k, LANES))
+        last = views.squeeze(last, 0)
+        zero = views.broadcast(scope.plan.constant(np.zeros((), matrix.dtype)), last.shape, ())
+        scope.copy(zero, last)
+        part = views.window(matrix, (0, whole * LANES), (k, rest))
+        scope.copy(part, views.window(last, (0, 0), (k, rest)))
+
+
+def lower_dot_packed(scope: Scope, node: Node) -> None:
+    lhs, panels = (scope.view(value) for value in node.inputs)
+    target = scope.target(node.output)
+    codelet = ContractPanels(operand(lhs), operand(panels), operand(target))
+    scope.call(codelet, [lhs, panels], [target])
+
+
+def lower_packed_with_epilogue(
+    scope: Scope, node: Node, expression: Expression, beside: Sequence[View], outs: Sequence[View]
+) -> bool:
+    """A product whose sums go through an expression into `outs`; False where strides forbid it."""
+    lhs, panels = (scope.view(value) for value in node.inputs)
+    if not all(view.strides[1] in (0, 1) for view in (*beside, *outs)):
+        return False
+    out, *more = map(operand, outs)
+    codelet = ContractPanels(
+        operand(lhs),
+        operand(panels),
+        out,
+        epilogue=expression,
+        beside=tuple(map(operand, beside)),
+        more=tuple(more),
+    )
+    scope.call(codelet, [lhs, panels, *beside], outs)
+    return True
