@@ -188,6 +188,7 @@ def sums_of_strips(read: str) -> Graph:
         rows=300,
         axes=(0, 0),
         strip=256,
+        first=False,
         strips=2,
     )
     return b.graph(sums)

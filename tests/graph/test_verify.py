@@ -56,7 +56,7 @@ def test_broken_nodes_are_named(message):
 
 
 ROWS = 600
-STRIPED = dict(consts=1, ys=1, rows=ROWS, axes=(1,), strip=256, strips=3)
+STRIPED = dict(consts=1, ys=1, rows=ROWS, axes=(1,), first=False, strip=256, strips=3)
 
 
 def strip(rows: int, total: str = "float32") -> Graph:

@@ -176,7 +176,8 @@ def _strips(node: Node, operands: Arrays) -> Arrays:
             pieces.append(result)
         parts.append(results[many:])
     sums = [law.combine_pairs("sum", np.stack(column)) for column in zip(*parts, strict=True)]
-    return [*(np.concatenate(pieces, axis=-1) for pieces in rows), *sums]
+    axis = 0 if node.params["first"] else -1
+    return [*(np.concatenate(pieces, axis=axis) for pieces in rows), *sums]
 
 
 _CONTROL: dict[str, Callable[[Node, Arrays], Arrays]] = {

@@ -181,8 +181,8 @@ def _check_branch(node: Node) -> None:
 
 
 def _check_strips(node: Node) -> None:
-    """`axes` says where the rows of xs are, those of ys are last; bodies see a strip, the rest."""
-    missing = {"consts", "ys", "rows", "axes", "strip", "strips"} - set(node.params)
+    """`axes` says where the rows of xs are, `first` those of ys; bodies see a strip, the rest."""
+    missing = {"consts", "ys", "rows", "axes", "first", "strip", "strips"} - set(node.params)
     _require(not missing, node, f"bad parameters: no {', '.join(sorted(missing))}")
     consts, many, rows, strip = (node.params[name] for name in ("consts", "ys", "rows", "strip"))
     _require(1 <= strip <= rows, node, f"a strip of {strip} rows out of {rows}")
@@ -197,13 +197,14 @@ def _check_strips(node: Node) -> None:
     _require(bool(xs), node, "has at least one x")
     axes = node.params["axes"]
     _require(len(axes) == len(xs), node, f"{len(axes)} axes of rows for {len(xs)} xs")
-    for value, axis in (*zip(xs, axes, strict=True), *((v, len(v.shape) - 1) for v in ys)):
-        ends = axis in (0, len(value.shape) - 1) and value.shape[axis] == rows
-        _require(ends, node, f"an x or y has no first or last dimension of {rows}")
+    ends = [0 if node.params["first"] else len(v.shape) - 1 for v in ys]
+    for value, axis in (*zip(xs, axes, strict=True), *zip(ys, ends, strict=True)):
+        at_end = axis in (0, len(value.shape) - 1) and value.shape[axis] == rows
+        _require(at_end, node, f"an x or y has no first or last dimension of {rows}")
     for body, size in zip(node.bodies, sizes, strict=True):
         inputs = _types(node.inputs[:consts])
         inputs += [_with_rows(x, axis, size) for x, axis in zip(xs, axes, strict=True)]
-        results = [_with_rows(y, len(y.shape) - 1, size) for y in ys]
+        results = [_with_rows(y, axis, size) for y, axis in zip(ys, ends, strict=True)]
         results += _types(node.outputs[many:])
         _signature(node, body, inputs, results)
 

@@ -167,6 +167,9 @@ class _Strips:
             return replace(part, moves=(*part.moves, *moved))
 
         inputs = [*self.consts, *map(strip_of, self.xs, self.node.params["axes"])]
-        wanted = [strip_of(view, len(view.shape) - 1) for view in self.stacked]
-        wanted += totals
-        return lower_body(self.scope.plan, body, inputs, wanted, parallel=False, padded=True)
+        rows_first = self.node.params["first"]
+        ends = [0 if rows_first else len(view.shape) - 1 for view in self.stacked]
+        wanted = [*map(strip_of, self.stacked, ends), *totals]
+        return lower_body(
+            self.scope.plan, body, inputs, wanted, parallel=False, padded=not rows_first
+        )
