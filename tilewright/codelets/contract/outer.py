@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tilewright.codelets.contract import tiling, turned
+from tilewright.codelets.contract import chunks, tiling, turned
 from tilewright.codelets.contract.operand import Matrix, copied_bytes, copy
 from tilewright.codelets.contract.problem import Lanes, Problem, Side
 from tilewright.codelets.contract.tiling import Run
@@ -38,9 +39,9 @@ k = 512 rise by a tenth; where a panel is near, the requests would only cost (5 
 
 
 def scratch(codelet: ContractOuter) -> int:
-    """Bytes for copies of operands, where reading them as they are would cost more."""
+    """Bytes for copies of operands, where reading them as they lie costs more, and for sums."""
     problem = _problem(codelet)
-    return sum(_copied(problem))
+    return 0 if _is_turned(problem) else sum(_copied(problem)) + chunks.scratch(problem)
 
 
 def emit(codelet: ContractOuter, module: Module, symbol: str) -> None:
@@ -60,7 +61,10 @@ def emit(codelet: ContractOuter, module: Module, symbol: str) -> None:
             else:
                 lent = function.argument(len(operands))
                 inside, left, right = _copy(function, problem, left, right, lent)
-                _tiles(function, inside, left, right, places)
+                sums = lent
+                if chunks.scratch(problem):
+                    sums = function.address(lent, "i8", sum(_copied(problem)))
+                _tiles(function, inside, left, right, places, sums)
     function.close()
 
 
@@ -81,8 +85,6 @@ def _copied(problem: Problem) -> tuple[int, int]:
     The left one is read once for each panel of columns, the right one once for each tile of rows.
     """
     working, k = problem.arithmetic.dtype, problem.k
-    if _is_turned(problem):
-        return (0, 0)
     left = problem.left.dtype != working and problem.columns >= WORTH_COPYING
     right = problem.right.dtype != working or problem.right.step != 1
     right = right and problem.rows >= WORTH_COPYING and problem.columns > 1
@@ -134,7 +136,7 @@ def _problem(codelet: ContractOuter) -> Problem:
 
 
 def _tiles(
-    function: Function, problem: Problem, left: str, right: str, places: Sequence[str]
+    function: Function, problem: Problem, left: str, right: str, places: Sequence[str], lent: str
 ) -> None:
     """Panels of columns outside, so that a panel of `right` is used while it is near."""
     features = function.module.features
@@ -154,7 +156,15 @@ def _tiles(
         here = [panel, *problem.moved(function, places, 0, start)]
         steps = [problem.right.step, *(side.column_step for side in problem.sides)]
         along = [[columns * step] for step in steps]
+        length = chunks.chunk(problem, plan.rows, lanes, function.module.near)
         with walk(function, [count], here, dtypes, along) as (panel, *inside):
+            if length < problem.k:
+                step = partial(_terms, function, problem)
+                operands = left, panel
+                chunks.panel(
+                    function, problem, plan.rows, lanes, operands, inside, lent, length, step
+                )
+                continue
             for run in plan.rows:
                 _rows(function, problem, run, lanes, left, panel, inside)
 
@@ -232,32 +242,66 @@ def _leaf(
     length: int,
 ) -> tuple[list[str], str, str]:
     """Sums over `length` elements of k from 0, and the operands' places after them."""
-    kinds = [vector(problem.arithmetic.kind, lane.width) for lane in lanes] * rows
     sums = [problem.arithmetic.start(problem.k, lane.width) for lane in lanes] * rows
     if not length:
         return sums, left, right
     line = (lanes[-1].start + lanes[-1].width) * itemsize(problem.right.dtype)
     far = problem.right.step == 1 and problem.k * line > function.module.near
+    *sums, left, right = _run(
+        function, problem, rows, lanes, left, right, sums, length, line if far else 0
+    )
+    return sums, left, right
+
+
+def _terms(
+    function: Function,
+    problem: Problem,
+    rows: int,
+    lanes: Sequence[Lanes],
+    left: str,
+    right: str,
+    sums: list[str],
+    length: int | str,
+) -> list[str]:
+    """Sums over so many more elements of k."""
+    return _run(function, problem, rows, lanes, left, right, sums, length, 0)[:-2]
+
+
+def _run(
+    function: Function,
+    problem: Problem,
+    rows: int,
+    lanes: Sequence[Lanes],
+    left: str,
+    right: str,
+    sums: list[str],
+    length: int | str,
+    ahead: int,
+) -> list[str]:
+    """The sums, and the operands' places, `length` elements of k further on.
+
+    `ahead` are the bytes of a panel's line, where it should be asked for in advance.
+    """
+    kinds = [vector(problem.arithmetic.kind, lane.width) for lane in lanes] * rows
     carry = [*zip(kinds, sums, strict=True), ("ptr", left), ("ptr", right)]
     with repeat(function, length, carry) as turn:
         *sums, left, right = turn.carry
-        if far:
+        if ahead:
             soon = offset(function, right, problem.right.dtype, AHEAD * problem.right.k_step)
-            vectors.prefetch(function, soon, line)
+            vectors.prefetch(function, soon, ahead)
         turn.next[:] = [
             *_step(function, problem, rows, lanes, left, right, sums),
             offset(function, left, problem.left.dtype, problem.left.k_step),
             offset(function, right, problem.right.dtype, problem.right.k_step),
         ]
-    *sums, left, right = turn.result
-    return sums, left, right
+    return turn.result
 
 
 def _step(
     function: Function,
     problem: Problem,
     rows: int,
-    lanes: tuple[Lanes, ...],
+    lanes: Sequence[Lanes],
     left: str,
     right: str,
     sums: list[str],

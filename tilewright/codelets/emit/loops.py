@@ -1,6 +1,6 @@
-"""Loops of static length, written so that the loop body is one block tested at its end.
+"""Loops of known length, written so that the loop body is one block tested at its end.
 
-In: a `Function` being written. Out: the same, inside the loop. Counts are known and at least 1.
+In: a `Function` being written. Out: the same, inside the loop. Counts are at least 1.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Body = Callable[[list[str], int], None]
 
 @contextmanager
 def repeat(
-    function: Function, count: int, carry: Sequence[tuple[str, str]] = ()
+    function: Function, count: int | str, carry: Sequence[tuple[str, str]] = ()
 ) -> Iterator[LoopHandle]:
     """Write the body once, to be run `count` >= 1 times (tested at the bottom, so no empty turn).
 
-    As `Function.loop`, but for a static count: a single turn is written without a loop, and there
-    the index is the text "0".
+    `count` is a number, or a register. A single turn is written without a loop, and there the index
+    is the text "0".
     """
     firsts = [first for _, first in carry]
     if count == 1:
