@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.machines import STATED, eager
-from tilewright.machine import ipu
+from tilewright.machine import machine as named
 from tilewright.machine.cost import (
     NOTHING,
     Count,
@@ -22,7 +22,7 @@ from tilewright.machine.host import described
 
 AVX2, AVX512 = described(("avx2", "fma")), described(("avx2", "avx512f", "fma"))
 MACHINES = pytest.mark.parametrize(
-    "machine", [AVX2, AVX512, STATED, ipu.MK2], ids=["avx2", "avx512", "host", "ipu"]
+    "machine", [AVX2, AVX512, STATED, named("ipu:gc200")], ids=["avx2", "avx512", "host", "ipu"]
 )
 SOME = Count({"float32": 3e5}, {("tanh", "float32"): 1e4, ("add", "float32"): 2e4}, 8e4, 4e4, 10)
 

@@ -4,49 +4,51 @@ from dataclasses import replace
 
 import pytest
 
-from tilewright.machine import gpu, host, ipu
+from tilewright.machine import host, machine, names
 from tilewright.machine.host import described, host_machine
 
 
 @pytest.mark.parametrize(
-    ("machine", "dtype", "published"),
+    ("name", "dtype", "published"),
     [
-        (ipu.C2, "float16", 2 * 124.5e12),
-        (ipu.C2, "float32", 2 * 31.1e12),
-        (ipu.MK2, "float16", 250e12),
-        (ipu.MK2, "float32", 62e12),
-        (ipu.M2000, "float16", 1e15),
-        (ipu.POD64, "float16", 15.978e15),
-        (ipu.POD64, "float32", 3.994e15),
-        (gpu.V100, "float16", 125e12),
-        (gpu.V100, "float32", 15.7e12),
-        (gpu.A100, "float16", 312e12),
-        (gpu.A100, "float32", 19.5e12),
+        ("ipu:c2", "float16", 2 * 124.5e12),
+        ("ipu:c2", "float32", 2 * 31.1e12),
+        ("ipu:gc200", "float16", 250e12),
+        ("ipu:gc200", "float32", 62e12),
+        ("ipu:m2000", "float16", 1e15),
+        ("ipu:pod64", "float16", 15.978e15),
+        ("ipu:pod64", "float32", 3.994e15),
+        ("gpu:v100", "float16", 125e12),
+        ("gpu:v100", "float32", 15.7e12),
+        ("gpu:a100", "float16", 312e12),
+        ("gpu:a100", "float32", 19.5e12),
     ],
 )
-def test_peaks(machine, dtype, published):
-    assert machine.peak_flops(dtype) == pytest.approx(published, rel=0.01)
+def test_peaks(name, dtype, published):
+    assert machine(name).peak_flops(dtype) == pytest.approx(published, rel=0.01)
 
 
 def test_memory_on_chip():
-    assert ipu.GC2.memory == 304 << 20
-    assert ipu.GC200.memory == pytest.approx(896 << 20, rel=0.01)
-    assert ipu.BOW.peak_flops("float16") == pytest.approx(350e12, rel=0.01)
+    assert machine("ipu:gc2").chip.memory == 304 << 20
+    assert machine("ipu:gc200").chip.memory == pytest.approx(896 << 20, rel=0.01)
+    assert machine("ipu:bow").peak_flops("float16") == pytest.approx(350e12, rel=0.01)
 
 
 def test_every_machine_names_its_source():
-    for machine in (*ipu.MACHINES.values(), *gpu.MACHINES.values(), host_machine()):
-        assert machine.source
-        assert machine.tiles >= machine.chip.tiles
+    for name in names():
+        found = machine(name)
+        assert found.source
+        assert found.tiles >= found.chip.tiles
 
 
 def test_this_host():
-    machine = host_machine()
-    assert machine.name
-    assert machine.tile.features.vector_bits in (128, 256, 512)
-    l1, l2, _, far = machine.tile.memories
-    assert l1.size < l2.size == machine.tile.memory < far.size
-    assert machine.tile.macs("float32") > machine.tile.macs("float64") > 0
+    found = host_machine()
+    assert found == machine() == machine("cpu")
+    assert found.name
+    assert found.tile.features.vector_bits in (128, 256, 512)
+    l1, l2, _, far = found.tile.memories
+    assert l1.size < l2.size == found.tile.memory < far.size
+    assert found.tile.macs("float32") > found.tile.macs("float64") > 0
 
 
 @pytest.mark.parametrize(

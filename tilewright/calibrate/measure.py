@@ -32,6 +32,8 @@ ELEMENTS = 1024
 """Of a function's operand: with the result 8 KiB or 16, which any L1 holds."""
 READ, MOST_READ = 16 << 20, 256 << 20
 """Bytes read in one timing; a block that no cache holds is not larger than that."""
+PEAK_TURNS = 40_000
+"""Of multiply-adds: half a million cycles, beside which the call from Python is nothing."""
 
 
 def calibrate(rounds: int = ROUNDS) -> Machine:
@@ -53,7 +55,7 @@ def measured(machine: Machine, rounds: int = ROUNDS) -> Figures:
     """The figures; `machine` says what there is to measure, and what stays as stated."""
     tile, chain = machine.tile, Chain()
     clock = 1 / best("the clock", [chain.seconds() for _ in range(4 * rounds)])
-    peaks = {dtype: PeakFma(dtype, 4000) for dtype in ("float32", "float64")}
+    peaks = {dtype: PeakFma(dtype, PEAK_TURNS) for dtype in ("float32", "float64")}
     timings: dict[str, Timing] = {f"{d} peak": Alone(p).seconds for d, p in peaks.items()}
     timings |= {"a call": Alone(_elementwise("neg", "float32", 1), 5000).seconds}
     cycles = in_cycles(timings, chain, rounds)
@@ -98,9 +100,12 @@ def _reads(tile: Tile, chain: Chain, rounds: int) -> dict[str, tuple[float, floa
 
 
 def _block(memory: Memory, inner: Memory | None, tiles: int) -> int:
-    """Bytes that lie in a memory and not in the one before it, for each of some tiles."""
+    """Bytes that lie in a memory and not in the one before it, for each of some tiles.
+
+    No more of them than it takes: on a shared host, part of the last cache is a neighbour's.
+    """
     share = memory.size // (2 * tiles) if memory.shared else memory.size // 2
-    return min(share, max(2 * inner.size, 16 << 20)) if inner else share
+    return min(share, 4 * inner.size) if inner else share
 
 
 def _reader(size: int) -> Alone:

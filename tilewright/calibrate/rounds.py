@@ -15,6 +15,12 @@ from tilewright.codelets.peak import PeakChain
 AGREEING, TOLERANCE = 3, 0.1
 """So many of the best rounds must lie within that share of the best."""
 
+STEADY = 0.02
+"""A round counts if the core is, before or after it, within that share of its best speed."""
+
+PATIENCE = 40
+"""While they do not agree, up to so many times the rounds are taken: a busy host has its moments."""
+
 Timing = Callable[[], float]
 
 
@@ -35,21 +41,39 @@ class Chain:
 
 def in_cycles(timings: Mapping[str, Timing], chain: Chain, rounds: int) -> dict[str, float]:
     """The best of each timing (in seconds) over all rounds, in cycles of the same moment."""
-    found: dict[str, list[float]] = {name: [] for name in timings}
-    for _ in range(rounds):
-        for name, timing in timings.items():
-            cycle = chain.seconds()
-            found[name].append(timing() / min(cycle, chain.seconds()))
-    return {name: best(name, values) for name, values in found.items()}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in timings}
+    for number in range(PATIENCE * rounds):
+        wanted = [n for n in found if number < rounds or not agree(steady(found[n]), rounds)]
+        for name in wanted:
+            before, seconds = chain.seconds(), timings[name]()
+            found[name].append((seconds, min(before, chain.seconds())))
+        if not wanted:
+            break
+    return {name: best(name, steady(pairs), rounds) for name, pairs in found.items()}
 
 
-def best(name: str, values: Sequence[float]) -> float:
+def steady(pairs: Sequence[tuple[float, float]]) -> list[float]:
+    """Of (seconds, seconds of a cycle), the cycles of the rounds in which the core was fast.
+
+    One whose chain was held up itself would count too few. A few must have been as fast.
+    """
+    fastest = sorted(cycle for _, cycle in pairs)[min(AGREEING, len(pairs)) - 1]
+    return [seconds / cycle for seconds, cycle in pairs if cycle <= fastest * (1 + STEADY)]
+
+
+def best(name: str, values: Sequence[float], rounds: int = AGREEING) -> float:
     """The smallest; raises `DisturbedError` where it stands alone."""
-    ordered = sorted(values)
-    if ordered[min(AGREEING, len(ordered)) - 1] > ordered[0] * (1 + TOLERANCE):
+    if not agree(values, rounds):
         raise DisturbedError(
-            f"This host is too busy to be measured: the best {AGREEING} of {len(ordered)} timings "
+            f"This host is too busy to be measured: the best {AGREEING} of {len(values)} timings "
             f"of {name} differ by more than {TOLERANCE:.0%}. Nothing was kept; try again when it "
             "is idle."
         )
-    return ordered[0]
+    return min(values)
+
+
+def agree(values: Sequence[float], rounds: int = AGREEING) -> bool:
+    """Whether the best few are close to one another; one round alone has nothing to agree with."""
+    ordered = sorted(values)[: min(AGREEING, rounds)]
+    enough = len(ordered) >= min(AGREEING, rounds)
+    return enough and ordered[-1] <= ordered[0] * (1 + TOLERANCE)

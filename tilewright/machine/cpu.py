@@ -81,6 +81,16 @@ def cache_bytes(level: int, cpu: int = 0, root: Path = _ROOT) -> int:
     return _GUESS[level]
 
 
+def cache_sharers(level: int, cpu: int = 0, root: Path = _ROOT) -> int:
+    """How many CPUs use the same cache of a level as `cpu`; 0 where the system does not say."""
+    for folder in sorted((root / f"sys/devices/system/cpu/cpu{cpu}/cache").glob("index*")):
+        if _read(folder / "level").strip() == str(level):
+            parts = [part.split("-") for part in _read(folder / "shared_cpu_list").split(",")]
+            if all(end.strip().isdecimal() for part in parts for end in part):
+                return sum(int(part[-1]) - int(part[0]) + 1 for part in parts)
+    return 0
+
+
 def _size(text: str) -> int:
     """`48K` or `2M` in bytes."""
     unit = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1], 1)

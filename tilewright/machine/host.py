@@ -17,6 +17,7 @@ from tilewright.env import ENVIRONMENT
 from tilewright.machine.cpu import (
     allowed_cpus,
     cache_bytes,
+    cache_sharers,
     instructions,
     memory_bytes,
     model_name,
@@ -91,8 +92,10 @@ def _operations(figures: Figures) -> tuple[tuple[str, str, float], ...]:
 def _memories(figures: Figures) -> tuple[Memory, ...]:
     cpu = min(allowed_cpus())
     own = [("L1", cache_bytes(1, cpu)), ("L2", cache_bytes(2, cpu))]
-    shared = [("L3", cache_bytes(3, cpu)), ("memory", memory_bytes())]
+    some = cache_sharers(3, cpu)
+    last = ("L3", cache_bytes(3, cpu), some if some < (os.cpu_count() or 1) else 0)
+    shared = [last, ("memory", memory_bytes(), 0)]
     return (
         *(Memory(name, size, *figures.reads[name]) for name, size in own),
-        *(Memory(name, size, *figures.reads[name], shared=True) for name, size in shared),
+        *(Memory(n, size, *figures.reads[n], shared=True, sharers=m) for n, size, m in shared),
     )

@@ -6,21 +6,23 @@
 
 Pure data, no behaviour: figures that follow from others are properties. Rates are per cycle of the
 chip's clock, sizes are bytes. A figure of 0 means that nobody has published or measured it. Equal
-machines have equal `repr`s, which name them in the cache.
+machines have equal `repr`s, which name them in the cache; where a figure comes from is no part of
+that. `machine/files.py` reads machines and writes them.
 
 A machine decides how fast a program is, never what it computes: no bit depends on it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Memory:
     """Where data can lie: `read` bytes a cycle go to a tile alone, `read_all` to each of all.
 
-    A `shared` memory is one for all tiles of the chip, and so is its `size`.
+    A `shared` memory is one for so many tiles (0: all of the chip), and so is its `size`. One with
+    a clock of its own (`apart`) gives as many bytes a second whatever the tiles' clock.
     """
 
     name: str
@@ -28,6 +30,8 @@ class Memory:
     read: float = 0.0
     read_all: float = 0.0
     shared: bool = False
+    sharers: int = 0
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ class Tile:
     """One core and the memories that it reads. `threads` take turns on its units.
 
     `operations` are (name, dtype, cycles for a vector), `simple` those of any other. `turn` cycles
-    go to beginning an inner loop, `call` to beginning a vertex.
+    go to beginning an inner loop, `call` to beginning a vertex. `families` are (kind of codelet,
+    how much longer it takes than its operations, once they are at hand).
     """
 
     memories: tuple[Memory, ...]
@@ -80,6 +85,7 @@ class Tile:
     simple: float = 1.0
     turn: float = 4.0
     call: float = 12.0
+    families: tuple[tuple[str, float], ...] = ()
 
     @property
     def memory(self) -> int:
@@ -93,10 +99,15 @@ class Tile:
 
 @dataclass(frozen=True)
 class Exchange:
-    """How tiles of a chip, and chips, pass data on. Cycles are the chip's own."""
+    """How tiles of a chip, and chips, pass data on. Cycles are the chip's own.
+
+    `kind` is "coherent" (any tile reads what another wrote), "scheduled" (messages at times fixed
+    beforehand), "mesh" (messages that share links), or "bound" (we only know what it cannot beat).
+    """
 
     bytes_per_cycle_per_tile: float
     overhead_cycles: int
+    kind: str = "coherent"
     bytes_per_second_between_chips: float = 0.0
     link_efficiency: float = 1.0
     seconds_per_hop: float = 0.0
@@ -104,13 +115,18 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Chip:
-    """`sync_cycles` is what a barrier of all tiles takes."""
+    """`sync_cycles` is what a barrier of all tiles takes.
+
+    `clock` is what it holds with all tiles busy; where that is not known, it is the least, `boost`
+    the most, and times are ranges.
+    """
 
     tile: Tile
     tiles: int
     clock: float
     exchange: Exchange
     sync_cycles: int
+    boost: float = 0.0
 
     @property
     def memory(self) -> int:
@@ -126,7 +142,9 @@ class Chip:
 class Machine:
     """`replicas` independent groups of `chips_per_replica` chips; `watts` is of the whole.
 
-    `source` says where the figures come from: "measured", "assumed", or a publication for each.
+    `source` says in a line where the figures come from. `sources` has (figure, source) for each, a
+    figure by its place in the file; sources begin with "measured" or "assumed", or name what was
+    published. `launch` seconds pass before a program begins; `price` is of an hour.
     """
 
     name: str
@@ -136,6 +154,10 @@ class Machine:
     sync_cycles_between_chips: int = 0
     watts: float = 0.0
     source: str = ""
+    kind: str = "cpu"
+    launch: float = 0.0
+    price: float = 0.0
+    sources: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
 
     @property
     def tile(self) -> Tile:
@@ -151,3 +173,17 @@ class Machine:
 
     def peak_flops(self, dtype: str) -> float:
         return self.chip.peak_flops(dtype) * self.chips
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """Figures that nobody published and nobody measured."""
+        return tuple(figure for figure, source in self.sources if source.startswith("assumed"))
+
+    def with_(self, **figures: object) -> Machine:
+        """The same machine with other figures: `cores=64, l2="2 MiB", clock="3 GHz"`.
+
+        Raises `ArgumentError` for an unknown name or an absurd figure; see `machine/what_if.py`.
+        """
+        from tilewright.machine.what_if import changed
+
+        return changed(self, figures)
