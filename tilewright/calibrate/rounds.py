@@ -19,7 +19,7 @@ STEADY = 0.02
 """A round counts if the core is, before or after it, within that share of its best speed."""
 
 PATIENCE = 40
-"""While they do not agree, up to so many times the rounds are taken: a busy host has its moments."""
+"""While they do not agree, so many times the rounds at most: a busy host has quiet moments."""
 
 Timing = Callable[[], float]
 

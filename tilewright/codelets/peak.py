@@ -3,6 +3,7 @@
     PeakFma    multiply-adds on registers only; divide `work.flops` by the time
     PeakChain  additions that wait for each other: one a cycle, whatever the core
     PeakRead   reads of one block of memory over and over: L1, L2 or L3 by its size
+    PeakJump   the same by panels, two lines of each row: what going on elsewhere takes
 
 In and out: a few vectors, so that nothing can be left out of the loops.
 """
@@ -28,6 +29,8 @@ _STEPS = 8
 """Of a chain, in one turn."""
 _STREAMS = 8
 """Vectors read in one turn of the read loop."""
+_ROW = 1024 + LANES
+"""Elements from row to row: a page and a line, so that rows do not meet in one set of a cache."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,75 @@ class PeakRead(Codelet):
                     step.next[1 + i] = arithmetic.add(function, width, total, value)
                 step.next[0] = vectors.offset(function, place, "int32", _STREAMS * width)
             turn.next[:] = step.result[1:]
+        parts = LANES // width
+        for part in range(parts):
+            total, *others = turn.result[part::parts]
+            for other in others:
+                total = arithmetic.add(function, width, total, other)
+            target = vectors.offset(function, function.argument(1), "int32", part * width)
+            vectors.store(function, "int32", total, target, 1, width)
+        function.close()
+
+
+@dataclass(frozen=True)
+class PeakJump(Codelet):
+    """`turns` times, a block of int32 is read in panels: two lines of each row, row after row.
+
+    Rows are `_ROW` elements apart, a page and a line: that is how a product reads a matrix of which
+    it needs some columns at a time.
+    """
+
+    rows: int
+    turns: int
+
+    @property
+    def name(self) -> str:
+        return f"peak_jump_{self.rows}"
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return (Operand("int32", (self.rows, _ROW), (_ROW, 1)),)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return (Operand("int32", (LANES,), (1,)),)
+
+    @property
+    def jumps(self) -> int:
+        """How often it goes on elsewhere."""
+        return self.rows * (_ROW // (2 * LANES)) * self.turns
+
+    @property
+    def work(self) -> Count:
+        return Count(loads=8 * LANES * self.jumps)
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        read = arrays[0][:, : _ROW // (2 * LANES) * 2 * LANES]
+        sums = read.reshape(-1, LANES).sum(axis=0, dtype=np.int32)
+        return ((sums * np.int32(self.turns)).astype(np.int32),)
+
+    def emit(self, module: Module, symbol: str) -> None:
+        arithmetic = Arithmetic("int32")
+        width = arithmetic.lanes(module.features.vector_bits)
+        function = module.function(symbol, "void", ["ptr"] * 2)
+        streams = 2 * LANES // width
+        zero = (vector("i32", width), "zeroinitializer")
+        with repeat(function, self.turns, [zero] * streams) as turn:
+            start = [("ptr", function.argument(0))]
+            sums = [(zero[0], total) for total in turn.carry]
+            with repeat(function, _ROW // (2 * LANES), start + sums) as panel:
+                here, *totals = panel.carry
+                inner = [("ptr", here), *((zero[0], total) for total in totals)]
+                with repeat(function, self.rows, inner) as row:
+                    place, *totals = row.carry
+                    for i, total in enumerate(totals):
+                        where = vectors.offset(function, place, "int32", i * width)
+                        value = vectors.load(function, "int32", where, 1, width)
+                        row.next[1 + i] = arithmetic.add(function, width, total, value)
+                    row.next[0] = vectors.offset(function, place, "int32", _ROW)
+                panel.next[1:] = row.result[1:]
+                panel.next[0] = vectors.offset(function, here, "int32", 2 * LANES)
+            turn.next[:] = panel.result[1:]
         parts = LANES // width
         for part in range(parts):
             total, *others = turn.result[part::parts]

@@ -1,0 +1,288 @@
+"""How long a program takes on a machine whose tiles share memory: without running it.
+
+In: a program, a machine, and how often loops of unknown length turn. Out: `Timing`.
+
+A vertex takes the larger of its operations and its operands' way from where they are
+(`residence.py`), and a call. A loop's body is priced once, times its turns. A spread ends with its
+busiest tile, a map as its queue deals: each instance to whoever is free first. Memories that tiles
+share give each of those at work its part. Tiles wait for each other at a barrier.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tilewright.codelets.base import Codelet, Operand
+from tilewright.graph.ir import numpy_dtype
+from tilewright.machine.cost import NOTHING, Count, work
+from tilewright.machine.machine import Machine, Memory
+from tilewright.plan.ir import Branch, Call, Loop, Map, Program, Spread, Step, Sync, While
+from tilewright.simulate.residence import Distance, Residence
+from tilewright.simulate.trips import Trips, whiles
+
+LINE = 64
+"""Bytes that memories pass on together."""
+
+Cycles = dict[str, np.ndarray | float]
+"""By cause. In a map whose instances differ, an array with one number for each of them."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Cycles from start to end, by cause; `busy` is the share of all tiles' time that is work.
+
+    `counts` is all that is done, by all tiles; `tiles` take part.
+    """
+
+    by: Mapping[str, float]
+    busy: float
+    counts: Count
+    tiles: int
+
+    @property
+    def cycles(self) -> float:
+        return sum(self.by.values())
+
+    @property
+    def limit(self) -> str:
+        """What most cycles are spent on."""
+        return max(self.by, key=lambda name: self.by[name], default="nothing")
+
+
+def timing(
+    program: Program, machine: Machine, tiles: int | None = None, trips: Trips | None = None
+) -> Timing:
+    """Of one run, the one before it just over. `tiles` take part at most: all, if not given.
+
+    Raises `ArgumentError` where a loop of unknown length is in none of `trips`.
+    """
+    taking = min(tiles or machine.tiles, machine.tiles)
+    clock = _Clock(program, machine, taking, trips or {})
+    by = clock.together(program.steps)
+    total = sum(by.values())
+    busy = clock.worked / (total * taking) if total else 0.0
+    return Timing({k: float(v) for k, v in by.items()}, float(busy), clock.counts, taking)
+
+
+class _Clock:
+    def __init__(self, program: Program, machine: Machine, tiles: int, trips: Trips):
+        self.machine, self.tile, self.tiles = machine, machine.tile, tiles
+        self.residence = Residence(program, tiles)
+        self.turns = whiles(program, trips)
+        self.families = dict(machine.tile.families)
+        self.work: dict[Codelet, Cycles] = {}
+        self.worked = 0.0
+        self.counts = NOTHING
+
+    # Steps of all tiles together.
+
+    def together(self, steps: Sequence[Step], times: float = 1.0) -> Cycles:
+        """From the first step to the last; spreads without a barrier between them are dealt out
+        as one."""
+        total: Cycles = {}
+        pool: list[tuple[Cycles, int]] = []
+        for step in steps:
+            if isinstance(step, Spread):
+                busy = min(self.tiles, step.count)
+                pool.append((self.alone(step.steps, busy, times * step.count), step.count))
+                continue
+            _add(total, self._dealt(pool, times))
+            pool = []
+            _add(total, self._shared(step, times))
+        _add(total, self._dealt(pool, times))
+        return total
+
+    def _shared(self, step: Step, times: float) -> Cycles:
+        match step:
+            case Loop(_, count, body):
+                return _times(self.together(body, times * count), count)
+            case Map(_, count, body):
+                busy = min(self.tiles, count)
+                return self._queued(self.alone(body, busy, times * count), count, times)
+            case While(condition, _, body):
+                turns = self._number(step)
+                inside = self.together((*condition, *body), times * turns)
+                return _times(inside, turns)
+            case Branch(_, cases):
+                return max((self.together(case, times) for case in cases), key=_mean, default={})
+            case Sync():
+                return {"barrier": self._barrier()}
+            case _:
+                found = self.alone((step,), 1, times)
+                self.worked += times * _mean(found)
+                return found
+
+    def _barrier(self) -> float:
+        """Each of those who take part adds one to the same number."""
+        all_tiles = max(self.machine.chip.tiles, 1)
+        return self.machine.chip.sync_cycles * self.tiles / all_tiles if self.tiles > 1 else 0.0
+
+    def _number(self, step: While) -> float:
+        turns = self.turns[id(step)]
+        return float(np.mean(turns))
+
+    def _dealt(self, pool: Sequence[tuple[Cycles, int]], times: float) -> Cycles:
+        """Neighbours' shares, and help for those who are late: as even as pieces allow."""
+        pieces = [(_mean(cycles), count) for cycles, count in pool for _ in (0,) if count]
+        whole = sum(cycles * count for cycles, count in pieces)
+        if not whole:
+            return {}
+        self.worked += times * whole
+        elapsed = _elapsed(pieces, self.tiles)
+        total: Cycles = {}
+        for cycles, count in pool:
+            _add(total, _times(cycles, count * elapsed / whole))
+        return total
+
+    def _queued(self, cycles: Cycles, count: int, times: float) -> Cycles:
+        """A map: in order, each instance to the tile that is free first."""
+        each = np.broadcast_to(np.asarray(sum(cycles.values(), 0.0)), (count,))
+        whole = float(each.sum())
+        if not whole:
+            return {}
+        self.worked += times * whole
+        free = [0.0] * min(self.tiles, count)
+        for instance in each.tolist():
+            heapq.heapreplace(free, free[0] + instance)
+        part = max(free) / whole
+        return {k: float(np.broadcast_to(v, (count,)).sum()) * part for k, v in cycles.items()}
+
+    # Steps of one tile.
+
+    def alone(self, steps: Sequence[Step], busy: int, times: float) -> Cycles:
+        """While `busy` tiles work; `times` is how often it happens in a run, for the counts."""
+        total: Cycles = {}
+        for step in steps:
+            _add(total, self._alone(step, busy, times))
+        return total
+
+    def _alone(self, step: Step, busy: int, times: float) -> Cycles:
+        match step:
+            case Call():
+                self.counts += step.codelet.work * times
+                return self._vertex(step, busy)
+            case Loop(_, count, body):
+                inside = self.alone(body, busy, times * count)
+                _add(inside, {"loops": self.tile.turn})
+                return _times(inside, count)
+            case While(condition, _, body):
+                turns = self.turns[id(step)]
+                mean = float(np.mean(turns))
+                total = _times(self.alone((*condition, *body), busy, times * mean), turns)
+                _add(total, self.alone(condition, busy, times))
+                return total
+            case Branch(_, cases):
+                return max((self.alone(c, busy, times) for c in cases), key=_mean, default={})
+            case _:
+                raise AssertionError(f"{step} inside one tile's share")
+
+    def _vertex(self, call: Call, busy: int) -> Cycles:
+        computed, moved = self._computed(call.codelet), self._moved(call, busy)
+        dearer = computed if _mean(computed) >= _mean(moved) else moved
+        return dict(dearer) | {"calls": self.tile.call}
+
+    def _computed(self, codelet: Codelet) -> Cycles:
+        if codelet not in self.work:
+            factor = self.families.get(type(codelet).__name__, 1.0)
+            by = work(codelet.work, self.tile).by
+            self.work[codelet] = {name: cycles * factor for name, cycles in by.items()}
+        return self.work[codelet]
+
+    def _moved(self, call: Call, busy: int) -> Cycles:
+        codelet, found = call.codelet, {}
+        inputs = len(codelet.inputs)
+        for position, operand in enumerate((*codelet.inputs, *codelet.outputs)):
+            distance = self.residence.of(call, position)
+            size, writes = operand.nbytes, position >= inputs
+            before = 0.0
+            for memory, held in self._held(distance, busy):
+                share, before = held - before, held
+                if share > 0 and memory.read:
+                    way = _lines(operand) if memory is not self.tile.memories[0] else 1.0
+                    if writes and memory is not self.tile.memories[0]:
+                        way *= 2  # a line is read before it is written, and goes back
+                    cycles = size * share * way / self._rate(memory, busy)
+                    found[memory.name] = found.get(memory.name, 0.0) + cycles
+        return found
+
+    def _held(self, distance: Distance, busy: int) -> list[tuple[Memory, float]]:
+        """How much of it each memory, or one nearer, still has."""
+        held, rows = 0.0, []
+        for memory in self.tile.memories:
+            users = self._users(memory, busy)
+            since = distance.own * users + distance.common
+            if not (distance.foreign and not memory.shared):
+                held = max(held, min(1.0, memory.size / since) if since else 1.0)
+            rows.append((memory, held))
+        rows[-1] = (rows[-1][0], 1.0)
+        return rows
+
+    def _users(self, memory: Memory, busy: int) -> int:
+        """Tiles at work that share it."""
+        if not memory.shared:
+            return 1
+        sharers = memory.sharers or self.machine.chip.tiles
+        groups = max(1, self.machine.chip.tiles // sharers)
+        return max(1, -(-busy // groups))
+
+    def _rate(self, memory: Memory, busy: int) -> float:
+        """Bytes a cycle for each of those at work."""
+        if not memory.shared:
+            return memory.read
+        sharers = memory.sharers or self.machine.chip.tiles
+        return min(memory.read, memory.read_all * sharers / self._users(memory, busy))
+
+
+def _lines(operand: Operand) -> float:
+    """Bytes that pass for each that is wanted: a stride takes only part of a line."""
+    item = numpy_dtype(operand.dtype).itemsize
+    steps = [abs(s) for n, s in zip(operand.shape, operand.strides, strict=True) if n > 1 and s]
+    return min(max(LINE / item, 1.0), float(min(steps))) if steps else 1.0
+
+
+def _elapsed(pieces: Sequence[tuple[float, int]], tiles: int) -> float:
+    """Equal pieces in runs, dealt out: each to whoever is free first."""
+    free = [0.0] * tiles
+    for cycles, count in pieces:
+        rounds, rest = divmod(count, tiles)
+        free = [time + rounds * cycles for time in free]
+        heapq.heapify(free)
+        for _ in range(rest):
+            heapq.heapreplace(free, free[0] + cycles)
+    return max(free)
+
+
+def _mean(cycles: Cycles) -> float:
+    return float(np.mean(sum(cycles.values(), 0.0)))
+
+
+def _add(total: Cycles, more: Cycles) -> None:
+    for name, cycles in more.items():
+        total[name] = total.get(name, 0.0) + cycles
+
+
+def _times(cycles: Cycles, times: np.ndarray | float) -> Cycles:
+    return {name: value * times for name, value in cycles.items()}
+
+
+def at_clock(machine: Machine, clock: float) -> Machine:
+    """The machine with its tiles at another clock: what has one of its own takes more cycles."""
+    faster, chip = clock / machine.chip.clock, machine.chip
+    memories = tuple(
+        replace(m, read=m.read / faster, read_all=m.read_all / faster) if m.apart else m
+        for m in machine.tile.memories
+    )
+    return replace(
+        machine,
+        chip=replace(
+            chip,
+            tile=replace(chip.tile, memories=memories),
+            clock=clock,
+            boost=0.0,
+            sync_cycles=round(chip.sync_cycles * faster),
+        ),
+    )
