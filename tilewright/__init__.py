@@ -11,6 +11,7 @@ __all__ = [
     "Run",
     "UnsupportedError",
     "chains",
+    "compare",
     "compile",
     "force",
     "jit",
@@ -18,6 +19,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from tilewright.compare import compare
     from tilewright.compiler import compile
     from tilewright.errors import ArgumentError, UnsupportedError
     from tilewright.jitted import jit
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "chains": "tilewright.mcmc.chains",
+    "compare": "tilewright.compare",
     "compile": "tilewright.compiler",
     "ArgumentError": "tilewright.errors",
     "UnsupportedError": "tilewright.errors",

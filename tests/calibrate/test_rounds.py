@@ -15,6 +15,8 @@ SOME = Figures(
     operations={"tanh float32": 17.77},
     barrier=2345.0,
     call=11.11,
+    jumps={"L3": 20.01},
+    launch=3.456e-6,
 )
 
 

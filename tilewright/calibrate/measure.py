@@ -6,16 +6,20 @@ folder. Some seconds long, on all CPUs that the process may use.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
+from itertools import pairwise
 
-from tilewright.calibrate.alone import Alone
-from tilewright.calibrate.rounds import Chain, DisturbedError, Timing, best, in_cycles
+import numpy as np
+
+from tilewright.calibrate.alone import Alone, executable
+from tilewright.calibrate.rounds import Chain, DisturbedError, Timing, in_cycles, patient
 from tilewright.calibrate.tiles import barrier, together
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
-from tilewright.codelets.peak import PeakFma, PeakRead
+from tilewright.codelets.peak import PeakFma, PeakJump, PeakRead
 from tilewright.env import ENVIRONMENT
 from tilewright.files import usable_folder
 from tilewright.graph.ops import BINARY
@@ -24,6 +28,10 @@ from tilewright.machine.cpu import cpu_limit
 from tilewright.machine.figures import Figures, write
 from tilewright.machine.host import described, host_machine, host_names
 from tilewright.machine.machine import Machine, Memory, Tile
+from tilewright.plan.basic import fill_codelet
+from tilewright.plan.ir import Buffer, Call, Program
+from tilewright.plan.views import whole
+from tilewright.runtime.executable import Executable
 
 __all__ = ["DisturbedError", "calibrate"]
 
@@ -32,6 +40,7 @@ ELEMENTS = 1024
 """Of a function's operand: with the result 8 KiB or 16, which any L1 holds."""
 READ, MOST_READ = 16 << 20, 256 << 20
 """Bytes read in one timing; a block that no cache holds is not larger than that."""
+PAGE = 4096
 PEAK_TURNS = 40_000
 """Of multiply-adds: half a million cycles, beside which the call from Python is nothing."""
 
@@ -54,7 +63,8 @@ def calibrate(rounds: int = ROUNDS) -> Machine:
 def measured(machine: Machine, rounds: int = ROUNDS) -> Figures:
     """The figures; `machine` says what there is to measure, and what stays as stated."""
     tile, chain = machine.tile, Chain()
-    clock = 1 / best("the clock", [chain.seconds() for _ in range(4 * rounds)])
+    clock = 1 / patient("the clock", chain.seconds, 4 * rounds)
+    superstep = barrier()
     peaks = {dtype: PeakFma(dtype, PEAK_TURNS) for dtype in ("float32", "float64")}
     timings: dict[str, Timing] = {f"{d} peak": Alone(p).seconds for d, p in peaks.items()}
     timings |= {"a call": Alone(_elementwise("neg", "float32", 1), 5000).seconds}
@@ -65,8 +75,10 @@ def measured(machine: Machine, rounds: int = ROUNDS) -> Figures:
         rates=_rates(tile, peak),
         reads=_reads(tile, chain, rounds),
         operations=_operations(tile, chain, rounds),
-        barrier=best("a barrier", barrier(rounds)) * clock or machine.chip.sync_cycles,
+        barrier=patient("a barrier", superstep, 4 * rounds) * clock if superstep else 0.0,
         call=cycles["a call"],
+        jumps=_jumps(tile, chain, rounds),
+        launch=patient("a call from Python", _launch, 4 * rounds),
     )
 
 
@@ -89,9 +101,10 @@ def _reads(tile: Tile, chain: Chain, rounds: int) -> dict[str, tuple[float, floa
             continue
         alone, *many = (_reader(size) for size in (sizes[0], *[sizes[1]] * count))
         timings: dict[str, Timing] = {"alone": alone.seconds}
+        several = 4 * rounds if memory.shared else rounds  # neighbours use it, too
         if memory.shared and count > 1:
             timings["all"] = partial(together, many)
-        cycles = in_cycles({f"{memory.name} {k}": t for k, t in timings.items()}, chain, rounds)
+        cycles = in_cycles({f"{memory.name} {k}": t for k, t in timings.items()}, chain, several)
         one = alone.codelet.work.bytes / cycles[f"{memory.name} alone"]
         all_cycles = cycles.get(f"{memory.name} all")
         each = many[0].codelet.work.bytes / all_cycles if all_cycles else one
@@ -111,6 +124,44 @@ def _block(memory: Memory, inner: Memory | None, tiles: int) -> int:
 def _reader(size: int) -> Alone:
     """Reads a block over and over."""
     return Alone(PeakRead(size // 512 * 128, max(1, READ // size)))
+
+
+def _jumps(tile: Tile, chain: Chain, rounds: int) -> dict[str, float]:
+    """Cycles to go on elsewhere, beyond those that reading as much in order takes."""
+    found = {}
+    for inner, memory in pairwise(tile.memories):
+        size = _block(memory, inner, 1)
+        if memory.size <= inner.size or size > MOST_READ:
+            found[memory.name] = memory.jump
+            continue
+        block = Alone(PeakJump(max(1, size // PAGE), max(1, READ // size)))
+        parts, order = f"{memory.name} in parts", f"{memory.name} in order"
+        timings: dict[str, Timing] = {parts: block.seconds, order: _reader(size).seconds}
+        cycles = in_cycles(timings, chain, 4 * rounds if memory.shared else rounds)
+        codelet = block.codelet
+        assert isinstance(codelet, PeakJump)
+        read = max(1, READ // size) * (size // 512 * 512)  # by the other one
+        longer = cycles[parts] - cycles[order] * codelet.work.bytes / read
+        found[memory.name] = max(0.0, longer / codelet.jumps)
+    return found
+
+
+def _launch(times: int = 200) -> float:
+    """Seconds of a call of a program with next to nothing in it."""
+    run = _small_program()
+    run()
+    start = time.thread_time_ns()
+    for _ in range(times):
+        run()
+    return (time.thread_time_ns() - start) * 1e-9 / times
+
+
+@cache
+def _small_program() -> Executable:
+    buffer = Buffer("float32", 1, "tile")
+    view = whole(buffer, (1,))
+    call = Call(fill_codelet(np.zeros((), np.float32), view), (view,))
+    return executable(Program((buffer,), (), (), (call,), {buffer: 0}, 0, 64))
 
 
 def _operations(tile: Tile, chain: Chain, rounds: int) -> dict[str, float]:

@@ -19,17 +19,17 @@ from tilewright.plan.basic import fill_codelet
 from tilewright.plan.ir import Buffer, Call, Loop, Program, Spread, Sync, new_var
 from tilewright.plan.views import whole
 
-SUPERSTEPS = 500
+SUPERSTEPS = 200
 
 
-def barrier(rounds: int) -> list[float]:
-    """Seconds of a superstep with nothing in it, round by round; 0 where there is one tile."""
+def barrier() -> Callable[[], float] | None:
+    """What times a superstep with nothing in it, in seconds; None where there is one tile."""
     workers = cpu_limit()
     if workers == 1:
-        return [0.0]
+        return None
     run = executable(_supersteps(workers), workers)
     run()
-    return [_seconds(run) / SUPERSTEPS for _ in range(4 * rounds)]
+    return lambda: _seconds(run) / SUPERSTEPS
 
 
 def _seconds(run: Callable[[], Any]) -> float:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 import tilewright
-from tilewright.cli import STOPPED, WRONG
+from tilewright.cli import STOPPED, WRONG, machine
 from tilewright.cli.alpha import alpha
 
 app = typer.Typer(
@@ -62,6 +62,9 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 app.command()(command(alpha))
+for one in (machine.show, machine.measure, machine.compare):
+    machine.app.command()(command(one))
+app.add_typer(machine.app, name="machine")
 
 
 def _version(wanted: bool) -> None:

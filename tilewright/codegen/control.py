@@ -54,10 +54,18 @@ class Control:
         function.label(done)
 
     def while_loop(
-        self, function: Function, condition: str, test: Callable[[Function], str], body: str
+        self,
+        function: Function,
+        condition: str,
+        test: Callable[[Function], str],
+        body: str,
+        step: object,
     ) -> None:
-        """Run `condition`, then `body` and again, until the byte at the address `test` is 0."""
-        counter = self.counters.new(f"while{len(self.counters.names)}")
+        """Run `condition`, then `body` and again, until the byte at the address `test` is 0.
+
+        `step` is whose turns they are.
+        """
+        counter = self.counters.new(f"while{len(self.counters.names)}", step)
         head, turn, done = (function.name(s) for s in ("while", "turn", "done"))
         function.do(f"br label %{head}")
         function.label(head)

@@ -11,14 +11,20 @@ from tilewright.codelets.emit.llvm import Function
 
 
 class Counters:
-    """`names` are the counters' in the order of their numbers."""
+    """`names` are the counters' in the order of their numbers.
+
+    `turns` has the names of those that count the turns of a `While`, by the step's id.
+    """
 
     def __init__(self, slots: Slots):
         self.slots = slots
         self.names: list[str] = []
+        self.turns: dict[int, str] = {}
 
-    def new(self, name: str) -> int:
+    def new(self, name: str, step: object = None) -> int:
         self.names.append(name)
+        if step is not None:
+            self.turns[id(step)] = name
         return len(self.names) - 1
 
     def row(self, function: Function) -> str:

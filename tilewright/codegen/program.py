@@ -55,6 +55,8 @@ class ProgramText:
     instances: int = 0
     """The length of that map, or 0."""
     symbols: dict[str, Codelet] = field(default_factory=dict)
+    turns: dict[int, str] = field(default_factory=dict)
+    """Which of `loops` counts the turns of a `While`, by the step's id."""
 
     @cached_property
     def text(self) -> str:
@@ -103,6 +105,7 @@ class _Emitter:
             streamed=streamed,
             instances=self.streaming.count if self.streaming and streamed else 0,
             symbols={symbol: codelet for codelet, symbol in self.calls.symbols.items()},
+            turns=self.counters.turns,
         )
 
     def _entry(self, body: str) -> None:
@@ -209,7 +212,7 @@ class _Emitter:
                 self.control.loop(function, self.slots.number(var), count, symbol)
             case While(condition, test, body):
                 test_at = partial(self.calls.address, view=test)
-                self.control.while_loop(function, steps(condition), test_at, steps(body))
+                self.control.while_loop(function, steps(condition), test_at, steps(body), step)
             case Branch(index, cases):
                 bodies = [steps(case) for case in cases]
                 address = self.calls.address(function, index)

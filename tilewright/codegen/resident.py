@@ -152,12 +152,14 @@ class _Writer:
             value = self._place(step.test).read(self.function, [0])
             return self.function.let(f"icmp ne i8 {value}, 0")
 
-        self._turns("while", test, partial(self._steps, step.steps))
+        self._turns("while", test, partial(self._steps, step.steps), step)
 
-    def _turns(self, name: str, test: Callable[[], str], turn: Callable[[], None]) -> None:
+    def _turns(
+        self, name: str, test: Callable[[], str], turn: Callable[[], None], step: object = None
+    ) -> None:
         """Turns while the test holds and the run is not cancelled, counted for the host."""
         function, counters = self.function, self.outer.counters
-        counter = counters.new(f"{name}{len(counters.names)}")
+        counter = counters.new(f"{name}{len(counters.names)}", step)
         at = function.address(self.row, "i64", counter)
         count = self._variable("i64")
         head, body, done = (function.name(stem) for stem in (name, "turn", "done"))

@@ -27,6 +27,7 @@ class Figures:
 
     `rates`: multiply-add instructions a cycle by the dtype of operands. `reads`: bytes a cycle by
     memory, of a tile alone and of each of all. `operations`: cycles for a vector by "name dtype".
+    `jumps`: cycles to go on reading a page away, by memory. `launch`: seconds of a program's call.
     """
 
     clock: float
@@ -35,6 +36,8 @@ class Figures:
     operations: Mapping[str, float]
     barrier: float
     call: float
+    jumps: Mapping[str, float]
+    launch: float
 
     def rounded(self) -> Figures:
         """To two digits."""
@@ -45,6 +48,8 @@ class Figures:
             {name: two_digits(cycles) for name, cycles in self.operations.items()},
             two_digits(self.barrier),
             two_digits(self.call),
+            {name: two_digits(cycles) for name, cycles in self.jumps.items()},
+            two_digits(self.launch),
         )
 
 

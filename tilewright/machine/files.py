@@ -120,6 +120,7 @@ def _memory(name: str, table: Content, clock: float, count: int, file: str) -> M
     return Memory(
         name, table["size"], alone or every, min(every, alone or every),
         shared=sharers != 1, sharers=0 if sharers == 1 else sharers, apart=apart,
+        jump=table.get("jump", 0.0),
     )  # fmt: skip
 
 

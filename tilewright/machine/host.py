@@ -77,7 +77,7 @@ def described(names: tuple[str, ...], figures: Figures | None = None) -> Machine
         exchange=Exchange(bytes_per_cycle_per_tile=figures.reads["L3"][0], overhead_cycles=0),
         sync_cycles=round(figures.barrier),
     )
-    return Machine(model_name(), chip, source=source)
+    return Machine(model_name(), chip, source=source, launch=figures.launch)
 
 
 def _measured(unit: Unit, figures: Figures) -> Unit:
@@ -90,12 +90,15 @@ def _operations(figures: Figures) -> tuple[tuple[str, str, float], ...]:
 
 
 def _memories(figures: Figures) -> tuple[Memory, ...]:
-    cpu = min(allowed_cpus())
+    cpu, jumps = min(allowed_cpus()), figures.jumps
     own = [("L1", cache_bytes(1, cpu)), ("L2", cache_bytes(2, cpu))]
     some = cache_sharers(3, cpu)
     last = ("L3", cache_bytes(3, cpu), some if some < (os.cpu_count() or 1) else 0)
     shared = [last, ("memory", memory_bytes(), 0)]
     return (
-        *(Memory(name, size, *figures.reads[name]) for name, size in own),
-        *(Memory(n, size, *figures.reads[n], shared=True, sharers=m) for n, size, m in shared),
+        *(Memory(name, size, *figures.reads[name], jump=jumps.get(name, 0)) for name, size in own),
+        *(
+            Memory(n, size, *figures.reads[n], shared=True, sharers=m, jump=jumps.get(n, 0))
+            for n, size, m in shared
+        ),
     )

@@ -17,6 +17,11 @@ CLOCK = 3e9
 BARRIER = 3000
 """Cycles: 0.8 to 1.0 µs between two cores of Zen 3 and Zen 4."""
 
+JUMPS = {"L3": 20.0, "memory": 44.0}
+"""Cycles to go on reading a page away: Zen 4, small pages of a virtual machine."""
+LAUNCH = 3.5e-6
+"""Seconds of a call of a program from Python: Zen 4."""
+
 CALL = 12
 """Cycles to call a vertex and come back: 4 ns on Zen 4."""
 
@@ -86,6 +91,8 @@ def stated(level: Level) -> Figures:
         operations=_operations(level),
         barrier=BARRIER,
         call=CALL,
+        jumps=JUMPS,
+        launch=LAUNCH,
     )
 
 

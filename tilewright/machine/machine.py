@@ -22,7 +22,8 @@ class Memory:
     """Where data can lie: `read` bytes a cycle go to a tile alone, `read_all` to each of all.
 
     A `shared` memory is one for so many tiles (0: all of the chip), and so is its `size`. One with
-    a clock of its own (`apart`) gives as many bytes a second whatever the tiles' clock.
+    a clock of its own (`apart`) gives as many bytes a second whatever the tiles' clock. `jump`
+    cycles pass where reading goes on a page or more away.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Memory:
     shared: bool = False
     sharers: int = 0
     apart: bool = False
+    jump: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ expected. Always: a figure that passes is within bounds that any machine of our 
     [tiles]       count, threads, call, turn, watts
     [clock]       base (held by all tiles), boost
     [vectors]     level ("avx512", "avx2", "neon"), simple, functions
-    [memory.L1]   size, read, all or total, sharers; nearest first
+    [memory.L1]   size, read, all or total, sharers, jump; nearest first
     [units.KIND]  operands, sums, shape, rate, latency, feature
     [operations]  "tanh float32" = cycles for a vector
     [families]    Elementwise = how much longer than its operations
@@ -92,6 +92,7 @@ TABLES: dict[str, dict[str, Field]] = {
         "all": _RATE,
         "total": _RATE,
         "sharers": _figure(0, 1 << 20, "8", whole=True),
+        "jump": _figure(0, 1e5, "20 (cycles)", _CYCLES),
     },
     "units": {
         "operands": _TEXT,

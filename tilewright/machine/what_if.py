@@ -26,6 +26,7 @@ _PLACES = {
     "barrier": ("barrier", "time"),
 }
 _CACHES = {"l1": "L1", "l2": "L2", "l3": "L3"}
+_WHAT_IF = "assumed: what if"
 NAMES = (*_PLACES, *_CACHES, "l3_sharers", "memory")
 
 
@@ -39,7 +40,7 @@ def changed(machine: Machine, figures: dict[str, Any]) -> Machine:
     for name, value in figures.items():
         _put(content, name, value)
     if "clock" in figures and "boost" not in figures:
-        content["clock"].pop("boost", None)
+        content["clock"] = {"base": figures["clock"], "source": _WHAT_IF}
     words = ", ".join(f"{name}={value}" for name, value in figures.items())
     content["name"] = f"{machine.name} with {words}"
     return of_content(content, content["name"])
@@ -79,8 +80,8 @@ def _put(content: Content, name: str, value: Any) -> None:
 
 def _set(table: Content, field: str, value: Any) -> None:
     table[field] = value
-    source = table.get("source", "assumed: what if")
+    source = table.get("source", _WHAT_IF)
     if isinstance(source, str):
         source = {other: source for other in table if other != "source"}
     kept = {other: text for other, text in source.items() if other in table}
-    table["source"] = kept | {field: "assumed: what if"}
+    table["source"] = kept | {field: _WHAT_IF}

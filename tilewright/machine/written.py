@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from tilewright.machine.machine import Machine, Memory, Unit
+from tilewright.machine.machine import Exchange, Machine, Memory, Unit
 from tilewright.machine.schema import FREE, NAMED, Content
 
 
@@ -41,20 +41,11 @@ def content_of(machine: Machine) -> Content:
         "operations": {f"{name} {dtype}": cycles for name, dtype, cycles in tile.operations},
         "families": dict(tile.families),
         "barrier": {"cycles": chip.sync_cycles},
-        "exchange": {
-            "kind": exchange.kind,
-            "bytes": exchange.bytes_per_cycle_per_tile,
-            "overhead": exchange.overhead_cycles,
-            "links": exchange.bytes_per_second_between_chips,
-            "efficiency": exchange.link_efficiency,
-            "hop": exchange.seconds_per_hop,
-        },
-        "chips": {
-            "count": machine.chips_per_replica,
-            "replicas": machine.replicas,
-            "sync": machine.sync_cycles_between_chips,
-        },
+        "exchange": {"kind": exchange.kind} | _exchange(exchange),
     }
+    if machine.chips > 1:
+        tables["chips"] = {"count": machine.chips_per_replica, "replicas": machine.replicas}
+        tables["chips"] |= {"sync": machine.sync_cycles_between_chips}
     if machine.watts:
         tables["tiles"]["watts"] = machine.watts
     if chip.boost:
@@ -63,8 +54,21 @@ def content_of(machine: Machine) -> Content:
         tables["launch"] = {"time": machine.launch}
     if machine.price:
         tables["price"] = {"hour": machine.price}
+    tables = {name: table for name, table in tables.items() if table}
     _add_sources(tables, machine)
     return tables
+
+
+def _exchange(exchange: Exchange) -> Content:
+    """What is known of it."""
+    figures = {
+        "bytes": exchange.bytes_per_cycle_per_tile,
+        "overhead": exchange.overhead_cycles,
+        "links": exchange.bytes_per_second_between_chips,
+        "efficiency": exchange.link_efficiency if exchange.link_efficiency != 1 else 0,
+        "hop": exchange.seconds_per_hop,
+    }
+    return {name: figure for name, figure in figures.items() if figure}
 
 
 def _memory(memory: Memory, clock: float) -> Content:
@@ -74,7 +78,8 @@ def _memory(memory: Memory, clock: float) -> Content:
     table: Content = {"size": memory.size}
     if memory.read:
         table |= {"read": rate(memory.read), "all": rate(memory.read_all)}
-    return table | {"sharers": memory.sharers if memory.shared else 1}
+    table |= {"sharers": memory.sharers if memory.shared else 1}
+    return table | ({"jump": memory.jump} if memory.jump else {})
 
 
 def _unit(unit: Unit) -> Content:
@@ -92,7 +97,11 @@ def _add_sources(tables: Content, machine: Machine) -> None:
         if isinstance(table, dict):
             for key, row in table.items() if name in NAMED else [("", table)]:
                 where = f"{name}.{key}" if key else name
-                found = {figure: known.get(f"{where}.{figure}", rest) for figure in row}
+                near = [text for figure, text in known.items() if figure.startswith(f"{where}.")]
+                default = near[0] if near else rest
+                if f"{where}.total" in known:  # all together, of which each has its part
+                    known.setdefault(f"{where}.all", known[f"{where}.total"])
+                found = {figure: known.get(f"{where}.{figure}", default) for figure in row}
                 same = where in FREE or len(set(found.values())) == 1
                 first = known.get(where) or next(iter(found.values()), "")
                 if found:

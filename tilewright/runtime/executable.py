@@ -167,6 +167,16 @@ class Executable:
 
         return timed(self, *args, **named)
 
+    def trips(self, *args: Any, **named: Any) -> dict[str, Any]:
+        """Run once and say how often loops of unknown length turned, each time they were entered.
+
+        For `tilewright.compare`: a number a loop, or an array with one for each instance of the
+        top-level map.
+        """
+        from tilewright.runtime.recorded import recorded
+
+        return recorded(self, args, named)
+
     @cached_property
     def graph(self) -> str:
         """The operations, after all rewrites, as text (`compiled.graph` is the object)."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand
+from tilewright.codelets.contract import ContractVector
 from tilewright.graph.ir import numpy_dtype
 from tilewright.machine.cost import NOTHING, Count, work
 from tilewright.machine.machine import Machine, Memory
@@ -24,8 +25,9 @@ from tilewright.plan.ir import Branch, Call, Loop, Map, Program, Spread, Step, S
 from tilewright.simulate.residence import Distance, Residence
 from tilewright.simulate.trips import Trips, whiles
 
-LINE = 64
-"""Bytes that memories pass on together."""
+LINE, WAYS, PAGE = 64, 8, 4096
+"""Bytes that memories pass on together; lines that a nearest cache keeps of those whose addresses
+are equal within a page, with all of today's makers; bytes of a page."""
 
 Cycles = dict[str, np.ndarray | float]
 """By cause. In a map whose instances differ, an array with one number for each of them."""
@@ -58,11 +60,13 @@ def timing(
 ) -> Timing:
     """Of one run, the one before it just over. `tiles` take part at most: all, if not given.
 
-    Raises `ArgumentError` where a loop of unknown length is in none of `trips`.
+    The call of the program is part of it. Raises `ArgumentError` where a loop of unknown length is
+    in none of `trips`.
     """
     taking = min(tiles or machine.tiles, machine.tiles)
     clock = _Clock(program, machine, taking, trips or {})
     by = clock.together(program.steps)
+    _add(by, {"the call": machine.launch * machine.chip.clock})
     total = sum(by.values())
     busy = clock.worked / (total * taking) if total else 0.0
     return Timing({k: float(v) for k, v in by.items()}, float(busy), clock.counts, taking)
@@ -202,11 +206,9 @@ class _Clock:
             for memory, held in self._held(distance, busy):
                 share, before = held - before, held
                 if share > 0 and memory.read:
-                    way = _lines(operand) if memory is not self.tile.memories[0] else 1.0
-                    if writes and memory is not self.tile.memories[0]:
-                        way *= 2  # a line is read before it is written, and goes back
-                    cycles = size * share * way / self._rate(memory, busy)
-                    found[memory.name] = found.get(memory.name, 0.0) + cycles
+                    way = 1.0 if memory is self.tile.memories[0] else _way(codelet, operand, writes)
+                    cycles = size * way / self._rate(memory, busy) + _runs(operand) * memory.jump
+                    found[memory.name] = found.get(memory.name, 0.0) + share * cycles
         return found
 
     def _held(self, distance: Distance, busy: int) -> list[tuple[Memory, float]]:
@@ -242,6 +244,30 @@ def _lines(operand: Operand) -> float:
     item = numpy_dtype(operand.dtype).itemsize
     steps = [abs(s) for n, s in zip(operand.shape, operand.strides, strict=True) if n > 1 and s]
     return min(max(LINE / item, 1.0), float(min(steps))) if steps else 1.0
+
+
+def _way(codelet: Codelet, operand: Operand, writes: bool) -> float:
+    """Bytes that come from beyond the nearest cache, for each that is wanted.
+
+    A line is read before it is written, and goes back. Rows whose addresses differ by whole pages
+    meet in one set of that cache, and drive each other out when more are read side by side than it
+    has ways: their lines come twice.
+    """
+    way = _lines(operand) * (2 if writes else 1)
+    item = numpy_dtype(operand.dtype).itemsize
+    if isinstance(codelet, ContractVector) and len(operand.shape) > 1:
+        rows, step = operand.shape[-2], operand.strides[-2] * item
+        way *= 2 if rows > WAYS and step and step % PAGE == 0 else 1
+    return way
+
+
+def _runs(operand: Operand) -> float:
+    """How often reading goes on a page away or further."""
+    item, runs = numpy_dtype(operand.dtype).itemsize, 1.0
+    for n, step in zip(operand.shape, operand.strides, strict=True):
+        if abs(step) * item >= PAGE // 2:
+            runs *= n
+    return runs if runs > 1 else 0.0
 
 
 def _elapsed(pieces: Sequence[tuple[float, int]], tiles: int) -> float:

@@ -130,7 +130,7 @@ class Residence:
     def _back(
         self, children: Sequence[_Child], number: int, key: Key, touch: _Touch, around: bool
     ) -> Distance | None:
-        """Back from a child to the one that touched the same last, in the turn before if need be."""
+        """From a child back to the one that touched the same last, `around`: in the turn before."""
         between: Touches = {}
         _all(between, children[number].touches)
         before = range(number - 1, -1, -1)
@@ -173,13 +173,14 @@ class Residence:
                 inside = self._body(body, var, count > self.tiles)
                 share = -(-count // min(self.tiles, count)) if count else 1
                 return _Child(_turned(inside, var, count, share), "all")
-            case While(condition, test, body):
+            case While(condition, _, body):
                 inside = self._body((*condition, *body), None, True)
                 return _Child(inside, self._who(body))
             case Branch(_, cases):
                 inside = {}
                 for case in cases:
-                    _all(inside, self._body(case, None, False))
+                    for key, touch in self._body(case, None, False).items():
+                        _add(inside, key, touch)
                 return _Child(inside, self._who([s for case in cases for s in case]))
             case _:
                 raise AssertionError(step)
@@ -228,7 +229,8 @@ def _touch(view: View, writes: bool) -> _Touch:
 def _turned(touches: Touches, var: Var, count: int, share: int = 0) -> Touches:
     """All turns of a loop as one: what moves with it covers all that it moves over.
 
-    Of a spread (each tile has a `share` of the turns), the size is that of one tile's share, which stays marked as its own.
+    Of a spread, each tile has a `share` of the turns: the size is that of a share, which stays
+    marked as the tile's own.
     """
     found: Touches = {}
     for (buffer, moves), touch in touches.items():

@@ -50,7 +50,7 @@ def whiles(program: Program, trips: Trips) -> dict[int, float | np.ndarray]:
     unknown = [name for name in trips if name not in loops]
     if unknown:
         known = ", ".join(loops) or "none"
-        raise ArgumentError(f"trips names {unknown[0]!r}, but the loops of unknown length: {known}.")
+        raise ArgumentError(f"trips names {unknown[0]!r}; loops of unknown length are {known}.")
     missing = [name for name in loops if name not in trips]
     if missing:
         raise ArgumentError(

@@ -1,0 +1,146 @@
+"""`compare`: what other machines would make of a function, without running it on them.
+
+In: a JAX function, example arguments, machines. Out: a `Comparison`, a row a machine. The function
+is planned for each machine as it is for this host, and timed by `simulate/cpu.py`; on a GPU it is
+a bound. Nothing is compiled to machine code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tilewright.compiler import Stages
+from tilewright.dump import Dump
+from tilewright.errors import ArgumentError
+from tilewright.graph.ir import Graph
+from tilewright.machine.catalogue import machine as named
+from tilewright.machine.host import host_machine
+from tilewright.machine.machine import Machine
+from tilewright.plan.ir import Program
+from tilewright.report.table import Report
+from tilewright.runtime.parameters import parameters
+from tilewright.simulate.result import Estimate, estimate, ranks
+from tilewright.simulate.trips import Trips
+from tilewright.trace import trace
+
+COLUMNS = ("machine", "rank", "time", "limit", "cores busy", "memory", "watt-hours", "price")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`rows` in the order of the machines given; prints as a table, the fastest first."""
+
+    name: str
+    rows: tuple[Estimate, ...]
+
+    @property
+    def ranks(self) -> tuple[int | None, ...]:
+        return tuple(ranks(self.rows))
+
+    @property
+    def table(self) -> Report:
+        order = sorted(zip(self.rows, self.ranks, strict=True), key=lambda row: row[0].seconds)
+        cells = tuple(_cells(estimate, rank) for estimate, rank in order)
+        return Report(f"{self.name}, modelled", COLUMNS, cells, tuple(self._notes()))
+
+    def _notes(self) -> list[str]:
+        notes = ["ranges: the clock that all cores hold is not published; those that overlap share"]
+        notes[0] += " a rank; watt-hours at the power that a machine is sold for"
+        if any(row.bound for row in self.rows):
+            notes.append("≥ is a bound: no program can be faster there, and ours was not planned")
+        notes += [
+            f"{row.machine.name}: {row.bytes:,} bytes do not fit its memory"
+            for row in self.rows
+            if not row.fits
+        ]
+        assumed: dict[str, list[str]] = {}
+        for row in self.rows:
+            tables = {figure.rpartition(".")[0] or figure for figure in row.machine.assumed}
+            if tables:
+                assumed.setdefault(", ".join(sorted(tables)), []).append(row.machine.name)
+        return notes + [f"assumed: {t} of {', '.join(who)}" for t, who in assumed.items()]
+
+    def __rich__(self) -> Any:
+        return self.table.table()
+
+    def __str__(self) -> str:
+        return str(self.table)
+
+    def _repr_html_(self) -> str:
+        return self.table._repr_html_()
+
+
+def compare(
+    fn: Callable[..., Any],
+    *specs: Any,
+    machines: Sequence[str | Path | Machine],
+    trips: Trips | None = None,
+    tiles: int | None = None,
+    **named_specs: Any,
+) -> Comparison:
+    """What each machine would take for `fn` on arguments like `specs` (arrays or shapes).
+
+    Machines are names ("cpu", "cpu:epyc-9755"; `tilewright machine show` has all), TOML files, or
+    `machine(...).with_(...)`. `trips` says how often loops of unknown length turn, by name, as
+    `tilewright.compile(fn, *args).trips(*args)` records them. `tiles` is how many cores at most.
+
+    Raises `ArgumentError` for no machines, one twice, one that cannot be planned for, or trips that
+    are missing.
+    """
+    found = _machines(machines)
+    called = parameters(fn, specs, named_specs)
+    traced = trace(called.fn, *called.values)
+    name = getattr(fn, "__name__", "program")
+    hidden = len(traced.constants)
+
+    def planned(machine: Machine) -> Program:
+        own = machine if machine.chip.exchange.kind == "coherent" else host_machine()
+        return _program(traced.graph, name, hidden, own)
+
+    rows = [estimate(planned(machine), machine, tiles, trips) for machine in found]
+    return Comparison(name, tuple(rows))
+
+
+def _program(graph: Graph, name: str, hidden: int, machine: Machine) -> Program:
+    return Stages(graph, Dump(name), hidden=hidden, machine=machine).program
+
+
+def _machines(given: Sequence[str | Path | Machine]) -> list[Machine]:
+    if isinstance(given, str | Path | Machine) or not isinstance(given, Sequence):
+        raise ArgumentError(f"machines must be a list of them, not {given!r}.")
+    if not given:
+        raise ArgumentError("machines is empty: name one at least, such as 'cpu'.")
+    found = [named(one) for one in given]
+    for number, one in enumerate(found):
+        if one in found[:number]:
+            raise ArgumentError(f"machines has {one.name!r} twice.")
+    return found
+
+
+def _cells(row: Estimate, rank: int | None) -> tuple[str, ...]:
+    return (
+        row.machine.name,
+        "bound" if rank is None else str(rank),
+        ("≥ " if row.bound else "") + _range(row.seconds, shown_seconds),
+        row.limit,
+        "" if row.bound else f"{row.busy:,.1f} of {row.machine.tiles}",
+        f"{row.bytes / 1e6:,.1f} MB" + ("" if row.fits else ", too much"),
+        _range(row.watt_hours, lambda x: f"{x:.3g}") if row.machine.watts else "",
+        _range(row.price, lambda x: f"{x:.3g}") if row.machine.price else "",
+    )
+
+
+def _range(pair: tuple[float, float], shown: Callable[[float], str]) -> str:
+    low, high = map(shown, pair)
+    return low if low == high else f"{low} – {high}"
+
+
+def shown_seconds(seconds: float) -> str:
+    """In the unit that suits it: "3.25 ms"."""
+    for size, unit in ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms")):
+        if seconds >= 1.5 * size or (size <= 1 and seconds >= size):
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} µs"
