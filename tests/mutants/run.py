@@ -44,7 +44,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 COPIED = ("tilewright", "tests", "examples", "pyproject.toml", "README.md")
 KEYS = {"name", "file", "tests", "old", "new"}
-LIMIT, AT_LEAST = 5.0, 120.0
+LIMIT, AT_LEAST = 5.0, 60.0
 """Times the usual length of a run, and seconds that are always given."""
 CAUGHT, SURVIVED, EQUIVALENT, WRONG = (
     "caught",
@@ -71,7 +71,9 @@ class Mutant:
         Exits with a sentence when it cannot be planted, or its tests are not there.
         """
         for test in self.tests:
-            if not (root / test.partition("::")[0]).exists():
+            name, _, function = test.partition("::")
+            there = (root / name).exists()
+            if not there or (function and f"def {function}(" not in (root / name).read_text()):
                 sys.exit(f"{self.name!r}: there is no {test}.")
         path = self._place(root)
         after = path.read_text().replace(self.old, self.new)
@@ -166,6 +168,8 @@ def usual(tree: Path, mutants: list[Mutant]) -> dict[tuple[str, ...], float]:
     found = {}
     for tests in dict.fromkeys(mutant.tests for mutant in mutants):
         why, found[tests] = run_tests(tree, tests)
+        if why:  # on a busy machine, some test of time may fail once
+            why, found[tests] = run_tests(tree, tests)
         print(f"without a fault  {found[tests]:6.1f} s  {' '.join(tests)}", flush=True)
         if why:
             sys.exit(f"These tests fail without any fault: {why}")

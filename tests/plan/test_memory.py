@@ -81,9 +81,11 @@ def test_random_programs(uses):
 
 
 def test_what_a_loop_fills_piece_by_piece_lives_through_all_of_it():
-    var, table, scratch = new_var(), Buffer("float32", 64, "shared"), Buffer("float32", 8, "shared")
+    """What a turn is done with before it writes its piece, the next turn writes over."""
+    var, table = new_var(), Buffer("float32", 64, "shared")
+    scratch, total = (Buffer("float32", 8, "shared") for _ in range(2))
     row = View(table, (8,), (1,), 0, ((var, 8),))
-    body = (call((one(scratch),)), call((one(scratch), row)))
+    body = (call((one(scratch), one(total))), call((one(total), row)))
     steps = (Loop(var, 8, body), call((one(table),)))
     offsets = memory.place_buffers(steps).offsets
     assert overlaps(steps, offsets) == []

@@ -14,11 +14,16 @@ from jax import lax
 
 import tilewright
 from tests.agree import agree
+from tests.machines import STATED
 from tests.trace.comparing import words
+from tilewright.machine.cost import BARRIERS, price
 from tilewright.machine.cpu import cache_bytes
 from tilewright.models import talk
 from tilewright.plan import memory
+from tilewright.plan.basic import copy_codelet
 from tilewright.plan.ir import Buffer, Call, Spread, Step, Sync, View
+from tilewright.plan.spread import spread_call
+from tilewright.plan.views import whole
 from tilewright.simulate import simulate
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +77,18 @@ def test_pieces_are_what_codelets_are_fast_on():
     assert first.count * lengths[0] + second.count * lengths[1] == 1500
     assert (first.joins, second.joins) == (False, True)
     assert not any(isinstance(step, Sync) for step in program.steps[:2])
+
+
+@pytest.mark.parametrize("barriers", [BARRIERS + 1, 2 * BARRIERS, 20 * BARRIERS])
+def test_a_piece_takes_no_less_than_a_barrier(barriers):
+    """Drawing its number is a message between two tiles, too."""
+    source, target = (whole(Buffer("float32", 1 << 20, "shared"), (4096, 256)) for _ in range(2))
+    codelet = copy_codelet([source], [target])
+    cycles = price(codelet.work, STATED.tile, 2 * source.buffer.nbytes).cycles
+    chip = replace(STATED.chip, sync_cycles=cycles / (barriers + 0.5), tiles=64)
+    found = spread_call(codelet, [source, target], replace(STATED, chip=chip))
+    assert found is not None
+    assert 2 <= sum(step.count for step in found if isinstance(step, Spread)) <= barriers
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "int8"])

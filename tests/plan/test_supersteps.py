@@ -18,7 +18,7 @@ from tilewright.plan.ir import (
 from tilewright.plan.summary import parts
 from tilewright.plan.supersteps import supersteps
 
-CALL, LONG = Call(PeakFma("float32", 10), ()), Call(PeakFma("float32", 1000), ())
+CALL, LONG = Call(PeakFma("float32", 10), ()), Call(PeakFma("float64", 1000), ())
 MACHINE = described(("avx2", "fma"))
 SCALAR = View(Buffer("int32", 1, "shared"), (), ())
 
@@ -68,6 +68,7 @@ def test_loops_within_loops():
 
 
 def test_mostly_is_the_codelet_with_the_most_work_over_all_turns():
+    assert LONG.codelet.name != CALL.codelet.name
     often = Loop(new_var(), 1000, (CALL,))
     assert found(LONG, CALL)[0].mostly(MACHINE) == LONG.codelet.name
     assert found(LONG, often)[0].mostly(MACHINE) == CALL.codelet.name

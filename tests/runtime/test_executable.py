@@ -45,7 +45,7 @@ def test_results_are_fresh_and_aligned():
     "given",
     [
         jnp.arange(4, dtype=jnp.float32),
-        np.arange(8, dtype=np.float32)[::2] / 2,
+        (np.arange(8, dtype=np.float32) / 2)[::2],
         np.arange(4, dtype=np.float64),
         np.frombuffer(X.tobytes(), np.float32),
         np.frombuffer(b"\0" + X.tobytes(), np.uint8)[1:].view(np.float32),

@@ -45,7 +45,7 @@ EXACT = {
     "contiguous by chance": X.reshape(4, 1)[:, 0],
 }
 OTHERS = {
-    "strided": MANY[::2] / 2,
+    "strided": (MANY / 2)[::2],
     "backwards": np.ascontiguousarray(X[::-1])[::-1],
     "float64": X.astype(np.float64),
     "big-endian": X.astype(">f4"),

@@ -120,6 +120,15 @@ def test_other_generators(name):
     agree(lambda words: jax.random.wrap_key_data(words, impl=name), jax.random.key_data(key))
 
 
+def test_generators_whose_keys_look_alike():
+    """In one function; each splits, and folds in, in its own way."""
+
+    def made(*keys):
+        return [(jax.random.split(k), jax.random.fold_in(k, 7)) for k in keys]
+
+    agree(made, jax.random.key(3, impl="rbg"), jax.random.key(3, impl="unsafe_rbg"))
+
+
 @pytest.mark.parametrize("name", GENERATORS)
 def test_raw_keys_of_the_default_generator(name):
     with jax.default_prng_impl(name):

@@ -131,6 +131,20 @@ def test_a_product_alone_keeps_the_sign_of_its_zero(form, features):
 
 @levels
 @forms
+def test_products_that_vanish_add_up_to_zero(form, features):
+    """A product too small for a float is -0 here; the lanes beside it are +0, and so is the sum."""
+    for k in (2, 3, 9, 16, 20):
+        codelet = contraction(form, "float32", 20, 17, k)
+        across = replace(codelet, lhs=replace(codelet.lhs, strides=(1, 20)))
+        for each in (codelet, across):
+            lhs, rhs = (np.full(operand.shape, x, np.float32) for operand, x in
+                        zip(each.inputs, (1e-30, -1e-30), strict=True))  # fmt: skip
+            expected, found = each.meaning(lhs, rhs)[0], run(each, lhs, rhs, features=features)[0]
+            np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
+
+
+@levels
+@forms
 def test_batches(form, features):
     """Two batch dimensions, one of them shared by an operand."""
     rhs, out = ((5, 18), (4, 18)) if form is ContractOuter else ((5,), (4,))

@@ -98,6 +98,16 @@ def test_conversions(source, features):
     check(contiguous(expression, x.shape), x, features=features)
 
 
+@levels
+@pytest.mark.parametrize(("dtype", "mantissa"), [("bfloat16", 7), ("float16", 10)])
+def test_numbers_halfway_between_two_are_rounded_to_even(dtype, mantissa, features):
+    """And those a little above or below to the nearer one."""
+    halfway = 1 + (np.arange(64) + 0.5) / 2**mantissa
+    x = np.concatenate([halfway, -halfway, halfway + 2**-20, halfway - 2**-20]).astype(np.float32)
+    expression = Expression(("float32",), (Instruction("convert", (0,), dtype),), (1,))
+    check(contiguous(expression, x.shape), x, features=features)
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_denormals(dtype):
     """Flushed by arithmetic, kept by what only moves bits."""

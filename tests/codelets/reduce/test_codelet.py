@@ -88,6 +88,18 @@ def test_special_values(kind, features):
 
 
 @levels
+def test_negative_zeros_add_up_to_zero(features):
+    """However few they are: lanes without a term are zeros like others."""
+    for count in (1, 2, 5, 15, 16, 17):
+        array = np.full((count, 18), -0.0, np.float32)
+        for x, axes in [(array, (0,)), (array.T.copy(), (1,))]:
+            codelet = reduction("sum", "float32", x.shape, axes)
+            found = run(codelet, x, features=features)[0]
+            assert not np.signbit(codelet.meaning(x)[0]).any()
+            assert not np.signbit(found).any(), (count, axes)
+
+
+@levels
 def test_vectors_run_along_either_axis(features):
     """Rows or columns in vectors: the same bits; others than those of NumPy's order."""
     for count in (5, 16, 40, 256, 300, 5000):
