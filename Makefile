@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: demo test test-peers lint mutants bench clean
+.PHONY: demo test test-peers test-slow lint mutants bench clean
 
 demo: .venv/installed-alpha
 	$(BIN)/tilewright alpha --demo
@@ -17,6 +17,10 @@ test: .venv/installed-dev
 # What needs the heavy libraries that we are called by or compared with.
 test-peers: .venv/installed-peers
 	$(BIN)/python -m pytest -n $(JOBS) -q -m peers
+
+# Statistics of whole posteriors and comparisons with other estimators: an hour or so.
+test-slow: .venv/installed-dev
+	$(BIN)/python -m pytest -q -m slow
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

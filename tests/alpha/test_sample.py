@@ -9,7 +9,7 @@ import pytest
 
 from tilewright.alpha.sample import sample_posterior, sample_window, trajectory_bounds
 from tilewright.alpha.settings import Sampler
-from tilewright.models import bnn
+from tilewright.models import returns
 
 RNG = np.random.default_rng(0)
 ROWS = 200
@@ -91,7 +91,7 @@ def test_without_data_draws_come_from_the_prior():
 
     weights = np.concatenate([chain(jax.random.key(seed)) for seed in (3, 4)])
     assert abs(np.mean(weights**2) - 1) < 0.175
-    assert bnn.Net._fields[0] == "W1"
+    assert returns.Net._fields[0] == "W1"
 
 
 def test_bfloat16_forces_leave_the_energy_alone():

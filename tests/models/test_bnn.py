@@ -1,4 +1,4 @@
-"""The net's density against scipy's, and its two forms against each other."""
+"""The density of both heads against scipy's distributions, and which parts a form has."""
 
 import jax
 import jax.numpy as jnp
@@ -9,52 +9,92 @@ import scipy.stats
 from tilewright.models import bnn
 
 RNG = np.random.default_rng(0)
-X = RNG.normal(size=(64, 22)).astype(np.float32)
-Y = RNG.standard_t(4, 64).astype(np.float32)
+X = RNG.normal(size=(30, 5)).astype(np.float32)
+Y = RNG.standard_t(4, 30).astype(np.float32)
+FULL = bnn.Form(5, "net", "net", (6, 4, 3), (2,), relevance=True)
 
 
-def position(seed: int) -> bnn.Net:
-    start = bnn.initial(jax.random.key(seed), 22, 40)
-    return start._replace(b2=jnp.float32(0.3), log_scale=jnp.float32(-0.2))
+def position(form: bnn.Form = FULL, known: bool = False, seed: int = 0) -> bnn.Position:
+    """A start whose scales and constants are no medians."""
+    start = bnn.initial(jax.random.key(seed), form, known)
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda z: z + np.float32(0.3) * rng.normal(size=z.shape).astype("f"), start)
 
 
-def by_hand(at: bnn.Net, df: float) -> float:
-    """Log posterior from scipy's distributions, in the parameters' own units."""
-    net = bnn.parameters(at)
-    mean = np.tanh(X @ np.asarray(net.W1) + net.b1) @ np.asarray(net.w2) + net.b2
-    scale = np.exp(net.log_scale)
-    likelihood = scipy.stats.t.logpdf(Y, df, mean, scale).sum()
-    deviations = bnn.prior_deviation(22, 40)
-    prior = sum(
-        scipy.stats.norm.logpdf(p, 0, s).sum() for p, s in zip(net, deviations, strict=True)
-    )
-    return float(likelihood + prior)
+def by_hand(at: bnn.Position, df: float | None) -> float:
+    """Log posterior from scipy's distributions: of weights in their own units, of the rest."""
+    features = X if at.relevance is None else X * np.exp(at.relevance)
+    prior = scipy.stats.norm.logpdf(np.zeros(1) if at.relevance is None else at.relevance).sum()
+
+    def weights(part: bnn.Weights, median: float) -> np.ndarray:
+        nonlocal prior
+        fan = part.values.shape[0]
+        deviation = median * np.exp(part.log_scale) / np.sqrt(fan)
+        found = np.asarray(part.values) * median * np.exp(part.log_scale / 2) / np.sqrt(fan)
+        prior += scipy.stats.norm.logpdf(found, 0, deviation).sum()
+        prior += found.size * part.log_scale / 2  # of the change of variables
+        prior += scipy.stats.norm.logpdf(part.log_scale)
+        return found
+
+    def head(of: bnn.Head, medians: bnn.Prior):
+        nonlocal prior
+        prior += scipy.stats.norm.logpdf(of.constant)
+        found = medians.constant + of.constant
+        if of.linear is not None:
+            found = found + features @ weights(of.linear, medians.linear)
+        if of.out is not None:
+            units = features
+            for layer in of.layers:
+                prior += scipy.stats.norm.logpdf(layer.b).sum()
+                units = np.tanh(units @ weights(layer.W, medians.layer) + layer.b)
+            found = found + units @ weights(of.out, medians.out)
+        return found
+
+    mean, scale = head(at.mean, bnn.MEAN), np.exp(head(at.scale, bnn.SCALE))
+    if at.log_degrees is not None:
+        prior += scipy.stats.norm.logpdf(at.log_degrees)
+        df = 2 + 6 * float(np.exp(at.log_degrees))
+    assert df is not None
+    return float(scipy.stats.t.logpdf(Y, df, mean, scale).sum() + prior)
 
 
-@pytest.mark.parametrize("df", [3.0, 6.0])
-def test_density_differs_from_scipys_by_a_constant(df):
-    density = bnn.log_density(X, Y, df)
-    gaps = [float(density(position(seed))) - by_hand(position(seed), df) for seed in range(3)]
-    np.testing.assert_allclose(gaps, gaps[0], atol=2e-3)  # of sums of about 1000
+@pytest.mark.parametrize(
+    ("form", "df"),
+    [(FULL, None), (bnn.Form(5), 4.0), (bnn.Form(5, "linear", "linear"), 9.0),
+     (bnn.Form(5, "constant", "net", scale_hidden=(3, 2)), None)],
+    ids=str,
+)  # fmt: skip
+def test_density_differs_from_scipys_by_a_constant(form, df):
+    density = jax.jit(bnn.log_density(X, Y, np.float32(df or 0)))
+    gaps = []
+    for seed in range(4):
+        at = position(form, df is not None, seed)
+        gaps.append(float(density(at)) - by_hand(at, df))
+    np.testing.assert_allclose(gaps, gaps[0], atol=2e-3)  # of sums of about 100
 
 
-def test_columns_give_the_same_net():
-    at = position(0)
-    np.testing.assert_allclose(
-        bnn.predict(at, X), bnn.predict_columns(at, X.T), rtol=1e-5, atol=1e-6
-    )
+@pytest.mark.parametrize("kind", bnn.KINDS)
+def test_a_head_has_the_parts_of_its_kind(kind):
+    at = bnn.initial(jax.random.key(0), bnn.Form(5, kind, kind), True)
+    for head in (at.mean, at.scale):
+        assert (head.linear is None) == (kind == "constant")
+        assert (head.out is None) == (kind != "net")
+        assert len(head.layers) == (kind == "net")
+    mean, log_scale = bnn.heads(at, X)
+    assert mean.shape == log_scale.shape == (() if kind == "constant" else (30,))
 
 
-def test_prior_predictions_are_as_large_as_said():
-    def output(key):
-        return bnn.predict(bnn.initial(key, 22, 40), X)
+def test_numpy_gives_the_same_heads():
+    at = position()
+    for ours, theirs in zip(
+        bnn.heads(jax.tree.map(np.asarray, at), X, np), bnn.heads(at, X), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
-    draws = jax.vmap(output)(jax.random.split(jax.random.key(0), 2000))
-    assert 0.5 * bnn.OUTPUT < float(draws.std()) < bnn.OUTPUT
-    assert sum(leaf.size for leaf in position(0)) == 22 * 40 + 40 + 40 + 1 + 1
 
-
-def test_variances_have_the_position_as_pattern():
-    variances = bnn.posterior_variance(22, 40, 5000)
-    assert jax.tree.map(jnp.shape, variances) == jax.tree.map(jnp.shape, position(0))
-    assert float(variances.b2) < 0.01
+def test_a_feature_without_relevance_says_nothing():
+    at = position()._replace(relevance=jnp.array([0.0, 0, 0, 0, -40]))
+    moved = X.copy()
+    moved[:, 4] += 1
+    for ours, theirs in zip(bnn.heads(at, X), bnn.heads(at, moved), strict=True):
+        np.testing.assert_array_equal(ours, theirs)

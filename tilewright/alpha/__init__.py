@@ -1,6 +1,7 @@
 """Alpha: predictive distributions of returns, by Bayesian neural nets over sliding windows.
 
-    from tilewright.alpha import AlphaRegressor          a scikit-learn estimator
+    from tilewright.alpha import BayesianMLPRegressor    a scikit-learn estimator, for all targets
+    from tilewright.alpha import AlphaRegressor          the same, set up for daily returns
     from tilewright.alpha import Job, Settings, walk     the job of the command line
 
 Names are loaded when first used.
@@ -10,7 +11,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__all__ = ["AlphaError", "AlphaRegressor", "Job", "Mixture", "Sampler", "Settings", "walk"]
+__all__ = [
+    "AlphaError",
+    "AlphaRegressor",
+    "BayesianMLPRegressor",
+    "Job",
+    "Mixture",
+    "Sampler",
+    "Settings",
+    "walk",
+]
 
 if TYPE_CHECKING:
     from tilewright.alpha.errors import AlphaError
@@ -18,11 +28,13 @@ if TYPE_CHECKING:
     from tilewright.alpha.forward import walk
     from tilewright.alpha.job import Job
     from tilewright.alpha.mixture import Mixture
+    from tilewright.alpha.regressor import BayesianMLPRegressor
     from tilewright.alpha.settings import Sampler, Settings
 
 _HOME = {
     "AlphaError": "errors",
     "AlphaRegressor": "estimator",
+    "BayesianMLPRegressor": "regressor",
     "Job": "job",
     "Mixture": "mixture",
     "Sampler": "settings",

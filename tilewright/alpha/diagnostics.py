@@ -1,7 +1,8 @@
 """Did the chains of a window agree? Function-space diagnostics, by ArviZ.
 
 In: forecasts of all chains. Out: R-hat and effective sample sizes of quantities that have a
-meaning: the predictive mean of test rows, and the noise scale. (Weights of a net can be permuted
+meaning: the predictive mean of test rows, and the noise scale (of the same rows, where it differs
+from row to row). (Weights of a net can be permuted
 and flipped without a change of the forecast: their R-hat says little. Both measures are those of
 Vehtari et al. 2021.)
 """
@@ -24,17 +25,21 @@ MOST_DIVERGENT = 0.05
 class Diagnosis:
     """R-hat and ESS of each quantity, the noise scale last; `failure` is empty or says why."""
 
-    r_hat: np.ndarray  # (ROWS + 1,)
-    ess: np.ndarray  # (ROWS + 1,)
+    r_hat: np.ndarray  # (ROWS + 1,), or (2 ROWS,) where scales differ
+    ess: np.ndarray
     failure: str
 
 
 def diagnose(
     mean: np.ndarray, scale: np.ndarray, acceptance: np.ndarray, divergences: np.ndarray
 ) -> Diagnosis:
-    """From mean (chains, draws, rows), scale (chains, draws), and two figures a chain."""
+    """From mean (chains, draws, rows), scale (chains, draws[, rows]), and two figures a chain.
+
+    Both measures are of ranks (R-hat) or nearly so: those of a scale and of its logarithm agree.
+    """
     chosen = np.linspace(0, mean.shape[2] - 1, ROWS).astype(int)
-    traces = np.concatenate([mean[:, :, chosen], scale[:, :, None]], axis=2).astype(np.float64)
+    scales = scale[:, :, None] if scale.ndim == 2 else scale[:, :, chosen]
+    traces = np.concatenate([mean[:, :, chosen], scales], axis=2).astype(np.float64)
     if not np.isfinite(traces).all():
         nothing = np.full(traces.shape[2], np.nan)
         return Diagnosis(nothing, nothing, "draws are not finite")

@@ -85,15 +85,15 @@ def main() -> None:
 
     import tilewright
     from tilewright.alpha.sample import Forecast, sample_posterior
-    from tilewright.models import bnn
+    from tilewright.models import returns
 
     sampler = Sampler(**json.loads((folder / "sampler.json").read_text()))
     with np.load(folder / "window.npz") as file:
         key, X, y, X_test, df = (file[name] for name in ("key", "X", "y", "X_test", "df"))
     columns = _columns_are_faster(sampler.hidden, X, y, df)
 
-    def keep(X_test: Any, position: bnn.Net) -> Forecast:
-        return Forecast(bnn.predict(position, X_test), bnn.noise_scale(position))
+    def keep(X_test: Any, position: returns.Net) -> Forecast:
+        return Forecast(returns.predict(position, X_test), returns.noise_scale(position))
 
     def chain(sampler: Sampler, key: Any, X: Any, y: Any, X_test: Any, df: Any) -> Any:
         kept = partial(keep, X_test)
@@ -124,12 +124,12 @@ def _columns_are_faster(hidden: int, X: np.ndarray, y: np.ndarray, df: np.ndarra
     """Time a few gradients in both orders."""
     import jax
 
-    from tilewright.models import bnn
+    from tilewright.models import returns
 
-    start = bnn.initial(root_key(0), X.shape[1], hidden)
+    start = returns.initial(root_key(0), X.shape[1], hidden)
 
     def gradients(density: Callable) -> Callable:
-        def step(_: int, position: bnn.Net) -> bnn.Net:
+        def step(_: int, position: returns.Net) -> returns.Net:
             return jax.tree.map(lambda p, g: p + 1e-6 * g, position, jax.grad(density)(position))
 
         return jax.jit(lambda p: jax.lax.fori_loop(0, PROBE, step, p))
@@ -140,8 +140,10 @@ def _columns_are_faster(hidden: int, X: np.ndarray, y: np.ndarray, df: np.ndarra
         jax.block_until_ready(run(start))
         return time.perf_counter() - begin
 
-    by_rows = gradients(bnn.log_density(X, y, df))
-    by_columns = gradients(bnn.log_density(np.ascontiguousarray(X.T), y, df, bnn.predict_columns))
+    by_rows = gradients(returns.log_density(X, y, df))
+    by_columns = gradients(
+        returns.log_density(np.ascontiguousarray(X.T), y, df, returns.predict_columns)
+    )
     return seconds(by_columns) < seconds(by_rows)
 
 

@@ -4,7 +4,7 @@ In: a key, a window's standardised rows, the test rows. Out: `Draws`. A plain JA
 mapped over (window x chain) by `tile_map`; its memory is what it returns.
 
 Warm-up adapts the step size by dual averaging (Hoffman & Gelman 2014) under the fixed diagonal
-metric of `bnn.posterior_variance`. It nears its target from above: for 0.8, the demo's chains
+metric of `returns.posterior_variance`. It nears its target from above: for 0.8, the demo's chains
 accept 0.93 after 60 steps, 0.85 after 1000. The shorter steps do no harm: 155 effective draws of a
 forecast out of 200, against 138 and 117 with the longer ones that targets of 0.65 and 0.5 lead to
 (means over eight of its windows).
@@ -25,7 +25,7 @@ from blackjax.adaptation.step_size import dual_averaging_adaptation
 from jax.flatten_util import ravel_pytree
 
 from tilewright.alpha.settings import Sampler
-from tilewright.models import bnn
+from tilewright.models import returns
 
 Array = Any
 
@@ -54,8 +54,8 @@ def sample_window(
 ) -> Draws:
     """Sample the posterior of rows X (rows, features), y (rows,); forecast X_test."""
 
-    def keep(position: bnn.Net) -> Forecast:
-        return Forecast(bnn.predict(position, X_test), bnn.noise_scale(position))
+    def keep(position: returns.Net) -> Forecast:
+        return Forecast(returns.predict(position, X_test), returns.noise_scale(position))
 
     return sample_posterior(settings, key, X, y, df, keep)
 
@@ -66,21 +66,21 @@ def sample_posterior(
     X: Array,
     y: Array,
     df: Array,
-    keep: Callable[[bnn.Net], Any],
+    keep: Callable[[returns.Net], Any],
     columns: bool = False,
 ) -> Draws:
     """Sample, keeping `keep(position)` of every draw; `columns` transposes the data first."""
-    density = bnn.log_density(X.T, y, df, bnn.predict_columns) if columns else None
-    density = density or bnn.log_density(X, y, df)
+    density = returns.log_density(X.T, y, df, returns.predict_columns) if columns else None
+    density = density or returns.log_density(X, y, df)
     if settings.precision != "float32":
         from tilewright import force
 
         density = force(density, settings.precision)
     start, warm, sample = jax.random.split(key, 3)
     features = X.shape[1]
-    metric, _ = ravel_pytree(bnn.posterior_variance(features, settings.hidden, y.shape[0]))
+    metric, _ = ravel_pytree(returns.posterior_variance(features, settings.hidden, y.shape[0]))
     step = _transition(settings, density, metric)
-    position = bnn.initial(start, features, settings.hidden)
+    position = returns.initial(start, features, settings.hidden)
     state = blackjax.hmc.init(position, density)
     state, size, warm_trace, spent = _warm_up(settings, step, state, warm)
 

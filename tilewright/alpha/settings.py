@@ -13,6 +13,7 @@ PRECISIONS = ("float32", "bfloat16")
 SAMPLERS = ("hmc", "nuts")
 MOST, LARGEST_SEED = 1_000_000, 2**64 - 1
 """Of anything that is counted; of 64 bits."""
+MOST_DOUBLINGS = 12
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,53 @@ class Sampler:
 
     def check(self) -> None:
         """Raise `AlphaError` for what cannot be run."""
-        _among("sampler", self.name, SAMPLERS)
-        _among("precision", self.precision, PRECISIONS)
+        choice("sampler", self.name, SAMPLERS)
+        choice("precision", self.precision, PRECISIONS)
         if self.name == "nuts" and self.precision != "float32":
             raise AlphaError("NUTS needs its energy at every step: use it with precision float32.")
         for name, least in (("warmup", 1), ("draws", 4), ("leapfrogs", 1), ("hidden", 1)):
-            _whole(name, getattr(self, name), least)
+            whole(name, getattr(self, name), least)
         between("target_acceptance", self.target_acceptance, 0, 1)
         between("first_step", self.first_step, 0, 1e3)
+
+    def most_gradients(self) -> int:
+        """Of a chain, on average: what it costs is known before it starts."""
+        return (self.warmup + self.draws) * (63 if self.name == "nuts" else self.leapfrogs)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Settings of a chain whose metric and trajectories are found in its warm-up.
+
+    Before that it climbs so many steps. A trajectory has 2^`doublings` - 1 steps at most in the
+    warm-up, and in the draws of NUTS; those of HMC are half as long as NUTS's were on average, or
+    of the mean length `leapfrogs`. One draw is kept of each `thin`.
+    """
+
+    sampler: str = "hmc"
+    warmup: int = 500
+    draws: int = 500
+    thin: int = 2
+    leapfrogs: int | None = None
+    doublings: int = 8
+    target_acceptance: float = 0.8
+    climb: int = 500
+
+    def check(self) -> None:
+        """Raise `AlphaError` for what cannot be run."""
+        choice("sampler", self.sampler, SAMPLERS)
+        for name, least in (("warmup", 20), ("draws", 4), ("thin", 1), ("climb", 0)):
+            whole(name, getattr(self, name), least)
+        if self.leapfrogs is not None:
+            whole("leapfrogs", self.leapfrogs, 1)
+        whole("doublings", self.doublings, 1, MOST_DOUBLINGS)
+        between("target_acceptance", self.target_acceptance, 0, 1)
+
+    def most_gradients(self) -> int:
+        """Of a chain, on average: what it costs is known before it starts."""
+        longest = 2**self.doublings - 1
+        trajectory = longest if self.sampler == "nuts" else self.leapfrogs or longest // 2
+        return self.climb + self.warmup * longest + self.draws * self.thin * trajectory
 
 
 @dataclass(frozen=True)
@@ -58,22 +98,30 @@ class Settings:
     def check(self) -> None:
         """Raise `AlphaError` for what cannot be run."""
         self.sampler.check()
-        _among("machine", self.machine, MACHINES)
-        for name, least in (("windows", 1), ("controls", 0), ("chains", 2)):
-            _whole(name, getattr(self, name), least)
-        _whole("seed", self.seed, 0, LARGEST_SEED)
+        for name, least in (("windows", 1), ("controls", 0)):
+            whole(name, getattr(self, name), least)
+        check_run(self.chains, self.seed, self.machine)
 
     def identity(self) -> dict[str, Any]:
         """What a window's result depends on: not how many other windows there are."""
         return {k: v for k, v in asdict(self).items() if k not in ("windows", "controls")}
 
 
-def _among(what: str, value: str, known: tuple[str, ...]) -> None:
+def check_run(chains: Any, seed: Any, machine: Any) -> None:
+    """Raise `AlphaError` for chains that cannot be run."""
+    choice("machine", machine, MACHINES)
+    whole("chains", chains, 2)
+    whole("seed", seed, 0, LARGEST_SEED)
+
+
+def choice(what: str, value: Any, known: tuple[str, ...]) -> None:
+    """Raise `AlphaError` unless `value` is one of those known."""
     if value not in known:
         raise AlphaError(f"Unknown {what} {value!r}: choose one of {', '.join(known)}.")
 
 
-def _whole(what: str, value: Any, least: int, most: int = MOST) -> None:
+def whole(what: str, value: Any, least: int, most: int = MOST) -> None:
+    """Raise `AlphaError` unless `value` is a whole number within these bounds."""
     try:
         number = operator.index(value)
     except TypeError:

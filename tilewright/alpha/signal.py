@@ -6,7 +6,7 @@ deviation of the target's mean, in standard deviations of the target.
 Ridge regression over random units of the net (tanh, weights drawn from its prior) is a cheap
 relative of it: the share of variance that it explains, by generalised cross-validation, is what the
 net should be allowed to explain. Returns have next to none and get `LEAST`, which is what the
-priors of `models.bnn` expect of them.
+priors of `models.returns` expect of them.
 """
 
 from __future__ import annotations

@@ -1,108 +1,195 @@
-"""Bayesian neural net for daily returns: the density, in coordinates that suit a sampler.
+"""Bayesian nets of a target's mean and of how widely it scatters, with scales that are learned.
 
-In: a position, features (rows, features), targets (rows,), the noise's degrees of freedom. Out: the
-log posterior density up to a constant, and from it predictions. Plain JAX.
+In: a `Position`, features (rows, features), targets (rows,) of about unit variance. Out: the log
+posterior density up to a constant, and forecasts. Plain JAX.
 
-    mean = tanh(X W1 + b1) w2 + b2          y ~ mean + scale * StudentT(df)
+    y ~ mean(x) + exp(log_scale(x)) * StudentT(df)
 
-A position holds every parameter divided by its prior's standard deviation, so its prior is standard
-normal and one step size suits all weights; `posterior_variance` says which coordinates the data
-narrow. (The talk's third layer, 1 -> 1 and linear, only rescales the second: left out here.)
+Either head is constant + linear(x) + net(x), a net of tanh layers; a `Form` says which parts there
+are. Without hidden units a log-scale is a linear scale regression; constant, it is common noise.
+
+A weight is its coordinate in the position times a scale over the root of its layer's inputs. Scales
+have log-normal priors, one a layer: a part that the data do not need shrinks away (Neal 1996,
+Bayesian Learning for Neural Networks, chapter 3). With `relevance` each feature has a scale of its
+own besides. `models.returns` has scales that are fixed.
+
+Weights that data pin down are sampled best as they are, others best in units of their scale
+(Papaspiliopoulos, Roberts & Sköld 2007). A net has both: coordinates lie half way between, so their
+own prior deviation is the root of the scale. All other coordinates are standard normal a priori.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.special import gammaln
 
 Array = Any
 
-INTERCEPT = 0.15
-"""Prior standard deviation of the intercept, in units of the target: as large as the net's own."""
-OUTPUT = 0.15
-"""Prior standard deviation of the net's output were all units at +-1, in units of the target."""
+CONSTANT, LINEAR, NET = KINDS = ("constant", "linear", "net")
+LEAST_DEGREES, USUAL_DEGREES = 2.0, 6.0
+"""Degrees of freedom are 2 + 6 exp(z): the variance is finite, the prior's median 8, and 95 % of it
+lies between 2.8 and 45."""
 
 
-class Net(NamedTuple):
-    """Parameters, or a position, or prior standard deviations."""
+@dataclass(frozen=True)
+class Prior:
+    """Medians of a head's scales, and centre of its constant, in units of the target."""
 
-    W1: Array  # (features, hidden)
-    b1: Array  # (hidden,)
-    w2: Array  # (hidden,)
-    b2: Array  # ()
-    log_scale: Array  # () of the noise
-
-
-def prior_deviation(features: int, hidden: int) -> Net:
-    """Fan-in priors: the output's size depends neither on the features nor on the units."""
-    return Net(1 / math.sqrt(features), 1.0, OUTPUT / math.sqrt(hidden), INTERCEPT, 1.0)
+    constant: float
+    linear: float
+    layer: float
+    out: float
 
 
-def parameters(position: Net) -> Net:
-    """Weights and log scale that a position stands for."""
-    deviation = prior_deviation(*position.W1.shape)
-    return Net(*(z * s for z, s in zip(position, deviation, strict=True)))
+MEAN = Prior(constant=0.0, linear=0.5, layer=1.0, out=1.0)
+SCALE = Prior(constant=-1.0, linear=0.5, layer=1.0, out=0.1)
 
 
-def predict(position: Net, X: Array) -> Array:
-    """Mean of the target, (rows,)."""
-    net = parameters(position)
-    return jnp.tanh(X @ net.W1 + net.b1) @ net.w2 + net.b2
+@dataclass(frozen=True)
+class Form:
+    """Which parts there are: the kind of each head, and the units of each layer of its net."""
+
+    features: int
+    mean: str = NET
+    scale: str = CONSTANT
+    hidden: tuple[int, ...] = (16,)
+    scale_hidden: tuple[int, ...] = (8,)
+    relevance: bool = False
 
 
-def predict_columns(position: Net, XT: Array) -> Array:
-    """The same from features in columns (features, rows), which XLA likes better on some CPUs."""
-    net = parameters(position)
-    return net.w2 @ jnp.tanh(net.W1.T @ XT + net.b1[:, None]) + net.b2
+class Weights(NamedTuple):
+    """Coordinates of weights, whose prior deviation is exp(log_scale / 2), and of their scale."""
+
+    values: Array  # (inputs,) or (inputs, units)
+    log_scale: Array  # ()
 
 
-def noise_scale(position: Net) -> Array:
-    """Scale of the Student-t noise, ()."""
-    return jnp.exp(parameters(position).log_scale)
+class Layer(NamedTuple):
+    """Coordinates of one tanh layer."""
+
+    W: Weights  # (inputs, units)
+    b: Array  # (units,)
 
 
-def log_density(
-    X: Array, y: Array, df: Array, predict: Callable[[Net, Array], Array] = predict
-) -> Callable[[Net], Array]:
-    """Log posterior of a position, up to a constant that depends on `df` alone."""
-    rows = y.shape[0]
+class Head(NamedTuple):
+    """Coordinates of one head; None for what it has not."""
 
-    def density(position: Net) -> Array:
-        error = (y - predict(position, X)) / noise_scale(position)
-        likelihood = -0.5 * (df + 1) * jnp.sum(jnp.log1p(error * error / df))
-        log_scale = parameters(position).log_scale
-        prior = -0.5 * sum(jnp.sum(z * z) for z in position)
-        return likelihood - rows * log_scale + prior
+    constant: Array  # ()
+    linear: Weights | None  # (features,)
+    layers: tuple[Layer, ...]
+    out: Weights | None  # (units of the last layer,)
+
+
+class Position(NamedTuple):
+    """All coordinates."""
+
+    mean: Head
+    scale: Head
+    log_degrees: Array | None  # () None where the degrees of freedom are given
+    relevance: Array | None  # (features,) log-scales of the features
+
+
+def initial(key: Array, form: Form, degrees_known: bool) -> Position:
+    """A draw from the prior for weights; scales, constants and noise start at their medians."""
+    mean, scale = jax.random.split(key)
+    zero = jnp.zeros(())
+    return Position(
+        _initial_head(mean, form.features, form.mean, form.hidden),
+        _initial_head(scale, form.features, form.scale, form.scale_hidden),
+        None if degrees_known else zero,
+        jnp.zeros(form.features) if form.relevance else None,
+    )
+
+
+def _initial_head(key: Array, features: int, kind: str, hidden: tuple[int, ...]) -> Head:
+    zero = jnp.zeros(())
+    if kind == CONSTANT:
+        return Head(zero, None, (), None)
+    keys = jax.random.split(key, 2 + 2 * len(hidden))
+    linear = _initial_weights(keys[0], features)
+    if kind == LINEAR:
+        return Head(zero, linear, (), None)
+    sizes = (features, *hidden)
+    layers = tuple(
+        Layer(
+            _initial_weights(keys[2 * i + 2], *sizes[i : i + 2]),
+            jax.random.normal(keys[2 * i + 3], (sizes[i + 1],)),
+        )
+        for i in range(len(hidden))
+    )
+    return Head(zero, linear, layers, _initial_weights(keys[1], sizes[-1]))
+
+
+def _initial_weights(key: Array, *shape: int) -> Weights:
+    return Weights(jax.random.normal(key, shape), jnp.zeros(()))
+
+
+def heads(position: Position, X: Array, xp: Any = jnp) -> tuple[Array, Array]:
+    """Mean and log-scale of each row: (rows,), or () where a head is constant.
+
+    With `xp=numpy` for positions of NumPy arrays, in their precision.
+    """
+    if position.relevance is not None:
+        X = X * xp.exp(position.relevance)
+    return _head(position.mean, X, MEAN, xp), _head(position.scale, X, SCALE, xp)
+
+
+def _head(head: Head, X: Array, prior: Prior, xp: Any) -> Array:
+    found = prior.constant + head.constant
+    if head.linear is not None:
+        found = found + X @ _weights(head.linear, prior.linear, xp)
+    if head.out is not None:
+        units = X
+        for layer in head.layers:
+            units = xp.tanh(units @ _weights(layer.W, prior.layer, xp) + layer.b)
+        found = found + units @ _weights(head.out, prior.out, xp)
+    return found
+
+
+def _weights(weights: Weights, median: float, xp: Any) -> Array:
+    """Their values; a priori of deviation scale / sqrt(inputs), the scale of that median."""
+    inputs = weights.values.shape[0]
+    return weights.values * (xp.exp(0.5 * weights.log_scale) * (median / math.sqrt(inputs)))
+
+
+def log_prior(position: Position) -> Array:
+    """Log density of the coordinates a priori, up to a constant, ()."""
+    found = jnp.zeros(())
+    for part in jax.tree.leaves(position, is_leaf=lambda node: isinstance(node, Weights)):
+        if isinstance(part, Weights):
+            squares = jnp.sum(part.values * part.values)
+            found = found - 0.5 * part.values.size * part.log_scale
+            found = found - 0.5 * squares * jnp.exp(-part.log_scale) - 0.5 * part.log_scale**2
+        else:
+            found = found - 0.5 * jnp.sum(part * part)
+    return found
+
+
+def degrees(position: Position, known: Array, xp: Any = jnp) -> Array:
+    """Degrees of freedom, (): those of the position, or else the known ones."""
+    if position.log_degrees is None:
+        return known
+    return LEAST_DEGREES + USUAL_DEGREES * xp.exp(position.log_degrees)
+
+
+def log_density(X: Array, y: Array, known: Array) -> Any:
+    """`position -> log posterior`, up to a constant; `known` degrees of freedom, if they are."""
+
+    def density(position: Position) -> Array:
+        mean, log_scale = heads(position, X)
+        df = degrees(position, known)
+        error = (y - mean) * jnp.exp(-log_scale)
+        constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(df)
+        likelihood = (
+            y.shape[0] * constant
+            - jnp.sum(jnp.broadcast_to(log_scale, y.shape))
+            - 0.5 * (df + 1) * jnp.sum(jnp.log1p(error * error / df))
+        )
+        return likelihood + log_prior(position)
 
     return density
-
-
-def initial(key: Array, features: int, hidden: int) -> Net:
-    """A draw from the prior, but for intercept and noise scale, which start at 0 and 1."""
-    first, second, third = jax.random.split(key, 3)
-    return Net(
-        jax.random.normal(first, (features, hidden)),
-        jax.random.normal(second, (hidden,)),
-        jax.random.normal(third, (hidden,)),
-        jnp.zeros(()),
-        jnp.zeros(()),
-    )
-
-
-def posterior_variance(features: int, hidden: int, rows: int) -> Net:
-    """Rough posterior variances of a position's coordinates: a diagonal inverse mass matrix.
-
-    Weak signals leave the weights near their prior. Intercept and log scale are known to about
-    1/sqrt(rows): their Fisher information is rows times (df+1)/(df+3) and 2 df/(df+3).
-    """
-    return Net(
-        jnp.ones((features, hidden)),
-        jnp.ones(hidden),
-        jnp.ones(hidden),
-        jnp.asarray(1 / (1 + rows * INTERCEPT**2)),
-        jnp.asarray(1 / (1 + rows)),
-    )

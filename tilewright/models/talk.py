@@ -7,7 +7,7 @@ posterior density up to a constant. 963 parameters; plain JAX.
     y ~ StudentT(df 2.2, location net(x), scale 100)
 
 Settings are those of the public example code of the talk's year. The priors are flat against daily
-returns: `bnn` is the net for use.
+returns: `bnn` and `returns` are the nets for use.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class TalkNet(NamedTuple):
     b3: Array  # ()
 
 
-def start() -> TalkNet:
+def start(features: int = FEATURES, hidden: int = HIDDEN) -> TalkNet:
     """All zeros."""
-    shapes = (FEATURES, HIDDEN), (HIDDEN,), (HIDDEN,), (), (), ()
+    shapes = (features, hidden), (hidden,), (hidden,), (), (), ()
     return TalkNet(*(jnp.zeros(shape) for shape in shapes))
 
 
-def predict(net: TalkNet, X: Array) -> Array:
+def predict(net: TalkNet, X: Array, xp: Any = jnp) -> Array:
     """Location in basis points, (rows,)."""
-    return (jnp.tanh(X @ net.W1 + net.b1) @ net.w2 + net.b2) * net.w3 + net.b3
+    return (xp.tanh(X @ net.W1 + net.b1) @ net.w2 + net.b2) * net.w3 + net.b3
 
 
 def predict_columns(net: TalkNet, XT: Array) -> Array:

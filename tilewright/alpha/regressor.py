@@ -1,0 +1,260 @@
+"""Bayesian nets as a scikit-learn estimator, with the whole predictive distribution.
+
+In: features (rows, features) and one target a row, rows as independent as the noise is. Out: means,
+standard deviations, or a `Mixture`. One program for all data of a shape, a chain on each tile.
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from tilewright.alpha.arguments import prior_of
+from tilewright.alpha.diagnostics import ROWS, diagnose
+from tilewright.alpha.keys import chain_keys
+from tilewright.alpha.mixture import Mixture
+from tilewright.alpha.noise import fit_degrees
+from tilewright.alpha.priors import RETURNS, TALK, Prior, forecasts
+from tilewright.alpha.signal import fit_signal
+from tilewright.alpha.windows import inside
+
+CONSTANT = 1e-12
+"""A deviation below this share of the largest value is rounding."""
+BLOCK = 4096
+"""Rows whose draws are in memory at a time."""
+TALK_UNIT = 0.001
+"""What the talk's features are multiplied by."""
+
+
+class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
+    """Bayesian neural net for a target's mean and its scale, sampled by Hamiltonian Monte Carlo.
+
+        y ~ mean(x) + scale(x) * StudentT(df)
+
+    Features are standardised and clipped at four deviations by what `fit` saw; the target is
+    centred and divided by its deviation.
+
+    Parameters
+    ----------
+    hidden : units of the mean's net, a number or one for each of 1 to 3 layers.
+    prior : "learned": the scale of each layer is a parameter, too (`models.bnn`); "returns": scales
+        are fixed and suit daily returns (`models.returns`); "talk": flat priors (`models.talk`) for
+        features in their own units, taken times 0.001, and a target in basis points.
+    mean, scale : "constant", "linear", or "net" (beside a linear part). Of the learned prior.
+    scale_hidden : units of the scale's net.
+    relevance : whether each feature has a scale of its own, which is reported. Of the same.
+    chains, warmup, draws, thin, doublings : see `settings.Chain`, and `gradients()` for the cost.
+    leapfrogs : mean length of a trajectory, found in the warm-up if it is None (20 for "returns").
+    sampler : "hmc" or "nuts". machine : "native", or "xla" for JAX's default device.
+    precision : of the force (see `tilewright.force`), of the prior "returns".
+    df : degrees of freedom of the noise, above 1. When it is None they are sampled; for "returns"
+        fitted to the target. The talk's are 2.2.
+    signal : standard deviation of the mean that the prior "returns" expects, in standard
+        deviations of the target; fitted when it is None (see `alpha.signal`).
+    random_state : as everywhere in scikit-learn; a whole number of up to 64 bits for the same bits
+        every time.
+
+    Attributes: `positions_` (leaves with leading axes chains, draws), `df_` (their mean, where they
+    are sampled), `relevance_` (features,), `r_hat_` and `ess_` of mean and scale at some rows,
+    `acceptance_`, `failure_` (empty, or why the draws should not be trusted).
+    """
+
+    def __init__(
+        self,
+        hidden: int | tuple[int, ...] = 16,
+        prior: str = "learned",
+        mean: str = "net",
+        scale: str = "constant",
+        scale_hidden: int | tuple[int, ...] = 8,
+        relevance: bool = False,
+        chains: int = 4,
+        warmup: int = 500,
+        draws: int = 500,
+        thin: int = 2,
+        leapfrogs: int | None = None,
+        doublings: int = 8,
+        sampler: str = "hmc",
+        precision: str = "float32",
+        machine: str = "native",
+        df: float | None = None,
+        signal: float | None = None,
+        random_state: Any = 0,
+    ):
+        self.hidden = hidden
+        self.prior = prior
+        self.mean = mean
+        self.scale = scale
+        self.scale_hidden = scale_hidden
+        self.relevance = relevance
+        self.chains = chains
+        self.warmup = warmup
+        self.draws = draws
+        self.thin = thin
+        self.leapfrogs = leapfrogs
+        self.doublings = doublings
+        self.sampler = sampler
+        self.precision = precision
+        self.machine = machine
+        self.df = df
+        self.signal = signal
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Sample the posterior of rows X (rows, features), y (rows,).
+
+        Raises ValueError for data or settings that cannot be used; warns when the chains failed.
+        """
+        seed = self._seed()
+        prior_of(self, 1, seed)
+        X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2)
+        self._prior = prior_of(self, X.shape[1], seed)
+        self.train_ = X.mean(axis=0), X.std(axis=0)
+        if not np.isfinite(self.train_).all():
+            raise ValueError("A feature is too large: its variance is infinite.")
+        rows, scaled = self._rows(X), self._scaled(y)
+        df = self._degrees(scaled)
+        scaled = self._in_units_of_prior(rows, scaled)
+        run = _compiled(self._prior, self.machine, self.chains, *X.shape)
+        keys = chain_keys(seed, self.chains)
+        draws = run(keys, *(a.astype(np.float32) for a in (rows, scaled)), np.float32(df))
+        self.positions_ = draws.kept
+        self.acceptance_ = np.asarray(draws.acceptance)
+        self.df_ = df
+        self._diagnose(X[np.linspace(0, len(X) - 1, ROWS).astype(int)], draws.divergences)
+        self._summarise()
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Predictive means (rows,), and with `return_std` standard deviations (rows,)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        blocks = [self._distribution(X[at : at + BLOCK]) for at in range(0, len(X), BLOCK)]
+        mean = np.concatenate([block.mean() for block in blocks])
+        if not return_std:
+            return mean
+        return mean, np.concatenate([block.deviation() for block in blocks])
+
+    def predict_distribution(self, X: Any) -> Mixture:
+        """The predictive distribution of each row, in the target's units."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return self._distribution(X)
+
+    def gradients(self) -> int:
+        """Of the density, that all chains need at most; jittered trajectories by their mean."""
+        return self.chains * prior_of(self, 1, 0).chain.most_gradients()
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted estimator into a folder, which `load` reads; no pickle.
+
+        Raises `AlphaError` for a folder that holds something else, or cannot be written.
+        """
+        from tilewright.alpha.saved import save
+
+        check_is_fitted(self)
+        save(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """The fitted estimator that `save` wrote; it predicts the same bits.
+
+        Raises `AlphaError` for a folder that holds none, or one of another class.
+        """
+        from tilewright.alpha.saved import load
+
+        return load(cls, Path(folder))
+
+    def _distribution(self, X: np.ndarray) -> Mixture:
+        location, scale, df = self._draws(X)
+        scale = scale.reshape(-1, *scale.shape[2:])
+        return Mixture(location.reshape(-1, len(X)), scale, np.ravel(df) if np.ndim(df) else df)
+
+    def _seed(self) -> Any:
+        if isinstance(self.random_state, Integral):
+            return self.random_state
+        return int(check_random_state(self.random_state).randint(2**63, dtype=np.int64))
+
+    def _rows(self, X: np.ndarray) -> np.ndarray:
+        """Features as the net sees them."""
+        return TALK_UNIT * X if self.prior == TALK else inside(X, *self.train_)
+
+    def _scaled(self, y: np.ndarray) -> np.ndarray:
+        """The target, centred and with a standard deviation of 1; what it was is kept."""
+        self.centre_, self.unit_ = float(y.mean()), float(y.std())
+        if not np.isfinite(self.unit_):
+            raise ValueError("The target is too large: its variance is infinite.")
+        if self.prior == TALK:
+            self.centre_, self.unit_ = 0.0, 1.0
+        elif self.unit_ <= CONSTANT * np.abs(y).max():
+            self.unit_ = 1.0
+            return np.zeros_like(y)
+        return (y - self.centre_) / self.unit_
+
+    def _degrees(self, scaled: np.ndarray) -> float:
+        """Known degrees of freedom; any where they are sampled."""
+        if self.prior == TALK:
+            from tilewright.models.talk import DF
+
+            return DF
+        if self.df is not None:
+            return float(self.df)
+        return fit_degrees(scaled) if self.prior == RETURNS else 1.0
+
+    def _in_units_of_prior(self, rows: np.ndarray, scaled: np.ndarray) -> np.ndarray:
+        """The prior "returns" expects a signal of OUTPUT units: so large is this one made."""
+        from tilewright.models.returns import OUTPUT
+
+        if self.prior != RETURNS:
+            return scaled
+        self.signal_ = fit_signal(rows, scaled) if self.signal is None else float(self.signal)
+        self.unit_ *= self.signal_ / OUTPUT
+        return scaled * (OUTPUT / self.signal_)
+
+    def _draws(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray, Any]:
+        """Location (chains, draws, rows), scale (chains, draws[, rows]), df, in target's units."""
+        location, scale, df = forecasts(self._prior, self.positions_, self._rows(X), self.df_)
+        return self.centre_ + self.unit_ * location, self.unit_ * scale, df
+
+    def _diagnose(self, X: np.ndarray, divergences: np.ndarray) -> None:
+        location, scale, _ = self._draws(X)
+        found = diagnose(location, scale, self.acceptance_, np.asarray(divergences))
+        self.r_hat_, self.ess_, self.failure_ = found.r_hat, found.ess, found.failure
+        if found.failure:
+            warnings.warn(f"The chains failed: {found.failure}.", ConvergenceWarning, stacklevel=3)
+
+    def _summarise(self) -> None:
+        """Means of what is sampled beside the net."""
+        from tilewright.models import bnn
+
+        if not isinstance(self.positions_, bnn.Position):
+            return
+        if self.positions_.log_degrees is not None:
+            self.df_ = float(np.mean(bnn.degrees(self.positions_, self.df_, np)))
+        if self.positions_.relevance is not None:
+            self.relevance_ = np.exp(np.float64(self.positions_.relevance)).mean(axis=(0, 1))
+
+
+@lru_cache(maxsize=8)
+def _compiled(prior: Prior, machine: str, chains: int, rows: int, features: int) -> Any:
+    """The program for all data of one shape."""
+    import jax
+
+    import tilewright
+
+    return tilewright.compile(
+        tilewright.tile_map(prior.sample, in_axes=(0, None, None, None)),
+        jax.eval_shape(lambda: chain_keys(0, chains)),
+        jax.ShapeDtypeStruct((rows, features), np.float32),
+        jax.ShapeDtypeStruct((rows,), np.float32),
+        jax.ShapeDtypeStruct((), np.float32),
+        machine=machine,
+    )
