@@ -5,10 +5,10 @@ package:
 
     [[mutant]]
     name = "controls are sampled with the real targets"      one line, unlike any other's
-    file = "tilewright/alpha/program.py"      where it is planted; or a folder, one of whose files
-                                              has the text: for folders that get sorted
+    file = "tilewright/alpha/program.py"      where it is planted; if the text has moved on, it is
+                                              looked for in all of tilewright/alpha; or that folder
     tests = "tests/alpha"          what must catch it: a folder, files, or pytest's node names
-    old = "corner = series, first"            occurs exactly once, in the file or the whole folder
+    old = "corner = series, first"            occurs exactly once, in the file or else the folder
     new = "corner = 0 * series, first"        stands there instead
     equivalent = "why"             only if no test can see it, as nothing that is promised changes
 
@@ -37,6 +37,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,18 +86,23 @@ class Mutant:
         return path, after
 
     def _place(self, root: Path) -> Path:
-        """The file with its old text."""
-        path = root / self.file
-        if not path.exists():
-            sys.exit(f"{self.name!r}: there is no {self.file}.")
-        files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
-        counts = {file: file.read_text().count(self.old) for file in files}
+        """The file with its old text: the one named, or the only one beside it or below."""
+        named = root / self.file
+        counts = self._counts([named] if named.is_file() else [])
+        if not counts:
+            folder = root.joinpath(*Path(self.file).parts[:2])
+            counts = self._counts(folder.rglob("*.py") if folder.is_dir() else [])
         if sum(counts.values()) != 1:
             sys.exit(
-                f"{self.name!r}: its old text must occur once in {self.file}, and occurs "
-                f"{sum(counts.values())} times:\n{self.old}"
+                f"{self.name!r}: its old text must occur once in {self.file} or its folder, and "
+                f"occurs {sum(counts.values())} times:\n{self.old}"
             )
-        return max(files, key=counts.__getitem__)
+        return next(iter(counts))
+
+    def _counts(self, files: Iterable[Path]) -> dict[Path, int]:
+        """How often the old text occurs in those files that have it."""
+        counts = {file: file.read_text().count(self.old) for file in files}
+        return {file: count for file, count in counts.items() if count}
 
 
 def load(folder: Path) -> list[Mutant]:
@@ -116,6 +122,17 @@ def load(folder: Path) -> list[Mutant]:
     for name in names:
         if names.count(name) > 1:
             sys.exit(f"Two faults are called {name!r}.")
+    return found
+
+
+def complaints(mutants: Iterable[Mutant], root: Path) -> list[str]:
+    """Why faults cannot be planted in a tree, a sentence for each of them."""
+    found = []
+    for mutant in mutants:
+        try:
+            mutant.planted(root)
+        except SystemExit as error:
+            found.append(str(error))
     return found
 
 
@@ -212,6 +229,21 @@ def judge(mutants: list[Mutant], root: Path, jobs: int) -> list[str]:
             return list(pool.map(one, mutants))
 
 
+def table(mutants: list[Mutant], said: list[str]) -> str:
+    """How many of each folder of the package were caught; "others" are files beside the folders."""
+    rows: dict[str, list[str]] = {}
+    for mutant, word in zip(mutants, said, strict=True):
+        parts = Path(mutant.file).parts
+        rows.setdefault("others" if parts[1].endswith(".py") else parts[1], []).append(word)
+    lines = ["| folder | faults | caught | equivalent |", "| --- | --- | --- | --- |"]
+    for name, words in [*sorted(rows.items()), ("all", said)]:
+        real = len(words) - words.count(EQUIVALENT)
+        caught = words.count(CAUGHT)
+        shown = f"{caught}" if caught == real else f"{caught} of {real}"
+        lines.append(f"| {name} | {len(words)} | {shown} | {words.count(EQUIVALENT)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Planted faults, and whether tests see them.")
     parser.add_argument("--check", action="store_true", help="only whether all can be planted")
@@ -219,15 +251,14 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     chosen = parser.parse_args()
     everything = load(Path(__file__).parent)
-    for mutant in everything:
-        mutant.planted(ROOT)
+    if wrong := complaints(everything, ROOT):
+        sys.exit("\n".join(wrong))
     mutants = [m for m in everything if chosen.only in m.name or chosen.only in m.file]
     print(f"{len(mutants)} of {len(everything)} faults, and all of them can be planted.")
     if chosen.check or not mutants:
         return
     said = judge(mutants, ROOT, max(1, chosen.jobs))
-    real = [word for word in said if word in (CAUGHT, SURVIVED)]
-    print(f"{real.count(CAUGHT)} of {len(real)} caught, {said.count(EQUIVALENT)} equivalent.")
+    print(table(mutants, said))
     sys.exit(SURVIVED in said or WRONG in said)
 
 

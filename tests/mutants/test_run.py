@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.run import CAUGHT, EQUIVALENT, ROOT, SURVIVED, judge, load
+from tests.mutants.run import (
+    CAUGHT,
+    EQUIVALENT,
+    ROOT,
+    SURVIVED,
+    Mutant,
+    complaints,
+    judge,
+    load,
+    table,
+)
 
 ENTRY = """
 [[mutant]]
@@ -50,6 +60,17 @@ def test_verdicts(tree, tmp_path, capsys):
     assert "test_answer.py::test_it" in capsys.readouterr().out
 
 
+def test_the_table_counts_by_folder():
+    files = ["tilewright/graph/a.py", "tilewright/graph", "tilewright/files.py", "tilewright/plan"]
+    mutants = [Mutant(file, file, (), "", "") for file in files]
+    assert table(mutants, [CAUGHT, SURVIVED, CAUGHT, EQUIVALENT]).splitlines()[2:] == [
+        "| graph | 2 | 1 of 2 | 0 |",
+        "| others | 1 | 1 | 0 |",
+        "| plan | 1 | 0 | 1 |",
+        "| all | 4 | 2 of 3 | 1 |",
+    ]
+
+
 def test_tests_that_fail_anyway_say_nothing(tree, tmp_path):
     (tree / "tests/test_answer.py").write_text("def test_it():\n    assert False\n")
     mutants = listed(tmp_path, ("sum", "+ 40", "+ 41", ""))
@@ -84,18 +105,20 @@ def test_every_fault_of_the_list_can_be_planted():
     """Where files have moved on, the list must follow."""
     mutants = load(Path(__file__).parent)
     assert len(mutants) >= 100
-    for mutant in mutants:
-        mutant.planted(ROOT)
+    assert complaints(mutants, ROOT) == []
 
 
-def test_a_folder_is_searched_for_the_old_text(tree, tmp_path):
+@pytest.mark.parametrize("file", ["tilewright/sums", "tilewright/sums/gone.py"])
+def test_a_text_that_has_moved_on_is_found_in_its_folder(tree, tmp_path, file):
+    (tree / "tilewright/sums/deep").mkdir(parents=True)
+    (tree / "tilewright/sums/deep/one.py").write_text("x = 1 + 40\n")
+    (tree / "tilewright/sums/two.py").write_text("x = 1\n")
     (mutant,) = listed(tmp_path, ("sum", "+ 40", "+ 41", ""))
-    anywhere = replace(mutant, file="tilewright")
-    path, after = anywhere.planted(tree)
-    assert (path, after.count("+ 41")) == (tree / "tilewright/answer.py", 1)
-    (tree / "tilewright/again.py").write_text("x = 1 + 40\n")
+    path, after = replace(mutant, file=file).planted(tree)
+    assert (path, after) == (tree / "tilewright/sums/deep/one.py", "x = 1 + 41\n")
+    (tree / "tilewright/sums/two.py").write_text("x = 1 + 40\n")
     with pytest.raises(SystemExit, match="occurs 2 times"):
-        anywhere.planted(tree)
+        replace(mutant, file=file).planted(tree)
 
 
 def test_tests_that_are_gone_are_refused(tree, tmp_path):
