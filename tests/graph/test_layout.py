@@ -11,9 +11,9 @@ from jax import lax
 import tilewright
 from tests.graph.same import assert_same, ops
 from tests.trace.comparing import agree
-from tilewright.graph import packed
 from tilewright.graph.hoist import hoist
 from tilewright.graph.layout import layout, pack_fixed
+from tilewright.graph.ops import packed
 from tilewright.machine.host import host_machine
 from tilewright.trace import trace
 

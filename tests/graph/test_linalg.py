@@ -5,7 +5,7 @@ import pytest
 
 from tests.graph.same import assert_same_bits, ops
 from tilewright.graph.ir import Builder, Graph, Node, Type, Value
-from tilewright.graph.linalg import cholesky, lu, triangular_solve
+from tilewright.graph.ops.linalg import cholesky, lu, triangular_solve
 from tilewright.graph.simplify import simplify
 from tilewright.graph.verify import GraphError, verify
 

@@ -9,9 +9,8 @@ from jax import lax
 from tests.random_programs import arguments, program
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
-from tilewright.graph.ops import ELEMENTWISE
+from tilewright.graph.ops import ELEMENTWISE, VIEWS
 from tilewright.plan.schedule import (
-    ALIASES,
     CHEAP,
     SCALAR_LIMIT,
     UPDATES,
@@ -75,7 +74,7 @@ def check(graph):
     units, producers = schedule(graph), graph.producers()
     place = {node: (i, j) for i, unit in enumerate(units) for j, node in enumerate(unit.nodes)}
     assert len(place) == sum(len(unit.nodes) for unit in units), "a node in two units"
-    wanted = {n for n in graph.nodes if n.op not in ALIASES and n.op != "constant"}
+    wanted = {n for n in graph.nodes if n.op not in VIEWS and n.op != "constant"}
     assert set(place) == wanted, "a node without a unit"
     for node, where in place.items():
         for value in node.inputs:

@@ -16,7 +16,7 @@ from tilewright.calibrate import Alone
 from tilewright.codelets.base import Operand
 from tilewright.codelets.contract import ContractPanels
 from tilewright.codelets.peak import PeakFma, PeakRead
-from tilewright.graph.packed import shape
+from tilewright.graph.ops.packed import shape
 
 SHAPES = ((256, 512), (512, 256), (200, 640))
 """(k, n)."""

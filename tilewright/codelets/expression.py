@@ -1,7 +1,7 @@
 """A fused elementwise computation: a straight line of scalar instructions, hashable.
 
 Values are numbered: the inputs first, then one per instruction. Ops are the elementwise ones of
-`graph/ops.py` and two more:
+`graph/ops/` and two more:
 
     constant bits=      the value's bytes as an unsigned integer, so that NaN equals itself
     iota dimension=     the index along a dimension of the codelet's domain
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.graph.count import operation
 from tilewright.graph.ir import numpy_dtype
+from tilewright.graph.ops.elementwise import priced
 from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
 
@@ -56,7 +56,7 @@ class Expression:
         for step in self.instructions:
             if step.op != "constant":
                 dtype = self.dtype(step.arguments[-1]) if step.arguments else step.dtype
-                key = (operation(step.op, dict(step.params)), dtype)
+                key = (priced(step.op, dict(step.params)), dtype)
                 operations[key] = operations.get(key, 0) + size
         return Count(operations=operations or {("move", self.dtype(v)): size for v in self.outputs})
 

@@ -17,11 +17,12 @@ from dataclasses import replace
 
 from tilewright.graph.count import node_count
 from tilewright.graph.ir import Graph, Node, Value
+from tilewright.graph.ops import VIEWS
 from tilewright.machine.cost import work
 from tilewright.machine.machine import Machine
 
-_VIEWS = frozenset("constant iota broadcast reshape transpose slice reverse".split())
-_WHOLE_VIEWS = _VIEWS - {"slice"}
+_STAYS = VIEWS | {"constant", "iota"}
+_WHOLE_VIEWS = _STAYS - {"slice"}
 """Those after which there is no less to keep."""
 
 
@@ -39,7 +40,7 @@ LEAST_CYCLES = 20_000
 
 def split_fixed(graph: Graph, fixed: Set[Value], leading: int) -> tuple[Graph, Graph] | None:
     """The two graphs, or None where nothing is worth it; new inputs follow the first `leading`."""
-    return _split(graph, _known(graph, fixed), leading, lambda value: True, _VIEWS)
+    return _split(graph, _known(graph, fixed), leading, lambda value: True, _STAYS)
 
 
 def split_constant(graph: Graph, hidden: int, machine: Machine) -> tuple[Graph, Graph] | None:

@@ -8,7 +8,7 @@ A `Graph` is a list of pure operations (`Node`) over statically shaped arrays (`
 
 Always true (see `verify.py`): every value is defined before it is used, by an input of its own
 graph or by one node; bodies are closed (they see only their own inputs); every op is one of those
-listed in `ops.py`; operands of elementwise ops have one common shape (broadcasting is a node of its
+listed in `ops/`; operands of elementwise ops have one common shape (broadcasting is a node of its
 own).
 
 Structured control flow, all with `consts` first (values the bodies read but do not change):
@@ -140,7 +140,7 @@ class Builder:
         return outputs
 
     def op(self, op: str, *inputs: Value, **params: Any) -> Value:
-        """Append a node with one output whose type follows from `ops.result_type`."""
+        """Append a node with one output whose type follows from `result_type`."""
         from tilewright.graph.ops import result_type
 
         output_type = result_type(op, [v.type for v in inputs], params)

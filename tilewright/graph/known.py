@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from tilewright.graph.ir import Value
-from tilewright.graph.movement import iota
-from tilewright.graph.ops import ELEMENTWISE
+from tilewright.graph.ops import OPERATIONS
+from tilewright.graph.ops.movement import iota
 from tilewright.graph.rewrite import Rebuilder
 
 FOLDED_SIZE = 16
 """Constants up to this many elements are computed with when a graph is rewritten."""
 
-_KEEPS_DENORMALS = frozenset("neg abs select bitcast nextafter reduce_precision".split())
 _PASSES_ON = frozenset(
     "neg abs broadcast reshape transpose slice reverse copy dynamic_slice".split()
 )
@@ -73,8 +72,4 @@ def is_flushed(new: Rebuilder, value: Value, depth: int = 8) -> bool:
         return bool(np.all((array == 0) | ~(array < tiny)))
     if producer.op == "convert":
         return producer.inputs[0].dtype not in ("bfloat16", value.dtype)
-    return producer.op in ELEMENTWISE - _KEEPS_DENORMALS or producer.op in (
-        "dot",
-        "dot_packed",
-        "reduce",
-    )
+    return producer.op in OPERATIONS and OPERATIONS[producer.op].flushes

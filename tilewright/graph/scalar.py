@@ -309,7 +309,9 @@ def _tanh(a: np.ndarray, *, dtype: str, approximate: bool = False) -> Array:
     return _float(np.tanh)(a, dtype=dtype)
 
 
-_FLOAT_ONLY: dict[str, Callable[..., Array]] = {
+Meaning = Callable[..., Array]
+
+_FLOAT_FUNCTIONS: dict[str, Meaning] = {
     "floor": np.floor,
     "ceil": np.ceil,
     "round_even": np.rint,
@@ -338,63 +340,64 @@ _FLOAT_ONLY: dict[str, Callable[..., Array]] = {
     "erf_inv": _special("erfinv"),
     "lgamma": _special("gammaln"),
     "digamma": _digamma,
-    "atan2": np.arctan2,
-}
-
-_BY_KIND: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
-    "sign": (_sign, np.sign),
-    "add": (np.add, np.add),
-    "sub": (np.subtract, np.subtract),
-    "mul": (np.multiply, np.multiply),
-    "div": (np.divide, divide),
-    "rem": (np.fmod, remainder),
-    "pow": (np.power, power),
-    "max": (_maximum, np.maximum),
-    "min": (_minimum, np.minimum),
-}
-
-_COMPARISONS: dict[str, Callable[..., Array]] = {
-    "eq": np.equal,
-    "ne": np.not_equal,
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-}
-
-_BITS: dict[str, Callable[..., Array]] = {
-    "not": np.invert,
-    "and": np.bitwise_and,
-    "or": np.bitwise_or,
-    "xor": np.bitwise_xor,
 }
 
 
-def _bitwise(function: Callable[..., Array], *arrays: np.ndarray, dtype: str) -> Array:
+def _bitwise(function: Meaning, *arrays: np.ndarray, dtype: str) -> Array:
     return function(*arrays)
 
 
-SCALAR: dict[str, Callable[..., np.ndarray]] = {
-    op: _quiet(function)
-    for op, function in (
-        *((op, _float(f)) for op, f in _FLOAT_ONLY.items()),
-        *((op, _by_kind(*pair)) for op, pair in _BY_KIND.items()),
-        *((op, partial(_compare, f)) for op, f in _COMPARISONS.items()),
-        *((op, partial(_bitwise, f)) for op, f in _BITS.items()),
-        ("shift_left", partial(_shift, "left")),
-        ("shift_right_logical", partial(_shift, "logical")),
-        ("shift_right_arithmetic", partial(_shift, "arithmetic")),
-        ("rsqrt", _rsqrt),
-        ("tanh", _tanh),
-        ("neg", _negate),
-        ("abs", _absolute),
-        ("nextafter", _nextafter),
-        ("is_finite", _is_finite),
-        ("popcount", _popcount),
-        ("clz", _clz),
-        ("select", _select),
-        ("convert", _convert),
-        ("bitcast", _bitcast),
-        ("reduce_precision", _reduce_precision),
-    )
+UNARY: dict[str, Meaning] = {
+    **{op: _float(function) for op, function in _FLOAT_FUNCTIONS.items()},
+    "sign": _by_kind(_sign, np.sign),
+    "rsqrt": _rsqrt,
+    "tanh": _tanh,
+    "neg": _negate,
+    "abs": _absolute,
+    "not": partial(_bitwise, np.invert),
+    "is_finite": _is_finite,
+    "popcount": _popcount,
+    "clz": _clz,
 }
+
+BINARY: dict[str, Meaning] = {
+    "add": _by_kind(np.add, np.add),
+    "sub": _by_kind(np.subtract, np.subtract),
+    "mul": _by_kind(np.multiply, np.multiply),
+    "div": _by_kind(np.divide, divide),
+    "rem": _by_kind(np.fmod, remainder),
+    "pow": _by_kind(np.power, power),
+    "max": _by_kind(_maximum, np.maximum),
+    "min": _by_kind(_minimum, np.minimum),
+    "atan2": _float(np.arctan2),
+    "nextafter": _nextafter,
+    "and": partial(_bitwise, np.bitwise_and),
+    "or": partial(_bitwise, np.bitwise_or),
+    "xor": partial(_bitwise, np.bitwise_xor),
+    "shift_left": partial(_shift, "left"),
+    "shift_right_logical": partial(_shift, "logical"),
+    "shift_right_arithmetic": partial(_shift, "arithmetic"),
+}
+
+COMPARISONS: dict[str, Meaning] = {
+    "eq": partial(_compare, np.equal),
+    "ne": partial(_compare, np.not_equal),
+    "lt": partial(_compare, np.less),
+    "le": partial(_compare, np.less_equal),
+    "gt": partial(_compare, np.greater),
+    "ge": partial(_compare, np.greater_equal),
+}
+
+_OTHERS: dict[str, Meaning] = {
+    "select": _select,
+    "convert": _convert,
+    "bitcast": _bitcast,
+    "reduce_precision": _reduce_precision,
+}
+
+SCALAR: dict[str, Callable[..., np.ndarray]] = {
+    op: _quiet(function) for op, function in (UNARY | BINARY | COMPARISONS | _OTHERS).items()
+}
+
+KEEPS_DENORMALS = frozenset("neg abs select bitcast nextafter reduce_precision".split())
+"""Operations that may give a float that is a denormal."""

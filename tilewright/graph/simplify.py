@@ -17,14 +17,10 @@ from tilewright.graph.evaluate import evaluate_node
 from tilewright.graph.identities import IDENTITIES
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.graph.known import FOLDED_SIZE, known_array, repeated
-from tilewright.graph.ops import ACROSS, ELEMENTWISE, INDEXED, MOVEMENT, result_type
+from tilewright.graph.ops import ELEMENTWISE, OPERATIONS, result_type
 from tilewright.graph.rewrite import Rebuilder, fresh, with_bodies
 
 Rule = Callable[[Rebuilder, Node], Value | None]
-
-_FOLDED = (ELEMENTWISE | ACROSS | INDEXED | MOVEMENT) - {
-    *("sort", "constant", "iota", "broadcast", "copy", "pack")
-}
 
 
 def simplify(graph: Graph) -> Graph:
@@ -62,7 +58,7 @@ class _Simplifier(Rebuilder):
 
 
 def _rules(op: str) -> Sequence[Rule]:
-    common = _COMMON if op in _FOLDED else ()
+    common = _COMMON if op in OPERATIONS and OPERATIONS[op].folds else ()
     return (*common, *IDENTITIES.get(op, ()), *COMPOSE.get(op, ()))
 
 

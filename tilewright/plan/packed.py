@@ -1,4 +1,4 @@
-"""`pack` and the products of what is packed (see `graph/packed.py`), to vertices.
+"""`pack` and the products of what is packed (see `graph/ops/packed.py`), to vertices.
 
 Whole panels are copied one after the other (turned round in registers where columns lie along k);
 the last, if it is not whole, is filled with zeros before.

@@ -18,13 +18,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from tilewright.graph.ir import Graph, Node, Value
-from tilewright.graph.ops import ELEMENTWISE
+from tilewright.graph.ops import ELEMENTWISE, OPERATIONS, VIEWS
 from tilewright.plan.epilogues import with_epilogues
 
-ALIASES = frozenset("broadcast reshape transpose slice reverse".split())
-"""Movement that is a view of its operand (a reshape now and then needs a copy)."""
-
-UPDATES = frozenset(("dynamic_update_slice", "scatter"))
+UPDATES = frozenset(op for op, row in OPERATIONS.items() if row.updates)
 """Nodes that can work in place on their first operand, so they are put off until it is free."""
 
 CHEAP = frozenset("neg abs add sub mul max min select convert not and or xor".split())
@@ -57,7 +54,7 @@ def schedule(graph: Graph) -> list[Unit]:
 def alias_root(value: Value, producers: dict[Value, Node]) -> Value:
     """The value whose memory `value` is a view of."""
     node = producers.get(value)
-    while node is not None and node.op in ALIASES:
+    while node is not None and node.op in VIEWS:
         value = node.inputs[0]
         node = producers.get(value)
     return value
@@ -75,7 +72,7 @@ class _Scheduler:
 
     def run(self) -> list[Unit]:
         for order, node in enumerate(self._ordered()):
-            if node.op in ALIASES or node.op == "constant" or node in self.absorbed:
+            if node.op in VIEWS or node.op == "constant" or node in self.absorbed:
                 continue
             if node.op in ELEMENTWISE or node.op == "iota":
                 unit = self._place_elementwise(node, order)

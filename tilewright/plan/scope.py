@@ -16,12 +16,12 @@ import numpy as np
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.elementwise import Transpose
 from tilewright.graph.ir import Graph, Node, Type, Value
+from tilewright.graph.ops import VIEWS
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.basic import copy_codelet, is_transposition, operand
 from tilewright.plan.ir import Buffer, Call, Step, View
 from tilewright.plan.places import Places
-from tilewright.plan.schedule import ALIASES
 from tilewright.plan.spread import spread_call
 
 COPIES_AT_ONCE = 8
@@ -63,7 +63,7 @@ class Scope(Places):
         """What movement is, over the memory of its operand where strides can say so."""
         if node.op == "constant":
             return self.plan.constant(node.params["value"])
-        assert node.op in ALIASES, f"{node.op} was read before it was computed"
+        assert node.op in VIEWS, f"{node.op} was read before it was computed"
         view = self.view(node.inputs[0])
         if node.op == "broadcast":
             return views.broadcast(view, node.params["shape"], node.params["dimensions"])

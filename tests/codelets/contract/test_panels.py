@@ -13,7 +13,7 @@ from tilewright.codelets.emit.llvm import Features, Module
 from tilewright.codelets.expression import Expression, Instruction, evaluate_expression
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import product
-from tilewright.graph.packed import pack, shape, unpack
+from tilewright.graph.ops.packed import pack, shape, unpack
 
 KINDS = [
     ("float32", "float32", False),

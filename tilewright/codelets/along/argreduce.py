@@ -29,8 +29,8 @@ from tilewright.codelets.emit.vectors import (
     store_scalar,
     widen,
 )
-from tilewright.graph.evaluate import argreduce
 from tilewright.graph.law import accumulation_dtype
+from tilewright.graph.ops.across import argreduce
 from tilewright.machine.cost import Count
 
 

@@ -17,8 +17,8 @@ from tilewright.codelets.emit.combination import Combination
 from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.vectors import load, load_scalar, offset, store, store_scalar
-from tilewright.graph.count import combination
 from tilewright.graph.law import cumulative_ordered
+from tilewright.graph.ops.across import combination
 from tilewright.machine.cost import Count
 
 

@@ -18,7 +18,7 @@ from tilewright.codelets.base import Codelet, Operand, nbytes
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function, Module
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.vectors import itemsize, load_scalar, offset, store_scalar
-from tilewright.graph.evaluate import sort
+from tilewright.graph.ops.across import sort
 from tilewright.machine.cost import Count
 
 _PACKED = "merge_sort_packed"

@@ -28,7 +28,7 @@ from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.graph import law
 from tilewright.graph.fma import fma32
-from tilewright.graph.packed import unpack
+from tilewright.graph.ops.packed import unpack
 from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
 

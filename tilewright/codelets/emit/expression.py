@@ -67,7 +67,7 @@ def instructions_of(expression: Expression) -> int:
 def emit_operation(
     instruction: Instruction, dtypes: Sequence[str], operands: Sequence[Register]
 ) -> Register:
-    """One operation of `graph/ops.py` on registers."""
+    """One operation of `graph/ops/` on registers."""
     op, params = instruction.op, dict(instruction.params)
     if op == "select":
         return select(dtypes[0], *operands)

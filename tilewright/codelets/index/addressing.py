@@ -1,6 +1,6 @@
 """How a gather or a scatter walks: one loop nest over positions, and a window at each.
 
-In: the dimension numbers of `graph/ops.py` and how the three arrays lie. Out: static counts,
+In: the dimension numbers of `graph/ops/` and how the three arrays lie. Out: static counts,
 strides, and LLVM text that finds where a window begins. Always: the nest runs in row-major order of
 the windows array (a gather's result, a scatter's updates); window dimensions that lie before its
 last batch dimension are part of the nest, so that order holds for every element.

@@ -2,7 +2,7 @@
 
 In: a strided array and one scalar start a dimension, integers of any width. Out: the window, or the
 array with the window written over (in place). Always: a window is moved inside the array before it
-is touched, as `graph/indexed.py` says.
+is touched, as `graph/ops/indexed.py` says.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.vectors import offset
 from tilewright.codelets.index.addressing import Dims
 from tilewright.codelets.index.window import clamp, copy_window, load_index
-from tilewright.graph import indexed
+from tilewright.graph.ops import indexed
 from tilewright.machine.cost import Count
 
 

@@ -1,6 +1,6 @@
 """Gather: windows of an array, at many positions.
 
-In: a strided array and positions. Out: the windows. Always: as `graph/indexed.py` says; nothing
+In: a strided array and positions. Out: the windows. Always: as `graph/ops/indexed.py` says; nothing
 outside of the array is read, whatever the positions are. A window that is contiguous on both sides
 is copied as a whole.
 """
@@ -20,8 +20,8 @@ from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.vectors import itemsize
 from tilewright.codelets.index.addressing import Addressing, Dims
 from tilewright.codelets.index.window import copy_window, fill_window
-from tilewright.graph import indexed
 from tilewright.graph.ir import numpy_dtype
+from tilewright.graph.ops import indexed
 from tilewright.machine.cost import Count
 
 _GATHER = (

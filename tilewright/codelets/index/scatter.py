@@ -1,7 +1,7 @@
 """Scatter: windows written over an array, or combined into it, at many positions; in place.
 
-In: positions and updates. Out: the updated array. Always: as `graph/indexed.py` says; updates are
-applied one after the other in row-major order, so colliding ones give the same bits everywhere;
+In: positions and updates. Out: the updated array. Always: as `graph/ops/indexed.py` says; updates
+are applied one after the other in row-major order, so colliding ones give the same bits everywhere;
 nothing outside of the array is touched, whatever the positions are.
 """
 
@@ -20,8 +20,8 @@ from tilewright.codelets.emit.combination import Combination
 from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.index.addressing import Addressing, Dims
 from tilewright.codelets.index.window import combine_window, copy_window
-from tilewright.graph import indexed
-from tilewright.graph.count import combination
+from tilewright.graph.ops import indexed
+from tilewright.graph.ops.across import combination
 from tilewright.machine.cost import Count
 
 _SCATTER = (

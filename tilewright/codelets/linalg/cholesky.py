@@ -2,7 +2,7 @@
 
 In: a symmetric matrix (n, n) of which the upper triangle is read, or a batch (n, n, lanes),
 matrices contiguous. Out: in its place U with U'U = A, zeros below; where a pivot is not positive,
-NaN in the whole triangle. Always: the order of `graph/linalg.py`, so that a matrix has the same
+NaN in the whole triangle. Always: the order of `graph/ops/linalg.py`, so that a matrix has the same
 bits either way. Of one matrix, rows are contiguous.
 
 Rows are done a few at a time: first their corner on the diagonal, then what lies right of it as the
@@ -22,7 +22,7 @@ from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.linalg.cholesky_batch import Batch
 from tilewright.codelets.linalg.cholesky_single import Single
 from tilewright.codelets.linalg.tiles import Tiles, over_lanes
-from tilewright.graph.linalg import cholesky, multiply_adds
+from tilewright.graph.ops.linalg import cholesky, multiply_adds
 from tilewright.machine.cost import Count
 
 

@@ -2,8 +2,8 @@
 
 In: a matrix (m, n), or a batch (m, n, lanes), matrices contiguous. Out: in its place L below the
 diagonal and U from it on; the row that row k changed places with, int32 (k); and the order that all
-exchanges make, int32 (m). Always: the order and the choices of `graph/linalg.py`, so that a matrix
-has the same bits either way. Of one matrix, columns are contiguous.
+exchanges make, int32 (m). Always: the order and the choices of `graph/ops/linalg.py`, so that a
+matrix has the same bits either way. Of one matrix, columns are contiguous.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.linalg.lu_batch import Batch
 from tilewright.codelets.linalg.lu_single import Single
 from tilewright.codelets.linalg.tiles import Tiles, over_lanes
-from tilewright.graph.linalg import lu, multiply_adds
+from tilewright.graph.ops.linalg import lu, multiply_adds
 from tilewright.machine.cost import Count
 
 

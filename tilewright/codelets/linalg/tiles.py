@@ -2,7 +2,7 @@
 
 In: a function being written, and how factors and unknowns lie in memory. Out: lines that compute
 unknowns X with F X = B, F lower triangular, over B: those of `rows` rows, for vectors side by side,
-from all rows above. Always: the order of `graph/linalg.py`, an element's products one after the
+from all rows above. Always: the order of `graph/ops/linalg.py`, an element's products one after the
 other; so tiles of any size give the same bits.
 
 Lanes run along a row of unknowns, and an element of F stands for all of them; or they run along a

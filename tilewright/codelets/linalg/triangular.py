@@ -2,7 +2,7 @@
 
 In: a lower triangle (n, n) and right sides (n, m); or batches of them, (n, n, lanes) and (n, m,
 lanes), systems contiguous. Out: the solutions, in place of the right sides. Always: the order of
-`graph/linalg.py`, so that a system has the same bits either way.
+`graph/ops/linalg.py`, so that a system has the same bits either way.
 
 An upper triangle is a lower one read backwards, a right side on the left one transposed: by
 strides. Of one matrix, the right sides' rows are contiguous.
@@ -21,7 +21,7 @@ from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.vectors import load_scalar
 from tilewright.codelets.linalg.tiles import Tiles, over_lanes, tile_shape
-from tilewright.graph.linalg import multiply_adds, triangular_solve
+from tilewright.graph.ops.linalg import multiply_adds, triangular_solve
 from tilewright.machine.cost import Count
 
 

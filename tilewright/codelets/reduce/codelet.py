@@ -17,8 +17,8 @@ from tilewright.codelets.base import Codelet, Operand, nbytes
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.codelets.reduce import column, row
-from tilewright.graph.count import combination
 from tilewright.graph.law import reduce_ordered
+from tilewright.graph.ops.across import combination
 from tilewright.machine.cost import Count
 
 

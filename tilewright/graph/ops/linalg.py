@@ -1,5 +1,9 @@
 """Dense factorisations: what they mean, and in which order their sums are taken.
 
+    cholesky (a)                the lower factor; NaN in its triangle where a pivot is not positive
+    triangular_solve (a, b) lower=, unit=       x of a x = b; unit: the diagonal is taken to be ones
+    lu (a)                      factors, int32 pivots, int32 order of rows: three results
+
 In: arrays (*batch, rows, columns) of float32 or float64. Out: their factors. Always: an element
 begins as it is given; the products of elements of the factors are taken from it one after the
 other, in the order of k, each by a fused multiply-add in float32 and by a rounded product and a
@@ -13,12 +17,16 @@ Denormals are flushed as everywhere; what is only moved keeps them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
 import numpy as np
 
 from tilewright.graph.fma import fma32
+from tilewright.graph.ir import Node, Type
+from tilewright.graph.ops.operation import Operation, Params, Types, same, typed
 from tilewright.graph.scalar import SCALAR, flush
+from tilewright.machine.cost import Count
 
 
 def cholesky(matrix: np.ndarray) -> np.ndarray:
@@ -108,3 +116,48 @@ def _subtract_outer(column: np.ndarray, row: np.ndarray, rest: np.ndarray) -> No
         rest[...] = fma32(-column, row, rest)
     else:
         rest[...] = _scalar("sub", rest, _scalar("mul", column, row))
+
+
+def _lu_types(operands: Types, params: Params) -> list[Type]:
+    *batch, rows, columns = operands[0].shape
+    steps = min(rows, columns)
+    return [operands[0], *(Type("int32", (*batch, n)) for n in (steps, rows))]
+
+
+def _faults(node: Node) -> Iterator[str]:
+    matrix, *others = node.inputs
+    if len(others) != (node.op == "triangular_solve"):
+        yield "has other operands"
+    if matrix.dtype not in ("float32", "float64"):
+        yield "factors float32 or float64"
+    if len(matrix.shape) < 2:
+        yield "factors matrices"
+    if node.op != "lu" and matrix.shape[-2] != matrix.shape[-1]:
+        yield "factors square matrices"
+    for target in others:
+        if target.dtype != matrix.dtype:
+            yield "operands have different dtypes"
+        if target.shape[:-1] != matrix.shape[:-1]:
+            yield f"a right side for {matrix.type} has shape {target.shape}"
+
+
+def _count(node: Node) -> Count:
+    """Of matrices that are brought to where they are factored, and back."""
+    *batch, rows, columns = node.outputs[0].shape
+    dtype = node.outputs[0].dtype
+    macs = prod(batch) * multiply_adds(node.op, rows, columns)
+    moves = node.outputs[0].type.size + sum(value.type.size for value in node.inputs)
+    operations = {("move", dtype): moves, ("div", dtype): prod(batch) * rows}
+    return Count({dtype: macs}, operations, iterations=rows)
+
+
+ROWS = {
+    "cholesky": Operation(typed(same), cholesky, _count, faults=_faults),
+    "triangular_solve": Operation(
+        typed(lambda operands, params: operands[1].shape),
+        triangular_solve,
+        _count,
+        faults=_faults,
+    ),
+    "lu": Operation(_lu_types, lu, _count, faults=_faults),
+}

@@ -1,4 +1,16 @@
-"""What gather, scatter and the dynamic slices mean, on NumPy arrays; params as in `ops.py`.
+"""Operations whose positions are data: gather, scatter and the dynamic slices.
+
+Index operands are integers of any width.
+
+    dynamic_slice (operand, *starts) sizes=          starts are scalars, clamped as in lax
+    dynamic_update_slice (operand, update, *starts)
+    gather (operand, indices) and scatter (operand, indices, updates):
+        params as in lax: for gather `offset_dims`, `collapsed_slice_dims`, `start_index_map`,
+        `operand_batching_dims`, `start_indices_batching_dims`, `slice_sizes`; for scatter
+        `update_window_dims`, `inserted_window_dims`, `scatter_dims_to_operand_dims`,
+        `operand_batching_dims`, `scatter_indices_batching_dims`, `kind` in set add mul min max.
+        `mode` in clip, drop (gather: fill with `fill`), promise (as clip for gather, drop for
+        scatter).
 
 Always: a window that starts out of bounds is moved inside ("clip"), or its elements are filled or
 left out as a whole ("drop"). Scatter combines colliding updates one after the other, in row-major
@@ -12,6 +24,15 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.graph.ops.operation import (
+    Operation,
+    Params,
+    Shape,
+    Types,
+    moves,
+    same,
+    typed,
+)
 from tilewright.graph.scalar import SCALAR
 
 Dims = Sequence[int]
@@ -185,3 +206,21 @@ def _occurrence(target: np.ndarray) -> np.ndarray:
     result = np.empty(len(target), np.int64)
     result[order] = np.arange(len(target)) - first.astype(np.int64)
     return result
+
+
+def _gather_shape(operands: Types, params: Params) -> Shape:
+    whole = {*params["collapsed_slice_dims"], *params["operand_batching_dims"]}
+    sizes = [n for d, n in enumerate(params["slice_sizes"]) if d not in whole]
+    return _place(operands[1].shape[:-1], sizes, params["offset_dims"])
+
+
+ROWS = {
+    "dynamic_slice": Operation(
+        typed(lambda operands, params: params["sizes"]), dynamic_slice, moves, folds=True
+    ),
+    "dynamic_update_slice": Operation(
+        typed(same), dynamic_update_slice, moves, updates=True, folds=True
+    ),
+    "gather": Operation(typed(_gather_shape), gather, moves, folds=True),
+    "scatter": Operation(typed(same), scatter, moves, updates=True, folds=True),
+}

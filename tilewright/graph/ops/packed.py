@@ -1,5 +1,8 @@
 """How a matrix lies that codelets read packed, and what is meant by it.
 
+    pack (matrix)                       the panels of a matrix (k, n)
+    dot_packed (lhs, panels) columns=   (m, k) times the panels of (k, columns): (m, columns)
+
 In: a matrix (k, n). Out: its panels (panels, ceil(k / d), 16, d), of 16 columns each: columns lie
 side by side, of each of them d neighbouring k (one in float32, two in lower precisions). What lies
 beyond the matrix is zero. Products of packed matrices are the law's `sequence`.
@@ -10,7 +13,10 @@ from __future__ import annotations
 import numpy as np
 
 from tilewright.graph import law
+from tilewright.graph.ir import Node
 from tilewright.graph.law import LANES
+from tilewright.graph.ops.operation import Operation, moves, typed
+from tilewright.machine.cost import Count
 
 DEPTH = {"float32": 1, "bfloat16": 2, "int8": 2}
 """Neighbouring k of a column that lie together, by the panels' dtype."""
@@ -41,3 +47,22 @@ def dot_packed(lhs: np.ndarray, panels: np.ndarray, *, columns: int) -> np.ndarr
     """(m, k) times the panels of (k, columns)."""
     matrix = unpack(panels, lhs.shape[1], columns)
     return law.product(lhs, matrix.T, "sequence", lhs.dtype.name)
+
+
+def _count(node: Node) -> Count:
+    lhs = node.inputs[0]
+    return Count(macs={lhs.dtype: node.output.type.size * lhs.shape[1]}, iterations=1)
+
+
+ROWS = {
+    "pack": Operation(
+        typed(lambda operands, params: shape(operands[0].dtype, *operands[0].shape)), pack, moves
+    ),
+    "dot_packed": Operation(
+        typed(lambda operands, params: (operands[0].shape[0], params["columns"])),
+        dot_packed,
+        _count,
+        folds=True,
+        flushes=True,
+    ),
+}

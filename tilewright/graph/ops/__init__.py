@@ -1,0 +1,69 @@
+"""Every operation a graph may hold: one row in its family's file.
+
+Elementwise (operands of one shape; `graph/scalar.py` gives each its meaning on numbers):
+
+    one operand     neg abs sign floor ceil round_even round_away sqrt rsqrt cbrt exp exp2 expm1 log
+                    log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh logistic erf
+                    erfc erf_inv lgamma digamma not is_finite popcount clz
+    two operands    add sub mul div rem pow max min atan2 nextafter and or xor shift_left
+                    shift_right_logical shift_right_arithmetic
+    comparisons     eq ne lt le gt ge                                 -> bool
+    select          (which: bool or int32, case 0, case 1, ...)       bool: false takes case 0
+    convert         dtype=        bitcast  dtype= (same width)
+    reduce_precision  exponent=, mantissa=
+    tanh            may have approximate=True: a relative error of 5e-5 is allowed
+
+Movement: constant iota broadcast reshape transpose slice reverse pad concatenate copy. Indexed:
+dynamic_slice dynamic_update_slice gather scatter. Along an axis: reduce argreduce cumulative sort.
+Products: dot; of packed
+matrices: pack dot_packed. Factorisations: cholesky triangular_solve lu. Control flow: loop scan map branch
+strips. Their operands and parameters stand in the files of their families.
+
+A new operation is a row there (`operation.py` says what of), a codelet in a folder of `codelets/`,
+how a unit becomes its vertices in `plan/`, and a rule in `trace/rules/` for what it comes from.
+"""
+
+from __future__ import annotations
+
+from tilewright.graph import scalar
+from tilewright.graph.ir import Type
+from tilewright.graph.ops import (
+    across,
+    control,
+    dot,
+    elementwise,
+    indexed,
+    linalg,
+    movement,
+    packed,
+    strips,
+)
+from tilewright.graph.ops.operation import Control, Operation, Params, Types
+
+OPERATIONS: dict[str, Operation] = {
+    **elementwise.ROWS,
+    **movement.ROWS,
+    **indexed.ROWS,
+    **across.ROWS,
+    **dot.ROWS,
+    **packed.ROWS,
+    **linalg.ROWS,
+}
+"""Without bodies."""
+
+CONTROL: dict[str, Control] = {**control.ROWS, **strips.ROWS}
+"""With bodies."""
+
+ELEMENTWISE = frozenset(elementwise.ROWS)
+UNARY = frozenset(scalar.UNARY)
+COMPARISONS = frozenset(scalar.COMPARISONS)
+BINARY = frozenset(scalar.BINARY) | COMPARISONS
+"""Those of `ELEMENTWISE` that take one operand and no parameters, or two."""
+VIEWS = frozenset(op for op, row in OPERATIONS.items() if row.is_view)
+"""Movement that only reads its operand's memory in another way."""
+
+
+def result_type(op: str, operands: Types, params: Params) -> Type:
+    """The type of the single result of `op`."""
+    (result,) = OPERATIONS[op].types(operands, params)
+    return result
