@@ -13,11 +13,14 @@ Elementwise (operands of one shape; `graph/scalar.py` gives each its meaning on 
     reduce_precision  exponent=, mantissa=
     tanh            may have approximate=True: a relative error of 5e-5 is allowed
 
-Movement: constant iota broadcast reshape transpose slice reverse pad concatenate copy. Indexed:
-dynamic_slice dynamic_update_slice gather scatter. Along an axis: reduce argreduce cumulative sort.
-Products: dot; of packed
-matrices: pack dot_packed. Factorisations: cholesky triangular_solve lu. Control flow: loop scan map branch
-strips. Their operands and parameters stand in the files of their families.
+The others, whose operands and parameters stand in the files of their families:
+
+    movement        constant iota broadcast reshape transpose slice reverse pad concatenate copy
+    indexed         dynamic_slice dynamic_update_slice gather scatter
+    across          reduce argreduce cumulative sort
+    dot, packed     dot; pack dot_packed
+    linalg          cholesky triangular_solve lu
+    control, strips loop scan map branch; strips
 
 A new operation is a row there (`operation.py` says what of), a codelet in a folder of `codelets/`,
 how a unit becomes its vertices in `plan/`, and a rule in `trace/rules/` for what it comes from.

@@ -132,7 +132,7 @@ def _faults(node: Node) -> Iterator[str]:
         yield "factors float32 or float64"
     if len(matrix.shape) < 2:
         yield "factors matrices"
-    if node.op != "lu" and matrix.shape[-2] != matrix.shape[-1]:
+    if node.op != "lu" and len(set(matrix.shape[-2:])) != 1:
         yield "factors square matrices"
     for target in others:
         if target.dtype != matrix.dtype:
