@@ -1,12 +1,14 @@
 """Rows of operations: each is complete, and what it promises of its results holds."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tilewright.graph.ir import Builder, Type, numpy_dtype
 from tilewright.graph.ops import CONTROL, ELEMENTWISE, OPERATIONS, VIEWS, result_type
 from tilewright.graph.scalar import BINARY, COMPARISONS, UNARY
-from tilewright.graph.strips import _TRANSLATE
+from tilewright.graph.strip_body import _TRANSLATE
 from tilewright.graph.verify import GraphError, verify
 from tilewright.plan.lower import KINDS
 
@@ -63,7 +65,7 @@ def test_results_of_several_operands_are_checked():
 
 
 def test_the_shape_of_a_gather_follows_from_its_dimension_numbers():
-    params = dict(
+    params: dict[str, Any] = dict(
         offset_dims=(1,),
         collapsed_slice_dims=(0,),
         start_index_map=(0,),
