@@ -19,6 +19,7 @@ from tilewright.codegen.host import CompiledObject, assembly
 from tilewright.codegen.program import ProgramText, program_text
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
+from tilewright.graph.ahead import ahead
 from tilewright.graph.counted import counted
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_constant, split_fixed
@@ -58,6 +59,7 @@ WHOLE: Sequence[Rewrite] = (
     anywhere(simplify_products),
     anywhere(raise_transposes),
     sink,
+    ahead,
     layout,
     hoist,
     anywhere(eliminate),

@@ -21,7 +21,7 @@ from math import prod
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.law import LANES
-from tilewright.graph.packing import WORTH_TRIPS, Packing
+from tilewright.graph.packing import Packing
 from tilewright.graph.rewrite import Rebuilder
 from tilewright.graph.sides import Side, folded, is_lanes, lies, sides_of
 from tilewright.machine.cost import LIKELY_TRIPS
@@ -79,7 +79,7 @@ def _with_loop_bodies(node: Node, machine: Machine) -> Node:
     consts = node.params["consts"] if trips > 1 else 0
 
     def laid(body: Graph) -> Graph:
-        packing = Packing.of(body, machine.tile) if trips >= WORTH_TRIPS else None
+        packing = Packing.of(body, machine.tile, trips)
         return _laid(layout(body, machine), set(body.inputs[:consts]), _as_it_is, packing)
 
     return replace(node, bodies=tuple(map(laid, node.bodies)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from math import inf
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.law import LANES
@@ -18,8 +19,8 @@ from tilewright.graph.rewrite import Rebuilder
 from tilewright.graph.sides import Side, is_lanes, sides_of
 from tilewright.machine.machine import Tile
 
-WORTH_TRIPS = 8
-"""Products that read it until packing has paid for itself."""
+WORTH_TRIPS, WORTH_ROWS = 8, 128
+"""Products that read it, or rows of them, until packing has paid for itself."""
 SMALL = 1 / 4
 """A share of the nearest memory, up to which an operand is read as fast as it lies."""
 WIDE = 4 * LANES
@@ -28,14 +29,18 @@ WIDE = 4 * LANES
 
 @dataclass(frozen=True)
 class Packing:
-    """For the products of one graph; `turned` operands are read along two ways by them."""
+    """For the products of one graph, run `trips` times before an operand that stays changes.
+
+    `turned` operands are read along two ways.
+    """
 
     tile: Tile
+    trips: float
     turned: frozenset[Value]
 
     @classmethod
-    def of(cls, graph: Graph, tile: Tile) -> Packing:
-        return cls(tile, frozenset(_read_two_ways(graph)))
+    def of(cls, graph: Graph, tile: Tile, trips: float = inf) -> Packing:
+        return cls(tile, trips, frozenset(_read_two_ways(graph)))
 
     def product(self, new: Rebuilder, node: Node, sides: list[Side], mine: int) -> Value | None:
         """`mine` is the position of the operand that stays."""
@@ -57,6 +62,8 @@ class Packing:
         if not single or matrix.batch or is_lanes(sides) or matrix.value in self.turned:
             return False
         rows, terms, columns = other.width, matrix.terms, matrix.width
+        if self.trips < WORTH_TRIPS and self.trips * rows < WORTH_ROWS:
+            return False
         filled = columns % LANES == 0 or columns >= WIDE
         if not filled or terms < LANES or not rows or (mine == 0 and rows >= LANES):
             return False  # in the last case lanes run along the other

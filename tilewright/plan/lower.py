@@ -11,6 +11,7 @@ import numpy as np
 from tilewright.graph.ir import Graph
 from tilewright.machine.machine import Machine
 from tilewright.plan import control, linalg, packed, vertices
+from tilewright.plan.back_and_forth import back_and_forth
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
 from tilewright.plan.scope import Plan, Scope
@@ -57,7 +58,7 @@ def lower(graph: Graph, machine: Machine) -> tuple[Program, list[np.ndarray]]:
         [whole(b, v.shape) for b, v in zip(outputs, graph.outputs, strict=True)],
         parallel=True,
     )
-    steps = synchronise(steps)
+    steps = synchronise(back_and_forth(steps, machine))
     placed = place_buffers(steps)
     constants = [buffer for buffer, _ in plan.constants]
     program = Program(

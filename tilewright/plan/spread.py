@@ -23,6 +23,7 @@ PIECES_A_TILE = 32
 """Pieces for each tile, if they are worth it: whoever is slow leaves some of them to others."""
 ENOUGH_BATCHES = 8
 OUTER_GRAIN, VECTOR_GRAIN, TRANSPOSE_GRAIN, SOLVE_GRAIN = 32, 16, 32, 64
+PANEL_GRAIN = 4 * LANES
 """Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
 
 
@@ -152,7 +153,7 @@ def _cut_panels(codelet: ContractPanels) -> _Cut:
     if codelet.m >= codelet.n:
         return _Cut(codelet, codelet.m, (0, None, *(0,) * sides), grain=OUTER_GRAIN)
     axes = (None, 0, *(1,) * sides)
-    return _Cut(codelet, codelet.n, axes, True, OUTER_GRAIN, panels=1)
+    return _Cut(codelet, codelet.n, axes, True, PANEL_GRAIN, panels=1)
 
 
 def _cut_contraction(codelet: ContractVector | ContractOuter) -> _Cut | None:

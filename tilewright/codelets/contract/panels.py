@@ -38,7 +38,10 @@ EXACT = 2 * law.LEAF
 
 @dataclass(frozen=True)
 class ContractPanels(Codelet):
-    """`paired`: in the order of `vdpbf16ps`. `epilogue`, `beside`, `more`: see `ContractOuter`."""
+    """`paired`: in the order of `vdpbf16ps`. `epilogue`, `beside`, `more`: see `ContractOuter`.
+
+    `backwards`: panels are read from the last to the first, which changes no bit.
+    """
 
     lhs: Operand
     panels: Operand
@@ -47,6 +50,7 @@ class ContractPanels(Codelet):
     epilogue: Expression | None = None
     beside: tuple[Operand, ...] = ()
     more: tuple[Operand, ...] = ()
+    backwards: bool = False
 
     @property
     def m(self) -> int:
@@ -64,6 +68,7 @@ class ContractPanels(Codelet):
     def name(self) -> str:
         paired = "_paired" if self.paired else ""
         after = f"_{self.epilogue.label}" if self.epilogue else ""
+        after += "_backwards" if self.backwards else ""
         return f"contract_panels_{self.panels.dtype}_{self.m}x{self.n}x{self.k}{paired}{after}"
 
     @property

@@ -101,13 +101,14 @@ class _Writer:
         groups = [(0, whole, LANES)] if whole else []
         groups += [(whole, 1, rest)] if rest else []
         dtypes = [codelet.panels.dtype, *(side.dtype for side in problem.sides)]
-        for first, count, valid in groups:
+        way = -1 if codelet.backwards else 1
+        for first, count, valid in groups[::way]:
             tiling = self.tiling(count)
-            for run in tiling.columns:
-                at = first + run.start
+            for run in tiling.columns[::way]:
+                at = first + run.start + (run.size * (run.count - 1) if way < 0 else 0)
                 here = [self._panel_at(panels, at), *problem.moved(function, sides, 0, at * LANES)]
                 columns = [LANES * run.size * side.column_step for side in problem.sides]
-                steps = [[self._panel * run.size], *([step] for step in columns)]
+                steps = [[way * self._panel * run.size], *([way * step] for step in columns)]
                 with walk(function, [run.count], here, dtypes, steps) as (near, *places):
                     for rows in tiling.rows:
                         self._rows(problem, rows, lhs, near, places, run.size, valid)

@@ -1,0 +1,69 @@
+"""Loops over more panels than a tile's memory holds: every second trip goes backwards."""
+
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from tests.machines import STATED
+from tilewright.compiler import Stages
+from tilewright.dump import Dump
+from tilewright.graph.evaluate import evaluate
+from tilewright.machine.machine import Machine
+from tilewright.plan.ir import Call, Loop
+from tilewright.simulate import simulate
+from tilewright.trace import trace
+
+W, V = ((np.random.default_rng(i).normal(size=(96, 96)) / 16).astype(np.float32) for i in range(2))
+XS = np.random.default_rng(2).normal(size=(9, 2, 96)).astype(np.float32)
+SIZE = W.nbytes + V.nbytes
+
+
+def with_memory(size: int) -> Machine:
+    """This host with tiles' own memory of `size` bytes."""
+    memories = tuple(
+        m if m.shared else replace(m, size=size if m is STATED.tile.memories[1] else size // 16)
+        for m in STATED.tile.memories
+    )
+    tile = replace(STATED.tile, memories=memories)
+    return replace(STATED, chip=replace(STATED.chip, tile=tile))
+
+
+def states(xs, w, v):
+    """Two products of the state a trip, and a result of each."""
+
+    def step(h, x):
+        h = jnp.maximum(h @ w + x, 0) @ v
+        return h, h[:, :3]
+
+    return lax.scan(step, jnp.zeros((2, 96)), xs)
+
+
+def planned(length: int, size: int):
+    stages = Stages(trace(states, XS[:length], W, V).graph, Dump("test"), machine=with_memory(size))
+    return stages.graph, *stages.lowered
+
+
+@pytest.mark.parametrize("length", [8, 9])
+def test_every_second_trip_goes_back(length):
+    graph, program, literals = planned(length, SIZE)
+    (loop,) = [s for s in program.steps if isinstance(s, Loop) and "panels" in str(s.steps)]
+    assert loop.count == 4
+    names = [step.codelet.name for step in loop.steps if isinstance(step, Call)]
+    products = [name.endswith("_backwards") for name in names if "panels" in name]
+    assert products == [False, False, True, True]
+    after = [s for s in program.steps if isinstance(s, Call) and "panels" in s.codelet.name]
+    assert len(after) == 2 * (length % 2)
+    found = simulate(program, [*literals, XS[:length], W, V], 1)
+    assert found.races == []
+    for ours, meant in zip(found.outputs, evaluate(graph, [XS[:length], W, V]), strict=True):
+        assert np.asarray(ours).reshape(meant.shape).tobytes() == meant.tobytes()
+
+
+@pytest.mark.parametrize("size", [4 * SIZE, SIZE // 16])
+def test_what_fits_and_what_is_far_too_large_is_read_one_way(size):
+    _, program, _ = planned(8, size)
+    assert "backwards=True" not in str(program.steps)
+    assert "panels" in str(program.steps)
