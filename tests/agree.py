@@ -39,15 +39,15 @@ def agree(
     native = {tiles: leaves(program(*args)) for tiles, program in programs.items()}
     for tiles in TILES[1:]:
         same_bits(native[tiles], native[1], f"{tiles} tiles against one")
-    compiled = programs[1].compiled
+    compiled, image = programs[1].compiled, programs[1].image
     inputs = [words(leaf) for leaf in jax.tree.leaves(args)]
     literals = sum(buffer.space == "constant" for buffer in compiled.program.inputs)
-    hidden = list(compiled.constants[literals:])
+    hidden = list(image.constants[literals:])
     means = evaluate(compiled.graph, [*hidden, *inputs])
     near = same_bits if exact else close
     near(native[1], means, "native against evaluate")
     if simulated:
-        result = simulate(compiled.program, [*compiled.constants, *inputs], 3, seed=0)
+        result = simulate(compiled.program, [*image.constants, *inputs], 3, seed=0)
         assert result.races == []
         flat = [
             array.reshape(mean.shape) for array, mean in zip(result.outputs, means, strict=True)
@@ -59,10 +59,7 @@ def agree(
 
 def on_tiles(tiles: int, fn: Callable, *args: Any) -> tilewright.Executable:
     """`fn` compiled for that many tiles, each a thread, whatever the number of CPUs."""
-    with (
-        mock.patch("tilewright.compiler.default_workers", return_value=tiles),
-        mock.patch("tilewright.runtime.executable.default_workers", return_value=tiles),
-    ):
+    with mock.patch("tilewright.runtime.executable.default_workers", return_value=tiles):
         program = tilewright.compile(fn, *args, tiles=tiles)
     steps = program.compiled.program.steps
     assert program.workers == (tiles if any(map(is_shared_work, steps)) else 1)

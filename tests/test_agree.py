@@ -25,7 +25,7 @@ def everything_is_spread(monkeypatch):
     monkeypatch.setattr("tilewright.compiler.host_machine", lambda: SMALL)
     monkeypatch.setattr(rows, "MIN_ROWS", 8)
     monkeypatch.setattr(rows, "MIN_WORK", 1)
-    monkeypatch.setattr("tilewright.compiler.recall", lambda text, machine, make: make())
+    monkeypatch.setattr("tilewright.compilation.recall", lambda text, machine, make: make())
 
 
 def numbers(*shape, dtype=np.float32, seed=0):

@@ -5,7 +5,7 @@ import numpy as np
 
 from tilewright.calibrate import FmaPeak
 from tilewright.codegen.host import compile_text
-from tilewright.codegen.program import program_text
+from tilewright.codegen.program import emit
 from tilewright.compiler import Stages, compile
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
@@ -38,9 +38,9 @@ def test_every_stage():
     assert simulated.races == []
     np.testing.assert_array_equal(simulated.outputs[0], EXPECTED)
 
-    text = program_text(program, host_machine())
-    assert "tilewright_run" in text.text
-    assert compile_text(text.text).parts
+    module = emit(program, host_machine()).module
+    assert "tilewright_run" in module.text()
+    assert compile_text(module).parts
 
     executable = compile(layer, X, W)
     np.testing.assert_array_equal(executable(X, W), EXPECTED)

@@ -5,18 +5,18 @@ JAX function -trace-> Graph -rewrites-> Graph -lower-> Program -codegen-> machin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jax.tree_util import tree_flatten_with_path
 
 from tilewright.codegen.cache import compile_cached
-from tilewright.codegen.host import CompiledObject, assembly
-from tilewright.codegen.program import ProgramText, program_text
+from tilewright.codegen.host import assembly
+from tilewright.codegen.program import Emitted, emit
+from tilewright.compilation import Source, compiled
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
 from tilewright.graph.ahead import ahead
@@ -24,7 +24,7 @@ from tilewright.graph.counted import counted
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_constant, split_fixed
 from tilewright.graph.hoist import hoist
-from tilewright.graph.ir import Graph, Type
+from tilewright.graph.ir import Graph
 from tilewright.graph.layout import layout, pack_fixed
 from tilewright.graph.products import simplify_products
 from tilewright.graph.rewrite import anywhere
@@ -35,19 +35,18 @@ from tilewright.graph.text import to_text
 from tilewright.graph.transposes import raise_transposes
 from tilewright.graph.verify import verify
 from tilewright.graph.widen import widen
+from tilewright.image import Image, Interface
 from tilewright.machine.host import host_machine
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
-from tilewright.plan.synchronise import is_shared_work
 from tilewright.plan.text import program_to_text
-from tilewright.record import Record, recall
-from tilewright.runtime.compiled import Compiled, Streamed
 from tilewright.runtime.executable import Executable
-from tilewright.runtime.gang import default_workers
 from tilewright.runtime.parameters import Parameters, parameters
-from tilewright.runtime.tree import tree_of
-from tilewright.trace import Traced, trace
+from tilewright.tree import tree_of
+
+if TYPE_CHECKING:
+    from tilewright.trace import Traced
 
 Rewrite = Callable[[Graph, Machine], Graph]
 
@@ -99,17 +98,27 @@ def compile(
         from tilewright.runtime.xla import XlaExecutable
 
         return XlaExecutable(called)  # type: ignore[return-value]
-    traced = trace(called.fn, *called.values)
-    frame = _frame(called, traced, tiles)
-    stages = Stages(traced.graph, Dump(frame.name), hidden=len(traced.constants))
-    return Executable(_compiled(stages, traced.constants, frame))
+    from tilewright.trace import trace  # JAX takes a second to import
+
+    traced, host = trace(called.fn, *called.values), host_machine()
+    interface, hidden = _interface(called, traced), len(traced.constants)
+    source = Source(
+        to_text(traced.graph, sources=False),
+        tuple(traced.constants),
+        interface,
+        tiles,
+        host,
+        lambda: Stages(traced.graph, Dump(interface.name), machine=host, hidden=hidden),
+    )
+    return Executable(compiled(source))
 
 
 class Stages:
-    """From the traced graph to LLVM text, one after the other, each made when first asked for.
+    """From the traced graph to an Image, one after the other, each made when first asked for.
 
     All see one machine: this host, if none is given. The first `hidden` inputs are data that the
-    function closes over: `once` is what hangs on them alone, and runs before all calls.
+    function closes over: `once` is what hangs on them alone, and runs before all calls. If it is
+    given, the graph is the rest already.
     """
 
     def __init__(
@@ -120,9 +129,10 @@ class Stages:
         then: Sequence[Rewrite] = HALVES,
         machine: Machine | None = None,
         hidden: int | None = None,
+        once: Stages | None = None,
     ):
         self.traced, self.dump, self.rewrites, self.then = traced, dump, rewrites, then
-        self.machine, self.hidden = machine or host_machine(), hidden
+        self.machine, self.hidden, self._given = machine or host_machine(), hidden, once
 
     @cached_property
     def halves(self) -> tuple[Graph | None, Graph]:
@@ -137,7 +147,7 @@ class Stages:
     def once(self) -> Stages | None:
         """Of the half that gives further constants to the other."""
         first = self.halves[0]
-        return first and Stages(first, self.dump, (), self.then, self.machine)
+        return Stages(first, self.dump, (), self.then, self.machine) if first else self._given
 
     @cached_property
     def graph(self) -> Graph:
@@ -145,6 +155,18 @@ class Stages:
         graph = self._rewritten(self.halves[1], self.then)
         verify(graph)
         return graph
+
+    def bound(self, positions: Sequence[int]) -> Stages:
+        """Of the same with some leaves of the arguments fixed: `once` is what hangs on them."""
+        graph = self.graph
+        hidden = len(graph.inputs) - len(self.traced.inputs) + (self.hidden or 0)
+        known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in positions)}
+        halves = split_fixed(pack_fixed(graph, known, self.machine), known, hidden)
+        if halves is None:
+            return self
+        first, rest = halves
+        once = Stages(first, Dump("packing"), (), (), self.machine)
+        return Stages(rest, Dump("packed"), (), (), self.machine, once=once)
 
     def _rewritten(self, graph: Graph, rewrites: Sequence[Rewrite]) -> Graph:
         for rewrite in rewrites:
@@ -164,45 +186,41 @@ class Stages:
         return self.lowered[0]
 
     @cached_property
-    def emitted(self) -> ProgramText:
-        text = program_text(self.program, self.machine)
-        self.dump("llvm", lambda: text.text)
-        self.dump("assembly", lambda: assembly(text.text))
-        return text
+    def emitted(self) -> Emitted:
+        made = emit(self.program, self.machine)
+        self.dump("llvm", made.module.text)
+        self.dump("assembly", lambda: assembly(made.module.text()))
+        return made
 
     @property
     def llvm(self) -> str:
-        return self.emitted.text
+        return self.emitted.module.text()
 
-    def record(self) -> Record:
-        """Go all the way, to machine code."""
-        program, literals = self.lowered
-        text = self.emitted
-        return Record(
-            object=compile_cached(text.module),
-            literals=tuple(literals),
-            shared_bytes=program.shared_bytes,
-            tile_bytes=program.tile_bytes,
-            maps=text.maps,
-            loops=tuple(text.loops),
-            shared_work=any(map(is_shared_work, program.steps)),
-            instances=text.instances,
-            streamed=text.streamed,
-            once=self.once and self.once.record(),
-            made=tuple(v.type for v in self.once.traced.outputs) if self.once else (),
+    def image(self) -> Image:
+        """All the way to machine code; its inputs are those of the graph."""
+        graph, (_, literals) = self.graph, self.lowered
+        return replace(
+            self.emitted.image,
+            interface=Interface(
+                tuple(value.type for value in graph.inputs),
+                tuple(value.type for value in graph.outputs),
+            ),
+            object=compile_cached(self.emitted.module),
+            constants=tuple(literals),
+            once=self.once and self.once.image(),
         )
 
 
-def _frame(called: Parameters, traced: Traced, tiles: int | None) -> Compiled:
-    """What is known of a program before its graph is: arguments, results, names, tiles."""
+def _interface(called: Parameters, traced: Traced) -> Interface:
+    """What is known of a program before its graph is: arguments, results, names."""
+    from jax.tree_util import tree_flatten_with_path
+
     hidden = len(traced.constants)
     paths, structure = tree_flatten_with_path(called.values)
-    return Compiled(
-        object=CompiledObject(()),
+    return Interface(
         name=getattr(called.fn, "__name__", "program"),
         inputs=tuple(value.type for value in traced.graph.inputs[hidden:]),
         outputs=tuple(value.type for value in traced.graph.outputs),
-        tiles=tiles or default_workers(),
         in_tree=tree_of(structure, [path for path, _ in paths]),
         out_tree=tree_of(traced.out_tree),
         argument_names=called.names,
@@ -210,78 +228,3 @@ def _frame(called: Parameters, traced: Traced, tiles: int | None) -> Compiled:
         forms_in=MappingProxyType(traced.in_forms),
         forms_out=MappingProxyType(traced.out_forms),
     )
-
-
-def _compiled(stages: Stages, constants: Sequence[np.ndarray], frame: Compiled) -> Compiled:
-    """The program of a graph whose first inputs are `constants`."""
-    text = f"{stages.hidden}\n{to_text(stages.traced, sources=False)}"
-    record = recall(text, stages.machine, stages.record)
-    if record.once is not None:
-        alone = _without_arguments(frame, record.made)
-        once = Executable(_filled(alone, record.once, constants, stages.once))
-        constants = (*constants, *once.outputs())
-    compiled = _filled(frame, record, constants, stages)
-    if frame.pack is not None:  # further arguments are bound to the program before any was
-        return compiled
-    packing = Packing(compiled, tuple(constants))
-    packing.compiled = compiled = replace(compiled, pack=packing)
-    return compiled
-
-
-def _filled(
-    frame: Compiled, record: Record, constants: Sequence[np.ndarray], stages: Any
-) -> Compiled:
-    streamed = Streamed(record.instances, (), record.streamed) if record.streamed else None
-    return replace(
-        frame,
-        object=record.object,
-        constants=(*record.literals, *constants),
-        shared_bytes=record.shared_bytes,
-        tile_bytes=record.tile_bytes,
-        workers=min(default_workers(), frame.tiles) if record.shared_work else 1,
-        maps=record.maps,
-        loops=record.loops,
-        streamed=streamed,
-        stages=stages,
-    )
-
-
-def _without_arguments(frame: Compiled, outputs: Sequence[Type]) -> Compiled:
-    """Of a program that is run once, for `outputs`."""
-    return Compiled(
-        object=CompiledObject(()), name=frame.name, inputs=(), outputs=tuple(outputs),
-        tiles=frame.tiles,
-    )  # fmt: skip
-
-
-class Packing:
-    """The program for fixed inputs (by position among the arguments' leaves).
-
-    What hangs on them and on constants alone (packed weights, transposed data) is computed when it
-    is called. It starts from the program with nothing bound, so that binding one after the other is
-    binding all at once.
-    """
-
-    def __init__(self, compiled: Compiled, constants: tuple[np.ndarray, ...]):
-        self.compiled, self.constants = compiled, constants
-
-    def __call__(self, fixed: Mapping[int, np.ndarray]) -> Compiled:
-        compiled, hidden = self.compiled, len(self.constants)
-        graph = compiled.graph
-        known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in fixed)}
-        halves = split_fixed(pack_fixed(graph, known, compiled.stages.machine), known, hidden)
-        if halves is None:
-            return compiled
-        first, rest = halves
-        data = [
-            fixed.get(i, np.zeros(kind.shape, kind.numpy)) for i, kind in enumerate(compiled.inputs)
-        ]
-        alone = _without_arguments(compiled, [v.type for v in first.outputs])
-        once = Executable(_compiled(_final(first, "packing"), (*self.constants, *data), alone))
-        constants = (*self.constants, *once.outputs())
-        return _compiled(_final(rest, "packed"), constants, compiled)
-
-
-def _final(graph: Graph, name: str) -> Stages:
-    """Of a graph that has been through all rewrites."""
-    return Stages(graph, Dump(name), (), ())

@@ -7,8 +7,8 @@ from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.ir import Builder, Graph, Type
-from tilewright.runtime.compiled import Compiled
 from tilewright.runtime.executable import Executable
+from tilewright.runtime.made import Made
 
 
 def choosing(dtype: str, size: int) -> Graph:
@@ -32,17 +32,7 @@ def choosing(dtype: str, size: int) -> Graph:
 )
 def test_the_nearest_case(dtype, index, size):
     graph = choosing(dtype, size)
-    record = Stages(graph, Dump("test"), (), ()).record()
-    program = Executable(
-        Compiled(
-            object=record.object,
-            inputs=tuple(value.type for value in graph.inputs),
-            outputs=tuple(value.type for value in graph.outputs),
-            shared_bytes=record.shared_bytes,
-            tile_bytes=record.tile_bytes,
-            constants=record.literals,
-        )
-    )
+    program = Executable(Made(Stages(graph, Dump("test"), (), ()).image()))
     inputs = np.array(index, dtype), np.arange(size, dtype=np.float32)
     (expected,) = evaluate(graph, inputs)
     np.testing.assert_array_equal(program(*inputs), expected)

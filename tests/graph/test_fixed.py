@@ -69,7 +69,7 @@ def test_binding_one_after_the_other_is_binding_all_at_once():
     a, b = WEIGHTS.T @ WEIGHTS, X.T @ X
     program = tilewright.compile(fn, a, b, X)
     first, both = program.bind(a), program.bind(a, b)
-    assert first.compiled.object is program.compiled.object
+    assert first.image.object is program.image.object
     assert first._loaded is program._loaded
     second = first.bind(b)
     for bound in (second, program.bind(b=b).bind(a)):
@@ -104,7 +104,7 @@ def test_what_hangs_on_nothing_is_computed_once_after_it_is_cut():
 
     program = tilewright.compile(fn, np.ones(1500, np.float32))
     assert [node.op for node in program.compiled.graph.nodes] == ["dot"]
-    assert sum(array.nbytes for array in program.compiled.constants) == 15 * 1500 * 4
+    assert sum(array.nbytes for array in program.image.constants) == 15 * 1500 * 4
 
 
 def test_other_data_for_the_same_constants():
@@ -113,7 +113,7 @@ def test_other_data_for_the_same_constants():
         tilewright.compile(lambda x, d=d: jnp.linalg.cholesky(kernel(d)) @ x, POINTS)
         for d in (POINTS, POINTS * 2)
     ]
-    assert programs[0].compiled.object.parts == programs[1].compiled.object.parts
+    assert programs[0].image.object.parts == programs[1].image.object.parts
     for program, data in zip(programs, (POINTS, POINTS * 2), strict=True):
         expected = np.linalg.cholesky(kernel(data)) @ POINTS
         np.testing.assert_allclose(program(POINTS), expected, rtol=1e-4, atol=1e-4)

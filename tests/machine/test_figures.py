@@ -9,6 +9,7 @@ import pytest
 from tests.calibrate.test_rounds import SOME
 from tests.machines import STATED, eager
 from tilewright import record
+from tilewright.image import Image
 from tilewright.machine import figures
 from tilewright.machine.host import described, host_names
 
@@ -91,10 +92,7 @@ def test_the_machine_is_part_of_the_cache_key(tmp_path, monkeypatch):
 
     def make():
         made.append(1)
-        return record.Record(
-            object=record.CompiledObject(()), literals=(), shared_bytes=0, tile_bytes=0, maps=0,
-            loops=(), shared_work=False, instances=0, streamed=(),
-        )  # fmt: skip
+        return Image()
 
     for machine in (STATED, STATED, eager(), STATED, eager()):
         record.recall("graph", machine, make)

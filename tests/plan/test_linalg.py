@@ -37,7 +37,7 @@ def everything(a, b):
 @pytest.fixture
 def everything_is_spread(monkeypatch):
     monkeypatch.setattr("tilewright.compiler.host_machine", eager)
-    monkeypatch.setattr("tilewright.compiler.recall", lambda text, machine, make: make())
+    monkeypatch.setattr("tilewright.compilation.recall", lambda text, machine, make: make())
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 from tilewright.codegen.context import FIELDS
 from tilewright.codegen.host import compile_text
 from tilewright.graph.ir import Type
-from tilewright.runtime.compiled import Compiled, Streamed
+from tilewright.image import Image, Interface, Streamed
 from tilewright.runtime.executable import Executable
+from tilewright.runtime.made import Made
+
+INTERFACE = {field.name for field in dataclasses.fields(Interface)}
 
 DECLARATIONS = """
 declare i32 @tw_barrier(ptr, i64)
@@ -50,8 +53,9 @@ def compiled_object(text: str) -> Any:
 
 
 def executable(text: str, **fields: Any) -> Executable:
-    stages = SimpleNamespace(graph=None, program=None, llvm=text)
-    return Executable(Compiled(compiled_object(text), stages=stages, **fields))
+    called = {name: fields.pop(name) for name in INTERFACE & fields.keys()}
+    image = Image(Interface(**called), compiled_object(text), **fields)
+    return Executable(Made(image, llvm=text))
 
 
 def add(n: int = 4, **fields: Any) -> Executable:
@@ -113,7 +117,7 @@ done:
   ret i32 0"""
     kind = Type("int64", (workers, 8))
     options = {
-        "inputs": (kind,), "outputs": (kind,), "workers": workers, "tiles": workers,
+        "inputs": (kind,), "outputs": (kind,), "shared_work": workers > 1, "tiles": workers,
         "loops": ("rounds",),
     } | fields  # fmt: skip
     return executable(program(body), **options)
@@ -132,7 +136,7 @@ meet:
   %result = call i32 @tw_barrier(ptr %context, i64 %worker)
   ret i32 %result"""
     return executable(
-        program(body), inputs=(), outputs=(), workers=workers, tiles=workers, loops=loops
+        program(body), inputs=(), outputs=(), shared_work=workers > 1, tiles=workers, loops=loops
     )
 
 
@@ -173,7 +177,7 @@ done:
   ret i32 %meet"""
     kind = Type("float32", (count, 4))
     options = {
-        "inputs": (kind,), "outputs": (kind,), "workers": workers, "tiles": workers, "maps": 1,
-        "streamed": Streamed(count, (0,), (0,)),
+        "inputs": (kind,), "outputs": (kind,), "shared_work": workers > 1, "tiles": workers,
+        "maps": 1, "streamed": Streamed(count, (0,), (0,)),
     } | fields  # fmt: skip
     return executable(program(body), **options)

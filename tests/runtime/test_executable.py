@@ -13,7 +13,7 @@ import pytest
 from tests.runtime.programs import add, barriers, executable, pointers, program, squares
 from tilewright.errors import ArgumentError
 from tilewright.graph.ir import Type
-from tilewright.runtime.tree import tree_of
+from tilewright.tree import tree_of
 
 X = np.arange(4, dtype=np.float32)
 

@@ -37,11 +37,11 @@ def test_barrier_keeps_workers_in_step(workers, monkeypatch):
 def test_a_missing_barrier_would_be_seen(monkeypatch):
     """The test above can fail: without its barriers the numbers differ."""
     monkeypatch.setattr("tilewright.runtime.executable.default_workers", lambda: 2)
-    call = barriers(3000, 2)
+    call, kind = barriers(3000, 2), Type("int64", (2, 8))
     broken = call.llvm.replace("call i32 @tw_barrier", "call i32 @idle")
     broken += "define internal i32 @idle(ptr %a, i64 %b) { ret i32 0 }\n"
-    options = {"inputs": call.compiled.inputs, "outputs": call.compiled.outputs}
-    racing = executable(broken, **options, workers=2, tiles=2, loops=("rounds",))
+    options = {"inputs": (kind,), "outputs": (kind,)}
+    racing = executable(broken, **options, shared_work=True, tiles=2, loops=("rounds",))
     start = np.ones((2, 8), np.int64)
     expected = neighbours(start, 3000)
     assert any((racing(start) != expected)[:, 0].any() for _ in range(20))

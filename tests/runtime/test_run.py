@@ -21,7 +21,7 @@ from tests.runtime.programs import (
 )
 from tilewright.graph.ir import Type
 from tilewright.runtime.run import CancelledError
-from tilewright.runtime.tree import tree_of
+from tilewright.tree import tree_of
 
 X = np.arange(4000, dtype=np.float32).reshape(1000, 4)
 
@@ -179,7 +179,8 @@ def test_a_frame_that_ran_alone_has_all_its_workers_again():
   store i64 %workers, ptr %out0, align 8
   %meet = call i32 @tw_barrier(ptr %context, i64 %worker)
   ret i32 %meet"""
-    call = executable(program(body), inputs=(), outputs=(Type("int64", ()),), workers=2, tiles=2)
+    outputs = (Type("int64", ()),)
+    call = executable(program(body), inputs=(), outputs=outputs, shared_work=True, tiles=2)
     assert call.workers == 2
     assert call() == 2
     with squares(1000).start(X, stream=True, slots=4) as stream:

@@ -8,20 +8,20 @@ machine times again in every round.
 from __future__ import annotations
 
 import time
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 
 from tilewright.codegen.cache import compile_cached
 from tilewright.codegen.context import LINE
-from tilewright.codegen.program import program_text
+from tilewright.codegen.program import emit
 from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.peak import PeakFma
 from tilewright.graph.ir import Type
 from tilewright.machine.host import host_machine
 from tilewright.plan.ir import Buffer, Call, Loop, Program, View, new_var
-from tilewright.runtime.compiled import Compiled
 from tilewright.runtime.executable import Executable
+from tilewright.runtime.made import Made
 from tilewright.runtime.memory import aligned
 
 
@@ -60,21 +60,14 @@ class FmaPeak:
 
 def executable(program: Program, workers: int = 1) -> Executable:
     """A program made by hand, without results."""
-    text = program_text(program, host_machine())
-    return Executable(
-        Compiled(
-            object=compile_cached(text.module),
-            inputs=tuple(Type(b.dtype, (b.size,)) for b in program.inputs),
-            outputs=(),
-            shared_bytes=program.shared_bytes,
-            tile_bytes=program.tile_bytes,
-            tiles=workers,
-            workers=workers,
-            maps=text.maps,
-            loops=tuple(text.loops),
-            stages=SimpleNamespace(graph=None, program=program, llvm=text.text),
-        )
+    emitted = emit(program, host_machine())
+    image = replace(
+        emitted.image,
+        object=compile_cached(emitted.module),
+        tiles=workers,
+        shared_work=workers > 1,
     )
+    return Executable(Made(image, program, emitted.module.text()))
 
 
 def _program(codelet: Codelet, turns: int) -> Program:

@@ -17,10 +17,11 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from tilewright.codegen.host import PASSES, CompiledObject, Target, compile_text, host_target
+from tilewright.codegen.host import PASSES, Target, compile_text, host_target
 from tilewright.codelets.emit.llvm import Module
 from tilewright.env import ENVIRONMENT
 from tilewright.files import usable_folder
+from tilewright.image import CompiledObject
 
 FORMAT = b"tilewright-object-1\n"
 _SUFFIX = ".object"

@@ -14,7 +14,6 @@ from __future__ import annotations
 import ctypes
 import itertools
 import re
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +24,7 @@ import llvmlite.binding as llvm
 from tilewright.codelets.emit.libm import LIBM
 from tilewright.codelets.emit.llvm import Module
 from tilewright.env import ENVIRONMENT
+from tilewright.image import CompiledObject
 from tilewright.machine.host import is_allowed
 
 PASSES = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg")
@@ -46,25 +46,6 @@ class Target:
 
     cpu: str
     features: str
-
-
-@dataclass(frozen=True)
-class CompiledObject:
-    """One or more object files that are linked together when loaded."""
-
-    parts: tuple[bytes, ...]
-
-    def to_bytes(self) -> bytes:
-        """For a file: the number of parts, their lengths, the parts."""
-        lengths = [len(part) for part in self.parts]
-        return struct.pack(f"<{len(lengths) + 1}Q", len(lengths), *lengths) + b"".join(self.parts)
-
-    @staticmethod
-    def from_bytes(data: bytes) -> CompiledObject:
-        (count,) = struct.unpack_from("<Q", data)
-        lengths = struct.unpack_from(f"<{count}Q", data, 8)
-        ends = list(itertools.accumulate(lengths, initial=8 * (count + 1)))
-        return CompiledObject(tuple(data[a:b] for a, b in itertools.pairwise(ends)))
 
 
 @cache

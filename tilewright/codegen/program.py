@@ -1,4 +1,4 @@
-"""Program -> LLVM text: codelets as functions, and functions that call them in order.
+"""Program -> LLVM text and `Image`: codelets as functions, and functions that call them in order.
 
 Every worker (thread) runs `tilewright_run(context, worker)`. What it needs at each call lies in a
 *frame* on its stack: pointers to the arenas and arrays, and the present value of every loop
@@ -16,9 +16,9 @@ part are run by all workers alike, on conditions that tile 0 wrote before a `Syn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from tilewright.codegen.calls import Calls
 from tilewright.codegen.clocks import Clocks
@@ -32,6 +32,8 @@ from tilewright.codegen.streaming import ring_buffers, streaming_map
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.vectors import load_scalar
+from tilewright.graph.ir import Type
+from tilewright.image import Image, Interface, Streamed
 from tilewright.machine.cost import price
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Branch, Call, Loop, Map, Program, Spread, Step, Sync, While
@@ -43,28 +45,20 @@ BETWEEN_LOOKS = 0.01
 """Seconds of work after which a worker looks whether the run is cancelled."""
 
 
-@dataclass
-class ProgramText:
-    """The module, and what the runtime must know to run it."""
+@dataclass(frozen=True, eq=False)
+class Emitted:
+    """The module, what running it takes but for machine code, and codelets by their symbols.
+
+    `turns` says which of the image's `loops` counts the turns of a `While`, by the step's id.
+    """
 
     module: Module
-    loops: list[str] = field(default_factory=list)
-    maps: int = 0
-    streamed: tuple[int, ...] = ()
-    """Outputs, by position, that one top-level map writes a row of in every instance."""
-    instances: int = 0
-    """The length of that map, or 0."""
-    symbols: dict[str, Codelet] = field(default_factory=dict)
-    turns: dict[int, str] = field(default_factory=dict)
-    """Which of `loops` counts the turns of a `While`, by the step's id."""
-
-    @cached_property
-    def text(self) -> str:
-        """The module's."""
-        return self.module.text()
+    image: Image
+    symbols: Mapping[str, Codelet]
+    turns: Mapping[int, str]
 
 
-def program_text(program: Program, machine: Machine, profile: bool = False) -> ProgramText:
+def emit(program: Program, machine: Machine, profile: bool = False) -> Emitted:
     """LLVM text of a whole program for a machine; its only exported symbol is `tilewright_run`.
 
     With `profile`, ticks of every codelet, superstep and barrier are counted among the trips, under
@@ -92,20 +86,29 @@ class _Emitter:
         self.resident = Resident(self.calls, self.control, self.slots, self.counters)
         self.functions = 0
 
-    def emit(self) -> ProgramText:
+    def emit(self) -> Emitted:
         self.module.declare("tw_barrier", "i32", "ptr", "i64")
         declare_cancelled(self.module)
         declare_queues(self.module)
         self._entry(self._together(self.program.steps))
-        streamed = tuple(sorted(b.index for b in self.rings))
-        return ProgramText(
-            module=self.module,
-            loops=self.counters.names,
+        symbols = {symbol: codelet for codelet, symbol in self.calls.symbols.items()}
+        return Emitted(self.module, self._image(), symbols, self.counters.turns)
+
+    def _image(self) -> Image:
+        """Of arrays without dimensions, as the program sees them."""
+        program, rows = self.program, tuple(sorted(b.index for b in self.rings))
+        count = self.streaming.count if self.streaming else 0
+        return Image(
+            interface=Interface(
+                tuple(Type(b.dtype, (b.size,)) for b in program.inputs if b.space == "input"),
+                tuple(Type(b.dtype, (b.size,)) for b in program.outputs),
+            ),
+            shared_bytes=program.shared_bytes,
+            tile_bytes=program.tile_bytes,
+            shared_work=any(map(is_shared_work, program.steps)),
             maps=self.queues.sites,
-            streamed=streamed,
-            instances=self.streaming.count if self.streaming and streamed else 0,
-            symbols={symbol: codelet for codelet, symbol in self.calls.symbols.items()},
-            turns=self.counters.turns,
+            loops=tuple(self.counters.names),
+            streamed=Streamed(count, outputs=rows) if rows else None,
         )
 
     def _entry(self, body: str) -> None:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codegen.host import Loaded, load
+from tilewright.image import Image, Interface
 from tilewright.machine.host import host_machine
 from tilewright.runtime import signals
-from tilewright.runtime.compiled import Compiled
 from tilewright.runtime.frame import Frame, FramePool
-from tilewright.runtime.gang import default_workers, helped
+from tilewright.runtime.gang import MOST_WORKERS, default_workers, helped
 from tilewright.runtime.layout import expected
+from tilewright.runtime.made import Origin
 from tilewright.runtime.native import native, support
 from tilewright.runtime.results import Results
 from tilewright.runtime.run import Run
@@ -37,30 +38,25 @@ class Executable:
 
     def __init__(
         self,
-        compiled: Compiled,
+        compiled: Origin,
         *,
         loaded: Loaded | None = None,
         signature: Signature | None = None,
     ):
         self.compiled = compiled
-        self.signature = signature or Signature(
-            compiled.inputs,
-            compiled.in_tree,
-            compiled.argument_names,
-            compiled.forms_in,
-            compiled.positional,
-        )
-        self._loaded = loaded or load(compiled.object, imports=support())
+        self.image = image = compiled.image
+        interface = image.interface
+        self.signature = signature or Signature(interface)
+        self._loaded = loaded or load(image.object, imports=support())
         self.function = self._loaded["tilewright_run"]
-        self.workers = max(1, min(compiled.workers, default_workers()))
-        self._inputs = [(type_.numpy, type_.shape) for type_ in compiled.inputs]
-        self._results = Results(compiled.outputs)
-        self._expected = expected(compiled.inputs)
+        self.workers = _workers(image)
+        self._results = Results(interface.outputs)
+        self._expected = expected(interface.inputs)
         self._apply = native().tw_apply if self._expected is not None else _refuse
         self._pool = FramePool(self._frame)
-        self._is_flat, self._count = self.signature.is_flat, len(compiled.inputs)
+        self._is_flat, self._count = self.signature.is_flat, len(interface.inputs)
         self._alone = self.workers == 1
-        self._unflatten = self._result_builder()
+        self._unflatten = _result_builder(interface)
 
     # Running
 
@@ -99,9 +95,8 @@ class Executable:
         and what hangs on them alone is computed once, now.
         """
         signature = self.signature.bind(args, named)
-        pack = self.compiled.pack
-        packed = pack(signature.fixed) if pack is not None else self.compiled
-        loaded = self._loaded if packed.object is self.compiled.object else None
+        packed = self.compiled.bound(signature.fixed)
+        loaded = self._loaded if packed.image.object is self.image.object else None
         return Executable(packed, loaded=loaded, signature=signature)
 
     def outputs(self) -> tuple[np.ndarray, ...]:
@@ -113,7 +108,7 @@ class Executable:
 
     def _frame(self) -> Frame:
         return Frame(
-            self.compiled,
+            self.image,
             self.function,
             self.workers,
             expected=self._expected,
@@ -134,26 +129,12 @@ class Executable:
         """Outputs in the tree that the function returns; None stays for those left out."""
         return self._unflatten(outputs)
 
-    def _result_builder(self) -> Callable[[Sequence[Any]], Any]:
-        compiled, forms = self.compiled, dict(self.compiled.forms_out)
-        tree = compiled.out_tree
-        if tree is None:
-            build = _only if len(compiled.outputs) == 1 else tuple
-        elif tree.is_leaf:
-            build = _only
-        else:
-            build = tree.unflatten
-        if not forms:
-            return build
-        return lambda outputs: build(_in_form(outputs, forms))
-
     # Looking inside
 
     def __repr__(self) -> str:
         """`<Executable layer(x: float32[3,4]) -> float32[4], 2 threads>`"""
         threads = f"{self.workers} thread{'s' * (self.workers > 1)}"
-        shown = self.signature.shown(self.compiled.name, self.compiled.outputs)
-        return f"<Executable {shown}, {threads}>"
+        return f"<Executable {self.signature.shown()}, {threads}>"
 
     def report(self) -> Report:
         """Supersteps, operations, bytes a tile against its caches, and what limits each part."""
@@ -204,9 +185,30 @@ class Executable:
         return assembly(self.llvm)
 
 
+def _workers(image: Image) -> int:
+    """Threads for it."""
+    if not image.shared_work:
+        return 1
+    return min(image.tiles or MOST_WORKERS, default_workers())
+
+
 def _refuse(*_: Any) -> int:
     """In place of `tw_apply`, where it cannot read Python's objects."""
     return 1
+
+
+def _result_builder(interface: Interface) -> Callable[[Sequence[Any]], Any]:
+    """What makes the function's result of its leaves."""
+    tree, forms = interface.out_tree, dict(interface.forms_out)
+    if tree is None:
+        build = _only if len(interface.outputs) == 1 else tuple
+    elif tree.is_leaf:
+        build = _only
+    else:
+        build = tree.unflatten
+    if not forms:
+        return build
+    return lambda outputs: build(_in_form(outputs, forms))
 
 
 def _only(outputs: Sequence[Any]) -> Any:

@@ -1,6 +1,6 @@
 """A frame: the memory of one run of a program, the context that describes it, and its job.
 
-In: `Compiled` and the number of workers. Out: arenas, counters and pointer tables, reused from run
+In: an `Image` and the number of workers. Out: arenas, counters and pointer tables, reused from run
 to run (`FramePool`), so that a call costs a few microseconds. A frame belongs to one run at a time.
 
 A job (`call_text.py`) is what native code needs besides the context to run the program from Python.
@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tilewright.codegen.context import LINE, Context
+from tilewright.image import Image
 from tilewright.runtime.call_text import JOB
-from tilewright.runtime.compiled import Compiled
 from tilewright.runtime.gang import spin_for
 from tilewright.runtime.layout import Table
 from tilewright.runtime.memory import address, arena
@@ -47,7 +47,7 @@ class Frame:
 
     def __init__(
         self,
-        compiled: Compiled,
+        image: Image,
         function: int,
         workers: int,
         *,
@@ -55,18 +55,18 @@ class Frame:
         expected: Table | None = None,
         results: Results | None = None,
     ):
-        self.workers = workers
-        self.count = compiled.streamed.count if compiled.streamed else 0
+        self.workers, interface = workers, image.interface
+        self.count = image.streamed.count if image.streamed else 0
         self.slots = max(1, slots or self.count)
-        self.loops = len(compiled.loops)
-        tile_stride = _up(compiled.tile_bytes, PAGE) + LINE
-        self._shared, shared = arena(compiled.shared_bytes)
+        self.loops = len(image.loops)
+        tile_stride = _up(image.tile_bytes, PAGE) + LINE
+        self._shared, shared = arena(image.shared_bytes)
         self._tiles, tile_arenas = arena(tile_stride * workers)
         self.trips_stride = _up(8 * self.loops, LINE)
-        self._layout(compiled.maps)
-        self.inputs = (ctypes.c_void_p * max(1, len(compiled.constants) + len(compiled.inputs)))()
-        self.outputs = (ctypes.c_void_p * max(1, len(compiled.outputs)))()
-        for position, constant in enumerate(compiled.constants):
+        self._layout(image.maps)
+        self.inputs = (ctypes.c_void_p * max(1, len(image.constants) + len(interface.inputs)))()
+        self.outputs = (ctypes.c_void_p * max(1, len(interface.outputs)))()
+        for position, constant in enumerate(image.constants):
             self.inputs[position] = address(constant)
         self.context = Context(
             shared=shared,
@@ -80,10 +80,10 @@ class Frame:
             spin=spin_for(workers),
             **self._at,
         )
-        self.nbytes = compiled.shared_bytes + tile_stride * workers
-        self.shifts = (ctypes.c_int64 * len(compiled.outputs))()
-        self._hidden = len(compiled.constants)
-        self._kept = expected, results, compiled.constants
+        self.nbytes = image.shared_bytes + tile_stride * workers
+        self.shifts = (ctypes.c_int64 * len(interface.outputs))()
+        self._hidden = len(image.constants)
+        self._kept = expected, results, image.constants
         self.job = Job(
             context=ctypes.addressof(self.context),
             function=function,
@@ -92,8 +92,8 @@ class Frame:
             filled=self._at["filled"],
             count=self.count,
             expected=ctypes.addressof(expected) if expected is not None else 0,
-            leaves=len(compiled.inputs),
-            inputs=ctypes.addressof(self.inputs) + 8 * len(compiled.constants),
+            leaves=len(interface.inputs),
+            inputs=ctypes.addressof(self.inputs) + 8 * len(image.constants),
             results=results.count if results is not None else 0,
             places=ctypes.addressof(results.places) if results is not None else 0,
             outputs=ctypes.addressof(self.outputs),

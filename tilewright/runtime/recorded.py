@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.codegen.program import program_text
+from tilewright.codegen.program import emit
 from tilewright.machine.host import host_machine
 from tilewright.plan.ir import Branch, Loop, Map, Program, Spread, Step, While
 from tilewright.runtime.executable import Executable
+from tilewright.runtime.made import Made
 from tilewright.simulate.trips import named
 
 Turned = dict[int, np.ndarray]
@@ -30,8 +31,8 @@ def recorded(executable: Executable, args: Sequence[Any], options: Mapping[str, 
     loops = named(program)
     if not loops:
         return {}
-    names = program_text(program, host_machine()).turns
-    streamed = executable.compiled.streamed
+    names = emit(program, host_machine()).turns
+    streamed = executable.image.streamed
     top = next((s for s in program.steps if isinstance(s, Map)), None)
     if streamed is not None and top is not None and streamed.count == top.count:
         counts = _by_instance(executable, args, options, top.count)
@@ -54,9 +55,8 @@ def _by_instance(
     executable: Executable, args: Sequence[Any], options: Mapping[str, Any], count: int
 ) -> dict[str, np.ndarray]:
     """One worker and one place for results: the next instance waits until we have looked."""
-    alone = Executable(
-        replace(executable.compiled, tiles=1, workers=1), signature=executable.signature
-    )
+    image = replace(executable.image, tiles=1)
+    alone = Executable(Made(image), signature=executable.signature)
     rows: list[dict[str, int]] = []
     with alone.start(*args, stream=True, slots=1, **options) as run:
         results = run.finished(ordered=True)

@@ -69,7 +69,7 @@ class _Job:
 
     def now(self) -> Progress:
         columns = map(tuple, self.frame.trips.T.tolist())
-        by_worker = dict(zip(self.executable.compiled.loops, columns, strict=True))
+        by_worker = dict(zip(self.executable.image.loops, columns, strict=True))
         trips = {name: sum(turns) for name, turns in by_worker.items()}
         return Progress(self.frame.completed.value, self.frame.count, trips, by_worker)
 
@@ -103,7 +103,7 @@ class Run:
         progress = self.progress()
         done = f"{progress.completed:,} of {progress.total:,} instances, " if progress.total else ""
         state = "running" if not self.done else "cancelled" if self.cancelled else "done"
-        return f"<Run {self._executable.compiled.name}: {done}{state}>"
+        return f"<Run {self._executable.image.interface.name}: {done}{state}>"
 
     @property
     def done(self) -> bool:

@@ -16,44 +16,41 @@ import numpy as np
 
 from tilewright.errors import ArgumentError
 from tilewright.graph.ir import Type
+from tilewright.image import Interface
 from tilewright.runtime.arguments import plain
-from tilewright.runtime.tree import LEAF, MismatchError, Tree
+from tilewright.tree import LEAF, MismatchError, Tree
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
 class Signature:
-    """`tree` is that of the tuple of all arguments, bound or not; None if each is one array.
+    """Of a program that is called by an `interface`.
 
     The first `positional` arguments (all, if it is None) may be given by position; all whose names
-    are identifiers by name. `bound` holds the leaves of arguments that have been fixed; `forms`
-    says which leaves are PRNG keys, of which generator, and which are "float0".
+    are identifiers by name. `bound` holds the leaves of arguments that have been fixed.
     """
 
-    inputs: tuple[Type, ...]
-    tree: Tree | None = None
-    argument_names: tuple[str, ...] = ()
-    forms: Mapping[int, Any] = field(default_factory=lambda: _NOTHING)
-    positional: int | None = None
+    interface: Interface
     bound: Mapping[int, list[np.ndarray]] = field(default_factory=lambda: _NOTHING)
 
     @cached_property
     def arguments(self) -> tuple[Tree, ...]:
         """The tree of each argument."""
-        return (LEAF,) * len(self.inputs) if self.tree is None else self.tree.children
+        tree = self.interface.in_tree
+        return (LEAF,) * len(self.interface.inputs) if tree is None else tree.children
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """What to call each argument."""
-        given = self.argument_names[: len(self.arguments)]
+        given = self.interface.argument_names[: len(self.arguments)]
         rest = range(len(given), len(self.arguments))
         return (*given, *(f"argument {i}" for i in rest))
 
     @cached_property
     def is_flat(self) -> bool:
         """Whether a call's positional arguments are the leaves."""
-        by_position = self.positional in (None, len(self.arguments))
+        by_position = self.interface.positional in (None, len(self.arguments))
         return by_position and not self.bound and all(tree.is_leaf for tree in self.arguments)
 
     def leaves(self, args: Sequence[Any], named: Mapping[str, Any] = _NOTHING) -> Sequence[Any]:
@@ -86,7 +83,8 @@ class Signature:
     def plain(self, position: int, leaf: Any) -> np.ndarray:
         """One leaf as an array of the compiled type."""
         try:
-            return plain(leaf, self.inputs[position], self.forms.get(position))
+            interface = self.interface
+            return plain(leaf, interface.inputs[position], interface.forms_in.get(position))
         except ArgumentError as error:
             raise ArgumentError(f"{self.leaf_names[position]} {error}") from error.__cause__
 
@@ -108,14 +106,15 @@ class Signature:
         pairs = zip(self.arguments, self.names, strict=True)
         return tuple(path for tree, name in pairs for path in tree.paths(name))
 
-    def shown(self, name: str, outputs: Sequence[Type]) -> str:
+    def shown(self) -> str:
         """`layer(x: float32[3,4], params: 4 arrays) -> float32[4]`, of what is not bound."""
         parts = [f"{self.names[i]}: {self._kind(i)}" for i in self._free]
-        return f"{name}({', '.join(parts)}) -> {_kinds(outputs)}"
+        return f"{self.interface.name}({', '.join(parts)}) -> {_kinds(self.interface.outputs)}"
 
     def _kind(self, position: int) -> str:
         first = self._first[position]
-        return _kinds(self.inputs[first : first + sum(1 for _ in self.arguments[position].paths())])
+        count = sum(1 for _ in self.arguments[position].paths())
+        return _kinds(self.interface.inputs[first : first + count])
 
     @cached_property
     def _free(self) -> list[int]:
@@ -129,7 +128,8 @@ class Signature:
 
     def _matched(self, who: str, args: Sequence[Any], named: Mapping[str, Any]) -> dict[int, Any]:
         """Values by argument."""
-        limit = len(self.arguments) if self.positional is None else self.positional
+        limit = self.interface.positional
+        limit = len(self.arguments) if limit is None else limit
         places = [i for i in self._free if i < limit]
         if len(args) > len(places):
             shown = ", ".join(self.names[i] for i in places)

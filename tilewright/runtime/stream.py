@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.graph.ir import Type
-from tilewright.runtime.compiled import Streamed
+from tilewright.image import Streamed
 from tilewright.runtime.frame import Frame
 from tilewright.runtime.memory import address, aligned
 
@@ -35,17 +35,16 @@ class Stream:
     def __init__(
         self, executable: Executable, leaves: Sequence[Any], *, ring: bool, slots: int | None
     ):
-        self._executable, self._compiled = executable, executable.compiled
-        self._has_map = self._compiled.streamed is not None
-        self._streamed = self._compiled.streamed or Streamed(0)
+        self._executable, self._image = executable, executable.image
+        self._interface = self._image.interface
+        self._has_map = self._image.streamed is not None
+        self._streamed = self._image.streamed or Streamed(0)
         if ring:
             self.check_map()
         self.ring = ring
         self.count = self._streamed.count
         self._slots = max(1, self._ring_length(slots) if ring else self.count)
-        self.frame = Frame(
-            self._compiled, executable.function, executable.workers, slots=self._slots
-        )
+        self.frame = Frame(self._image, executable.function, executable.workers, slots=self._slots)
         self.frame.reset(0)
         self._lock, self._fence = threading.Lock(), threading.Lock()
         self._low = self._filled = self._taken_count = 0
@@ -85,7 +84,7 @@ class Stream:
             return
         if self._taken_count:
             raise RuntimeError("A streaming run has a result only if no instance was taken.")
-        types = [self._compiled.outputs[i] for i in self._streamed.outputs]
+        types = [self._interface.outputs[i] for i in self._streamed.outputs]
         self._whole = {
             i: aligned(t.shape, t.numpy, t.nbytes)[0]
             for i, t in zip(self._streamed.outputs, types, strict=True)
@@ -151,25 +150,25 @@ class Stream:
     def _ring_length(self, slots: int | None) -> int:
         if slots is not None and slots < 1:
             raise ValueError(f"slots must be 1 or more, not {slots}.")
-        mapped = [self._compiled.inputs[i] for i in self._streamed.inputs]
-        mapped += [self._compiled.outputs[i] for i in self._streamed.outputs]
+        mapped = [self._interface.inputs[i] for i in self._streamed.inputs]
+        mapped += [self._interface.outputs[i] for i in self._streamed.outputs]
         row = max(1, sum(t.nbytes for t in mapped) // max(1, self.count))
         default = max(4 * self._executable.workers, min(4096, RING_BYTES // row))
         return min(slots or default, max(1, self.count))
 
     def _point_at_inputs(self) -> list[np.ndarray]:
-        hidden, arrays = len(self._compiled.constants), []
+        hidden, arrays = len(self._image.constants), []
         for position, source in enumerate(self._sources):
             array = source
             if self.ring and position in self._streamed.inputs:
-                array = self._rows(self._compiled.inputs[position])
+                array = self._rows(self._interface.inputs[position])
             self.frame.inputs[hidden + position] = address(array)
             arrays.append(array)
         return arrays
 
     def _point_at_outputs(self) -> list[np.ndarray]:
         arrays = []
-        for position, type_ in enumerate(self._compiled.outputs):
+        for position, type_ in enumerate(self._interface.outputs):
             if self.ring and position in self._streamed.outputs:
                 array = self._rows(type_)
             else:

@@ -19,10 +19,11 @@ from typing import Any
 from tilewright.codegen.cache import compile_cached
 from tilewright.codegen.clocks import clock_text
 from tilewright.codegen.host import load
-from tilewright.codegen.program import program_text
+from tilewright.codegen.program import emit
 from tilewright.machine.host import host_machine
 from tilewright.report import Profile, profile
 from tilewright.runtime.executable import Executable
+from tilewright.runtime.made import Made
 
 
 def timed(executable: Executable, *args: Any, **named: Any) -> Profile:
@@ -32,16 +33,14 @@ def timed(executable: Executable, *args: Any, **named: Any) -> Profile:
     set, the tables are the next file in the program's folder.
     """
     compiled, machine = executable.compiled, host_machine()
-    text = program_text(compiled.program, machine, profile=True)
-    clocked = Executable(
-        replace(
-            compiled,
-            object=compile_cached(text.module),
-            loops=tuple(text.loops),
-            maps=text.maps,
-        ),
-        signature=executable.signature,
+    emitted = emit(compiled.program, machine, profile=True)
+    image = replace(
+        executable.image,
+        object=compile_cached(emitted.module),
+        loops=emitted.image.loops,
+        maps=emitted.image.maps,
     )
+    clocked = Executable(Made(image), signature=executable.signature)
     clock = _clock()
     clocked.start(*args, **named).result()
     start, first = time.perf_counter(), clock()
@@ -50,7 +49,7 @@ def timed(executable: Executable, *args: Any, **named: Any) -> Profile:
     seconds, ticks = time.perf_counter() - start, clock() - first
     turns = run.progress().by_worker
     second = seconds / max(ticks, 1)
-    result = profile(compiled.program, machine, turns, text.symbols, seconds, second)
+    result = profile(compiled.program, machine, turns, emitted.symbols, seconds, second)
     dump = getattr(compiled.stages, "dump", None)  # a program made by hand has no folder
     if dump is not None:
         dump("profile", lambda: str(result))

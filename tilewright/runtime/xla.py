@@ -17,11 +17,12 @@ import jax
 import numpy as np
 
 from tilewright.graph.ir import Type
+from tilewright.image import Interface
 from tilewright.runtime.parameters import Parameters
 from tilewright.runtime.run import Progress
 from tilewright.runtime.signature import Signature
-from tilewright.runtime.tree import tree_of
 from tilewright.trace.jax_internals import generator
+from tilewright.tree import tree_of
 
 
 class XlaExecutable:
@@ -38,8 +39,8 @@ class XlaExecutable:
         self._called = called
         self._lowered = lowered or jax.jit(called.fn).lower(*called.values)
         self._compiled = compiled or self._lowered.compile()
-        self.signature = signature or _signature(called)
-        self.name = getattr(called.fn, "__name__", "program")
+        self.signature = signature or _signature(called, self._lowered)
+        self.name = self.signature.interface.name
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         return self.run(self.signature.leaves(args, named))
@@ -65,31 +66,20 @@ class XlaExecutable:
         """One call with checked leaves; the result as NumPy arrays, keys as keys."""
         signature = self.signature
         arrays = [self._device_array(i, leaf) for i, leaf in enumerate(leaves)]
-        assert signature.tree is not None
-        return jax.tree_util.tree_map(
-            _host_array, self._compiled(*signature.tree.unflatten(arrays))
-        )
+        tree = signature.interface.in_tree
+        assert tree is not None
+        return jax.tree_util.tree_map(_host_array, self._compiled(*tree.unflatten(arrays)))
 
     def __repr__(self) -> str:
         """`<XlaExecutable layer(x: float32[3,4]) -> float32[4], on cpu>`"""
-        outputs = [_type(aval, _is_key(aval)) for aval in self._results]
-        return f"<XlaExecutable {self.signature.shown(self.name, outputs)}, on {self._platform}>"
-
-    @property
-    def _results(self) -> list[Any]:
-        return jax.tree_util.tree_leaves(self._lowered.out_info)
-
-    @property
-    def _platform(self) -> str:
-        return jax.default_backend()
+        return f"<XlaExecutable {self.signature.shown()}, on {jax.default_backend()}>"
 
     def _device_array(self, position: int, leaf: Any) -> Any:
         array = self.signature.plain(position, leaf)
-        return (
-            jax.random.wrap_key_data(jax.numpy.asarray(array), impl=self.signature.forms[position])
-            if position in self.signature.forms
-            else array
-        )
+        form = self.signature.interface.forms_in.get(position)
+        if form is None:
+            return array
+        return jax.random.wrap_key_data(jax.numpy.asarray(array), impl=form)
 
     compiled = None
 
@@ -179,14 +169,24 @@ class XlaRun:
         self.cancel_and_wait()
 
 
-def _signature(called: Parameters) -> Signature:
+def _signature(called: Parameters, lowered: Any) -> Signature:
     paths, tree = jax.tree_util.tree_flatten_with_path(called.values)
     leaves = [leaf for _, leaf in paths]
     avals = [jax.typeof(leaf) if not hasattr(leaf, "dtype") else leaf for leaf in leaves]
     keys = {i: generator(aval) for i, aval in enumerate(avals) if _is_key(aval)}
     types = tuple(_type(aval, i in keys) for i, aval in enumerate(avals))
-    structure = tree_of(tree, [path for path, _ in paths])
-    return Signature(types, structure, called.names, keys, called.positional)
+    results = jax.tree_util.tree_leaves(lowered.out_info)
+    return Signature(
+        Interface(
+            inputs=types,
+            outputs=tuple(_type(aval, _is_key(aval)) for aval in results),
+            name=getattr(called.fn, "__name__", "program"),
+            in_tree=tree_of(tree, [path for path, _ in paths]),
+            argument_names=called.names,
+            positional=called.positional,
+            forms_in=keys,
+        )
+    )
 
 
 def _is_key(aval: Any) -> bool:

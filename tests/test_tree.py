@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from tilewright.runtime.tree import MismatchError, Tree, tree_of
+from tilewright.tree import MismatchError, Tree, tree_of
 
 Point = collections.namedtuple("Point", "x y")
 LINEAR = equinox.filter(equinox.nn.Linear(2, 3, key=jax.random.key(0)), equinox.is_array)

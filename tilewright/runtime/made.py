@@ -1,0 +1,49 @@
+"""`Made`: an Image, and what it shows of how it was made, where that is no compiler's work.
+
+An Executable runs the `image` of what it is given. One that `compile` makes is a `Compilation`
+(`compilation.py`), which has the rest from the compiler; this one is for programs made by hand, and
+for those that are run once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from tilewright.image import Image
+
+
+class Origin(Protocol):
+    """What an Executable asks for."""
+
+    @property
+    def image(self) -> Image: ...
+    @property
+    def graph(self) -> Any: ...
+    @property
+    def program(self) -> Any: ...
+    @property
+    def llvm(self) -> str: ...
+    @property
+    def stages(self) -> Any: ...
+    def bound(self, fixed: Mapping[int, np.ndarray]) -> Origin:
+        """The same for inputs that are fixed, by position, with their work done beforehand."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """A program without a graph."""
+
+    image: Image
+    program: Any = None
+    llvm: str = ""
+    graph: Any = None
+    stages: Any = None
+
+    def bound(self, fixed: Mapping[int, np.ndarray]) -> Self:
+        """Nothing is known to be done beforehand."""
+        return self
