@@ -8,7 +8,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tilewright.bench import call, chains, cold, contract, hmc, nuts, panels, rounds, spread, tiles
+from tilewright.bench import (
+    call,
+    chains,
+    cold,
+    contract,
+    hmc,
+    nuts,
+    panels,
+    recurrent,
+    rounds,
+    spread,
+    tiles,
+)
 from tilewright.bench.__main__ import PARTS, default_path, main
 from tilewright.bench.chains_models import models
 from tilewright.bench.nuts_workloads import Nuts
@@ -43,6 +55,17 @@ def test_panels():
     shares = [row.ours / bar for row, bar in zip(rows, (0.9, 0.85, 0.85, 0.85), strict=False)]
     assert summary.bar is not None
     assert summary.ours == min(shares) * summary.bar
+
+
+def test_recurrent():
+    (row,) = recurrent.run_spellings("gru", 2, 1, hidden=16, steps=3)
+    assert row.ratio is not None
+    assert row.ratio >= 1
+    assert row.at_most
+    assert len(row.more["milliseconds"]) == 10
+    (row,) = recurrent.run_window("lstm", 1, hidden=16, steps=3)
+    assert row.ours > 0
+    assert "JAX" in row.notes
 
 
 def test_share_of_lanes():

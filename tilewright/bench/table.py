@@ -16,6 +16,7 @@ HEADINGS = ("what", "tilewright", "peer", "", "ratio", "quartiles", "bar", "")
 TITLES = {
     "contract": "Contractions, share of the multiply-add peak and of the lanes that can be used",
     "panels": "A few rows times packed columns, share of what reading or multiplying alone takes",
+    "recurrent": "Recurrent nets as they are written, one thread",
     "hmc": "HMC, a chain a core",
     "spread": "One chain on all cores",
     "nuts": "NUTS through tile_map",

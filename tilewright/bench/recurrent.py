@@ -1,0 +1,183 @@
+"""Recurrent nets as they are written: every spelling of a cell, and the talk's net beside peers.
+
+Weights are bound, one thread each. A spelling's figure is the slowest one's time over the best
+one's. The peers of the talk's net (2 x 256, 200 steps, 16 inputs, a sequence at a time) are JAX,
+and PyTorch and ONNX Runtime where they are installed; the best one counts.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from tilewright.bench.level import PRETENDS, bar
+from tilewright.bench.record import Row
+from tilewright.bench.rounds import compare
+from tilewright.bench.spellings import SPELLINGS, SUMMED, program, weights
+
+HIDDEN, INPUTS, STEPS = 256, 256, 50
+SPELLED = (("lstm", 1), ("lstm", 20), ("lstm", 64), ("gru", 1), ("gru", 64))
+"""Kind and batch."""
+WITHIN = 1.1
+WINDOW = {"lstm": bar(1.25, 1.2), "gru": 1.2}
+"""The talk's net against the best peer in float32."""
+
+Timed = Callable[[], float]
+
+
+def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
+    for kind, batch in SPELLED[:1] if quick else SPELLED:
+        yield f"{kind}, batch {batch}", partial(run_spellings, kind, batch, 3 if quick else 15)
+    for kind in ("lstm",) if quick else WINDOW:
+        yield f"talk's net, {kind}", partial(run_window, kind, 3 if quick else 30)
+
+
+def run_spellings(
+    kind: str, batch: int, rounds: int, hidden: int = HIDDEN, steps: int = STEPS
+) -> list[Row]:
+    """The slowest spelling over the best one."""
+    import tilewright
+
+    xs = np.random.default_rng(1).normal(size=(steps, batch, INPUTS)).astype(np.float32)
+    given, runs = weights(kind, INPUTS, hidden), {}
+    for name in SPELLINGS:
+        if kind != "gru" or name not in SUMMED:
+            held, function = program(kind, name, given)
+            bound = tilewright.compile(function, held, xs, tiles=1).bind(held)
+            runs[name] = timed(partial(bound, xs))
+    measured = compare(runs, rounds, keep=tuple(runs))
+    names = sorted(runs, key=measured.median)
+    best, slowest = names[0], names[-1]
+    ratio, low, high = measured.ratio(slowest, best)
+    row = Row(
+        "recurrent",
+        f"{kind.upper()}, batch {batch}: the slowest of {len(names)} spellings",
+        measured.median(slowest) * 1e3,
+        "ms",
+        measured.median(best) * 1e3,
+        "the best",
+        ratio,
+        low,
+        high,
+        WITHIN,
+        at_most=True,
+        gflops=measured.gflops,
+        notes=f"{slowest} against {best}",
+        more={"milliseconds": {name: measured.median(name) * 1e3 for name in names}},
+    )
+    return [row]
+
+
+def timed(run: Callable[[], Any]) -> Timed:
+    """Seconds of one call; it has been called before."""
+    run()
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+
+    return seconds
+
+
+def run_window(kind: str, rounds: int, hidden: int = 256, steps: int = 200) -> list[Row]:
+    """The talk's net against all peers."""
+    from tilewright.models import recurrent
+
+    layers = (recurrent.Layer(kind, 16, hidden), recurrent.Layer(kind, hidden, hidden))
+    net = recurrent.Recurrent(layers, (recurrent.Dense(hidden, 1),))
+    xs = np.random.default_rng(1).normal(size=(1, steps, 16)).astype(np.float32)
+    runs = {"tilewright": _ours(net, xs), "JAX": _jax(net, xs), **_others(kind, hidden, xs)}
+    measured = compare(runs, rounds, keep=tuple(runs))
+    peer = measured.best([name for name in runs if name != "tilewright"])
+    ratio, low, high = measured.ratio(peer, "tilewright")
+    ours = measured.median("tilewright")
+    return [
+        Row(
+            "recurrent",
+            f"talk's net, {kind.upper()}, batch 1",
+            ours * 1e3,
+            "ms",
+            measured.median(peer) * 1e3,
+            peer,
+            ratio,
+            low,
+            high,
+            # A peer that does not know of the pretended level would use the host's own.
+            None if PRETENDS and peer != "JAX" else WINDOW[kind],
+            gflops=measured.gflops,
+            notes="; ".join(f"{name} {measured.median(name) * 1e3:.2f} ms" for name in runs),
+            more={"gflops": 2 * net.macs(steps) / ours / 1e9},
+        )
+    ]
+
+
+def _ours(net: Any, xs: np.ndarray) -> Timed:
+    import jax
+
+    import tilewright
+    from tilewright.models.recurrent import initial, window
+
+    held = initial(net, jax.random.key(0))
+    bound = tilewright.compile(partial(window, net), held, xs, tiles=1).bind(held)
+    return timed(partial(bound, xs))
+
+
+def _jax(net: Any, xs: np.ndarray) -> Timed:
+    """On as many threads as it takes: a product of one row is never split."""
+    import jax
+
+    from tilewright.models.recurrent import initial, window
+
+    function = jax.jit(partial(window, net, initial(net, jax.random.key(0))))
+    return timed(lambda: function(xs).block_until_ready())
+
+
+def _others(kind: str, hidden: int, xs: np.ndarray) -> Mapping[str, Timed]:
+    """PyTorch, and ONNX Runtime on what it exports."""
+    if find_spec("torch") is None:
+        return {}
+    torch = import_module("torch")
+    torch.set_num_threads(1)
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layer = torch.nn.LSTM if kind == "lstm" else torch.nn.GRU
+            self.layers = layer(16, hidden, 2, batch_first=True)
+            self.head = torch.nn.Linear(hidden, 1)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.layers(x)[0][:, -1])
+
+    net, x = Net().eval(), torch.from_numpy(xs)
+
+    def run() -> Any:
+        with torch.inference_mode():
+            return net(x)
+
+    found = {"PyTorch": timed(run)}
+    if find_spec("onnxruntime") is not None and find_spec("onnx") is not None:
+        found["ONNX Runtime"] = _onnxruntime(torch, net, x)
+    return found
+
+
+def _onnxruntime(torch: Any, net: Any, x: Any) -> Timed:
+    onnxruntime, file = import_module("onnxruntime"), io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(net, (x,), file, dynamo=False, input_names=["x"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        file.getvalue(), options, providers=["CPUExecutionProvider"]
+    )
+    return timed(partial(session.run, None, {"x": x.numpy()}))
