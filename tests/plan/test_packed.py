@@ -8,6 +8,7 @@ from jax import lax
 import tilewright
 from tests.agree import agree
 from tests.graph.same import ops
+from tests.machines import eager
 from tests.plan.test_epilogues import names
 from tilewright.plan.ir import Loop, Spread
 
@@ -66,3 +67,16 @@ def test_strided_results(turned):
     agree(function, h, w, exact=False, absolute=1e-4)
     graph = tilewright.compile(function, h, w).compiled.graph
     assert "dot_packed" in [op for node in graph.nodes for body in node.bodies for op in ops(body)]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_packing_is_dealt_out(monkeypatch, turned):
+    """Where barriers take no time: each tile its own panels, whichever way the matrix lies."""
+    monkeypatch.setattr("tilewright.compiler.host_machine", eager)
+    h, w = array(2, 64), array(64, 200, seed=1)
+    w = w.T.copy() if turned else w
+    function = repeated(lambda h, w: (h @ (w.T if turned else w))[:, :64])
+    agree(function, h, w, absolute=1e-4)
+    steps = tilewright.compile(function, h, w).compiled.program.steps
+    assert isinstance(steps[0], Spread)
+    assert steps[0].count == 200 // 16

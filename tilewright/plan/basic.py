@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from tilewright.codelets.base import Operand
-from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.elementwise import Elementwise, Transpose
 from tilewright.codelets.expression import Expression, constant_instruction
-from tilewright.plan.ir import View
+from tilewright.plan import views
+from tilewright.plan.ir import Call, View
 
 WORTH_TRANSPOSING = 8
 """Rows and columns from which on blocks are turned in registers."""
@@ -36,6 +37,14 @@ def is_transposition(source: View, target: View) -> bool:
         and source.strides[0] == 1
         and target.strides[1] == 1
     )
+
+
+def copy_call(source: View, target: View) -> Call:
+    """A vertex that copies a view, turned round in registers where it lies across."""
+    if is_transposition(source, target):
+        source, target = (views.transpose(view, (1, 0)) for view in (source, target))
+        return Call(Transpose(operand(source), operand(target)), (source, target))
+    return Call(copy_codelet([source], [target]), (source, target))
 
 
 def fill_codelet(value: np.ndarray, target: View) -> Elementwise:

@@ -18,7 +18,7 @@ from tilewright.graph.ir import Node
 from tilewright.graph.law import LANES
 from tilewright.machine.cost import is_worth_dealing
 from tilewright.plan import views
-from tilewright.plan.basic import operand
+from tilewright.plan.basic import copy_call, operand
 from tilewright.plan.ir import Loop, Spread, View, new_var
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
@@ -33,9 +33,7 @@ def lower_pack(scope: Scope, unit: Unit) -> None:
     whole, rest = divmod(n, LANES)
     if whole:
         var = new_var()
-        start, scope.steps = scope.steps, []
-        scope.copy(views.shift(matrix, var, 1, LANES), views.row(panels, var))
-        inside, scope.steps = tuple(scope.steps), start
+        inside = (copy_call(views.shift(matrix, var, 1, LANES), views.row(panels, var)),)
         several = scope.parallel and is_worth_dealing(node_count(node), scope.plan.machine)
         scope.steps.append((Spread if several else Loop)(var, whole, inside))
     if rest:

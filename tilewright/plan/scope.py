@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tilewright.codelets.base import Codelet
-from tilewright.codelets.elementwise import Transpose
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.graph.ops import VIEWS
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
-from tilewright.plan.basic import copy_codelet, is_transposition, operand
+from tilewright.plan.basic import copy_call, copy_codelet
 from tilewright.plan.ir import Buffer, Call, Step, View
 from tilewright.plan.places import Places
 from tilewright.plan.spread import spread_call
@@ -95,11 +94,8 @@ class Scope(Places):
     def copy(self, source: View, target: View) -> None:
         if source == target or not source.size:
             return
-        if is_transposition(source, target):
-            source, target = (views.transpose(view, (1, 0)) for view in (source, target))
-            self.call(Transpose(operand(source), operand(target)), [source], [target])
-        else:
-            self.call(copy_codelet([source], [target]), [source], [target])
+        call = copy_call(source, target)
+        self.call(call.codelet, call.views[:1], call.views[1:])
 
     def copy_all(self, pairs: Sequence[tuple[View, View]]) -> None:
         """Many copies; those of one shape and dtype share a vertex."""
