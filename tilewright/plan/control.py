@@ -73,8 +73,9 @@ def _carry_buffers(scope: Scope, node: Node, initial: Sequence[Value]) -> list[V
     return chosen
 
 
-def lower_scan(scope: Scope, node: Node) -> None:
+def lower_scan(scope: Scope, unit: Unit) -> None:
     """A counted loop: (consts, carry, xs) -> (carry, ys)."""
+    (node,) = unit.nodes
     consts = node.params["consts"]
     carry = node.params.get("carry", 0)
     (body,) = node.bodies
@@ -103,8 +104,9 @@ def _is_heavy(node: Node, machine: Machine) -> bool:
     )
 
 
-def lower_loop(scope: Scope, node: Node) -> None:
+def lower_loop(scope: Scope, unit: Unit) -> None:
     """A while loop: (consts, carry) -> carry."""
+    (node,) = unit.nodes
     consts = node.params["consts"]
     condition, body = node.bodies
     fixed = [scope.view(v) for v in node.inputs[:consts]]
@@ -124,8 +126,9 @@ def lower_loop(scope: Scope, node: Node) -> None:
     scope.steps.append(While(condition_steps, test, steps))
 
 
-def lower_branch(scope: Scope, node: Node, unit: Unit) -> None:
+def lower_branch(scope: Scope, unit: Unit) -> None:
     """One of several bodies, all computing into the same views."""
+    (node,) = unit.nodes
     index, operands = node.inputs[0], node.inputs[1:]
     dead = [scope.may_overwrite(value) for value in operands]
     inputs = [scope.view(v) for v in operands]
@@ -168,3 +171,6 @@ def _passed_on(
         if dead[position] and view.buffer not in buffers:
             return view
     return None
+
+
+KINDS = {"scan": lower_scan, "map": lower_scan, "loop": lower_loop, "branch": lower_branch}

@@ -264,3 +264,10 @@ def _apart(scope: Scope, cells: View, group: View) -> None:
             scope.call(Transpose(operand(source), operand(target)), [source], [target])
             return
     scope.copy(views.transpose(cells, (2, 0, 1)), group)
+
+
+KINDS = {
+    "cholesky": lower_cholesky,
+    "triangular_solve": lower_triangular_solve,
+    "lu": lower_lu,
+}

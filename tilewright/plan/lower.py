@@ -6,44 +6,43 @@ ones never overlap, with a `Sync` wherever one tile reads what another wrote.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tilewright.graph.ir import Graph
 from tilewright.machine.machine import Machine
-from tilewright.plan import control, linalg, packed, vertices
+from tilewright.plan import (
+    across,
+    control,
+    elementwise,
+    indexed,
+    linalg,
+    movement,
+    packed,
+    products,
+    strips,
+)
 from tilewright.plan.back_and_forth import back_and_forth
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
+from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
-from tilewright.plan.strips import lower_strips
 from tilewright.plan.synchronise import synchronise
 from tilewright.plan.views import whole
 
-KINDS = {
-    "fused": vertices.lower_fused,
-    "reduce": vertices.lower_reduce,
-    "copy": vertices.lower_copy,
-    "pack": packed.lower_pack,
-    "pad": vertices.lower_pad,
-    "concatenate": vertices.lower_concatenate,
-    "dot": vertices.lower_dot,
-    "dot_packed": vertices.lower_dot,
-    "dynamic_slice": vertices.lower_dynamic_slice,
-    "dynamic_update_slice": vertices.lower_dynamic_update_slice,
-    "gather": vertices.lower_gather,
-    "scatter": vertices.lower_scatter,
-    "sort": vertices.lower_sort,
-    "argreduce": vertices.lower_argreduce,
-    "cumulative": vertices.lower_cumulative,
-    "cholesky": linalg.lower_cholesky,
-    "triangular_solve": linalg.lower_triangular_solve,
-    "lu": linalg.lower_lu,
-    "scan": lambda scope, unit: control.lower_scan(scope, unit.nodes[-1]),
-    "map": lambda scope, unit: control.lower_scan(scope, unit.nodes[-1]),
-    "loop": lambda scope, unit: control.lower_loop(scope, unit.nodes[-1]),
-    "branch": lambda scope, unit: control.lower_branch(scope, unit.nodes[-1], unit),
-    "strips": lambda scope, unit: lower_strips(scope, unit.nodes[-1]),
+KINDS: dict[str, Callable[[Scope, Unit], None]] = {
+    **elementwise.KINDS,
+    **movement.KINDS,
+    **indexed.KINDS,
+    **across.KINDS,
+    **products.KINDS,
+    **packed.KINDS,
+    **linalg.KINDS,
+    **control.KINDS,
+    **strips.KINDS,
 }
+"""How a unit of each kind becomes steps."""
 
 
 def lower(graph: Graph, machine: Machine) -> tuple[Program, list[np.ndarray]]:

@@ -70,3 +70,6 @@ def lower_packed_with_epilogue(
     )
     scope.call(codelet, [lhs, panels, *beside], outs)
     return True
+
+
+KINDS = {"pack": lower_pack}

@@ -2,8 +2,7 @@
 
 A `Scope` is made for every body (the whole graph, a loop's step, an instance of a map). When values
 are read is said in `lives.py`, where they live in `places.py`; here steps are collected. What each
-kind of node becomes is said elsewhere: `vertices.py` for codelets, `control.py` for loops, branches
-and maps.
+kind of node becomes is said in the files of their families (`lower.py` lists them).
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import numpy as np
 
 from tilewright.codelets.base import Codelet
 from tilewright.graph.ir import Graph, Node, Type, Value
-from tilewright.graph.ops import VIEWS
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.basic import copy_call, copy_codelet
@@ -62,24 +60,11 @@ class Scope(Places):
         """What movement is, over the memory of its operand where strides can say so."""
         if node.op == "constant":
             return self.plan.constant(node.params["value"])
-        assert node.op in VIEWS, f"{node.op} was read before it was computed"
-        view = self.view(node.inputs[0])
-        if node.op == "broadcast":
-            return views.broadcast(view, node.params["shape"], node.params["dimensions"])
-        if node.op == "transpose":
-            return views.transpose(view, node.params["permutation"])
-        if node.op == "slice":
-            return views.window(
-                view, node.params["start"], node.output.shape, node.params["stride"]
-            )
-        if node.op == "reverse":
-            return views.reverse(view, node.params["dimensions"])
-        reshaped = views.reshape(view, node.params["shape"])
-        if reshaped is None:
-            dense = self.dense(view)
-            reshaped = views.reshape(dense, node.params["shape"])
-            assert reshaped is not None
-        return reshaped
+        assert node.op in views.MOVEMENT, f"{node.op} was read before it was computed"
+        view, moved = self.view(node.inputs[0]), views.MOVEMENT[node.op]
+        result = moved(view, node) or moved(self.dense(view), node)
+        assert result is not None, f"{node.op} of a dense array is no view"
+        return result
 
     def call(self, codelet: Codelet, inputs: Sequence[View], outputs: Sequence[View]) -> None:
         """Append a vertex, with scratch memory where the codelet asks for it."""

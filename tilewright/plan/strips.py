@@ -19,6 +19,7 @@ from tilewright.plan.basic import operand
 from tilewright.plan.control import lower_body
 from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, Var, View, new_var
 from tilewright.plan.places import CACHE_LINE
+from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
 
 TOGETHER = 8
@@ -32,8 +33,9 @@ Moves = tuple[tuple[Var, int], ...]
 """(loop variable, how many strips it moves by)."""
 
 
-def lower_strips(scope: Scope, node: Node) -> None:
+def lower_strips(scope: Scope, unit: Unit) -> None:
     """Spread over the tiles where there is enough to do and tiles are at hand."""
+    (node,) = unit.nodes
     many = node.params["ys"]
     stacked = [scope.target(value) for value in node.outputs[:many]]
     totals = [scope.target(value) for value in node.outputs[many:]]
@@ -173,3 +175,6 @@ class _Strips:
         return lower_body(
             self.scope.plan, body, inputs, wanted, parallel=False, padded=not rows_first
         )
+
+
+KINDS = {"strips": lower_strips}

@@ -6,9 +6,10 @@ None where no strides can express it, and then the caller copies.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from tilewright.graph.ir import Node
 from tilewright.plan.ir import Buffer, Var, View, dense_strides
 
 
@@ -120,3 +121,17 @@ def _reshaped_strides(view: View, shape: tuple[int, ...]) -> tuple[int, ...] | N
             step *= shape[i]
         at_old, at_new = end_old, end_new
     return tuple(strides)
+
+
+MOVEMENT: dict[str, Callable[[View, Node], View | None]] = {
+    "broadcast": lambda view, node: broadcast(
+        view, node.params["shape"], node.params["dimensions"]
+    ),
+    "transpose": lambda view, node: transpose(view, node.params["permutation"]),
+    "slice": lambda view, node: window(
+        view, node.params["start"], node.output.shape, node.params["stride"]
+    ),
+    "reverse": lambda view, node: reverse(view, node.params["dimensions"]),
+    "reshape": lambda view, node: reshape(view, node.params["shape"]),
+}
+"""What a node of each kind does to the view of its operand; None: only to that of a dense one."""

@@ -11,6 +11,7 @@ from tilewright.graph.scalar import BINARY, COMPARISONS, UNARY
 from tilewright.graph.strip_body import _TRANSLATE
 from tilewright.graph.verify import GraphError, verify
 from tilewright.plan.lower import KINDS
+from tilewright.plan.views import MOVEMENT
 
 WITHOUT_VERTEX = ELEMENTWISE | VIEWS | {"constant", "iota"}
 """Fused with others, read as they lie, or written into code."""
@@ -23,6 +24,10 @@ WHOLE = frozenset(
 
 def test_every_operation_is_lowered_and_nothing_else():
     assert {*OPERATIONS, *CONTROL} - WITHOUT_VERTEX == {*KINDS} - {"fused"}
+
+
+def test_every_view_is_one_in_the_plan():
+    assert {*MOVEMENT} == VIEWS
 
 
 def test_every_operation_that_keeps_or_sums_rows_has_a_rule_for_strips():

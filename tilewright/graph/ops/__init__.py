@@ -23,7 +23,7 @@ The others, whose operands and parameters stand in the files of their families:
     control, strips loop scan map branch; strips
 
 A new operation is a row there (`operation.py` says what of), a codelet in a folder of `codelets/`,
-how a unit becomes its vertices in `plan/`, and a rule in `trace/rules/` for what it comes from.
+a row in the `KINDS` of a family in `plan/`, and a rule in `trace/rules/` for what it comes from.
 """
 
 from __future__ import annotations

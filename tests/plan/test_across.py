@@ -1,4 +1,4 @@
-"""What units become, where layout decides it."""
+"""Reductions, where layout decides what they become."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,0 +1,98 @@
+"""Units of elementwise nodes: one expression, one vertex."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.expression import Expression, Instruction, constant_instruction
+from tilewright.graph.ir import Node, Value
+from tilewright.plan import views
+from tilewright.plan.ir import Buffer, View
+from tilewright.plan.schedule import Unit, alias_root
+from tilewright.plan.scope import Scope
+
+_Number = tuple[str, int]
+"""A value in the making: ("leaf" | "step", position); leaves come first in the end."""
+
+_Draft = tuple[str, tuple[_Number, ...], str, tuple[tuple[str, Any], ...]]
+
+
+class ExpressionBuilder:
+    """Collects the instructions of a unit; `leaves` are the views it reads, in order."""
+
+    def __init__(self, scope: Scope, shape: tuple[int, ...]):
+        self.scope = scope
+        self.shape = shape
+        self.leaves: list[View] = []
+        self.known: dict[Value, _Number] = {}
+        self.instructions: list[_Draft] = []
+
+    def number(self, value: Value) -> _Number:
+        """The number of a value; read from memory if it was not computed here."""
+        if value not in self.known:
+            self.known[value] = self._constant(value) or self._leaf(value)
+        return self.known[value]
+
+    def _constant(self, value: Value) -> _Number | None:
+        node = self.scope.producers.get(alias_root(value, self.scope.producers))
+        if node is None or node.op != "constant" or node.output.type.size != 1:
+            return None
+        constant = constant_instruction(node.params["value"])
+        self.instructions.append((constant.op, (), constant.dtype, constant.params))
+        return ("step", len(self.instructions) - 1)
+
+    def _leaf(self, value: Value) -> _Number:
+        view = self.scope.view(value)
+        if view not in self.leaves:
+            self.leaves.append(view)
+        return ("leaf", self.leaves.index(view))
+
+    def give(self, value: Value) -> None:
+        """The first leaf is a value that is in registers, not in memory."""
+        self.leaves = [views.whole(Buffer(value.dtype, value.type.size, "register"), value.shape)]
+        self.known[value] = ("leaf", 0)
+
+    def add(self, node: Node) -> None:
+        arguments = tuple(self.number(v) for v in node.inputs)
+        params = {k: v for k, v in node.params.items() if k not in ("dtype", "shape")}
+        draft = (node.op, arguments, node.output.dtype, tuple(sorted(params.items())))
+        self.instructions.append(draft)
+        self.known[node.output] = ("step", len(self.instructions) - 1)
+
+    def build(self, outputs: list[Value]) -> Expression:
+        """The finished expression: leaves are numbered first, as `Expression` wants it."""
+        numbers = [self.number(v) for v in outputs]
+        base = len(self.leaves)
+
+        def position(number: _Number) -> int:
+            return number[1] + (base if number[0] == "step" else 0)
+
+        steps = tuple(
+            Instruction(op, tuple(map(position, arguments)), dtype, params)
+            for op, arguments, dtype, params in self.instructions
+        )
+        leaves = tuple(view.dtype for view in self.leaves)
+        return Expression(leaves, steps, tuple(map(position, numbers)))
+
+
+def lower_fused(scope: Scope, unit: Unit) -> None:
+    """Elementwise nodes of one shape: one vertex, with an output for each value read elsewhere."""
+    builder = ExpressionBuilder(scope, unit.shape)
+    for node in unit.nodes:
+        builder.add(node)
+    outputs = [n.output for n in unit.nodes if scope.leaves_unit(n.output, unit)]
+    if not outputs:
+        return
+    expression = builder.build(outputs)
+    targets = [scope.target(value, unit) for value in outputs]
+    codelet = Elementwise(
+        expression,
+        unit.shape,
+        tuple(v.strides for v in builder.leaves),
+        tuple(v.strides for v in targets),
+    )
+    scope.call(codelet, builder.leaves, targets)
+
+
+KINDS = {"fused": lower_fused}

@@ -1,0 +1,44 @@
+"""Products of matrices, of plain and of packed ones, with the elementwise nodes that follow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tilewright.plan.contraction import lower_contraction, lower_with_epilogue
+from tilewright.plan.elementwise import ExpressionBuilder, lower_fused
+from tilewright.plan.packed import lower_dot_packed, lower_packed_with_epilogue
+from tilewright.plan.schedule import Unit
+from tilewright.plan.scope import Scope
+
+FORMS = {
+    "dot": (lower_contraction, lower_with_epilogue),
+    "dot_packed": (lower_dot_packed, lower_packed_with_epilogue),
+}
+"""How a product becomes a vertex, alone and with what follows it."""
+
+
+def lower_dot(scope: Scope, unit: Unit) -> None:
+    """To batch x m x n x k (see `codelets/contract/`), with the elementwise nodes that follow."""
+    node, *after = unit.nodes
+    plain, with_epilogue = FORMS[node.op]
+    if not after:
+        plain(scope, node)
+        return
+    builder = ExpressionBuilder(scope, unit.shape)
+    builder.give(node.output)
+    for inner in after:
+        builder.add(inner)
+    outputs = [n.output for n in unit.nodes if scope.leaves_unit(n.output, unit)]
+    if not outputs:
+        return
+    expression = builder.build(outputs)
+    targets = [scope.free_destination(v, unit) or scope.new(v.type) for v in outputs]
+    if with_epilogue(scope, node, expression, builder.leaves[1:], targets):
+        for value, target in zip(outputs, targets, strict=True):
+            scope.put(value, target)
+        return
+    plain(scope, node)
+    lower_fused(scope, replace(unit, kind="fused", nodes=after))
+
+
+KINDS = dict.fromkeys(FORMS, lower_dot)
