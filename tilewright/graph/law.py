@@ -39,6 +39,18 @@ lanes (float64: one more, for the product):
   makes it so before anything else is done).
 - Terms may be summed in groups, if each is a node of the tree: strips of rows, shares of tiles.
 
+Convolutions (shapes in `conv.py`). An output of `conv` and of `conv_data` is a product in sequence:
+terms are the positions that it reads, row by row, each with all its input channels, numbered from 0
+and put into leaves as any others are. Padding takes part, as zeros; the holes of a dilation do not.
+So a kernel of one tap gives the bits of `dot`, and a data gradient those of the convolution with
+the kernel turned round, of each phase of its stride.
+`conv_filter` sums over positions, in sequence, in leaves of its own: some rows of one image, as
+many as make up to 256 positions (one, if that has more; an image's last leaf may have fewer). All
+leaves of all images, one image after the other, are combined in the tree.
+Windows are combined one element after the other from the kind's identity, row by row, without
+leaves; what `window_scatter` adds up comes in the order of windows, from +0.
+What an image gives is the same alone and in a batch, wherever it stands there.
+
 cumulative: one after the other from the first element, 16-bit floats in float32, each output
 rounded. It has no leaves: every prefix is a result.
 
@@ -140,13 +152,35 @@ def combine_pairs(kind: str, parts: np.ndarray) -> np.ndarray:
     """The tree: nodes of one level, stacked on axis 0 (the last may be cut short), to its root."""
     while len(parts) > 1:
         even = len(parts) // 2 * 2
-        pairs = _combine(kind, parts[0:even:2], parts[1:even:2])
+        pairs = combine(kind, parts[0:even:2], parts[1:even:2])
         parts = np.concatenate([pairs, parts[even:]])
     return parts[0]
 
 
-def _combine(kind: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def combine(kind: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Two arrays of a kind's partial results, element by element."""
     return SCALAR[COMBINE[kind]](a, b, dtype=a.dtype.name)
+
+
+def leaf_height(columns: int) -> int:
+    """Rows of `columns` positions in a leaf of a filter gradient."""
+    return max(1, LEAF // max(columns, 1))
+
+
+def sum_of_leaves(
+    leaves: Sequence[tuple[np.ndarray, ...]], shape: tuple[int, int, int], terms: int, working: str
+) -> np.ndarray:
+    """Leaves of pairs (terms, batch, m) and (terms, batch, n) to (batch, m, n), in sequence.
+
+    `terms` is how many all leaves have together.
+    """
+    start = -0.0 if terms == 1 and working in FLOATS else 0
+    parts = []
+    for pair in leaves:
+        a, b = (flush(SCALAR["convert"](x, dtype=working))[None] for x in pair)
+        if a.size and b.size:
+            parts.append(_dot_leaves(a, b, 1, start)[0, 0])
+    return combine_pairs("sum", np.stack(parts)) if parts else np.zeros(shape, working)
 
 
 def _leaves(terms: np.ndarray) -> list[np.ndarray]:
@@ -163,7 +197,7 @@ def _reduce_leaves(kind: str, leaves: np.ndarray) -> np.ndarray:
     for first in range(0, leaves.shape[1], LANES):
         taken = leaves[:, first : first + LANES]
         width = taken.shape[1]
-        sums[:, :width] = _combine(kind, sums[:, :width], taken)
+        sums[:, :width] = combine(kind, sums[:, :width], taken)
     return _halve(kind, sums)
 
 
@@ -171,7 +205,7 @@ def _halve(kind: str, lanes: np.ndarray) -> np.ndarray:
     """l + (l + 8), then + 4, + 2, + 1 over axis 1."""
     while lanes.shape[1] > 1:
         half = lanes.shape[1] // 2
-        lanes = _combine(kind, lanes[:, :half], lanes[:, half:])
+        lanes = combine(kind, lanes[:, :half], lanes[:, half:])
     return lanes[:, 0]
 
 
@@ -183,7 +217,7 @@ def cumulative_ordered(
     working = working[::-1] if reverse else working
     result = working.copy()
     for i in range(1, len(working)):
-        result[i] = _combine(kind, result[i - 1], working[i])
+        result[i] = combine(kind, result[i - 1], working[i])
     result = result[::-1] if reverse else result
     return np.moveaxis(result, 0, axis).astype(array.dtype)
 

@@ -3,6 +3,7 @@
 from tilewright.trace.rules import (
     across,
     control,
+    convolution,
     elementwise,
     indexing,
     linalg,
@@ -21,4 +22,5 @@ RULES: dict[str, Rule] = {
     **random.RULES,
     **special.RULES,
     **linalg.RULES,
+    **convolution.RULES,
 }

@@ -131,12 +131,8 @@ def collective(kind: str) -> Rule:
 def dot(scope: Scope, equation: internals.Equation, left: Value, right: Value) -> Value:
     """Operands keep a narrow floating-point type; other mixtures are converted to the result's."""
     params = equation.params
-    result = type_of(equation.outvars[0].aval)
     (left_contract, right_contract), (left_batch, right_batch) = params["dimension_numbers"]
-    operand, accumulator = _arithmetic(scope, equation, left, right)
-    left, right = (scope.convert(v, operand or v.dtype) for v in (left, right))
-    if not (left.dtype == right.dtype and _widens(left.dtype, accumulator)):
-        left, right = (scope.convert(v, accumulator) for v in (left, right))
+    left, right, accumulator = product_operands(scope, equation, left, right)
     product = scope.op(
         "dot",
         left,
@@ -145,7 +141,18 @@ def dot(scope: Scope, equation: internals.Equation, left: Value, right: Value) -
         batch=(integers(left_batch), integers(right_batch)),
         dtype=accumulator,
     )
-    return scope.convert(product, result.dtype)
+    return scope.convert(product, type_of(equation.outvars[0].aval).dtype)
+
+
+def product_operands(
+    scope: Scope, equation: internals.Equation, left: Value, right: Value
+) -> tuple[Value, Value, str]:
+    """What a product or a convolution reads, by its precision, and the type of its sums."""
+    operand, accumulator = _arithmetic(scope, equation, left, right)
+    left, right = (scope.convert(v, operand or v.dtype) for v in (left, right))
+    if not (left.dtype == right.dtype and _widens(left.dtype, accumulator)):
+        left, right = (scope.convert(v, accumulator) for v in (left, right))
+    return left, right, accumulator
 
 
 def _widens(operand: str, result: str) -> bool:

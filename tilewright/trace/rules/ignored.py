@@ -12,6 +12,7 @@ _BY_THE_TYPE = {
     "argmax": "index_dtype",
     "argmin": "index_dtype",
     "bitcast_convert_type": "new_dtype",
+    "conv_general_dilated": "preferred_element_type",
     "convert_element_type": "new_dtype weak_type",
     "dot_general": "preferred_element_type",
     "empty": "dtype shape",
@@ -27,6 +28,7 @@ _BY_THE_TYPE = {
 
 _PLACES = {
     "broadcast_in_dim": "sharding",
+    "conv_general_dilated": "out_sharding",
     "convert_element_type": "sharding",
     "device_put": "copy_semantics devices srcs",
     "dot_general": "out_sharding",

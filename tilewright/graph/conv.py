@@ -1,0 +1,335 @@
+"""Convolutions and windows over images: their shapes, their meaning, their work.
+
+Images are NHWC: x (n, h, w, groups x in), g (n, oh, ow, groups x out), groups outermost among the
+channels; a signal of one dimension has h = 1. Kernels w are (groups, kh, kw, in, out).
+
+    conv        (x, w) -> g     stride pad dilation groups dtype
+    conv_data   (g, w) -> x     the same, and size = (h, w) of x: the gradient for x, and what is
+                                called a transposed convolution
+    conv_filter (x, g) -> w     the same, and kernel = (kh, kw): the gradient for w
+    window      (x) -> y        kind (sum prod max min) size stride pad dilation: each channel's
+                                windows, combined one after the other, row by row
+    window_scatter (x, g) -> x  kind (max min) size stride pad: adds each g to its window's first
+                                extreme, window after window; the gradient of such a window
+
+`stride`, `dilation`, `size` and `kernel` are (rows, columns), `pad` is ((low, high), (low, high)),
+negative where it crops. Output y of a row reads x at y * stride + tap * dilation - low. What lies
+outside takes part as a zero (a window: as its kind's identity). The order of sums is said in
+`law.py`.
+
+A data gradient is as many plain convolutions as the stride has phases (`phases`): rows of x that
+lie a stride apart read the same taps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import gcd, prod
+from typing import Any
+
+import numpy as np
+
+from tilewright.graph import law
+from tilewright.graph.ir import Type, numpy_dtype
+from tilewright.graph.movement import pad as pad_array
+from tilewright.graph.scalar import SCALAR
+
+Pair = tuple[int, int]
+Pads = tuple[Pair, Pair]
+CONVOLUTIONS = frozenset("conv conv_data conv_filter".split())
+WINDOWS = frozenset("window window_scatter".split())
+
+
+# Shapes.
+
+
+def extent(size: int, taps: int, stride: int, pad: Pair, dilation: int = 1) -> int:
+    """How many windows of so many taps there are along one dimension."""
+    reach = (taps - 1) * dilation + 1 if taps else 0
+    return max(0, (size + sum(pad) - reach) // stride + 1)
+
+
+def extents(size: Sequence[int], taps: Sequence[int], params: Mapping[str, Any]) -> Pair:
+    """The same along both."""
+    dilation = params.get("dilation", (1, 1))
+    rows, columns = (
+        extent(size[i], taps[i], params["stride"][i], params["pad"][i], dilation[i])
+        for i in range(2)
+    )
+    return rows, columns
+
+
+def _conv_shape(operands: Sequence[Type], params: Mapping[str, Any]) -> tuple[int, ...]:
+    (n, *size, _), (groups, *taps, _, out) = (t.shape for t in operands)
+    return (n, *extents(size, taps, params), groups * out)
+
+
+def _conv_data_shape(operands: Sequence[Type], params: Mapping[str, Any]) -> tuple[int, ...]:
+    groups, _, _, channels, _ = operands[1].shape
+    return (operands[0].shape[0], *params["size"], groups * channels)
+
+
+def _conv_filter_shape(operands: Sequence[Type], params: Mapping[str, Any]) -> tuple[int, ...]:
+    groups = params["groups"]
+    channels, out = (t.shape[3] // groups for t in operands)
+    return (groups, *params["kernel"], channels, out)
+
+
+def _window_shape(operands: Sequence[Type], params: Mapping[str, Any]) -> tuple[int, ...]:
+    n, *size, channels = operands[0].shape
+    return (n, *extents(size, params["size"], params), channels)
+
+
+SHAPES: dict[str, Callable[[Sequence[Type], Mapping[str, Any]], tuple[int, ...]]] = {
+    "conv": _conv_shape,
+    "conv_data": _conv_data_shape,
+    "conv_filter": _conv_filter_shape,
+    "window": _window_shape,
+    "window_scatter": lambda operands, params: operands[0].shape,
+}
+
+
+def complaint(op: str, operands: Sequence[Type], params: Mapping[str, Any]) -> str:
+    """What is wrong with the operands of a convolution or a window; nothing if all is well."""
+    images = operands if op in ("conv_filter", "window_scatter") else operands[:1]
+    if any(len(t.shape) != 4 for t in images):
+        return "an image has dimensions (n, h, w, channels)"
+    if op in WINDOWS:
+        windows = (*images[0].shape[:1], *extents(images[0].shape[1:3], params["size"], params))
+        agree = op == "window" or operands[1].shape == (*windows, images[0].shape[3])
+        return "" if agree else "has a gradient of another shape"
+    if params["groups"] < 1 or any(t.shape[3] % params["groups"] for t in images):
+        return "channels are not a multiple of the groups"
+    if op == "conv_filter":
+        taps, size, made = params["kernel"], images[0].shape[1:3], images[1].shape
+        agree = images[0].shape[0] == images[1].shape[0]
+    else:
+        shape = operands[1].shape
+        if len(shape) != 5 or shape[0] != params["groups"]:
+            return "a kernel has dimensions (groups, kh, kw, in, out)"
+        channels = shape[3 if op == "conv" else 4]
+        taps, size, made = shape[1:3], params.get("size", images[0].shape[1:3]), images[0].shape
+        agree = images[0].shape[3] == channels * shape[0]
+    if op != "conv":
+        agree = agree and made[1:3] == extents(size, taps, params)
+    return "" if agree else "operands do not fit each other"
+
+
+# Phases of a data gradient.
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Rows start, start + stride, ... of x, `count` of them, read `taps` of the kernel in turn.
+
+    They are a convolution of g with these taps at stride 1: with this `pad` and `dilation`.
+    """
+
+    start: int
+    count: int
+    taps: tuple[int, ...]
+    pad: Pair
+    dilation: int
+
+
+def phases(size: int, given: int, taps: int, stride: int, low: int, dilation: int) -> list[Phase]:
+    """Of a dimension of `size` in x and of `given` in g; those without taps stay zero."""
+    found = []
+    spacing = dilation // gcd(stride, dilation)
+    for start in range(min(stride, size)):
+        count = -(-(size - start) // stride)
+        read = tuple(i for i in reversed(range(taps)) if not (start + low - i * dilation) % stride)
+        if not read:
+            found.append(Phase(start, count, (), (0, 0), 1))
+            continue
+        first = (start + low - read[0] * dilation) // stride
+        last = first + (len(read) - 1) * spacing + count - 1
+        found.append(Phase(start, count, read, (-first, last - given + 1), spacing))
+    return found
+
+
+# Meaning.
+
+
+def conv(
+    x: np.ndarray, w: np.ndarray, *, stride: Pair, pad: Pads, dilation: Pair, groups: int, dtype: str
+) -> np.ndarray:
+    working = law.dot_working_dtype(x.dtype.name, w.dtype.name, dtype)
+    sums = _sums(x, w, stride, pad, dilation, working)
+    return SCALAR["convert"](sums, dtype=dtype)
+
+
+def _sums(
+    x: np.ndarray, w: np.ndarray, stride: Pair, pad: Pads, dilation: Pair, working: str
+) -> np.ndarray:
+    """A convolution in the dtype that it is summed in."""
+    groups, *taps, channels, out = w.shape
+    read = patches(x, (taps[0], taps[1]), stride, pad, dilation, groups)
+    n, oh, ow = read.shape[:3]
+    terms = prod(taps) * channels
+    left = np.moveaxis(read, 3, 0).reshape(groups, n * oh * ow, terms)
+    right = w.reshape(groups, terms, out).swapaxes(1, 2)
+    sums = law.product(left, right, "sequence", working).reshape(groups, n, oh, ow, out)
+    return np.moveaxis(sums, 0, 3).reshape(n, oh, ow, groups * out)
+
+
+def patches(
+    x: np.ndarray, taps: Pair, stride: Pair, pad: Pads, dilation: Pair, groups: int, fill: Any = 0
+) -> np.ndarray:
+    """What each output reads: (n, oh, ow, groups, kh, kw, in)."""
+    n, *size, channels = x.shape
+    low, high = ((0, pad[0][i], pad[1][i], 0) for i in range(2))
+    image = pad_array(x, np.asarray(fill, x.dtype), low=low, high=high, interior=(0,) * 4)
+    oh, ow = extents(size, taps, {"stride": stride, "pad": pad, "dilation": dilation})
+    shape = (n, oh, ow, *taps, channels)
+    if not prod(shape):
+        return np.zeros((n, oh, ow, groups, *taps, channels // groups), x.dtype)
+    image = np.ascontiguousarray(image)
+    a, b, c, d = image.strides
+    steps = (a, b * stride[0], c * stride[1], b * dilation[0], c * dilation[1], d)
+    read = np.lib.stride_tricks.as_strided(image, shape, steps)
+    return np.moveaxis(read.reshape(*shape[:5], groups, channels // groups), 5, 3)
+
+
+def conv_data(
+    g: np.ndarray,
+    w: np.ndarray,
+    *,
+    stride: Pair,
+    pad: Pads,
+    dilation: Pair,
+    groups: int,
+    dtype: str,
+    size: Pair,
+) -> np.ndarray:
+    working = law.dot_working_dtype(g.dtype.name, w.dtype.name, dtype)
+    result = np.zeros((g.shape[0], *size, groups * w.shape[3]), numpy_dtype(working))
+    for rows, columns in phase_pairs(size, g.shape[1:3], w.shape[1:3], stride, pad, dilation):
+        if rows.taps and columns.taps:
+            part = w[:, rows.taps][:, :, columns.taps].swapaxes(3, 4)
+            pads, spacing = (rows.pad, columns.pad), (rows.dilation, columns.dilation)
+            result[:, rows.start :: stride[0], columns.start :: stride[1]] = _sums(
+                g, part, (1, 1), pads, spacing, working
+            )
+    return SCALAR["convert"](result, dtype=dtype)
+
+
+def phase_pairs(
+    size: Sequence[int],
+    given: Sequence[int],
+    taps: Sequence[int],
+    stride: Pair,
+    pad: Pads,
+    dilation: Pair,
+) -> Iterator[tuple[Phase, Phase]]:
+    """Phases of rows with those of columns."""
+    rows, columns = (
+        phases(size[i], given[i], taps[i], stride[i], pad[i][0], dilation[i]) for i in range(2)
+    )
+    return ((a, b) for a in rows for b in columns)
+
+
+def conv_filter(
+    x: np.ndarray,
+    g: np.ndarray,
+    *,
+    stride: Pair,
+    pad: Pads,
+    dilation: Pair,
+    groups: int,
+    dtype: str,
+    kernel: Pair,
+) -> np.ndarray:
+    working = law.dot_working_dtype(x.dtype.name, g.dtype.name, dtype)
+    n, oh, ow, out = g.shape
+    channels = x.shape[3] // groups
+    left = patches(x, kernel, stride, pad, dilation, groups)
+    left = left.reshape(n, oh, ow, groups, prod(kernel) * channels)
+    right = g.reshape(n, oh, ow, groups, out // groups)
+    height = law.leaf_height(ow)
+    leaves = [
+        tuple(array[i, row : row + height].reshape(-1, *array.shape[3:]) for array in (left, right))
+        for i in range(n)
+        for row in range(0, oh, height)
+    ]
+    sums = law.sum_of_leaves(leaves, (groups, left.shape[4], right.shape[4]), n * oh * ow, working)
+    shape = (groups, *kernel, channels, out // groups)
+    return SCALAR["convert"](sums, dtype=dtype).reshape(shape)
+
+
+def window(
+    x: np.ndarray, *, kind: str, size: Pair, stride: Pair, pad: Pads, dilation: Pair
+) -> np.ndarray:
+    working = law.accumulation_dtype(x.dtype.name)
+    start = law.identity(kind, x.dtype.name)
+    read = patches(x, size, stride, pad, dilation, 1, start)
+    terms = read.reshape(*read.shape[:3], prod(size), x.shape[3]).astype(numpy_dtype(working))
+    result = np.full((*terms.shape[:3], x.shape[3]), law.identity(kind, working))
+    for tap in range(prod(size)):
+        result = law.combine(kind, result, terms[:, :, :, tap])
+    return result.astype(x.dtype)
+
+
+def window_scatter(
+    x: np.ndarray, g: np.ndarray, *, kind: str, size: Pair, stride: Pair, pad: Pads
+) -> np.ndarray:
+    """An element is taken where no earlier one is as extreme, or where that one is NaN."""
+    working = law.accumulation_dtype(x.dtype.name)
+    read = patches(x, size, stride, pad, (1, 1), 1, law.identity(kind, x.dtype.name))
+    terms = read.reshape(*read.shape[:3], prod(size), x.shape[3])
+    if not prod(size):
+        return np.zeros_like(x)
+    best, chosen = terms[:, :, :, 0], np.zeros(terms[:, :, :, 0].shape, np.int32)
+    for tap in range(1, prod(size)):
+        term = terms[:, :, :, tap]
+        stays = SCALAR["ge" if kind == "max" else "le"](best, term, dtype="bool")
+        best, chosen = np.where(stays, best, term), np.where(stays, chosen, tap)
+    (top, _), (left, _) = pad
+    height, width = ((m - 1) * s + k for m, s, k in zip(g.shape[1:3], stride, size, strict=True))
+    n, h, w, channels = x.shape
+    sums = np.zeros((n, max(height, top + h), max(width, left + w), channels), numpy_dtype(working))
+    for row, column in np.ndindex(g.shape[1:3]):
+        for tap in range(prod(size)):
+            y, z = row * stride[0] + tap // size[1], column * stride[1] + tap % size[1]
+            more = law.combine("sum", sums[:, y, z], g[:, row, column].astype(sums.dtype))
+            sums[:, y, z] = np.where(chosen[:, row, column] == tap, more, sums[:, y, z])
+    rows, columns = (
+        (0, -low, length + low - grown, 0)
+        for low, length, grown in ((top, h, sums.shape[1]), (left, w, sums.shape[2]))
+    )
+    low, high = ((0, rows[i], columns[i], 0) for i in (1, 2))
+    zero = np.zeros((), sums.dtype)
+    return pad_array(sums, zero, low=low, high=high, interior=(0,) * 4).astype(x.dtype)
+
+
+MEANING: dict[str, Callable[..., np.ndarray]] = {
+    "conv": conv,
+    "conv_data": conv_data,
+    "conv_filter": conv_filter,
+    "window": window,
+    "window_scatter": window_scatter,
+}
+
+
+# Work.
+
+
+def multiply_adds(
+    op: str, operands: Sequence[Type], result: Type, params: Mapping[str, Any]
+) -> float:
+    """Multiply-adds of a convolution, those with padding among them (2 flops each)."""
+    if op == "conv":
+        _, kh, kw, channels, _ = operands[1].shape
+        return result.size * kh * kw * channels
+    if op == "conv_data":
+        _, kh, kw, channels, _ = operands[1].shape
+        return operands[0].size * kh * kw * channels
+    groups, kh, kw, channels, _ = result.shape
+    return operands[1].size * kh * kw * channels
+
+
+def combinations(op: str, result: Type, operands: Sequence[Type], params: Mapping[str, Any]) -> int:
+    """How many elements a window's kind combines."""
+    windows = result.size if op == "window" else operands[1].size
+    return windows * prod(params["size"])
