@@ -60,6 +60,22 @@ def extents(size: Sequence[int], taps: Sequence[int], params: Mapping[str, Any])
     return rows, columns
 
 
+def exact_pads(
+    size: Sequence[int],
+    made: Sequence[int],
+    taps: Sequence[int],
+    stride: Pair,
+    dilation: Pair,
+    low: Pair = (0, 0),
+) -> Pads:
+    """Pads of which the high ones end where the last of `made` windows does."""
+    rows, columns = (
+        (low[i], (made[i] - 1) * stride[i] + (taps[i] - 1) * dilation[i] + 1 - size[i] - low[i])
+        for i in range(2)
+    )
+    return rows, columns
+
+
 def _conv_shape(operands: Sequence[Type], params: Mapping[str, Any]) -> tuple[int, ...]:
     (n, *size, _), (groups, *taps, _, out) = (t.shape for t in operands)
     return (n, *extents(size, taps, params), groups * out)
@@ -249,13 +265,18 @@ def conv_filter(
     right = g.reshape(n, oh, ow, groups, out // groups)
     height = law.leaf_height(ow)
     leaves = [
-        tuple(array[i, row : row + height].reshape(-1, *array.shape[3:]) for array in (left, right))
+        tuple(_positions(array[i, row : row + height]) for array in (left, right))
         for i in range(n)
         for row in range(0, oh, height)
     ]
     sums = law.sum_of_leaves(leaves, (groups, left.shape[4], right.shape[4]), n * oh * ow, working)
     shape = (groups, *kernel, channels, out // groups)
     return SCALAR["convert"](sums, dtype=dtype).reshape(shape)
+
+
+def _positions(rows: np.ndarray) -> np.ndarray:
+    """(rows, columns, ...) as (positions, ...)."""
+    return rows.reshape(rows.shape[0] * rows.shape[1], *rows.shape[2:])
 
 
 def window(
@@ -272,35 +293,48 @@ def window(
 
 
 def window_scatter(
-    x: np.ndarray, g: np.ndarray, *, kind: str, size: Pair, stride: Pair, pad: Pads
+    x: np.ndarray,
+    g: np.ndarray,
+    *,
+    kind: str,
+    size: Pair,
+    stride: Pair,
+    pad: Pads,
+    sums: np.ndarray | None = None,
 ) -> np.ndarray:
-    """An element is taken where no earlier one is as extreme, or where that one is NaN."""
-    working = law.accumulation_dtype(x.dtype.name)
+    """An element is taken where no earlier one is as extreme, or where that one is NaN.
+
+    They are added to `sums` (zeros, if nothing is given).
+    """
+    dtype = law.accumulation_dtype(x.dtype.name) if sums is None else sums.dtype.name
+    (top, bottom), (left, right) = pad
+    n, h, w, channels = x.shape
+    shape = (n, h + max(0, top) + max(0, bottom), w + max(0, left) + max(0, right), channels)
+    total = np.zeros(shape, numpy_dtype(dtype)) if sums is None else np.array(sums)
+    chosen = _extremes(x, kind, size, stride, pad)
+    first = max(0, -top), max(0, -left)
+    for row, column in np.ndindex(chosen.shape[1:3]):
+        for tap in range(prod(size)):
+            y = first[0] + row * stride[0] + tap // size[1]
+            z = first[1] + column * stride[1] + tap % size[1]
+            more = law.combine("sum", total[:, y, z], g[:, row, column].astype(total.dtype))
+            total[:, y, z] = np.where(chosen[:, row, column] == tap, more, total[:, y, z])
+    if sums is None:
+        total = total[:, max(0, top) :, max(0, left) :][:, :h, :w].astype(x.dtype)
+    return total
+
+
+def _extremes(x: np.ndarray, kind: str, size: Pair, stride: Pair, pad: Pads) -> np.ndarray:
+    """The number of each window's first extreme, row by row."""
     read = patches(x, size, stride, pad, (1, 1), 1, law.identity(kind, x.dtype.name))
     terms = read.reshape(*read.shape[:3], prod(size), x.shape[3])
-    if not prod(size):
-        return np.zeros_like(x)
-    best, chosen = terms[:, :, :, 0], np.zeros(terms[:, :, :, 0].shape, np.int32)
+    chosen = np.zeros((*terms.shape[:3], x.shape[3]), np.int32)
+    best = terms[:, :, :, 0] if prod(size) else chosen
     for tap in range(1, prod(size)):
         term = terms[:, :, :, tap]
         stays = SCALAR["ge" if kind == "max" else "le"](best, term, dtype="bool")
         best, chosen = np.where(stays, best, term), np.where(stays, chosen, tap)
-    (top, _), (left, _) = pad
-    height, width = ((m - 1) * s + k for m, s, k in zip(g.shape[1:3], stride, size, strict=True))
-    n, h, w, channels = x.shape
-    sums = np.zeros((n, max(height, top + h), max(width, left + w), channels), numpy_dtype(working))
-    for row, column in np.ndindex(g.shape[1:3]):
-        for tap in range(prod(size)):
-            y, z = row * stride[0] + tap // size[1], column * stride[1] + tap % size[1]
-            more = law.combine("sum", sums[:, y, z], g[:, row, column].astype(sums.dtype))
-            sums[:, y, z] = np.where(chosen[:, row, column] == tap, more, sums[:, y, z])
-    rows, columns = (
-        (0, -low, length + low - grown, 0)
-        for low, length, grown in ((top, h, sums.shape[1]), (left, w, sums.shape[2]))
-    )
-    low, high = ((0, rows[i], columns[i], 0) for i in (1, 2))
-    zero = np.zeros((), sums.dtype)
-    return pad_array(sums, zero, low=low, high=high, interior=(0,) * 4).astype(x.dtype)
+    return chosen
 
 
 MEANING: dict[str, Callable[..., np.ndarray]] = {

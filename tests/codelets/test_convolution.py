@@ -1,0 +1,116 @@
+"""Convolutions and windows as vertices: native bits are those of the meaning, on both levels."""
+
+import numpy as np
+import pytest
+
+from tests.codelets.cases import arguments, check, dense
+from tests.codelets.run import levels
+from tilewright.codelets.base import Operand
+from tilewright.codelets.convolution import Convolution, FilterGradient, Window, WindowScatter
+
+# groups, in, out, kh, kw, stride, dilation, oh, ow
+CASES = [
+    (1, 3, 5, 3, 3, (1, 1), (1, 1), 2, 9),
+    (1, 3, 40, 3, 3, (2, 2), (1, 1), 3, 7),
+    (1, 40, 33, 3, 3, (1, 1), (1, 1), 1, 5),
+    (1, 64, 17, 3, 2, (1, 1), (1, 2), 1, 3),
+    (1, 256, 9, 2, 2, (1, 1), (1, 2), 1, 3),
+    (1, 1, 1, 3, 1, (1, 1), (2, 1), 4, 4),
+    (1, 800, 8, 1, 1, (1, 1), (1, 1), 1, 5),
+    (1, 5, 0, 2, 2, (1, 1), (1, 1), 1, 5),
+    (1, 0, 5, 2, 2, (1, 1), (1, 1), 1, 5),
+    (8, 1, 1, 3, 3, (1, 1), (1, 1), 3, 19),
+    (37, 1, 1, 5, 5, (2, 2), (1, 1), 2, 8),
+    (20, 1, 1, 17, 17, (1, 1), (1, 1), 1, 2),
+    (9, 1, 2, 3, 3, (1, 1), (1, 2), 2, 9),
+    (5, 2, 1, 3, 3, (2, 1), (1, 1), 2, 9),
+    (6, 4, 4, 3, 3, (1, 1), (1, 1), 2, 9),
+    (3, 8, 8, 3, 3, (2, 2), (1, 1), 2, 9),
+    (3, 16, 16, 3, 3, (1, 1), (1, 1), 2, 9),
+    (2, 32, 32, 3, 3, (1, 1), (1, 1), 2, 3),
+    (3, 3, 3, 2, 3, (1, 1), (1, 1), 2, 4),
+    (5, 1, 1, 1, 1, (1, 1), (1, 1), 2, 4),
+]
+
+
+def convolution(case, dtype="float32", made=None, merged=True):
+    groups, channels, out, kh, kw, stride, dilation, oh, ow = case
+    h = (oh - 1) * stride[0] + (kh - 1) * dilation[0] + 1
+    w = (ow - 1) * stride[1] + (kw - 1) * dilation[1] + 1
+    kernel = dense(dtype, groups, kh, kw, channels, out)
+    if merged:
+        step = groups * out
+        strides = (out, kw * channels * step, channels * step, step, 1)
+        kernel = Operand(dtype, kernel.shape, strides)
+    image = dense(dtype, 2, h, w, groups, channels)
+    return Convolution(image, kernel, dense(made or dtype, 2, oh, ow, groups, out), stride, dilation)
+
+
+@levels
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_bits(case, features):
+    check(convolution(case), features)
+
+
+@levels
+@pytest.mark.parametrize(
+    "dtype, made",
+    [("bfloat16", "bfloat16"), ("float16", "float32"), ("float64", "float64"), ("int32", "int32")],
+)
+def test_dtypes(dtype, made, features):
+    for case in CASES[1], CASES[9], CASES[14], CASES[16]:
+        check(convolution(case, dtype, made), features)
+        check(convolution(case, dtype, made, merged=False), features)
+
+
+def filter_gradient(case, n, dtype="float32", made=None, merged=True):
+    of = convolution(case, dtype)
+    groups, channels, out, kh, kw, *_ = case
+    kernel = convolution(case, made or dtype, merged=merged).kernel
+    image, g = (Operand(x.dtype, (n, *x.shape[1:]), x.strides) for x in (of.image, of.out))
+    return FilterGradient(image, g, kernel, of.stride, of.dilation)
+
+
+@levels
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_filter_gradients(case, features):
+    """Several leaves an image, the last one shorter."""
+    check(filter_gradient(case, 1, merged=False), features)
+    if case[1] * case[2] * case[3] < 200:
+        check(filter_gradient((*case[:7], 5, 65), 2), features)
+
+
+@levels
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64", "int32"])
+def test_filter_gradients_of_other_dtypes(dtype, features):
+    for case in CASES[1], CASES[9], CASES[14]:
+        check(filter_gradient(case, 2, dtype), features)
+
+
+@levels
+@pytest.mark.parametrize("kind", ["sum", "prod", "max", "min"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8", "float64"])
+def test_windows(kind, dtype, features):
+    for channels, size, stride, dilation in [
+        (1, (2, 2), (2, 2), (1, 1)),
+        (17, (3, 3), (2, 2), (1, 1)),
+        (33, (1, 4), (1, 1), (1, 2)),
+        (5, (0, 4), (1, 1), (1, 1)),
+    ]:
+        image, out = dense(dtype, 2, 7, 9, channels), dense(dtype, 2, 3, 3, channels)
+        check(Window(kind, image, out, size, stride, dilation), features)
+
+
+@levels
+@pytest.mark.parametrize("kind", ["max", "min"])
+@pytest.mark.parametrize("dtype, made", [("float32", "float32"), ("bfloat16", "float32"), ("int32", "int32")])
+def test_window_gradients(kind, dtype, made, features):
+    """Windows that overlap, do not, and leave gaps; equal elements; NaN."""
+    for channels, size, stride in [(1, (2, 2), (2, 2)), (19, (3, 3), (2, 1)), (16, (1, 2), (2, 3))]:
+        image, gradient = dense(dtype, 2, 7, 9, channels), dense(dtype, 2, 3, 3, channels)
+        codelet = WindowScatter(kind, image, gradient, dense(made, *image.shape), size, stride)
+        x, g, before = arguments(codelet)
+        x = np.round(x.astype(float)).astype(x.dtype)
+        if made == "float32":
+            x[0, 2, 2] = np.nan
+        check(codelet, features, [x, g, before])

@@ -1,0 +1,216 @@
+"""The terms of a convolution's sums, in the law's order, cut into its leaves.
+
+In: the dimensions that terms are numbered along (tap rows, tap columns, input channels), with their
+steps in the image and in the kernel. Out: LLVM text that adds them up, leaf after leaf. Always: terms
+one after the other in row-major order; loops where there are many, written out where there are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from tilewright.codelets.llvm import Function, vector
+from tilewright.codelets.loops import repeat
+from tilewright.codelets.pairwise import Combine, Pairwise
+from tilewright.codelets.vectors import offset
+from tilewright.graph.law import LEAF
+
+FEW_LEAVES = 2
+"""Leaves up to which each is written out; more of them are a loop, where they fit rows."""
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """`count` terms, and elements from one to the next in both operands."""
+
+    count: int
+    image: int
+    kernel: int
+
+
+@dataclass(frozen=True)
+class Term:
+    """Where one is, in elements from the place at hand; `channel` is told apart if it matters."""
+
+    image: int
+    kernel: int
+    channel: int = 0
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the image and the kernel are read."""
+
+    function: Function
+    dtypes: tuple[str, str]
+    image: str
+    kernel: str
+
+    def moved(self, image: int | str, kernel: int | str) -> Places:
+        function, (one, other) = self.function, self.dtypes
+        return Places(
+            function,
+            self.dtypes,
+            offset(function, self.image, one, image),
+            offset(function, self.kernel, other, kernel),
+        )
+
+
+Add = Callable[[Places, Sequence[Term], list[str]], list[str]]
+"""(places, terms, sums) -> the sums with the terms added."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """`dimensions` are looped over or written out; in each of their terms come `channels` more.
+
+    For these the image is at the same place, and the kernel `channel_step` further each time.
+    `weight` is how many multiply-adds one term takes; about `most` of them are written out.
+    """
+
+    dimensions: tuple[Dimension, ...]
+    channels: int
+    channel_step: int
+    weight: int
+    most: int = 200
+
+    @staticmethod
+    def of(
+        dimensions: Sequence[Dimension], channels: int, channel_step: int, weight: int
+    ) -> Terms:
+        """Dimensions are joined where a step of one is a whole run of the next."""
+        joined: list[Dimension] = []
+        for inner in reversed([d for d in dimensions if d.count != 1]):
+            outer = joined[0] if joined else None
+            if outer and inner.image == outer.count * outer.image and (
+                inner.kernel == outer.count * outer.kernel
+            ):
+                joined[0] = Dimension(inner.count * outer.count, outer.image, outer.kernel)
+            else:
+                joined.insert(0, inner)
+        return Terms(tuple(joined), channels, channel_step, weight)
+
+    @property
+    def count(self) -> int:
+        return prod(d.count for d in self.dimensions) * self.channels
+
+    def inside(self, level: int) -> int:
+        """Terms of one step of the dimension before `level`."""
+        return prod(d.count for d in self.dimensions[level:]) * self.channels
+
+    @property
+    def written(self) -> int:
+        """The level from which on terms are written out."""
+        level = len(self.dimensions)
+        while level and self.inside(level - 1) * self.weight <= self.most:
+            level -= 1
+        return level
+
+    @property
+    def has_equal_leaves(self) -> bool:
+        """Whether leaves are stretches of the last dimension, all alike."""
+        if self.channels > 1 or not self.dimensions:
+            return False
+        return len(self.dimensions) == 1 or self.dimensions[-1].count % LEAF == 0
+
+    def term(self, level: int, number: int) -> Term:
+        """Of those that the dimensions from `level` on number."""
+        number, channel = divmod(number, self.channels)
+        image, kernel = 0, channel * self.channel_step
+        for dimension in reversed(self.dimensions[level:]):
+            number, at = divmod(number, dimension.count)
+            image += at * dimension.image
+            kernel += at * dimension.kernel
+        return Term(image, kernel, channel)
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Sums that advance together: their vectors' lanes, what they start from, how they grow."""
+
+    function: Function
+    kind: str
+    widths: Sequence[int]
+    starts: Sequence[str]
+    combine: Combine
+    add: Add
+
+    def over(self, terms: Terms, places: Places) -> list[str]:
+        """All terms, leaf after leaf."""
+        before = -(-terms.count // LEAF) - 1
+        if before < 1:
+            return self._span(terms, 0, 0, terms.count, places, list(self.starts))
+        tree = Pairwise(self.function, self.kind, self.widths, self.combine, before)
+        if before >= FEW_LEAVES and terms.has_equal_leaves:
+            with repeat(self.function, before) as turn:
+                tree.push(turn.index, self._stretch(terms, turn.index, LEAF, places))
+            rest = terms.count - before * LEAF
+            return tree.finish(self._stretch(terms, str(before), rest, places))
+        for leaf in range(before):
+            first = leaf * LEAF
+            sums = self._span(terms, 0, first, first + LEAF, places, list(self.starts))
+            tree.push(str(leaf), sums)
+        last = self._span(terms, 0, before * LEAF, terms.count, places, list(self.starts))
+        return tree.finish(last)
+
+    def _stretch(self, terms: Terms, leaf: str, length: int, places: Places) -> list[str]:
+        """A leaf by its number (a register or digits), where all are stretches of a dimension."""
+        *outer, last = terms.dimensions
+        stretches = last.count // LEAF if outer else 0
+        digits = [Dimension(stretches, LEAF * last.image, LEAF * last.kernel), *reversed(outer)]
+        for dimension in digits[:-1]:
+            at = self._let("urem", leaf, dimension.count)
+            leaf = self._let("udiv", leaf, dimension.count)
+            places = self._moved(places, at, dimension)
+        places = self._moved(places, leaf, digits[-1])
+        level = len(terms.dimensions) - 1
+        return self._span(terms, level, 0, length, places, list(self.starts))
+
+    def _moved(self, places: Places, times: str, dimension: Dimension) -> Places:
+        image, kernel = (self._let("mul", times, step) for step in (dimension.image, dimension.kernel))
+        return places.moved(image, kernel)
+
+    def _let(self, operation: str, number: str, other: int) -> str:
+        return self.function.let(f"{operation} i64 {number}, {other}")
+
+    def _span(
+        self, terms: Terms, level: int, first: int, end: int, places: Places, sums: list[str]
+    ) -> list[str]:
+        """Terms first ... end - 1 of those that the dimensions from `level` on number."""
+        if first == end:
+            return sums
+        if level >= terms.written:
+            return self.add(places, [terms.term(level, i) for i in range(first, end)], sums)
+        dimension, inner = terms.dimensions[level], terms.inside(level + 1)
+
+        def part(number: int, start: int, stop: int, sums: list[str]) -> list[str]:
+            here = places.moved(number * dimension.image, number * dimension.kernel)
+            return self._span(terms, level + 1, start, stop, here, sums)
+
+        at = first // inner
+        if at == (end - 1) // inner:
+            return part(at, first - at * inner, end - at * inner, sums)
+        if first % inner:
+            sums, at = part(at, first % inner, inner, sums), at + 1
+        whole, rest = end // inner - at, end % inner
+        if whole:
+            here = places.moved(at * dimension.image, at * dimension.kernel)
+            sums = self._repeated(terms, level, whole, here, sums)
+        return part(at + whole, 0, rest, sums) if rest else sums
+
+    def _repeated(
+        self, terms: Terms, level: int, count: int, places: Places, sums: list[str]
+    ) -> list[str]:
+        """So many whole steps of a dimension."""
+        dimension, inner = terms.dimensions[level], terms.inside(level + 1)
+        kinds = [vector(self.kind, width) for width in self.widths]
+        carry = [*zip(kinds, sums, strict=True), ("ptr", places.image), ("ptr", places.kernel)]
+        with repeat(self.function, count, carry) as turn:
+            *totals, image, kernel = turn.carry
+            here = Places(self.function, places.dtypes, image, kernel)
+            totals = self._span(terms, level + 1, 0, inner, here, totals)
+            after = here.moved(dimension.image, dimension.kernel)
+            turn.next[:] = [*totals, after.image, after.kernel]
+        return turn.result[:-2]
