@@ -169,7 +169,14 @@ def phases(size: int, given: int, taps: int, stride: int, low: int, dilation: in
 
 
 def conv(
-    x: np.ndarray, w: np.ndarray, *, stride: Pair, pad: Pads, dilation: Pair, groups: int, dtype: str
+    x: np.ndarray,
+    w: np.ndarray,
+    *,
+    stride: Pair,
+    pad: Pads,
+    dilation: Pair,
+    groups: int,
+    dtype: str,
 ) -> np.ndarray:
     working = law.dot_working_dtype(x.dtype.name, w.dtype.name, dtype)
     sums = _sums(x, w, stride, pad, dilation, working)

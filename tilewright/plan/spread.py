@@ -8,10 +8,11 @@ others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from tilewright.codelets.base import LANES, Codelet, Operand
 from tilewright.codelets.contract import ContractOuter, ContractPanels, ContractVector
+from tilewright.codelets.convolution import Convolution, FilterGradient, Window, WindowScatter
 from tilewright.codelets.elementwise import Elementwise, Transpose
 from tilewright.codelets.linalg import TriangularSolve
 from tilewright.machine.cost import is_worth_dealing, price
@@ -62,7 +63,8 @@ class _Cut:
     """`axes[i]` is the dimension of argument i that is cut, or None where it is read whole.
 
     `along_lanes`: vectors run along that dimension. `grain`: pieces are better not shorter. Of
-    panels, a step along the dimension stands for 16 columns.
+    panels, a step along the dimension stands for 16 columns. `windows[i]`: how far apart, and how
+    long, is what argument i gives to each step of the cut.
     """
 
     codelet: Codelet
@@ -71,16 +73,22 @@ class _Cut:
     along_lanes: bool = False
     grain: int = 1
     panels: int | None = None
+    windows: tuple[tuple[int, int], ...] = ()
+
+    def share(self, argument: int, length: int, start: int = 0) -> tuple[int, int, int, int]:
+        """Length, start, stride and reach of what an argument gives to steps of the cut."""
+        if self.panels == argument:
+            return (-(-length // LANES), start // LANES, 1, 1)
+        return (length, start, *(self.windows[argument] if self.windows else (1, 1)))
 
 
 def _piece(cut: _Cut, arguments: Sequence[View], length: int, count: int, start: int) -> Spread:
     var = new_var()
     joins = start > 0
     codelet = _shortened(cut.codelet, cut, length)
-    steps = [LANES if cut.panels == i else 1 for i in range(len(arguments))]
     pieces = [
-        view if axis is None else views.shift(view, var, axis, -(-length // step), start // step)
-        for view, axis, step in zip(arguments, cut.axes, steps, strict=True)
+        view if axis is None else views.shift(view, var, axis, *cut.share(i, length, start))
+        for i, (view, axis) in enumerate(zip(arguments, cut.axes, strict=True))
     ]
     if codelet.scratch:
         pieces.append(views.whole(Buffer("uint8", codelet.scratch, "tile"), (codelet.scratch,)))
@@ -96,14 +104,18 @@ def _shortened(codelet: Codelet, cut: _Cut, length: int) -> Codelet:
         return Transpose(_shorter(codelet.source, 0, length), _shorter(codelet.target, 0, length))
     if isinstance(codelet, TriangularSolve):
         return replace(codelet, target=_shorter(codelet.target, 1, length))
+    arguments = [
+        operand if axis is None else _shorter(operand, axis, *cut.share(i, length))
+        for i, (operand, axis) in enumerate(
+            zip((*codelet.inputs, *codelet.outputs), cut.axes, strict=True)
+        )
+    ]
+    if isinstance(codelet, _OVER_IMAGES):
+        names = [field.name for field in fields(codelet)]
+        operands = [name for name in names if isinstance(getattr(codelet, name), Operand)]
+        return replace(codelet, **dict(zip(operands, arguments, strict=True)))
     assert isinstance(codelet, ContractVector | ContractOuter | ContractPanels)
-    arguments = (*codelet.inputs, *codelet.outputs)
-    lhs, rhs, *sides = (
-        operand
-        if axis is None
-        else _shorter(operand, axis, -(-length // LANES) if cut.panels == i else length)
-        for i, (operand, axis) in enumerate(zip(arguments, cut.axes, strict=True))
-    )
+    lhs, rhs, *sides = arguments
     if isinstance(codelet, ContractVector):
         return replace(codelet, lhs=lhs, rhs=rhs, out=sides[0])
     count = len(codelet.beside)
@@ -114,7 +126,10 @@ def _shortened(codelet: Codelet, cut: _Cut, length: int) -> Codelet:
     return replace(changed, rhs=rhs)
 
 
-def _shorter(operand: Operand, axis: int, length: int) -> Operand:
+def _shorter(
+    operand: Operand, axis: int, length: int, start: int = 0, stride: int = 1, reach: int = 1
+) -> Operand:
+    length = (length - 1) * stride + reach
     shape = tuple(length if i == axis else n for i, n in enumerate(operand.shape))
     return replace(operand, shape=shape)
 
@@ -126,11 +141,37 @@ def _cut_of(codelet: Codelet) -> _Cut | None:
         return _cut_contraction(codelet)
     if isinstance(codelet, ContractPanels):
         return _cut_panels(codelet)
+    if isinstance(codelet, _OVER_IMAGES):
+        return _cut_images(codelet)
     if isinstance(codelet, Transpose):
         return _Cut(codelet, codelet.source.shape[0], (0, 0), True, TRANSPOSE_GRAIN)
     if isinstance(codelet, TriangularSolve) and not codelet.is_batch:
         return _Cut(codelet, codelet.target.shape[1], (None, 1), True, SOLVE_GRAIN)
     return None
+
+
+_OVER_IMAGES = (Convolution, FilterGradient, Window, WindowScatter)
+
+
+def _cut_images(codelet: Codelet) -> _Cut:
+    """Images one by one, else rows; where these are summed over, channels or groups of them."""
+    if isinstance(codelet, FilterGradient):
+        groups, *_, out = codelet.out.shape
+        if groups >= ENOUGH_BATCHES:
+            return _Cut(codelet, groups, (3, 3, 0), along_lanes=out < LANES)
+        return _Cut(codelet, out, (None, 4, 4), along_lanes=True, grain=LANES)
+    if isinstance(codelet, WindowScatter):
+        if codelet.image.shape[0] >= ENOUGH_BATCHES:
+            return _Cut(codelet, codelet.image.shape[0], (0, 0, 0))
+        return _Cut(codelet, codelet.image.shape[3], (3, 3, 3), along_lanes=True, grain=LANES)
+    assert isinstance(codelet, Convolution | Window)
+    beside = (None,) * (len(codelet.inputs) - 1)
+    if codelet.out.shape[0] >= ENOUGH_BATCHES:
+        return _Cut(codelet, codelet.out.shape[0], (0, *beside, 0))
+    taps = codelet.size[0] if isinstance(codelet, Window) else codelet.kernel.shape[1]
+    windows = (codelet.stride[0], max(0, (taps - 1) * codelet.dilation[0] + 1))
+    reads = (windows, *((1, 1) for _ in beside), (1, 1))
+    return _Cut(codelet, codelet.out.shape[1], (1, *beside, 1), windows=reads)
 
 
 def _cut_elementwise(codelet: Elementwise) -> _Cut | None:

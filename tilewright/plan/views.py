@@ -60,15 +60,27 @@ def row(view: View, var: Var, backwards: bool = False) -> View:
     return View(view.buffer, view.shape[1:], view.strides[1:], offset, (*view.moves, (var, step)))
 
 
-def shift(view: View, var: Var, dimension: int, length: int, start: int = 0) -> View:
-    """A window of `length` at start + var * length along one dimension."""
-    stride = view.strides[dimension]
-    shape = tuple(length if i == dimension else n for i, n in enumerate(view.shape))
+def shift(
+    view: View,
+    var: Var,
+    dimension: int,
+    length: int,
+    start: int = 0,
+    stride: int = 1,
+    reach: int = 1,
+) -> View:
+    """What `length` windows from number start + var * length on read along one dimension.
+
+    They are `stride` apart and `reach` long: by default, single elements.
+    """
+    step = view.strides[dimension] * stride
+    read = (length - 1) * stride + reach
+    shape = tuple(read if i == dimension else n for i, n in enumerate(view.shape))
     return replace(
         view,
         shape=shape,
-        offset=view.offset + start * stride,
-        moves=(*view.moves, (var, length * stride)),
+        offset=view.offset + start * step,
+        moves=(*view.moves, (var, length * step)),
     )
 
 

@@ -157,7 +157,7 @@ def _tiles(
         column_load=0.5 if problem.right.dtype == problem.arithmetic.dtype else 1.5,
     )
     dtypes = [problem.right.dtype, *(side.dtype for side in problem.sides)]
-    for start, count, lanes in _panels(plan.columns, problem.columns, width):
+    for start, count, lanes in panels(plan.columns, problem.columns, width):
         columns = lanes[-1].start + width
         panel = offset(function, right, problem.right.dtype, start * problem.right.step)
         here = [panel, *problem.moved(function, places, 0, start)]
@@ -176,7 +176,7 @@ def _tiles(
                 _rows(function, problem, run, lanes, left, panel, inside)
 
 
-def _panels(
+def panels(
     runs: tuple[Run, ...], columns: int, width: int
 ) -> Iterator[tuple[int, int, tuple[Lanes, ...]]]:
     """(first column, how many panels, the vectors of one); a cut last vector has its own panel."""

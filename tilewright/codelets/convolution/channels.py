@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tilewright.codelets import vectors
-from tilewright.codelets.arithmetic import Arithmetic
 from tilewright.codelets.base import Operand
-from tilewright.codelets.contract_problem import Lanes
-from tilewright.codelets.llvm import Function
-from tilewright.codelets.vectors import offset
+from tilewright.codelets.contract.problem import Lanes
+from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit.arithmetic import Arithmetic
+from tilewright.codelets.emit.llvm import Function
+from tilewright.codelets.emit.vectors import offset
 
 MOST_INPUTS = 16
 """Input channels of a group up to which the code names each, and groups are taken together."""
@@ -42,15 +42,17 @@ class Channels:
 
     @staticmethod
     def of(
-        image: Operand, groups_and_outputs: list[tuple[int, int]], outputs: int, dtype: str, bits: int
+        image: Operand,
+        groups_and_outputs: list[tuple[int, int]],
+        outputs: int,
+        dtype: str,
+        bits: int,
     ) -> Channels:
         """`groups_and_outputs` are strides of these two in every side that lanes run along."""
         arithmetic = Arithmetic(dtype)
         groups, inputs = image.shape[-2:]
         width = arithmetic.lanes(bits)
-        dense = all(
-            is_together(group, output, outputs) for group, output in groups_and_outputs
-        )
+        dense = all(is_together(group, output, outputs) for group, output in groups_and_outputs)
         together = (
             groups > 1 and outputs < width and width % outputs == 0
             and inputs <= MOST_INPUTS and dense

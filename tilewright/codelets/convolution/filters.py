@@ -14,16 +14,17 @@ from math import prod
 
 import numpy as np
 
-from tilewright.codelets import tiling, vectors
 from tilewright.codelets.base import Codelet, Operand, nbytes
-from tilewright.codelets.contract_outer import _panels as panels
-from tilewright.codelets.contract_problem import Lanes
+from tilewright.codelets.contract import tiling
+from tilewright.codelets.contract.outer import panels
+from tilewright.codelets.contract.problem import Lanes
+from tilewright.codelets.contract.tiling import split
 from tilewright.codelets.convolution.channels import Channels, Reading
-from tilewright.codelets.llvm import Function, LoopHandle, Module, vector
-from tilewright.codelets.loops import repeat, walk
-from tilewright.codelets.pairwise import Pairwise
-from tilewright.codelets.tiling import split
-from tilewright.codelets.vectors import offset
+from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit.llvm import Function, LoopHandle, Module, vector
+from tilewright.codelets.emit.loops import repeat, walk
+from tilewright.codelets.emit.pairwise import Pairwise
+from tilewright.codelets.emit.vectors import offset
 from tilewright.graph import conv, law
 from tilewright.machine.cost import Count
 
@@ -255,7 +256,12 @@ class _Writer:
         return self.function.let(f"{operation} i64 {number}, {other}")
 
     def _lines(
-        self, rows: list[_Row], lanes: tuple[Lanes, ...], count: int | str, image: str, gradient: str
+        self,
+        rows: list[_Row],
+        lanes: tuple[Lanes, ...],
+        count: int | str,
+        image: str,
+        gradient: str,
     ) -> list[str]:
         function, codelet, arithmetic = self.function, self.codelet, self.channels.arithmetic
         widths = [lane.width for lane in lanes] * len(rows)

@@ -15,16 +15,17 @@ from math import prod
 
 import numpy as np
 
-from tilewright.codelets import tiling, vectors
 from tilewright.codelets.base import Codelet, Operand, nbytes
-from tilewright.codelets.contract_outer import _panels as panels
-from tilewright.codelets.contract_problem import Lanes
+from tilewright.codelets.contract import tiling
+from tilewright.codelets.contract.outer import panels
+from tilewright.codelets.contract.problem import Lanes
+from tilewright.codelets.contract.tiling import Run, split
 from tilewright.codelets.convolution.channels import Channels, Reading
 from tilewright.codelets.convolution.terms import Dimension, Places, Sums, Term, Terms
-from tilewright.codelets.llvm import Function, Module
-from tilewright.codelets.loops import walk
-from tilewright.codelets.tiling import Run, split
-from tilewright.codelets.vectors import offset
+from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit.llvm import Function, Module
+from tilewright.codelets.emit.loops import walk
+from tilewright.codelets.emit.vectors import offset
 from tilewright.graph import conv, law
 from tilewright.machine.cost import Count
 
@@ -69,7 +70,9 @@ class Convolution(Codelet):
     @property
     def work(self) -> Count:
         macs = {self.sum_dtype: self.out.size * prod(self.kernel.shape[1:4])}
-        return Count(macs, {}, nbytes(self.image, self.kernel), self.out.nbytes, prod(self.out.shape[:3]))
+        return Count(
+            macs, {}, nbytes(self.image, self.kernel), self.out.nbytes, prod(self.out.shape[:3])
+        )
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         image, kernel = arrays
@@ -97,9 +100,7 @@ class _Writer:
         kernel, out = codelet.kernel, codelet.out
         sides = [(side.strides[-5 + at], side.strides[-1]) for side, at in ((kernel, 0), (out, 3))]
         bits = function.module.features.vector_bits
-        self.channels = Channels.of(
-            codelet.image, sides, kernel.shape[4], codelet.sum_dtype, bits
-        )
+        self.channels = Channels.of(codelet.image, sides, kernel.shape[4], codelet.sum_dtype, bits)
         self.row_step = codelet.stride[1] * codelet.image.strides[2]
 
     def write(self) -> None:
@@ -109,7 +110,9 @@ class _Writer:
         counts, steps = [out.shape[0]], [[image.strides[0]], [0], [out.strides[0]]]
         if not self.channels.together:
             counts.append(out.shape[3])
-            for row, step in zip(steps, (image.strides[3], kernel.strides[0], out.strides[3]), strict=True):
+            for row, step in zip(
+                steps, (image.strides[3], kernel.strides[0], out.strides[3]), strict=True
+            ):
                 row.append(step)
         arguments = [function.argument(i) for i in range(3)]
         plan, width = self._plan(), self.channels.width

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from tilewright.codelets.llvm import Function, vector
-from tilewright.codelets.loops import repeat
-from tilewright.codelets.pairwise import Combine, Pairwise
-from tilewright.codelets.vectors import offset
+from tilewright.codelets.emit.llvm import Function, vector
+from tilewright.codelets.emit.loops import repeat
+from tilewright.codelets.emit.pairwise import Combine, Pairwise
+from tilewright.codelets.emit.vectors import offset
 from tilewright.graph.law import LEAF
 
 FEW_LEAVES = 2
@@ -77,15 +77,15 @@ class Terms:
     most: int = 200
 
     @staticmethod
-    def of(
-        dimensions: Sequence[Dimension], channels: int, channel_step: int, weight: int
-    ) -> Terms:
+    def of(dimensions: Sequence[Dimension], channels: int, channel_step: int, weight: int) -> Terms:
         """Dimensions are joined where a step of one is a whole run of the next."""
         joined: list[Dimension] = []
         for inner in reversed([d for d in dimensions if d.count != 1]):
             outer = joined[0] if joined else None
-            if outer and inner.image == outer.count * outer.image and (
-                inner.kernel == outer.count * outer.kernel
+            if (
+                outer
+                and inner.image == outer.count * outer.image
+                and (inner.kernel == outer.count * outer.kernel)
             ):
                 joined[0] = Dimension(inner.count * outer.count, outer.image, outer.kernel)
             else:
@@ -169,7 +169,9 @@ class Sums:
         return self._span(terms, level, 0, length, places, list(self.starts))
 
     def _moved(self, places: Places, times: str, dimension: Dimension) -> Places:
-        image, kernel = (self._let("mul", times, step) for step in (dimension.image, dimension.kernel))
+        image, kernel = (
+            self._let("mul", times, step) for step in (dimension.image, dimension.kernel)
+        )
         return places.moved(image, kernel)
 
     def _let(self, operation: str, number: str, other: int) -> str:

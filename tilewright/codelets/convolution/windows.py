@@ -14,16 +14,16 @@ from math import prod
 
 import numpy as np
 
-from tilewright.codelets import vectors
 from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
-from tilewright.codelets.combination import Combination
-from tilewright.codelets.llvm import Function, Module, vector
-from tilewright.codelets.loops import repeat, walk
-from tilewright.codelets.operations import OPERATIONS
-from tilewright.codelets.reduce_source import constant
-from tilewright.codelets.registers import Register
-from tilewright.codelets.vectors import offset, splat_constant
-from tilewright.codelets.window import in_chunks
+from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit.combination import Combination
+from tilewright.codelets.emit.llvm import Function, Module, vector
+from tilewright.codelets.emit.loops import repeat, walk
+from tilewright.codelets.emit.operations import OPERATIONS
+from tilewright.codelets.emit.registers import Register
+from tilewright.codelets.emit.vectors import offset, splat_constant
+from tilewright.codelets.index.window import in_chunks
+from tilewright.codelets.reduce.source import constant
 from tilewright.graph import conv
 from tilewright.graph.count import combination
 from tilewright.graph.law import identity

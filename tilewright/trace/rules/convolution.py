@@ -71,9 +71,7 @@ class _Form:
             x = scope.reshape(x, (groups, n // groups, h, width, channels))
             x = _transposed(scope, x, (1, 2, 3, 0, 4))
             x = scope.reshape(x, (n // groups, h, width, groups * channels))
-        spread = tuple(
-            d if n > 1 else 1 for d, n in zip(self.spread, x.shape[1:3], strict=True)
-        )
+        spread = tuple(d if n > 1 else 1 for d, n in zip(self.spread, x.shape[1:3], strict=True))
         if spread != (1, 1) and self.stride == (1, 1):
             return self._data_gradient(x, w, groups, _pair(spread, 1))
         if spread != (1, 1):
@@ -142,9 +140,7 @@ class _Form:
             for i in range(2)
         ]  # fmt: skip
         whole = x.shape[0], x.shape[3]
-        return cut(
-            self.scope, x, (0, *start, 0), (whole[0], *limit, whole[1]), (1, *stride, 1)
-        )
+        return cut(self.scope, x, (0, *start, 0), (whole[0], *limit, whole[1]), (1, *stride, 1))
 
     def _dot(self, left: Value, right: Value, contract: Any) -> Value:
         return self.scope.op(
@@ -159,9 +155,7 @@ class _Form:
         scope, groups = self.scope, self.batches
         stride, spacing = self.dilation, self.stride
         size, made = x.shape[1:3], g.shape[1:3]
-        taps = [
-            extent(size[i], made[i], spacing[i], self.pad[i], stride[i]) for i in range(2)
-        ]
+        taps = [extent(size[i], made[i], spacing[i], self.pad[i], stride[i]) for i in range(2)]
         inside = all(edge <= 0 for row in self.pad for edge in row)
         channels, out = x.shape[3] // groups, g.shape[3]
         if taps == [1, 1] and groups == 1 and inside and g.type.size:

@@ -43,7 +43,9 @@ def convolution(case, dtype="float32", made=None, merged=True):
         strides = (out, kw * channels * step, channels * step, step, 1)
         kernel = Operand(dtype, kernel.shape, strides)
     image = dense(dtype, 2, h, w, groups, channels)
-    return Convolution(image, kernel, dense(made or dtype, 2, oh, ow, groups, out), stride, dilation)
+    return Convolution(
+        image, kernel, dense(made or dtype, 2, oh, ow, groups, out), stride, dilation
+    )
 
 
 @levels
@@ -103,7 +105,9 @@ def test_windows(kind, dtype, features):
 
 @levels
 @pytest.mark.parametrize("kind", ["max", "min"])
-@pytest.mark.parametrize("dtype, made", [("float32", "float32"), ("bfloat16", "float32"), ("int32", "int32")])
+@pytest.mark.parametrize(
+    "dtype, made", [("float32", "float32"), ("bfloat16", "float32"), ("int32", "int32")]
+)
 def test_window_gradients(kind, dtype, made, features):
     """Windows that overlap, do not, and leave gaps; equal elements; NaN."""
     for channels, size, stride in [(1, (2, 2), (2, 2)), (19, (3, 3), (2, 1)), (16, (1, 2), (2, 3))]:

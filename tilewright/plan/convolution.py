@@ -1,0 +1,228 @@
+"""Convolutions and windows to codelets: images with borders, kernels with channels side by side.
+
+In: a node whose images are (n, h, w, channels) and whose kernel is (groups, kh, kw, in, out). Out:
+one vertex, before it the copies that put a border around an image or lay a kernel out for lanes; of
+a data gradient, one vertex for each phase of its stride.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tilewright.codelets.base import LANES
+from tilewright.codelets.convolution import Convolution, FilterGradient, Window, WindowScatter
+from tilewright.codelets.convolution.channels import is_together
+from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.expression import Expression, Instruction
+from tilewright.graph.conv import phase_pairs
+from tilewright.graph.ir import Type, numpy_dtype
+from tilewright.graph.law import accumulation_dtype, identity
+from tilewright.plan import views
+from tilewright.plan.basic import fill_codelet, operand
+from tilewright.plan.ir import View
+from tilewright.plan.schedule import Unit
+from tilewright.plan.scope import Scope
+
+
+def lower_conv(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    image, kernel = (scope.view(value) for value in node.inputs)
+    params, target = node.params, scope.target(node.output)
+    image = _grouped(_bordered(scope, image, params["pad"]), params["groups"])
+    kernel = _side_by_side(scope, kernel)
+    _convolve(scope, image, kernel, _grouped(target, params["groups"]), params)
+
+
+def _convolve(
+    scope: Scope, image: View, kernel: View, target: View, params: Mapping[str, Any]
+) -> None:
+    stride, dilation = params["stride"], params["dilation"]
+    codelet = Convolution(operand(image), operand(kernel), operand(target), stride, dilation)
+    scope.call(codelet, [image, kernel], [target])
+
+
+def lower_conv_data(scope: Scope, unit: Unit) -> None:
+    """Phase by phase, from one image with as much border as any of them reads."""
+    (node,) = unit.nodes
+    given, kernel = (scope.view(value) for value in node.inputs)
+    params, groups = node.params, node.params["groups"]
+    target = _grouped(scope.target(node.output), groups)
+    kernel = _side_by_side(scope, views.transpose(kernel, (0, 1, 2, 4, 3)))
+    phases = list(
+        phase_pairs(
+            params["size"], given.shape[1:3], kernel.shape[1:3], params["stride"], params["pad"],
+            params["dilation"],
+        )
+    )  # fmt: skip
+    read = [pair for pair in phases if all(phase.taps for phase in pair)]
+    most = tuple(
+        tuple(max((pair[i].pad[side] for pair in read), default=0) for side in (0, 1))
+        for i in (0, 1)
+    )
+    image = _bordered(scope, given, most) if read else given
+    for pair in phases:
+        rows, columns = pair
+        part = views.window(
+            target,
+            (0, rows.start, columns.start, 0, 0),
+            (target.shape[0], rows.count, columns.count, *target.shape[3:]),
+            (1, *params["stride"], 1, 1),
+        )
+        if pair not in read:
+            scope.call(fill_codelet(np.zeros((), numpy_dtype(part.dtype)), part), [], [part])
+            continue
+        low = [most[i][0] - pair[i].pad[0] for i in (0, 1)]
+        size = [given.shape[1 + i] + sum(pair[i].pad) for i in (0, 1)]
+        here = views.window(image, (0, *low, 0), (image.shape[0], *size, image.shape[3]))
+        taps = [phase.taps for phase in pair]
+        turned = views.window(
+            kernel,
+            (0, taps[0][0], taps[1][0], 0, 0),
+            (groups, len(taps[0]), len(taps[1]), *kernel.shape[3:]),
+            (1, *(t[1] - t[0] if len(t) > 1 else 1 for t in taps), 1, 1),
+        )
+        spaced = {"stride": (1, 1), "dilation": (rows.dilation, columns.dilation)}
+        _convolve(scope, _grouped(here, groups), turned, part, spaced)
+
+
+def lower_conv_filter(scope: Scope, unit: Unit) -> None:
+    """Groups of few outputs come side by side, and are put where the result wants them."""
+    (node,) = unit.nodes
+    image, gradient = (scope.view(value) for value in node.inputs)
+    params, groups = node.params, node.params["groups"]
+    image = _grouped(_bordered(scope, image, params["pad"]), groups)
+    gradient = _grouped(_dense_channels(scope, gradient), groups)
+    wanted = scope.free_destination(node.output)
+    _, kh, kw, channels, out = node.output.shape
+    merged = groups > 1 and out < LANES
+    if merged:
+        made = scope.new(Type(node.output.dtype, (kh, kw, channels, groups, out)))
+        made = views.transpose(made, (3, 0, 1, 2, 4))
+    else:
+        made = wanted or scope.new(node.output.type)
+    codelet = FilterGradient(
+        operand(image), operand(gradient), operand(made), params["stride"], params["dilation"]
+    )
+    scope.call(codelet, [image, gradient], [made])
+    if merged and wanted is not None:
+        scope.copy(made, wanted)
+        made = wanted
+    scope.put(node.output, made)
+
+
+def lower_window(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    params, image = node.params, scope.view(node.inputs[0])
+    image = _bordered(scope, image, params["pad"], identity(params["kind"], image.dtype))
+    target = scope.target(node.output)
+    codelet = Window(
+        params["kind"], operand(image), operand(target), params["size"], params["stride"],
+        params["dilation"],
+    )  # fmt: skip
+    scope.call(codelet, [image], [target])
+
+
+def lower_window_scatter(scope: Scope, unit: Unit) -> None:
+    """Sums with a border of their own, in the dtype that sums are kept in."""
+    (node,) = unit.nodes
+    image, gradient = (scope.view(value) for value in node.inputs)
+    params, target = node.params, scope.target(node.output)
+    pad, size = params["pad"], image.shape[1:3]
+    image = _bordered(scope, image, pad, identity(params["kind"], image.dtype))
+    sums = scope.new(Type(accumulation_dtype(target.dtype), image.shape))
+    scope.call(fill_codelet(np.zeros((), numpy_dtype(sums.dtype)), sums), [], [sums])
+    codelet = WindowScatter(
+        params["kind"], operand(image), operand(gradient), operand(sums), params["size"],
+        params["stride"],
+    )  # fmt: skip
+    scope.call(codelet, [image, gradient], [sums])
+    kept = tuple(max(0, n + min(0, a) + min(0, b)) for n, (a, b) in zip(size, pad, strict=True))
+    inside = views.window(
+        sums, (0, *(max(0, low) for low, _ in pad), 0), (sums.shape[0], *kept, sums.shape[3])
+    )
+    if kept != size:
+        scope.call(fill_codelet(np.zeros((), numpy_dtype(target.dtype)), target), [], [target])
+    place = views.window(target, (0, *(max(0, -low) for low, _ in pad), 0), inside.shape)
+    _convert(scope, inside, place)
+
+
+def _convert(scope: Scope, source: View, target: View) -> None:
+    """A copy, rounded to the target's dtype."""
+    if source.dtype == target.dtype:
+        scope.copy(source, target)
+    elif source.size:
+        step = Instruction("convert", (0,), target.dtype)
+        expression = Expression((source.dtype,), (step,), (1,))
+        codelet = Elementwise(expression, source.shape, (source.strides,), (target.strides,))
+        scope.call(codelet, [source], [target])
+
+
+def _grouped(image: View, groups: int) -> View:
+    """(n, h, w, groups, channels)."""
+    *around, channels = image.shape
+    shaped = views.reshape(image, (*around, groups, channels // groups))
+    if shaped is None:  # strides of an image with repeated rows: only its channels are cut
+        step = image.strides[3]
+        shape = (*around, groups, channels // groups)
+        return replace(image, shape=shape, strides=(*image.strides[:3], shape[4] * step, step))
+    return shaped
+
+
+def _dense_channels(scope: Scope, image: View) -> View:
+    return image if image.strides[3] == 1 or image.shape[3] == 1 else scope.dense(image)
+
+
+def _side_by_side(scope: Scope, kernel: View) -> View:
+    """A kernel of which lanes are neighbours: outputs of a group; if these are few, of all."""
+    groups, kh, kw, channels, out = kernel.shape
+    if groups > 1 and out < LANES:
+        if is_together(kernel.strides[0], kernel.strides[4], out):
+            return kernel
+        packed = scope.new(Type(kernel.dtype, (kh, kw, channels, groups, out)))
+        scope.copy(views.transpose(kernel, (1, 2, 3, 0, 4)), packed)
+        return views.transpose(packed, (3, 0, 1, 2, 4))
+    return kernel if out == 1 or kernel.strides[4] == 1 else scope.dense(kernel)
+
+
+def _bordered(
+    scope: Scope, image: View, pad: Sequence[Sequence[int]], fill: np.ndarray | None = None
+) -> View:
+    """The image with `pad` ((low, high) of rows, of columns) around it, cropped if negative."""
+    (top, bottom), (left, right) = pad
+    n, h, w, channels = image.shape
+    start = (0, max(0, -top), max(0, -left), 0)
+    inside = (n, h - start[1] + min(0, bottom), w - start[2] + min(0, right), channels)
+    whole = (n, max(0, h + top + bottom), max(0, w + left + right), channels)
+    if whole == inside:
+        return _dense_channels(scope, views.window(image, start, inside))
+    value = np.zeros((), numpy_dtype(image.dtype)) if fill is None else fill
+    made = scope.new(Type(image.dtype, whole))
+    if min(inside) <= 0 or not prod(whole):
+        scope.call(fill_codelet(value, made), [], [made])
+        return made
+    first = (max(0, top), max(0, left))
+    for begin, shape in _borders(whole, first, inside):
+        part = views.window(made, begin, shape)
+        if part.size:
+            scope.call(fill_codelet(value, part), [], [part])
+    scope.copy(views.window(image, start, inside), views.window(made, (0, *first, 0), inside))
+    return made
+
+
+def _borders(
+    whole: tuple[int, ...], first: tuple[int, int], inside: tuple[int, ...]
+) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Start and shape of what lies above, below, left and right of the inside."""
+    n, height, width, channels = whole
+    (y, x), (_, h, w, _) = first, inside
+    return [
+        ((0, 0, 0, 0), (n, y, width, channels)),
+        ((0, y + h, 0, 0), (n, height - y - h, width, channels)),
+        ((0, y, 0, 0), (n, h, x, channels)),
+        ((0, y, x + w, 0), (n, h, width - x - w, channels)),
+    ]
