@@ -66,7 +66,7 @@ def exact_pads(
     taps: Sequence[int],
     stride: Pair,
     dilation: Pair,
-    low: Pair = (0, 0),
+    low: Sequence[int] = (0, 0),
 ) -> Pads:
     """Pads of which the high ones end where the last of `made` windows does."""
     rows, columns = (
@@ -366,7 +366,7 @@ def multiply_adds(
     if op == "conv_data":
         _, kh, kw, channels, _ = operands[1].shape
         return operands[0].size * kh * kw * channels
-    groups, kh, kw, channels, _ = result.shape
+    _, kh, kw, channels, _ = result.shape
     return operands[1].size * kh * kw * channels
 
 

@@ -67,7 +67,6 @@ def test_dtypes(dtype, made, features):
 
 def filter_gradient(case, n, dtype="float32", made=None, merged=True):
     of = convolution(case, dtype)
-    groups, channels, out, kh, kw, *_ = case
     kernel = convolution(case, made or dtype, merged=merged).kernel
     image, g = (Operand(x.dtype, (n, *x.shape[1:]), x.strides) for x in (of.image, of.out))
     return FilterGradient(image, g, kernel, of.stride, of.dilation)

@@ -1,7 +1,7 @@
 """How lanes run along the channels of results, and what of an image each lane reads.
 
 In: how an image (n, h, w, groups, in) lies, and a side (..., groups, in, out) or (..., groups, out)
-whose last channels lanes run along. Out: vectors of the dtype that is summed in. There are two ways:
+whose last channels lanes run along. Out: vectors of the dtype that is summed in. Two ways:
 
     apart       lanes are the outputs of one group; all of them read the same element, broadcast
     together    a vector holds several whole groups, each lane reads its own group's element. That
@@ -107,7 +107,7 @@ def is_together(group_step: int, output_step: int, outputs: int) -> bool:
 
 
 class Reading:
-    """Vectors of an image that have been read already in this stretch of code: none is read twice."""
+    """Vectors of an image, none of which is read twice in a stretch of code."""
 
     def __init__(self, function: Function, channels: Channels, place: str):
         self.function, self.channels, self.place = function, channels, place

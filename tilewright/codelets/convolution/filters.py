@@ -36,7 +36,7 @@ SPARE = 4
 
 @dataclass(frozen=True)
 class FilterGradient(Codelet):
-    """image (n, h, w, groups, in), gradient (n, oh, ow, groups, out), out (groups, kh, kw, in, out).
+    """image (n, h, w, groups, in), gradient (n, oh, ow, groups, out), out (groups, kh, kw, in, out)
 
     Position (y, x) reads (y, x) * stride + tap * dilation, all of which lie inside the image.
     """
@@ -240,17 +240,20 @@ class _Writer:
         else:
             ends = function.let(f"icmp eq i64 {band}, {one - 1}")
             lines = function.let(f"select i1 {ends}, i64 {rest}, i64 {height}")
-        for step, line, of in (
-            (codelet.image.strides, codelet.stride[0], 0),
-            (codelet.gradient.strides, 1, 1),
-        ):
-            moved = self._let("add", self._let("mul", n, step[0]), self._let(
-                "mul", band, height * line * step[1]))  # fmt: skip
-            if of:
-                gradient = offset(function, gradient, self.dtypes[1], moved)
-            else:
-                image = offset(function, image, self.dtypes[0], moved)
+        image, gradient = (
+            self._at(place, operand, n, band, lines_apart)
+            for place, operand, lines_apart in (
+                (image, codelet.image, codelet.stride[0]),
+                (gradient, codelet.gradient, 1),
+            )
+        )
         return self._lines(rows, lanes, lines, image, gradient)
+
+    def _at(self, place: str, operand: Operand, n: str, band: str, lines_apart: int) -> str:
+        """Where a leaf begins: band of rows number `band` of image `n`."""
+        place = offset(self.function, place, operand.dtype, self._let("mul", n, operand.strides[0]))
+        down = self.height * lines_apart * operand.strides[1]
+        return offset(self.function, place, operand.dtype, self._let("mul", band, down))
 
     def _let(self, operation: str, number: str, other: int | str) -> str:
         return self.function.let(f"{operation} i64 {number}, {other}")

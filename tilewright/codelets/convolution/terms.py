@@ -1,8 +1,8 @@
 """The terms of a convolution's sums, in the law's order, cut into its leaves.
 
 In: the dimensions that terms are numbered along (tap rows, tap columns, input channels), with their
-steps in the image and in the kernel. Out: LLVM text that adds them up, leaf after leaf. Always: terms
-one after the other in row-major order; loops where there are many, written out where there are few.
+steps in the image and in the kernel. Out: LLVM text that adds them up, leaf after leaf. Always:
+terms one after the other in row-major order; many in loops, few written out.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from tilewright.trace.rules import (
     movement,
     random,
     special,
+    windows,
 )
 from tilewright.trace.scope import Rule
 
@@ -23,4 +24,5 @@ RULES: dict[str, Rule] = {
     **special.RULES,
     **linalg.RULES,
     **convolution.RULES,
+    **windows.RULES,
 }

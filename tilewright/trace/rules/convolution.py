@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tilewright.graph.conv import extent
+from tilewright.graph.conv import exact_pads, extent
 from tilewright.graph.ir import Value
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.rules.across import product_operands
@@ -30,7 +30,7 @@ Pair = tuple[int, int]
 def convolution(scope: Scope, equation: internals.Equation, lhs: Value, rhs: Value) -> Value:
     """`conv_general_dilated`."""
     params = equation.params
-    left, right, out = (integers(spec) for spec in params["dimension_numbers"])
+    left, right, out = (list(spec) for spec in params["dimension_numbers"])
     if len(left) > 4:
         raise scope.unsupported(equation, "over more than two spatial dimensions")
     lhs, rhs, accumulator = product_operands(scope, equation, lhs, rhs)
@@ -96,18 +96,15 @@ class _Form:
             extent((g.shape[1 + i] - 1) * stride[i] + 1, taps[i], 1, self.pad[i], self.dilation[i])
             for i in range(2)
         ]
-        pads = []
-        for i in range(2):
-            reach = (taps[i] - 1) * self.dilation[i]
-            low = reach - self.pad[i][0]
-            pads.append((low, (g.shape[1 + i] - 1) * stride[i] + reach + 1 - size[i] - low))
+        low = [(taps[i] - 1) * self.dilation[i] - self.pad[i][0] for i in range(2)]
+        pad = exact_pads(size, g.shape[1:3], taps, stride, self.dilation, low)
         kernel = self._kernel(scope.op("reverse", w, dimensions=(1, 2)), groups)
         return scope.op(
             "conv_data",
             g,
             _transposed(scope, kernel, (0, 1, 2, 4, 3)),
             stride=stride,
-            pad=tuple(pads),
+            pad=pad,
             dilation=self.dilation,
             groups=groups,
             dtype=self.dtype,
@@ -162,10 +159,7 @@ class _Form:
             x = self._positions(x, stride, made)
             product = self._dot(x, g, ((0, 1, 2), (0, 1, 2)))
             return scope.reshape(product, (channels, 1, 1, out))
-        pads = tuple(
-            (low, (made[i] - 1) * stride[i] + (taps[i] - 1) * spacing[i] + 1 - size[i] - low)
-            for i, (low, _) in enumerate(self.pad)
-        )
+        pads = exact_pads(size, made, taps, stride, spacing, [low for low, _ in self.pad])
         w = scope.op(
             "conv_filter", x, g, stride=stride, pad=pads, dilation=spacing, groups=groups,
             dtype=self.dtype, kernel=tuple(taps),
