@@ -16,9 +16,8 @@ REFUSED = set(
     "get swap "
     # complex numbers
     "complex conj imag real eig fft "
-    # convolutions and windows
-    "conv_general_dilated reduce_window reduce_window_max reduce_window_min reduce_window_sum "
-    "select_and_gather_add select_and_scatter select_and_scatter_add "
+    # the gradient of a window's extreme, scattered by a function of the user's
+    "select_and_scatter "
     # rare
     "hessenberg schur tridiagonal "
     # gone before a jaxpr is made
