@@ -22,6 +22,7 @@ X = np.arange(1, 7, dtype=np.float32).reshape(2, 3) / 8
 V, N, B = X[0], np.arange(3, dtype=np.int32), np.array([True, False, True])
 SQUARE = np.array([[2, 1, 0], [1, 3, 1], [0, 1, 4]], np.float32)
 KEY = jax.random.key(0)
+IMAGE = np.ones((1, 1, 4, 4), np.float32)
 
 OF_ONE = (
     "abs acos acosh asin asinh atan atanh bessel_i0e bessel_i1e cbrt ceil cos cosh digamma erf "
@@ -50,6 +51,10 @@ def own_vjp(x):
 
 own_jvp.defjvp(lambda primals, tangents: (own_jvp(*primals), tangents[0]))
 own_vjp.defvjp(lambda x: (own_vjp(x), None), lambda _, cotangent: (cotangent,))
+
+
+def window(x: Any, first: float, function: Callable) -> Any:
+    return lax.reduce_window(x, first, function, (1, 1, 2, 2), (1, 1, 1, 1), "SAME")
 
 
 def scatter(kind: str) -> Callable:
@@ -97,6 +102,12 @@ PROGRAMS: list[tuple[Callable, tuple[Any, ...]]] = [
     (lambda x: (lax.sort(x), lax.top_k(x, 2), lax.approx_max_k(x, 2), x @ x), (V,)),
     (lambda x: jax.vmap(lambda x: lax.psum(x, "i"), axis_name="i")(x), (V,)),
     (lambda x: jax.vmap(lambda x: lax.pmax(x, "i") + lax.pmin(x, "i"), axis_name="i")(x), (V,)),
+    # over images
+    (lambda x: lax.conv(x, x, (1, 1), "SAME"), (IMAGE,)),
+    (lambda x: (window(x, 0.0, lax.add), window(x, np.inf, lax.min)), (IMAGE,)),
+    (lambda x: window(x, 0.0, lambda a, b: a + b * 2), (IMAGE,)),
+    (lambda x: jax.jvp(lambda x: window(x, -np.inf, lax.max), (x,), (x,)), (IMAGE,)),
+    (jax.grad(lambda x: window(x, -np.inf, lax.max).sum()), (IMAGE,)),
     # calls and control flow
     (lambda x: (jax.jit(jnp.sin)(x), jax.checkpoint(jnp.sin)(x), own_jvp(x), own_vjp(x)), (V,)),
     (lambda x: (lax.scan(lambda c, x: (c + x, c), 0.0, x), loop(x)), (V,)),

@@ -78,8 +78,9 @@ class _Cut:
     def share(self, argument: int, length: int, start: int = 0) -> tuple[int, int, int, int]:
         """Length, start, stride and reach of what an argument gives to steps of the cut."""
         if self.panels == argument:
-            return (-(-length // LANES), start // LANES, 1, 1)
-        return (length, start, *(self.windows[argument] if self.windows else (1, 1)))
+            return -(-length // LANES), start // LANES, 1, 1
+        stride, reach = self.windows[argument] if self.windows else (1, 1)
+        return length, start, stride, reach
 
 
 def _piece(cut: _Cut, arguments: Sequence[View], length: int, count: int, start: int) -> Spread:
