@@ -39,7 +39,7 @@ lanes (float64: one more, for the product):
   makes it so before anything else is done).
 - Terms may be summed in groups, if each is a node of the tree: strips of rows, shares of tiles.
 
-Convolutions (shapes in `conv.py`). An output of `conv` and of `conv_data` is a product in sequence:
+Convolutions (see `ops/conv.py`). An output of `conv` and of `conv_data` is a product in sequence:
 terms are the positions that it reads, row by row, each with all its input channels, numbered from 0
 and put into leaves as any others are. Padding takes part, as zeros; the holes of a dilation do not.
 So a kernel of one tap gives the bits of `dot`, and a data gradient those of the convolution with

@@ -19,9 +19,9 @@ from tilewright.codelets.convolution import Convolution, FilterGradient, Window,
 from tilewright.codelets.convolution.channels import is_together
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
-from tilewright.graph.conv import phase_pairs
 from tilewright.graph.ir import Type, numpy_dtype
 from tilewright.graph.law import accumulation_dtype, identity
+from tilewright.graph.ops.conv import phase_pairs
 from tilewright.plan import views
 from tilewright.plan.basic import fill_codelet, operand
 from tilewright.plan.ir import View

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from tilewright.codelets.contract.problem import Lanes, Problem
-from tilewright.codelets.contract.tiling import Run
+from tilewright.codelets.contract.problem import Problem
 from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit.columns import Lanes
 from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.loops import repeat, walk
+from tilewright.codelets.emit.tiling import Run
 from tilewright.codelets.emit.vectors import itemsize, offset
 from tilewright.graph.law import LANES, LEAF
 

@@ -7,20 +7,21 @@ stays in registers for a whole leaf of k. Always: the order is the law's `sequen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tilewright.codelets.contract import chunks, tiling, turned
+from tilewright.codelets.contract import chunks, turned
 from tilewright.codelets.contract.operand import Matrix, copied_bytes, copy
-from tilewright.codelets.contract.problem import Lanes, Problem, Side
-from tilewright.codelets.contract.tiling import Run
-from tilewright.codelets.emit import vectors
+from tilewright.codelets.contract.problem import Problem, Side
+from tilewright.codelets.emit import tiling, vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
+from tilewright.codelets.emit.columns import Lanes, panels
 from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
+from tilewright.codelets.emit.tiling import Run
 from tilewright.codelets.emit.vectors import itemsize, offset
 from tilewright.graph.law import LANES, LEAF
 
@@ -174,24 +175,6 @@ def _tiles(
                 continue
             for run in plan.rows:
                 _rows(function, problem, run, lanes, left, panel, inside)
-
-
-def panels(
-    runs: tuple[Run, ...], columns: int, width: int
-) -> Iterator[tuple[int, int, tuple[Lanes, ...]]]:
-    """(first column, how many panels, the vectors of one); a cut last vector has its own panel."""
-    for run in runs:
-        full = tuple(Lanes(i * width, width, width) for i in range(run.size))
-        end = (run.start + run.size * run.count) * width
-        cut = max(0, end - columns)
-        count = run.count - (1 if cut else 0)
-        if count:
-            yield run.start * width, count, full
-        if cut:
-            valid = width - cut
-            narrow = min(width, max(4, 1 << (valid - 1).bit_length()))
-            last = Lanes((run.size - 1) * width, narrow, valid)
-            yield end - run.size * width, 1, (*full[:-1], last)
 
 
 def _rows(

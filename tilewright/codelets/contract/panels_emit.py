@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING
 
 from tilewright.codelets.base import LANES
 from tilewright.codelets.contract.operand import Matrix
-from tilewright.codelets.contract.problem import Lanes, Problem, Side
-from tilewright.codelets.contract.tiling import Run, Tiling, choose, split
+from tilewright.codelets.contract.problem import Problem, Side
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
+from tilewright.codelets.emit.columns import Lanes
 from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
+from tilewright.codelets.emit.tiling import Run, Tiling, choose, split
 from tilewright.codelets.emit.vectors import itemsize, offset
 from tilewright.graph.law import LEAF
 

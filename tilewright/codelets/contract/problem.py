@@ -9,19 +9,11 @@ from tilewright.codelets.base import Operand
 from tilewright.codelets.contract.operand import Matrix
 from tilewright.codelets.emit import memory
 from tilewright.codelets.emit.arithmetic import Arithmetic
+from tilewright.codelets.emit.columns import Lanes
 from tilewright.codelets.emit.expression import emit_expression
 from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.vectors import narrow, offset, store
 from tilewright.codelets.expression import Expression
-
-
-@dataclass(frozen=True)
-class Lanes:
-    """One vector of columns: `valid` of `width` lanes, the first at column `start` of its tile."""
-
-    start: int
-    width: int
-    valid: int
 
 
 @dataclass(frozen=True)

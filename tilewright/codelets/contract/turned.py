@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tilewright.codelets.contract.problem import Lanes, Problem
-from tilewright.codelets.contract.tiling import split
+from tilewright.codelets.contract.problem import Problem
 from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit.columns import Lanes
 from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
+from tilewright.codelets.emit.tiling import split
 from tilewright.codelets.emit.turn import turn_block
 from tilewright.codelets.emit.vectors import offset
 from tilewright.graph.law import LANES, LEAF

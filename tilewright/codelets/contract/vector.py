@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tilewright.codelets.contract import tiling
 from tilewright.codelets.contract.operand import Matrix, Reader
-from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit import tiling, vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.halving import QUARTERS, Lane, halved
 from tilewright.codelets.emit.lanes import fold

@@ -16,9 +16,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tilewright.codelets.base import Operand
-from tilewright.codelets.contract.problem import Lanes
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
+from tilewright.codelets.emit.columns import Lanes
 from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.vectors import offset
 

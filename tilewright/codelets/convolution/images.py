@@ -16,17 +16,16 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand, nbytes
-from tilewright.codelets.contract import tiling
-from tilewright.codelets.contract.outer import panels
-from tilewright.codelets.contract.problem import Lanes
-from tilewright.codelets.contract.tiling import Run, split
 from tilewright.codelets.convolution.channels import Channels, Reading
 from tilewright.codelets.convolution.terms import Dimension, Places, Sums, Term, Terms
-from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit import tiling, vectors
+from tilewright.codelets.emit.columns import Lanes, panels
 from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.loops import walk
+from tilewright.codelets.emit.tiling import Run, split
 from tilewright.codelets.emit.vectors import offset
-from tilewright.graph import conv, law
+from tilewright.graph import law
+from tilewright.graph.ops import conv
 from tilewright.machine.cost import Count
 
 FEW_REGISTERS = 16

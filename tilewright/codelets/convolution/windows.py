@@ -18,15 +18,13 @@ from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.combination import Combination
 from tilewright.codelets.emit.llvm import Function, Module, vector
-from tilewright.codelets.emit.loops import repeat, walk
+from tilewright.codelets.emit.loops import in_chunks, repeat, walk
 from tilewright.codelets.emit.operations import OPERATIONS
-from tilewright.codelets.emit.registers import Register
-from tilewright.codelets.emit.vectors import offset, splat_constant
-from tilewright.codelets.index.window import in_chunks
-from tilewright.codelets.reduce.source import constant
-from tilewright.graph import conv
-from tilewright.graph.count import combination
+from tilewright.codelets.emit.registers import Register, constant
+from tilewright.codelets.emit.vectors import offset
 from tilewright.graph.law import identity
+from tilewright.graph.ops import conv
+from tilewright.graph.ops.across import combination
 from tilewright.machine.cost import Count
 
 Pair = tuple[int, int]
@@ -85,8 +83,8 @@ class Window(Codelet):
 
     def _combine(self, function: Function, places: Sequence[str], valid: int) -> None:
         how, (image, out) = Combination(self.kind, self.image.dtype), places
-        start = constant(identity(self.kind, how.wide))
-        first = (vector(how.register, LANES), splat_constant(how.register, start, LANES))
+        start = constant(how.register, identity(self.kind, how.wide).item(), LANES)
+        first = (vector(how.register, LANES), start)
         total = first[1]
         if prod(self.size):
             spaced = _spaced(self.image, self.dilation)

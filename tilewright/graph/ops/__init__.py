@@ -19,6 +19,7 @@ The others, whose operands and parameters stand in the files of their families:
     indexed         dynamic_slice dynamic_update_slice gather scatter
     across          reduce argreduce cumulative sort
     dot, packed     dot; pack dot_packed
+    conv            conv conv_data conv_filter window window_scatter
     linalg          cholesky triangular_solve lu
     control, strips loop scan map branch; strips
 
@@ -33,6 +34,7 @@ from tilewright.graph.ir import Type
 from tilewright.graph.ops import (
     across,
     control,
+    conv,
     dot,
     elementwise,
     indexed,
@@ -49,6 +51,7 @@ OPERATIONS: dict[str, Operation] = {
     **indexed.ROWS,
     **across.ROWS,
     **dot.ROWS,
+    **conv.ROWS,
     **packed.ROWS,
     **linalg.ROWS,
 }

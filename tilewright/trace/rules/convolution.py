@@ -1,4 +1,4 @@
-"""Convolutions and windows: whatever JAX writes, as one of the forms of `graph/conv.py`.
+"""Convolutions and windows: whatever JAX writes, as one of the forms of `graph/ops/conv.py`.
 
 In: `conv_general_dilated` with any dimension numbers, dilations and groups, as users, gradients and
 `vmap` write it. Out: `dot` where there is a single tap, or a single position; else one of
@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tilewright.graph.conv import exact_pads, extent
 from tilewright.graph.ir import Value
+from tilewright.graph.ops.conv import exact_pads, extent
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.rules.across import product_operands
 from tilewright.trace.rules.movement import cut, integers

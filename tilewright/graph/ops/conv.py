@@ -23,7 +23,7 @@ lie a stride apart read the same taps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd, prod
 from typing import Any
@@ -31,14 +31,15 @@ from typing import Any
 import numpy as np
 
 from tilewright.graph import law
-from tilewright.graph.ir import Type, numpy_dtype
-from tilewright.graph.movement import pad as pad_array
+from tilewright.graph.ir import Node, Type, Value, numpy_dtype
+from tilewright.graph.ops.across import combination
+from tilewright.graph.ops.movement import pad as pad_array
+from tilewright.graph.ops.operation import Operation, typed
 from tilewright.graph.scalar import SCALAR
+from tilewright.machine.cost import Count
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
-CONVOLUTIONS = frozenset("conv conv_data conv_filter".split())
-WINDOWS = frozenset("window window_scatter".split())
 
 
 # Shapes.
@@ -92,44 +93,58 @@ def _conv_filter_shape(operands: Sequence[Type], params: Mapping[str, Any]) -> t
     return (groups, *params["kernel"], channels, out)
 
 
-def _window_shape(operands: Sequence[Type], params: Mapping[str, Any]) -> tuple[int, ...]:
+def _of_windows(operands: Sequence[Type], params: Mapping[str, Any]) -> tuple[int, ...]:
     n, *size, channels = operands[0].shape
     return (n, *extents(size, params["size"], params), channels)
 
 
-SHAPES: dict[str, Callable[[Sequence[Type], Mapping[str, Any]], tuple[int, ...]]] = {
-    "conv": _conv_shape,
-    "conv_data": _conv_data_shape,
-    "conv_filter": _conv_filter_shape,
-    "window": _window_shape,
-    "window_scatter": lambda operands, params: operands[0].shape,
-}
+# Faults.
 
 
-def complaint(op: str, operands: Sequence[Type], params: Mapping[str, Any]) -> str:
-    """What is wrong with the operands of a convolution or a window; nothing if all is well."""
-    images = operands if op in ("conv_filter", "window_scatter") else operands[:1]
-    if any(len(t.shape) != 4 for t in images):
-        return "an image has dimensions (n, h, w, channels)"
-    if op in WINDOWS:
-        windows = (*images[0].shape[:1], *extents(images[0].shape[1:3], params["size"], params))
-        agree = op == "window" or operands[1].shape == (*windows, images[0].shape[3])
-        return "" if agree else "has a gradient of another shape"
-    if params["groups"] < 1 or any(t.shape[3] % params["groups"] for t in images):
-        return "channels are not a multiple of the groups"
-    if op == "conv_filter":
-        taps, size, made = params["kernel"], images[0].shape[1:3], images[1].shape
-        agree = images[0].shape[0] == images[1].shape[0]
-    else:
-        shape = operands[1].shape
-        if len(shape) != 5 or shape[0] != params["groups"]:
-            return "a kernel has dimensions (groups, kh, kw, in, out)"
-        channels = shape[3 if op == "conv" else 4]
-        taps, size, made = shape[1:3], params.get("size", images[0].shape[1:3]), images[0].shape
-        agree = images[0].shape[3] == channels * shape[0]
-    if op != "conv":
-        agree = agree and made[1:3] == extents(size, taps, params)
-    return "" if agree else "operands do not fit each other"
+def _conv_faults(node: Node) -> Iterator[str]:
+    yield from _image_faults(node, node.inputs[:1])
+    yield from _kernel_faults(node, 3)
+
+
+def _conv_data_faults(node: Node) -> Iterator[str]:
+    yield from _image_faults(node, node.inputs[:1])
+    yield from _kernel_faults(node, 4)
+    given, kernel = (value.shape for value in node.inputs)
+    if given[1:3] != extents(node.params["size"], kernel[1:3], node.params):
+        yield "no convolution of that size makes an image of this one"
+
+
+def _conv_filter_faults(node: Node) -> Iterator[str]:
+    yield from _image_faults(node, node.inputs)
+    if any(value.shape[3] % node.params["groups"] for value in node.inputs):
+        yield "channels are not a multiple of the groups"
+    image, given = (value.shape for value in node.inputs)
+    made = (image[0], *extents(image[1:3], node.params["kernel"], node.params))
+    if given[:3] != made:
+        yield f"a gradient of {made[0]} images of {made[1:]} is expected"
+
+
+def _window_faults(node: Node) -> Iterator[str]:
+    yield from _image_faults(node, node.inputs)
+    made = _of_windows([value.type for value in node.inputs], node.params)
+    if node.op == "window_scatter" and node.inputs[1].shape != made:
+        yield f"a gradient of {made} is expected"
+
+
+def _image_faults(node: Node, images: Sequence[Value]) -> Iterator[str]:
+    if len(node.inputs) != (1 if node.op == "window" else 2):
+        yield "has other operands"
+    if any(len(value.shape) != 4 for value in images):
+        yield "an image has dimensions (n, h, w, channels)"
+
+
+def _kernel_faults(node: Node, side: int) -> Iterator[str]:
+    """`side` is the kernel's dimension that runs along the channels that are given."""
+    image, kernel = (value.shape for value in node.inputs)
+    if len(kernel) != 5 or kernel[0] != node.params["groups"]:
+        yield "a kernel has dimensions (groups, kh, kw, in, out)"
+    if image[3] != kernel[0] * kernel[side]:
+        yield f"a kernel for {kernel[0] * kernel[side]} channels meets {image[3]}"
 
 
 # Phases of a data gradient.
@@ -344,33 +359,37 @@ def _extremes(x: np.ndarray, kind: str, size: Pair, stride: Pair, pad: Pads) -> 
     return chosen
 
 
-MEANING: dict[str, Callable[..., np.ndarray]] = {
-    "conv": conv,
-    "conv_data": conv_data,
-    "conv_filter": conv_filter,
-    "window": window,
-    "window_scatter": window_scatter,
-}
-
-
 # Work.
 
 
-def multiply_adds(
-    op: str, operands: Sequence[Type], result: Type, params: Mapping[str, Any]
-) -> float:
-    """Multiply-adds of a convolution, those with padding among them (2 flops each)."""
-    if op == "conv":
-        _, kh, kw, channels, _ = operands[1].shape
-        return result.size * kh * kw * channels
-    if op == "conv_data":
-        _, kh, kw, channels, _ = operands[1].shape
-        return operands[0].size * kh * kw * channels
-    _, kh, kw, channels, _ = result.shape
-    return operands[1].size * kh * kw * channels
+def _products(node: Node) -> Count:
+    """Multiply-adds, those with padding among them (2 flops each)."""
+    kernel = node.output if node.op == "conv_filter" else node.inputs[1]
+    made = {"conv": node.output, "conv_data": node.inputs[0], "conv_filter": node.inputs[1]}
+    macs = made[node.op].type.size * prod(kernel.shape[1:4])
+    return Count(macs={node.inputs[0].dtype: macs}, iterations=1)
 
 
-def combinations(op: str, result: Type, operands: Sequence[Type], params: Mapping[str, Any]) -> int:
-    """How many elements a window's kind combines."""
-    windows = result.size if op == "window" else operands[1].size
-    return windows * prod(params["size"])
+def _combinations(node: Node) -> Count:
+    """What is done with each element of each window."""
+    windows = node.inputs[1] if node.op == "window_scatter" else node.output
+    key = combination(node.params["kind"]), node.output.dtype
+    return Count(operations={key: windows.type.size * prod(node.params["size"])}, iterations=1)
+
+
+ROWS = {
+    "conv": Operation(typed(_conv_shape), conv, _products, faults=_conv_faults, flushes=True),
+    "conv_data": Operation(
+        typed(_conv_data_shape), conv_data, _products, faults=_conv_data_faults, flushes=True
+    ),
+    "conv_filter": Operation(
+        typed(_conv_filter_shape), conv_filter, _products, faults=_conv_filter_faults, flushes=True
+    ),
+    "window": Operation(typed(_of_windows), window, _combinations, faults=_window_faults),
+    "window_scatter": Operation(
+        typed(lambda operands, params: operands[0].shape),
+        window_scatter,
+        _combinations,
+        faults=_window_faults,
+    ),
+}
