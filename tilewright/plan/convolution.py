@@ -226,3 +226,12 @@ def _borders(
         ((0, y, 0, 0), (n, h, x, channels)),
         ((0, y, x + w, 0), (n, h, width - x - w, channels)),
     ]
+
+
+KINDS = {
+    "conv": lower_conv,
+    "conv_data": lower_conv_data,
+    "conv_filter": lower_conv_filter,
+    "window": lower_window,
+    "window_scatter": lower_window_scatter,
+}

@@ -15,6 +15,7 @@ from tilewright.machine.machine import Machine
 from tilewright.plan import (
     across,
     control,
+    convolution,
     elementwise,
     indexed,
     linalg,
@@ -38,6 +39,7 @@ KINDS: dict[str, Callable[[Scope, Unit], None]] = {
     **across.KINDS,
     **products.KINDS,
     **packed.KINDS,
+    **convolution.KINDS,
     **linalg.KINDS,
     **control.KINDS,
     **strips.KINDS,
