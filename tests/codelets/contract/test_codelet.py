@@ -189,12 +189,22 @@ def test_functions_stay_small(form, features):
 
 def test_panels_that_outgrow_the_nearest_memory_are_asked_for_in_advance():
     left, right, out = (
-        Operand("float32", shape, (shape[1], 1)) for shape in ((64, 300), (300, 32), (64, 32))
+        Operand("float32", shape, (shape[1], 1)) for shape in ((48, 300), (300, 32), (48, 32))
     )
     for near, expected in ((32 << 10, True), (48 << 10, False)):
         module = Module(Features(512, 32), near)
         ContractOuter(left, right, out).emit(module, "x")
         assert ("prefetch" in module.text()) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "step", "expected"), [(64, 22, True), (64, 80, False), (48, 22, False)]
+)
+def test_dense_rows_that_stream_by_are_asked_for_in_advance(rows, step, expected):
+    left = Operand("float32", (rows, 22), (step, 1))
+    module = Module(Features(512, 32))
+    ContractOuter(left, dense("float32", 22, 40), dense("float32", rows, 40)).emit(module, "x")
+    assert ("call void @llvm.prefetch" in module.text()) == expected
 
 
 @levels
