@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 JOBS ?= 2
 
-.PHONY: demo test test-peers test-slow lint mutants bench clean
+.PHONY: demo test test-peers test-slow lint mutants fidelity bench clean
 
 demo: .venv/installed-alpha
 	$(BIN)/tilewright alpha --demo
@@ -30,6 +30,10 @@ lint: .venv/installed-dev
 # Planted faults, one after the other, each against the tests of its folder. Takes its time.
 mutants: .venv/installed-dev
 	$(BIN)/python -m tests.mutants.run --jobs $(JOBS)
+
+# Modelled times beside measured ones, on this host.
+fidelity: .venv/installed-bench
+	$(BIN)/python -m fidelity
 
 bench: .venv/installed-bench
 	$(BIN)/python -m tilewright.bench

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console, ConsoleOptions, RenderResult
+
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
@@ -26,7 +28,9 @@ from tilewright.simulate.result import Estimate, estimate, ranks
 from tilewright.simulate.trips import Trips
 from tilewright.trace import trace
 
-COLUMNS = ("machine", "rank", "time", "limit", "cores busy", "memory", "watt-hours", "price")
+WIDE = 120
+"""Characters from which on a terminal shows all columns."""
+COLUMNS: tuple[str, ...] = ("machine", "rank", "time", "limit", "busy", "memory", "energy", "price")
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,23 @@ class Comparison:
 
     @property
     def table(self) -> Report:
+        return self._table(COLUMNS)
+
+    def _table(self, columns: tuple[str, ...]) -> Report:
+        """Without those that would be empty."""
         order = sorted(zip(self.rows, self.ranks, strict=True), key=lambda row: row[0].seconds)
-        cells = tuple(_cells(estimate, rank) for estimate, rank in order)
-        return Report(f"{self.name}, modelled", COLUMNS, cells, tuple(self._notes()))
+        cells: list[dict[str, str]] = [
+            dict(zip(COLUMNS, _cells(*row), strict=True)) for row in order
+        ]
+        kept = tuple(name for name in columns if any(row[name] for row in cells))
+        rows = tuple(tuple(row[name] for name in kept) for row in cells)
+        return Report(f"{self.name}, modelled", kept, rows, tuple(self._notes()))
 
     def _notes(self) -> list[str]:
-        notes = ["ranges: the clock that all cores hold is not published; those that overlap share"]
-        notes[0] += " a rank; watt-hours at the power that a machine is sold for"
+        notes = [
+            "ranges: what clock all cores hold is not published; those that overlap share a rank",
+            "busy: cores at work, on average; energy: at the power that a machine is sold for",
+        ]
         if any(row.bound for row in self.rows):
             notes.append("≥ is a bound: no program can be faster there, and ours was not planned")
         notes += [
@@ -63,8 +77,12 @@ class Comparison:
                 assumed.setdefault(", ".join(sorted(tables)), []).append(row.machine.name)
         return notes + [f"assumed: {t} of {', '.join(who)}" for t, who in assumed.items()]
 
-    def __rich__(self) -> Any:
-        return self.table.table()
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """A narrow terminal has fewer columns, and names of machines on several lines."""
+        wide = options.max_width >= WIDE
+        table = self._table(COLUMNS if wide else COLUMNS[:5]).table()
+        table.columns[0].no_wrap = wide
+        yield table
 
     def __str__(self) -> str:
         return str(self.table)
@@ -124,23 +142,25 @@ def _cells(row: Estimate, rank: int | None) -> tuple[str, ...]:
     return (
         row.machine.name,
         "bound" if rank is None else str(rank),
-        ("≥ " if row.bound else "") + _range(row.seconds, shown_seconds),
+        ("≥ " if row.bound else "") + _range(row.seconds, TIMES),
         row.limit,
-        "" if row.bound else f"{row.busy:,.1f} of {row.machine.tiles}",
+        "" if row.bound else f"{row.busy:,.1f} / {row.machine.tiles}",
         f"{row.bytes / 1e6:,.1f} MB" + ("" if row.fits else ", too much"),
-        _range(row.watt_hours, lambda x: f"{x:.3g}") if row.machine.watts else "",
-        _range(row.price, lambda x: f"{x:.3g}") if row.machine.price else "",
+        _range(row.watt_hours, ENERGIES) if row.machine.watts else "",
+        _range(row.price, MONEY) if row.machine.price else "",
     )
 
 
-def _range(pair: tuple[float, float], shown: Callable[[float], str]) -> str:
-    low, high = map(shown, pair)
-    return low if low == high else f"{low} – {high}"
+Units = tuple[tuple[float, str], ...]
+
+TIMES: Units = ((3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs"))
+ENERGIES: Units = ((1e3, "kWh"), (1, "Wh"), (1e-3, "mWh"), (1e-6, "µWh"))
+MONEY: Units = ((1, ""), (1e-6, "millionths"))
 
 
-def shown_seconds(seconds: float) -> str:
-    """In the unit that suits it: "3.25 ms"."""
-    for size, unit in ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms")):
-        if seconds >= 1.5 * size or (size <= 1 and seconds >= size):
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} µs"
+def _range(pair: tuple[float, float], units: Units) -> str:
+    """In the unit that suits the larger one: "3.25–4 ms"."""
+    low, high = pair
+    size, unit = next(((s, u) for s, u in units if high >= s), units[-1])
+    figures = dict.fromkeys(f"{figure / size:.3g}" for figure in (low, high))
+    return f"{'–'.join(figures)} {unit}".strip()

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from tilewright.calibrate.alone import Alone, executable
+from tilewright.calibrate.priority import priority
 from tilewright.machine.cpu import allowed_cpus, cpu_limit
 from tilewright.plan.basic import fill_codelet
 from tilewright.plan.ir import Buffer, Call, Loop, Program, Spread, Sync, new_var
 from tilewright.plan.views import whole
 
-SUPERSTEPS = 200
+SUPERSTEPS, REST = 200, 0.002
 
 
 def barrier() -> Callable[[], float] | None:
@@ -33,9 +34,12 @@ def barrier() -> Callable[[], float] | None:
 
 
 def _seconds(run: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
+    time.sleep(REST)
+    with priority():
+        run()
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
 
 
 def _supersteps(workers: int) -> Program:
@@ -64,8 +68,9 @@ def together(readers: Sequence[Alone]) -> float:
         threading.Thread(target=work, args=pair)
         for pair in zip(readers, sorted(allowed_cpus()), strict=False)
     ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with priority():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     return max(ended) / readers[0].turns

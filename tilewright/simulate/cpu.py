@@ -37,7 +37,8 @@ Cycles = dict[str, np.ndarray | float]
 class Timing:
     """Cycles from start to end, by cause; `busy` is the share of all tiles' time that is work.
 
-    `counts` is all that is done, by all tiles; `tiles` take part.
+    `counts` is all that is done, by all tiles, multiply-adds by the dtype of what is multiplied;
+    `tiles` take part.
     """
 
     by: Mapping[str, float]
@@ -167,7 +168,7 @@ class _Clock:
     def _alone(self, step: Step, busy: int, times: float) -> Cycles:
         match step:
             case Call():
-                self.counts += step.codelet.work * times
+                self.counts += _as_given(step.codelet) * times
                 return self._vertex(step, busy)
             case Loop(_, count, body):
                 inside = self.alone(body, busy, times * count)
@@ -237,6 +238,14 @@ class _Clock:
             return memory.read
         sharers = memory.sharers or self.machine.chip.tiles
         return min(memory.read, memory.read_all * sharers / self._users(memory, busy))
+
+
+def _as_given(codelet: Codelet) -> Count:
+    """The work, multiply-adds by the dtype of operands: other machines have units for those."""
+    count, given = codelet.work, {operand.dtype for operand in codelet.inputs[:2]}
+    if len(count.macs) == 1 and len(given) == 1:
+        return replace(count, macs={given.pop(): sum(count.macs.values())})
+    return count
 
 
 def _lines(operand: Operand) -> float:
