@@ -1,8 +1,8 @@
 """Recurrent nets as they are written: every spelling of a cell, and the talk's net beside peers.
 
-Weights are bound, one thread each. A spelling's figure is the slowest one's time over the best
-one's. The peers of the talk's net (2 x 256, 200 steps, 16 inputs, a sequence at a time) are JAX,
-and PyTorch and ONNX Runtime where they are installed; the best one counts.
+Weights are bound, one thread each, whose processor time counts. A spelling's figure is the slowest
+one's time over the best one's. The peers of the talk's net (2 x 256, 200 steps, 16 inputs, a
+sequence at a time) are JAX, and PyTorch and ONNX Runtime where they are installed; the best counts.
 """
 
 from __future__ import annotations
@@ -77,13 +77,13 @@ def run_spellings(
 
 
 def timed(run: Callable[[], Any]) -> Timed:
-    """Seconds of one call; it has been called before."""
+    """Processor seconds of one call; it has been called before."""
     run()
 
     def seconds() -> float:
-        start = time.perf_counter()
+        start = time.process_time()
         run()
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     return seconds
 

@@ -232,20 +232,27 @@ class _Stack:
 
 
 def _product(stack: _Stack, node: Node) -> Value:
-    """The elements' rows of all trips, side by side; trips come first in the result."""
+    """The elements' rows of all trips, side by side, times the constant, in that order.
+
+    So lanes run along the constant's columns, whichever side it was on. Trips come first.
+    """
+    sides = sides_of(node)
     mine = next(i for i, value in enumerate(node.inputs) if value in stack.stacked)
-    axes = {
-        name: tuple(
-            tuple(axis + (i == mine) for axis in side) for i, side in enumerate(node.params[name])
-        )
-        for name in ("contract", "batch")
+    element, constant = sides[mine], sides[1 - mine]
+    params = dict(node.params) | {
+        "contract": (_later(element.contract), constant.contract),
+        "batch": (_later(element.batch), constant.batch),
     }
-    inputs = [stack.of(v) if i == mine else stack.fixed[v] for i, v in enumerate(node.inputs)]
-    result = stack.builder.op("dot", *inputs, **(dict(node.params) | axes))
-    left = sides_of(node)[0]
-    place = len(left.batch) + (len(left.free) if mine == 1 else 0)
-    order = (place, *(i for i in range(len(result.shape)) if i != place))
-    return stack.builder.op("transpose", result, permutation=order) if place else result
+    rows, matrix = stack.of(element.value), stack.fixed[constant.value]
+    result = stack.builder.op("dot", rows, matrix, **params)
+    batch, own, other = (len(axes) for axes in (element.batch, element.free, constant.free))
+    first = range(batch + 1, batch + 1 + own)
+    second = range(batch + 1 + own, batch + 1 + own + other)
+    order = (batch, *range(batch), *(first if mine == 0 else second))
+    order += tuple(second if mine == 0 else first)
+    if order == tuple(range(len(order))):
+        return result
+    return stack.builder.op("transpose", result, permutation=order)
 
 
 def _sliced(stack: _Stack, node: Node) -> Value:
