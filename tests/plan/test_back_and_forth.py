@@ -62,6 +62,24 @@ def test_every_second_trip_goes_back(length):
         assert np.asarray(ours).reshape(meant.shape).tobytes() == meant.tobytes()
 
 
+def test_vectors_too_in_every_map():
+    """40 kB of rows, of which a nearest memory of 32 kB keeps some from trip to trip."""
+    w = (np.random.default_rng(3).normal(size=(100, 100)) / 16).astype(np.float32)
+    xs = XS[:4, 0, 0]
+
+    def run(w, xs):
+        return lax.map(
+            lambda x: lax.fori_loop(0, 7, lambda i, h: jnp.maximum(w @ h + x, 0), jnp.ones(100)), xs
+        )
+
+    stages = Stages(trace(run, w, xs).graph, Dump("test"), machine=STATED)
+    program, literals = stages.lowered
+    assert "backwards=True" in str(program.steps)
+    found = simulate(program, [*literals, w, xs], 1)
+    (meant,) = evaluate(stages.graph, [w, xs])
+    assert np.asarray(found.outputs[0]).tobytes() == meant.tobytes()
+
+
 @pytest.mark.parametrize("size", [4 * SIZE, SIZE // 16])
 def test_what_fits_and_what_is_far_too_large_is_read_one_way(size):
     _, program, _ = planned(8, size)

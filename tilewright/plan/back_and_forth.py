@@ -1,8 +1,8 @@
-"""Loops that read more constants than a tile's own memory holds read them back and forth.
+"""Loops that read more constants than a near memory holds read them back and forth.
 
 In: steps. Out: the same, where such a loop does two trips a turn, and every second trip reads its
-panels from the last to the first. What a trip read last is near when the next one begins: read the
-same way each time, all of it would have been pushed out by then.
+matrices from the last row or panel to the first. What a trip read last is near when the next one
+begins: read the same way each time, all of it would have been pushed out by then.
 """
 
 from __future__ import annotations
@@ -10,31 +10,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tilewright.codelets.contract import ContractPanels
+from tilewright.codelets.contract import ContractPanels, ContractVector
 from tilewright.machine.machine import Machine
-from tilewright.plan.ir import Call, Loop, Step, Var, View, new_var
+from tilewright.plan.ir import Branch, Call, Loop, Map, Spread, Step, Var, View, While, new_var
 
 FILLS = 1 / 2
-"""The share of a tile's memory from which on panels push each other out."""
-HOPELESS = 8
-"""Times a tile's memory, from which on what stays near is too little to gain by."""
+"""The share of a memory from which on what is read pushes itself out."""
+HOPELESS = 4
+"""Times a memory, from which on what stays near is too little to gain by."""
 
 
 def back_and_forth(steps: Sequence[Step], machine: Machine) -> tuple[Step, ...]:
-    """For loops of the whole program, and for those in them."""
+    """For all loops of a program."""
     return tuple(part for step in steps for part in _turned(step, machine))
 
 
 def _turned(step: Step, machine: Machine) -> Sequence[Step]:
-    if not isinstance(step, Loop):
+    step = _inside(step, machine)
+    if not isinstance(step, Loop) or step.count < 2:
         return [step]
-    step = replace(step, steps=back_and_forth(step.steps, machine))
     calls = [inner for inner in step.steps if isinstance(inner, Call)]
-    if len(calls) < len(step.steps) or step.count < 2:
+    if len(calls) < len(step.steps):
         return [step]
     read = sum(_constants(call, step.var) for call in calls)
-    memory = machine.tile.memory
-    if not FILLS * memory < read < HOPELESS * memory:
+    own = [memory.size for memory in machine.tile.memories if not memory.shared]
+    if not any(FILLS * size < read < HOPELESS * size for size in own):
         return [step]
     var, (turns, rest) = new_var(), divmod(step.count, 2)
     forth = [_at(call, step.var, var, 0) for call in calls]
@@ -43,16 +43,29 @@ def _turned(step: Step, machine: Machine) -> Sequence[Step]:
     return [Loop(var, turns, (*forth, *back)), *last]
 
 
+def _inside(step: Step, machine: Machine) -> Step:
+    """The step with loops in its bodies turned."""
+    if isinstance(step, Loop | Map | Spread | While):
+        return replace(step, steps=back_and_forth(step.steps, machine))
+    if isinstance(step, Branch):
+        return replace(step, cases=tuple(back_and_forth(c, machine) for c in step.cases))
+    return step
+
+
 def _constants(call: Call, var: Var) -> int:
-    """Bytes of panels that every trip reads."""
-    if not isinstance(call.codelet, ContractPanels):
+    """Bytes of the matrix that every trip reads."""
+    codelet = call.codelet
+    if isinstance(codelet, ContractPanels):
+        matrix, view = codelet.panels, call.views[1]
+    elif isinstance(codelet, ContractVector):
+        matrix, view = codelet.lhs, call.views[0]
+    else:
         return 0
-    panels = call.views[1]
-    return 0 if any(moved == var for moved, _ in panels.moves) else call.codelet.panels.nbytes
+    return 0 if any(moved == var for moved, _ in view.moves) else matrix.nbytes
 
 
 def _backwards(call: Call) -> Call:
-    if not isinstance(call.codelet, ContractPanels):
+    if not isinstance(call.codelet, ContractPanels | ContractVector):
         return call
     return replace(call, codelet=replace(call.codelet, backwards=True))
 

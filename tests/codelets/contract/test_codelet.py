@@ -230,3 +230,11 @@ def test_epilogue_gives_the_bits_of_product_and_expression(order, features):
         one_by_one = evaluate_expression(expression, [sums, *given[2:]], (m, n))
         for ours, other in zip(run(fused, *given, features=features), one_by_one, strict=True):
             assert ours.tobytes() == np.ascontiguousarray(other).tobytes()
+
+
+@levels
+def test_vectors_backwards(features):
+    """Rows or columns from the last to the first, whole groups and what is left over."""
+    for m, k in [(1, 30), (100, 100), (45, 17), (64, 300)]:
+        for case in (contraction(ContractVector, "float32", m, 1, k), by_columns("float32", m, k)):
+            check(replace(case, backwards=True), features)

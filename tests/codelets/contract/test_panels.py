@@ -173,3 +173,10 @@ def test_epilogue_gives_the_bits_of_product_and_expression(features):
         one_by_one = evaluate_expression(expression, [sums, *given[2:]], (m, n))
         for ours, other in zip(run(fused, *given, features=features), one_by_one, strict=True):
             assert ours.tobytes() == np.ascontiguousarray(other).tobytes()
+
+
+@levels
+def test_backwards(features):
+    for m, n, k in [(1, 200, 30), (3, 33, 40), (9, 150, 20)]:
+        case = codelet("float32", "float32", False, m, n, k)
+        check(replace(case, backwards=True), features, operands(case))

@@ -139,7 +139,12 @@ class ContractOuter(_Contract):
 
 @dataclass(frozen=True)
 class ContractVector(_Contract):
-    """Fast where k is contiguous in both operands, or m in lhs and out."""
+    """Fast where k is contiguous in both operands, or m in lhs and out.
+
+    `backwards`: rows are taken from the last to the first, which changes no bit.
+    """
+
+    backwards: bool = False
 
     @property
     def batch(self) -> tuple[int, ...]:
@@ -151,7 +156,7 @@ class ContractVector(_Contract):
 
     @property
     def name(self) -> str:
-        return self._name("vector")
+        return self._name("vector") + ("_backwards" if self.backwards else "")
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         lhs, rhs = arrays

@@ -123,10 +123,12 @@ class _Rows(_Base):
     def write(self, matrix: str, factor: str, out: str) -> None:
         function, codelet, parts = self.function, self.codelet, self.reader.parts
         rows = max(1, min(LANES, (self.registers - 1 - parts) // parts))
-        for run in tiling.split(codelet.m, rows):
-            first = offset(function, matrix, codelet.lhs.dtype, run.start * self.matrix.step)
-            place = offset(function, out, codelet.out.dtype, run.start * codelet.out.strides[-1])
-            steps = [[run.size * self.matrix.step], [run.size * codelet.out.strides[-1]]]
+        out_step, way = codelet.out.strides[-1], -1 if codelet.backwards else 1
+        for run in tiling.split(codelet.m, rows)[::way]:
+            start = run.start + (run.size * (run.count - 1) if codelet.backwards else 0)
+            first = offset(function, matrix, codelet.lhs.dtype, start * self.matrix.step)
+            place = offset(function, out, codelet.out.dtype, start * out_step)
+            steps = [[way * run.size * self.matrix.step], [way * run.size * out_step]]
             dtypes = [codelet.lhs.dtype, codelet.out.dtype]
             with walk(function, [run.count], [first, place], dtypes, steps) as (here, there):
                 self._tile(run.size, [here, factor], there)
@@ -187,18 +189,21 @@ class _Columns(_Base):
     """Outputs are contiguous: one accumulator for each lane and machine vector of outputs."""
 
     def write(self, matrix: str, factor: str, out: str) -> None:
-        function, codelet, width = self.function, self.codelet, self.width
-        panel = max(1, (_CHAINS if self.registers < 32 else 2 * _CHAINS) // len(QUARTERS)) * width
+        function, codelet = self.function, self.codelet
+        panel = max(1, (_CHAINS if self.registers < 32 else 2 * _CHAINS) // len(QUARTERS))
+        panel *= self.width
         dtypes = [codelet.lhs.dtype, codelet.out.dtype]
         panels, rest = divmod(codelet.m, panel)
-        steps = [[panel], [panel * codelet.out.strides[-1]]]
-        if panels:
-            with walk(function, [panels], [matrix, out], dtypes, steps) as (here, there):
-                self._panel(panel, [here, factor], there)
-        if rest:
-            here = offset(function, matrix, codelet.lhs.dtype, panels * panel)
-            there = offset(function, out, codelet.out.dtype, panels * steps[1][0])
-            self._panel(rest, [here, factor], there)
+        out_step, way = codelet.out.strides[-1], -1 if codelet.backwards else 1
+        groups = [(0, panels, panel)] if panels else []
+        groups += [(panels * panel, 1, rest)] if rest else []
+        for start, count, width in groups[::way]:
+            start += (count - 1) * width if codelet.backwards else 0
+            here = offset(function, matrix, codelet.lhs.dtype, start)
+            there = offset(function, out, codelet.out.dtype, start * out_step)
+            steps = [[way * width], [way * width * out_step]]
+            with walk(function, [count], [here, there], dtypes, steps) as (near, place):
+                self._panel(width, [near, factor], place)
 
     def _panel(self, outputs: int, places: list[str], out: str) -> None:
         function, width = self.function, self.width
