@@ -15,7 +15,9 @@ from tilewright.errors import UnsupportedError
 from tilewright.trace import trace
 from tilewright.trace.rules import RULES
 from tilewright.trace.rules.ignored import IGNORED
-from tilewright.trace.scope import Scope, Session, type_of
+from tilewright.trace.scope import Scope
+from tilewright.trace.session import Session
+from tilewright.trace.types import type_of
 
 WITHOUT_EXAMPLE = set(
     # of other devices and layouts, which are one here

@@ -14,7 +14,7 @@ import jax
 
 from tilewright.errors import ArgumentError, UnsupportedError
 from tilewright.trace import jax_internals as internals
-from tilewright.trace.scope import UntypedError, type_of
+from tilewright.trace.types import UntypedError, type_of
 
 
 def check_arguments(fn: Callable, arguments: tuple[Any, ...], place: str) -> None:

@@ -5,179 +5,33 @@ values of its results. Calls inside it are inlined. A body of control flow is a 
 `child`; since bodies are closed, large constants that it meets become leading inputs of the body
 and are asked of the parent in turn, up to the root, where they are hidden inputs of the graph.
 
-PRNG keys are carried as their words: uint32[..., 2] for threefry's.
+PRNG keys are carried as their words: uint32[..., 2] for threefry's. What a rule writes values with
+is in `values.py`.
 """
 
 from __future__ import annotations
 
-import os
-import site
-import sysconfig
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from tilewright.errors import UnsupportedError
-from tilewright.graph.ir import Builder, Graph, Type, Value
+from tilewright.graph.ir import Graph, Type, Value
 from tilewright.trace import jax_internals as internals
-
-SMALL = 16
-"""Integers and bools up to this many, of functions of our own, are part of the code."""
-
-DTYPES = frozenset(
-    "float32 float64 bfloat16 float16 bool "
-    "int8 int16 int32 int64 uint8 uint16 uint32 uint64".split()
-)
-
-NOT_THE_USER = tuple(
-    os.path.join(path, "")
-    for path in {
-        os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
-        os.path.dirname(jax.__file__),
-        *site.getsitepackages(),
-        sysconfig.get_path("stdlib"),
-    }
-)
-
-Results = Sequence[Value] | Value
-Rule = Callable[..., Results]
+from tilewright.trace.lines import NOT_THE_USER, user_line
+from tilewright.trace.session import Parameters, Session
+from tilewright.trace.types import UntypedError, type_of
+from tilewright.trace.values import Values
 
 
-class UntypedError(UnsupportedError):
-    """A dtype that graphs have not; the scope that meets it says where."""
-
-
-class Parameters(dict[str, Any]):
-    """The parameters of one equation, which know of themselves whether they were read."""
-
-    def __init__(self, params: dict[str, Any]):
-        super().__init__(params)
-        self.unread = dict.fromkeys(params)
-
-    def __getitem__(self, name: str) -> Any:
-        self.unread.pop(name, None)
-        return super().__getitem__(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.unread.pop(name, None)
-        return super().get(name, default)
-
-
-@dataclass
-class Session:
-    """What all scopes of one call of `trace` share."""
-
-    rules: dict[str, Rule]
-    ignored: Mapping[str, Collection[str]]
-    inlined: dict[Any, internals.ClosedJaxpr] = field(default_factory=dict)
-    data: dict[Any, Any] = field(default_factory=dict)
-    inlining: int = 0
-    """How many functions of our own, inside of each other, are being inlined."""
-
-    def representative(self, array: Any) -> Any:
-        """The first array met that is the same memory: it is read once, not twice.
-
-        What data *hold* decides nothing, or new data would be another program.
-        """
-        if internals.is_key(jax.typeof(array)):
-            return array
-        memory = np.asarray(array).__array_interface__
-        place = memory["data"][0], memory["strides"], memory["typestr"], array.shape
-        return self.data.setdefault(place, array)
-
-
-def type_of(aval: Any) -> Type:
-    """The type of an abstract value; keys are their words, and a `float0` is false."""
-    if internals.is_key(aval):
-        return Type("uint32", (*aval.shape, *internals.key_shape(aval)))
-    if internals.is_float0(aval):
-        return Type("bool", aval.shape)
-    name = np.dtype(aval.dtype).name if not hasattr(aval.dtype, "_impl") else str(aval.dtype)
-    if name not in DTYPES:
-        raise UntypedError(f"arrays of {name} are not supported")
-    return Type(name, tuple(int(n) for n in aval.shape))
-
-
-class Scope:
+class Scope(Values):
     """One graph in the making."""
 
     def __init__(self, session: Session, input_types: Iterable[Type], source: str = ""):
-        self.session = session
-        self.builder = Builder(input_types)
-        self.builder.source = source
-        self.hidden: dict[int, tuple[Any, Value]] = {}
-        self._fixed: dict[Any, Value] = {}
+        super().__init__(session, input_types, source)
         self._equation: internals.Equation | None = None
-
-    @property
-    def inputs(self) -> tuple[Value, ...]:
-        return self.builder.inputs
-
-    # Values
-
-    def op(self, op: str, *inputs: Value, **params: Any) -> Value:
-        return self.builder.op(op, *inputs, **params)
-
-    def constant(self, array: Any) -> Value:
-        """What the function closes over: a node when it is a few integers, else a hidden input."""
-        aval = jax.typeof(array)
-        if internals.is_float0(aval):
-            return self.full(False, type_of(aval))
-        is_key = internals.is_key(aval)
-        if not is_key and array.size <= SMALL and array.dtype.kind in "iub":
-            return self.small(array)
-        return self.hide(array)
-
-    def hide(self, array: Any) -> Value:
-        """The leading input that stands for data."""
-        array = self.session.representative(array)
-        if id(array) not in self.hidden:
-            try:
-                self.hidden[id(array)] = (array, Value(type_of(array)))
-            except UntypedError as error:
-                raise self.unsupported_data(array, str(error)) from None
-        return self.hidden[id(array)][1]
-
-    def small(self, array: Any, dtype: str | None = None) -> Value:
-        """A `constant` node, once for equal constants."""
-        array = np.asarray(array)
-        if dtype is not None:
-            array = array.astype(Type(dtype, ()).numpy)
-        key = (array.tobytes(), array.dtype.name, array.shape)
-        if key not in self._fixed:
-            self._fixed[key] = self.builder.constant(array)
-        return self._fixed[key]
-
-    def full(self, number: Any, like: Type) -> Value:
-        """A number, repeated over a shape."""
-        return self.broadcast(self.small(np.asarray(number), like.dtype), like.shape)
-
-    def broadcast(self, value: Value, shape: tuple[int, ...]) -> Value:
-        """As elementwise operands come in jaxprs: equal shape, a scalar, or dimensions of one."""
-        if value.shape == shape:
-            return value
-        key = (value, shape)
-        if key not in self._fixed:
-            kept = [i for i, n in enumerate(value.shape) if n == shape[i]] if value.shape else []
-            if len(kept) < len(value.shape):
-                value = self.op("reshape", value, shape=tuple(shape[i] for i in kept))
-            self._fixed[key] = self.op("broadcast", value, shape=shape, dimensions=tuple(kept))
-        return self._fixed[key]
-
-    def reshape(self, value: Value, shape: Iterable[int]) -> Value:
-        shape = tuple(int(n) for n in shape)
-        return value if value.shape == shape else self.op("reshape", value, shape=shape)
-
-    def convert(self, value: Value, dtype: str) -> Value:
-        """As `lax.convert_element_type`: anything but zero is true."""
-        if value.dtype == dtype:
-            return value
-        if dtype == "bool":
-            return self.op("ne", value, self.full(0, value.type))
-        return self.op("convert", value, dtype=dtype)
 
     # Equations
 
@@ -304,23 +158,6 @@ class Scope:
         """The error that names a primitive, its shapes, and the user's line."""
         shapes = ", ".join(atom.aval.str_short() for atom in equation.invars) or "no operands"
         return self._error(f"{equation.primitive.name} of {shapes}", why)
-
-    def unsupported_data(self, array: Any, why: str) -> UnsupportedError:
-        """The error for data that a function closes over."""
-        return self._error(f"captured data of {jax.typeof(array).str_short()}", why)
-
-    def _error(self, what: str, why: str) -> UnsupportedError:
-        where = f" (at {self.builder.source})" if self.builder.source else ""
-        reason = f": {why}" if why else ""
-        return UnsupportedError(f"{what} is not supported{reason}{where}")
-
-
-def user_line(equation: internals.Equation) -> str:
-    """file:line of the innermost frame that is the user's own, or nothing."""
-    for file, line in internals.frames(equation):
-        if not file.startswith(NOT_THE_USER):
-            return f"{file}:{line}"
-    return ""
 
 
 def _needed(jaxpr: internals.Jaxpr) -> list[internals.Equation]:

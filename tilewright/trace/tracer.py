@@ -19,9 +19,12 @@ from tilewright.graph.concatenated import split_concatenations
 from tilewright.graph.ir import Graph, Type
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.edges import check_arguments, forms, returning_arrays
+from tilewright.trace.lines import NOT_THE_USER
 from tilewright.trace.rules import RULES
 from tilewright.trace.rules.ignored import IGNORED
-from tilewright.trace.scope import NOT_THE_USER, Scope, Session, type_of
+from tilewright.trace.scope import Scope
+from tilewright.trace.session import Session
+from tilewright.trace.types import type_of
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from tilewright.trace.rules import (
     special,
     windows,
 )
-from tilewright.trace.scope import Rule
+from tilewright.trace.session import Rule
 
 RULES: dict[str, Rule] = {
     **control.RULES,

@@ -13,7 +13,9 @@ from tilewright.trace import jax_internals as internals
 from tilewright.trace.decompose import combine
 from tilewright.trace.rules.elementwise import sort_key, total_key
 from tilewright.trace.rules.movement import integers, part
-from tilewright.trace.scope import Rule, Scope, type_of
+from tilewright.trace.scope import Scope
+from tilewright.trace.session import Rule
+from tilewright.trace.types import type_of
 
 
 def reduce(kind: str) -> Rule:

@@ -7,7 +7,9 @@ from typing import Any
 
 from tilewright.graph.ir import Type, Value
 from tilewright.trace import jax_internals as internals
-from tilewright.trace.scope import Rule, Scope, type_of
+from tilewright.trace.scope import Scope
+from tilewright.trace.session import Rule
+from tilewright.trace.types import type_of
 
 
 def call(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:

@@ -12,7 +12,9 @@ from tilewright.trace import jax_internals as internals
 from tilewright.trace.decompose import combine
 from tilewright.trace.rules.elementwise import is_float
 from tilewright.trace.rules.movement import integers, words
-from tilewright.trace.scope import Rule, Scope, type_of
+from tilewright.trace.scope import Scope
+from tilewright.trace.session import Rule
+from tilewright.trace.types import type_of
 
 _MODES = {"CLIP": "clip", "FILL_OR_DROP": "drop", "PROMISE_IN_BOUNDS": "promise"}
 

@@ -17,7 +17,9 @@ from tilewright.trace.decompose.qr import geqrf, householder_product, qr
 from tilewright.trace.decompose.svd import singular_values, svd
 from tilewright.trace.decompose.triangular import triangular_solve
 from tilewright.trace.decompose.tridiagonal import tridiagonal_solve
-from tilewright.trace.scope import Rule, Scope, type_of
+from tilewright.trace.scope import Scope
+from tilewright.trace.session import Rule
+from tilewright.trace.types import type_of
 
 
 def _inline(

@@ -8,7 +8,9 @@ import numpy as np
 
 from tilewright.graph.ir import Value
 from tilewright.trace import jax_internals as internals
-from tilewright.trace.scope import Rule, Scope, type_of
+from tilewright.trace.scope import Scope
+from tilewright.trace.session import Rule
+from tilewright.trace.types import type_of
 
 
 def words(equation: internals.Equation) -> tuple[int, ...]:

@@ -15,7 +15,9 @@ from tilewright.graph.ir import Type, Value
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.decompose.philox import random_bits
 from tilewright.trace.rules.elementwise import identity
-from tilewright.trace.scope import Rule, Scope, type_of
+from tilewright.trace.scope import Scope
+from tilewright.trace.session import Rule
+from tilewright.trace.types import type_of
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA

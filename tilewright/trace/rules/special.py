@@ -9,7 +9,9 @@ import jax
 from tilewright.graph.ir import Value
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.decompose import special
-from tilewright.trace.scope import Rule, Scope, type_of
+from tilewright.trace.scope import Scope
+from tilewright.trace.session import Rule
+from tilewright.trace.types import type_of
 
 
 def _in_float32(scope: Scope, equation: internals.Equation, *operands: Value) -> list[Value]:
