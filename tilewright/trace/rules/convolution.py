@@ -22,7 +22,9 @@ from tilewright.graph.ops.conv import exact_pads, extent
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.rules.across import product_operands
 from tilewright.trace.rules.movement import cut, integers
-from tilewright.trace.scope import Rule, Scope, type_of
+from tilewright.trace.scope import Scope
+from tilewright.trace.session import Rule
+from tilewright.trace.types import type_of
 
 Pair = tuple[int, int]
 

@@ -16,7 +16,8 @@ from tilewright.graph.law import identity
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.decompose import windows
 from tilewright.trace.rules.movement import integers
-from tilewright.trace.scope import Rule, Scope
+from tilewright.trace.scope import Scope
+from tilewright.trace.session import Rule
 
 _NAMES = "window_dimensions window_strides padding base_dilation window_dilation".split()
 
