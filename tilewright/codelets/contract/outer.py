@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 WORTH_COPYING = 8
 """Rows (columns) from which on an operand that needs conversion is copied first."""
+CROWDED, WORTH_SPREADING = 2048, 48
+"""Lines of `right` that lie a multiple of so many bytes apart are copied, for so many rows."""
+WAYS = 8
+"""Rows of `left` so far apart that a tile should have: a set of the nearest cache holds no more."""
 WORTH_TURNING = 4
 """Terms from which on blocks that lie along k are turned round rather than gathered."""
 AHEAD = 8
@@ -95,11 +99,23 @@ def _copied(problem: Problem) -> tuple[int, int]:
     working, k = problem.arithmetic.dtype, problem.k
     left = problem.left.dtype != working and problem.columns >= WORTH_COPYING
     right = problem.right.dtype != working or problem.right.step != 1
-    right = right and problem.rows >= WORTH_COPYING and problem.columns > 1
+    right = (right and problem.rows >= WORTH_COPYING) or _is_crowded(problem)
+    right = right and problem.columns > 1
     return (
         copied_bytes(problem.left, working, problem.rows, k) if left else 0,
         copied_bytes(problem.right, working, problem.columns, k, by_rows=True) if right else 0,
     )
+
+
+def _is_crowded(problem: Problem) -> bool:
+    """Whether many rows read a panel whose lines meet in few sets of a cache."""
+    many = problem.k > LANES and problem.rows >= WORTH_SPREADING
+    return many and _pitch(problem.right) % CROWDED == 0
+
+
+def _pitch(matrix: Matrix) -> int:
+    """Bytes from line to line of an operand whose lines are contiguous."""
+    return max(matrix.step, matrix.k_step) * itemsize(matrix.dtype)
 
 
 def _copy(
@@ -125,8 +141,10 @@ def _exchange(codelet: ContractOuter) -> bool:
     m_step, n_step = codelet.out.strides[-2:]
     if codelet.n == 1 and codelet.m > 1:
         return True
-    contiguous = codelet.rhs.strides[-1] == 1 and (n_step == 1 or m_step != 1)
     filled = codelet.n >= min(LANES, codelet.m)
+    if filled and n_step == 1 != m_step and codelet.m >= WORTH_COPYING:
+        return False  # the right operand is turned once, results would be for every tile
+    contiguous = codelet.rhs.strides[-1] == 1 and (n_step == 1 or m_step != 1)
     return not (contiguous and filled) and codelet.lhs.strides[-2] == 1 and codelet.m > 1
 
 
@@ -156,6 +174,7 @@ def _tiles(
         features.registers,
         row_load=0.5 if problem.left.dtype == problem.arithmetic.dtype else 1.0,
         column_load=0.5 if problem.right.dtype == problem.arithmetic.dtype else 1.5,
+        tallest=WAYS if _pitch(problem.left) % CROWDED == 0 else features.registers,
     )
     dtypes = [problem.right.dtype, *(side.dtype for side in problem.sides)]
     for start, count, lanes in panels(plan.columns, problem.columns, width):

@@ -51,15 +51,18 @@ def choose(
     row_load: float = 0.5,
     column_load: float = 0.5,
     finish: float = 1.0,
+    tallest: int = 64,
 ) -> Tiling:
     """The cheapest tiling of rows x columns accumulators, each of `parts` registers.
+
+    No tile is taller than `tallest` rows.
 
     `steps` of k are run for each tile; a row costs `row_load` cycles a step and part, a column
     `column_load`; an accumulator costs `finish` cycles at the end. The vectors of the shorter
     side, and one of the other, take a register each.
     """
     best, best_cost = None, 0.0
-    for r in range(1, min(rows, registers // parts) + 1):
+    for r in range(1, min(rows, registers // parts, tallest) + 1):
         for c in range(1, min(columns, registers // parts) + 1):
             if not _fits(r, c, parts, registers):
                 break
