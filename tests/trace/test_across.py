@@ -54,6 +54,11 @@ def test_sorting(dtype):
     agree(lambda x: (jnp.sort(x), jnp.argsort(x), jnp.sort(x, descending=True)), x)
 
 
+def test_zeros_of_both_signs_are_equal_to_a_sort():
+    x = jnp.array([0.0, -0.0, 1.0, -0.0, 0.0, -1.0])
+    agree(lambda x: (jnp.argsort(x), jnp.argsort(x, descending=True), jnp.sort(x)), x)
+
+
 def test_sorting_several():
     a, b = jnp.array([2, 1, 2, 1, 1]), jnp.array([3.0, 2.0, 1.0, np.nan, -0.0])
     agree(lambda a, b: lax.sort((a, b, jnp.arange(5)), num_keys=2), a, b)

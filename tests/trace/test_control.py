@@ -93,6 +93,15 @@ def test_branches():
     agree(jax.grad(lambda x: lax.cond(x.sum() > 2, lambda x: (x * x).sum(), jnp.sum, x)), X)
 
 
+def test_the_cpus_version_of_a_function():
+    def chosen(**versions):
+        return lambda x: lax.platform_dependent(x, **versions)
+
+    both = chosen(cpu=lambda x: x + 1, default=lambda x: x * 5)
+    agree(both, X)
+    agree(chosen(tpu=lambda x: x + 1, default=lambda x: x * 5), X)
+
+
 def test_large_constants_are_hidden_inputs_and_asked_for_once():
     def inner(x):
         return lax.fori_loop(
@@ -182,6 +191,19 @@ def test_the_line_of_a_node_is_the_users():
     (there,) = {node.source for node in trace(lambda x: jnp.linalg.norm(x), X).graph.nodes}
     assert there.startswith(__file__)
     assert there != here
+
+
+def test_a_librarys_function_has_the_line_that_calls_it_each_time():
+    """JAX keeps what it traced at the first call, with that call's line."""
+
+    def twice(x):
+        first = jnp.var(x)
+        return first + jnp.var(x + first)
+
+    sources = [node.source for node in trace(twice, X).graph.nodes]
+    lines = {int(source.rpartition(":")[2]) for source in sources}
+    (start,) = {twice.__code__.co_firstlineno}
+    assert lines == {start + 1, start + 2}
 
 
 def test_trees():

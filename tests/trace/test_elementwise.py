@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from tests.trace.comparing import agree
+from tests.trace.comparing import agree, ways
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.5, 1e10, -1e10, np.inf, -np.inf, np.nan]
 FLOATS = ("float32", "bfloat16", "float16")
@@ -117,6 +117,21 @@ def test_clamp_and_select():
     agree(lambda x: jnp.where(x > 0, x, -x), x)
     agree(lambda p, x: lax.select(p, x, -x), True, x)
     agree(lambda i: lax.select_n(i, i * 10, i * 20, i * 30), jnp.array([0, 1, 2], jnp.int32))
+
+
+def test_a_clamp_whose_bounds_cross_ends_at_the_upper_one():
+    x = np.linspace(-3, 3, 13, dtype=np.float32)
+    agree(lambda x: (lax.clamp(2.0, x, -1.0), jnp.clip(x, 2.0, -1.0)), x)
+
+
+@pytest.mark.parametrize("dtype", ("int8", "uint8", "int16", "uint16", "int32", "uint32"))
+def test_upper_halves_of_products(dtype):
+    bounds = np.iinfo(dtype)
+    ends = [bounds.min, bounds.min + 1, bounds.max // 3, bounds.max - 1, bounds.max]
+    left, right = np.meshgrid(*[np.array([*ends, 1, 2], dtype)] * 2)
+    wide = left.astype(object) * right.astype(object) // 2**bounds.bits
+    for found in ways(lax.mulhi, left, right):
+        np.testing.assert_array_equal(found[0], wide.astype(dtype))
 
 
 def test_implicit_broadcasting():

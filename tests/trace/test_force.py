@@ -43,6 +43,13 @@ def test_value_and_gradient():
     near(gradient, FULL)
 
 
+def test_what_follows_scales_the_gradient():
+    gradient = jax.grad(force(logdensity))(P)
+    tripled = jax.grad(lambda p: 3 * force(logdensity)(p) + 1)(P)
+    for one, three in zip(jax.tree.leaves(gradient), jax.tree.leaves(tripled), strict=True):
+        np.testing.assert_allclose(three, 3 * one, rtol=1e-6)
+
+
 def test_transformations():
     gradient = jax.grad(force(logdensity))
     near(gradient(P), FULL)

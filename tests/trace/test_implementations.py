@@ -10,6 +10,7 @@ from jax.extend.core import Primitive
 
 from tests.trace.comparing import agree, native, trace
 from tilewright.errors import UnsupportedError
+from tilewright.graph.text import to_text
 
 X = np.arange(3, dtype=np.float32)
 
@@ -36,6 +37,14 @@ def test_inside_a_loop():
     doubled = primitive("doubled", lambda x: 2 * x)
     (found,) = native(lambda x: jax.lax.fori_loop(0, 3, lambda _, x: doubled.bind(x), x), X)
     np.testing.assert_array_equal(found, 8 * X)
+
+
+def test_its_products_are_at_full_precision():
+    """The user's default is for the user's own."""
+    squared = primitive("squared", lambda x: jnp.outer(x, x) @ x)
+    expected = to_text(trace(squared.bind, X).graph, sources=False)
+    with jax.default_matmul_precision("bfloat16"):
+        assert to_text(trace(squared.bind, X).graph, sources=False) == expected
 
 
 def test_one_that_needs_values_says_so():

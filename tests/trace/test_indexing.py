@@ -24,6 +24,17 @@ def test_gathers_out_of_bounds(mode, dtype):
     agree(lambda x, i: x.at[i].get(mode=mode), X.astype(dtype), WILD)
 
 
+@pytest.mark.parametrize("dtype", ("float16", "int8", "uint8", "uint32", "bool"))
+def test_what_a_gather_out_of_bounds_gives_where_nobody_says(dtype):
+    """The least signed number, the greatest unsigned one, true, or NaN."""
+    numbers = lax.GatherDimensionNumbers((1,), (0,), (0,))
+
+    def gathered(x, i):
+        return lax.gather(x, i, numbers, (1, 5), mode=lax.GatherScatterMode.FILL_OR_DROP)
+
+    agree(gathered, X.astype(dtype), WILD[:, None])
+
+
 def test_gathers():
     i, j = jnp.array([0, 2, 3]), jnp.array([4, 1, 0])
     agree(lambda x: (x[i], x[:, j], x[i, j], x[i[:, None], j], x[i, 1:3]), X)

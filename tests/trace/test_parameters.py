@@ -14,6 +14,7 @@ from tests.trace.examples import equations
 from tilewright.errors import UnsupportedError
 from tilewright.trace import trace
 from tilewright.trace.rules import RULES
+from tilewright.trace.rules.across import _ALGORITHMS
 from tilewright.trace.rules.ignored import IGNORED
 from tilewright.trace.scope import Scope
 from tilewright.trace.session import Session
@@ -73,6 +74,22 @@ def test_products_of_another_type():
 def test_algorithms_of_products(name):
     algorithm = lax.DotAlgorithmPreset[name]
     agree(lambda a: lax.dot(a, a.T, precision=algorithm), X, epsilons=8)
+
+
+@pytest.mark.parametrize("name", _ALGORITHMS)
+def test_an_algorithm_says_what_is_multiplied_and_summed_in(name):
+    """`BF16_BF16_F32`: the operands, then the sum; those that emulate float32 are float32."""
+    if name == "DEFAULT" or "TF32" in name or "_X" in name:
+        return
+    dtypes = {"F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64"}
+    left, right, sums = (dtypes[word] for word in name.split("_"))
+    with jax.enable_x64("F64" in name):
+        algorithm = lax.DotAlgorithmPreset[name]
+        x = X.astype("float64" if "F64" in name else "float32")
+        graph = trace(lambda a: lax.dot(a, a.T, precision=algorithm), x).graph
+    (product,) = [node for node in graph.nodes if node.op == "dot"]
+    assert [v.dtype for v in product.inputs] == [left, right]
+    assert product.output.dtype == sums
 
 
 def test_an_algorithm_that_we_have_not_is_named():

@@ -103,6 +103,12 @@ def test_a_key_in_a_closure_is_data():
     agree(draw, 1.0)
 
 
+def test_keys_are_equal_in_both_their_words():
+    words = np.array([[1, 2], [1, 3], [4, 2], [4, 3]], np.uint32)
+    keys = jax.random.wrap_key_data(jnp.asarray(words), impl="threefry2x32")
+    agree(lambda k: (k == k[0], k != k[0], k[0] == k[0], k[0] != k[3]), keys)
+
+
 GENERATORS = ("philox2x32", "philox4x32", "threefry4x32", "rbg", "unsafe_rbg")
 
 

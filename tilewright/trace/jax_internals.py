@@ -131,11 +131,6 @@ def place_of(fn: Callable) -> str:
     return (api_util.fun_sourceinfo(fn) or "").rpartition(" at ")[2] if callable(fn) else ""
 
 
-def file_of(closed: ClosedJaxpr) -> str:
-    """The file of the function that was traced, or nothing."""
-    return closed.jaxpr.debug_info.func_filename or ""
-
-
 def key_words(keys: Any) -> np.ndarray:
     """The uint32[..., 2] behind an array of keys."""
     return np.asarray(jax.random.key_data(keys))

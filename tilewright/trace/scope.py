@@ -38,12 +38,11 @@ class Scope(Values):
     def run(self, closed: internals.ClosedJaxpr, arguments: Sequence[Value]) -> tuple[Value, ...]:
         """Inline a jaxpr.
 
-        JAX keeps the jaxprs of library functions, with the lines that first called them; so nodes
-        from inside such a function get the line of the equation that calls it here.
+        The jaxprs of library functions, which JAX keeps, have no lines of the user's: nodes from
+        inside of them get the line of the equation that calls them here.
         """
         jaxpr = closed.jaxpr
         caller = self.builder.source
-        theirs = caller and internals.file_of(closed).startswith(NOT_THE_USER)
         values: dict[Any, Value] = dict(zip(jaxpr.invars, arguments, strict=True))
         for variable, array in zip(jaxpr.constvars, closed.consts, strict=True):
             values[variable] = array if isinstance(array, Value) else self.constant(array)
@@ -57,7 +56,7 @@ class Scope(Values):
             return values[atom]
 
         for equation in _needed(jaxpr):
-            self.builder.source = caller if theirs else user_line(equation) or caller
+            self.builder.source = user_line(equation) or caller
             results = self.apply(equation, [read(atom) for atom in equation.invars])
             values.update(zip(equation.outvars, results, strict=True))
         self.builder.source = caller

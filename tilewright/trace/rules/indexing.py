@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.graph.ir import Type, Value
+from tilewright.graph.ir import Value
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.decompose import combine
-from tilewright.trace.rules.elementwise import is_float
 from tilewright.trace.rules.movement import integers, words
 from tilewright.trace.scope import Scope
 from tilewright.trace.session import Rule
@@ -47,18 +46,6 @@ def _mode(scope: Scope, equation: internals.Equation) -> str:
     return _MODES[name]
 
 
-def _fill(given: Any, operand: Type) -> Any:
-    """What an out-of-bounds gather gives: NaN, the least signed, the greatest unsigned, or true."""
-    if given is not None:
-        return np.asarray(given).item()
-    if is_float(operand.dtype):
-        return float("nan")
-    if operand.dtype == "bool":
-        return True
-    limits = np.iinfo(operand.dtype)
-    return int(limits.max if operand.dtype.startswith("u") else limits.min)
-
-
 def gather(scope: Scope, equation: internals.Equation, operand: Value, indices: Value) -> Value:
     numbers = equation.params["dimension_numbers"]
     extra = words(equation)
@@ -75,7 +62,7 @@ def gather(scope: Scope, equation: internals.Equation, operand: Value, indices: 
         mode=mode,
     )
     if mode == "drop":
-        params["fill"] = _fill(fill, operand.type)
+        params["fill"] = np.asarray(fill).item()  # JAX has put in what it is where nobody said
     return scope.builder.add("gather", (operand, indices), (result,), **params)[0]
 
 
@@ -94,8 +81,6 @@ def scatter(kind: str) -> Rule:
         how = kind
         if kind == "sub":
             how, updates = "add", scope.op("neg", updates)
-        if operand.dtype == "bool":
-            how = {"add": "max", "mul": "min"}.get(how, how)
         params = _scatter_params(scope, equation, len(updates.shape))
         return scope.op("scatter", operand, indices, updates, kind=how, **params)
 
