@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tilewright
-from tests.graph.same import assert_same
+from tests.graph.same import assert_same, ops
 from tests.machines import STATED, scaled
 from tests.trace.comparing import agree, operations
 from tilewright.graph.ir import Graph, Node
@@ -73,7 +73,10 @@ def test_a_sum_over_rows_and_three_columns_is_no_sum_of_strips():
         return jnp.sum(y), jnp.sum(y, axis=0)
 
     make = partial(make_strips, machine=scaled(STATED, 1 / 64, 1, 2, 0))
-    assert strips_of(assert_same(make, trace(function, x, v).graph, [x, v]))
+    graph = assert_same(make, trace(function, x, v).graph, [x, v])
+    (node,) = strips_of(graph)
+    assert ops(node.bodies[0]).count("reduce") == 1
+    assert [node.op for node in graph.nodes].count("reduce") == 1
 
 
 def test_what_depends_on_a_sum_over_the_rows_comes_after_it():
