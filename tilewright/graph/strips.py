@@ -29,8 +29,9 @@ from dataclasses import dataclass
 
 from tilewright.graph.ir import Builder, Graph, Node, Value
 from tilewright.graph.law import LEAF
+from tilewright.graph.ops.in_strip import row_back, row_order
 from tilewright.graph.rows import is_member, is_sum, row_classes
-from tilewright.graph.strip_body import StripBody, row_order
+from tilewright.graph.strip_body import StripBody
 from tilewright.graph.strip_order import is_product_of_matrices, rows_first
 from tilewright.machine.machine import Machine
 
@@ -160,7 +161,7 @@ class _Chain:
             strips=-(-self.length // strip),
         )
         for value, result in zip(ys, results, strict=False):
-            renamed[value] = plan.row_back(builder, result, self.rows[value])
+            renamed[value] = row_back(builder, result, self.rows[value], plan.first)
         for value, result in zip(sums, results[len(ys) :], strict=True):
             if plan.is_turned(self.producers[value]):
                 result = builder.op("transpose", result, permutation=(1, 0))

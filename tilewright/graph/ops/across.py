@@ -17,7 +17,8 @@ from math import prod
 import numpy as np
 
 from tilewright.graph import law
-from tilewright.graph.ir import Node, Type
+from tilewright.graph.ir import Builder, Node, Type, Value
+from tilewright.graph.ops.in_strip import Strip
 from tilewright.graph.ops.operation import (
     Arrays,
     Links,
@@ -92,6 +93,24 @@ def _sums_rows(node: Node, rows: Rows) -> bool:
     return not before and prod(source.shape[axis] for axis in others).bit_count() == 1
 
 
+def _reduce_in_strip(
+    strip: Strip, builder: Builder, node: Node, operands: Sequence[Value]
+) -> Value:
+    (source,), (value,) = node.inputs, operands
+    kind, axes = node.params["kind"], node.params["axes"]
+    if node.output in strip.rows:
+        axes = tuple(sorted(strip.axis(source, a) for a in axes))
+        return builder.op("reduce", value, kind=kind, axes=axes)
+    # Over the rows: terms are numbered as the axes stand, so they are put back.
+    wide = law.accumulation_dtype(value.dtype)
+    if wide != value.dtype:
+        value = builder.op("convert", value, dtype=wide)
+    if axes != (strip.rows[source],):
+        value = strip.row_back(builder, value, strip.rows[source])
+        return builder.op("reduce", value, kind=kind, axes=axes)
+    return builder.op("reduce", value, kind=kind, axes=(strip.axis(source, *axes),))
+
+
 ROWS = {
     "reduce": Operation(
         typed(lambda operands, params: without(operands[0].shape, params["axes"])),
@@ -100,6 +119,7 @@ ROWS = {
         links=_reduce_links,
         keeps_rows=rows_of_first,
         sums_rows=_sums_rows,
+        in_strip=_reduce_in_strip,
         folds=True,
         flushes=True,
     ),

@@ -9,13 +9,15 @@ The order of sums is that of `graph/law.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from tilewright.graph import law
-from tilewright.graph.ir import Node
+from tilewright.graph.ir import Builder, Node, Value
+from tilewright.graph.ops.in_strip import Strip
 from tilewright.graph.ops.operation import (
     Links,
     Operation,
@@ -82,6 +84,59 @@ def _sums_rows(node: Node, rows: Rows) -> bool:
     return node.params["contract"] == ((rows[lhs],), (rows[rhs],))
 
 
+def _in_strip(strip: Strip, builder: Builder, node: Node, operands: Sequence[Value]) -> Value:
+    (lhs, rhs), (left, right) = node.inputs, operands
+    if node.output not in strip.rows and not strip.again.keys().isdisjoint((lhs, rhs)):
+        return _over_rows(strip, builder, node, operands)
+    sides = [
+        tuple(
+            tuple(strip.axis(v, a) for a in axes)
+            for v, axes in zip((lhs, rhs), node.params[name], strict=True)
+        )
+        for name in ("contract", "batch")
+    ]
+    extra = {k: v for k, v in node.params.items() if k not in ("contract", "batch")}
+    if node.output not in strip.rows:
+        extra["dtype"] = law.accumulation_dtype(node.output.dtype)
+        flipped = node in strip.turned
+    else:  # what has the rows gives the first, or the last, free dimension of the result
+        flipped = (lhs in strip.rows) != strip.first
+    if flipped:
+        (left, right), sides = (right, left), [pair[::-1] for pair in sides]
+    result = builder.op("dot", left, right, contract=sides[0], batch=sides[1], **extra)
+    if node.output not in strip.rows or not flipped:
+        return result
+    return _free_in_order(strip, builder, result, left, right, sides)
+
+
+def _free_in_order(
+    strip: Strip, builder: Builder, result: Value, left: Value, right: Value, sides: Sequence
+) -> Value:
+    """Of a product whose operands changed places: its free dimensions as they were."""
+    (contract, _), (batch, _) = sides
+    count = len(batch)
+    free_left = len(left.shape) - len(contract) - count
+    mine = list(range(count, count + free_left))
+    theirs = list(range(count + free_left, len(result.shape)))
+    if strip.first:
+        order = [*range(count), mine[0], *theirs, *mine[1:]]
+    else:
+        order = [*range(count), *theirs[:-1], *mine, theirs[-1]]
+    if order == sorted(order):
+        return result
+    return builder.op("transpose", result, permutation=tuple(order))
+
+
+def _over_rows(strip: Strip, builder: Builder, node: Node, operands: Sequence[Value]) -> Value:
+    """The operand with its rows first comes second."""
+    (lhs, rhs), (left, right) = node.inputs, operands
+    if node in strip.turned:
+        left, rhs = right, lhs
+    contract, dtype = ((1,), (0,)), law.accumulation_dtype(node.output.dtype)
+    params = dict(node.params) | {"contract": contract, "dtype": dtype}
+    return builder.op("dot", left, strip.again[rhs], **params)
+
+
 ROWS = {
     "dot": Operation(
         typed(_shape),
@@ -90,6 +145,7 @@ ROWS = {
         links=_links,
         keeps_rows=_keeps_rows,
         sums_rows=_sums_rows,
+        in_strip=_in_strip,
         folds=True,
         flushes=True,
     )

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.graph.ir import Node, Type
+from tilewright.graph.ir import Builder, Node, Type, Value
+from tilewright.graph.ops.in_strip import Strip
 from tilewright.graph.ops.operation import Links, Operation, Params, Types, once
 from tilewright.graph.scalar import BINARY, COMPARISONS, KEEPS_DENORMALS, SCALAR
 
@@ -54,6 +55,11 @@ def _links(node: Node) -> Links:
     return [((v, i), (node.output, i)) for v in node.inputs for i in range(len(v.shape))]
 
 
+def _in_strip(strip: Strip, builder: Builder, node: Node, operands: Sequence[Value]) -> Value:
+    kind = Type(node.output.dtype, operands[0].shape)
+    return builder.add(node.op, operands, [kind], **node.params)[0]
+
+
 def priced(op: str, params: Params) -> str:
     """The name that an elementwise operation is priced under."""
     return f"{op}_approximate" if params.get("approximate") else op
@@ -67,6 +73,7 @@ ROWS = {
         faults=_faults,
         links=_links,
         keeps_rows=lambda node, rows: True,
+        in_strip=_in_strip,
         folds=True,
         flushes=op not in KEEPS_DENORMALS,
     )

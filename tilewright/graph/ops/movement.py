@@ -14,7 +14,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tilewright.graph.ir import Node, Type, numpy_dtype
+from tilewright.graph.ir import Builder, Node, Type, Value, numpy_dtype
+from tilewright.graph.ops.in_strip import Strip
 from tilewright.graph.ops.operation import (
     Links,
     Operation,
@@ -185,6 +186,60 @@ def _concatenate_links(node: Node) -> Links:
     ]
 
 
+# In strips.
+
+
+def _broadcast_in_strip(
+    strip: Strip, builder: Builder, node: Node, operands: Sequence[Value]
+) -> Value:
+    (source,), (value,) = node.inputs, operands
+    target = [strip.axis(node.output, j) for j in node.params["dimensions"]]
+    if source in strip.rows:
+        target = [target[i] for i in strip.order(source)]
+    row = strip.rows[node.output]
+    if source not in strip.rows and row in node.params["dimensions"]:
+        narrow = node.params["dimensions"].index(row)
+        shape = tuple(n for i, n in enumerate(source.shape) if i != narrow)
+        value = builder.op("reshape", value, shape=shape)
+        target.pop(narrow)
+    shape = strip.shape(node.output)
+    return builder.op("broadcast", value, shape=shape, dimensions=tuple(target))
+
+
+def _reshape_in_strip(
+    strip: Strip, builder: Builder, node: Node, operands: Sequence[Value]
+) -> Value:
+    return builder.op("reshape", operands[0], shape=strip.shape(node.output))
+
+
+def _transpose_in_strip(
+    strip: Strip, builder: Builder, node: Node, operands: Sequence[Value]
+) -> Value:
+    source, out = node.inputs[0], node.output
+    order = [0] * len(out.shape)
+    for j, i in enumerate(node.params["permutation"]):
+        order[strip.axis(out, j)] = strip.axis(source, i)
+    return builder.op("transpose", operands[0], permutation=tuple(order))
+
+
+def _slice_in_strip(strip: Strip, builder: Builder, node: Node, operands: Sequence[Value]) -> Value:
+    source = node.inputs[0]
+    row = strip.rows[source]
+    order = strip.order(source)
+    start, limit, stride = (
+        tuple(whole if i == row else node.params[name][i] for i in order)
+        for name, whole in (("start", 0), ("limit", strip.size), ("stride", 1))
+    )
+    return builder.op("slice", operands[0], start=start, limit=limit, stride=stride)
+
+
+def _concatenate_in_strip(
+    strip: Strip, builder: Builder, node: Node, operands: Sequence[Value]
+) -> Value:
+    dimension = strip.axis(node.output, node.params["dimension"])
+    return builder.op("concatenate", *operands, dimension=dimension)
+
+
 ROWS = {
     "constant": Operation(_constant_types, constant, free),
     "iota": Operation(typed(told), iota, moves),
@@ -193,6 +248,7 @@ ROWS = {
         broadcast,
         free,
         links=_broadcast_links,
+        in_strip=_broadcast_in_strip,
         keeps_rows=lambda node, rows: True,
         is_view=True,
     ),
@@ -202,6 +258,7 @@ ROWS = {
         free,
         faults=_reshape_faults,
         links=_reshape_links,
+        in_strip=_reshape_in_strip,
         keeps_rows=rows_of_first,
         is_view=True,
         folds=True,
@@ -211,6 +268,7 @@ ROWS = {
         transpose,
         free,
         links=_transpose_links,
+        in_strip=_transpose_in_strip,
         keeps_rows=rows_of_first,
         is_view=True,
         folds=True,
@@ -220,6 +278,7 @@ ROWS = {
         slice_,
         free,
         links=_slice_links,
+        in_strip=_slice_in_strip,
         keeps_rows=_slice_keeps_rows,
         is_view=True,
         folds=True,
@@ -231,6 +290,7 @@ ROWS = {
         concatenate,
         moves,
         links=_concatenate_links,
+        in_strip=_concatenate_in_strip,
         keeps_rows=lambda node, rows: all(value in rows for value in node.inputs),
         folds=True,
     ),

@@ -3,7 +3,7 @@
 A family of operations is one file of this folder, which ends with a table of rows. A row says what
 the results are (`types`), what they mean in NumPy (`meaning`), what else must hold of a node
 (`faults`), how much is done (`count`), and which dimensions of operands and result run together, so
-that a chain over them can be cut (`links`, `keeps_rows`, `sums_rows`).
+that a chain over them can be cut (`links`, `keeps_rows`, `sums_rows`, `in_strip`).
 
 What is not said holds: no faults, no dimensions that run together, and none of the properties that
 let a rewrite do more.
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.graph.ir import Graph, Node, Type, Value
+from tilewright.graph.ops.in_strip import StripRule
 from tilewright.machine.cost import NOTHING, Count
 
 Params = Mapping[str, Any]
@@ -54,6 +55,9 @@ class Operation:
 
     sums_rows: Callable[[Node, Rows], bool] = lambda node, rows: False
     """Whether it adds up over rows of operands, so that sums over some of them can be joined."""
+
+    in_strip: StripRule | None = None
+    """What it becomes in a strip's body, if it keeps or sums rows."""
 
     is_view: bool = False
     """The result is its operand's memory, read in another way."""
