@@ -20,7 +20,7 @@ IMAGES = ("NHWC", "HWIO", "NHWC")
 def everything_is_spread(monkeypatch):
     """Small arrays are dealt out too."""
     monkeypatch.setattr("tilewright.compiler.host_machine", lambda: SMALL)
-    monkeypatch.setattr("tilewright.compiler.recall", lambda text, machine, make: make())
+    monkeypatch.setattr("tilewright.compilation.recall", lambda text, machine, make: make())
 
 
 def numbers(*shape: int, dtype: Any = np.float32, seed=0):

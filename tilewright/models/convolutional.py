@@ -1,0 +1,191 @@
+"""What convolutional nets are made of, as plain JAX functions: convolutions, norms, activations.
+
+In: a `Layer` (what it is), its weights and statistics, images (n, h, w, channels). Out: images, and
+in training the statistics that follow. Kernels are (kh, kw, in / groups, out).
+
+    "batch"   y = (x * w - mean) / sqrt(variance + epsilon) * scale + shift, over images and places
+              (Ioffe and Szegedy 2015). With statistics that are kept, the norm is folded into the
+              kernel, x * (w * s) + t: a product fewer an output, and once for all where weights are
+              bound.
+    "group"   the same over places and 16 channels of one image (Wu and He 2018): nothing is kept
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from math import prod
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Array = Any
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "linear": lambda x: x,
+    "relu": jax.nn.relu,
+    "relu6": lambda x: jnp.clip(x, 0, 6),
+    "swish": lambda x: x * jax.nn.sigmoid(x),
+}
+GROUP = 16
+"""Channels that a group norm takes together."""
+
+
+class Statistics(NamedTuple):
+    """What a batch norm keeps, (channels,) each."""
+
+    mean: Array
+    variance: Array
+
+
+class Normed(NamedTuple):
+    """Of a convolution with its norm: kernel (kh, kw, in / groups, out), the rest (out,)."""
+
+    kernel: Array
+    scale: Array
+    shift: Array
+
+
+class Plain(NamedTuple):
+    """Weights of a convolution of one tap, or a dense layer: (in, out) and (out,)."""
+
+    kernel: Array
+    shift: Array
+
+
+@dataclass(frozen=True)
+class Norm:
+    """`kind` "batch" or "group"; running statistics move by 1 - `momentum` a step."""
+
+    kind: str = "batch"
+    epsilon: float = 1e-3
+    momentum: float = 0.99
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution with its norm and activation.
+
+    `pad` "same": outputs = ceil(inputs / stride), the odd row and column of padding after the image
+    (TensorFlow's rule); "even": kernel // 2 on every side (PyTorch's habit).
+    """
+
+    inputs: int
+    outputs: int
+    kernel: int = 1
+    stride: int = 1
+    groups: int = 1
+    activation: str = "linear"
+    pad: str = "same"
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        return (self.kernel, self.kernel, self.inputs // self.groups, self.outputs)
+
+    def places(self, size: int) -> int:
+        """Rows (columns) of the result for so many of the image."""
+        if self.pad == "same":
+            return -(-size // self.stride)
+        return (size + 2 * (self.kernel // 2) - self.kernel) // self.stride + 1
+
+    def padding(self, size: int) -> tuple[int, int]:
+        """Before and after so many rows (columns)."""
+        if self.pad == "even":
+            return (self.kernel // 2, self.kernel // 2)
+        total = max(0, (self.places(size) - 1) * self.stride + self.kernel - size)
+        return (total // 2, total - total // 2)
+
+
+def start_normed(layer: Layer, key: Array) -> Normed:
+    """He et al. (2015), by what goes out; norms that do nothing."""
+    spread = (2 / (layer.kernel**2 * layer.outputs // layer.groups)) ** 0.5
+    kernel = spread * jax.random.normal(key, layer.shape)
+    return Normed(kernel, jnp.ones(layer.outputs), jnp.zeros(layer.outputs))
+
+
+def start_plain(inputs: int, outputs: int, key: Array) -> Plain:
+    """Uniform within 1 / sqrt(outputs), zero shifts."""
+    kernel = jax.random.uniform(key, (inputs, outputs), minval=-1, maxval=1) / outputs**0.5
+    return Plain(kernel, jnp.zeros(outputs))
+
+
+def start_statistics(layer: Layer) -> Statistics:
+    return Statistics(jnp.zeros(layer.outputs), jnp.ones(layer.outputs))
+
+
+def convolve(layer: Layer, kernel: Array, images: Array) -> Array:
+    """(n, h, w, inputs) to (n, h', w', outputs), without norm."""
+    pads = [layer.padding(size) for size in images.shape[1:3]]
+    return lax.conv_general_dilated(
+        images,
+        kernel,
+        (layer.stride, layer.stride),
+        pads,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=layer.groups,
+    )
+
+
+def apply(
+    layer: Layer,
+    norm: Norm,
+    weights: Normed,
+    kept: Statistics,
+    images: Array,
+    training: bool = False,
+) -> tuple[Array, Statistics]:
+    """The layer's images, and its statistics after them (as they were, unless in training)."""
+    activate = ACTIVATIONS[layer.activation]
+    if norm.kind == "group":
+        raw = convolve(layer, weights.kernel, images)
+        return activate(_by_groups(raw, norm.epsilon) * weights.scale + weights.shift), kept
+    if not training:
+        scale = weights.scale * lax.rsqrt(kept.variance + norm.epsilon)
+        raw = convolve(layer, weights.kernel * scale, images)
+        return activate(raw + (weights.shift - kept.mean * scale)), kept
+    raw = convolve(layer, weights.kernel, images)
+    mean = jnp.mean(raw, (0, 1, 2))
+    variance = jnp.mean(jnp.square(raw - mean), (0, 1, 2))
+    scale = weights.scale * lax.rsqrt(variance + norm.epsilon)
+    count = prod(raw.shape[:3])
+    unbiased = variance * (count / max(1, count - 1))
+    moved = (
+        norm.momentum * old + (1 - norm.momentum) * new
+        for old, new in zip(kept, (mean, unbiased), strict=True)
+    )
+    return activate((raw - mean) * scale + weights.shift), Statistics(*moved)
+
+
+def _by_groups(raw: Array, epsilon: float) -> Array:
+    """Mean 0, variance 1 over places and each group of channels, image by image."""
+    n, h, w, channels = raw.shape
+    size = GROUP if channels % GROUP == 0 else channels
+    groups = raw.reshape(n, h * w, channels // size, size)
+    mean = jnp.mean(groups, (1, 3), keepdims=True)
+    variance = jnp.mean(jnp.square(groups - mean), (1, 3), keepdims=True)
+    return ((groups - mean) * lax.rsqrt(variance + epsilon)).reshape(raw.shape)
+
+
+def pool(images: Array) -> Array:
+    """The mean over all places: (n, channels)."""
+    return jnp.mean(images, (1, 2))
+
+
+def dense(weights: Plain, features: Array) -> Array:
+    """(n, in) to (n, out)."""
+    return features @ weights.kernel + weights.shift
+
+
+def count(weights: Any) -> int:
+    """Parameters in a tree of weights."""
+    return sum(prod(leaf.shape) for leaf in jax.tree.leaves(weights))
+
+
+def multiply_adds(layers: Iterable[Layer], size: int) -> int:
+    """Of layers one after the other on one square image, padding counted as the rest is."""
+    total = 0
+    for layer in layers:
+        size = layer.places(size)
+        total += size * size * prod(layer.shape)
+    return total
