@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import tilewright
+from tests.models.nets import weights_of
 from tilewright.models import convolutional, resnext
 
 
@@ -27,7 +28,7 @@ def test_a_name_that_is_none(name):
 
 def test_native_predictions_are_jax_s():
     net = resnext.ResNeXt((1, 1, 1, 0), groups=4, width=4, size=32, classes=5)
-    weights, kept = resnext.start(net, jax.random.key(0))
+    weights, kept = weights_of(resnext.start, net)
     x = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype(np.float32)
     ours = tilewright.compile(lambda *a: resnext.predict(net, *a), weights, kept, x)
     theirs = jax.jit(lambda *a: resnext.predict(net, *a))(weights, kept, x)
