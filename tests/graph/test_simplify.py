@@ -1,9 +1,13 @@
 """Simplification keeps every bit, of special values and denormals too, and does what it should."""
 
+from functools import partial
+
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax import lax
 
 from tests.graph.cases import CASES
 from tests.graph.same import assert_same, ops
@@ -197,6 +201,25 @@ def test_slices():
     assert "concatenate" in left(b, array, across)
     by_one = b.op("slice", both, start=(5, 0), limit=(11, 6), stride=(1, 1))
     assert "concatenate" in left(b, array, by_one)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_last_row_of_a_scan_is_its_carry(reverse):
+    """Where the body gives both alike: else all rows would be kept for one."""
+
+    def states(xs, place, part):
+        def step(c, x):
+            return c * 0.5 + x, c * 0.5 + x if part == "same" else c
+
+        return lax.scan(step, jnp.zeros(3), xs, reverse=reverse)[1][place, 1:]
+
+    xs = np.arange(15, dtype=np.float32).reshape(5, 3)
+    for place, part in [(0, "same"), (-1, "same"), (0, "old"), (-1, "old"), (2, "same")]:
+        traced = trace(partial(states, place=place, part=part), xs).graph
+        graph = assert_same(lambda graph: tidy(tidy(graph)), traced, [xs])
+        (scan,) = [node for node in graph.nodes if node.op == "scan"]
+        last = place == (0 if reverse else -1)
+        assert (len(scan.outputs) == 1) == (last and part == "same"), place
 
 
 def test_concatenations():

@@ -100,7 +100,9 @@ def _slice(new: Rebuilder, node: Node) -> Value | None:
     if inner is not None:
         return _slice_of_slice(new, node, inner)
     inner = _source(new, x, "concatenate")
-    return None if inner is None else _slice_of_concatenate(new, node, inner)
+    if inner is not None:
+        return _slice_of_concatenate(new, node, inner)
+    return _last_of_scan(new, node)
 
 
 def _slice_of_slice(new: Rebuilder, node: Node, inner: Node) -> Value:
@@ -126,6 +128,25 @@ def _slice_of_concatenate(new: Rebuilder, node: Node, inner: Node) -> Value | No
             return _sliced(new, part, start, limit, stride)
         at += n
     return None
+
+
+def _last_of_scan(new: Rebuilder, node: Node) -> Value | None:
+    """What a scan's last trip gave is a carry's last value, if the body gives both alike.
+
+    Nobody may then read the others, which are as many as there are trips.
+    """
+    (x,), scan = node.inputs, new.producer(node.inputs[0])
+    if scan is None or scan.op != "scan" or node.output.shape[0] != 1:
+        return None
+    carry, outputs = scan.params["carry"], scan.bodies[0].outputs
+    last = 0 if scan.params["reverse"] else scan.params["length"] - 1
+    place = scan.outputs.index(x)
+    same = [i for i in range(carry) if outputs[i] is outputs[place]]
+    if place < carry or not same or node.params["start"][0] != last:
+        return None
+    row = new.op("reshape", scan.outputs[same[0]], shape=(1, *x.shape[1:]))
+    start, limit = (0, *node.params["start"][1:]), (1, *node.params["limit"][1:])
+    return _sliced(new, row, start, limit, (1, *node.params["stride"][1:]))
 
 
 def _sliced(
