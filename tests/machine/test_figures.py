@@ -47,6 +47,12 @@ def test_they_make_the_machine(folder):
     assert repr(machine) != repr(STATED), "it is named by its figures"
 
 
+def test_who_measured_with_one_cpu_has_the_stated_barrier():
+    """Where it took no time, everything would be dealt out in slivers."""
+    alone = described(NAMES, replace(SOME, barrier=0.0))
+    assert alone.chip.sync_cycles == STATED.chip.sync_cycles
+
+
 def test_old_ones_are_not_trusted(folder):
     path = figures.path(folder, NAMES)
     content = json.loads(path.read_text())

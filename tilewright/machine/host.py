@@ -23,7 +23,7 @@ from tilewright.machine.cpu import (
     model_name,
 )
 from tilewright.machine.figures import Figures, read
-from tilewright.machine.levels import LEVELS, level_of, stated, units
+from tilewright.machine.levels import BARRIER, LEVELS, level_of, stated, units
 from tilewright.machine.machine import Chip, Exchange, Features, Machine, Memory, Tile, Unit
 
 _NAMES = {
@@ -75,7 +75,8 @@ def described(names: tuple[str, ...], figures: Figures | None = None) -> Machine
         tiles=os.cpu_count() or 1,
         clock=figures.clock,
         exchange=Exchange(bytes_per_cycle_per_tile=figures.reads["L3"][0], overhead_cycles=0),
-        sync_cycles=round(figures.barrier),
+        # One CPU alone has no barrier to measure; programs run on more all the same.
+        sync_cycles=round(figures.barrier) or BARRIER,
     )
     return Machine(model_name(), chip, source=source, launch=figures.launch)
 

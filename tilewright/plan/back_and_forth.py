@@ -1,8 +1,10 @@
-"""Loops that read more constants than a near memory holds read them back and forth.
+"""Loops that read somewhat more constants than the nearest memory holds read them back and forth.
 
 In: steps. Out: the same, where such a loop does two trips a turn, and every second trip reads its
 matrices from the last row or panel to the first. What a trip read last is near when the next one
-begins: read the same way each time, all of it would have been pushed out by then.
+begins: read the same way each time, all of it would have been pushed out by then. (100 x 100 in
+float32 times a vector, out of an L1 of 32 kB: 1.1 times as fast on Zen 4, with AVX-512 and AVX2.
+An L2 keeps what it can anyhow: 1 to 2 MB were read as fast one way.)
 """
 
 from __future__ import annotations
@@ -14,10 +16,8 @@ from tilewright.codelets.contract import ContractPanels, ContractVector
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Branch, Call, Loop, Map, Spread, Step, Var, View, While, new_var
 
-FILLS = 1 / 2
-"""The share of a memory from which on what is read pushes itself out."""
-HOPELESS = 4
-"""Times a memory, from which on what stays near is too little to gain by."""
+HOPELESS = 2.5
+"""Times the nearest memory, from which on what stays there is too little to gain by."""
 
 
 def back_and_forth(steps: Sequence[Step], machine: Machine) -> tuple[Step, ...]:
@@ -33,8 +33,8 @@ def _turned(step: Step, machine: Machine) -> Sequence[Step]:
     if len(calls) < len(step.steps):
         return [step]
     read = sum(_constants(call, step.var) for call in calls)
-    own = [memory.size for memory in machine.tile.memories if not memory.shared]
-    if not any(FILLS * size < read < HOPELESS * size for size in own):
+    near = machine.tile.memories[0].size
+    if not near < read < HOPELESS * near:
         return [step]
     var, (turns, rest) = new_var(), divmod(step.count, 2)
     forth = [_at(call, step.var, var, 0) for call in calls]
