@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError",
     "Executable",
+    "LoadError",
     "Run",
     "UnsupportedError",
     "chains",
@@ -15,14 +16,16 @@ __all__ = [
     "compile",
     "force",
     "jit",
+    "load",
     "tile_map",
 ]
 
 if TYPE_CHECKING:
     from tilewright.compare import compare
     from tilewright.compiler import compile
-    from tilewright.errors import ArgumentError, UnsupportedError
+    from tilewright.errors import ArgumentError, LoadError, UnsupportedError
     from tilewright.jitted import jit
+    from tilewright.loading import load
     from tilewright.mcmc import chains
     from tilewright.runtime.executable import Executable
     from tilewright.runtime.run import Run
@@ -34,10 +37,12 @@ _HOME = {
     "compare": "tilewright.compare",
     "compile": "tilewright.compiler",
     "ArgumentError": "tilewright.errors",
+    "LoadError": "tilewright.errors",
     "UnsupportedError": "tilewright.errors",
     "Executable": "tilewright.runtime.executable",
     "Run": "tilewright.runtime.run",
     "jit": "tilewright.jitted",
+    "load": "tilewright.loading",
     "force": "tilewright.trace.force",
     "tile_map": "tilewright.trace.tile_map",
 }

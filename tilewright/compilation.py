@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from tilewright.machine.machine import Machine
 from tilewright.record import recall
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.made import Made
+from tilewright.saved import Saved, write
 
 if TYPE_CHECKING:
     from tilewright.graph.ir import Graph
@@ -79,6 +81,11 @@ class Compilation:
         """LLVM text, before LLVM's passes."""
         return self.stages.llvm
 
+    def save(self, path: Path, bound: Mapping[int, Sequence[np.ndarray]]) -> None:
+        """Leave all that it is made from in a file, with the leaves of bound arguments."""
+        source = self.source
+        write(path, Saved(source.text, source.constants, source.interface, source.tiles, bound))
+
     def bound(self, fixed: Mapping[int, np.ndarray]) -> Compilation:
         """The program for fixed inputs, by position among the arguments' leaves.
 
@@ -120,7 +127,10 @@ def _completed(
     source: Source, found: Image, hidden: tuple[np.ndarray, ...], *made: Any
 ) -> Compilation:
     """With its data, and called as the user's function is."""
-    image = replace(found.given(hidden), interface=source.interface, tiles=source.tiles, once=None)
+    flat = found.given(hidden)
+    if flat.interface.types != source.interface.types:
+        raise ValueError("the graph's inputs and results are not those of the function")
+    image = replace(flat, interface=source.interface, tiles=source.tiles, once=None)
     return Compilation(source, image, hidden, *made)
 
 

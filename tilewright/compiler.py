@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codegen.cache import compile_cached
-from tilewright.codegen.host import assembly
 from tilewright.codegen.program import Emitted, emit
 from tilewright.compilation import Source, compiled
 from tilewright.dump import Dump
@@ -189,7 +188,7 @@ class Stages:
     def emitted(self) -> Emitted:
         made = emit(self.program, self.machine)
         self.dump("llvm", made.module.text)
-        self.dump("assembly", lambda: assembly(made.module.text()))
+        self.dump("assembly", lambda: _assembly(made.module.text()))
         return made
 
     @property
@@ -209,6 +208,12 @@ class Stages:
             constants=tuple(literals),
             once=self.once and self.once.image(),
         )
+
+
+def _assembly(text: str) -> str:
+    from tilewright.codegen.host import assembly  # LLVM takes half a second to import
+
+    return assembly(text)
 
 
 def _interface(called: Parameters, traced: Traced) -> Interface:

@@ -9,3 +9,7 @@ class UnsupportedError(Exception):
 
 class ArgumentError(ValueError):
     """A call's arguments are not what the function was compiled for; names the argument."""
+
+
+class LoadError(ValueError):
+    """A file holds no program that can be run; names the file and what is wrong with it."""

@@ -78,6 +78,10 @@ class Interface:
     forms_in: Mapping[int, Any] = field(default_factory=lambda: _NOTHING)
     forms_out: Mapping[int, Any] = field(default_factory=lambda: _NOTHING)
 
+    @property
+    def types(self) -> tuple[tuple[Type, ...], tuple[Type, ...]]:
+        return self.inputs, self.outputs
+
 
 @dataclass(frozen=True, eq=False)
 class Image:
@@ -103,7 +107,13 @@ class Image:
     once: Image | None = None
 
     def given(self, arrays: Sequence[np.ndarray]) -> Image:
-        """With arrays for the first inputs: the rest are the arguments."""
+        """With arrays for the first inputs: the rest are the arguments.
+
+        Raises ValueError for arrays of other types: a program believes what it is given.
+        """
+        for array, kind in zip(arrays, self.interface.inputs, strict=False):
+            if (array.dtype, array.shape) != (kind.numpy, kind.shape):
+                raise ValueError(f"an array of {array.dtype}{list(array.shape)} in place of {kind}")
         interface = replace(self.interface, inputs=self.interface.inputs[len(arrays) :])
         return replace(self, interface=interface, constants=(*self.constants, *arrays))
 

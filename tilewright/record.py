@@ -20,7 +20,6 @@ from tilewright.codegen.cache import (
     usable_folder,
     write_content,
 )
-from tilewright.codegen.host import host_target
 from tilewright.env import ENVIRONMENT
 from tilewright.image import Image
 from tilewright.machine.machine import Machine
@@ -31,9 +30,7 @@ def recall(graph_text: str, machine: Machine, make: Callable[[], Image]) -> Imag
     folder = ENVIRONMENT.cache
     if folder is None or ENVIRONMENT.dump is not None or not usable_folder(folder):
         return make()
-    path = folder / (
-        key(f"{fingerprint()}{machine!r}\n{graph_text}", host_target()) + RECORD_SUFFIX
-    )
+    path = folder / (key(f"{fingerprint()}{machine!r}\n{graph_text}") + RECORD_SUFFIX)
     content = read_content(path)
     if content is not None:
         return Image.from_bytes(content)

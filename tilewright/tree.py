@@ -9,9 +9,10 @@ cannot be saved; everything else can.
 from __future__ import annotations
 
 import ast
+import sys
+from collections import namedtuple
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from operator import itemgetter
 from typing import Any
 
@@ -69,15 +70,18 @@ class Tree:
 
     @staticmethod
     def from_json(content: Any) -> Tree:
+        """Raises ValueError and the like for what `to_json` cannot have given. Imports nothing."""
         kind, children, keys, named = content
-        cls = None
-        if named:
-            module, _, path = named.partition(":")
-            cls = import_module(module)
-            for part in path.split("."):
-                cls = getattr(cls, part)
+        if kind not in _KINDS:
+            raise ValueError(f"no container: {kind!r}")
         parsed = tuple(ast.literal_eval(key) for key in keys)
-        return Tree(kind, tuple(map(Tree.from_json, children)), parsed, cls)  # type: ignore[arg-type]
+        cls = _named_tuple(named, parsed) if kind == "named" else None
+        tree = Tree(kind, tuple(map(Tree.from_json, children)), parsed, cls)
+        if len(parsed) != (len(children) if kind in ("dict", "named") else 0):
+            raise ValueError(f"{len(children)} entries of a {kind} with keys {parsed}")
+        if kind in ("leaf", "none") and children:
+            raise ValueError(f"entries of a {kind}")
+        return tree
 
     def _steps(self) -> Sequence[str]:
         if self.kind == "dict":
@@ -102,7 +106,7 @@ class Tree:
         if self.kind == "custom":
             return self._custom_parts(value, name)
         expected = self.cls or _CLASS[self.kind]
-        if type(value) is not expected:
+        if type(value) is not expected and not _stands_for(expected, type(value)):
             raise MismatchError(f"{name} is {_a(value)}, but the function was compiled for {self}.")
         if self.kind == "dict":
             return self._entries(value, name)
@@ -173,7 +177,41 @@ class Tree:
         return f"{self.cls.__name__}({', '.join(inside)})"
 
 
+class _StandIn(tuple):
+    """Of a class of named tuples that this process has not loaded."""
+
+    __slots__ = ()
+    _fields: tuple[str, ...] = ()
+
+
+def _named_tuple(named: str, keys: Sequence[str]) -> type:
+    """The class of that name, where its module is loaded, or one that stands for it.
+
+    A saved tree never imports: who writes a file must not decide what code runs.
+    """
+    module, _, path = named.partition(":")
+    fields = tuple(key.removeprefix(".") for key in keys)
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        found = vars(found).get(part) if hasattr(found, "__dict__") else None
+    is_tuple = isinstance(found, type) and issubclass(found, tuple)
+    if is_tuple and getattr(found, "_fields", None) == fields:
+        return found
+    plain = namedtuple(path.rpartition(".")[2], fields)
+    return type(plain.__name__, (plain, _StandIn), {"__slots__": ()})
+
+
+def _stands_for(expected: type, given: type) -> bool:
+    return (
+        issubclass(expected, _StandIn)
+        and issubclass(given, tuple)
+        and given.__name__ == expected.__name__
+        and getattr(given, "_fields", None) == expected._fields
+    )
+
+
 LEAF = Tree("leaf")
+_KINDS = ("leaf", "named", *_PLAIN.values())
 _CLASS = {kind: cls for cls, kind in _PLAIN.items()}
 
 

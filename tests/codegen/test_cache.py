@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tilewright.codegen import cache
-from tilewright.codegen.host import CompiledObject, Target, host_target
+from tilewright.codegen import cache, host, target
+from tilewright.codegen.host import CompiledObject
+from tilewright.codegen.target import Target
 
 TEXT = "define i64 @f() {\n  ret i64 42\n}\n"
 
@@ -18,13 +20,13 @@ TEXT = "define i64 @f() {\n  ret i64 42\n}\n"
 def compiles(monkeypatch):
     """Texts that were really compiled."""
     seen = []
-    real = cache.compile_text
+    real = host.compile_text
 
     def compile_text(text, target):
         seen.append(text)
         return real(text, target)
 
-    monkeypatch.setattr(cache, "compile_text", compile_text)
+    monkeypatch.setattr(host, "compile_text", compile_text)
     return seen
 
 
@@ -44,19 +46,23 @@ def test_compiled_once(tmp_path, compiles):
 
 
 def test_the_key_holds_all_that_matters(monkeypatch):
-    target = host_target()
+    given = host.host_target()
     keys = {
-        cache.key(TEXT, target),
-        cache.key(TEXT + " ", target),
-        cache.key(TEXT, Target("haswell", target.features)),
-        cache.key(TEXT, Target(target.cpu, "+avx2")),
-        cache.key(TEXT, Target(target.cpu + "+", "avx2")),
+        cache.key(TEXT),
+        cache.key(TEXT + " "),
+        cache.key(TEXT, given),
+        cache.key(TEXT, Target("haswell", given.features)),
+        cache.key(TEXT, Target(given.cpu, "+avx2")),
     }
-    monkeypatch.setattr(cache, "PASSES", ("sroa",))
-    keys.add(cache.key(TEXT, target))
-    monkeypatch.setattr(cache, "_version", lambda package: "0")
-    keys.add(cache.key(TEXT, target))
-    assert len(keys) == 7
+    monkeypatch.setattr(target, "PASSES", ("sroa",))
+    keys.add(cache.key(TEXT))
+    monkeypatch.setattr(target, "installed", lambda package: "0")
+    keys.add(cache.key(TEXT))
+    monkeypatch.setattr(target, "host", lambda: ("another",))
+    keys.add(cache.key(TEXT))
+    monkeypatch.setattr(target, "ENVIRONMENT", replace(target.ENVIRONMENT, features="avx2"))
+    keys.add(cache.key(TEXT))
+    assert len(keys) == 9
 
 
 @pytest.mark.parametrize(

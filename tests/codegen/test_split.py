@@ -9,6 +9,7 @@ import pytest
 
 import tilewright
 from tilewright.codegen import host, parallel
+from tilewright.codegen.link import load
 from tilewright.codegen.split import groups, split
 from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.machine.machine import Features
@@ -40,7 +41,7 @@ def _function(made: Module, symbol: str, attributes: str = "noinline nounwind") 
 
 
 def run(compiled: host.CompiledObject, argument: int) -> int:
-    loaded = host.load(compiled, ("run",))
+    loaded = load(compiled, ("run",))
     return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(loaded["run"])(argument)
 
 

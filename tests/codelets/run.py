@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from tilewright.codegen import host
+from tilewright.codegen import host, link
 from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.emit.llvm import Features, Module
 from tilewright.graph.ir import numpy_dtype
@@ -72,12 +72,12 @@ class Compiled:
     codelet: Codelet
     features: Features | None = None
     repeats: int = 1
-    loaded: host.Loaded = field(init=False)
+    loaded: link.Loaded = field(init=False)
 
     def __post_init__(self):
         text = wrapped(self.codelet, self.features or HOST, self.repeats)
         part = host.compile_part(text, target(self.features))
-        self.loaded = host.load(host.CompiledObject((part,)), ("entry",), {})
+        self.loaded = link.load(host.CompiledObject((part,)), ("entry",), {})
         self.entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.loaded["entry"])
 
     def __call__(self, *arrays: np.ndarray) -> None:

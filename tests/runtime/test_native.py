@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.runtime.programs import barriers, executable, field, pointers, program, squares
-from tilewright.codegen.host import compile_text, load
+from tilewright.codegen.host import compile_text
+from tilewright.codegen.link import load
 from tilewright.graph.ir import Type
 from tilewright.runtime.native_text import text
 

@@ -14,16 +14,15 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
-from tilewright.codegen.host import PASSES, Target, compile_text, host_target
+from tilewright.codegen.target import Target, identity
 from tilewright.codelets.emit.llvm import Module
 from tilewright.env import ENVIRONMENT
 from tilewright.files import usable_folder
 from tilewright.image import CompiledObject
 
-FORMAT = b"tilewright-object-1\n"
+FORMAT = b"tilewright-object-2\n"
 _SUFFIX = ".object"
 RECORD_SUFFIX = ".record"
 _HASH = 32
@@ -33,34 +32,31 @@ def compile_cached(
     source: Module | str, target: Target | None = None, folder: Path | None = ENVIRONMENT.cache
 ) -> CompiledObject:
     """As `compile_text`, but looks in `folder` first and leaves the result there."""
-    target = target or host_target()
     if folder is None or not usable_folder(folder):
-        return compile_text(source, target)
+        return _compile(source, target)
     text = source if isinstance(source, str) else source.text()
     path = folder / (key(text, target) + _SUFFIX)
     found = read_entry(path)
     if found is None:
-        found = compile_text(source, target)
+        found = _compile(source, target)
         write_entry(path, found)
         shrink(folder, ENVIRONMENT.cache_bytes)
     return found
 
 
-def key(text: str, target: Target) -> str:
-    """The name of an entry."""
-    versions = [_version("llvmlite"), _version("tilewright"), FORMAT.decode()]
+def _compile(source: Module | str, target: Target | None) -> CompiledObject:
+    from tilewright.codegen.host import compile_text  # LLVM takes half a second to import
+
+    return compile_text(source, target)
+
+
+def key(text: str, target: Target | None = None) -> str:
+    """The name of an entry; for this host, if no target is given."""
     digest = hashlib.sha256()
-    for field in (*versions, *PASSES, target.cpu, target.features, text):
+    for field in (FORMAT.decode(), *identity(target), text):
         encoded = field.encode()
         digest.update(len(encoded).to_bytes(8, "little") + encoded)
     return digest.hexdigest()
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except ModuleNotFoundError:
-        return "not installed"
 
 
 def read_entry(path: Path) -> CompiledObject | None:

@@ -1,12 +1,11 @@
-"""LLVM text to machine code in memory, for the machine that we run on.
+"""LLVM text to machine code, for the machine that we run on. Running it takes none of this.
 
 In: a module as `codelets/emit/llvm.py` writes it (`@tilewright_run` is exported, the rest
 internal), or text of one.
-Out: `compile_text` gives a `CompiledObject` (object files as bytes), `load` makes it callable.
+Out: `compile_text` gives a `CompiledObject` (object files as bytes); `link.py` makes it callable.
 
 Always true: nothing is emitted for instructions that the target lacks; objects are position
-independent and hold no host addresses; outside symbols are those of `SYMBOLS` and the support
-functions of `runtime/`, whose addresses the loader is given.
+independent and hold no host addresses; outside symbols are those that `link.py` knows.
 """
 
 from __future__ import annotations
@@ -14,38 +13,23 @@ from __future__ import annotations
 import ctypes
 import itertools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
-from types import MappingProxyType
 
 import llvmlite.binding as llvm
 
-from tilewright.codelets.emit.libm import LIBM
+from tilewright.codegen.link import LinkError
+from tilewright.codegen.target import PASSES, Target
 from tilewright.codelets.emit.llvm import Module
 from tilewright.env import ENVIRONMENT
 from tilewright.image import CompiledObject
 from tilewright.machine.host import is_allowed
-
-PASSES = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg")
-"""Enough for text that is written with care; the stock pipelines double the time for no gain."""
-
-SYMBOLS = ("syscall", "usleep", "memcpy", "memmove", "memset", "fmod", "fmodf", *LIBM)
-"""What compiled code may call: LLVM itself turns `frem` and long copies into some of these."""
 
 _names = itertools.count()
 
 
 class CompileError(Exception):
     """LLVM refused a module: always a fault of ours, never of the user's program."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A processor as LLVM names it, and its features as LLVM's string of +a,-b."""
-
-    cpu: str
-    features: str
 
 
 @cache
@@ -128,31 +112,14 @@ def assembly(text: str, target: Target | None = None) -> str:
     return target_machine(target).emit_assembly(optimised(text, target))
 
 
-@dataclass(frozen=True, eq=False)
-class Loaded:
-    """Machine code in memory; it stays there as long as this object lives."""
-
-    tracker: llvm.orcjit.ResourceTracker
-    addresses: dict[str, int]
-
-    def __getitem__(self, symbol: str) -> int:
-        return self.addresses[symbol]
-
-
-def load(
-    compiled: CompiledObject,
-    exports: tuple[str, ...] = ("tilewright_run",),
-    imports: Mapping[str, int] = MappingProxyType({}),
-) -> Loaded:
-    """Link the object files and give the addresses of `exports`.
-
-    `imports` are the addresses of functions that the objects call: for a program those of
-    `runtime.native.support()`.
-    """
+def link(
+    compiled: CompiledObject, exports: Sequence[str], outside: Mapping[str, int]
+) -> tuple[dict[str, int], object]:
+    """Addresses of `exports`, and what keeps them in memory: for objects that `elf.py` leaves."""
     builder = llvm.JITLibraryBuilder()
     for part in compiled.parts:
         builder.add_object_img(part)
-    for symbol, address in (outside_symbols() | dict(imports)).items():
+    for symbol, address in outside.items():
         builder.import_symbol(symbol, address)
     for symbol in exports:
         builder.export_symbol(symbol)
@@ -160,8 +127,8 @@ def load(
         tracker = builder.link(_jit(), f"tilewright{next(_names)}")
     except RuntimeError as error:
         # LLVM has printed the names of missing symbols on standard error.
-        raise CompileError(f"The compiled objects do not link: {error}") from None
-    return Loaded(tracker, {symbol: tracker[symbol] for symbol in exports})
+        raise LinkError(f"The compiled objects do not link: {error}") from None
+    return {symbol: tracker[symbol] for symbol in exports}, tracker
 
 
 @cache
@@ -175,12 +142,3 @@ def _jit() -> llvm.orcjit.LLJIT:
     jit = llvm.create_lljit_compiler(machine, use_jit_link=True)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(jit))
     return jit
-
-
-@cache
-def outside_symbols() -> dict[str, int]:
-    """Addresses of `SYMBOLS` in this process, which holds the C library and its mathematics."""
-    process = ctypes.CDLL(None)
-    return {
-        name: ctypes.cast(getattr(process, name), ctypes.c_void_p).value or 0 for name in SYMBOLS
-    }

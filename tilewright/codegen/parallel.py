@@ -14,8 +14,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tilewright.codegen.host import CompileError, Target, compile_part
+from tilewright.codegen.host import CompileError, compile_part
 from tilewright.codegen.split import split
+from tilewright.codegen.target import Target
 from tilewright.codelets.emit.llvm import Module
 from tilewright.env import ENVIRONMENT
 

@@ -114,6 +114,19 @@ def model_name(root: Path = _ROOT) -> str:
     return _cpuinfo("model name", root) or platform.machine()
 
 
+_PROCESSOR = (
+    *("vendor_id", "cpu family", "model", "stepping", "flags"),
+    *("CPU implementer", "CPU architecture", "CPU variant", "CPU part", "Features"),
+)
+"""What names a processor in /proc/cpuinfo, on x86 and on ARM."""
+
+
+def processor(root: Path = _ROOT) -> tuple[str, ...]:
+    """Which processor it is, and all of its extensions; nothing if the system does not say."""
+    found = [_cpuinfo(name, root) for name in _PROCESSOR]
+    return tuple(found) if any(found) else ()
+
+
 def memory_bytes() -> int:
     """Main memory, in whole GiB."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30 << 30

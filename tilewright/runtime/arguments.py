@@ -97,9 +97,12 @@ def _is_traced(leaf: Any) -> bool:
 
 
 def _is_typed_key(leaf: Any) -> bool:
-    import jax
-
-    return isinstance(leaf, jax.Array) and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    jax = sys.modules.get("jax")
+    return (
+        bool(jax)
+        and isinstance(leaf, jax.Array)
+        and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    )
 
 
 def _key_words(keys: Any, generator: Any) -> np.ndarray:

@@ -10,13 +10,15 @@ over in native code (`call_text.py`); any others are made such arrays first.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.codegen.host import Loaded, load
+from tilewright.codegen.link import Loaded, load
 from tilewright.image import Image, Interface
 from tilewright.machine.host import host_machine
 from tilewright.runtime import signals
@@ -98,6 +100,15 @@ class Executable:
         packed = self.compiled.bound(signature.fixed)
         loaded = self._loaded if packed.image.object is self.image.object else None
         return Executable(packed, loaded=loaded, signature=signature)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Leave the program in a file, for `tilewright.load`, in one step.
+
+        It holds the signature, the graph, what the function closes over and what is bound, but no
+        machine code: any host may load it. Raises ArgumentError for a structure that no file can
+        hold (an argument, not bound, of a class that the user registered with JAX).
+        """
+        self.compiled.save(Path(path), self.signature.bound)
 
     def outputs(self) -> tuple[np.ndarray, ...]:
         """The results of a program without arguments, one by one."""

@@ -7,8 +7,9 @@ for those that are run once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -33,6 +34,10 @@ class Origin(Protocol):
         """The same for inputs that are fixed, by position, with their work done beforehand."""
         ...
 
+    def save(self, path: Path, bound: Mapping[int, Sequence[np.ndarray]]) -> None:
+        """Leave it in a file, with the leaves of arguments that are bound, by their number."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class Made:
@@ -47,3 +52,6 @@ class Made:
     def bound(self, fixed: Mapping[int, np.ndarray]) -> Self:
         """Nothing is known to be done beforehand."""
         return self
+
+    def save(self, path: Path, bound: Mapping[int, Sequence[np.ndarray]]) -> None:
+        raise ValueError("A program made by hand has no graph that a file could hold.")

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from tilewright.codegen.cache import compile_cached
-from tilewright.codegen.host import load
+from tilewright.codegen.link import load
 from tilewright.runtime.call_text import PYTHON
 from tilewright.runtime.native_text import text
 

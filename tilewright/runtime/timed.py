@@ -18,7 +18,7 @@ from typing import Any
 
 from tilewright.codegen.cache import compile_cached
 from tilewright.codegen.clocks import clock_text
-from tilewright.codegen.host import load
+from tilewright.codegen.link import load
 from tilewright.codegen.program import emit
 from tilewright.machine.host import host_machine
 from tilewright.report import Profile, profile

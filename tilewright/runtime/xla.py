@@ -93,6 +93,9 @@ class XlaExecutable:
     def report(self) -> NoReturn:
         raise ValueError('machine="xla" has no plan to report on: compile for this host instead.')
 
+    def save(self, path: Any) -> NoReturn:
+        raise ValueError('machine="xla" has no graph to save: compile for this host instead.')
+
     def profile(self, *_: Any, **__: Any) -> NoReturn:
         raise ValueError('machine="xla" cannot be profiled here: compile for this host instead.')
 
