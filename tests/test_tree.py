@@ -2,6 +2,7 @@
 
 import collections
 import json
+import sys
 
 import equinox
 import jax
@@ -45,6 +46,22 @@ def test_as_jax_does(name):
 def test_there_and_back(name):
     tree, _ = described(VALUES[name])
     assert Tree.from_json(json.loads(json.dumps(tree.to_json()))) == tree
+
+
+def test_a_saved_structure_imports_nothing(tmp_path, monkeypatch):
+    """Whoever wrote a file does not decide what runs; a class of that name and fields will do."""
+    (tmp_path / "never_loaded.py").write_text("raise SystemExit(7)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    leaf = ["leaf", [], [], ""]
+    content = ["named", [leaf, leaf], ["'.x'", "'.y'"], "never_loaded:Point"]
+    tree = Tree.from_json(content)
+    assert "never_loaded" not in sys.modules
+    assert tree.flatten(Point(1, 2)) == [1, 2]
+    assert tree.flatten(tree.unflatten([3, 4])) == [3, 4]
+    assert tree.to_json() == content
+    for other in ((1, 2), collections.namedtuple("Point", "y x")(1, 2)):
+        with pytest.raises(MismatchError, match=r"p is a .*compiled for Point\(\*, \*\)"):
+            tree.flatten(other, "p")
 
 
 def test_classes_of_users_cannot_be_saved():

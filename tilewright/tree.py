@@ -198,7 +198,8 @@ def _named_tuple(named: str, keys: Sequence[str]) -> type:
     if is_tuple and getattr(found, "_fields", None) == fields:
         return found
     plain = namedtuple(path.rpartition(".")[2], fields)
-    return type(plain.__name__, (plain, _StandIn), {"__slots__": ()})
+    names = {"__slots__": (), "__module__": module, "__qualname__": path}
+    return type(plain.__name__, (plain, _StandIn), names)
 
 
 def _stands_for(expected: type, given: type) -> bool:

@@ -78,6 +78,14 @@ def test_binding_one_after_the_other_is_binding_all_at_once():
         np.testing.assert_array_equal(bound(X), both(X))
 
 
+def test_which_arguments_are_bound_decides_the_program():
+    square = np.arange(400, dtype=np.float32).reshape(20, 20) / 400
+    program = tilewright.compile(lambda a, b: jnp.tanh(a) @ jnp.sin(b), square, square)
+    expected = program(square, 2 * square)
+    np.testing.assert_array_equal(program.bind(square)(2 * square), expected)
+    np.testing.assert_array_equal(program.bind(b=2 * square)(square), expected)
+
+
 def kernel(points):
     return jnp.exp(-jnp.abs(points[:, None] - points) / 5) + jnp.eye(len(points))
 

@@ -20,7 +20,7 @@ import numpy as np
 from tilewright.errors import UnsupportedError
 from tilewright.graph.ir import Graph, Type, Value
 from tilewright.trace import jax_internals as internals
-from tilewright.trace.lines import NOT_THE_USER, user_line
+from tilewright.trace.lines import user_line
 from tilewright.trace.session import Parameters, Session
 from tilewright.trace.types import UntypedError, type_of
 from tilewright.trace.values import Values
