@@ -114,7 +114,7 @@ def test_xla_gives_the_same_forecasts_but_for_rounding(whole, tmp_path):
 def test_what_is_scored_is_what_came(whole):
     """Outcomes, their days, and the noise of every result, from the panel alone."""
     panel = make_panel(PRICES, SMALL.seed)
-    windows = walk_forward(len(PRICES.days), SMALL.windows)
+    windows = walk_forward(PRICES.days, SMALL.windows)
     for (series, index), found in whole[1].results.items():
         target = panel.targets[series]
         came = target[found.test : found.test + 21].ravel()
@@ -125,7 +125,7 @@ def test_what_is_scored_is_what_came(whole):
 
 def test_noise_is_fitted_to_training_days_alone(tmp_path):
     panel, settings = make_panel(PRICES, 0), replace(SMALL, windows=1, controls=0)
-    (window,) = walk_forward(len(PRICES.days), 1)
+    (window,) = walk_forward(PRICES.days, 1)
     wild = panel.targets["real"] * np.random.default_rng(0).standard_cauchy((620, 3))
     wild[window.start : window.start + 250] = panel.targets["real"][window.start :][:250]
     changed = replace(panel, targets={**panel.targets, "real": wild})
@@ -174,7 +174,7 @@ def test_failed_windows_are_marked(whole):
 
 
 def test_controls_are_spread_among_the_first_windows():
-    windows = walk_forward(3000, 10)
+    windows = walk_forward([str(i) for i in range(3000)], 10)
     order = in_order(Settings(windows=10, controls=2), windows)
     assert [f"{s[0]}{w.index}" for s, w in order] == (
         "r0 p0 r1 s0 r2 p1 r3 s1 r4 r5 r6 r7 r8 r9".split()
@@ -187,6 +187,32 @@ def test_what_cannot_be_run_is_said_first(whole):
         run(whole[0].folder, settings=replace(SMALL, controls=-1))
     with pytest.raises(AlphaError, match="seconds must be finite"):
         run(whole[0].folder, seconds=np.inf)
+
+
+def test_windows_known_by_their_dates_outlive_new_days_and_cuts(tmp_path):
+    """A table that goes on: finished windows are kept, and a folder that saw all has the same."""
+    settings = replace(SMALL, windows=3, controls=0, anchor="dates")
+
+    def walked(folder: Path, days: int, values=PRICES.values):
+        listener = Listener()
+        table = Prices(PRICES.days[:days], PRICES.names, values[:days], "made up")
+        outcome = walk(Job(folder, table, settings), table, settings, listener, peer=False)
+        return outcome.series("real"), listener.done
+
+    shorter, _ = walked(tmp_path / "a", 598)
+    longer, done = walked(tmp_path / "a", 620)
+    assert [r.test for r in shorter] == [567, 546, 525]
+    assert [r.test for r in longer] == [588, 567, 546]
+    assert done == [("real", longer[0].index)]
+    at_once, _ = walked(tmp_path / "b", 620)
+    assert all(same(one, other) for one, other in zip(longer, at_once, strict=True))
+    back, done = walked(tmp_path / "a", 599)
+    assert all(same(one, other) for one, other in zip(back, shorter, strict=True))
+    assert not done
+    changed = PRICES.values.copy()
+    changed[560] *= 1.01
+    with pytest.raises(AlphaError, match=f"other data, up to {PRICES.days[567]}"):
+        walked(tmp_path / "a", 620, changed)
 
 
 def test_a_stock_that_does_not_move():

@@ -17,7 +17,7 @@ from tilewright.alpha.windows import Window, rows_of, training_targets, walk_for
 
 SETTINGS = Settings(Sampler(warmup=4, draws=4, leapfrogs=2, hidden=3), seed=3)
 PANEL = make_panel(prices(), 0)
-WINDOWS = walk_forward(620, 4)
+WINDOWS = walk_forward(prices().days, 4)
 
 
 def stacked() -> np.ndarray:
@@ -75,7 +75,7 @@ def test_every_chain_has_a_key_of_its_own():
 
 
 def test_degrees_of_freedom_are_fitted_to_training_days_alone():
-    window = Window(0, 300)
+    window = Window(0, 300, 0)
     target = np.random.default_rng(0).normal(size=(620, 3))
     expected = fit_degrees(training_targets(window, target))
     target[window.test :] *= 100 * np.random.default_rng(1).standard_t(1, size=(320 - 251, 3))

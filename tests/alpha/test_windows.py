@@ -18,8 +18,13 @@ from tilewright.alpha.windows import (
 )
 
 
+def days(count: int) -> list[str]:
+    """Row numbers."""
+    return [str(i) for i in range(1, count + 1)]
+
+
 def test_windows_tile_the_days_from_the_newest_back():
-    windows = walk_forward(1000, 200)
+    windows = walk_forward(days(1000), 200)
     tested = [day for w in windows for day in range(w.test, w.test + TEST)]
     assert max(tested) == 998  # day 999 has no target
     assert sorted(tested) == list(range(min(tested), 999))
@@ -28,19 +33,34 @@ def test_windows_tile_the_days_from_the_newest_back():
 
 
 def test_count_limits_the_oldest():
-    assert walk_forward(1000, 3) == walk_forward(1000, 200)[:3]
+    assert walk_forward(days(1000), 3) == walk_forward(days(1000), 200)[:3]
+
+
+def test_windows_that_are_known_by_their_dates():
+    every = [str(day) for day in np.datetime64("2015-01-01") + np.arange(1000)]
+    windows = walk_forward(every, 200, "dates")
+    tested = [day for w in windows for day in range(w.test, w.test + TEST)]
+    assert sorted(tested) == list(range(HISTORY + TRAIN + GAP, max(tested) + 1))
+    assert 999 - TEST < max(tested) + 1 <= 999
+    assert [w.index for w in windows] == list(range(len(windows)))
+    assert windows[0].number == int(every[windows[0].test].replace("-", ""))
+    for cut in (999, 980, 700):
+        fewer = {w.number: w.start for w in walk_forward(every[:cut], 200, "dates")}
+        assert fewer == {w.number: w.start for w in windows if w.days <= cut}
+    assert walk_forward(days(1000), 1, "dates")[0].number == windows[0].test + 1
+    assert len(walk_forward(every, 3, "dates")) == 3
 
 
 def test_too_few_days():
     need = HISTORY + TRAIN + GAP + TEST + 1
-    assert len(walk_forward(need, 5)) == 1
+    assert len(walk_forward(days(need), 5)) == 1
     with pytest.raises(AlphaError, match=f"needs {need} days of prices, and the table has"):
-        walk_forward(need - 1, 5)
+        walk_forward(days(need - 1), 5)
 
 
 def test_training_targets_are_known_before_the_test_block():
     table = prices()
-    (window,) = walk_forward(len(table.days), 1)
+    (window,) = walk_forward(table.days, 1)
     changed = table.values.copy()
     changed[window.test :] *= 3.0  # the first close that a forecast is made at, and all later ones
     before = rows_of(window, *reversed(target_and_features(table.values)))
@@ -50,12 +70,12 @@ def test_training_targets_are_known_before_the_test_block():
 
 
 def test_every_row_is_of_the_day_that_it_should_be():
-    days, stocks = np.arange(900.0), 2
-    features = np.repeat(days, stocks).reshape(900, stocks, 1)
-    window = walk_forward(900, 3)[2]
+    every, stocks = np.arange(900.0), 2
+    features = np.repeat(every, stocks).reshape(900, stocks, 1)
+    window = walk_forward(days(900), 3)[2]
     X, y, X_test, y_test = rows_of(window, features, features[..., 0])
-    trained = np.repeat(days[window.start : window.start + 250], stocks)
-    tested = np.repeat(days[window.start + 251 : window.start + 272], stocks)
+    trained = np.repeat(every[window.start : window.start + 250], stocks)
+    tested = np.repeat(every[window.start + 251 : window.start + 272], stocks)
     np.testing.assert_array_equal(y, trained)
     np.testing.assert_array_equal(training_targets(window, features[..., 0]), trained)
     np.testing.assert_array_equal(y_test, tested)

@@ -77,7 +77,8 @@ class Outcome:
 
     def series(self, name: str) -> list[Result]:
         """Newest window first."""
-        return [self.results[key] for key in sorted(self.results) if key[0] == name]
+        found = [result for key, result in self.results.items() if key[0] == name]
+        return sorted(found, key=lambda result: -result.test)
 
 
 def make_panel(prices: Prices, seed: int) -> Panel:
@@ -114,12 +115,12 @@ def walk(
         raise AlphaError(f"seconds must be finite, or None for no limit, not {seconds}.")
     began = time.monotonic()
     watcher.stage("features of all stocks and days")
-    windows = walk_forward(len(prices.days), settings.windows)
+    windows = walk_forward(prices.days, settings.windows, settings.anchor)
     panel = panel or make_panel(prices, settings.seed)
     work = _Work(job, settings, panel, windows, *_settled(job, len(windows), seconds), watcher)
     if work.pending():
         work.run(None if seconds is None else began + seconds - REPORT_SECONDS, peer)
-    wanted = {(s, w.index) for s, w in work.order if work.wanted(s, w)}
+    wanted = {(s, w.number) for s, w in work.order if work.wanted(s, w)}
     results = {key: result for key, result in work.results.items() if key in wanted}
     return Outcome(prices, settings, results, work.limit, len(windows), job.notes())
 
@@ -166,14 +167,14 @@ class _Work:
         return [
             (series, window)
             for series, window in self.order
-            if (series, window.index) not in self.results and self.wanted(series, window)
+            if (series, window.number) not in self.results and self.wanted(series, window)
         ]
 
     def wanted(self, series: str, window: Window) -> bool:
         """Whether there is time for a window."""
         if series == REAL:
             return window.index < self.limit
-        return (series, window.index) not in self.left_out
+        return (series, window.number) not in self.left_out
 
     def run(self, deadline: float | None, with_peer: bool) -> None:
         pending = self.pending()
@@ -212,7 +213,7 @@ class _Work:
         return Peer(self.settings.sampler, max(allowed_cpus()), key=key, **arrays)
 
     def _task(self, series: str, window: Window, chain: int) -> Task:
-        key = series, window.index
+        key = series, window.number
         if key not in self.degrees:
             y = training_targets(window, self.panel.targets[series])
             self.degrees[key] = fit_degrees(y)
@@ -241,7 +242,7 @@ class _Work:
             progress.seconds = time.monotonic() - progress.started
             if measured and (task.series, task.window.index, task.chain) == (REAL, 0, 0):
                 self._note_check(compare(draws, measured))
-            key = task.series, task.window.index
+            key = task.series, task.window.number
             chains[key][task.chain] = draws
             if len(chains[key]) == self.settings.chains:
                 self._finish(task, chains.pop(key), progress, before)
@@ -273,10 +274,10 @@ class _Work:
             return
         pending, now = self.pending(), time.monotonic()
         real = sorted(window.index for series, window in pending if series == REAL)
-        if now >= deadline and (REAL, 0) in self.results:
+        if now >= deadline and (REAL, self.order[0][1].number) in self.results:
             self.over = True
             self.limit = real[0] if real else self.limit
-            self.left_out = {(series, w.index) for series, w in pending if series != REAL}
+            self.left_out = {(series, w.number) for series, w in pending if series != REAL}
             self.job.note(windows=self.limit, left_out=sorted(self.left_out))
             return
         pace = (now - progress.started) / progress.done

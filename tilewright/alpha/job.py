@@ -7,7 +7,9 @@
 
 A folder serves one job only. Run again, the job goes on from the finished windows; asked for more
 windows than before, it adds them. Each window says whose it is, too: a job.json that a crash of the
-machine left empty or torn is written again from them.
+machine left empty or torn is written again from them. Where windows are known by their dates, a
+table that goes on, or that ends earlier, is the same job: of each window, the days up to its own
+end must be as they were.
 """
 
 from __future__ import annotations
@@ -19,16 +21,21 @@ from pathlib import Path
 from typing import Any
 
 import tilewright
+from tilewright.alpha.controls import REAL
 from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.features import HISTORY
 from tilewright.alpha.results import Result
-from tilewright.alpha.settings import Settings
+from tilewright.alpha.settings import DATES, Settings
 from tilewright.alpha.tables import Prices
+from tilewright.alpha.windows import GAP, TEST, TRAIN
 from tilewright.files import PARTIAL, sync_folder, write_text
 
 OURS = {
     *("job.json", "windows", "progress.json", "lock"),
     *("forecasts.csv", "scores.csv", "summary.json", "report.html"),
 }
+UNTIL, FIRST_DAYS = "data until its end", HISTORY + TRAIN + GAP + TEST + 1
+"""In the mark of a window that is known by its dates; days of the oldest that there can be."""
 BEGINNING = '{\n  "tilewright"'
 """Of every job.json."""
 
@@ -41,14 +48,16 @@ class Job:
 
         Raises `AlphaError` when it holds something else, before anything is written.
         """
-        self.folder = folder
-        identity = {
+        self.folder, self.prices = folder, prices
+        self.by_dates = settings.anchor == DATES
+        self.identity = {
             "tilewright": tilewright.__version__,
-            "data": prices.fingerprint(),
+            "data": prices.fingerprint(FIRST_DAYS if self.by_dates else None),
             "settings": settings.identity(),
         }
-        self.mark = json.dumps(identity, indent=2, default=float)  # NumPy's numbers, too
+        self.mark = _text(self.identity)
         _check(folder, json.loads(self.mark))
+        self._check_windows()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             sync_folder(folder.parent)
@@ -66,12 +75,31 @@ class Job:
         return {
             (result.series, result.index): result
             for result, mark in _windows(self.folder)
-            if mark == self.mark
+            if mark == self.mark_of(result)
         }
+
+    def mark_of(self, result: Result) -> str:
+        """What a window's file says of the job. Known by its dates, it depends on days up to its
+        last target; a control on all, as it is a shuffle of all."""
+        if not self.by_dates:
+            return self.mark
+        days = result.test + TEST + 1 if result.series == REAL else None
+        return _text({**self.identity, UNTIL: self.prices.fingerprint(days)})
+
+    def _check_windows(self) -> None:
+        """Days that finished windows depend on are as they were, as far as the table has them."""
+        for result, mark in _windows(self.folder) if self.by_dates else ():
+            whole = result.test + TEST < len(self.prices.days)
+            ours = _without(mark) == json.loads(self.mark)
+            if result.series == REAL and whole and ours and mark != self.mark_of(result):
+                raise AlphaError(
+                    f"The folder {self.folder} belongs to another job (other data, up to "
+                    f"{self.prices.days[result.test + TEST]})."
+                )
 
     def save(self, result: Result) -> None:
         """Raises OSError."""
-        result.save(self.path(result.series, result.index), self.mark)
+        result.save(self.path(result.series, result.index), self.mark_of(result))
 
     def notes(self) -> dict[str, Any]:
         """What was settled or measured by an earlier run."""
@@ -125,7 +153,17 @@ def _identities(folder: Path) -> list[Any]:
         raise AlphaError(f"{path} cannot be read: choose another folder.")
     if any(p.name not in OURS and p.suffix != PARTIAL for p in folder.iterdir()):
         raise AlphaError(f"The folder {folder} holds other things: choose another.")
-    return [json.loads(mark) for mark in sorted({mark for _, mark in _windows(folder)})]
+    marks = {_text(_without(mark)) for _, mark in _windows(folder)}
+    return [json.loads(mark) for mark in sorted(marks)]
+
+
+def _without(mark: str) -> Any:
+    """The identity in a window's mark: of its job alone."""
+    return {key: value for key, value in json.loads(mark).items() if key != UNTIL}
+
+
+def _text(identity: dict[str, Any]) -> str:
+    return json.dumps(identity, indent=2, default=float)  # NumPy's numbers, too
 
 
 def _windows(folder: Path) -> Iterator[tuple[Result, str]]:

@@ -82,7 +82,7 @@ def keys_of(seed: int, tasks: Sequence[Task]) -> Any:
             made = jax.random.fold_in(made, number)
         return made
 
-    numbers = [(SERIES.index(t.series), t.window.index, t.chain) for t in tasks]
+    numbers = [(SERIES.index(t.series), t.window.number, t.chain) for t in tasks]
     return jax.vmap(key)(*np.array(numbers, np.uint32).T)
 
 

@@ -30,7 +30,7 @@ class Result:
     """Arrays over (models, test rows) unless noted; test rows are days x stocks, days first."""
 
     series: str
-    index: int
+    index: int  # what the window is known by
     test: int  # position of the first test day
     outcome: np.ndarray  # (rows,)
     mean: np.ndarray
@@ -90,7 +90,7 @@ def result_of(
     forecasts = [net, *(_mixture(fitted[name]) for name in NAMES)]
     return Result(
         series=series,
-        index=window.index,
+        index=window.number,
         test=window.test,
         outcome=outcome.astype(np.float32),
         mean=_table([f.mean() for f in forecasts]),

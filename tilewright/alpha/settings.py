@@ -11,6 +11,7 @@ from tilewright.alpha.errors import AlphaError
 MACHINES = ("native", "xla")
 PRECISIONS = ("float32", "bfloat16")
 SAMPLERS = ("hmc", "nuts")
+NEWEST, DATES = ANCHORS = ("newest", "dates")
 MOST, LARGEST_SEED = 1_000_000, 2**64 - 1
 """Of anything that is counted; of 64 bits."""
 MOST_DOUBLINGS = 12
@@ -86,7 +87,10 @@ class Chain:
 
 @dataclass(frozen=True)
 class Settings:
-    """A walk-forward job: at most `windows` windows, and `controls` windows of each control."""
+    """A walk-forward job: at most `windows` windows, and `controls` windows of each control.
+
+    `anchor` says where windows lie (see `windows.walk_forward`).
+    """
 
     sampler: Sampler = field(default_factory=Sampler)
     windows: int = 200
@@ -94,17 +98,22 @@ class Settings:
     chains: int = 2
     seed: int = 0
     machine: str = "native"
+    anchor: str = NEWEST
 
     def check(self) -> None:
         """Raise `AlphaError` for what cannot be run."""
         self.sampler.check()
+        choice("anchor", self.anchor, ANCHORS)
         for name, least in (("windows", 1), ("controls", 0)):
             whole(name, getattr(self, name), least)
         check_run(self.chains, self.seed, self.machine)
 
     def identity(self) -> dict[str, Any]:
         """What a window's result depends on: not how many other windows there are."""
-        return {k: v for k, v in asdict(self).items() if k not in ("windows", "controls")}
+        found = {k: v for k, v in asdict(self).items() if k not in ("windows", "controls")}
+        if self.anchor == NEWEST:  # as it was before there was another
+            del found["anchor"]
+        return found
 
 
 def check_run(chains: Any, seed: Any, machine: Any) -> None:

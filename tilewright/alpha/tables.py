@@ -41,10 +41,11 @@ class Prices:
     values: np.ndarray
     source: str
 
-    def fingerprint(self) -> str:
-        """SHA-256 of everything but the source's name."""
-        header = "\0".join((*self.days, *self.names)).encode()
-        return hashlib.sha256(header + np.ascontiguousarray(self.values).tobytes()).hexdigest()
+    def fingerprint(self, days: int | None = None) -> str:
+        """SHA-256 of the first days, or all, but not of the source's name."""
+        header = "\0".join((*self.days[:days], *self.names)).encode()
+        values = np.ascontiguousarray(self.values[:days])
+        return hashlib.sha256(header + values.tobytes()).hexdigest()
 
 
 def sp500() -> Prices:

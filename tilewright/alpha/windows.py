@@ -1,7 +1,10 @@
 """Walk-forward windows: where each one trains and where it is tested.
 
-Windows tile the days from the newest back: window 0 is tested on the last `TEST` days that have a
-target, window 1 on those before. Between training and test rows `GAP` days are left out (purged):
+Windows tile the days. With the anchor "newest" they do so from the newest back: window 0 is tested
+on the last `TEST` days that have a target, window 1 on those before, and they are known by these
+numbers. With "dates" they tile the days from the first on, and are known by their first test day: a
+day more, or days cut off at the end, leave every window as it is, and the newest days wait until
+they fill a block. Between training and test rows `GAP` days are left out (purged):
 the target of the last training day is known one close before the first forecast is made, so a model
 can be fitted overnight, and no return is in both parts.
 
@@ -11,7 +14,7 @@ can be fitted overnight, and no return is in both parts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +22,7 @@ import numpy as np
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.features import HISTORY
+from tilewright.alpha.settings import NEWEST
 
 TRAIN, TEST, GAP = 250, 21, 1
 CLIP = 4.0
@@ -27,24 +31,37 @@ CLIP = 4.0
 
 @dataclass(frozen=True)
 class Window:
-    """Positions of days: training in [start, start + TRAIN), test in [test, test + TEST)."""
+    """Positions of days: training in [start, start + TRAIN), test in [test, test + TEST).
 
-    index: int
+    `number` is what it is known by, also in its random keys.
+    """
+
+    index: int  # 0 is the newest
     start: int
+    number: int
 
     @property
     def test(self) -> int:
         return self.start + TRAIN + GAP
 
+    @property
+    def days(self) -> int:
+        """Of prices that it depends on: all up to the last target."""
+        return self.test + TEST + 1
 
-def walk_forward(days: int, count: int) -> list[Window]:
-    """At most `count` windows over that many days of prices, the newest first."""
-    last = days - 1 - TRAIN - GAP - TEST  # the newest day has no target
-    starts = range(last, HISTORY - 1, -TEST)[:count]
-    if not starts:
+
+def walk_forward(days: Sequence[str], count: int, anchor: str = NEWEST) -> list[Window]:
+    """At most `count` windows over days of prices (ISO dates or row numbers), the newest first."""
+    last = len(days) - 1 - TRAIN - GAP - TEST  # the newest day has no target
+    if last < HISTORY:
         need = HISTORY + TRAIN + GAP + TEST + 1
-        raise AlphaError(f"One window needs {need} days of prices, and the table has {days}.")
-    return [Window(index, start) for index, start in enumerate(starts)]
+        raise AlphaError(f"One window needs {need} days of prices, and the table has {len(days)}.")
+    if anchor == NEWEST:
+        starts = range(last, HISTORY - 1, -TEST)[:count]
+        return [Window(index, start, index) for index, start in enumerate(starts)]
+    starts = range(HISTORY, last + 1, TEST)[::-1][:count]
+    numbers = [int(days[start + TRAIN + GAP].replace("-", "")) for start in starts]
+    return [Window(index, *place) for index, place in enumerate(zip(starts, numbers, strict=True))]
 
 
 def standardise(train: Any, test: Any) -> tuple[Any, Any]:

@@ -46,6 +46,14 @@ def alpha(
             rich_help_panel=JOB,
         ),
     ] = None,
+    anchor: Annotated[
+        str,
+        typer.Option(
+            help="newest: windows end at the newest day. dates: they are known by their dates, so "
+            "that days added or cut off at the end leave the finished ones as they are.",
+            rich_help_panel=JOB,
+        ),
+    ] = Settings.anchor,
     controls: Annotated[
         int, typer.Option(help="Windows of each control.", rich_help_panel=JOB)
     ] = 8,
@@ -129,7 +137,7 @@ def alpha(
     """
     console = Console()
     chain = Sampler(sampler, warmup, draws, leapfrogs, hidden, precision=precision)
-    settings = Settings(chain, windows or WINDOWS, controls, chains, seed, machine)
+    settings = Settings(chain, windows or WINDOWS, controls, chains, seed, machine, anchor)
     if windows is not None and windows < 1:
         raise AlphaError(f"windows must be 1 or more, not {windows}.")
     if minutes is not None and not 0 < minutes <= MOST_MINUTES:
@@ -175,7 +183,7 @@ def _walk(
         raise AlphaError(
             f"In {prices.source}, {len(suspects)} things look wrong: --strict refuses."
         )
-    walk_forward(len(prices.days), settings.windows)
+    walk_forward(prices.days, settings.windows, settings.anchor)
     panel = make_panel(prices, settings.seed)  # before anything is written
     folder = out or Path("alpha-demo" if table is None else f"alpha-{table.stem}")
     job = Job(folder, prices, settings)

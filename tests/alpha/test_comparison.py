@@ -1,0 +1,24 @@
+"""Beside other estimators, on data whose answer is known to be curved."""
+
+import numpy as np
+import pytest
+
+from tests.alpha.comparison import BOOSTING, GAUSSIAN, OURS, RIDGE, scores
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("problem", ["Friedman 1", "Friedman 2"])
+def test_better_than_ridge_and_boosting_and_near_a_gaussian_process(problem):
+    """Means of two splits, with a scale for each feature, as the Gaussian process has."""
+    tables = [scores(problem, seed, {"relevance": True}) for seed in range(2)]
+    r2, log_score = (
+        {name: np.mean([getattr(t[name], field) for t in tables]) for name in tables[0]}
+        for field in ("r2", "log_score")
+    )
+    for peer in (RIDGE, BOOSTING):
+        assert r2[OURS] > r2[peer]
+        assert log_score[OURS] < log_score[peer]
+    assert r2[OURS] > r2[GAUSSIAN] - 0.01
+    assert log_score[OURS] < log_score[GAUSSIAN] + 0.04
+    assert 0.85 < np.mean([table[OURS].cover for table in tables]) < 0.95
