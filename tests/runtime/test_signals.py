@@ -117,3 +117,18 @@ def test_calls_of_other_threads_do_not_handle_signals(alarm):
     with endless(2).start():
         time.sleep(0.2)
     assert set(handled) == {threading.main_thread()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_at_the_end_of_a_process_what_runs_is_stopped_and_has_ended(monkeypatch, workers):
+    """Memory is taken away after that."""
+    monkeypatch.setattr(signals, "END", 20.0)
+    run = endless(workers).start()
+    while not run._frame.job.running:
+        time.sleep(0.001)
+    start = time.monotonic()
+    signals.stop_all()
+    assert time.monotonic() - start < 10
+    assert not run._frame.job.running
+    assert run.cancelled
+    run.cancel_and_wait()
