@@ -12,11 +12,14 @@ of one number). `small/` writes a few elements of any family in the middle of a 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from math import prod
+from typing import Any, Self
 
 import numpy as np
 
+from tilewright.codelets.cut import Cut
 from tilewright.codelets.emit.llvm import Module
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import LANES
@@ -93,6 +96,17 @@ class Codelet(ABC):
     def scratch(self) -> int:
         """Bytes that the caller lends as one more argument, the last; aligned to 64 bytes."""
         return 0
+
+    @property
+    def cut(self) -> Cut | None:
+        """How it may be dealt out in pieces; None: not at all."""
+        return None
+
+    def on(self, operands: Sequence[Operand]) -> Self:
+        """The same on other operands, of inputs and outputs: here its fields, in this order."""
+        it: Any = self
+        names = [field.name for field in fields(it) if isinstance(getattr(it, field.name), Operand)]
+        return replace(it, **dict(zip(names, operands, strict=True)))
 
     @abstractmethod
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:

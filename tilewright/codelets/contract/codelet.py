@@ -9,18 +9,22 @@ instruction set. Sums are kept in float32 for 16-bit floats and rounded once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.contract import outer, vector
+from tilewright.codelets.cut import ENOUGH_BATCHES, Cut
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.graph import law
 from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
 
+OUTER_GRAIN, VECTOR_GRAIN = 32, 16
+"""Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
 _SHORT = {"float32": "f32", "float64": "f64", "bfloat16": "bf16", "float16": "f16"}
 
 
@@ -62,6 +66,15 @@ class _Contract(Codelet):
 
     def _rounded(self, sums: np.ndarray) -> tuple[np.ndarray, ...]:
         return (SCALAR["convert"](sums, dtype=self.out.dtype),)
+
+
+def _sorted(
+    operands: Sequence[Operand], beside: int
+) -> tuple[Sequence[Operand], tuple[Operand, ...], Operand, tuple[Operand, ...]]:
+    """The two factors; what is read beside the sums; the first result, and the others."""
+    factors, sides = operands[:2], operands[2:]
+    out, *more = sides[beside:]
+    return factors, tuple(sides[:beside]), out, tuple(more)
 
 
 @dataclass(frozen=True)
@@ -111,6 +124,24 @@ class ContractOuter(_Contract):
         return self.out.shape[-1]
 
     @property
+    def cut(self) -> Cut:
+        """Along the first batch dimension, or the longer one of m and n."""
+        sides = len(self.beside) + len(self.outputs)
+        if self.batch and self.batch[0] >= ENOUGH_BATCHES:
+            return Cut(self.batch[0], (0,) * (2 + sides))
+        m_step, n_step = self.out.strides[-2:]
+        m_axis = len(self.batch)
+        if self.m >= self.n:
+            axes = (m_axis, None, *(m_axis,) * sides)
+            return Cut(self.m, axes, m_step < n_step, OUTER_GRAIN)
+        n_axis = m_axis + 1
+        return Cut(self.n, (None, n_axis, *(n_axis,) * sides), n_step < m_step, OUTER_GRAIN)
+
+    def on(self, operands: Sequence[Operand]) -> ContractOuter:
+        (lhs, rhs), beside, out, more = _sorted(operands, len(self.beside))
+        return replace(self, lhs=lhs, rhs=rhs, beside=beside, out=out, more=more)
+
+    @property
     def name(self) -> str:
         if self.epilogue is None:
             return self._name("outer")
@@ -145,6 +176,14 @@ class ContractVector(_Contract):
     """
 
     backwards: bool = False
+
+    @property
+    def cut(self) -> Cut:
+        """Along the first batch dimension, or the outputs of a matrix."""
+        if self.batch and self.batch[0] >= ENOUGH_BATCHES:
+            return Cut(self.batch[0], (0, 0, 0))
+        axis, lanes = len(self.batch), self.lhs.strides[-2] == 1
+        return Cut(self.m, (axis, None, axis), lanes, VECTOR_GRAIN)
 
     @property
     def batch(self) -> tuple[int, ...]:

@@ -18,12 +18,14 @@ int8 times int16 needs |panel| <= 127 and |lhs| <= 32767: 512 products then fit 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tilewright.codelets.base import Codelet, Operand, nbytes
+from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.contract import panels_emit
+from tilewright.codelets.cut import Cut
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.graph import law
@@ -32,6 +34,8 @@ from tilewright.graph.ops.packed import unpack
 from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
 
+ROWS_GRAIN, COLUMNS_GRAIN = 32, 4 * LANES
+"""Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
 EXACT = 2 * law.LEAF
 """Terms that integers sum exactly: a node of the law's tree."""
 
@@ -78,6 +82,22 @@ class ContractPanels(Codelet):
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (self.out, *self.more)
+
+    @property
+    def cut(self) -> Cut:
+        """Along the longer one of rows and columns; a piece of columns is whole panels."""
+        sides = len(self.beside) + len(self.outputs)
+        if self.m >= self.n:
+            return Cut(self.m, (0, None, *(0,) * sides), grain=ROWS_GRAIN)
+        axes = (None, 0, *(1,) * sides)
+        return Cut(self.n, axes, along_lanes=True, grain=COLUMNS_GRAIN, panels=1)
+
+    def on(self, operands: Sequence[Operand]) -> ContractPanels:
+        lhs, panels, *sides = operands
+        beside, (out, *more) = sides[: len(self.beside)], sides[len(self.beside) :]
+        return replace(
+            self, lhs=lhs, panels=panels, beside=tuple(beside), out=out, more=tuple(more)
+        )
 
     @property
     def work(self) -> Count:

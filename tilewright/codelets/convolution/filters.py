@@ -14,8 +14,9 @@ from math import prod
 
 import numpy as np
 
-from tilewright.codelets.base import Codelet, Operand, nbytes
+from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.convolution.channels import Channels, Reading
+from tilewright.codelets.cut import ENOUGH_BATCHES, Cut
 from tilewright.codelets.emit import tiling, vectors
 from tilewright.codelets.emit.columns import Lanes, panels
 from tilewright.codelets.emit.llvm import Function, LoopHandle, Module, vector
@@ -58,6 +59,14 @@ class FilterGradient(Codelet):
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (self.out,)
+
+    @property
+    def cut(self) -> Cut:
+        """Between groups, else output channels: images and rows are summed over."""
+        groups, *_, out = self.out.shape
+        if groups >= ENOUGH_BATCHES:
+            return Cut(groups, (3, 3, 0), along_lanes=out < LANES)
+        return Cut(out, (None, 4, 4), along_lanes=True, grain=LANES)
 
     @property
     def sum_dtype(self) -> str:

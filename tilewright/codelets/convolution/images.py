@@ -18,6 +18,7 @@ import numpy as np
 from tilewright.codelets.base import Codelet, Operand, nbytes
 from tilewright.codelets.convolution.channels import Channels, Reading
 from tilewright.codelets.convolution.terms import Dimension, Places, Sums, Term, Terms
+from tilewright.codelets.cut import Cut, over_images
 from tilewright.codelets.emit import tiling, vectors
 from tilewright.codelets.emit.columns import Lanes, panels
 from tilewright.codelets.emit.llvm import Function, Module
@@ -61,6 +62,12 @@ class Convolution(Codelet):
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (self.out,)
+
+    @property
+    def cut(self) -> Cut:
+        """Between images, else rows."""
+        (n, height), taps = self.out.shape[:2], self.kernel.shape[1]
+        return over_images(n, height, taps, self.stride[0], self.dilation[0], beside=1)
 
     @property
     def sum_dtype(self) -> str:

@@ -15,6 +15,7 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
+from tilewright.codelets.cut import ENOUGH_BATCHES, Cut, over_images
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.combination import Combination
 from tilewright.codelets.emit.llvm import Function, Module, vector
@@ -52,6 +53,12 @@ class Window(Codelet):
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (self.out,)
+
+    @property
+    def cut(self) -> Cut:
+        """Between images, else rows."""
+        n, height = self.out.shape[:2]
+        return over_images(n, height, self.size[0], self.stride[0], self.dilation[0])
 
     @property
     def work(self) -> Count:
@@ -130,6 +137,14 @@ class WindowScatter(Codelet):
     @property
     def outputs(self) -> tuple[Operand, ...]:
         return (self.out,)
+
+    @property
+    def cut(self) -> Cut:
+        """Between images, else channels: windows overlap along rows."""
+        images, _, _, channels = self.image.shape
+        if images >= ENOUGH_BATCHES:
+            return Cut(images, (0, 0, 0))
+        return Cut(channels, (3, 3, 3), along_lanes=True, grain=LANES)
 
     @property
     def in_place(self) -> tuple[int, ...]:

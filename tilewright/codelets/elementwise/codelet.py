@@ -8,12 +8,14 @@ they are written.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand, inner_loops, nbytes
+from tilewright.codelets.cut import Cut
 from tilewright.codelets.elementwise import emit
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
@@ -45,6 +47,24 @@ class Elementwise(Codelet):
         return tuple(
             Operand(self.expression.dtype(value), self.shape, strides) for value, strides in rows
         )
+
+    @property
+    def cut(self) -> Cut | None:
+        """Along the longest dimension whose numbers nobody reads."""
+        numbered = {
+            dict(step.params)["dimension"]
+            for step in self.expression.instructions
+            if step.op == "iota"
+        }
+        free = [(n, -i) for i, n in enumerate(self.shape) if i not in numbered]
+        if not free:
+            return None
+        length, axis = max(free)
+        axes = (-axis,) * (len(self.inputs) + len(self.outputs))
+        return Cut(length, axes, along_lanes=-axis == len(self.shape) - 1)
+
+    def on(self, operands: Sequence[Operand]) -> Elementwise:
+        return replace(self, shape=operands[-1].shape)
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         return tuple(evaluate_expression(self.expression, arrays, self.shape))

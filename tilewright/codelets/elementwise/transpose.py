@@ -12,10 +12,14 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand, nbytes
+from tilewright.codelets.cut import Cut
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.emit.loops import walk
 from tilewright.codelets.emit.turn import Side, transpose
 from tilewright.machine.cost import Count
+
+GRAIN = 32
+"""Rows from which on a piece runs about as fast, for its size, as the whole."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,10 @@ class Transpose(Codelet):
     def work(self) -> Count:
         work = {("move", self.source.dtype): self.source.size}
         return Count({}, work, nbytes(self.source), nbytes(self.target), self.source.shape[-1])
+
+    @property
+    def cut(self) -> Cut:
+        return Cut(self.source.shape[0], (0, 0), along_lanes=True, grain=GRAIN)
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         return (np.array(arrays[0]),)

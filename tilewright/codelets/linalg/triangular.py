@@ -16,6 +16,7 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand, nbytes
+from tilewright.codelets.cut import Cut
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.loops import repeat
@@ -23,6 +24,9 @@ from tilewright.codelets.emit.vectors import load_scalar
 from tilewright.codelets.linalg.tiles import Tiles, over_lanes, tile_shape
 from tilewright.graph.ops.linalg import multiply_adds, triangular_solve
 from tilewright.machine.cost import Count
+
+GRAIN = 64
+"""Columns from which on a piece runs about as fast, for its size, as the whole."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,13 @@ class TriangularSolve(Codelet):
     @property
     def is_batch(self) -> bool:
         return len(self.target.shape) == 3
+
+    @property
+    def cut(self) -> Cut | None:
+        """Between the columns of the right-hand side."""
+        if self.is_batch:
+            return None
+        return Cut(self.target.shape[1], (None, 1), along_lanes=True, grain=GRAIN)
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         matrix, target = (np.moveaxis(a, 2, 0) if self.is_batch else a for a in arrays)
