@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from tilewright.graph.evaluate import evaluate
+from tilewright.graph.floats import bits_of
 from tilewright.graph.ir import Graph
-from tilewright.graph.scalar import bits_of
 from tilewright.graph.verify import verify
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from jax import lax
 
+from tilewright.graph.floats import bits_of
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.ops import BINARY, COMPARISONS, ELEMENTWISE, UNARY
-from tilewright.graph.scalar import SCALAR, bits_of
+from tilewright.graph.scalar import SCALAR
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tilewright.graph.floats import Array
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import CONTROL, OPERATIONS
 from tilewright.graph.ops.operation import Arrays
-from tilewright.graph.scalar import Array
 
 
 def evaluate(graph: Graph, inputs: Sequence[Array]) -> Arrays:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tilewright.graph.scalar import ROUNDS_TO_TINY, Array, flush
+from tilewright.graph.floats import ROUNDS_TO_TINY, Array, flush
 
 
 def fma32(a: Array, b: Array, c: Array) -> np.ndarray:

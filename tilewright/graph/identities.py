@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tilewright.graph.floats import FLOATS
 from tilewright.graph.ir import Node, Value
 from tilewright.graph.known import is_flushed, is_integer, is_repeated, repeated
 from tilewright.graph.rewrite import Rebuilder
-from tilewright.graph.scalar import FLOATS
 from tilewright.graph.triangles import mask_of_factor
 
 Rule = Callable[[Rebuilder, Node], Value | None]

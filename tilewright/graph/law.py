@@ -71,9 +71,10 @@ from math import prod
 
 import numpy as np
 
+from tilewright.graph.floats import FLOATS, SIXTEEN, flush
 from tilewright.graph.fma import fma32
 from tilewright.graph.ir import numpy_dtype
-from tilewright.graph.scalar import FLOATS, SCALAR, SIXTEEN, flush
+from tilewright.graph.scalar import SCALAR
 
 LAWS = ("host",)
 """The names of all laws: this one. A machine whose units add otherwise may bring another."""

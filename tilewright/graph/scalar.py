@@ -23,53 +23,20 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.graph.floats import (
+    FLOATS,
+    SIXTEEN,
+    Array,
+    bits_of,
+    flush,
+    name_of,
+    narrow,
+    widen,
+)
+from tilewright.graph.integers import clz, divide, popcount, power, remainder, shift
 from tilewright.graph.ir import numpy_dtype
 
-Array = Any
-"""A NumPy array or scalar."""
-
-SIXTEEN = frozenset(("bfloat16", "float16"))
-FLOATS = SIXTEEN | {"float32", "float64"}
-TINY = {"float32": 2.0**-126, "float64": 2.0**-1022}
-ROUNDS_TO_TINY = {"float32": 2.0**-126 * (1 - 2.0**-25), "float64": 2.0**-1022}
 _MANTISSA = {"float16": 10, "bfloat16": 7, "float32": 23, "float64": 52}
-
-
-def name_of(array: np.ndarray) -> str:
-    """The dtype's name, as graphs spell it."""
-    return array.dtype.name
-
-
-def flush(array: np.ndarray) -> np.ndarray:
-    """Denormals become zeros of their sign; 16-bit floats come out as float32."""
-    array = np.asarray(array)
-    if name_of(array) in SIXTEEN:
-        array = array.astype(np.float32)
-    if name_of(array) not in TINY:
-        return array
-    return np.where(
-        np.abs(array) < TINY[name_of(array)], np.copysign(array.dtype.type(0), array), array
-    )
-
-
-def widen(array: np.ndarray) -> np.ndarray:
-    """A float array without its denormals, as float64."""
-    return flush(array).astype(np.float64)
-
-
-def narrow(wide: Array, dtype: str) -> np.ndarray:
-    """Round float64 to `dtype` as the hardware does: tiny results become zeros of their sign."""
-    wide = np.asarray(wide, np.float64)
-    single = "float64" if dtype == "float64" else "float32"
-    small = np.abs(wide) < ROUNDS_TO_TINY[single]
-    rounded = np.where(small, np.copysign(0.0, wide), wide).astype(single)
-    return rounded.astype(numpy_dtype(dtype))
-
-
-def bits_of(array: np.ndarray) -> np.ndarray:
-    """The same bytes as unsigned integers."""
-    array = np.asarray(array)
-    return array.view(f"uint{8 * array.dtype.itemsize}")
 
 
 def _quiet(function: Callable[..., Array]) -> Callable[..., np.ndarray]:
@@ -112,65 +79,6 @@ def _by_kind(
         return integers(*arrays)
 
     return compute
-
-
-# Integers.
-
-
-def divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Integer division that truncates."""
-    minus_one = np.array(-1, np.int64).astype(a.dtype)
-    safe = np.where((b == 0) | (b == minus_one), 1, b).astype(a.dtype)
-    quotient = np.floor_divide(a, safe)
-    inexact = a != (quotient * safe).astype(a.dtype)
-    quotient = quotient + (inexact & ((a < 0) != (safe < 0))).astype(a.dtype)
-    if a.dtype.kind == "i":
-        quotient = np.where(b == minus_one, np.negative(a), quotient)
-    else:
-        quotient = np.where(b == minus_one, (a == minus_one).astype(a.dtype), quotient)
-    return np.where(b == 0, minus_one, quotient)
-
-
-def remainder(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The remainder of `divide`; it has the sign of `a`."""
-    return np.where(b == 0, a, a - divide(a, b) * b)
-
-
-def power(base: np.ndarray, exponent: np.ndarray) -> np.ndarray:
-    """Integer power by squaring; a negative exponent truncates 1 / base**|exponent|."""
-    result, square, left = np.ones_like(base), base, exponent
-    for _ in range(8 * exponent.dtype.itemsize):
-        result = np.where((left & 1) != 0, result * square, result).astype(base.dtype)
-        square, left = square * square, left >> 1
-    parity = np.where((exponent & 1) != 0, base, 1)
-    negative = np.where(
-        base == 1, 1, np.where(np.abs(base) == 1, parity, np.where(base == 0, -1, 0))
-    )
-    return np.where(exponent < 0, negative, result) if exponent.dtype.kind == "i" else result
-
-
-def _shift(kind: str, a: np.ndarray, by: np.ndarray, *, dtype: str) -> np.ndarray:
-    width = 8 * a.dtype.itemsize
-    amount = bits_of(by)
-    outside = amount >= width
-    amount = np.where(outside, width - 1, amount).astype(amount.dtype)
-    if kind == "arithmetic":
-        signed = a.view(f"int{width}")
-        return (signed >> amount.astype(signed.dtype)).view(a.dtype)
-    shift = np.left_shift if kind == "left" else np.right_shift
-    return np.where(outside, 0, shift(bits_of(a), amount)).astype(amount.dtype).view(a.dtype)
-
-
-def _popcount(a: np.ndarray, *, dtype: str) -> np.ndarray:
-    return np.bitwise_count(bits_of(a))
-
-
-def _clz(a: np.ndarray, *, dtype: str) -> np.ndarray:
-    bits, width = bits_of(a), 8 * a.dtype.itemsize
-    for shift in (1, 2, 4, 8, 16, 32):
-        if shift < width:
-            bits = bits | (bits >> np.array(shift, bits.dtype))
-    return width - np.bitwise_count(bits).astype(np.int64)
 
 
 # Floats.
@@ -356,8 +264,8 @@ UNARY: dict[str, Meaning] = {
     "abs": _absolute,
     "not": partial(_bitwise, np.invert),
     "is_finite": _is_finite,
-    "popcount": _popcount,
-    "clz": _clz,
+    "popcount": popcount,
+    "clz": clz,
 }
 
 BINARY: dict[str, Meaning] = {
@@ -374,9 +282,9 @@ BINARY: dict[str, Meaning] = {
     "and": partial(_bitwise, np.bitwise_and),
     "or": partial(_bitwise, np.bitwise_or),
     "xor": partial(_bitwise, np.bitwise_xor),
-    "shift_left": partial(_shift, "left"),
-    "shift_right_logical": partial(_shift, "logical"),
-    "shift_right_arithmetic": partial(_shift, "arithmetic"),
+    "shift_left": partial(shift, "left"),
+    "shift_right_logical": partial(shift, "logical"),
+    "shift_right_arithmetic": partial(shift, "arithmetic"),
 }
 
 COMPARISONS: dict[str, Meaning] = {

@@ -21,7 +21,7 @@ from tilewright.codelets.emit.llvm import REGISTER_TYPE, Function
 from tilewright.codelets.emit.operations import EXACT, OPERATIONS, is_signed, select
 from tilewright.codelets.emit.registers import Register, literal
 from tilewright.codelets.expression import Expression, Instruction, constant_value
-from tilewright.graph.scalar import bits_of
+from tilewright.graph.floats import bits_of
 
 _FUNCTION = 15
 """Instructions that tanh and the like count for."""

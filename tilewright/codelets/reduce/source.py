@@ -22,8 +22,8 @@ from tilewright.codelets.emit.llvm import MEMORY_TYPE, REGISTER_TYPE, Function, 
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.emit.vectors import offset, shuffle, splat
+from tilewright.graph.floats import FLOATS
 from tilewright.graph.law import LANES, identity
-from tilewright.graph.scalar import FLOATS
 
 if TYPE_CHECKING:
     from tilewright.codelets.reduce.codelet import Reduce

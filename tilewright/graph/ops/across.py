@@ -17,6 +17,7 @@ from math import prod
 import numpy as np
 
 from tilewright.graph import law
+from tilewright.graph.floats import flush
 from tilewright.graph.ir import Builder, Node, Type, Value
 from tilewright.graph.ops.in_strip import Strip
 from tilewright.graph.ops.operation import (
@@ -32,7 +33,6 @@ from tilewright.graph.ops.operation import (
     typed,
     without,
 )
-from tilewright.graph.scalar import flush
 from tilewright.machine.cost import Count
 
 

@@ -22,10 +22,11 @@ from math import prod
 
 import numpy as np
 
+from tilewright.graph.floats import flush
 from tilewright.graph.fma import fma32
 from tilewright.graph.ir import Node, Type
 from tilewright.graph.ops.operation import Operation, Params, Types, same, typed
-from tilewright.graph.scalar import SCALAR, flush
+from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
 
 
