@@ -10,6 +10,7 @@ from jax import lax
 
 import tilewright
 from tests.graph.same import assert_same, ops
+from tests.machines import STATED
 from tests.trace.comparing import agree
 from tilewright.graph.hoist import hoist
 from tilewright.graph.layout import layout, pack_fixed
@@ -114,6 +115,18 @@ def test_what_a_gradient_reads_the_other_way_is_left_to_strips():
     assert "pack" not in ops(layout(trace(descend, x, w).graph, host_machine()))
     forward = trace(lambda x, w: lax.fori_loop(0, 20, lambda i, w: (x @ w)[:64] * 0.1, w), x, w)
     assert "pack" in ops(layout(forward.graph, host_machine()))
+
+
+@pytest.mark.parametrize(("rows", "terms", "packs"), [(4096, 64, False), (4096, 128, True),
+                                                      (64, 64, True)])  # fmt: skip
+def test_rows_that_outgrow_a_tile_are_left_to_strips_unless_multiplying_takes_long(
+    rows, terms, packs
+):
+    def run(h, w):
+        return lax.fori_loop(0, 20, lambda i, h: jnp.tanh(h @ w), h)
+
+    h, w = np.ones((rows, terms), np.float32), np.ones((terms, terms), np.float32)
+    assert ("pack" in ops(layout(trace(run, h, w).graph, STATED))) == packs
 
 
 LOOPS = {

@@ -23,6 +23,9 @@ WORTH_TRIPS, WORTH_ROWS = 8, 128
 """Products that read it, or rows of them, until packing has paid for itself."""
 SMALL = 1 / 4
 """A share of the nearest memory, up to which an operand is read as fast as it lies."""
+DEEP = 128
+"""Terms from which on rows may come from far: 16 a cycle then take 25 times as long as an output
+takes to go there and back (8 bytes, 25 a cycle)."""
 WIDE = 4 * LANES
 """Columns from which on the last panel may be partly filled."""
 
@@ -68,8 +71,10 @@ class Packing:
         if not filled or terms < LANES or not rows or (mine == 0 and rows >= LANES):
             return False  # in the last case lanes run along the other
         near, own = self.tile.memories[0].size, self.tile.memory
-        moved = rows * (terms + columns) * 4  # what outgrows the tile is cut in strips instead
-        return matrix.value.type.nbytes > SMALL * near and moved <= own
+        moved = rows * (terms + columns) * 4
+        if moved > own and terms < DEEP:
+            return False  # it is cut in strips instead
+        return matrix.value.type.nbytes > SMALL * near
 
 
 def _as_matrix(new: Rebuilder, side: Side, order: tuple[int, ...], shape: tuple[int, int]) -> Value:
