@@ -1,6 +1,7 @@
 """Bits that stand: results of forty programs, as they were when the law of sums was settled.
 
-A digest changes when the law does (`graph/law.py`), never with a machine, a rewrite or a codelet.
+A digest changes when the law does (`graph/law.py`), or the formula of a function, never with a
+machine, a rewrite or a codelet. Functions that go to the C library have the bits of that library.
 Inputs are counted out, so that no generator's version matters. `python -m tests.graph.test_digests`
 makes the table anew.
 """
@@ -103,7 +104,35 @@ def loops(w, h, xs):
     return {"state": carry[0], "gradient": carry[1], "sums": sums}
 
 
+FUNCTIONS = {
+    "cos": (jnp.cos, 40.0),
+    "sin": (jnp.sin, 40.0),
+    "exp": (jnp.exp, 90.0),
+    "exp2": (jnp.exp2, 120.0),
+    "expm1": (jnp.expm1, 20.0),
+    "log": (lambda x: jnp.log(jnp.abs(x)), 1e6),
+    "log1p": (lambda x: jnp.log1p(jnp.abs(x)), 100.0),
+    "logistic": (jax.nn.sigmoid, 30.0),
+    "tanh": (jnp.tanh, 6.0),
+    "erf": (jax.scipy.special.erf, 4.0),
+    "erfc": (jax.scipy.special.erfc, 6.0),
+    "erf_inv": (jax.scipy.special.erfinv, 1.0),
+    "digamma": (jax.scipy.special.digamma, 20.0),
+    "pow": (lambda x: jnp.abs(x) ** x, 8.0),
+}
+"""Functions of one number with a formula of ours, and up to which size they are asked."""
+DOUBLE = ("exp", "expm1", "log", "logistic", "tanh", "erf_inv", "digamma")
+"""Those that have one in float64, too."""
+
+
+def functions(x):
+    names = FUNCTIONS if x.dtype == jnp.float32 else DOUBLE
+    return {name: FUNCTIONS[name][0](x * FUNCTIONS[name][1]) for name in names}
+
+
 GROUPS = {
+    "functions of float32": (functions, (numbers(5000),)),
+    "functions of float64": (functions, (numbers(5000, dtype=np.float64),)),
     "float32": matrices(np.float32),
     "bfloat16": matrices(ml_dtypes.bfloat16),
     "float16": matrices(np.float16),
@@ -120,7 +149,8 @@ GROUPS = {
 
 def digests(group: str) -> dict[str, str]:
     function, arguments = GROUPS[group]
-    results = tilewright.compile(function, *arguments)(*arguments)
+    with jax.enable_x64(group.endswith("float64")):
+        results = tilewright.compile(function, *arguments)(*arguments)
     return {
         name: hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
         for name, array in results.items()
