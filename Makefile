@@ -38,10 +38,11 @@ fidelity: .venv/installed-bench
 bench: .venv/installed-bench
 	$(BIN)/python -m tilewright.bench
 
-# What a smaller set holds, a larger one holds too.
+# What a smaller set holds, a larger one holds too. Bytecode is made here, as some write none later.
 .venv/installed-%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	$(BIN)/python -m compileall -q tilewright
 	touch $@
 
 clean:
