@@ -4,6 +4,20 @@
 those of `BayesianMLPRegressor`. Each split trains on four fifths of the rows, at most 480, and all
 see the same; scores are of the rest. The Gaussian process has a length for each feature, and noise;
 ridge and boosting get normal noise as wide as their errors in cross-validation.
+
+Measured on two cores of a busy AMD EPYC (Zen 4), means of two splits, R² and minus log density; the
+others of `PROBLEMS`, and ten splits, are yet to be measured:
+
+                        Friedman 1        Friedman 2        Friedman 3
+    ours, relevance     0.953  1.450      0.907  6.208      0.886  -0.713
+    ours, as it is      0.946  1.516      0.903  6.227      0.872  -0.667
+    Gaussian process    0.952  1.450      0.908  6.196      0.894  -0.674
+    boosting            0.893  1.868      0.883  6.316      0.879  -0.587
+    ridge               0.717  2.345      0.790  6.610      0.489   0.191
+
+Our fits took 0.3 to 0.5 of the Gaussian process's processor time, compiling included. R-hat of test
+rows' means (95 % point) was 1.04, 1.02, 1.01 without relevance, and 1.06, 1.26, 1.04 with it. On
+480 rows of noise alone one chain of four diverged at 20 % of its draws, and the fit says so.
 """
 
 from __future__ import annotations
