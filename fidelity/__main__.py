@@ -33,7 +33,7 @@ def main() -> int:
             exe = tilewright.compile(case.function, *case.arguments, tiles=case.tiles)
             trips = exe.trips(*case.arguments)
             found = timing(exe.compiled.program, host, case.tiles, trips)
-            measured = cycles(exe, case.arguments, case.tiles, chain)
+            measured = cycles(exe, case.arguments, chain)
             rows.append(Row(case.name, case.tiles, measured, found.cycles, found.limit))
             print(markdown(rows).splitlines()[-1], flush=True)
     text = f"{markdown(rows)}\n\n{len(rows)} cases on {host.name}, in thousands of cycles: "

@@ -16,7 +16,7 @@ from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Buffer, Call, Loop, Map, Program, Spread, Sync, View, While, new_var
-from tilewright.simulate.cpu import at_clock, timing
+from tilewright.simulate.cpu import _kept, at_clock, timing
 from tilewright.trace import trace
 
 MANY = replace(STATED, chip=replace(STATED.chip, tiles=8), launch=0.0)
@@ -48,12 +48,16 @@ def mapped(x, w):
     return jax.lax.map(lambda row: jnp.tanh(w @ row).sum(), x)
 
 
+near = zeros(2500), zeros(2500)
+
 PROGRAMS = {
     "product": (lambda x, w: x @ w, zeros(512, 256), zeros(256, 128)),
     "loop": (chain, zeros(200, 64), zeros(64, 64)),
     "strips": (strips, zeros(20_000, 22), zeros(22, 40)),
     "map": (mapped, zeros(100, 300), zeros(200, 300)),
+    "stream": (lambda x, y: x * y, shaped(2_000_000), shaped(2_000_000)),
     "elementwise": (lambda x, y: jnp.tanh(x) * y, shaped(20_000_000), shaped(20_000_000)),
+    "near": (lambda x, y: jax.lax.fori_loop(0, 99, lambda _, a: a * y + a, x), *near),
     "transpose": (lambda x, w: (x.T + 1) @ w, zeros(300, 500), zeros(300, 64)),
 }
 
@@ -213,3 +217,62 @@ def test_a_faster_clock_leaves_main_memory_as_it_is():
     assert far.tile.memories[-1].read == machine.tile.memories[-1].read / 2
     assert far.tile.memories[0] == machine.tile.memories[0]
     assert far.chip.sync_cycles == 2 * machine.chip.sync_cycles
+
+
+def test_results_in_one_line_are_handed_to_and_fro():
+    """Instances 16 floats apart have lines of their own, neighbours do not."""
+    operand = Operand("float32", (4, 4), (4, 1))
+    x, out = Buffer("float32", 16, "shared"), Buffer("float32", 64 * 64, "output", 0)
+
+    def cycles(step, tiles):
+        var = new_var()
+        view = View(x, (4, 4), (4, 1))
+        target = View(out, (4, 4), (4, 1), moves=((var, step),))
+        call = Call(ContractOuter(operand, operand, operand), (view, view, target))
+        steps = (Spread(var, 16, (call,)), Sync())
+        return timing(Program((x, out), (), (out,), steps, {x: 0}, 64, 0), MANY, tiles).cycles
+
+    assert cycles(1, 2) > cycles(16, 2) + 8 * MANY.chip.sync_cycles / (2 * MANY.chip.tiles) * 0.99
+    assert cycles(1, 1) == pytest.approx(cycles(16, 1), rel=0.2)
+
+
+def product_of(k, pitch):
+    """(240, k) times (k, 64), whose rows lie `pitch` elements apart."""
+    lhs, out = Operand("float32", (240, k), (k, 1)), Operand("float32", (240, 64), (64, 1))
+    rhs = Operand("float32", (k, 64), (pitch, 1))
+    buffers = [Buffer("float32", n, "shared") for n in (240 * k, k * pitch, 240 * 64)]
+    operands = (lhs, rhs, out)
+    views = tuple(View(b, o.shape, o.strides) for b, o in zip(buffers, operands, strict=True))
+    call = Call(ContractOuter(lhs, rhs, out), views)
+    return Program(tuple(buffers), (), (), (call,), dict.fromkeys(buffers, 0), 1 << 24, 0)
+
+
+def test_rows_a_power_of_two_apart_drive_each_other_out():
+    """A panel of rows whole pages apart is in no cache of the tile's own; a little off, it is.
+
+    With units that cost nothing, as arithmetic hides what is asked for in advance.
+    """
+    units = tuple(replace(unit, rate=1e3) for unit in MANY.tile.units)
+    fast = replace(MANY, chip=replace(MANY.chip, tile=replace(MANY.tile, units=units, turn=0)))
+    pages, odd = (timing(product_of(1024, pitch), fast, 1) for pitch in (1024, 1040))
+    assert pages.cycles > 1.2 * odd.cycles
+    dense, wide = (timing(product_of(64, pitch), fast, 1) for pitch in (64, 80))
+    assert dense.cycles == pytest.approx(wide.cycles, rel=0.05), "short panels stay near"
+
+
+def test_small_vertices_in_a_loop_are_not_called():
+    def cycles(size, call):
+        operand = Operand("float32", (size, size), (size, 1))
+        x = Buffer("float32", size * size, "shared")
+        view = View(x, (size, size), (size, 1))
+        vertex = Call(ContractOuter(operand, operand, operand), (view, view, view))
+        program = Program((x,), (), (), (Loop(new_var(), 100, (vertex,)),), {x: 0}, 1 << 14, 0)
+        machine = replace(MANY, chip=replace(MANY.chip, tile=replace(MANY.tile, call=call)))
+        return timing(program, machine, 1).cycles
+
+    assert cycles(2, 1000) == cycles(2, 0)
+    assert cycles(32, 1000) == pytest.approx(cycles(32, 0) + 100 * 1000)
+
+
+def test_what_a_cache_keeps():
+    assert [_kept(100, since) for since in (0, 50, 100, 150, 200, 1e9)] == [1, 1, 1, 0.5, 0, 0]

@@ -13,18 +13,34 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import gcd
 
 import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand
-from tilewright.codelets.contract import ContractVector
+from tilewright.codelets.contract import ContractOuter, ContractVector
+from tilewright.codelets.contract.outer import Reread, left_loads, rereads
+from tilewright.codelets.small import is_small
 from tilewright.graph.ir import numpy_dtype
 from tilewright.machine.cost import NOTHING, Count, work
 from tilewright.machine.machine import Machine, Memory
-from tilewright.plan.ir import Branch, Call, Loop, Map, Program, Spread, Step, Sync, While
+from tilewright.plan.ir import (
+    Branch,
+    Call,
+    Loop,
+    Map,
+    Program,
+    Spread,
+    Step,
+    Sync,
+    Var,
+    While,
+)
+from tilewright.plan.synchronise import is_shared_work
 from tilewright.simulate.residence import Distance, Residence
 from tilewright.simulate.trips import Trips, whiles
 
+LEAST_REGISTERS = 8
 LINE, WAYS, PAGE = 64, 8, 4096
 """Bytes that memories pass on together; lines that a nearest cache keeps of those whose addresses
 are equal within a page, with all of today's makers; bytes of a page."""
@@ -82,6 +98,8 @@ class _Clock:
         self.work: dict[Codelet, Cycles] = {}
         self.worked = 0.0
         self.counts = NOTHING
+        self.dealt: set[Var] = set()
+        """Variables whose instances other tiles have, too."""
 
     # Steps of all tiles together.
 
@@ -91,6 +109,8 @@ class _Clock:
         total: Cycles = {}
         pool: list[tuple[Cycles, int]] = []
         for step in steps:
+            if isinstance(step, Spread | Map):
+                self.dealt.add(step.var)
             if isinstance(step, Spread):
                 busy = min(self.tiles, step.count)
                 pool.append((self.alone(step.steps, busy, times * step.count), step.count))
@@ -102,6 +122,10 @@ class _Clock:
         return total
 
     def _shared(self, step: Step, times: float) -> Cycles:
+        if not isinstance(step, Sync) and not is_shared_work(step):  # tile 0's own
+            found = self.alone((step,), 1, times)
+            self.worked += times * _mean(found)
+            return found
         match step:
             case Loop(_, count, body):
                 return _times(self.together(body, times * count), count)
@@ -109,7 +133,7 @@ class _Clock:
                 busy = min(self.tiles, count)
                 return self._queued(self.alone(body, busy, times * count), count, times)
             case While(condition, _, body):
-                turns = self._number(step)
+                turns = float(np.mean(self.turns[id(step)]))
                 inside = self.together((*condition, *body), times * turns)
                 return _times(inside, turns)
             case Branch(_, cases):
@@ -117,22 +141,16 @@ class _Clock:
             case Sync():
                 return {"barrier": self._barrier()}
             case _:
-                found = self.alone((step,), 1, times)
-                self.worked += times * _mean(found)
-                return found
+                raise AssertionError(step)
 
     def _barrier(self) -> float:
         """Each of those who take part adds one to the same number."""
         all_tiles = max(self.machine.chip.tiles, 1)
         return self.machine.chip.sync_cycles * self.tiles / all_tiles if self.tiles > 1 else 0.0
 
-    def _number(self, step: While) -> float:
-        turns = self.turns[id(step)]
-        return float(np.mean(turns))
-
     def _dealt(self, pool: Sequence[tuple[Cycles, int]], times: float) -> Cycles:
         """Neighbours' shares, and help for those who are late: as even as pieces allow."""
-        pieces = [(_mean(cycles), count) for cycles, count in pool for _ in (0,) if count]
+        pieces = [(_mean(cycles), count) for cycles, count in pool if count]
         whole = sum(cycles * count for cycles, count in pieces)
         if not whole:
             return {}
@@ -158,37 +176,48 @@ class _Clock:
 
     # Steps of one tile.
 
-    def alone(self, steps: Sequence[Step], busy: int, times: float) -> Cycles:
-        """While `busy` tiles work; `times` is how often it happens in a run, for the counts."""
+    def alone(self, steps: Sequence[Step], busy: int, times: float, inside: bool = False) -> Cycles:
+        """While `busy` tiles work; `times` is how often it happens in a run, for the counts.
+
+        Small vertices `inside` of a loop or branch are written in place rather than called.
+        """
         total: Cycles = {}
         for step in steps:
-            _add(total, self._alone(step, busy, times))
+            _add(total, self._alone(step, busy, times, inside))
         return total
 
-    def _alone(self, step: Step, busy: int, times: float) -> Cycles:
+    def _alone(self, step: Step, busy: int, times: float, inside: bool) -> Cycles:
         match step:
             case Call():
                 self.counts += _as_given(step.codelet) * times
-                return self._vertex(step, busy)
+                vertex = self._vertex(step, busy)
+                called = not (inside and is_small(step.codelet))
+                return vertex | ({"calls": self.tile.call} if called else {})
             case Loop(_, count, body):
-                inside = self.alone(body, busy, times * count)
-                _add(inside, {"loops": self.tile.turn})
-                return _times(inside, count)
+                turn = self.alone(body, busy, times * count, True)
+                _add(turn, {"loops": self.tile.turn})
+                return _times(turn, count)
             case While(condition, _, body):
                 turns = self.turns[id(step)]
                 mean = float(np.mean(turns))
-                total = _times(self.alone((*condition, *body), busy, times * mean), turns)
-                _add(total, self.alone(condition, busy, times))
+                total = _times(self.alone((*condition, *body), busy, times * mean, True), turns)
+                _add(total, self.alone(condition, busy, times, True))
                 return total
             case Branch(_, cases):
-                return max((self.alone(c, busy, times) for c in cases), key=_mean, default={})
+                found = (self.alone(case, busy, times, True) for case in cases)
+                return max(found, key=_mean, default={})
             case _:
                 raise AssertionError(f"{step} inside one tile's share")
 
     def _vertex(self, call: Call, busy: int) -> Cycles:
         computed, moved = self._computed(call.codelet), self._moved(call, busy)
-        dearer = computed if _mean(computed) >= _mean(moved) else moved
-        return dict(dearer) | {"calls": self.tile.call}
+        foreseen, waited = self._panels(call.codelet, busy)
+        _add(moved, foreseen)
+        dearer = dict(computed if _mean(computed) >= _mean(moved) else moved)
+        _add(dearer, waited)
+        if busy > 1:
+            _add(dearer, self._contended(call))
+        return dearer
 
     def _computed(self, codelet: Codelet) -> Cycles:
         if codelet not in self.work:
@@ -207,10 +236,54 @@ class _Clock:
             for memory, held in self._held(distance, busy):
                 share, before = held - before, held
                 if share > 0 and memory.read:
-                    way = 1.0 if memory is self.tile.memories[0] else _way(codelet, operand, writes)
+                    inner = memory is self.tile.memories[0]
+                    # A line is read before it is written, and goes back.
+                    way = 1.0 if inner else _lines(operand) * (2 if writes else 1)
                     cycles = size * way / self._rate(memory, busy) + _runs(operand) * memory.jump
+                    if not inner and _collides(codelet, operand):
+                        cycles += size / (self.tile.memories[1].read or memory.read)
                     found[memory.name] = found.get(memory.name, 0.0) + share * cycles
         return found
+
+    def _contended(self, call: Call) -> Cycles:
+        """Results of neighbouring instances in one line: it goes from tile to tile as they write.
+
+        A barrier is such a line, which every tile touches twice.
+        """
+        chip, found = self.machine.chip, 0.0
+        for view in call.views[len(call.codelet.inputs) :]:
+            item = numpy_dtype(view.dtype).itemsize
+            steps = [abs(step) * item for var, step in view.moves if var in self.dealt]
+            if view.buffer.space in ("output", "shared") and steps and max(steps) < LINE:
+                found += chip.sync_cycles / (2 * chip.tiles)
+        return {"lines that tiles share": found} if found else {}
+
+    def _panels(self, codelet: Codelet, busy: int) -> tuple[Cycles, Cycles]:
+        """Panels of a product that are read again from where they still are: those that are asked
+        for in advance, and those that the product waits for, as nothing foresees lines so far
+        apart."""
+        foreseen: Cycles = {}
+        waited: Cycles = {}
+        features = self.tile.features
+        if not isinstance(codelet, ContractOuter) or features.registers < LEAST_REGISTERS:
+            return foreseen, waited
+        for panel in rereads(codelet, features, self.tile.memories[0].size):
+            found, jumps = foreseen if panel.foreseen else waited, panel.step >= PAGE // 2
+            lines, before = -(-panel.size // LINE) * LINE, 0.0
+            for number, memory in enumerate(self.tile.memories):
+                size = memory.size * (1.0 if memory.shared else _sets(memory, number, panel))
+                held = max(before, _kept(size, panel.rows * lines))
+                share, before = held - before, held
+                near = number == 0 or (number == 1 and not jumps)  # hardware foresees that itself
+                if share > 0 and memory.read and not near:
+                    cycles = lines / self._rate(memory, busy)
+                    cycles += memory.jump if jumps and not panel.foreseen else 0.0
+                    found[memory.name] = found.get(memory.name, 0.0) + panel.runs * share * cycles
+        left = left_loads(codelet, features)
+        if left.rows > WAYS and left.step and left.step % PAGE == 0:  # see `_collides`
+            second = self.tile.memories[min(1, len(self.tile.memories) - 1)]
+            waited[second.name] = waited.get(second.name, 0.0) + left.loads * LINE / second.read
+        return foreseen, waited
 
     def _held(self, distance: Distance, busy: int) -> list[tuple[Memory, float]]:
         """How much of it each memory, or one nearer, still has."""
@@ -219,7 +292,7 @@ class _Clock:
             users = self._users(memory, busy)
             since = distance.own * users + distance.common
             if not (distance.foreign and not memory.shared):
-                held = max(held, min(1.0, memory.size / since) if since else 1.0)
+                held = max(held, _kept(memory.size, since))
             rows.append((memory, held))
         rows[-1] = (rows[-1][0], 1.0)
         return rows
@@ -240,6 +313,24 @@ class _Clock:
         return min(memory.read, memory.read_all * sharers / self._users(memory, busy))
 
 
+def _kept(size: float, since: float) -> float:
+    """What a cache of some size still has of what was touched when so many bytes were not yet.
+
+    All that fits; of a round of twice as much nothing, as the oldest goes first; in between, caches
+    that are not quite so simple keep part of it.
+    """
+    return min(1.0, max(0.0, 2 - since / size))
+
+
+def _sets(memory: Memory, number: int, panel: Reread) -> float:
+    """The share of a cache that lines can use whose addresses are multiples of a step apart.
+
+    A line's place is its address modulo the size of one way: a page in the nearest cache.
+    """
+    way = PAGE if number == 0 else max(memory.size // WAYS, LINE)
+    return min(1.0, max(panel.size, LINE) / gcd(panel.step, way)) if panel.step else 1.0
+
+
 def _as_given(codelet: Codelet) -> Count:
     """The work, multiply-adds by the dtype of operands: other machines have units for those."""
     count, given = codelet.work, {operand.dtype for operand in codelet.inputs[:2]}
@@ -255,19 +346,16 @@ def _lines(operand: Operand) -> float:
     return min(max(LINE / item, 1.0), float(min(steps))) if steps else 1.0
 
 
-def _way(codelet: Codelet, operand: Operand, writes: bool) -> float:
-    """Bytes that come from beyond the nearest cache, for each that is wanted.
+def _collides(codelet: Codelet, operand: Operand) -> bool:
+    """Whether lines of an operand drive each other out of the nearest cache, and come twice.
 
-    A line is read before it is written, and goes back. Rows whose addresses differ by whole pages
-    meet in one set of that cache, and drive each other out when more are read side by side than it
-    has ways: their lines come twice.
+    Rows whose addresses differ by whole pages meet in one set of it, and more of them are read side
+    by side than the set has ways.
     """
-    way = _lines(operand) * (2 if writes else 1)
-    item = numpy_dtype(operand.dtype).itemsize
-    if isinstance(codelet, ContractVector) and len(operand.shape) > 1:
-        rows, step = operand.shape[-2], operand.strides[-2] * item
-        way *= 2 if rows > WAYS and step and step % PAGE == 0 else 1
-    return way
+    if not isinstance(codelet, ContractVector) or len(operand.shape) < 2:
+        return False
+    step = operand.strides[-2] * numpy_dtype(operand.dtype).itemsize
+    return operand.shape[-2] > WAYS and step != 0 and step % PAGE == 0
 
 
 def _runs(operand: Operand) -> float:

@@ -8,8 +8,9 @@ stays in registers for a whole leaf of k. Always: the order is the law's `sequen
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.contract import chunks, turned
@@ -24,6 +25,7 @@ from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.tiling import Run
 from tilewright.codelets.emit.vectors import itemsize, offset
 from tilewright.graph.law import LANES, LEAF
+from tilewright.machine.machine import Features
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract.codelet import ContractOuter
@@ -161,21 +163,76 @@ def _problem(codelet: ContractOuter) -> Problem:
     return Problem(rows, columns, codelet.k, left, right, sides, arithmetic, expression)
 
 
+@dataclass(frozen=True)
+class Reread:
+    """A panel of `right` is read again for every tile of rows: so many `runs` of `size` bytes in
+    all, each `step` bytes from the one before; after `rows` of them it is back at the first.
+    `foreseen`: they are asked for in advance."""
+
+    runs: int
+    size: int
+    step: int
+    rows: int
+    foreseen: bool
+
+
+def rereads(codelet: ContractOuter, features: Features, near: int) -> tuple[Reread, ...]:
+    """What is read of `right` beyond the first time, as it lies; `near` is the nearest memory."""
+    problem = _problem(codelet)
+    if _is_turned(problem) or _copied(problem)[1] or not codelet.out.size:
+        return ()
+    width, item = problem.arithmetic.lanes(features.vector_bits), itemsize(problem.right.dtype)
+    plan, found = _plan(problem, width, features.registers), []
+    tiles = sum(run.count for run in plan.rows)
+    for _, count, lanes in panels(plan.columns, problem.columns, width):
+        rows = min(problem.k, chunks.chunk(problem, plan.rows, lanes, near))
+        runs = (tiles - 1) * problem.k * count * prod(codelet.batch)
+        size = (lanes[-1].start + lanes[-1].width) * item
+        found.append(Reread(runs, size, abs(problem.right.k_step) * item, rows, rows == problem.k))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """`loads` of single elements of `left`, from so many `rows` at a time, `step` bytes apart."""
+
+    loads: int
+    rows: int
+    step: int
+
+
+def left_loads(codelet: ContractOuter, features: Features) -> SideBySide:
+    """How `left` is read, as it lies: each row's element for every k and panel of columns."""
+    problem = _problem(codelet)
+    if _is_turned(problem) or _copied(problem)[0] or not codelet.out.size:
+        return SideBySide(0, 0, 0)
+    width = problem.arithmetic.lanes(features.vector_bits)
+    plan = _plan(problem, width, features.registers)
+    times = sum(run.count for run in plan.columns) * prod(codelet.batch)
+    step = abs(problem.left.step) * itemsize(problem.left.dtype)
+    return SideBySide(problem.rows * problem.k * times, max(run.size for run in plan.rows), step)
+
+
+def _plan(problem: Problem, width: int, registers: int) -> tiling.Tiling:
+    """Tiles of rows and vectors of columns."""
+    return tiling.choose(
+        problem.rows,
+        -(-problem.columns // width),
+        problem.k,
+        registers,
+        row_load=0.5 if problem.left.dtype == problem.arithmetic.dtype else 1.0,
+        column_load=0.5 if problem.right.dtype == problem.arithmetic.dtype else 1.5,
+        tallest=WAYS if _pitch(problem.left) % CROWDED == 0 else registers,
+    )
+
+
 def _tiles(
     function: Function, problem: Problem, left: str, right: str, places: Sequence[str], lent: str
 ) -> None:
     """Panels of columns outside, so that a panel of `right` is used while it is near."""
     features = function.module.features
     width = problem.arithmetic.lanes(features.vector_bits)
-    plan = tiling.choose(
-        problem.rows,
-        -(-problem.columns // width),
-        problem.k,
-        features.registers,
-        row_load=0.5 if problem.left.dtype == problem.arithmetic.dtype else 1.0,
-        column_load=0.5 if problem.right.dtype == problem.arithmetic.dtype else 1.5,
-        tallest=WAYS if _pitch(problem.left) % CROWDED == 0 else features.registers,
-    )
+    plan = _plan(problem, width, features.registers)
     dtypes = [problem.right.dtype, *(side.dtype for side in problem.sides)]
     for start, count, lanes in panels(plan.columns, problem.columns, width):
         columns = lanes[-1].start + width
