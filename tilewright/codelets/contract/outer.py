@@ -177,18 +177,20 @@ class Reread:
 
 
 def rereads(codelet: ContractOuter, features: Features, near: int) -> tuple[Reread, ...]:
-    """What is read of `right` beyond the first time, as it lies; `near` is the nearest memory."""
+    """What is read of `right`, or of its copy, beyond once; `near` is the nearest memory."""
     problem = _problem(codelet)
-    if _is_turned(problem) or _copied(problem)[1] or not codelet.out.size:
+    if _is_turned(problem) or not codelet.out.size:
         return ()
+    copied = _copied(problem)[1] // max(problem.k, 1)
     width, item = problem.arithmetic.lanes(features.vector_bits), itemsize(problem.right.dtype)
     plan, found = _plan(problem, width, features.registers), []
     tiles = sum(run.count for run in plan.rows)
     for _, count, lanes in panels(plan.columns, problem.columns, width):
+        step = copied or abs(problem.right.k_step) * item
         rows = min(problem.k, chunks.chunk(problem, plan.rows, lanes, near))
         runs = (tiles - 1) * problem.k * count * prod(codelet.batch)
         size = (lanes[-1].start + lanes[-1].width) * item
-        found.append(Reread(runs, size, abs(problem.right.k_step) * item, rows, rows == problem.k))
+        found.append(Reread(runs, size, step, rows, rows == problem.k))
     return tuple(found)
 
 
