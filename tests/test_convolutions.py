@@ -6,21 +6,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jax import lax
 
 import tilewright
 from tests.agree import agree
 from tests.machines import SMALL
+from tests.trace.comparing import ways
 from tilewright.errors import UnsupportedError
 
 IMAGES = ("NHWC", "HWIO", "NHWC")
 
 
-@pytest.fixture(autouse=True)
-def everything_is_spread(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def everything_is_spread():
     """Small arrays are dealt out too."""
-    monkeypatch.setattr("tilewright.compiler.host_machine", lambda: SMALL)
-    monkeypatch.setattr("tilewright.compilation.recall", lambda text, machine, make: make())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tilewright.compiler.host_machine", lambda: SMALL)
+        patch.setattr("tilewright.compilation.recall", lambda text, machine, make: make())
+        yield
 
 
 def numbers(*shape: int, dtype: Any = np.float32, seed=0):
@@ -146,6 +151,31 @@ def test_windows_of_other_kinds():
         return product, length, spread, half, whole, dilated, cropped
 
     agree(fn, numbers(1, 5, 6, 3), exact=False, relative=1e-2, absolute=1e-2)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    groups=st.tuples(st.integers(1, 9), st.integers(1, 5), st.integers(1, 9)),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 19)),
+    taps=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    spread=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    pad=st.tuples(*[st.tuples(st.integers(-1, 3), st.integers(-1, 3))] * 2),
+)
+def test_any_convolution(groups, size, taps, stride, dilation, spread, pad):
+    """Evaluated and native programs give the same bits, and JAX's numbers."""
+    count, channels, out = groups
+    x, w = numbers(2, *size, count * channels), numbers(*taps, channels, count * out, seed=1)
+    fn = convolution(stride, pad, dilation, count, lhs_dilation=spread)
+    try:
+        expected = jax.jit(fn)(x, w)
+    except (TypeError, ValueError):  # negative padding may leave less than nothing
+        return
+    evaluated, native = ways(fn, x, w)
+    for found in (*evaluated, *native):
+        np.testing.assert_allclose(found, expected, 1e-4, 1e-4)
+    assert evaluated[0].tobytes() == native[0].tobytes()
 
 
 def total(fn):

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 import tilewright
 from tilewright.machine.host import host_machine
@@ -17,6 +18,8 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(700, 22)).astype(np.float32)
 Y = RNG.normal(size=700).astype(np.float32)
 KEYS = np.arange(2, dtype=np.uint32)
+KERNELS = [RNG.normal(size=(k, k, c, 40)).astype(np.float32) for k, c in ((5, 1), (3, 4), (3, 40))]
+IMAGES = RNG.normal(size=(2, 9, 9, 40)).astype(np.float32), KERNELS
 
 
 def density(p):
@@ -51,12 +54,26 @@ def mixture(x):
     )
 
 
+def image(x, w):
+    """Depthwise, in groups and dense, strided; the gradients; a window."""
+    total = 0.0
+    for kernel, groups in zip(w, (40, 10, 1), strict=True):
+        total = total + lax.conv_general_dilated(
+            x, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=groups,
+        ).sum(3)  # fmt: skip
+    return jnp.sum(total * total) + jnp.sum(
+        lax.reduce_window(x, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), "SAME")
+    )
+
+
 def digest() -> str:
     """One hash over the results of all."""
     results = [
         tilewright.compile(jax.grad(density), params())(params()),
         tilewright.compile(tilewright.tile_map(chain), KEYS)(KEYS),
         tilewright.compile(mixture, X)(X),
+        tilewright.compile(jax.value_and_grad(image, (0, 1)), *IMAGES)(*IMAGES),
     ]
     total = hashlib.sha256()
     for leaf in jax.tree.leaves(results):
