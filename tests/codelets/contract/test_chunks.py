@@ -44,8 +44,8 @@ def test_far_panels_are_cut_and_near_ones_are_not(monkeypatch):
 def test_bits(shape, dtype, features, monkeypatch):
     monkeypatch.setattr(chunks, "TALLEST", 32)
     monkeypatch.setattr(chunks, "TILES", 1)
-    m, n, _ = shape
-    codelet = over_rows(*shape, dtype)
-    assert min(lengths(codelet, features, monkeypatch)) < shape[2]
+    m, n, k = shape
+    codelet = over_rows(m, n, k, dtype)
+    assert min(lengths(codelet, features, monkeypatch)) < k
     check(codelet, features)
     check(replace(codelet, epilogue=BIAS, beside=(Operand("float32", (m, n), (0, 1)),)), features)
