@@ -77,6 +77,22 @@ def test_what_is_no_object_file(part):
 
 
 @X86
+def test_what_is_listed_but_not_called_is_not_needed():
+    """LLVM lists the library's square root beside its own instruction for one."""
+    text = """
+declare double @llvm.sqrt.f64(double)
+define double @root(double %x) {
+  %y = call double @llvm.sqrt.f64(double %x)
+  ret double %y
+}
+"""
+    compiled = compile_text(text)
+    assert Linked(compiled.parts).outside == []
+    loaded = load(compiled, ("root",))
+    assert UNARY(loaded["root"])(2.0) == math.sqrt(2.0)
+
+
+@X86
 def test_an_unknown_symbol_is_named():
     with pytest.raises(LinkError, match=r"do not link: nobody defines scaled\."):
         load(compile_text(CALLER), ("twice",))

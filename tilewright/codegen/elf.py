@@ -104,13 +104,14 @@ class Linked:
         _, _, _, _, start, size, link, *_ = each.sections[number]
         table = np.frombuffer(each.content, _SYMBOL, size // _SYMBOL.itemsize, start)
         values, elsewhere = np.zeros(len(table), np.int64), {}
+        used = _used(each)
         for position, symbol in enumerate(table.tolist()):
             name_at, info, _, section, value, _ = symbol
             if section in each.places:
                 values[position] = each.places[section] + value
                 if info >> 4:  # not local
                     self.symbols[_name(each, link, name_at)] = int(values[position])
-            elif section == 0 and position:
+            elif section == 0 and position in used:
                 elsewhere.setdefault(_name(each, link, name_at), []).append(position)
         return values, elsewhere
 
@@ -124,6 +125,17 @@ def _sections(part: bytes) -> list[tuple[int, ...]]:
         return [_SECTION.unpack_from(part, start + size * i) for i in range(count)]
     except struct.error:
         raise ForeignObjectError("not a whole object file") from None
+
+
+def _used(each: _Object) -> set[int]:
+    """Symbols that code refers to: LLVM also lists functions that it thought it might call."""
+    found: set[int] = set()
+    for _, kind, _, _, start, size, _, target, *_ in each.sections:
+        if kind == _WITH_ADDENDS and target in each.places:
+            count = size // _RELOCATION.itemsize
+            entries = np.frombuffer(each.content, _RELOCATION, count, start)
+            found.update(np.unique(entries["symbol"]).tolist())
+    return found
 
 
 def _fill_in(memory: np.ndarray, each: _Object, values: np.ndarray) -> None:

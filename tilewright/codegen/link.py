@@ -13,7 +13,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -55,6 +55,7 @@ def load(
     outside = outside_symbols() | dict(imports)
     try:
         linked = Linked(compiled.parts)
+        outside = _in_libraries(linked.outside) | outside
         memory = _Memory(linked.size)
         memory.fill(linked.place(memory.address, outside))
     except ForeignObjectError:
@@ -66,6 +67,13 @@ def load(
         raise LinkError(f"The compiled objects do not link: nobody defines {error}.") from None
     found = {symbol: memory.address + linked.symbols[symbol] for symbol in exports}
     return Loaded(found, memory)
+
+
+def _in_libraries(names: Sequence[str]) -> dict[str, int]:
+    """Of the C library and its mathematics: LLVM turns `pow(x, 0.5)` into `sqrt`, and the like."""
+    process = ctypes.CDLL(None)
+    found = {name: getattr(process, name, None) for name in names}
+    return {name: ctypes.cast(f, ctypes.c_void_p).value or 0 for name, f in found.items() if f}
 
 
 class _Memory:
