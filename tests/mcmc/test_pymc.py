@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+import jax
 import numpy as np
 import pytest
 
@@ -16,6 +17,14 @@ pytestmark = [
 ]
 
 SLOPE = np.array([1.0, -0.5])
+
+
+@pytest.fixture(autouse=True)
+def precision_stays():
+    """PyMC switches JAX to 64 bits for the whole process."""
+    before = jax.config.read("jax_enable_x64")
+    yield
+    jax.config.update("jax_enable_x64", before)
 
 
 def test_a_linear_regression_through_numpyro():
