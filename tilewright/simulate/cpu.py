@@ -19,7 +19,7 @@ import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.contract import ContractOuter, ContractVector
-from tilewright.codelets.contract.outer import Reread, left_loads, rereads
+from tilewright.codelets.contract.reading import Reread, left_loads, rereads
 from tilewright.codelets.small import is_small
 from tilewright.graph.ir import numpy_dtype
 from tilewright.machine.cost import NOTHING, Count, work

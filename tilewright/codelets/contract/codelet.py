@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
-from tilewright.codelets.contract import outer, vector
+from tilewright.codelets.contract import outer, reading, vector
 from tilewright.codelets.cut import ENOUGH_BATCHES, Cut
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
@@ -157,12 +157,12 @@ class ContractOuter(_Contract):
     @property
     def scratch(self) -> int:
         """Bytes of memory that the caller lends."""
-        return outer.scratch(self)
+        return reading.scratch(self)
 
     @property
     def is_short(self) -> bool:
         """Whether an epilogue is: what is strided along the lanes goes element by element."""
-        return outer.has_near_sides(self)
+        return reading.has_near_sides(self)
 
     def emit(self, module: Module, symbol: str) -> None:
         outer.emit(self, module, symbol)

@@ -1,0 +1,167 @@
+"""How the outer form reads its operands: which lies in lanes, what is copied first, which tiles.
+
+In: a `ContractOuter`. Out: its `Problem`, and what `outer.py` does about it; for models of time,
+what is read more than once. Always: no choice alters a bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+from tilewright.codelets.contract import chunks
+from tilewright.codelets.contract.operand import Matrix, copied_bytes
+from tilewright.codelets.contract.problem import Problem, Side
+from tilewright.codelets.emit import tiling
+from tilewright.codelets.emit.arithmetic import Arithmetic
+from tilewright.codelets.emit.columns import panels
+from tilewright.codelets.emit.vectors import itemsize
+from tilewright.graph.law import LANES
+from tilewright.machine.machine import Features
+
+if TYPE_CHECKING:
+    from tilewright.codelets.contract.codelet import ContractOuter
+
+WORTH_COPYING = 8
+"""Rows (columns) from which on an operand that needs conversion is copied first."""
+CROWDED, WORTH_SPREADING = 2048, 48
+"""Lines of `right` that lie a multiple of so many bytes apart are copied, for so many rows."""
+WAYS = 8
+"""Rows of `left` so far apart that a tile should have: a set of the nearest cache holds no more."""
+WORTH_TURNING = 4
+"""Terms from which on blocks that lie along k are turned round rather than gathered."""
+
+
+def problem_of(codelet: ContractOuter) -> Problem:
+    lhs, rhs, exchanged = codelet.lhs, codelet.rhs, is_exchanged(codelet)
+    left = Matrix(lhs.dtype, lhs.strides[-2], lhs.strides[-1])
+    right = Matrix(rhs.dtype, rhs.strides[-1], rhs.strides[-2])
+    rows, columns = codelet.m, codelet.n
+    if exchanged:
+        left, right, rows, columns = right, left, columns, rows
+    sides = tuple(Side.of(operand, exchanged) for operand in (*codelet.beside, *codelet.outputs))
+    arithmetic = Arithmetic(codelet.sum_dtype)
+    expression = codelet.epilogue
+    return Problem(rows, columns, codelet.k, left, right, sides, arithmetic, expression)
+
+
+def is_exchanged(codelet: ContractOuter) -> bool:
+    """Whether m is the better dimension for lanes than n."""
+    m_step, n_step = codelet.out.strides[-2:]
+    if codelet.n == 1 and codelet.m > 1:
+        return True
+    filled = codelet.n >= min(LANES, codelet.m)
+    if filled and n_step == 1 != m_step and codelet.m >= WORTH_COPYING:
+        return False  # the right operand is turned once, results would be for every tile
+    contiguous = codelet.rhs.strides[-1] == 1 and (n_step == 1 or m_step != 1)
+    return not (contiguous and filled) and codelet.lhs.strides[-2] == 1 and codelet.m > 1
+
+
+def scratch(codelet: ContractOuter) -> int:
+    """Bytes for copies of operands, where reading them as they lie costs more, and for sums."""
+    problem = problem_of(codelet)
+    return 0 if is_turned(problem) else sum(copied(problem)) + chunks.scratch(problem)
+
+
+def is_turned(problem: Problem) -> bool:
+    """Whether blocks of right are turned round as they are read: few rows, columns along k."""
+    along_k = problem.right.k_step == 1 and problem.right.step != 1 and problem.k >= WORTH_TURNING
+    return along_k and problem.rows < WORTH_COPYING and problem.columns > 1
+
+
+def has_near_sides(codelet: ContractOuter) -> bool:
+    """Whether all that is read beside sums and all results lie along the lanes, or repeat."""
+    return all(side.column_step in (0, 1) for side in problem_of(codelet).sides)
+
+
+def copied(problem: Problem) -> tuple[int, int]:
+    """Bytes of a copy of left and of right; 0: none.
+
+    The left one is read once for each panel of columns, the right one once for each tile of rows.
+    """
+    working, k = problem.arithmetic.dtype, problem.k
+    left = problem.left.dtype != working and problem.columns >= WORTH_COPYING
+    right = problem.right.dtype != working or problem.right.step != 1
+    right = (right and problem.rows >= WORTH_COPYING) or _is_crowded(problem)
+    right = right and problem.columns > 1
+    return (
+        copied_bytes(problem.left, working, problem.rows, k) if left else 0,
+        copied_bytes(problem.right, working, problem.columns, k, by_rows=True) if right else 0,
+    )
+
+
+def _is_crowded(problem: Problem) -> bool:
+    """Whether many rows read a panel whose lines meet in few sets of a cache."""
+    many = problem.k > LANES and problem.rows >= WORTH_SPREADING
+    return many and _pitch(problem.right) % CROWDED == 0
+
+
+def _pitch(matrix: Matrix) -> int:
+    """Bytes from line to line of an operand whose lines are contiguous."""
+    return max(matrix.step, matrix.k_step) * itemsize(matrix.dtype)
+
+
+def tiles_of(problem: Problem, width: int, registers: int) -> tiling.Tiling:
+    """Tiles of rows and vectors of columns."""
+    return tiling.choose(
+        problem.rows,
+        -(-problem.columns // width),
+        problem.k,
+        registers,
+        row_load=0.5 if problem.left.dtype == problem.arithmetic.dtype else 1.0,
+        column_load=0.5 if problem.right.dtype == problem.arithmetic.dtype else 1.5,
+        tallest=WAYS if _pitch(problem.left) % CROWDED == 0 else registers,
+    )
+
+
+@dataclass(frozen=True)
+class Reread:
+    """A panel of `right` is read again for every tile of rows: so many `runs` of `size` bytes in
+    all, each `step` bytes from the one before; after `rows` of them it is back at the first.
+    `foreseen`: they are asked for in advance."""
+
+    runs: int
+    size: int
+    step: int
+    rows: int
+    foreseen: bool
+
+
+def rereads(codelet: ContractOuter, features: Features, near: int) -> tuple[Reread, ...]:
+    """What is read of `right`, or of its copy, beyond once; `near` is the nearest memory."""
+    problem = problem_of(codelet)
+    if is_turned(problem) or not codelet.out.size:
+        return ()
+    line = copied(problem)[1] // max(problem.k, 1)
+    width, item = problem.arithmetic.lanes(features.vector_bits), itemsize(problem.right.dtype)
+    plan, found = tiles_of(problem, width, features.registers), []
+    tiles = sum(run.count for run in plan.rows)
+    for _, count, lanes in panels(plan.columns, problem.columns, width):
+        step = line or abs(problem.right.k_step) * item
+        rows = min(problem.k, chunks.chunk(problem, plan.rows, lanes, near))
+        runs = (tiles - 1) * problem.k * count * prod(codelet.batch)
+        size = (lanes[-1].start + lanes[-1].width) * item
+        found.append(Reread(runs, size, step, rows, rows == problem.k))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """`loads` of single elements of `left`, from so many `rows` at a time, `step` bytes apart."""
+
+    loads: int
+    rows: int
+    step: int
+
+
+def left_loads(codelet: ContractOuter, features: Features) -> SideBySide:
+    """How `left` is read, as it lies: each row's element for every k and panel of columns."""
+    problem = problem_of(codelet)
+    if is_turned(problem) or copied(problem)[0] or not codelet.out.size:
+        return SideBySide(0, 0, 0)
+    width = problem.arithmetic.lanes(features.vector_bits)
+    plan = tiles_of(problem, width, features.registers)
+    times = sum(run.count for run in plan.columns) * prod(codelet.batch)
+    step = abs(problem.left.step) * itemsize(problem.left.dtype)
+    return SideBySide(problem.rows * problem.k * times, max(run.size for run in plan.rows), step)
