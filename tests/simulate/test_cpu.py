@@ -237,11 +237,11 @@ def test_results_in_one_line_are_handed_to_and_fro():
     assert cycles(1, 1) == pytest.approx(cycles(16, 1), rel=0.2)
 
 
-def product_of(k, pitch):
-    """(240, k) times (k, 64), whose rows lie `pitch` elements apart."""
-    lhs, out = Operand("float32", (240, k), (k, 1)), Operand("float32", (240, 64), (64, 1))
+def product_of(k, pitch, rows=240):
+    """(rows, k) times (k, 64), whose rows lie `pitch` elements apart."""
+    lhs, out = Operand("float32", (rows, k), (k, 1)), Operand("float32", (rows, 64), (64, 1))
     rhs = Operand("float32", (k, 64), (pitch, 1))
-    buffers = [Buffer("float32", n, "shared") for n in (240 * k, k * pitch, 240 * 64)]
+    buffers = [Buffer("float32", n, "shared") for n in (rows * k, k * pitch, rows * 64)]
     operands = (lhs, rhs, out)
     views = tuple(View(b, o.shape, o.strides) for b, o in zip(buffers, operands, strict=True))
     call = Call(ContractOuter(lhs, rhs, out), views)
@@ -259,6 +259,30 @@ def test_rows_a_power_of_two_apart_drive_each_other_out():
     assert even.cycles > 1.2 * odd.cycles
     dense, wide = (timing(product_of(64, pitch), fast, 1) for pitch in (64, 80))
     assert dense.cycles == pytest.approx(wide.cycles, rel=0.05), "short panels stay near"
+
+
+def test_lines_asked_for_too_early_come_twice():
+    """Eight rows in advance are nine lines of a set that has eight, where rows are pages apart.
+
+    Arithmetic costs nothing here, as it hides what comes in time; the last cache holds all.
+    """
+    units = tuple(replace(unit, rate=1e3) for unit in MANY.tile.units)
+    fast = replace(MANY, chip=replace(MANY.chip, tile=replace(MANY.tile, units=units, turn=0)))
+
+    def of(pitch, machine=fast):
+        return timing(product_of(1024, pitch, 32), machine, 1)
+
+    pages, rows = of(1024), 32
+    assert pages.cycles > 1.3 * of(1040).cycles, "a line more, and nothing meets"
+    assert pages.cycles > of(1536).cycles, "every other row is in another set"
+    assert of(2048).cycles == pytest.approx(pages.cycles, rel=0.1), "two pages are as one"
+    second = fast.tile.memories[1]
+    slow = replace(second, read=second.read / 2, read_all=second.read / 2)
+    memories = tuple(slow if m is second else m for m in fast.tile.memories)
+    slower = replace(fast, chip=replace(fast.chip, tile=replace(fast.tile, memories=memories)))
+    again = of(1024, slower).by["L2"] - pages.by["L2"]
+    least = (rows / 16 - 1) * 1024 * 64 * 4 / second.read
+    assert again > least, "each line once more, for all tiles of rows but one"
 
 
 def test_small_vertices_in_a_loop_are_not_called():

@@ -16,6 +16,7 @@ from tilewright.codelets.contract import chunks, turned
 from tilewright.codelets.contract.operand import copy
 from tilewright.codelets.contract.problem import Problem
 from tilewright.codelets.contract.reading import (
+    AHEAD,
     copied,
     is_exchanged,
     is_turned,
@@ -34,12 +35,6 @@ from tilewright.graph.law import LANES, LEAF
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract.codelet import ContractOuter
-
-AHEAD = 8
-"""How many k in advance a panel of `right` is asked for that outgrows the nearest memory: it comes
-from the next one for every tile of rows, line by line, and no hardware foresees that, as the lines
-of a column are far apart. Where neighbours use the L2 as well, rates of
-k = 512 rise by a tenth; where a panel is near, the requests would only cost (5 % of a leapfrog)."""
 
 STREAM = 4096
 """How many bytes in advance dense rows of `left` are asked for: from an L3 or beyond they come
