@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from ml_dtypes import bfloat16
 
 import tilewright
 from tests.agree import agree
@@ -80,3 +81,42 @@ def test_packing_is_dealt_out(monkeypatch, turned):
     steps = tilewright.compile(function, h, w).compiled.program.steps
     assert isinstance(steps[0], Spread)
     assert steps[0].count == 200 // 16
+
+
+@pytest.mark.parametrize(("rows", "terms"), [(1, 97), (3, 128), (40, 96)])
+def test_what_a_product_widens_is_packed_as_narrow_as_it_was(rows, terms):
+    """bfloat16 weights of float32 rows; the last pair of k may lack its second."""
+    h, w = array(rows, terms), array(terms, terms, seed=1).astype(bfloat16)
+    function = repeated(lambda h, w: (h @ w) * 0.5 + 0.25)
+    agree(function, h, w, absolute=1e-4)
+    narrow = tilewright.compile(function, h, w)
+    assert f"bfloat16[{-(-terms // 16)},{-(-terms // 2)},16,2] = pack" in narrow.graph
+    wide = w.astype(np.float32)
+    assert narrow(h, w).tobytes() == tilewright.compile(function, h, wide)(h, wide).tobytes()
+
+
+@pytest.mark.parametrize(("rows", "terms"), [(1, 97), (3, 128), (40, 96)])
+@pytest.mark.parametrize("dtype", ["int16", "int8"])
+def test_integers_stay_narrow_on_both_sides(rows, terms, dtype):
+    most = np.iinfo(dtype).max
+    h = np.random.default_rng(0).integers(-most, most, (rows, terms), dtype, endpoint=True)
+    w = np.random.default_rng(1).integers(-127, 127, (terms, terms), np.int8, endpoint=True)
+
+    def step(h, w):
+        contracted = (((1,), (0,)), ((), ()))
+        sums = lax.dot_general(h, w, contracted, preferred_element_type=jnp.int32)
+        return lax.shift_right_arithmetic(sums, 8).astype(dtype)
+
+    function = repeated(step)
+    agree(function, h, w)
+    assert "int8[" in tilewright.compile(function, h, w).graph.split("= pack")[0].splitlines()[-1]
+
+
+def test_other_integers_are_not_packed():
+    w = np.ones((96, 96), np.int32)
+
+    def step(h, w):
+        contracted = (((1,), (0,)), ((), ()))
+        return lax.dot_general(h, w, contracted, preferred_element_type=jnp.int32)
+
+    assert "= pack" not in tilewright.compile(repeated(step), w[:2], w).graph

@@ -64,7 +64,7 @@ def codelet(dtype: str, lhs: str, paired: bool, m: int, n: int, k: int) -> Contr
     return ContractPanels(
         Operand(lhs, (m, k), (k, 1)),
         Operand(dtype, (count, groups, lanes, depth), strides),
-        Operand("float32", (m, n), (n, 1)),
+        Operand("int32" if dtype == "int8" else "float32", (m, n), (n, 1)),
         paired,
     )
 

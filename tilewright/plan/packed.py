@@ -7,7 +7,6 @@ the last, if it is not whole, is filled with zeros before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -25,10 +24,22 @@ from tilewright.plan.scope import Scope
 
 
 def lower_pack(scope: Scope, unit: Unit) -> None:
-    """A (k, n) matrix to (panels, k, 16, 1)."""
+    """A (k, n) matrix to (panels, ceil(k / d), 16, d)."""
     (node,) = unit.nodes
     matrix, target = scope.view(node.inputs[0]), scope.target(node.output)
-    panels = replace(target, shape=target.shape[:-1], strides=target.strides[:-1])
+    (k, n), (count, groups, _, depth) = matrix.shape, target.shape
+    for first in range(depth):
+        own = len(range(first, k, depth))
+        rows = views.window(matrix, (first, 0), (own, n), (depth, 1))
+        panels = views.squeeze(views.window(target, (0, 0, 0, first), (count, groups, LANES, 1)), 3)
+        if own < groups:
+            beyond = views.window(panels, (0, own, 0), (count, groups - own, LANES))
+            scope.copy(_zeros(scope, beyond), beyond)
+        _copy(scope, node, rows, views.window(panels, (0, 0, 0), (count, own, LANES)))
+
+
+def _copy(scope: Scope, node: Node, matrix: View, panels: View) -> None:
+    """A (k, n) matrix to (panels, k, 16)."""
     k, n = matrix.shape
     whole, rest = divmod(n, LANES)
     if whole:
@@ -39,10 +50,14 @@ def lower_pack(scope: Scope, unit: Unit) -> None:
     if rest:
         last = views.window(panels, (whole, 0, 0), (1, k, LANES))
         last = views.squeeze(last, 0)
-        zero = views.broadcast(scope.plan.constant(np.zeros((), matrix.dtype)), last.shape, ())
-        scope.copy(zero, last)
+        scope.copy(_zeros(scope, last), last)
         part = views.window(matrix, (0, whole * LANES), (k, rest))
         scope.copy(part, views.window(last, (0, 0), (k, rest)))
+
+
+def _zeros(scope: Scope, like: View) -> View:
+    zero = scope.plan.constant(np.zeros((), like.dtype))
+    return views.broadcast(zero, like.shape, ())
 
 
 def lower_dot_packed(scope: Scope, node: Node) -> None:

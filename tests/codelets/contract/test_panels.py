@@ -21,12 +21,14 @@ KINDS = [
     ("bfloat16", "bfloat16", False),
     ("bfloat16", "bfloat16", True),
     ("int8", "int16", False),
+    ("int8", "int8", False),
 ]
 kinds = pytest.mark.parametrize(("dtype", "lhs", "paired"), KINDS)
 SIZES = [(16, 1), (1, 3), (17, 2), (31, 33), (64, 16), (80, 255), (40, 257), (100, 513), (33, 1100)]
 
 
-def codelet(dtype, lhs, paired, m, n, k, out="float32"):
+def codelet(dtype, lhs, paired, m, n, k, out=None):
+    out = out or ("int32" if dtype == "int8" else "float32")
     panels = dense(dtype, *shape(dtype, k, n))
     return ContractPanels(dense(lhs, m, k), panels, dense(out, m, n), paired)
 
@@ -54,7 +56,7 @@ def test_rows_alone_and_together(dtype, lhs, paired, features):
     case = codelet(dtype, lhs, paired, 4, 70, 300)
     rows, panels = operands(case)
     (together,) = run(case, rows, panels, features=features)
-    alone = replace(case, lhs=dense(lhs, 1, 300), out=dense("float32", 1, 70))
+    alone = replace(case, lhs=dense(lhs, 1, 300), out=dense(case.out.dtype, 1, 70))
     for i, row in enumerate(rows):
         (one,) = run(alone, row[None], panels, features=features)
         assert_same_bits(one[0], together[i], f"row {i}")
@@ -92,15 +94,17 @@ def test_panels_of_bfloat16_give_the_bits_of_float32():
 
 
 def test_largest_integers_are_exact():
-    case = codelet("int8", "int16", False, 2, 20, 1024)
-    rows = np.full((2, 1024), 32767, np.int16)
-    matrix = np.full((1024, 20), 127, np.int8)
-    matrix[:512] = -127
-    (ours,) = run(case, rows, pack(matrix))
-    assert (ours == 0).all()
-    short = codelet("int8", "int16", False, 1, 20, 512)
-    (ours,) = run(short, rows[:1, :512], pack(-matrix[:512]))
-    assert (ours == np.float32(512 * 127 * 32767)).all()
+    for k in (512, 513, 1000):
+        for lhs, most in (("int16", 32767), ("int8", 127)):
+            case = codelet("int8", lhs, False, 2, 20, k)
+            rows = np.full((2, k), most, lhs)
+            rows[1] *= -1
+            matrix = np.full((k, 20), 127, np.int8)
+            exact = (rows.astype(np.int64) @ matrix.astype(np.int64)).astype(np.int32)
+            for features in (*LEVELS, Features(128, 32)):
+                (ours,) = run(case, rows, pack(matrix), features=features)
+                assert (ours == exact).all(), (k, lhs)
+            assert k > 512 or (exact[0] == k * 127 * most).all()
 
 
 def test_pairs_use_the_instruction_where_there_is_one():

@@ -11,9 +11,9 @@ from contiguous rows.
     bfloat16  2  float32, bfloat16   the same: panels are widened in registers
     bfloat16  2  bfloat16, `paired`  in leaves of `sequence`, but of each pair the odd k before the
                                      even one: what `vdpbf16ps` does. Elsewhere by two fma
-    int8      2  int16               exact over two leaves (512 k), then float32, then the tree
+    int8      2  int16, int8         int32, which wraps: exact while sums fit
 
-int8 times int16 needs |panel| <= 127 and |lhs| <= 32767: 512 products then fit 32 bits.
+Up to 512 products of |panel| <= 127 and |lhs| <= 32767 fit 32 bits, and 133,000 of int8 alone.
 """
 
 from __future__ import annotations
@@ -36,8 +36,6 @@ from tilewright.machine.cost import Count
 
 ROWS_GRAIN, COLUMNS_GRAIN = 32, 4 * LANES
 """Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
-EXACT = 2 * law.LEAF
-"""Terms that integers sum exactly: a node of the law's tree."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ class ContractPanels(Codelet):
         lhs, panels, *beside = arrays
         matrix = unpack(panels, self.k, self.n)
         if self.panels.dtype == "int8":
-            sums = _exact(lhs, matrix)
+            sums = law.product(lhs, matrix.T, "sequence", "int32")
         elif self.paired:
             sums = _paired(lhs.astype(np.float32), matrix.astype(np.float32))
         else:
@@ -121,16 +119,6 @@ class ContractPanels(Codelet):
 
     def emit(self, module: Module, symbol: str) -> None:
         panels_emit.emit(self, module, symbol)
-
-
-def _exact(lhs: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    parts = [
-        (lhs[:, i : i + EXACT].astype(np.int32) @ matrix[i : i + EXACT].astype(np.int32))
-        for i in range(0, lhs.shape[1], EXACT)
-    ]
-    if not parts:
-        return np.zeros((len(lhs), matrix.shape[1]), np.float32)
-    return law.combine_pairs("sum", np.stack(parts).astype(np.float32))
 
 
 def _paired(lhs: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ class _Writer:
         left = Matrix(codelet.lhs.dtype, codelet.lhs.strides[0], codelet.lhs.strides[1])
         right = Matrix(codelet.panels.dtype, 1, LANES)
         sides = tuple(Side.of(side, False) for side in (*codelet.beside, *codelet.outputs))
-        sums = Arithmetic("float32")
+        sums = Arithmetic("int32" if codelet.panels.dtype == "int8" else "float32")
         return Problem(codelet.m, codelet.n, codelet.k, left, right, sides, sums, codelet.epilogue)
 
     def tiling(self, panels: int) -> Tiling:
@@ -144,9 +144,9 @@ class _Writer:
     def _sums(self, lhs: str, panels: str, rows: int, count: int) -> list[str]:
         """(panel, row, part) over all of k: node after node of the law's tree."""
         term, k = self.term, self.codelet.k
-        before = -(-k // term.node) - 1
-        if before < 1:
+        if not term.node or k <= term.node:
             return self._node(term, [lhs, panels], rows, count, k)[0]
+        before = -(-k // term.node) - 1
         widths = [self.width] * (count * rows * self.parts)
         tree = Pairwise(self.function, "float", widths, Arithmetic("float32").add, before)
         with repeat(self.function, before, [("ptr", lhs), ("ptr", panels)]) as turn:
@@ -158,7 +158,7 @@ class _Writer:
     def _node(
         self, term: Term, places: Sequence[str], rows: int, count: int, length: int
     ) -> tuple[list[str], list[str]]:
-        """Sums over `length` of k as floats, and the operands' places after them."""
+        """Sums over `length` of k, and the operands' places after them."""
         number = count * rows * self.parts
         sums, places = [term.start] * number, list(places)
         steps, rest = divmod(length, term.depth)
@@ -169,7 +169,7 @@ class _Writer:
                 sums, places = self._loop(term, sums, places, rows, many, each)
         if rest:
             sums = self._step(term.for_one, places[0], places[1], rows, sums, rest)
-        return [term.finished(total) for total in sums], places
+        return sums, places
 
     def _loop(
         self, term: Term, sums: list[str], places: list[str], rows: int, turns: int, steps: int

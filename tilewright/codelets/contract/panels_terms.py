@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
@@ -42,8 +42,8 @@ class Term(ABC):
 
     kind = "float"
     depth = 2
-    node = LEAF
-    """Terms that are summed from 0, one step after the other."""
+    node: ClassVar[int | None] = LEAF
+    """Terms that are summed from 0, one step after the other; None: all."""
 
     @abstractmethod
     def row(self, place: str, valid: int) -> list[str]:
@@ -58,10 +58,6 @@ class Term(ABC):
         arithmetic = Arithmetic("float32")
         for a, b in zip(x, y, strict=True):
             total = arithmetic.multiply_add(self.function, self.width, a, b, total)
-        return total
-
-    def finished(self, total: str) -> str:
-        """As float32."""
         return total
 
     @property
@@ -150,21 +146,24 @@ class _Dots(Term):
 
 
 class _Integers(Term):
-    """int8 times int16, pairs of products added in 32 bits by one instruction where there is it."""
+    """int8 times int16 or int8: pairs of products, added in 32 bits by an instruction or two."""
 
     kind = "i32"
-    node = 2 * LEAF
+    node = None
 
     @property
     def start(self) -> str:
         return Arithmetic("int32").start(self.codelet.k, self.width)
 
     def row(self, place: str, valid: int) -> list[str]:
+        bits = 8 * itemsize(self.codelet.lhs.dtype)
+        pair = self.function.let(f"load <{valid} x i{bits}>, ptr {place}, align {bits // 8}")
+        if bits == 8:
+            pair = self.function.let(f"sext <{valid} x i8> {pair} to <{valid} x i16>")
+        word = self.function.let(f"bitcast <{valid} x i16> {pair} to i{16 * valid}")
         if valid == 1:
-            value = self.function.let(f"load i16, ptr {place}, align 2")
-            return [self._halves(self.splat("i32", self.function.let(f"zext i16 {value} to i32")))]
-        pair = self.function.let(f"load i32, ptr {place}, align 2")
-        return [self._halves(self.splat("i32", pair))]
+            word = self.function.let(f"zext i16 {word} to i32")
+        return [self._halves(self.splat("i32", word))]
 
     def _halves(self, words: str) -> str:
         row, halves = vector("i32", self.width), vector("i16", 2 * self.width)
@@ -198,7 +197,3 @@ class _Integers(Term):
                 wide.append(self.function.let(f"sext {half} {lanes} to {row}"))
             products.append(self.function.let(f"mul {row} {wide[0]}, {wide[1]}"))
         return self.function.let(f"add {row} {products[0]}, {products[1]}")
-
-    def finished(self, total: str) -> str:
-        row, floats = vector("i32", self.width), vector("float", self.width)
-        return self.function.let(f"sitofp {row} {total} to {floats}")

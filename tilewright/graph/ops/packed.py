@@ -1,7 +1,8 @@
 """How a matrix lies that codelets read packed, and what is meant by it.
 
     pack (matrix)                       the panels of a matrix (k, n)
-    dot_packed (lhs, panels) columns=   (m, k) times the panels of (k, columns): (m, columns)
+    dot_packed (lhs, panels) columns=   (m, k) times the panels of (k, columns): (m, columns), of
+                                        `dtype`= where that is not lhs's: int32 of integers
 
 In: a matrix (k, n). Out: its panels (panels, ceil(k / d), 16, d), of 16 columns each: columns lie
 side by side, of each of them d neighbouring k (one in float32, two in lower precisions). What lies
@@ -43,15 +44,17 @@ def unpack(panels: np.ndarray, k: int, n: int) -> np.ndarray:
     return padded[:k, :n]
 
 
-def dot_packed(lhs: np.ndarray, panels: np.ndarray, *, columns: int) -> np.ndarray:
-    """(m, k) times the panels of (k, columns)."""
+def dot_packed(
+    lhs: np.ndarray, panels: np.ndarray, *, columns: int, dtype: str | None = None
+) -> np.ndarray:
+    """(m, k) times the panels of (k, columns); what is narrower than the result is widened."""
     matrix = unpack(panels, lhs.shape[1], columns)
-    return law.product(lhs, matrix.T, "sequence", lhs.dtype.name)
+    return law.product(lhs, matrix.T, "sequence", dtype or lhs.dtype.name)
 
 
 def _count(node: Node) -> Count:
-    lhs = node.inputs[0]
-    return Count(macs={lhs.dtype: node.output.type.size * lhs.shape[1]}, iterations=1)
+    lhs, dtype = node.inputs[0], node.output.dtype
+    return Count(macs={dtype: node.output.type.size * lhs.shape[1]}, iterations=1)
 
 
 ROWS = {
