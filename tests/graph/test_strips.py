@@ -89,3 +89,30 @@ def test_what_depends_on_a_sum_over_the_rows_comes_after_it():
 
     make = partial(make_strips, machine=scaled(STATED, 1 / 64, 1, 2, 0))
     assert len(strips_of(assert_same(make, trace(function, x, v).graph, [x, v]))) == 2
+
+
+@pytest.mark.parametrize("turn", [False, True], ids=["vector first", "vector second"])
+def test_rows_summed_with_a_vector_beside_a_product_of_matrices(turn):
+    """A linear part beside a net: both gradients read the data with their rows first."""
+    x, v = (RANDOM.normal(size=s).astype(np.float32) for s in ((1700, 28), (28, 8)))
+
+    def function(w, v):
+        s = (w @ x.T if turn else x @ w) + jnp.sum(jnp.tanh(x @ v), axis=1)
+        return jnp.sum(jnp.exp(-s * s))
+
+    w = RANDOM.normal(size=28).astype(np.float32) / 9
+    gradients = jax.value_and_grad(function, (0, 1))
+    assert "strips" in operations(tilewright.compile(gradients, w, v).compiled.graph)
+    agree(gradients, w, v, epsilons=4096)
+
+
+def test_a_matrix_with_its_rows_first_is_the_left_operand():
+    """Of a product with a vector, which has no other side to be turned to."""
+    x, v = (RANDOM.normal(size=s).astype(np.float32) for s in ((1700, 28), (28, 8)))
+
+    def function(x, v):
+        hidden = jnp.tanh(x @ v)
+        return x.T @ jnp.sum(hidden, axis=1), x.T @ hidden
+
+    assert "strips" in operations(tilewright.compile(function, x, v).compiled.graph)
+    agree(function, x, v, epsilons=4096)

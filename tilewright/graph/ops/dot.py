@@ -128,11 +128,12 @@ def _free_in_order(
 
 
 def _over_rows(strip: Strip, builder: Builder, node: Node, operands: Sequence[Value]) -> Value:
-    """The operand with its rows first comes second."""
+    """The operand with its rows first comes second; of the other, or a vector, they are last."""
     (lhs, rhs), (left, right) = node.inputs, operands
-    if node in strip.turned:
+    if rhs not in strip.again:
         left, rhs = right, lhs
-    contract, dtype = ((1,), (0,)), law.accumulation_dtype(node.output.dtype)
+    contract = ((len(left.shape) - 1,), (0,))
+    dtype = law.accumulation_dtype(node.output.dtype)
     params = dict(node.params) | {"contract": contract, "dtype": dtype}
     return builder.op("dot", left, strip.again[rhs], **params)
 
