@@ -116,3 +116,16 @@ def test_a_matrix_with_its_rows_first_is_the_left_operand():
 
     assert "strips" in operations(tilewright.compile(function, x, v).compiled.graph)
     agree(function, x, v, epsilons=4096)
+
+
+def test_channels_of_images_are_no_rows():
+    """Squeezed, excited, projected: a chain over channels, of which weights would be the data."""
+    sizes = (1, 5, 5, 96), (96, 8), (8, 96), (96, 16)
+    arrays = [RANDOM.random(size).astype(np.float32) for size in sizes]
+
+    def excited(x, squeeze, excite, project):
+        factors = jnp.tanh(jnp.mean(x, (1, 2)) @ squeeze) @ excite
+        return (x * factors[:, None, None]) @ project
+
+    assert not strips_of(tilewright.compile(excited, *arrays).compiled.graph)
+    agree(excited, *arrays, epsilons=64)
