@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 import tilewright
-from tilewright.cli import STOPPED, WRONG, machine
+from tilewright.cli import STOPPED, WRONG, machine, vision
 from tilewright.cli.alpha import alpha
 
 app = typer.Typer(
@@ -65,6 +65,8 @@ app.command()(command(alpha))
 for one in (machine.show, machine.measure, machine.compare):
     machine.app.command()(command(one))
 app.add_typer(machine.app, name="machine")
+vision.app.command()(command(vision.predict))
+app.add_typer(vision.app, name="vision")
 
 
 def _version(wanted: bool) -> None:

@@ -122,12 +122,21 @@ class EfficientNet:
         channels = 1280 if self.lite else _rounded(1280 * self.width)
         return Layer(self.blocks[-1].project.outputs, channels, activation=self.activation)
 
+    @property
+    def repeats(self) -> tuple[int, ...]:
+        """Blocks of each stage; the lite nets leave the first and the last stage as they are."""
+        inner = range(1, len(STAGES) - 1) if self.lite else range(len(STAGES))
+        return tuple(
+            ceil(stage[-1] * self.depth) if number in inner else stage[-1]
+            for number, stage in enumerate(STAGES)
+        )
+
     def _blocks(self) -> Iterator[Block]:
         channels = self.stem.outputs
-        for number, (kernel, stride, expansion, outputs, repeats) in enumerate(STAGES):
+        for (kernel, stride, expansion, outputs, _), repeats in zip(
+            STAGES, self.repeats, strict=True
+        ):
             outputs = _rounded(outputs * self.width)
-            ends = number in (0, len(STAGES) - 1)
-            repeats = repeats if self.lite and ends else ceil(repeats * self.depth)
             for turn in range(repeats):
                 factor = self.expansion or expansion if expansion > 1 else 1
                 yield self._block(channels, outputs, kernel, 1 if turn else stride, factor)

@@ -1,23 +1,26 @@
-"""State dicts of PyTorch's EfficientNets as weights of `models/efficientnet.py`.
+"""State dicts of PyTorch's EfficientNets and ResNeXts as weights of `models/`, and back.
 
-In: names and arrays as the packages efficientnet-pytorch and efficientnet-lite-pytorch write them
-(`_conv_stem.weight`, `_blocks.0._bn1.running_mean`, ...). Out: weights and statistics. Always:
-every array is used, and has the shape that the net asks for. Those nets pad as TensorFlow does and
-keep statistics with an epsilon of 1e-3, which is what `efficientnet.named` gives.
+In: names and arrays as efficientnet-pytorch, its lite form, timm or torchvision write them
+(`names.py`). Out: weights and statistics. Always: every array is used, and has the shape that the
+net asks for; what is written is read back with equal bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
-from tilewright.models.convolutional import Layer, Normed, Plain, Statistics
-from tilewright.models.efficientnet import Block, BlockWeights, EfficientNet, Kept, Weights
+from tilewright.models.efficientnet import EfficientNet, Kept, Weights
+from tilewright.vision.names import SPELLINGS, TIMM, spelling_of, tree_of_names
+from tilewright.vision.nets import Net, module
 
 IGNORED = "num_batches_tracked"
+TO_JAX, TO_TORCH = {4: (2, 3, 1, 0), 2: (1, 0)}, {4: (3, 2, 0, 1), 2: (1, 0)}
+"""Order of a kernel's axes, by how many there are."""
 
 
 def efficientnet_weights(net: EfficientNet, tensors: Mapping[str, Any]) -> tuple[Weights, Kept]:
@@ -26,31 +29,47 @@ def efficientnet_weights(net: EfficientNet, tensors: Mapping[str, Any]) -> tuple
     Raises `ArgumentError` that names the first array that is missing, or has another shape, or that
     the net has no place for.
     """
+    return weights_from(net, tensors)
+
+
+def weights_from(net: Net, tensors: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The same for any net."""
+    import jax
+
     source = _Source(tensors)
-    stem = source.normed("_conv_stem", "_bn0", net.stem)
-    blocks = [_block(source, f"_blocks.{i}.", of) for i, of in enumerate(net.blocks)]
-    head = source.normed("_conv_head", "_bn1", net.head)
-    classes = source.plain("_fc", net.head.outputs, net.classes)
+    names = tree_of_names(net, spelling_of(tensors) or SPELLINGS[0])
+    found = jax.tree.map(lambda name, like: source.take(name, like.shape), names, shapes_of(net))
     source.done()
-    weights = Weights(stem[0], tuple(block for block, _ in blocks), head[0], classes)
-    return weights, Kept(stem[1], tuple(kept for _, kept in blocks), head[1])
+    return found
 
 
-def _block(source: _Source, at: str, of: Block) -> tuple[BlockWeights, tuple[Statistics, ...]]:
-    names = [("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")]
-    if of.expand is not None:
-        names.insert(0, ("_expand_conv", "_bn0"))
-    pairs = [
-        source.normed(at + name, at + norm, layer)
-        for (name, norm), layer in zip(names, of.convolutions, strict=True)
-    ]
-    inner = of.spatial.outputs
-    excite = of.squeezed and (
-        source.plain(f"{at}_se_reduce", inner, of.squeezed),
-        source.plain(f"{at}_se_expand", of.squeezed, inner),
-    )
-    convolutions, kept = zip(*pairs, strict=True)
-    return BlockWeights(convolutions, excite or ()), kept
+def state_dict(net: Net, weights: Any, kept: Any, spelling: str = TIMM) -> dict[str, np.ndarray]:
+    """Arrays by the names of a package of PyTorch's."""
+    import jax
+
+    names = jax.tree.leaves(tree_of_names(net, spelling))
+    arrays = [np.asarray(leaf) for leaf in jax.tree.leaves((weights, kept))]
+    return {name: _turned(a, TO_TORCH) for name, a in zip(names, arrays, strict=True)}
+
+
+def names_of(net: Net, spelling: str) -> set[str]:
+    """Of all arrays."""
+    import jax
+
+    return set(jax.tree.leaves(tree_of_names(net, spelling)))
+
+
+@lru_cache(maxsize=32)
+def shapes_of(net: Net) -> tuple[Any, Any]:
+    """Weights and statistics, but for the numbers."""
+    import jax
+
+    return jax.eval_shape(lambda: module(net).start(net, jax.random.key(0)))
+
+
+def _turned(array: np.ndarray, orders: Mapping[int, tuple[int, ...]]) -> np.ndarray:
+    order = orders.get(array.ndim)
+    return np.ascontiguousarray(array.transpose(order)) if order else array
 
 
 class _Source:
@@ -64,30 +83,18 @@ class _Source:
         }
         self.left = dict.fromkeys(self.arrays)
 
-    def take(self, name: str, *shape: int) -> np.ndarray:
+    def take(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """An array whose shape in JAX is `shape`; dense layers may be convolutions of one tap."""
         if name not in self.arrays:
             raise ArgumentError(f"The weights have no {name}, which this net needs.")
         array = self.arrays[name]
-        if array.shape != shape:
-            found = "x".join(map(str, array.shape))
-            expected = "x".join(map(str, shape))
-            raise ArgumentError(f"{name} is {found}, but this net needs {expected}.")
+        expected = tuple(shape[i] for i in TO_TORCH.get(len(shape), range(len(shape))))
+        single = array.ndim == 4 and len(shape) == 2 and array.shape[2:] == (1, 1)
+        if (array.shape[:2] if single else array.shape) != expected:
+            found, wanted = ("x".join(map(str, sizes)) for sizes in (array.shape, expected))
+            raise ArgumentError(f"{name} is {found}, but this net needs {wanted}.")
         self.left.pop(name, None)
-        return array.astype(np.float32)
-
-    def normed(self, name: str, norm: str, layer: Layer) -> tuple[Normed, Statistics]:
-        kh, kw, inputs, outputs = layer.shape
-        kernel = self.take(f"{name}.weight", outputs, inputs, kh, kw).transpose(2, 3, 1, 0)
-        rows = ("weight", "bias", "running_mean", "running_var")
-        scale, shift, mean, variance = (self.take(f"{norm}.{row}", outputs) for row in rows)
-        return Normed(np.ascontiguousarray(kernel), scale, shift), Statistics(mean, variance)
-
-    def plain(self, name: str, inputs: int, outputs: int) -> Plain:
-        """A dense layer, or a convolution of one tap."""
-        found = self.arrays.get(f"{name}.weight", np.empty(0))
-        taps = (1,) * (found.ndim - 2)
-        kernel = self.take(f"{name}.weight", outputs, inputs, *taps).reshape(outputs, inputs)
-        return Plain(np.ascontiguousarray(kernel.T), self.take(f"{name}.bias", outputs))
+        return _turned(array.reshape(expected).astype(np.float32), TO_JAX)
 
     def done(self) -> None:
         if self.left:
