@@ -249,7 +249,7 @@ def test_a_damaged_file_is_refused(program, file):
         (b"", "is no program of tilewright's"),
         (b"PK\3\4" + bytes(1000), "is no program of tilewright's"),
         (MAGIC, "is damaged: its checksum is not that of its content"),
-        (b"tilewright-program-2\nabc", "was saved by a version of tilewright with another format"),
+        (b"tilewright-program-1\nabc", "was saved by a version of tilewright with another format"),
     ],
 )
 def test_what_is_wrong_is_said(file, content, words):

@@ -10,6 +10,7 @@ __all__ = [
     "Executable",
     "LoadError",
     "Run",
+    "Stateful",
     "UnsupportedError",
     "chains",
     "compare",
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tilewright.mcmc import chains
     from tilewright.runtime.executable import Executable
     from tilewright.runtime.run import Run
+    from tilewright.runtime.stateful import Stateful
     from tilewright.trace.force import force
     from tilewright.trace.tile_map import tile_map
 
@@ -41,6 +43,7 @@ _HOME = {
     "UnsupportedError": "tilewright.errors",
     "Executable": "tilewright.runtime.executable",
     "Run": "tilewright.runtime.run",
+    "Stateful": "tilewright.runtime.stateful",
     "jit": "tilewright.jitted",
     "load": "tilewright.loading",
     "force": "tilewright.trace.force",

@@ -9,23 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tilewright.image import Image, Interface
+from tilewright.image import Image, Interface, Parts
 from tilewright.machine.machine import Machine
 from tilewright.record import recall
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.made import Made
+from tilewright.runtime.signature import Signature
 from tilewright.saved import Saved, write
 
 if TYPE_CHECKING:
     from tilewright.graph.ir import Graph
     from tilewright.plan.ir import Program
 
+
+_NOTHING: Mapping[int, Any] = MappingProxyType({})
 
 Stages = Any
 """`compiler.Stages`, which comes after this: a graph's stages, each made when first asked for."""
@@ -50,7 +54,7 @@ class Compilation:
     """A program; `base` is the same before any of its arguments were bound.
 
     `hidden` are its constants but for the literals of its own text: what the function closes over,
-    then what is made from those beforehand.
+    then what is made from those beforehand. `fixed` are the leaves that are bound, by position.
     """
 
     def __init__(
@@ -60,9 +64,10 @@ class Compilation:
         hidden: tuple[np.ndarray, ...],
         stages: Callable[[], Stages],
         base: Compilation | None = None,
+        fixed: tuple[int, ...] = (),
     ):
         self.source, self.image, self.hidden = source, image, hidden
-        self._make, self.base = stages, base or self
+        self._make, self.base, self.fixed = stages, base or self, fixed
 
     @cached_property
     def stages(self) -> Stages:
@@ -81,10 +86,16 @@ class Compilation:
         """LLVM text, before LLVM's passes."""
         return self.stages.llvm
 
-    def save(self, path: Path, bound: Mapping[int, Sequence[np.ndarray]]) -> None:
-        """Leave all that it is made from in a file, with the leaves of bound arguments."""
+    def save(
+        self,
+        path: Path,
+        bound: Mapping[int, Sequence[np.ndarray]],
+        initial: Mapping[int, Sequence[np.ndarray]] = _NOTHING,
+    ) -> None:
+        """Leave all that it is made from in a file, with leaves that are bound, and the state's."""
         source = self.source
-        write(path, Saved(source.text, source.constants, source.interface, source.tiles, bound))
+        made_from = (source.text, source.constants, source.interface, source.tiles)
+        write(path, Saved(*made_from, bound, initial))
 
     def bound(self, fixed: Mapping[int, np.ndarray]) -> Compilation:
         """The program for fixed inputs, by position among the arguments' leaves.
@@ -93,18 +104,50 @@ class Compilation:
         It starts from the program with nothing bound, so that binding one after the other is
         binding all at once; where nothing is to be computed, it is that program.
         """
-        base, source = self.base, self.source
-        stages = _once(lambda: base.stages.bound(sorted(fixed)))
-        text = f"{len(source.constants)} {sorted(fixed)}\n{source.text}"
+        base, source, places = self.base, self.source, tuple(sorted(fixed))
+        stages = _once(lambda: base.stages.bound(places))
+        text = f"{len(source.constants)} {list(places)}\n{source.text}"
         found = recall(text, source.machine, lambda: stages().image())
         if found.object == base.image.object:
-            return base
+            return base._with(fixed=places)
         arguments = [
             fixed.get(i, np.zeros(kind.shape, kind.numpy))
             for i, kind in enumerate(source.interface.inputs)
         ]
         made = _made(found, (*base.hidden, *arguments))
-        return _completed(source, found, (*base.hidden, *made), stages, base)
+        return _completed(source, found, (*base.hidden, *made), stages, base, places)
+
+    def _with(self, fixed: tuple[int, ...]) -> Compilation:
+        """The same program, where nothing is to be done beforehand."""
+        return Compilation(self.source, self.image, self.hidden, lambda: self.stages, self, fixed)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The programs that a step with a state is split into: see `graph/tick.py`."""
+        source, interface = self.source, self.source.interface
+        ticks, leaves = self._ticks(), len(interface.inputs)
+        stages = _once(lambda: self.stages.split(leaves, ticks))
+        text = f"{len(source.constants)} {list(self.fixed)} {ticks}\n{source.text}"
+        images = []
+        for number, name in enumerate(("answer", "settle", "prepare")):
+            make = partial(_image_of, stages, number)
+            images.append(recall(f"{name} {text}", source.machine, make).given(self.hidden))
+        inputs = images[0].interface.inputs
+        carried = inputs[: len(inputs) - leaves]
+        answer, settle, prepare = (replace(image, tiles=source.tiles) for image in images)
+        if (inputs[len(carried) :], answer.interface.outputs) != interface.types:
+            raise ValueError("the answer's inputs and results are not those of the step")
+        return Parts(answer, settle, prepare, carried)
+
+    def _ticks(self) -> list[int]:
+        """The leaves that come with each call, by position."""
+        interface = self.source.interface
+        taken = {*self.fixed, *Signature(interface).state}
+        return [i for i in range(len(interface.inputs)) if i not in taken]
+
+
+def _image_of(stages: Callable[[], Stages], number: int) -> Image:
+    return stages()[number].image()
 
 
 def compiled(source: Source) -> Compilation:

@@ -31,6 +31,7 @@ from tilewright.graph.simplify import simplify
 from tilewright.graph.sink import sink
 from tilewright.graph.strips import make_strips
 from tilewright.graph.text import to_text
+from tilewright.graph.tick import split_tick
 from tilewright.graph.transposes import raise_transposes
 from tilewright.graph.verify import verify
 from tilewright.graph.widen import widen
@@ -42,6 +43,8 @@ from tilewright.plan.lower import lower
 from tilewright.plan.text import program_to_text
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.parameters import Parameters, parameters
+from tilewright.runtime.stateful import Stateful
+from tilewright.state import initial_state, state_arguments, with_state
 from tilewright.tree import tree_of
 
 if TYPE_CHECKING:
@@ -77,6 +80,7 @@ def compile(
     *example_args: Any,
     machine: str | None = None,
     tiles: int | None = None,
+    state: str | Sequence[str] | None = None,
     **example_named: Any,
 ) -> Executable:
     """Compile `fn` for the shapes and dtypes of its example arguments, given as in a call of it.
@@ -86,6 +90,10 @@ def compile(
     most (default and limit: one for each CPU that the process may use); results do not depend on
     it.
 
+    `state` names arguments that the program keeps, and overwrites at each call: `fn` returns a
+    tuple that begins with their new values; the rest of it is what a call returns. The result is
+    then a `Stateful`. Its state begins with the example's values, or zeros where that has none.
+
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument.
     """
     if machine not in (None, "native", "xla"):
@@ -93,22 +101,29 @@ def compile(
     if tiles is not None and (type(tiles) is not int or tiles < 1):
         raise ArgumentError(f"tiles must be a positive whole number, not {tiles!r}.")
     called = parameters(fn, example_args, example_named)
+    kept = state_arguments(state, called)
     if machine == "xla":
+        if kept:
+            raise ArgumentError('machine="xla" keeps no state: compile for this host instead.')
         from tilewright.runtime.xla import XlaExecutable
 
         return XlaExecutable(called)  # type: ignore[return-value]
     from tilewright.trace import trace  # JAX takes a second to import
 
     traced, host = trace(called.fn, *called.values), host_machine()
-    interface, hidden = _interface(called, traced), len(traced.constants)
+    graph, interface, hidden = traced.graph, _interface(called, traced), len(traced.constants)
+    if kept:
+        graph, interface = with_state(traced, called, interface, kept)
     source = Source(
-        to_text(traced.graph, sources=False),
+        to_text(graph, sources=False),
         tuple(traced.constants),
         interface,
         tiles,
         host,
-        lambda: Stages(traced.graph, Dump(interface.name), machine=host, hidden=hidden),
+        lambda: Stages(graph, Dump(interface.name), machine=host, hidden=hidden),
     )
+    if kept:
+        return Stateful(compiled(source), initial_state(called, interface))
     return Executable(compiled(source))
 
 
@@ -160,16 +175,31 @@ class Stages:
         graph = self.graph
         hidden = len(graph.inputs) - len(self.traced.inputs) + (self.hidden or 0)
         known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in positions)}
-        halves = split_fixed(pack_fixed(graph, known, self.machine), known, hidden)
+        packed = _as_before(graph, pack_fixed(graph, known, self.machine))
+        halves = split_fixed(packed, known, hidden)
         if halves is None:
             return self
         first, rest = halves
         once = Stages(first, Dump("packing"), (), (), self.machine)
         return Stages(rest, Dump("packed"), (), (), self.machine, once=once)
 
+    def split(self, leaves: int, ticks: Sequence[int]) -> tuple[Stages, Stages, Stages]:
+        """Of a step with a state, of so many leaves: what answers, settles and prepares.
+
+        `ticks` are the leaves that come with each call. See `graph/tick.py`.
+        """
+        inputs = self.graph.inputs
+        leading = len(inputs) - leaves
+        found = split_tick(self.graph, {inputs[leading + i] for i in ticks}, leading)
+        parts = {"answer": found.answer, "settle": found.settle, "prepare": found.prepare}
+        answer, settle, prepare = (
+            Stages(graph, Dump(name), (), (), self.machine) for name, graph in parts.items()
+        )
+        return answer, settle, prepare
+
     def _rewritten(self, graph: Graph, rewrites: Sequence[Rewrite]) -> Graph:
         for rewrite in rewrites:
-            graph = replace(rewrite(graph, self.machine), law=self.traced.law)
+            graph = _as_before(graph, rewrite(graph, self.machine))
             self.dump(rewrite.__name__, partial(to_text, graph, short=True))
         return graph
 
@@ -202,12 +232,17 @@ class Stages:
             self.emitted.image,
             interface=Interface(
                 tuple(value.type for value in graph.inputs),
-                tuple(value.type for value in graph.outputs),
+                tuple(value.type for value in graph.results),
             ),
             object=compile_cached(self.emitted.module),
             constants=tuple(literals),
             once=self.once and self.once.image(),
         )
+
+
+def _as_before(old: Graph, new: Graph) -> Graph:
+    """A rewritten graph with what no rewrite changes: the law, and which inputs it overwrites."""
+    return replace(new, law=old.law, state=old.state)
 
 
 def _assembly(text: str) -> str:

@@ -62,6 +62,9 @@ class Streamed:
 class Interface:
     """How a program is called. Without trees it is flat.
 
+    `state` are the arguments, by number, whose new values a call writes over the old: its result is
+    what there is besides, and `outputs`, `out_tree` and `forms_out` are of that.
+
     `inputs` are the leaves of the arguments, without the program's constants. `in_tree` is the tree
     of the tuple of arguments. Without it every argument is one array. Without `out_tree` the result
     is the only output, or the tuple of all of them.
@@ -77,6 +80,7 @@ class Interface:
     # Leaves that are PRNG keys, with their generator, and those of no data, with "float0".
     forms_in: Mapping[int, Any] = field(default_factory=lambda: _NOTHING)
     forms_out: Mapping[int, Any] = field(default_factory=lambda: _NOTHING)
+    state: tuple[int, ...] = ()
 
     @property
     def types(self) -> tuple[tuple[Type, ...], tuple[Type, ...]]:
@@ -90,6 +94,7 @@ class Image:
     `shared_work` says whether there is any for more threads than one; `tiles` how many of them
     there may be at most, by the user's wish. Fewer give the same bits.
 
+    `overwrites` are the inputs that a run writes to, counted behind the constants of its own text.
     `once` is the program that gives further constants: it takes those that the function closes
     over (and the arguments, where some are bound), and is run once, before all calls.
     """
@@ -104,6 +109,7 @@ class Image:
     maps: int = 0  # queues
     loops: tuple[str, ...] = ()  # names of counted trips
     streamed: Streamed | None = None
+    overwrites: tuple[int, ...] = ()
     once: Image | None = None
 
     def given(self, arrays: Sequence[np.ndarray]) -> Image:
@@ -149,7 +155,20 @@ class Image:
         )
 
 
-_PLAIN = ("shared_bytes", "tile_bytes", "shared_work", "tiles", "maps", "loops")
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Of a step with a state (see `graph/tick.py`): programs that leave arrays for each other.
+
+    Each takes those that are `carried` before the step's own leaves.
+    """
+
+    answer: Image
+    settle: Image
+    prepare: Image
+    carried: tuple[Type, ...]
+
+
+_PLAIN = ("shared_bytes", "tile_bytes", "shared_work", "tiles", "maps", "loops", "overwrites")
 
 
 def types_to_json(types: Sequence[Type]) -> list[Any]:

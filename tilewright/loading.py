@@ -16,6 +16,7 @@ from tilewright.machine.host import host_machine
 from tilewright.machine.machine import Machine
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.signature import Signature
+from tilewright.runtime.stateful import Stateful
 from tilewright.saved import Saved, read
 
 
@@ -23,8 +24,8 @@ def load(path: str | os.PathLike[str], *, tiles: int | None = None) -> Executabl
     """The program in a file: same arguments, same names, same bits, on any host.
 
     `tiles` is the number of tiles at most, in place of what it was compiled with. Arguments that
-    were bound are bound; their work is done now, for this host. Results that are PRNG keys of JAX's
-    need JAX once they are there.
+    were bound are bound; their work is done now, for this host. A state begins as it began where
+    the program was compiled. Results that are PRNG keys of JAX's need JAX once they are there.
 
     Raises `LoadError` for a file that is damaged, or no program, or of another version; OSError
     where there is none.
@@ -41,7 +42,10 @@ def load(path: str | os.PathLike[str], *, tiles: int | None = None) -> Executabl
     )
     signature = Signature(saved.interface, {n: list(leaves) for n, leaves in saved.bound.items()})
     try:
-        return Executable(_bound(compiled(source), signature), signature=signature)
+        program = _bound(compiled(source), signature)
+        if saved.initial:
+            return Stateful(program, saved.initial, signature=signature)
+        return Executable(program, signature=signature)
     except (OSError, MemoryError):
         raise
     except Exception as error:

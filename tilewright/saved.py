@@ -5,7 +5,7 @@ nothing of any machine: who loads it compiles for the host that it is on. For th
 are kept once, as they were given. Each host packs weights for its own registers and caches: that
 takes milliseconds, and results do not depend on it.
 
-    tilewright-program-1
+    tilewright-program-2
     the SHA-256 of all that follows, in hexadecimal
     a line of JSON: how it is called, types and places of arrays, bytes of the graph's text
     the graph (`graph/text.py`)
@@ -32,7 +32,7 @@ from tilewright.graph.ir import Type
 from tilewright.image import Interface, types_from_json, types_to_json
 from tilewright.tree import LEAF, MismatchError, Tree
 
-MAGIC = b"tilewright-program-1\n"
+MAGIC = b"tilewright-program-2\n"
 _ANY_VERSION = b"tilewright-program-"
 _CHECKSUM = 2 * hashlib.sha256().digest_size + 1
 _LINE = 64
@@ -42,7 +42,8 @@ _LINE = 64
 class Saved:
     """`text` is a graph whose first inputs are `constants`, and the rest those of the interface.
 
-    `bound` are the leaves of the arguments that are fixed, by the argument's number.
+    `bound` are the leaves of the arguments that are fixed, by the argument's number, `initial`
+    those of a state as it begins.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Saved:
     interface: Interface
     tiles: int | None = None
     bound: Mapping[int, Sequence[np.ndarray]] = field(default_factory=dict)
+    initial: Mapping[int, Sequence[np.ndarray]] = field(default_factory=dict)
 
 
 def write(path: Path, saved: Saved) -> None:
@@ -69,13 +71,15 @@ def read(path: Path) -> Saved:
 def to_bytes(saved: Saved) -> bytes:
     """A file's content."""
     text = saved.text.encode()
-    arrays = [*saved.constants, *(leaf for leaves in saved.bound.values() for leaf in leaves)]
+    given = (*saved.bound.values(), *saved.initial.values())
+    arrays = [*saved.constants, *(leaf for leaves in given for leaf in leaves)]
     head = {
         "interface": _interface_to_json(saved.interface, saved.bound),
         "tiles": saved.tiles,
         "graph": len(text),
         "constants": len(saved.constants),
         "bound": {number: len(leaves) for number, leaves in saved.bound.items()},
+        "initial": {number: len(leaves) for number, leaves in saved.initial.items()},
         "arrays": types_to_json([Type(array.dtype.name, array.shape) for array in arrays]),
     }
     content = [json.dumps(head).encode(), b"\n", text]
@@ -127,16 +131,22 @@ def _parsed(data: np.ndarray, start: int) -> Saved:
         raise ValueError("more data than it has arrays")
     constants, rest = arrays[: head["constants"]], iter(arrays[head["constants"] :])
     interface = _interface_from_json(head["interface"])
-    bound = {int(key): [next(rest) for _ in range(n)] for key, n in head["bound"].items()}
-    _check_bound(interface, bound)
+    bound, initial = (
+        {int(key): [next(rest) for _ in range(n)] for key, n in head[given].items()}
+        for given in ("bound", "initial")
+    )
+    _check_given(interface, bound)
+    _check_given(interface, initial)
+    if set(initial) != set(interface.state) or set(initial) & set(bound):
+        raise ValueError(f"a state of the arguments {sorted(initial)}")
     tiles = head["tiles"]
     if tiles is not None and (type(tiles) is not int or tiles < 1):
         raise ValueError(f"{tiles!r} tiles")
-    return Saved(text, tuple(constants), interface, tiles, bound)
+    return Saved(text, tuple(constants), interface, tiles, bound, initial)
 
 
-def _check_bound(interface: Interface, bound: Mapping[int, Sequence[np.ndarray]]) -> None:
-    """Bound leaves have the types of the leaves in whose place they are."""
+def _check_given(interface: Interface, given: Mapping[int, Sequence[np.ndarray]]) -> None:
+    """Leaves have the types of those in whose place they are."""
     if interface.in_tree is None:
         raise ValueError("arguments without a structure")
     first, known = 0, {}
@@ -146,7 +156,7 @@ def _check_bound(interface: Interface, bound: Mapping[int, Sequence[np.ndarray]]
         first += count
     if first != len(interface.inputs):
         raise ValueError(f"{first} leaves for {len(interface.inputs)} inputs")
-    for number, leaves in bound.items():
+    for number, leaves in given.items():
         types = tuple(Type(leaf.dtype.name, leaf.shape) for leaf in leaves)
         if types != known[number]:
             raise ValueError(f"{', '.join(map(str, types))} for argument {number}")
@@ -178,6 +188,7 @@ def _interface_to_json(
         "positional": interface.positional,
         "forms_in": dict(interface.forms_in),
         "forms_out": dict(interface.forms_out),
+        "state": interface.state,
     }
 
 
@@ -203,6 +214,7 @@ def _interface_from_json(content: Mapping[str, Any]) -> Interface:
         positional=content["positional"],
         forms_in={int(i): str(form) for i, form in content["forms_in"].items()},
         forms_out={int(i): str(form) for i, form in content["forms_out"].items()},
+        state=tuple(map(int, content["state"])),
     )
     assert interface.in_tree is not None
     assert interface.out_tree is not None

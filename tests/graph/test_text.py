@@ -1,5 +1,7 @@
 """Printing and parsing are inverse, to the bit."""
 
+from dataclasses import replace
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -93,3 +95,13 @@ def test_the_law_of_sums_is_named_where_it_is_not_the_hosts():
     assert to_text(graph).startswith("graph() by paired {")
     assert parse(to_text(graph)).law == "paired"
     assert " by " not in to_text(Graph((), (), ()))
+
+
+def test_a_state_is_kept():
+    builder = Builder([Type("float32", (3,)), Type("int32", ())])
+    total = builder.op("neg", builder.inputs[0])
+    graph = replace(builder.graph([*builder.inputs[1:], total, total]), state=(1, 0))
+    text = to_text(graph)
+    assert text.startswith("graph(%0: float32[3], %1: int32[]) overwriting %1 %0 {")
+    assert parse(text).state == (1, 0)
+    assert to_text(parse(text)) == text

@@ -133,3 +133,29 @@ def test_bodies_are_closed():
     graph = graph_of("map", [FLOAT], [FLOAT], consts=0, length=3, bodies=[leak])
     with pytest.raises(GraphError, match="never defined"):
         verify(graph)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ((0, 0), "not so many different inputs"),
+        ((2,), "not so many different inputs"),
+        ((-1,), "not so many different inputs"),
+        ((0, 1), "1 outputs for a state of 2"),
+        ((1,), r"takes the place of input 1, int32\[\]"),
+    ],
+)
+def test_a_state_fits_its_inputs(state, message):
+    x, n = Value(FLOAT), Value(Type("int32", ()))
+    verify(Graph((x, n), (), (x,), state=(0,)))
+    with pytest.raises(GraphError, match=message):
+        verify(Graph((x, n), (), (x,), state=state))
+
+
+def test_bodies_have_no_state_of_their_own():
+    row = Value(Type("float32", FLOAT.shape[1:]))
+    body = Graph((row,), (), (row,), state=(0,))
+    length = FLOAT.shape[0]
+    graph = graph_of("map", [FLOAT], [FLOAT], consts=0, length=length, bodies=[body])
+    with pytest.raises(GraphError, match="has a body with a state"):
+        verify(graph)

@@ -101,8 +101,9 @@ class _Emitter:
         return Image(
             interface=Interface(
                 tuple(Type(b.dtype, (b.size,)) for b in program.inputs if b.space == "input"),
-                tuple(Type(b.dtype, (b.size,)) for b in program.outputs),
+                tuple(Type(b.dtype, (b.size,)) for b in program.outputs if b.space == "output"),
             ),
+            overwrites=tuple(b.index for b in program.outputs if b.space == "input"),
             shared_bytes=program.shared_bytes,
             tile_bytes=program.tile_bytes,
             shared_work=any(map(is_shared_work, program.steps)),

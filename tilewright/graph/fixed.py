@@ -21,8 +21,8 @@ from tilewright.graph.ops import VIEWS
 from tilewright.machine.cost import work
 from tilewright.machine.machine import Machine
 
-_STAYS = VIEWS | {"constant", "iota"}
-_WHOLE_VIEWS = _STAYS - {"slice"}
+STAYS = VIEWS | {"constant", "iota"}
+_WHOLE_VIEWS = STAYS - {"slice"}
 """Those after which there is no less to keep."""
 
 
@@ -40,7 +40,7 @@ LEAST_CYCLES = 20_000
 
 def split_fixed(graph: Graph, fixed: Set[Value], leading: int) -> tuple[Graph, Graph] | None:
     """The two graphs, or None where nothing is worth it; new inputs follow the first `leading`."""
-    return _split(graph, _known(graph, fixed), leading, lambda value: True, _STAYS)
+    return _split(graph, _known(graph, fixed), leading, lambda value: True, STAYS)
 
 
 def split_constant(graph: Graph, hidden: int, machine: Machine) -> tuple[Graph, Graph] | None:
@@ -100,19 +100,20 @@ def _split(
     producers = graph.producers()
     rest_nodes = [node for node in graph.nodes if not set(node.outputs) <= known]
     wanted = [value for node in rest_nodes for value in node.inputs] + list(graph.outputs)
-    kept, frontier = _needed(wanted, known, producers, worth, views)
+    kept, frontier = needed(wanted, known, producers, worth, views)
     if not frontier:
         return None
-    behind, _ = _needed(list(frontier), known, producers, lambda value: False, views)
+    behind, _ = needed(list(frontier), known, producers, lambda value: False, views)
     computed = tuple(n for n in graph.nodes if n in behind)
-    first = replace(graph, nodes=computed, outputs=tuple(frontier))
+    first = replace(graph, nodes=computed, outputs=tuple(frontier), state=())
     inputs = (*graph.inputs[:leading], *frontier, *graph.inputs[leading:])
     stays = kept.union(rest_nodes)
     nodes = tuple(n for n in graph.nodes if n in stays)
-    return first, replace(graph, inputs=inputs, nodes=nodes)
+    state = tuple(i + len(frontier) * (i >= leading) for i in graph.state)
+    return first, replace(graph, inputs=inputs, nodes=nodes, state=state)
 
 
-def _needed(
+def needed(
     wanted: list[Value],
     known: Set[Value],
     producers: dict[Value, Node],

@@ -102,12 +102,20 @@ class Graph:
     """A straight line of nodes between inputs and outputs.
 
     `law` names the order of its sums (see `law.py`); bodies follow that of the outermost graph.
+    `state` are positions of inputs that the first outputs, in this order, take the place of:
+    whoever runs the graph may write those over these. Only an outermost graph has any.
     """
 
     inputs: tuple[Value, ...]
     nodes: tuple[Node, ...]
     outputs: tuple[Value, ...]
     law: str = "host"
+    state: tuple[int, ...] = ()
+
+    @property
+    def results(self) -> tuple[Value, ...]:
+        """The outputs that take no input's place."""
+        return self.outputs[len(self.state) :]
 
     def producers(self) -> dict[Value, Node]:
         """Which node defines each value that is not an input."""

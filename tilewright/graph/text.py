@@ -5,9 +5,10 @@
       return %2
     }
 
-Bodies follow the line of their node, indented. Values are numbered from zero in every graph, so
-equal graphs have equal texts. Full text is exact: `parse(to_text(graph))` has the same text, and
-the same bits in its constants. `short` text abbreviates large constants and cannot be parsed.
+`overwriting %0 %2` after the inputs are those that the first outputs take the place of. Bodies
+follow the line of their node, indented. Values are numbered from zero in every graph, so equal
+graphs have equal texts. Full text is exact: `parse(to_text(graph))` has the same text, and the same
+bits in its constants. `short` text abbreviates large constants and cannot be parsed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from tilewright.graph.ir import Graph, Node, Type, Value, numpy_dtype
 
 _SHORT_ITEMS = 6
+_HEADER = re.compile(r"graph\((.*)\)(?: by (\w+))?(?: overwriting((?: %\d+)+))? \{")
 _DEFINITION = re.compile(r"(%\d+): (\w+)\[([\d,]*)\]")
 
 
@@ -38,7 +40,9 @@ def _lines(graph: Graph, short: bool, sources: bool) -> Iterator[str]:
         return ", ".join(f"{names[v]}: {v.type}" for v in values)
 
     by = "" if graph.law == "host" else f" by {graph.law}"
-    yield f"graph({define(graph.inputs)}){by} {{"
+    inputs = define(graph.inputs)
+    over = "".join(f" {names[graph.inputs[position]]}" for position in graph.state)
+    yield f"graph({inputs}){by}{' overwriting' + over if over else ''} {{"
     for node in graph.nodes:
         source = f"  # {node.source}" if node.source and sources else ""
         yield _line(node, names, define, short) + source
@@ -86,7 +90,7 @@ def parse(text: str) -> Graph:
 def _parse_graph(lines: list[str], at: int) -> tuple[Graph, int]:
     """The graph that begins at line `at`, and the line after it."""
     values: dict[str, Value] = {}
-    header = re.fullmatch(r"graph\((.*)\)(?: by (\w+))? \{", lines[at])
+    header = _HEADER.fullmatch(lines[at])
     if header is None:
         raise ValueError(f"a graph should begin here: {lines[at]}")
     inputs = _define(header[1], values)
@@ -100,7 +104,8 @@ def _parse_graph(lines: list[str], at: int) -> tuple[Graph, int]:
             bodies.append(body)
         nodes.append(_parse_node(head, values, tuple(bodies)))
     outputs = tuple(values[name] for name in re.findall(r"%\d+", lines[at]))
-    return Graph(inputs, tuple(nodes), outputs, header[2] or "host"), at + 2
+    state = tuple(inputs.index(values[name]) for name in (header[3] or "").split())
+    return Graph(inputs, tuple(nodes), outputs, header[2] or "host", state), at + 2
 
 
 def _define(text: str, values: dict[str, Value]) -> tuple[Value, ...]:

@@ -31,10 +31,25 @@ def verify(graph: Graph) -> None:
         _define(defined, node.outputs, describe(node))
         _check(node)
         for body in node.bodies:
+            _require(not body.state, node, "has a body with a state of its own")
             verify(body)
     for value in graph.outputs:
         if value not in defined:
             raise GraphError(f"an output, {value.type}, is never defined")
+    _check_state(graph)
+
+
+def _check_state(graph: Graph) -> None:
+    """Each of the inputs that are overwritten once, by an output of its type."""
+    state, count = graph.state, len(graph.inputs)
+    if len(set(state)) < len(state) or not all(0 <= position < count for position in state):
+        raise GraphError(f"the state, inputs {state} of {count}, is not so many different inputs")
+    if len(state) > len(graph.outputs):
+        raise GraphError(f"{len(graph.outputs)} outputs for a state of {len(state)}")
+    for position, value in zip(state, graph.outputs, strict=False):
+        old = graph.inputs[position]
+        if old.type != value.type:
+            raise GraphError(f"{value.type} takes the place of input {position}, {old.type}")
 
 
 def describe(node: Node) -> str:

@@ -152,7 +152,8 @@ Step = Call | Loop | While | Branch | Spread | Map | Sync
 class Program:
     """`offsets` gives each "shared" and "tile" buffer its byte offset in its arena.
 
-    `inputs` are the "constant" buffers, then the graph's inputs.
+    `inputs` are the "constant" buffers, then the graph's inputs. The first of the `outputs` may be
+    some of those: what the program overwrites.
     """
 
     buffers: tuple[Buffer, ...]

@@ -1,7 +1,8 @@
 """Graph -> Program: every unit of the schedule becomes steps, then buffers get their places.
 
 In: a verified graph. Out: a `Program` whose "shared" and "tile" buffers have offsets at which live
-ones never overlap, with a `Sync` wherever one tile reads what another wrote.
+ones never overlap, with a `Sync` wherever one tile reads what another wrote. Outputs that take the
+place of inputs are computed there, as carries of a loop are.
 """
 
 from __future__ import annotations
@@ -51,19 +52,21 @@ def lower(graph: Graph, machine: Machine) -> tuple[Program, list[np.ndarray]]:
     """The program of a graph on a machine, and the data of its "constant" buffers, in order."""
     plan = Plan(machine, lower_units)
     inputs = [Buffer(v.dtype, v.type.size, "input", i) for i, v in enumerate(graph.inputs)]
-    outputs = [Buffer(v.dtype, v.type.size, "output", i) for i, v in enumerate(graph.outputs)]
+    results = [Buffer(v.dtype, v.type.size, "output", i) for i, v in enumerate(graph.results)]
+    outputs = [*(inputs[position] for position in graph.state), *results]
     steps = control.lower_body(
         plan,
         graph,
         [whole(b, v.shape) for b, v in zip(inputs, graph.inputs, strict=True)],
         [whole(b, v.shape) for b, v in zip(outputs, graph.outputs, strict=True)],
         parallel=True,
+        owned=[graph.inputs[position] for position in graph.state],
     )
     steps = synchronise(back_and_forth(steps, machine))
     placed = place_buffers(steps)
     constants = [buffer for buffer, _ in plan.constants]
     program = Program(
-        buffers=(*inputs, *outputs, *constants, *placed.offsets),
+        buffers=(*inputs, *results, *constants, *placed.offsets),
         inputs=(*constants, *inputs),
         outputs=tuple(outputs),
         steps=steps,

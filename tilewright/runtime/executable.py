@@ -53,18 +53,20 @@ class Executable:
         self.function = self._loaded["tilewright_run"]
         self.workers = _workers(image)
         self._results = Results(interface.outputs)
-        self._expected = expected(interface.inputs)
+        span = self.signature.span
+        self._span = range(len(interface.inputs)) if span is None else span
+        self._expected = expected(interface.inputs[self._span.start : self._span.stop])
         self._apply = native().tw_apply if self._expected is not None else _refuse
         self._pool = FramePool(self._frame)
-        self._is_flat, self._count = self.signature.is_flat, len(interface.inputs)
+        self._count = -1 if span is None else len(span)
         self._alone = self.workers == 1
         self._unflatten = _result_builder(interface)
 
     # Running
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        is_flat = self._is_flat and len(args) == self._count and not named
-        leaves = args if is_flat else tuple(self.signature.leaves(args, named))
+        is_flat = len(args) == self._count and not named
+        leaves = args if is_flat else self._leaves(args, named)
         pieces = self._results.pieces()
         frame = self._pool.take()
         try:
@@ -117,6 +119,11 @@ class Executable:
 
     # Arguments and results
 
+    def _leaves(self, args: Sequence[Any], named: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Of a call that does not give them one by one."""
+        leaves = self.signature.leaves(args, named)
+        return tuple(leaves[self._span.start : self._span.stop])
+
     def _frame(self) -> Frame:
         return Frame(
             self.image,
@@ -124,13 +131,16 @@ class Executable:
             self.workers,
             expected=self._expected,
             results=self._results,
+            span=self._span,
+            ready=self.signature.ready,
         )
 
     def _apply_others(
         self, frame: Frame, leaves: Sequence[Any], pieces: Sequence[np.ndarray]
     ) -> None:
         """A call whose leaves are not all exact: make them so, then run."""
-        exact = tuple([self.signature.plain(i, leaf) for i, leaf in enumerate(leaves)])
+        plain, first = self.signature.plain, self._span.start
+        exact = tuple([plain(i, leaf) for i, leaf in enumerate(leaves, first)])
         if self._apply(frame.address, exact, pieces):  # a dtype, or a layout, unknown to it
             frame.point_at(exact, self._results.place(pieces, frame.shifts))
             frame.reset()
@@ -219,14 +229,14 @@ def _result_builder(interface: Interface) -> Callable[[Sequence[Any]], Any]:
         build = tree.unflatten
     if not forms:
         return build
-    return lambda outputs: build(_in_form(outputs, forms))
+    return lambda outputs: build(in_form(outputs, forms))
 
 
 def _only(outputs: Sequence[Any]) -> Any:
     return outputs[0]
 
 
-def _in_form(outputs: Sequence[Any], forms: Mapping[int, Any]) -> list[Any]:
+def in_form(outputs: Sequence[Any], forms: Mapping[int, Any]) -> list[Any]:
     """Words as PRNG keys, and bools as `float0`, where the function returns those."""
     import jax
 

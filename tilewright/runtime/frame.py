@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -42,7 +42,8 @@ class Job(ctypes.Structure):
 class Frame:
     """Context, arenas and counters. `slots` is the length of the ring of a streamed map.
 
-    `expected` and `results` are for calls whose arguments native code checks.
+    `expected` and `results` are for calls whose arguments native code checks: those of the leaves
+    `span` (all, if not given). `ready` are leaves that are the same arrays in every run.
     """
 
     def __init__(
@@ -54,6 +55,8 @@ class Frame:
         slots: int | None = None,
         expected: Table | None = None,
         results: Results | None = None,
+        span: range | None = None,
+        ready: Mapping[int, np.ndarray] | None = None,
     ):
         self.workers, interface = workers, image.interface
         self.count = image.streamed.count if image.streamed else 0
@@ -68,6 +71,11 @@ class Frame:
         self.outputs = (ctypes.c_void_p * max(1, len(interface.outputs)))()
         for position, constant in enumerate(image.constants):
             self.inputs[position] = address(constant)
+        self._first, ready = len(image.constants), ready or {}
+        for position, array in ready.items():
+            self.inputs[self._first + position] = address(array)
+        span = range(len(interface.inputs)) if span is None else span
+        self._first += span.start
         self.context = Context(
             shared=shared,
             tile_arenas=tile_arenas,
@@ -82,8 +90,7 @@ class Frame:
         )
         self.nbytes = image.shared_bytes + tile_stride * workers
         self.shifts = (ctypes.c_int64 * len(interface.outputs))()
-        self._hidden = len(image.constants)
-        self._kept = expected, results, image.constants
+        self._kept = expected, results, image.constants, ready
         self.job = Job(
             context=ctypes.addressof(self.context),
             function=function,
@@ -92,8 +99,8 @@ class Frame:
             filled=self._at["filled"],
             count=self.count,
             expected=ctypes.addressof(expected) if expected is not None else 0,
-            leaves=len(interface.inputs),
-            inputs=ctypes.addressof(self.inputs) + 8 * len(image.constants),
+            leaves=len(span),
+            inputs=ctypes.addressof(self.inputs) + 8 * self._first,
             results=results.count if results is not None else 0,
             places=ctypes.addressof(results.places) if results is not None else 0,
             outputs=ctypes.addressof(self.outputs),
@@ -132,9 +139,9 @@ class Frame:
         self.trips = table[:, : self.loops]
 
     def point_at(self, inputs: Sequence[np.ndarray], outputs: Sequence[int]) -> None:
-        """Arguments that live until the run has ended, and the addresses of its results."""
-        for position, array in enumerate(inputs):
-            self.inputs[self._hidden + position] = address(array)
+        """The span's arrays, which live until the run has ended, and the results' addresses."""
+        for position, array in enumerate(inputs, self._first):
+            self.inputs[position] = address(array)
         self.outputs[: len(outputs)] = outputs
 
     def reset(self, filled: int | None = None) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from tilewright.image import Image
+from tilewright.image import Image, Parts
 
 
 class Origin(Protocol):
@@ -34,8 +34,19 @@ class Origin(Protocol):
         """The same for inputs that are fixed, by position, with their work done beforehand."""
         ...
 
-    def save(self, path: Path, bound: Mapping[int, Sequence[np.ndarray]]) -> None:
-        """Leave it in a file, with the leaves of arguments that are bound, by their number."""
+    def save(
+        self,
+        path: Path,
+        bound: Mapping[int, Sequence[np.ndarray]],
+        initial: Mapping[int, Sequence[np.ndarray]] = ...,
+    ) -> None:
+        """Leave it in a file, with the leaves of arguments that are bound, by their number, and
+        those that a state begins with."""
+        ...
+
+    @property
+    def parts(self) -> Parts:
+        """What answers, settles and prepares, of a step with a state."""
         ...
 
 
@@ -53,5 +64,9 @@ class Made:
         """Nothing is known to be done beforehand."""
         return self
 
-    def save(self, path: Path, bound: Mapping[int, Sequence[np.ndarray]]) -> None:
+    @property
+    def parts(self) -> Parts:
+        raise ValueError("A program made by hand has no graph that could be split.")
+
+    def save(self, path: Path, bound: Any, initial: Any = None) -> None:
         raise ValueError("A program made by hand has no graph that a file could hold.")

@@ -28,11 +28,13 @@ class Signature:
     """Of a program that is called by an `interface`.
 
     The first `positional` arguments (all, if it is None) may be given by position; all whose names
-    are identifiers by name. `bound` holds the leaves of arguments that have been fixed.
+    are identifiers by name. `bound` holds the leaves of arguments that have been fixed, `held`
+    those of a state: arrays that every call is given as they are, and that it overwrites.
     """
 
     interface: Interface
     bound: Mapping[int, list[np.ndarray]] = field(default_factory=lambda: _NOTHING)
+    held: Mapping[int, list[np.ndarray]] = field(default_factory=lambda: _NOTHING)
 
     @cached_property
     def arguments(self) -> tuple[Tree, ...]:
@@ -48,13 +50,27 @@ class Signature:
         return (*given, *(f"argument {i}" for i in rest))
 
     @cached_property
-    def is_flat(self) -> bool:
-        """Whether a call's positional arguments are the leaves."""
-        by_position = self.interface.positional in (None, len(self.arguments))
-        return by_position and not self.bound and all(tree.is_leaf for tree in self.arguments)
+    def span(self) -> range | None:
+        """The leaves, by position, that a call's positional arguments are; None: they are not.
+
+        So it is where each free argument is one array, and the free ones follow each other.
+        """
+        limit, free = self.interface.positional, self._free
+        by_position = limit is None or all(i < limit for i in free)
+        if not by_position or not all(self.arguments[i].is_leaf for i in free):
+            return None
+        places = [self._first[i] for i in free]
+        found = range(places[0], places[0] + len(places)) if places else range(0)
+        return found if places == list(found) else None
+
+    @property
+    def ready(self) -> dict[int, np.ndarray]:
+        """Leaves that no caller gives, by position: bound, or held."""
+        return self._by_position({**self.bound, **self.held})
 
     def leaves(self, args: Sequence[Any], named: Mapping[str, Any] = _NOTHING) -> Sequence[Any]:
-        """All leaves of a call, bound ones included."""
+        """All leaves of a call, bound and held ones included."""
+        ready = {**self.bound, **self.held}
         values = self._matched("The function", args, named)
         if len(values) < len(self._free):
             missing = [self.names[i] for i in self._free if i not in values]
@@ -68,15 +84,24 @@ class Signature:
             if position in values:
                 leaves += self._leaves_of(position, values[position])
             else:
-                leaves += self.bound[position]
+                leaves += ready[position]
         return leaves
 
     @property
     def fixed(self) -> dict[int, np.ndarray]:
         """The bound leaves, by position."""
+        return self._by_position(self.bound)
+
+    @cached_property
+    def state(self) -> list[int]:
+        """The leaves that a call overwrites, by position."""
+        counts = {n: len(list(self.arguments[n].paths())) for n in self.interface.state}
+        return [self._first[n] + i for n, count in counts.items() for i in range(count)]
+
+    def _by_position(self, given: Mapping[int, Sequence[np.ndarray]]) -> dict[int, np.ndarray]:
         return {
             self._first[argument] + i: leaf
-            for argument, leaves in self.bound.items()
+            for argument, leaves in given.items()
             for i, leaf in enumerate(leaves)
         }
 
@@ -100,6 +125,10 @@ class Signature:
         }
         return replace(self, bound=MappingProxyType({**self.bound, **own}))
 
+    def first(self, argument: int) -> int:
+        """The position of an argument's first leaf."""
+        return self._first[argument]
+
     @cached_property
     def leaf_names(self) -> tuple[str, ...]:
         """What messages call each leaf: `params['w']`."""
@@ -118,7 +147,8 @@ class Signature:
 
     @cached_property
     def _free(self) -> list[int]:
-        return [i for i in range(len(self.arguments)) if i not in self.bound]
+        taken = {*self.bound, *self.held, *self.interface.state}
+        return [i for i in range(len(self.arguments)) if i not in taken]
 
     @cached_property
     def _first(self) -> list[int]:
@@ -147,6 +177,8 @@ class Signature:
 
     def _position(self, who: str, name: str) -> int:
         known = self.names.index(name) if name in self.names and name.isidentifier() else None
+        if known in self.interface.state:
+            raise ArgumentError(f"{who} got {name!r}, which is the program's own state.")
         if known is None or known in self.bound:
             free = ", ".join(self.names[i] for i in self._free) or "none"
             raise ArgumentError(

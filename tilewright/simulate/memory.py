@@ -67,7 +67,7 @@ class Memory:
         memory = Memory(program, tiles)
         for buffer, array in zip(program.inputs, inputs, strict=True):
             memory.bytes[buffer.space, buffer.index] = _bytes_of(buffer, array)
-        for buffer in program.outputs:
+        for buffer in (b for b in program.outputs if b.space == "output"):
             memory.bytes["output", buffer.index] = np.full(buffer.nbytes, FRESH, np.uint8)
         memory.bytes["shared", 0] = np.full(program.shared_bytes, FRESH, np.uint8)
         for tile in range(tiles):

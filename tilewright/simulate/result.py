@@ -76,7 +76,7 @@ def estimate(
 
 def _held(program: Program, tiles: int) -> int:
     """Arguments, results, both kinds of arenas."""
-    passed = sum(buffer.nbytes for buffer in (*program.inputs, *program.outputs))
+    passed = sum(buffer.nbytes for buffer in {*program.inputs, *program.outputs})
     return passed + program.shared_bytes + tiles * program.tile_bytes
 
 

@@ -1,0 +1,72 @@
+"""The halves of a step with a state, ready to run: see `graph/tick.py`.
+
+In: the Images of its parts, and the arrays of one state. Out: calls that answer a tick, settle the
+state after it, and prepare for the next. What they leave for each other lies in arrays that are
+made once, here: only answers are made anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tilewright.image import Image, Interface, Parts
+from tilewright.runtime.executable import Executable
+from tilewright.runtime.made import Made
+from tilewright.runtime.memory import aligned
+from tilewright.runtime.signature import Signature
+
+
+class Split:
+    """`prepared`: for the next tick; `unsettled`: the last one is not yet all in the state."""
+
+    def __init__(self, parts: Parts, signature: Signature, interface: Interface):
+        self._carried = [aligned(kind.shape, kind.numpy, kind.nbytes)[0] for kind in parts.carried]
+        self.prepared = self.unsettled = False
+        self._answer = self._program(parts.answer, interface, signature)
+        silent = replace(interface, outputs=(), out_tree=None, forms_out={}, state=())
+        everything = _everything(signature, silent)
+        self._settle = self._prepare = None
+        if parts.settle.overwrites:
+            self._settle = self._program(parts.settle, silent, everything)
+        if parts.prepare.overwrites:
+            self._prepare = self._program(parts.prepare, silent, everything)
+
+    def answer(self, *args: Any, **named: Any) -> Any:
+        result = self._answer(*args, **named)
+        self.prepared, self.unsettled = False, self._settle is not None
+        return result
+
+    def settle(self) -> None:
+        if self._settle is not None:
+            self._settle()
+        self.unsettled = False
+
+    def prepare(self) -> None:
+        """Of a settled state."""
+        if self._prepare is not None:
+            self._prepare()
+        self.prepared = True
+
+    def forget(self) -> None:
+        """The state has been written from outside."""
+        self.prepared = self.unsettled = False
+
+    def _program(self, image: Image, interface: Interface, signature: Signature) -> Executable:
+        made = replace(image.given(self._carried), interface=interface)
+        return Executable(Made(made), signature=replace(signature, interface=interface))
+
+
+def _everything(signature: Signature, interface: Interface) -> Signature:
+    """No argument is left to be given: a tick's, which neither reads, stands for nothing."""
+    blank = {
+        number: [
+            np.zeros(kind.shape, kind.numpy)
+            for kind in interface.inputs[signature.first(number) :][: len(list(tree.paths()))]
+        ]
+        for number, tree in enumerate(signature.arguments)
+        if number not in signature.bound
+    }
+    return replace(signature, interface=interface, held=blank | dict(signature.held))
