@@ -253,3 +253,55 @@ def test_operands_agree_with_dense_arrays():
     assert codelet.inputs == codelet.outputs == (dense(x),)
     assert codelet.work.bytes == 2 * x.nbytes
     assert INTEGERS
+
+
+CHAIN = "neg exp add tanh log1p mul logistic sub abs erf".split()
+
+
+def chain(dtype: str) -> Expression:
+    """Long enough for several registers side by side; one input may be the same in every lane."""
+    steps: list[Instruction] = []
+    for i, op in enumerate(CHAIN):
+        arguments = (1 + i,) if op not in ("add", "mul", "sub") else (1 + i, 0)
+        steps.append(Instruction(op, arguments if i else (1,), dtype))
+    steps.append(Instruction("lt", (0, len(steps)), "bool"))
+    return Expression((dtype, dtype), tuple(steps), (len(steps), len(steps) + 1))
+
+
+@levels
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_neighbours_in_several_registers_have_the_bits_of_one_alone(dtype, features):
+    """At sizes around the turns of four registers, from one address and from many."""
+    lanes = 4 * features.vector_bits // 32
+    x = np.random.default_rng(0).normal(size=5 * lanes).astype(numpy_dtype(dtype))
+    y = np.array(0.75).astype(x.dtype)
+    alone = Compiled(Elementwise(chain(dtype), (1,), ((0,), (1,)), ((1,), (1,))), features)
+    expected = [np.zeros(x.shape, x.dtype), np.zeros(x.shape, bool)]
+    for i in range(x.size):
+        alone(y, x[i : i + 1], *(out[i : i + 1] for out in expected))
+    for size in (2 * lanes - 1, 2 * lanes, 3 * lanes + 17, 4 * lanes + 19, 5 * lanes - 1):
+        codelet = Elementwise(chain(dtype), (size,), ((0,), (1,)), ((1,), (1,)))
+        for ours, theirs in zip(
+            run(codelet, y, x[:size], features=features), expected, strict=True
+        ):
+            same_bits(ours, theirs[:size])
+
+
+@levels
+@pytest.mark.parametrize("step", [-1, 2, 3])
+def test_several_registers_of_any_layout(step, features):
+    x = np.random.default_rng(1).normal(size=300).astype(np.float32)
+    near = run(contiguous(chain("float32"), (300,)), x, x, features=features)
+    far = Elementwise(chain("float32"), (300,), ((step,), (1,)), ((step,), (1,)))
+    for ours, theirs in zip(run(far, x, x, features=features), near, strict=True):
+        same_bits(ours, theirs)
+
+
+def test_a_long_result_may_lie_on_an_input():
+    x = np.random.default_rng(2).normal(size=300).astype(np.float32)
+    codelet = contiguous(chain("float32"), (300,))
+    expected, above = run(codelet, x, x)
+    ours, flags = x.copy(), np.zeros(300, bool)
+    Compiled(codelet)(x, ours, ours, flags)
+    same_bits(ours, expected)
+    same_bits(flags, above)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, replace
 
-from tilewright.codelets.emit.llvm import Function, vector
+from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.vectors import kind_bits, suffix
 
 FLOAT_KINDS = ("float", "double", "half")
@@ -127,6 +127,29 @@ class Register:
         )
         return replace(self, width=len(picks), name=name)
 
+    def in_step(self) -> Register:
+        """The same number, known only when all of several machine registers are computed.
+
+        Where registers are few, LLVM computes one after the other to save some, and a processor
+        waits for each: chains that are tied together here and there are written side by side.
+        """
+        lanes = self.function.module.features.vector_bits // self.bits
+        if self.kind != "float" or self.width != 4 * lanes or lanes != 8:
+            return self
+        symbol = f"tw_in_step_x{self.width}"
+        if symbol not in self.function.module.functions:
+            _define_in_step(self.function.module, symbol, lanes)
+        return self.call(symbol)
+
+    def beside(self, other: Register) -> Register:
+        """The lanes of this vector, then those of another of the same width."""
+        picks = ", ".join(f"i32 {lane}" for lane in range(2 * self.width))
+        name = self.function.let(
+            f"shufflevector {self.type} {self.name}, {other.type} {other.name}, "
+            f"<{2 * self.width} x i32> <{picks}>"
+        )
+        return replace(self, width=2 * self.width, name=name)
+
     # Arithmetic.
 
     def fma(self, factor: Register | float, addend: Register | float) -> Register:
@@ -213,3 +236,20 @@ class Register:
 
     def with_sign_of(self, other: Register | float) -> Register:
         return self.intrinsic("copysign", other)
+
+
+def _define_in_step(module: Module, symbol: str, lanes: int) -> None:
+    """Assembly without instructions, that reads and writes all quarters of a vector."""
+    row, quarter = vector("float", 4 * lanes), vector("float", lanes)
+    function = module.function(symbol, row, [row], "alwaysinline nounwind")
+    whole = Register(function, "float", 4 * lanes, function.argument(0))
+    quarters = [whole.lanes([*range(i * lanes, (i + 1) * lanes)]).name for i in range(4)]
+    names = ", ".join(f"{quarter} {name}" for name in quarters)
+    four = "{ " + ", ".join([quarter] * 4) + " }"
+    tied = function.let(f'call {four} asm "", "=x,=x,=x,=x,0,1,2,3"({names})')
+    parts = [
+        Register(function, "float", lanes, function.let(f"extractvalue {four} {tied}, {i}"))
+        for i in range(4)
+    ]
+    halves = [parts[i].beside(parts[i + 1]) for i in (0, 2)]
+    function.close(f"{row} {halves[0].beside(halves[1]).name}")

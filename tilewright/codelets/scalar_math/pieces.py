@@ -20,13 +20,13 @@ LN2_HIGH, LN2_LOW = 0.693359375, -2.12194440e-4
 
 
 def polynomial(x: Register, coefficients: Sequence[float]) -> Register:
-    """c0 + x (c1 + x (c2 ...)), by fma."""
+    """c0 + x (c1 + x (c2 ...)), by fma; of several registers, one coefficient after the other."""
     result: Register | float = coefficients[-1]
     for coefficient in reversed(coefficients[:-1]):
         if isinstance(result, Register):
-            result = result.fma(x, coefficient)
+            result = result.fma(x, coefficient).in_step()
         else:
-            result = x.fma(result, coefficient)
+            result = x.fma(result, coefficient).in_step()
     assert isinstance(result, Register)
     return result
 
