@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from tilewright.machine import machine
 from tilewright.machine.host import described, host_names
 from tilewright.machine.machine import Machine
 
@@ -36,3 +37,11 @@ SMALL = scaled(STATED, 1 / 16, 1 / 20, 128, 0)
 """128 tiles with little memory, far from fast units, and barriers that take no time."""
 LARGE = scaled(STATED, 16, 20, 1, 10**9)
 """One tile with all memory at hand, on which functions are cheap and nothing is ever dealt out."""
+
+
+def tiny(tiles: int, memory: int = 32 << 10) -> Machine:
+    """Tiles of a GC200, few and small, that pass data on at no cost: all work is dealt out."""
+    gc200 = machine("ipu:gc200")
+    memories = tuple(replace(m, size=memory) for m in gc200.tile.memories)
+    tile = replace(gc200.tile, memories=memories)
+    return replace(gc200, chip=replace(gc200.chip, tile=tile, tiles=tiles, sync_cycles=0))

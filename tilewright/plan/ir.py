@@ -8,6 +8,8 @@
              | Spread(var, count, steps)        pieces of one computation, dealt out to the tiles
              | Map(var, count, steps)           instances of their own, which may be streamed
              | Sync()                           every tile waits for all
+             | Family(vars, counts, homes, steps)    vertices of tiles that share no memory
+             | Exchange(moves)                       what passes between their memories
 
 A `Map` deals out values of `var` one by one, to whichever tile is free; a `Spread` gives each tile
 a share of neighbours, and who is done helps the others. No order changes a bit, and nobody waits
@@ -17,12 +19,20 @@ Nothing is stored per vertex. Between two `Sync`s lies one superstep: no tile ma
 another writes. Outside of `Spread` and `Map`, calls are run by tile 0 alone; inside them there is
 no `Sync`.
 
+On a machine whose tiles share no memory nothing is dealt out: each instance of a `Family` has a
+home, and so has every block of a "home" buffer, and a vertex touches only what is at home on its
+tile. All else is passed on by an `Exchange`, whose messages all go at once, at times fixed
+beforehand: it needs a `Sync` after what it reads was computed, and none behind it. On a machine
+whose tiles share memory there are neither: what an exchange would move is a `View` there.
+
 Buffers live in one of these spaces:
 
     "input", "output"   the caller's arrays, by position
     "constant"          small arrays that the graph itself holds; passed before the inputs
     "shared"            one arena, seen by all tiles
     "tile"              one arena for each tile: what a `Spread` or `Map` body uses in between
+    "home"              blocks, each on its own tile (`homes.py`), all at one offset there; element
+                        e is element e % size of block e // size, blocks counted row-major
 """
 
 from __future__ import annotations
@@ -33,6 +43,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from tilewright.graph.ir import numpy_dtype
+from tilewright.plan.homes import Homes
 
 if TYPE_CHECKING:
     from tilewright.codelets.base import Codelet
@@ -56,10 +67,22 @@ class Buffer:
     space: str
     index: int = -1
     id: int = field(default_factory=lambda: next(_ids))
+    homes: Homes | None = None
 
     @property
     def nbytes(self) -> int:
         return self.size * numpy_dtype(self.dtype).itemsize
+
+    @property
+    def block(self) -> int:
+        """Elements of one of its blocks."""
+        return self.size // self.homes.blocks if self.homes else self.size
+
+    @property
+    def tile_bytes(self) -> int:
+        """Of those blocks that one tile has."""
+        slots = self.homes.slots if self.homes else 1
+        return slots * self.block * numpy_dtype(self.dtype).itemsize
 
 
 @dataclass(frozen=True)
@@ -142,10 +165,43 @@ class Map:
 
 @dataclass(frozen=True)
 class Sync:
-    pass
+    """`scope` says who waits: "tiles" of one chip, those of all "chips", or the "host", too."""
+
+    scope: str = "tiles"
 
 
-Step = Call | Loop | While | Branch | Spread | Map | Sync
+@dataclass(frozen=True)
+class Family:
+    """An instance for each point of a grid, at home where `homes` has the block of that number.
+
+    Several on a tile come one after the other; a vertex has all of a tile's threads.
+    """
+
+    vars: tuple[Var, ...]
+    counts: tuple[int, ...]
+    homes: Homes
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Move:
+    """Messages, one for each value of the variables: `target` becomes `source`, to each copy of it.
+
+    Either side may reach over several blocks, or be an input or output: the host's.
+    """
+
+    source: View
+    target: View
+    vars: tuple[Var, ...] = ()
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Exchange:
+    moves: tuple[Move, ...]
+
+
+Step = Call | Loop | While | Branch | Spread | Map | Sync | Family | Exchange
 
 
 @dataclass(frozen=True)
@@ -163,3 +219,5 @@ class Program:
     offsets: dict[Buffer, int]
     shared_bytes: int
     tile_bytes: int
+    tiles: int = 0
+    """That homes are on; 0: none are, and any number of tiles may run it."""

@@ -28,6 +28,7 @@ from tilewright.plan import (
 from tilewright.plan.back_and_forth import back_and_forth
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
+from tilewright.plan.place import place
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
 from tilewright.plan.synchronise import synchronise
@@ -62,9 +63,12 @@ def lower(graph: Graph, machine: Machine) -> tuple[Program, list[np.ndarray]]:
         parallel=True,
         owned=[graph.inputs[position] for position in graph.state],
     )
-    steps = synchronise(back_and_forth(steps, machine))
-    placed = place_buffers(steps)
     constants = [buffer for buffer, _ in plan.constants]
+    if machine.chip.exchange.kind == "coherent":
+        steps = synchronise(back_and_forth(steps, machine))
+    else:
+        steps = place(steps, (*constants, *inputs), outputs, machine)
+    placed = place_buffers(steps)
     program = Program(
         buffers=(*inputs, *results, *constants, *placed.offsets),
         inputs=(*constants, *inputs),
@@ -73,6 +77,7 @@ def lower(graph: Graph, machine: Machine) -> tuple[Program, list[np.ndarray]]:
         offsets=placed.offsets,
         shared_bytes=placed.shared_bytes,
         tile_bytes=placed.tile_bytes,
+        tiles=0 if machine.chip.exchange.kind == "coherent" else machine.tiles,
     )
     return program, [data for _, data in plan.constants]
 

@@ -3,7 +3,8 @@
 Steps are numbered in program order. A buffer lives from the first step that touches it to the last;
 through the whole of a loop that it was alive before, or that fills it piece by piece; through all
 spreads without a `Sync` between them; the test of a while loop, through its body. Buffers are then
-placed largest first, each at the lowest offset where no buffer lives at the same time.
+placed largest first, each at the lowest offset where no buffer lives at the same time. "home" and
+"tile" buffers lie in one memory, that of each tile.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from tilewright.plan.ir import (
     Branch,
     Buffer,
     Call,
+    Exchange,
+    Family,
     Loop,
     Map,
     Spread,
@@ -47,10 +50,9 @@ def place_buffers(steps: Sequence[Step]) -> Placement:
     """Offsets for every "shared" and "tile" buffer that the steps touch."""
     lives = lifetimes(steps)
     placement = Placement()
-    for space in ("shared", "tile"):
-        chosen = {b: life for b, life in lives.items() if b.space == space}
-        end = _pack(chosen, placement.offsets)
-        setattr(placement, f"{space}_bytes", end)
+    for name, spaces in (("shared_bytes", ("shared",)), ("tile_bytes", ("tile", "home"))):
+        chosen = {b: life for b, life in lives.items() if b.space in spaces}
+        setattr(placement, name, _pack(chosen, placement.offsets))
     return placement
 
 
@@ -96,6 +98,13 @@ class _Clock:
                     self.overlap(together, start)
                 case Loop() | Map():
                     touched |= self.repeat(step.steps, step.var)
+                case Family():
+                    touched |= self.repeat(step.steps, *step.vars)
+                case Exchange(moves):
+                    for move in moves:
+                        for view in (move.source, move.target):
+                            self.touch(view)
+                            touched.add(view.buffer)
                 case While(condition, test, body):
                     # Tile 0 may be far into the body before another tile looks at the test.
                     touched |= self.repeat((*condition, _Read(test), *body, _Read(test)))
@@ -117,14 +126,14 @@ class _Clock:
             life = self.lives[buffer]
             life.first, life.last = min(life.first, start), self.time
 
-    def repeat(self, steps: Sequence[Step | _Read], var: Var = -1) -> set[Buffer]:
+    def repeat(self, steps: Sequence[Step | _Read], *vars: Var) -> set[Buffer]:
         """A body that runs again: what was alive before it stays alive to its end."""
         start = self.time
         touched = self.walk(steps)
         self.time += 1
         for buffer in touched:
             life = self.lives[buffer]
-            if var in self.moving[buffer]:
+            if not self.moving[buffer].isdisjoint(vars):
                 life.first = min(life.first, start)
             if life.first <= start:
                 life.last = self.time
@@ -140,8 +149,10 @@ def _pack(lives: dict[Buffer, _Life], offsets: dict[Buffer, int]) -> int:
     """Place largest first; the end of the highest buffer."""
     placed: list[tuple[int, int, _Life]] = []
     end = 0
-    for buffer, life in sorted(lives.items(), key=lambda item: (-item[0].nbytes, item[1].first)):
-        size = max(ALIGNMENT, -(-buffer.nbytes // ALIGNMENT) * ALIGNMENT)
+    for buffer, life in sorted(
+        lives.items(), key=lambda item: (-item[0].tile_bytes, item[1].first)
+    ):
+        size = max(ALIGNMENT, -(-buffer.tile_bytes // ALIGNMENT) * ALIGNMENT)
         offset = 0
         for low, high, other in placed:
             if other.first > life.last or life.first > other.last:

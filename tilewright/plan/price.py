@@ -35,6 +35,8 @@ def _price(step: Step, machine: Machine, tiles: int, busy: int) -> Price:
             return max(prices, key=lambda price: price.cycles, default=FREE)
         case Sync():
             return Price({"barrier": machine.chip.sync_cycles}) if tiles > 1 else FREE
+        case _:
+            raise AssertionError(f"{type(step).__name__} is timed by simulate/cycles.py")
 
 
 def call_price(call: Call, machine: Machine, busy: int = 1) -> Price:

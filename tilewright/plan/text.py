@@ -3,18 +3,25 @@
 %3 = shared float32 880 at 4096             a buffer
 contract_outer_f32_40x22x128 (%9 (40,128), %7[v1*2816] (128,22)) -> %3 (40,22)
 spread v0 < 12:                             v0's values are dealt out to the tiles
+%4 = home float32 96 in 12 over 0 + (12/3)  4 tiles from 0 on have three of 12 blocks each
+family v0 < 12 over 0 + (12/3):             each instance on the tile that has that block
+exchange %4[v0*8] (8) -> %5 (8), v0 < 12    messages between tiles
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import (
     Branch,
     Buffer,
     Call,
+    Exchange,
+    Family,
     Loop,
     Map,
+    Move,
     Program,
     Spread,
     Step,
@@ -45,7 +52,8 @@ class _Writer:
         yield f"program: {program.shared_bytes} bytes shared, {program.tile_bytes} bytes a tile"
         for buffer, name in self.names.items():
             place = f" at {program.offsets[buffer]}" if buffer in program.offsets else ""
-            yield f"  {name} = {buffer.space} {buffer.dtype} {buffer.size}{place}"
+            homes = f" in {buffer.homes.blocks} over {_homes(buffer.homes)}" if buffer.homes else ""
+            yield f"  {name} = {buffer.space} {buffer.dtype} {buffer.size}{homes}{place}"
         yield "steps:"
         yield from self.steps(program.steps, "  ")
 
@@ -58,8 +66,14 @@ class _Writer:
         match step:
             case Call():
                 yield indent + self.call(step)
-            case Sync():
-                yield indent + "sync"
+            case Sync(scope):
+                yield indent + ("sync" if scope == "tiles" else f"sync {scope}")
+            case Family(vars, counts, homes, body):
+                yield f"{indent}family{self.grid(vars, counts)} over {_homes(homes)}:"
+                yield from self.steps(body, inside)
+            case Exchange(moves):
+                for move in moves:
+                    yield f"{indent}exchange {self.move(move)}"
             case Loop(var, count, body) | Spread(var, count, body) | Map(var, count, body):
                 joins = " with it" if isinstance(step, Spread) and step.joins else ""
                 yield f"{indent}{type(step).__name__.lower()} {self.var(var)} < {count}{joins}:"
@@ -73,6 +87,14 @@ class _Writer:
                 for number, case in enumerate(cases):
                     yield f"{indent}case {self.view(index)} == {number}:"
                     yield from self.steps(case, inside)
+
+    def move(self, move: Move) -> str:
+        grid = self.grid(move.vars, move.counts)
+        comma = "," if grid else ""
+        return f"{self.view(move.source)} -> {self.view(move.target)}{comma}{grid}"
+
+    def grid(self, vars: Sequence[int], counts: Sequence[int]) -> str:
+        return "".join(f" {self.var(v)} < {n}" for v, n in zip(vars, counts, strict=True))
 
     def call(self, call: Call) -> str:
         count = len(call.codelet.inputs)
@@ -90,3 +112,16 @@ class _Writer:
         dense = view.strides == dense_strides(view.shape)
         strides = "" if dense else " by (" + ",".join(map(str, view.strides)) + ")"
         return f"{self.names[view.buffer]}{place} {shape}{strides}"
+
+
+def _homes(homes: Homes) -> str:
+    """`0 + (12/3) + (4*12)`: axes as extent/per_tile*stride, then copies."""
+    axes = [_axis(axis) for axis in homes.axes]
+    copies = [f"{count} copies*{stride}" for count, stride in homes.copies]
+    return " + ".join([str(homes.first), *axes, *copies])
+
+
+def _axis(axis: Axis) -> str:
+    together = f"/{axis.per_tile}" if axis.per_tile != 1 else ""
+    apart = f"*{axis.stride}" if axis.stride != 1 else ""
+    return f"({axis.extent}{together}{apart})"

@@ -29,6 +29,7 @@ from tilewright.plan.ir import (
 )
 from tilewright.plan.synchronise import is_shared_work
 from tilewright.simulate.memory import Memory, Place
+from tilewright.simulate.placed import Placed
 from tilewright.simulate.races import Ledger
 
 
@@ -45,7 +46,7 @@ class Simulation:
 def simulate(
     program: Program, inputs: Sequence[np.ndarray], tiles: int, seed: int | None = None
 ) -> Simulation:
-    """Run `program` on `tiles` tiles.
+    """Run `program` on `tiles` tiles; one with homes on its own.
 
     Instances of a `Map` go to the tiles in turn, or, given a seed, in random order to random tiles,
     and then the tiles of a `Spread` take their turns in random order as well. Inputs of other sizes
@@ -53,6 +54,8 @@ def simulate(
     """
     if len(inputs) != len(program.inputs):
         raise ValueError(f"{len(program.inputs)} inputs expected, {len(inputs)} given")
+    if program.tiles:
+        return _placed(program, inputs, seed)
     memory = Memory.of(program, inputs, tiles)
     sizes = {key: len(data) for key, data in memory.bytes.items() if key[0] != "tile"}
     runner = _Runner(memory, Ledger(tiles, sizes), seed)
@@ -60,6 +63,15 @@ def simulate(
         runner.steps(program.steps, None)
     outputs = [memory.array(buffer) for buffer in program.outputs]
     return Simulation(outputs, runner.ledger.races, runner.ledger.superstep + 1, runner.calls)
+
+
+def _placed(program: Program, inputs: Sequence[np.ndarray], seed: int | None) -> Simulation:
+    """On the tiles that its homes are on."""
+    runner = Placed(program, inputs, seed)
+    with np.errstate(all="ignore"):
+        runner.steps(program.steps)
+    outputs = [runner.host[buffer] for buffer in program.outputs]
+    return Simulation(outputs, runner.arenas.faults, runner.arenas.superstep + 1, runner.calls)
 
 
 class _Runner:

@@ -1,0 +1,241 @@
+"""The interpreter of programs with homes: every tile has its own bytes, and nothing else.
+
+In: a program of a machine whose tiles share no memory, and the arrays of its inputs. Out: what
+`run.simulate` gives. Always: a vertex that touches what is not at home on its tile raises
+`RemoteError`; races, bytes that nobody brought and exchanges that no sync precedes are sentences
+among `races`. For tests, on machines of a few small tiles: `cycles.py` times programs of any size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tilewright.codelets.base import Codelet
+from tilewright.graph.ir import numpy_dtype
+from tilewright.plan.ir import (
+    Branch,
+    Buffer,
+    Call,
+    Exchange,
+    Family,
+    Loop,
+    Move,
+    Program,
+    Step,
+    Sync,
+    Var,
+    View,
+    While,
+)
+from tilewright.simulate.arenas import Arena, Arenas
+
+
+class RemoteError(ValueError):
+    """A vertex touches what is not at home on its tile."""
+
+
+class Placed:
+    """Where a run stands; `seed` shuffles instances of a family."""
+
+    def __init__(self, program: Program, inputs: Sequence[np.ndarray], seed: int | None):
+        self.program = program
+        self.random = None if seed is None else np.random.default_rng(seed)
+        self.arenas = Arenas([Arena.of(program.tile_bytes) for _ in range(program.tiles)])
+        # A state is an input and an output: one array.
+        self.host = {b: np.zeros(b.size, numpy_dtype(b.dtype)) for b in program.outputs}
+        for buffer, array in zip(program.inputs, inputs, strict=True):
+            self.host[buffer] = np.array(array, numpy_dtype(buffer.dtype)).reshape(-1)
+        self.variables: dict[Var, int] = {}
+        self.calls = 0
+        self.computed = False
+
+    # Steps of all tiles together.
+
+    def steps(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            match step:
+                case Family():
+                    self.family(step)
+                case Exchange():
+                    self.exchange(step)
+                case Sync():
+                    self.arenas.sync()
+                    self.computed = False
+                case Loop(var, count, body):
+                    for self.variables[var] in range(count):
+                        self.steps(body)
+                case While(condition, test, body):
+                    self.steps(condition)
+                    while bool(self.look(test)):
+                        self.steps(body)
+                        self.steps(condition)
+                case Branch(index, cases):
+                    number = int(self.look(index))
+                    self.steps(cases[min(max(number, 0), len(cases) - 1)])
+                case _:
+                    raise RemoteError(f"{type(step).__name__} outside of a family has no home")
+
+    def look(self, view: View) -> np.ndarray:
+        """A scalar that steers: its home tells all others."""
+        return self.gathered(view, None).reshape(())
+
+    def family(self, family: Family) -> None:
+        self.computed = True
+        scratch = {view.buffer for view in _views(family.steps) if view.buffer.space == "tile"}
+        number = np.arange(family.homes.blocks)
+        if self.random is not None:
+            number = self.random.permutation(number)
+        tiles = family.homes.tile(number)
+        for instance, tile in zip(number.tolist(), tiles.tolist(), strict=True):
+            point = np.unravel_index(instance, family.counts) if family.counts else ()
+            self.variables.update(zip(family.vars, map(int, point), strict=True))
+            for buffer in scratch:
+                self.arenas.forget(tile, self.program.offsets[buffer], buffer.tile_bytes)
+            self.alone(family.steps, tile, self.arenas.tile(tile))
+
+    def exchange(self, exchange: Exchange) -> None:
+        """All is read before anything is written."""
+        if self.computed:
+            self.arenas.faults.append("an exchange follows vertices without a sync between")
+        brought = []
+        for move in exchange.moves:
+            for _ in self.points(move):
+                actor = self.arenas.message()
+                values = self.gathered(move.source, actor)
+                brought.append((move.target, self.elements(move.target), actor, values))
+        for target, elements, actor, values in brought:
+            self.scattered(target.buffer, elements, actor, values)
+        self.arenas.sync()
+
+    def points(self, move: Move) -> Iterator[None]:
+        for point in np.ndindex(*move.counts):
+            self.variables.update(zip(move.vars, point, strict=True))
+            yield
+
+    # Elements of buffers, wherever they are.
+
+    def elements(self, view: View) -> np.ndarray:
+        """Their numbers, row-major in the view's shape."""
+        first = view.offset + sum(self.variables[var] * step for var, step in view.moves)
+        found = np.full(view.shape, first, np.int64)
+        for axis, (n, step) in enumerate(zip(view.shape, view.strides, strict=True)):
+            found += (np.arange(n) * step).reshape(-1, *[1] * (len(view.shape) - axis - 1))
+        if found.size and (found.min() < 0 or found.max() >= view.buffer.size):
+            raise ValueError(f"elements {found.min()} ... {found.max()} of {view.buffer.size}")
+        return found.reshape(-1)
+
+    def addresses(self, buffer: Buffer, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The tile of the first copy of each element, and the addresses of its bytes there."""
+        homes, item = buffer.homes, numpy_dtype(buffer.dtype).itemsize
+        assert homes is not None
+        block, inside = np.divmod(elements, buffer.block)
+        start = (homes.slot(block) * buffer.block + inside) * item + self.program.offsets[buffer]
+        return homes.tile(block), start[:, None] + np.arange(item)
+
+    def gathered(self, view: View, actor: int | None) -> np.ndarray:
+        """By a message, or by the tile itself that has it."""
+        elements, dtype = self.elements(view), numpy_dtype(view.dtype)
+        if view.buffer in self.host:
+            return self.host[view.buffer][elements]
+        tiles, where = self.addresses(view.buffer, elements)
+        found = np.zeros(where.shape, np.uint8)
+        for tile in np.unique(tiles).tolist():
+            mine = tiles == tile
+            by = self.arenas.tile(tile) if actor is None else actor
+            found[mine] = self.arenas.read(tile, where[mine], view.buffer, by)
+        return found.reshape(-1).view(dtype)
+
+    def scattered(
+        self, buffer: Buffer, elements: np.ndarray, actor: int, values: np.ndarray
+    ) -> None:
+        if buffer in self.host:
+            self.host[buffer][elements] = values
+            return
+        assert buffer.homes is not None
+        tiles, where = self.addresses(buffer, elements)
+        data = values.view(np.uint8).reshape(where.shape)
+        for further in buffer.homes.copy_tiles().tolist():
+            for tile in np.unique(tiles).tolist():
+                mine = tiles == tile
+                self.arenas.write(tile + further, where[mine], buffer, actor, data[mine])
+
+    # One tile's steps.
+
+    def alone(self, steps: Sequence[Step], tile: int, actor: int) -> None:
+        for step in steps:
+            match step:
+                case Call():
+                    self.call(step, tile, actor)
+                case Loop(var, count, body):
+                    for self.variables[var] in range(count):
+                        self.alone(body, tile, actor)
+                case While(condition, test, body):
+                    self.alone(condition, tile, actor)
+                    while self.local(test, tile, actor).reshape(()):
+                        self.alone(body, tile, actor)
+                        self.alone(condition, tile, actor)
+                case Branch(index, cases):
+                    number = int(self.local(index, tile, actor).reshape(()))
+                    self.alone(cases[min(max(number, 0), len(cases) - 1)], tile, actor)
+                case _:
+                    raise RemoteError(f"{type(step).__name__} inside one tile's family")
+
+    def call(self, call: Call, tile: int, actor: int) -> None:
+        codelet: Codelet = call.codelet
+        count, total = len(codelet.inputs), len(codelet.inputs) + len(codelet.outputs)
+        read = [*call.views[:count], *(call.views[count + i] for i in codelet.in_place)]
+        results = codelet.meaning(*(self.local(view, tile, actor) for view in read))
+        for view, result in zip(call.views[count:total], results, strict=True):
+            where = self.at_home(view, tile)
+            data = np.ascontiguousarray(result.astype(numpy_dtype(view.dtype), copy=False))
+            self.arenas.write(
+                tile,
+                where,
+                view.buffer,
+                actor,
+                data.reshape(-1).view(np.uint8).reshape(where.shape),
+            )
+        self.calls += 1
+
+    def local(self, view: View, tile: int, actor: int) -> np.ndarray:
+        found = self.arenas.read(tile, self.at_home(view, tile), view.buffer, actor)
+        dtype = numpy_dtype(view.dtype)
+        flat = np.ascontiguousarray(found).reshape(-1)
+        values = flat != 0 if view.dtype == "bool" else flat.view(dtype)
+        return values.reshape(view.shape)
+
+    def at_home(self, view: View, tile: int) -> np.ndarray:
+        """Addresses of a view's bytes on a tile."""
+        buffer, elements = view.buffer, self.elements(view)
+        item = numpy_dtype(buffer.dtype).itemsize
+        if buffer.space == "tile":
+            start = self.program.offsets[buffer] + elements * item
+            return start[:, None] + np.arange(item)
+        if buffer.homes is None:
+            raise RemoteError(f"a vertex on tile {tile} touches {buffer.space} {buffer.index}")
+        tiles, where = self.addresses(buffer, elements)
+        here = np.isin(tile - tiles, buffer.homes.copy_tiles())
+        if not here.all():
+            raise RemoteError(
+                f"a vertex on tile {tile} touches buffer {buffer.id} on tile {tiles[~here][0]}"
+            )
+        return where
+
+
+def _views(steps: Sequence[Step]) -> Iterator[View]:
+    """All that an instance touches."""
+    for step in steps:
+        match step:
+            case Call(_, views):
+                yield from views
+            case Loop(_, _, body):
+                yield from _views(body)
+            case While(condition, test, body):
+                yield test
+                yield from _views((*condition, *body))
+            case Branch(index, cases):
+                yield index
+                for case in cases:
+                    yield from _views(case)
