@@ -210,6 +210,21 @@ def step(
     return tuple(states), head(net, weights, x)
 
 
+def run(
+    net: Recurrent, weights: Weights, state: tuple[State, ...], xs: Array
+) -> tuple[tuple[State, ...], Array]:
+    """Steps of a causal net on from a state: xs (batch, steps, inputs) to the state after them.
+
+    And to what the last layer says at each, (batch, steps, hidden); there is no head.
+    """
+    steps = jnp.swapaxes(xs, 0, 1)
+    states = []
+    for layer, (own,), old in zip(net.layers, weights.layers, state, strict=True):
+        new, steps = _scan(layer, own, old, steps)
+        states.append(new)
+    return tuple(states), jnp.swapaxes(steps, 0, 1)
+
+
 def window(net: Recurrent, weights: Weights, xs: Array) -> Array:
     """From a zero state: xs (batch, steps, inputs) to (batch, outputs), or (batch, steps, outputs).
 
@@ -218,23 +233,27 @@ def window(net: Recurrent, weights: Weights, xs: Array) -> Array:
     steps = jnp.swapaxes(xs, 0, 1)
     ends: Array = steps
     for layer, cells in zip(net.layers, weights.layers, strict=True):
-        ran = [_scan(layer, own, steps, way) for own, way in zip(cells, layer.ways, strict=True)]
-        steps = jnp.concatenate([outputs for outputs, _ in ran], axis=-1)
-        ends = jnp.concatenate([end for _, end in ran], axis=-1)
+        zeros = _zeros(layer, steps.shape[1:-1])
+        ran = [
+            _scan(layer, own, zeros, steps, reverse=way == "backward")
+            for own, way in zip(cells, layer.ways, strict=True)
+        ]
+        steps = jnp.concatenate([outputs for _, outputs in ran], axis=-1)
+        ends = jnp.concatenate([end[0] for end, _ in ran], axis=-1)
     read = {"every step": jnp.swapaxes(steps, 0, 1), "last step": steps[-1], "last state": ends}
     return head(net, weights, read[net.reads])
 
 
-def _scan(layer: Layer, weights: Cell, steps: Array, way: str) -> tuple[Array, Array]:
-    """Outputs at each step (steps, batch, hidden), and the last that was computed."""
+def _scan(
+    layer: Layer, weights: Cell, state: State, steps: Array, *, reverse: bool = False
+) -> tuple[State, Array]:
+    """The state that was computed last, and outputs at each step (steps, batch, hidden)."""
 
     def advance(state: State, x: Array) -> tuple[State, Array]:
         state = cell(layer, weights, state, x)
         return state, state[0]
 
-    zeros = _zeros(layer, steps.shape[1:-1])
-    state, outputs = jax.lax.scan(advance, zeros, steps, reverse=way == "backward")
-    return outputs, state[0]
+    return jax.lax.scan(advance, state, steps, reverse=reverse)
 
 
 def head(net: Recurrent, weights: Weights, x: Array) -> Array:

@@ -1,5 +1,21 @@
-"""Recurrent nets as their owners trained them: weights in, answers out."""
+"""Recurrent nets: those that others trained, answered here; and estimators that train their own."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from tilewright.sequence.files import save as save
 from tilewright.sequence.load import load as load
 from tilewright.sequence.model import Model as Model
+
+if TYPE_CHECKING:
+    from tilewright.sequence.panel import Panel as Panel
+    from tilewright.sequence.regressor import LSTMRegressor as LSTMRegressor
+
+LATER = {"LSTMRegressor": "regressor", "Panel": "panel"}
+"""What needs scikit-learn, optax and narwhals, which those who only answer need not have."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{LATER[name]}"), name)

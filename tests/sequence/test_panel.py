@@ -1,0 +1,73 @@
+"""Tables that cannot be used are refused by column and row."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from tilewright.errors import ArgumentError
+from tilewright.sequence import Panel
+
+DATA = pd.DataFrame(
+    dict(
+        time=pd.to_datetime(["2020-01-01", "2020-01-02", "2020-01-01", "2020-01-05"]),
+        group=["b", "b", "a", "b"],
+        x=[1.0, 2.0, 3.0, 4.0],
+        y=[1.0, np.nan, 0.0, 2.0],
+    )
+)
+
+
+def test_rows_of_a_group_lie_together():
+    found = Panel(DATA, ["x"], "y").sequences
+    np.testing.assert_array_equal(found.x[:, 0], [1, 2, 4, 3])
+    np.testing.assert_array_equal(found.begin, [0, 3])
+    np.testing.assert_array_equal(found.when, [0, 1, 2, 0])
+    np.testing.assert_array_equal(found.answers(found.x)[:, 0], DATA.x)
+    assert repr(Panel(DATA, ["x"], "y")) == "Panel of 4 rows in 2 sequences, 1 inputs, 1 targets"
+
+
+@pytest.mark.parametrize("made", [pd.DataFrame, pa.Table.from_pandas])
+def test_any_data_frame(made):
+    found = Panel(made(DATA), ["x"], "y").sequences
+    np.testing.assert_array_equal(found.x[:, 0], [1, 2, 4, 3])
+    np.testing.assert_array_equal(found.y[:, 0], [1, np.nan, 2, 0])
+
+
+def test_missing_inputs_can_be_marked():
+    data = DATA.assign(x=[1.0, np.nan, 3.0, 5.0])
+    with pytest.raises(ArgumentError, match=r"Input 'x' is missing in row 1"):
+        Panel(data, ["x"])
+    found = Panel(data, ["x"], missing="indicator").sequences.x
+    np.testing.assert_array_equal(found, [[1, 0], [np.nan, 1], [5, 0], [3, 0]])
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "message"),
+    [
+        ({}, dict(inputs=["z"]), r"The frame has no column 'z'"),
+        ({}, dict(inputs="x"), "inputs must be a list of columns"),
+        ({}, dict(missing="drop"), "missing must be one of"),
+        (dict(x=["1", "2", "3", "4"]), {}, "'x' must hold numbers"),
+        (dict(x=[1, 2, np.inf, 4]), {}, "'x' is infinite in row 2"),
+        (dict(group=["b", None, "a", "b"]), {}, "'group' is missing in row 1"),
+        (dict(time=DATA.time.where(DATA.index != 2)), {}, "'time' is missing in row 2"),
+        (dict(time=[1.0, 2.0, np.inf, 3.0]), {}, "'time' is not finite"),
+        (dict(time=[1, 1, 1, 2]), {}, "in row 1 it is that of row 0"),
+        (dict(time=[3, 4, 1, 2]), {}, "in row 3 it is before that of row 1"),
+        ({}, dict(longest_gap=datetime.timedelta(2)), "Before row 3 its group has a gap of"),
+        (dict(y=[1.0, 0.0, 2.0, 3.0]), dict(base_scale="y"), "'y' must be above 0: it is 0.0"),
+    ],
+)
+def test_what_cannot_be_used(change, settings, message):
+    with pytest.raises(ArgumentError, match=message):
+        Panel(DATA.assign(**change), **{"inputs": ["x"], "targets": "y", **settings})
+
+
+def test_what_is_no_frame():
+    with pytest.raises(ArgumentError, match="frame must be a data frame, not a list"):
+        Panel([1, 2], ["x"])
+    with pytest.raises(ArgumentError, match="The frame has no rows"):
+        Panel(DATA[:0], ["x"])

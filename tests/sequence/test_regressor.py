@@ -1,0 +1,141 @@
+"""The estimator of sequences: scikit-learn's own rules, and laws of training."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from tilewright.errors import ArgumentError
+from tilewright.sequence import LSTMRegressor, Panel
+
+TINY = LSTMRegressor(hidden=4, batch_size=32, epochs=60, learning_rate=0.05)
+
+
+@parametrize_with_checks([TINY])
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+def frame(groups=4, rows=60, seed=0):
+    """Groups whose next value is a mixture of what the last two inputs were."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for group in range(groups):
+        count = rows - 7 * group
+        a, b = rng.normal(size=(2, count))
+        y = 5 + 2 * a + np.roll(b, 1) + 0.3 * rng.normal(size=count)
+        time = pd.date_range("2020-01-01", periods=count)
+        parts.append(pd.DataFrame(dict(time=time, group=f"g{group}", a=a, b=b, y=y)))
+    return pd.concat(parts, ignore_index=True)
+
+
+DATA = frame()
+PANEL = Panel(DATA, ["a", "b"], "y")
+SHORT = LSTMRegressor(
+    hidden=8, batch_size=8, epochs=40, learning_rate=0.03, steps_back=16, warm_up=8, patience=40
+)
+
+
+def changed(estimator, **settings):
+    return clone(estimator).set_params(**settings)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return SHORT.fit(PANEL)
+
+
+def test_a_panel_is_learned(fitted):
+    assert fitted.score(PANEL) > 0.9  # the noise leaves 0.98 at most, the first rows know less
+    assert fitted.failure_ == ""
+    forecast = fitted.predict_distribution(PANEL)
+    inside = np.abs(forecast.cdf(DATA.y.to_numpy()) - 0.5) < 0.45
+    assert 0.8 < inside.mean() < 0.98
+
+
+def test_answers_are_in_the_order_of_rows(fitted):
+    mixed = DATA.sort_values(["time", "group"], ignore_index=True)
+    found = fitted.predict(Panel(mixed, ["a", "b"]))
+    back = mixed.assign(found=found).sort_values(["group", "time"], ignore_index=True)
+    np.testing.assert_array_equal(back.found, fitted.predict(PANEL))
+
+
+def test_a_group_alone_and_a_changed_future(fitted):
+    whole = fitted.predict(PANEL)
+    one = DATA[DATA.group == "g2"]
+    np.testing.assert_array_equal(fitted.predict(Panel(one, ["a", "b"])), whole[one.index])
+    late = DATA.time > pd.Timestamp("2020-02-10")
+    other = DATA.assign(a=DATA.a.where(~late, 9.0))
+    found = fitted.predict(Panel(other, ["a", "b"]))
+    np.testing.assert_array_equal(found[~late], whole[~late])
+    assert (found[late] != whole[late]).all()
+
+
+def test_unknown_targets_are_history():
+    known = DATA.y.where(DATA.index % 3 != 0)
+    fitted = SHORT.fit(Panel(DATA.assign(y=known), ["a", "b"], "y"))
+    assert np.isfinite(fitted.predict(PANEL)).all()
+    assert fitted.score(PANEL) > 0.8
+
+
+def test_the_horizon_is_purged():
+    """Targets known only after the later part begins move nothing."""
+    wide = changed(SHORT, horizon=5, epochs=3)
+    ranks = DATA.time.rank(method="dense").astype(int)
+    fitted = wide.fit(PANEL)
+    first = np.sort(ranks)[int(np.ceil(0.8 * len(DATA)))]
+    purged = (ranks > first - 5) & (ranks < first)
+    moved = wide.fit(Panel(DATA.assign(y=DATA.y.where(~purged, 1e3)), ["a", "b"], "y"))
+    jax.tree.map(np.testing.assert_array_equal, moved.nets_, fitted.nets_)
+
+
+def test_a_base_scale_is_a_unit():
+    data = DATA.assign(base=np.where(DATA.index % 2, 0.1, 10.0))
+    data["y"] = (data.y - 5) * data.base
+    fitted = SHORT.fit(Panel(data, ["a", "b"], "y", base_scale="base"))
+    forecast = fitted.predict_distribution(Panel(data, ["a", "b"], base_scale="base"))
+    ratio = forecast.deviation()[::2].mean() / forecast.deviation()[1::2].mean()
+    assert 50 < ratio < 200
+
+
+def test_several_targets_and_seeds():
+    data = DATA.assign(z=-DATA.y)
+    both = Panel(data, ["a", "b"], ["y", "z"])
+    fitted = changed(SHORT, seeds=2).fit(both)
+    assert fitted.predict(both).shape == (len(data), 2)
+    one, other = fitted.predict_distribution(both)
+    assert one.location.shape == (2, len(data))
+    assert np.corrcoef(one.mean(), other.mean())[0, 1] < -0.8
+
+
+def test_samples_have_steps():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(200, 5, 2))
+    y = X[:, 0, 0] + X[:, -1, 1]
+    longer = changed(SHORT, batch_size=32, epochs=80)
+    fitted = longer.fit(X, y)
+    assert fitted.score(X, y) > 0.7  # a net without memory: 0.5
+    flat = changed(longer, steps=5).fit(X.reshape(200, 10), y)
+    np.testing.assert_array_equal(flat.predict(X.reshape(200, 10)), fitted.predict(X))
+    with pytest.raises(ArgumentError, match=r"X has 4 steps, it was fitted to 5\."):
+        fitted.predict(X[:, :4])
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (dict(cell="rnn"), r"cell must be one of \('lstm', 'gru'\), not 'rnn'\."),
+        (dict(hidden=0), r"hidden must be a whole number from 1 on, not 0\."),
+        (dict(head="t"), "head must be one of"),
+        (dict(head="quantiles", levels=(0.5, 0.1)), "levels must rise"),
+        (dict(learning_rate=0.0), "learning_rate must be above 0"),
+        (dict(validation=1.0), r"validation must be from 0 to 0\.9, not 1\.0\."),
+        (dict(optimizer="adam"), "optimizer must be one of optax's, not a str"),
+        (dict(horizon=1000), "Nothing is left to learn from"),
+    ],
+)
+def test_settings_that_cannot_be(setting, message):
+    with pytest.raises(ArgumentError, match=message):
+        changed(SHORT, **setting).fit(PANEL)

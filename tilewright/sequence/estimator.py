@@ -1,0 +1,283 @@
+"""What the estimators of sequences have in common: settings, data, training, answers.
+
+In: samples (samples, steps, inputs), or (samples, steps * inputs), with a target each; or a
+`Panel`, with targets in most rows. Out: trained nets, one for each seed, and what they say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from itertools import pairwise
+from numbers import Integral
+from typing import Any, Self
+
+import jax
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from tilewright.errors import ArgumentError
+from tilewright.models.forecaster import HEADS, QUANTILES, Forecaster
+from tilewright.models.recurrent import GATES, Layer, Recurrent
+from tilewright.sequence import sequences
+from tilewright.sequence.fitting import Task, answered, fitted
+from tilewright.sequence.panel import Panel
+from tilewright.sequence.sequences import Reading, Sequences
+from tilewright.sequence.training import MOST_RETREATS, Hyper, Recipe, Rows
+
+HISTORY = 64
+"""Epochs for which there is room, a multiple of this."""
+TURN = 128
+"""Rows of a sequence that are read in one turn when it is only answered."""
+ENDLESS = 2**31 - 1
+
+
+class SequenceEstimator(BaseEstimator):
+    """Not for use by itself. Sub-classes say what the net is (`_form`) and what y must be."""
+
+    cell: str
+    hidden: int
+    layers: int
+    steps: int
+    steps_back: int
+    warm_up: int
+    carry: bool
+    seeds: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    clip: float
+    average: float
+    validation: float
+    patience: int
+    horizon: int
+    refit: str | None
+    optimizer: Any
+    machine: str
+    random_state: Any
+
+    def _form(self, inputs: int, targets: int) -> Forecaster:
+        raise NotImplementedError
+
+    def _train(self, given: Sequences) -> Self:
+        """All fits, on the earlier part; and again on everything, if asked for."""
+        last, first = sequences.divided(given, self.validation, self.horizon)
+        self._scale(given, last)
+        rows = Rows(*self._scaled(given))
+        reading = self._reading(given)
+        form = self._form(rows.x.shape[1], rows.y.shape[1])
+        room = -(-self.epochs // HISTORY) * HISTORY
+        self._recipe = Recipe(form, self.batch_size, reading.steps, room, self.optimizer)
+        task = Task(
+            self._keys(),
+            self._hyper(),
+            rows,
+            sequences.learned(given, last, reading),
+            sequences.later(given, first, reading),
+        )
+        fit = fitted(self._recipe, task, self.machine)
+        self.scores_, self.best_step_ = fit.scores[:, : int(fit.epoch.max())], fit.best_step
+        if self.refit == "steps" and self.validation > 0:
+            fit = self._again(task, given, reading, int(np.median(fit.best_step)))
+        self.nets_ = fit.best
+        self._notice(fit)
+        return self
+
+    def _again(self, task: Task, given: Sequences, reading: Reading, steps: int) -> Any:
+        """On all data, as many steps as were best; nothing is left to be stopped by."""
+        everything = sequences.learned(given, int(given.when.max()), reading)
+        none = sequences.later(given, int(given.when.max()) + 1, reading)
+        hyper = task.hyper._replace(steps=np.int32(steps), epochs=np.int32(self._recipe.epochs))
+        return fitted(
+            self._recipe, task._replace(learned=everything, later=none, hyper=hyper), self.machine
+        )
+
+    def _said(self, given: Sequences, hidden: bool = False) -> np.ndarray:
+        """What each net says: (nets, answers, width or hidden)."""
+        x, _ = self._scaled(given)
+        steps = self._recipe.steps
+        if not given.at_end:
+            steps = min(TURN, -(-int((given.end - given.begin).max()) // 8) * 8)
+        batch = min(self.batch_size, 1 << (len(given.begin) - 1).bit_length())
+        recipe = Recipe(self._recipe.form, batch, steps, 0)
+        table = sequences.everything(given, steps)
+        return given.answers(answered(recipe, self.nets_, x, table, self.machine, hidden))
+
+    # What is given
+
+    def _given(self, X: Any, y: Any, reset: bool) -> Sequences:
+        """Checked data; y may be None where nothing is learned."""
+        if not reset:
+            check_is_fitted(self, "nets_")
+        if isinstance(X, Panel):
+            return self._panel(X, y, reset)
+        X = self._flat(X, reset)
+        if reset and y is not None:
+            rules: dict[str, Any] = dict(
+                multi_output=True, y_numeric=self._numeric, ensure_min_samples=2
+            )
+            X, y = validate_data(self, X, y, dtype=np.float64, **rules)
+        else:
+            X = validate_data(self, X, reset=reset, dtype=np.float64)
+        if X.shape[1] % self.steps_:
+            raise ArgumentError(
+                f"X has {X.shape[1]} columns, which steps={self.steps_} does not divide."
+            )
+        if y is not None:
+            self._single = np.ndim(y) == 1
+            y = self._coded(np.asarray(y))
+        return sequences.samples(X, y, self.steps_)
+
+    _numeric = True
+
+    def _coded(self, y: np.ndarray) -> np.ndarray:
+        """Targets as numbers, (samples, targets)."""
+        return y.reshape(len(y), -1).astype(np.float64)
+
+    def _flat(self, X: Any, reset: bool) -> Any:
+        """(samples, steps, inputs) as (samples, steps * inputs)."""
+        shape = np.shape(X) if isinstance(X, np.ndarray) else ()
+        if len(shape) != 3:
+            self.steps_ = self.steps if reset else self.steps_
+            return X
+        if reset:
+            self.steps_ = shape[1]
+        elif shape[1] != self.steps_:
+            raise ArgumentError(f"X has {shape[1]} steps, it was fitted to {self.steps_}.")
+        return X.reshape(shape[0], -1)
+
+    def _panel(self, X: Panel, y: Any, reset: bool) -> Sequences:
+        if y is not None:
+            raise ArgumentError("y must be None: the targets of a Panel are columns of its own.")
+        found = X.sequences
+        if reset:
+            if not found.y.shape[1]:
+                raise ArgumentError("The Panel has no targets to learn from.")
+            self._single, self.steps_ = isinstance(X.targets, str), 1
+            self.inputs_, self.n_features_in_ = list(X.inputs), found.x.shape[1]
+        elif getattr(self, "inputs_", None) != list(X.inputs):
+            wanted = getattr(self, "inputs_", "samples, not a Panel")
+            raise ArgumentError(f"It was fitted to {wanted}, not to inputs {list(X.inputs)}.")
+        return found
+
+    # What is learned from it
+
+    def _reading(self, given: Sequences) -> Reading:
+        if given.at_end:
+            return Reading(self.steps_)
+        return Reading(self.steps_back, 0 if self.carry else self.warm_up, self.carry)
+
+    def _scale(self, given: Sequences, last: int) -> None:
+        """Means and deviations of what is learned from, up to time `last`."""
+        old = given.when <= last
+        self.centre_, self.unit_ = _moments(given.x[old])
+        y = given.y[old] if given.base is None else given.y[old] / given.base[old]
+        self.target_centre_, self.target_unit_ = _moments(y)
+
+    def _scaled(self, given: Sequences) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets in float32, of about unit size."""
+        x = (given.x - self.centre_) / self.unit_
+        x = np.where(np.isnan(x), 0.0, x)
+        y = given.y if given.base is None else given.y / given.base
+        if y.shape[1]:
+            y = (y - self.target_centre_) / self.target_unit_
+        return x.astype(np.float32), y.astype(np.float32)
+
+    def _hyper(self) -> Hyper:
+        numbers = (self.learning_rate, self.weight_decay, self.clip, self.average)
+        counts = (self.patience, self.epochs, ENDLESS)
+        return Hyper(*map(np.float32, numbers), *map(np.int32, counts))
+
+    def _keys(self) -> Any:
+        """One for each seed; the first is the same however many there are."""
+        state = self.random_state
+        if not isinstance(state, Integral):
+            state = check_random_state(state).randint(2**63, dtype=np.int64)
+        digest = hashlib.sha256(str(int(state)).encode()).digest()
+        base = jax.random.key(int.from_bytes(digest[:8], "little") >> 1)
+        return jax.vmap(lambda i: jax.random.fold_in(base, i))(np.arange(self.seeds))
+
+    def _notice(self, fit: Any) -> None:
+        failed = np.flatnonzero(fit.retreats > MOST_RETREATS)
+        self.failure_ = ""
+        if len(failed):
+            self.failure_ = (
+                f"the loss of {len(failed)} of {self.seeds} fits was not finite, also at "
+                f"{2.0**-MOST_RETREATS:g} of the learning rate"
+            )
+            warnings.warn(f"Training failed: {self.failure_}.", ConvergenceWarning, stacklevel=4)
+
+    def _check(self) -> None:
+        """Every setting, in one sentence if it is wrong."""
+        _choice("cell", self.cell, tuple(GATES))
+        for (
+            name
+        ) in "hidden layers steps steps_back seeds epochs batch_size patience horizon".split():
+            _whole(name, getattr(self, name), 1)
+        _whole("warm_up", self.warm_up, 0)
+        for name in ("learning_rate", "clip"):
+            _between(name, getattr(self, name), 0, 1e6, open_=True)
+        _between("weight_decay", self.weight_decay, 0, 1e6)
+        _between("average", self.average, 0, 0.99999)
+        _between("validation", self.validation, 0, 0.9)
+        _choice("refit", self.refit, (None, "steps"))
+        _choice("machine", self.machine, ("native", "xla"))
+        if not isinstance(self.carry, bool):
+            raise ArgumentError(f"carry must be True or False, not {self.carry!r}.")
+        if self.optimizer is not None and not hasattr(self.optimizer, "update"):
+            kind = type(self.optimizer).__name__
+            raise ArgumentError(f"optimizer must be one of optax's, not a {kind}.")
+
+    def _net(self, inputs: int) -> Recurrent:
+        sizes = [inputs] + [self.hidden] * self.layers
+        return Recurrent(
+            tuple(Layer(self.cell, *pair) for pair in pairwise(sizes)),
+            reads="every step",
+        )
+
+
+def check_head(head: Any, levels: Any) -> None:
+    """A kind of head and, for quantiles, at least two rising levels."""
+    _choice("head", head, HEADS)
+    if head != QUANTILES:
+        return
+    rising = len(levels) > 1 and bool(np.all(np.diff(levels) > 0))
+    if not rising or not (levels[0] > 0 and levels[-1] < 1):
+        raise ArgumentError(f"levels must rise, between 0 and 1, not {levels!r}.")
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column; 1 for one that is constant."""
+    if np.isnan(values).all(axis=0).any():
+        raise ArgumentError("A column is missing in all rows that are learned from.")
+    centre = np.nanmean(values, axis=0)
+    unit = np.nanstd(values, axis=0)
+    largest = np.nanmax(np.abs(values), axis=0)
+    if not np.isfinite(unit).all():
+        raise ArgumentError("A column is too large: its variance is infinite.")
+    return centre, np.where(unit > 1e-12 * largest, unit, 1.0)
+
+
+def _choice(name: str, value: Any, known: tuple) -> None:
+    if value not in known:
+        raise ArgumentError(f"{name} must be one of {known}, not {value!r}.")
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ArgumentError(f"{name} must be a whole number from {least} on, not {value!r}.")
+
+
+def _between(name: str, value: Any, low: float, high: float, open_: bool = False) -> None:
+    sound = (
+        isinstance(value, (int, float, np.number))
+        and not isinstance(value, bool)
+        and low <= value <= high
+    )
+    if not sound or (open_ and value == low):
+        least = "above" if open_ else "from"
+        raise ArgumentError(f"{name} must be {least} {low:g} to {high:g}, not {value!r}.")

@@ -1,0 +1,186 @@
+"""Fits on all cores, a few epochs a call: one program for all data of a shape.
+
+In: a `Recipe` and a `Task`. Out: the finished fits, stacked. Between calls a bar moves and a
+checkpoint is written; how long calls are decides no bit.
+
+Rows and pieces are padded up to one of few sizes, so that new data seldom need a new program.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from tilewright.compiler import compile
+from tilewright.sequence import training
+from tilewright.sequence.pieces import Table, padded
+from tilewright.sequence.training import Fit, Hyper, Recipe, Rows
+from tilewright.trace.tile_map import tile_map
+
+PATIENCE = 2.0
+"""Seconds that a fit may take without a bar."""
+CALL = 1.0
+"""Seconds that a call should take."""
+LEAST_ROWS = 1024
+PARTS = 8
+"""Sizes between a power of two and the next."""
+
+
+class Task(NamedTuple):
+    """Of one or more fits that differ by their key: what they learn from and are stopped by."""
+
+    keys: Any  # (fits,) random keys
+    hyper: Hyper
+    rows: Rows
+    learned: Table
+    later: Table
+
+
+def fitted(
+    recipe: Recipe,
+    task: Task,
+    machine: str,
+    begun: Fit | None = None,
+    saved: Callable[[Fit], None] = lambda fit: None,
+    seconds: float = 30.0,
+) -> Fit:
+    """All fits to their end, from `begun` on, each leaf with a leading axis of fits.
+
+    `saved` is called with what there is every so many seconds.
+    """
+    task = sized(recipe, task)
+    programs = _compiled(recipe, machine, len(task.keys), _shapes(task))
+    fit = programs.start(task.hyper, task.keys) if begun is None else begun
+    epochs, last = 1, time.monotonic()
+    with _bar(int(task.hyper.epochs)) as shown:
+        while not np.all(fit.over):
+            began = time.monotonic()
+            fit = programs.advance(*task, fit, np.int32(epochs))
+            now = time.monotonic()
+            shown(fit)
+            if now - last > seconds:
+                saved(fit)
+                last = time.monotonic()
+            epochs = max(1, int(epochs * min(2.0, CALL / (now - began))))
+    return jax.tree.map(np.asarray, fit)
+
+
+def answered(
+    recipe: Recipe,
+    parameters: Any,
+    x: np.ndarray,
+    table: Table,
+    machine: str,
+    hidden: bool = False,
+) -> np.ndarray:
+    """What each of the stacked nets says of the rows that the pieces answer: (fits, rows, ...)."""
+    rows = len(x)
+    x = _grown(x, _size(rows))
+    table = padded(table, _size(len(table.first), recipe.batch))
+    count = len(jax.tree.leaves(parameters)[0])
+    run = _answering(recipe, machine, count, hidden, _shapes((x, table)))
+    return np.asarray(run(parameters, x, table))[:, :rows]
+
+
+def sized(recipe: Recipe, task: Task) -> Task:
+    """With rows and pieces padded."""
+    rows = _size(len(task.rows.x))
+    pieces = _size(max(len(task.learned.first), len(task.later.first)), recipe.batch)
+    return task._replace(
+        rows=Rows(_grown(task.rows.x, rows), _grown(task.rows.y, rows)),
+        learned=padded(task.learned, pieces),
+        later=padded(task.later, pieces),
+    )
+
+
+def _size(count: int, unit: int = 1) -> int:
+    """The next of few sizes, a multiple of `unit`."""
+    least = max(count, LEAST_ROWS // unit)
+    step = max(1, (1 << (least.bit_length() - 1)) // PARTS)
+    return -(-(-(-least // step) * step) // unit) * unit
+
+
+def _grown(array: np.ndarray, rows: int) -> np.ndarray:
+    return np.pad(array, ((0, rows - len(array)), (0, 0)))
+
+
+class _Programs(NamedTuple):
+    start: Any
+    advance: Any
+
+
+def _shapes(tree: Any) -> Any:
+    """A key for `lru_cache`, from which the arguments' shapes can be had back."""
+    leaves, pattern = jax.tree.flatten(tree)
+    return pattern, tuple((np.shape(leaf), leaf.dtype) for leaf in leaves)
+
+
+def _specs(key: Any) -> Any:
+    pattern, leaves = key
+    return pattern.unflatten(jax.ShapeDtypeStruct(*leaf) for leaf in leaves)
+
+
+@lru_cache(maxsize=16)
+def _compiled(recipe: Recipe, machine: str, fits: int, shapes: Any) -> _Programs:
+    """A single fit has all cores; of several each has one."""
+    task: Task = _specs(shapes)
+    start = tile_map(partial(training.start, recipe), in_axes=(None, 0))
+    initial = jax.eval_shape(start, task.hyper, task.keys)
+
+    one = partial(training.advance, recipe)
+
+    def alone(key: Any, hyper: Any, rows: Any, learned: Any, later: Any, fit: Any, n: Any) -> Any:
+        single = one(key[0], hyper, rows, learned, later, jax.tree.map(lambda a: a[0], fit), n)
+        return jax.tree.map(lambda a: a[None], single)
+
+    advance = alone if fits == 1 else tile_map(one, in_axes=(0, None, None, None, None, 0, None))
+    arguments = (*task, initial, jax.ShapeDtypeStruct((), np.int32))
+    return _Programs(
+        compile(start, task.hyper, task.keys, machine=machine),
+        compile(advance, *arguments, machine=machine),
+    )
+
+
+@lru_cache(maxsize=16)
+def _answering(recipe: Recipe, machine: str, nets: int, hidden: bool, shapes: Any) -> Any:
+    form = recipe.form
+    one = jax.eval_shape(lambda: training.forecaster.initial(form, jax.random.key(0)))
+    stacked = jax.tree.map(lambda a: jax.ShapeDtypeStruct((nets, *a.shape), a.dtype), one)
+    x, table = _specs(shapes)
+    run = partial(training.answers, recipe, hidden=hidden)
+    return compile(tile_map(run, in_axes=(0, None, None)), stacked, x, table, machine=machine)
+
+
+@contextmanager
+def _bar(epochs: int) -> Iterator[Callable[[Fit], None]]:
+    """On a terminal, for what takes longer than is worth mentioning."""
+    if not sys.stderr.isatty():
+        yield lambda fit: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = TextColumn("learning"), BarColumn(bar_width=28), MofNCompleteColumn()
+    more = TextColumn("epochs"), TimeElapsedColumn(), TextColumn("{task.fields[score]}")
+    bar = Progress(*columns, *more, console=Console(stderr=True), transient=True)
+    task = bar.add_task("", total=epochs, score="")
+    began = time.monotonic()
+
+    def shown(fit: Fit) -> None:
+        if time.monotonic() - began < PATIENCE:
+            return
+        bar.start()
+        best = f"best score on later data {np.min(fit.best_score):.4f}"
+        bar.update(task, completed=int(np.max(fit.epoch)), score=best)
+
+    try:
+        yield shown
+    finally:
+        bar.stop()

@@ -1,0 +1,179 @@
+"""`Panel`: a long table of sequences of unequal length, one prediction a row.
+
+In: any data frame, with a column of times, one that says which sequence a row belongs to, inputs,
+targets. Out: `Sequences`, arrays in which each sequence's rows lie one after the other. A row's
+prediction knows that row's inputs and those before it in its own sequence, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+
+from tilewright.errors import ArgumentError
+from tilewright.sequence.sequences import Sequences
+
+MISSING = ("refuse", "indicator")
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Rows of `frame` (pandas, polars, arrow), rising in time within each group.
+
+    Parameters
+    ----------
+    frame : the table. A target that is missing is not learned from; the row is read as history.
+    inputs : names of the columns that are read.
+    targets : a name, or several; none for predictions.
+    time : name of the column of times, dates or whole numbers.
+    group : name of the column that says whose row it is; None where all rows are one sequence.
+    base_scale : a column of positive scales, such as an EWMA of volatility: a target is forecast in
+        units of its row's.
+    missing : "refuse" inputs that are missing, or mark them: "indicator" reads the mean of what is
+        learned from, and one more input for each says where.
+    longest_gap : between two rows of a group, in the column's own units (a `timedelta` for dates).
+
+    Raises `ArgumentError` for columns that are not there, times that do not rise, and values that
+    cannot be used, by row.
+    """
+
+    frame: Any
+    inputs: Sequence[str]
+    targets: str | Sequence[str] = ()
+    time: str = "time"
+    group: str | None = "group"
+    base_scale: str | None = None
+    missing: str = "refuse"
+    longest_gap: Any = None
+
+    def __post_init__(self) -> None:
+        if self.missing not in MISSING:
+            raise ArgumentError(f"missing must be one of {MISSING}, not {self.missing!r}.")
+        if isinstance(self.inputs, str) or not self.inputs:
+            raise ArgumentError(f"inputs must be a list of columns, not {self.inputs!r}.")
+        try:
+            table = nw.from_native(self.frame, eager_only=True)
+        except TypeError:
+            kind = type(self.frame).__name__
+            raise ArgumentError(f"frame must be a data frame, not a {kind}.") from None
+        object.__setattr__(self, "sequences", self._sequences(table))
+
+    sequences: Sequences = None  # pyright: ignore[reportAssignmentType]
+
+    def __len__(self) -> int:
+        return len(self.sequences.order)
+
+    def __repr__(self) -> str:
+        found = self.sequences
+        return (
+            f"Panel of {len(self)} rows in {len(found.begin)} sequences, "
+            f"{found.x.shape[1]} inputs, {found.y.shape[1]} targets"
+        )
+
+    def _sequences(self, table: Any) -> Sequences:
+        targets = [self.targets] if isinstance(self.targets, str) else list(self.targets)
+        wanted = [self.time, self.group, self.base_scale, *self.inputs, *targets]
+        for name in wanted:
+            if name is not None and name not in table.columns:
+                raise ArgumentError(f"The frame has no column {name!r}; it has {table.columns}.")
+        if not len(table):
+            raise ArgumentError("The frame has no rows.")
+        codes = self._codes(table)
+        order = np.argsort(codes, kind="stable")
+        codes = codes[order]
+        begin = np.flatnonzero(np.diff(codes, prepend=-1))
+        end = np.append(begin[1:], len(codes))
+        when = self._times(table, order, codes)
+        x = self._inputs(table)[order]
+        y = np.stack([_numbers(table, name) for name in targets], 1) if targets else None
+        y = np.empty((len(x), 0)) if y is None else y[order]
+        return Sequences(x, y, begin, end, when, order, False, self._base(table, order))
+
+    def _codes(self, table: Any) -> np.ndarray:
+        """Groups as whole numbers, in the order in which they first appear."""
+        if self.group is None:
+            return np.zeros(len(table), np.int64)
+        column = table[self.group]
+        if column.null_count():
+            at = int(np.flatnonzero(column.is_null().to_numpy())[0])
+            raise ArgumentError(f"{self.group!r} is missing in row {at}.")
+        names, first, codes = np.unique(
+            column.to_numpy().astype(str), return_index=True, return_inverse=True
+        )
+        rank = np.empty(len(names), np.int64)
+        rank[np.argsort(first, kind="stable")] = np.arange(len(names))
+        return rank[codes]
+
+    def _times(self, table: Any, order: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """Rank of each row's time among all times, checked."""
+        column = table[self.time]
+        if column.null_count():
+            at = int(np.flatnonzero(column.is_null().to_numpy())[0])
+            raise ArgumentError(f"{self.time!r} is missing in row {at}.")
+        times = column.to_numpy()
+        if times.dtype == object:
+            raise ArgumentError(
+                f"{self.time!r} must hold times or numbers, not {type(times[0]).__name__} objects."
+            )
+        if times.dtype.kind == "f" and not np.isfinite(times).all():
+            raise ArgumentError(f"{self.time!r} is not finite in some rows.")
+        _, when = np.unique(times, return_inverse=True)
+        when, times = when[order], times[order]
+        same = np.diff(codes) == 0
+        wrong = np.flatnonzero(same & (np.diff(when) <= 0))
+        if len(wrong):
+            row, above = order[wrong[0] + 1], order[wrong[0]]
+            verb = "is" if when[wrong[0]] == when[wrong[0] + 1] else "is before"
+            raise ArgumentError(
+                f"{self.time!r} must rise within each group: in row {row} it {verb} that of row "
+                f"{above} ({times[wrong[0] + 1]})."
+            )
+        if self.longest_gap is not None:
+            wide = np.flatnonzero(same & (np.diff(times) > self.longest_gap))
+            if len(wide):
+                row = order[wide[0] + 1]
+                raise ArgumentError(
+                    f"Before row {row} its group has a gap of {np.diff(times)[wide[0]]}, longer "
+                    f"than {self.longest_gap}."
+                )
+        return when
+
+    def _inputs(self, table: Any) -> np.ndarray:
+        x = np.stack([_numbers(table, name) for name in self.inputs], 1)
+        absent = np.isnan(x)
+        if self.missing == "indicator":
+            return np.concatenate([x, absent], axis=1)
+        if absent.any():
+            row, column = np.argwhere(absent)[0]
+            raise ArgumentError(
+                f"Input {self.inputs[column]!r} is missing in row {row}: fill it, or say "
+                "missing='indicator'."
+            )
+        return x
+
+    def _base(self, table: Any, order: np.ndarray) -> np.ndarray | None:
+        if self.base_scale is None:
+            return None
+        base = _numbers(table, self.base_scale)
+        wrong = np.flatnonzero(~(base > 0))
+        if len(wrong):
+            raise ArgumentError(
+                f"{self.base_scale!r} must be above 0: it is {base[wrong[0]]} in row {wrong[0]}."
+            )
+        return base[order, None]
+
+
+def _numbers(table: Any, name: str) -> np.ndarray:
+    """A column in float64, NaN where it is missing. Raises for text and for infinities."""
+    column = table[name]
+    if not (column.dtype.is_numeric() or column.dtype == nw.Boolean):
+        raise ArgumentError(f"{name!r} must hold numbers, not {column.dtype}.")
+    found = column.cast(nw.Float64).to_numpy().astype(np.float64)
+    infinite = np.flatnonzero(np.isinf(found))
+    if len(infinite):
+        raise ArgumentError(f"{name!r} is infinite in row {infinite[0]}.")
+    return found
