@@ -23,6 +23,7 @@ from tilewright.graph.counted import counted
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_constant, split_fixed
 from tilewright.graph.hoist import hoist
+from tilewright.graph.images import one_by_one
 from tilewright.graph.ir import Graph
 from tilewright.graph.layout import layout, pack_fixed
 from tilewright.graph.products import simplify_products
@@ -59,6 +60,7 @@ WHOLE: Sequence[Rewrite] = (
     anywhere(widen),
     anywhere(simplify_products),
     anywhere(raise_transposes),
+    one_by_one,
     sink,
     ahead,
     layout,
