@@ -1,5 +1,6 @@
 """However a product is spelled, in a loop it reads the same operand, and gives the same bits."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -16,6 +17,7 @@ from tilewright.graph.hoist import hoist
 from tilewright.graph.layout import layout, pack_fixed
 from tilewright.graph.ops import packed
 from tilewright.machine.host import host_machine
+from tilewright.machine.machine import Unit
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)
@@ -226,3 +228,28 @@ def test_packing_can_be_undone(shape):
     assert panels.shape == packed.shape("float32", *shape)
     assert packed.unpack(panels, *shape).tobytes() == matrix.tobytes()
     assert np.count_nonzero(panels) == matrix.size
+
+
+@pytest.mark.parametrize("depth", [2, 4])
+def test_bytes_on_machines_with_and_without_a_unit_for_them(depth):
+    """Rows of int8 lose their sign where the unit wants it, or are widened: the same integers."""
+    unit = Unit(("uint8", "int8"), "int32", (1, 16, 4), 1.0)
+    others = tuple(u for u in STATED.tile.units if u.operands != unit.operands)
+    units = (*others, unit) if depth == 4 else others
+    tile = replace(STATED.tile, units=units)
+    machine = replace(STATED, chip=replace(STATED.chip, tile=tile))
+    h = np.array([[-128] * 96, [127] * 96, range(-48, 48)], np.int8)
+    w = np.random.default_rng(0).integers(-128, 127, (96, 96), np.int8, endpoint=True)
+
+    def run(h, w):
+        def turn(_, h):
+            contracted = (((1,), (0,)), ((), ()))
+            sums = lax.dot_general(h, w, contracted, preferred_element_type=jnp.int32)
+            return lax.shift_right_arithmetic(sums, 10).astype(jnp.int8)
+
+        return lax.fori_loop(0, 200, turn, h)
+
+    found = assert_same(partial(layout, machine=machine), trace(run, h, w).graph, [h, w])
+    (loop,) = [node for node in found.nodes if node.bodies]
+    packs = [node.output.shape[-1] for node in loop.bodies[0].nodes if node.op == "pack"]
+    assert packs == [depth]

@@ -16,7 +16,7 @@ from tilewright.calibrate import Alone
 from tilewright.codelets.base import Operand
 from tilewright.codelets.contract import ContractPanels
 from tilewright.codelets.peak import PeakFma, PeakRead
-from tilewright.graph.ops.packed import shape
+from tilewright.graph.ops.packed import QUAD, shape
 
 SHAPES = ((256, 512), (512, 256), (200, 640))
 """(k, n)."""
@@ -25,6 +25,7 @@ KINDS = (
     ("bfloat16", "float32", False),
     ("bfloat16", "bfloat16", True),
     ("int8", "int16", False),
+    ("int8", "uint8", False),
 )
 """Panels, rows, and whether pairs are taken as `vdpbf16ps` does."""
 MOST_ROWS = 4
@@ -59,7 +60,7 @@ def run(k: int, n: int, rounds: int) -> list[Row]:
 
 
 def codelet(dtype: str, lhs: str, paired: bool, m: int, n: int, k: int) -> ContractPanels:
-    count, groups, lanes, depth = shape(dtype, k, n)
+    count, groups, lanes, depth = shape(dtype, k, n, QUAD if lhs == "uint8" else None)
     strides = (groups * lanes * depth, lanes * depth, depth, 1)
     return ContractPanels(
         Operand(lhs, (m, k), (k, 1)),
@@ -73,7 +74,7 @@ def _row(each: ContractPanels, time: float, second: tuple[float, float], single:
     read, flops = second
     limit = max(each.panels.nbytes / read, each.work.flops / flops)
     full = each.panels.dtype == "float32"
-    pairs = ", pairs" if each.paired else ""
+    pairs = ", pairs" if each.paired else ", bytes" if each.lhs.dtype == "uint8" else ""
     against = "" if full else f"; {single / time:.2f} × float32"
     return Row(
         "panels",

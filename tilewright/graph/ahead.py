@@ -23,7 +23,7 @@ from tilewright.graph.ir import Builder, Graph, Node, Type, Value
 from tilewright.graph.ops import ELEMENTWISE
 from tilewright.graph.rewrite import Rebuilder, cone, copy_nodes, fresh, with_bodies
 from tilewright.graph.sides import is_lanes, sides_of
-from tilewright.machine.cost import home, mac_rate
+from tilewright.machine.cost import home, product_rate
 from tilewright.machine.machine import Machine, Tile
 
 ROWS = 64
@@ -64,6 +64,7 @@ def _leaving(node: Node, tile: Tile) -> _Leaving | None:
     fixed, moving = set(body.inputs[:consts]), set(body.inputs[first:])
     held = sum(value.type.nbytes for value in node.inputs[:consts])
     heavy: dict[Value, None] = {}
+    narrow = {n.output: n.inputs[0] for n in body.nodes if n.op == "convert"}
     rows = 1
     for inner in body.nodes:
         if inner.bodies:
@@ -71,7 +72,7 @@ def _leaving(node: Node, tile: Tile) -> _Leaving | None:
         if fixed.issuperset(inner.inputs):
             fixed.update(inner.outputs)
         elif inner.op in _STACKED and (fixed | moving).issuperset(inner.inputs):
-            pays = inner.op == "dot" and _pays(inner, moving, tile, held)
+            pays = inner.op == "dot" and _pays(inner, narrow, moving, tile, held)
             if inner.op == "dot" and not pays:
                 continue
             moving.update(inner.outputs)
@@ -88,19 +89,24 @@ def _leaving(node: Node, tile: Tile) -> _Leaving | None:
     return _Leaving(tuple(n for n in body.nodes if n in nodes), frontier, trips)
 
 
-def _pays(node: Node, moving: set[Value], tile: Tile, held: int) -> bool:
-    """Whether a product of elements with a constant waits for the constant."""
+def _pays(
+    node: Node, narrow: dict[Value, Value], moving: set[Value], tile: Tile, held: int
+) -> bool:
+    """Whether a product of elements with a constant waits for the constant.
+
+    `narrow` is what operands were before they were widened.
+    """
     sides = sides_of(node)
     mine = [side for side in sides if side.value in moving]
     if len(mine) != 1 or is_lanes(sides):
         return False
     (constant,) = (side for side in sides if side is not mine[0])
-    size = constant.value.type.nbytes
+    rows, matrix = (narrow.get(side.value, side.value) for side in (mine[0], constant))
+    size = matrix.type.nbytes
     macs = node.output.type.size * constant.terms
     reading = size / (home(tile, held).read or 1e9)
-    return size > SMALL * tile.memories[0].size and reading > macs / mac_rate(
-        tile, node.output.dtype
-    )
+    rate = product_rate(tile, (rows.dtype, matrix.dtype), node.output.dtype)
+    return size > SMALL * tile.memories[0].size and reading >= macs / rate
 
 
 def _rows(node: Node, moving: set[Value]) -> int:
@@ -268,6 +274,7 @@ _STACKED: dict[str, Callable[[_Stack, Node], Value]] = {
     **dict.fromkeys(ELEMENTWISE, lambda stack, node: stack.op(node)),
     "dot": _product,
     "slice": _sliced,
+    "reduce": lambda stack, node: stack.op(node, axes=_later(node.params["axes"])),
     "concatenate": lambda stack, node: stack.op(node, dimension=node.params["dimension"] + 1),
     "reverse": lambda stack, node: stack.op(node, dimensions=_later(node.params["dimensions"])),
     "reshape": lambda stack, node: stack.op(node, shape=(stack.trips, *node.params["shape"])),

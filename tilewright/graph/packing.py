@@ -16,8 +16,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from math import inf
 
+import numpy as np
+
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.law import LANES
+from tilewright.graph.ops.packed import QUAD
 from tilewright.graph.rewrite import Rebuilder
 from tilewright.graph.sides import Side, folded, is_lanes, sides_of
 from tilewright.machine.machine import Tile
@@ -37,7 +40,9 @@ KINDS = {
     ("int16", "int8", "int32"),
     ("int8", "int8", "int32"),
 }
-"""Rows, panels and sums that there are codelets for."""
+"""Rows, panels and sums that can be packed."""
+UNSIGNED = ("uint8", "int8")
+"""Operands of the unit that multiplies bytes: one of them has no sign."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,21 @@ class Packing:
             return None
         rows = _as_matrix(new, other, (*other.free, *other.contract), (other.width, other.terms))
         order, shape = (*matrix.contract, *matrix.free), (matrix.terms, matrix.width)
-        panels = new.op("pack", _as_matrix(new, matrix, order, shape))
-        sums = {} if rows.dtype == node.output.dtype else {"dtype": node.output.dtype}
-        result = new.op("dot_packed", rows, panels, columns=matrix.width, **sums)
+        result = self._times(new, rows, _as_matrix(new, matrix, order, shape), node.output.dtype)
         if mine == 0:
             result = new.op("transpose", result, permutation=(1, 0))
         shape = node.output.shape
         return result if result.shape == shape else new.op("reshape", result, shape=shape)
+
+    def _times(self, new: Rebuilder, rows: Value, matrix: Value, sums: str) -> Value:
+        """(m, k) times what is packed of (k, n)."""
+        columns = matrix.shape[1]
+        if rows.dtype == "int8" and any(unit.operands == UNSIGNED for unit in self.tile.units):
+            return _without_sign(new, rows, matrix)
+        if rows.dtype == "int8":
+            rows = new.op("convert", rows, dtype="int16")
+        given = {} if rows.dtype == sums else {"dtype": sums}
+        return new.op("dot_packed", rows, new.op("pack", matrix), columns=columns, **given)
 
     def _pays(self, node: Node, sides: list[Side], mine: int) -> bool:
         matrix, other = sides[mine], sides[1 - mine]
@@ -107,6 +120,26 @@ def _before_widening(new: Rebuilder, side: Side) -> Side:
     if maker is None or maker.op != "convert":
         return side
     return folded(new, Side(maker.inputs[0], side.batch, side.contract))
+
+
+def _without_sign(new: Rebuilder, rows: Value, matrix: Value) -> Value:
+    """x W = (x + 128) W - 128 times the sums of W's columns; what it wraps to, too."""
+    columns, half = matrix.shape[1], np.uint8(128)
+    shape = (rows.shape[0], columns)
+    moved = new.op("convert", rows, dtype="uint8")
+    moved = new.op("add", moved, _everywhere(new, half, rows.shape))
+    panels = new.op("pack", matrix, depth=QUAD)
+    product = new.op("dot_packed", moved, panels, columns=columns, dtype="int32")
+    wide = new.op("convert", matrix, dtype="int32")
+    total = new.op("reduce", wide, kind="sum", axes=(0,))
+    extra = new.op("mul", total, _everywhere(new, np.int32(half), total.shape))
+    extra = new.op("broadcast", extra, shape=shape, dimensions=(1,))
+    return new.op("sub", product, extra)
+
+
+def _everywhere(new: Rebuilder, number: np.generic, shape: tuple[int, ...]) -> Value:
+    constant = new.op("constant", value=number)
+    return new.op("broadcast", constant, shape=shape, dimensions=())
 
 
 def _as_matrix(new: Rebuilder, side: Side, order: tuple[int, ...], shape: tuple[int, int]) -> Value:

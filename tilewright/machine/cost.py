@@ -177,6 +177,19 @@ def lanes(tile: Tile, dtype: str) -> int:
     return max(1, min(_MOST_LANES, tile.features.vector_bits // _BITS.get(dtype, 32)))
 
 
+def product_rate(tile: Tile, operands: tuple[str, str], sums: str) -> float:
+    """Multiply-adds a cycle of narrow operands: by the unit for the widest type that they need."""
+    wanted = {
+        ("int8", "int8"): (("uint8", "int8"), ("int16", "int16")),
+        ("int16", "int8"): (("int16", "int16"),),
+    }.get(operands, ())
+    for pair in wanted:
+        units = [unit.macs for unit in tile.units if (unit.operands, unit.sums) == (pair, sums)]
+        if units:
+            return max(units)
+    return mac_rate(tile, sums)
+
+
 def mac_rate(tile: Tile, dtype: str) -> float:
     """Multiply-adds a cycle, in the dtype that they are computed in; else by products and sums."""
     same = computed(dtype)

@@ -13,7 +13,7 @@ from tilewright.codelets.emit.llvm import Features, Module
 from tilewright.codelets.expression import Expression, Instruction, evaluate_expression
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import product
-from tilewright.graph.ops.packed import pack, shape, unpack
+from tilewright.graph.ops.packed import QUAD, pack, shape, unpack
 
 KINDS = [
     ("float32", "float32", False),
@@ -21,7 +21,7 @@ KINDS = [
     ("bfloat16", "bfloat16", False),
     ("bfloat16", "bfloat16", True),
     ("int8", "int16", False),
-    ("int8", "int8", False),
+    ("int8", "uint8", False),
 ]
 kinds = pytest.mark.parametrize(("dtype", "lhs", "paired"), KINDS)
 SIZES = [(16, 1), (1, 3), (17, 2), (31, 33), (64, 16), (80, 255), (40, 257), (100, 513), (33, 1100)]
@@ -29,7 +29,7 @@ SIZES = [(16, 1), (1, 3), (17, 2), (31, 33), (64, 16), (80, 255), (40, 257), (10
 
 def codelet(dtype, lhs, paired, m, n, k, out=None):
     out = out or ("int32" if dtype == "int8" else "float32")
-    panels = dense(dtype, *shape(dtype, k, n))
+    panels = dense(dtype, *shape(dtype, k, n, QUAD if lhs == "uint8" else None))
     return ContractPanels(dense(lhs, m, k), panels, dense(out, m, n), paired)
 
 
@@ -37,9 +37,13 @@ def operands(case: ContractPanels, seed: int = 0) -> list[np.ndarray]:
     """Within what is promised; the rest of a panel is zero, as packed."""
     lhs = values(case.lhs, seed)
     matrix = values(Operand(case.panels.dtype, (case.k, case.n), (case.n, 1)), seed + 1)
-    if case.panels.dtype == "int8":
+    if case.lhs.dtype == "int16":
         lhs, matrix = (np.maximum(x, -np.iinfo(x.dtype).max) for x in (lhs, matrix))
-    return [lhs, pack(matrix)]
+    return [lhs, packed(case, matrix)]
+
+
+def packed(case: ContractPanels, matrix: np.ndarray) -> np.ndarray:
+    return pack(matrix, depth=case.panels.shape[-1])
 
 
 @levels
@@ -79,8 +83,8 @@ def test_one_product_keeps_the_sign_of_its_zero(dtype, lhs, paired, features):
     case = codelet(dtype, lhs, paired, 2, 20, 1)
     rows = np.array([[0], [1]], numpy_dtype(lhs))
     matrix = -np.zeros((1, 20), numpy_dtype(dtype)) if dtype != "int8" else np.zeros((1, 20), dtype)
-    check(case, features, [rows, pack(matrix)])
-    (ours,) = run(case, rows, pack(matrix), features=features)
+    check(case, features, [rows, packed(case, matrix)])
+    (ours,) = run(case, rows, packed(case, matrix), features=features)
     assert np.signbit(ours).all() == (dtype != "int8")
 
 
@@ -95,14 +99,14 @@ def test_panels_of_bfloat16_give_the_bits_of_float32():
 
 def test_largest_integers_are_exact():
     for k in (512, 513, 1000):
-        for lhs, most in (("int16", 32767), ("int8", 127)):
+        for lhs, most in (("int16", 32767), ("uint8", 255)):
             case = codelet("int8", lhs, False, 2, 20, k)
             rows = np.full((2, k), most, lhs)
-            rows[1] *= -1
+            rows[1] = 1 - rows[1]
             matrix = np.full((k, 20), 127, np.int8)
             exact = (rows.astype(np.int64) @ matrix.astype(np.int64)).astype(np.int32)
             for features in (*LEVELS, Features(128, 32)):
-                (ours,) = run(case, rows, pack(matrix), features=features)
+                (ours,) = run(case, rows, packed(case, matrix), features=features)
                 assert (ours == exact).all(), (k, lhs)
             assert k > 512 or (exact[0] == k * 127 * most).all()
 
@@ -130,9 +134,9 @@ def test_pairs_are_an_order_of_their_own():
 
 @kinds
 def test_packing_can_be_undone(dtype, lhs, paired):
-    matrix = values(Operand(dtype, (33, 21), (21, 1)))
-    panels = pack(matrix)
-    assert panels.shape == shape(dtype, 33, 21)
+    matrix, depth = values(Operand(dtype, (33, 21), (21, 1))), QUAD if lhs == "uint8" else None
+    panels = pack(matrix, depth=depth)
+    assert panels.shape == shape(dtype, 33, 21, depth)
     assert unpack(panels, 33, 21).tobytes() == matrix.tobytes()
 
 

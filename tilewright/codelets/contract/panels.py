@@ -11,9 +11,10 @@ from contiguous rows.
     bfloat16  2  float32, bfloat16   the same: panels are widened in registers
     bfloat16  2  bfloat16, `paired`  in leaves of `sequence`, but of each pair the odd k before the
                                      even one: what `vdpbf16ps` does. Elsewhere by two fma
-    int8      2  int16, int8         int32, which wraps: exact while sums fit
+    int8      2  int16               int32, which wraps: exact while sums fit
+    int8      4  uint8               the same; `vpdpbusd` where there is it
 
-Up to 512 products of |panel| <= 127 and |lhs| <= 32767 fit 32 bits, and 133,000 of int8 alone.
+Up to 512 products of |panel| <= 127 and |lhs| <= 32767 fit 32 bits, and 66,000 of uint8.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class ContractPanels(Codelet):
 
     @property
     def work(self) -> Count:
-        macs = {"float32": self.out.size * self.k}
+        macs = {"int32" if self.panels.dtype == "int8" else "float32": self.out.size * self.k}
         iterations = self.panels.shape[0]
         count = Count(macs, {}, nbytes(*self.inputs), nbytes(*self.outputs), iterations)
         return count + self.epilogue.work(self.out.size) if self.epilogue else count

@@ -32,6 +32,9 @@ _FEW_ROWS = 4
 """Up to so many, reading the panels is what takes the time."""
 _MOST_STREAMS = 4
 """Panels that advance together for few rows: four read as fast as one line after the other."""
+_WIDENED = 1.5, 2
+"""Cycles to read a vector of panels and widen it, and the registers that this takes besides. Bytes
+on 512 bits are taken as they are read, or widened while they are: as float32, (0.5, 0)."""
 _STEPS, _SUMS_STEPPED = 4, 8
 """Steps of a turn of the innermost loop, whose own instructions then hardly count; one, where more
 sums than so many are taken in it."""
@@ -79,7 +82,11 @@ class _Writer:
         """Rows and panels that are summed together."""
         rows, registers = self.codelet.m, self.function.module.features.registers
         if rows > _FEW_ROWS:
-            return choose(rows, panels, self.codelet.k, registers, parts=self.parts)
+            dtype, parts = self.codelet.panels.dtype, self.parts
+            widens = dtype == "bfloat16" or (dtype == "int8" and parts > 1)
+            load, taken = _WIDENED if widens else (0.5, 0)
+            steps, left = self.codelet.k, registers - taken
+            return choose(rows, panels, steps, left, parts=parts, column_load=load)
         most = registers * 3 // 4 // (rows * self.parts)
         return Tiling((Run(0, rows, 1),), split(panels, max(1, min(_MOST_STREAMS, most))))
 
@@ -220,9 +227,12 @@ class _Writer:
                 for i, x in enumerate(kept):
                     add(x, y, (number * rows + i) * parts + part)
             return sums
-        kept = [columns(number, part) for number in range(count) for part in range(parts)]
-        for i in range(rows):
-            x = row(i)
-            for number, part in product(range(count), range(parts)):
-                add(x, kept[number * parts + part], (number * rows + i) * parts + part)
+        # One k after the other: of a pair that is widened, registers hold one at a time.
+        for one in range(len(row(0))):
+            kept = [columns(number, part) for number in range(count) for part in range(parts)]
+            for i in range(rows):
+                x = row(i)
+                for number, part in product(range(count), range(parts)):
+                    y = kept[number * parts + part]
+                    add([x[one]], [y[one]], (number * rows + i) * parts + part)
         return sums

@@ -25,7 +25,8 @@ def term_of(function: Function, codelet: ContractPanels, width: int) -> Term:
     """The one of the codelet's panels, in vectors of `width` lanes."""
     dtype = codelet.panels.dtype
     if dtype == "int8":
-        return _Integers(function, codelet, width)
+        kind = _Quads if codelet.lhs.dtype == "uint8" else _Integers
+        return kind(function, codelet, width)
     if dtype == "float32":
         return _Singles(function, codelet, width)
     pairs = "avx512bf16" in function.module.features.names
@@ -146,7 +147,7 @@ class _Dots(Term):
 
 
 class _Integers(Term):
-    """int8 times int16 or int8: pairs of products, added in 32 bits by an instruction or two."""
+    """int8 times int16: pairs of products, added in 32 bits by an instruction or two."""
 
     kind = "i32"
     node = None
@@ -156,14 +157,7 @@ class _Integers(Term):
         return Arithmetic("int32").start(self.codelet.k, self.width)
 
     def row(self, place: str, valid: int) -> list[str]:
-        bits = 8 * itemsize(self.codelet.lhs.dtype)
-        pair = self.function.let(f"load <{valid} x i{bits}>, ptr {place}, align {bits // 8}")
-        if bits == 8:
-            pair = self.function.let(f"sext <{valid} x i8> {pair} to <{valid} x i16>")
-        word = self.function.let(f"bitcast <{valid} x i16> {pair} to i{16 * valid}")
-        if valid == 1:
-            word = self.function.let(f"zext i16 {word} to i32")
-        return [self._halves(self.splat("i32", word))]
+        return [self._halves(self.splat("i32", _word(self.function, place, 16, valid)))]
 
     def _halves(self, words: str) -> str:
         row, halves = vector("i32", self.width), vector("i16", 2 * self.width)
@@ -197,3 +191,52 @@ class _Integers(Term):
                 wide.append(self.function.let(f"sext {half} {lanes} to {row}"))
             products.append(self.function.let(f"mul {row} {wide[0]}, {wide[1]}"))
         return self.function.let(f"add {row} {products[0]}, {products[1]}")
+
+
+class _Quads(Term):
+    """int8 times uint8: four products added in 32 bits, which cannot saturate (1020 x 127)."""
+
+    kind = "i32"
+    node = None
+    depth = 4
+
+    @property
+    def start(self) -> str:
+        return Arithmetic("int32").start(self.codelet.k, self.width)
+
+    def row(self, place: str, valid: int) -> list[str]:
+        return [self.splat("i32", _word(self.function, place, 8, valid))]
+
+    def columns(self, place: str, valid: int) -> list[str]:
+        return [self.words(place)]
+
+    def added(self, x: Sequence[str], y: Sequence[str], total: str) -> str:
+        needed = {16: "avx512vnni", 8: "avxvnni"}.get(self.width)
+        if needed not in self.function.module.features.names:
+            return self._by_elements(x[0], y[0], total)
+        row, bytes_ = vector("i32", self.width), vector("i8", 4 * self.width)
+        symbol = f"llvm.x86.avx512.vpdpbusd.{32 * self.width}"
+        self.function.module.declare(symbol, row, row, bytes_, bytes_)
+        a, b = (self.function.let(f"bitcast {row} {value} to {bytes_}") for value in (x[0], y[0]))
+        return self.function.let(f"call {row} @{symbol}({row} {total}, {bytes_} {a}, {bytes_} {b})")
+
+    def _by_elements(self, x: str, y: str, total: str) -> str:
+        row = vector("i32", self.width)
+
+        def shifted(operation: str, value: str, by: int) -> str:
+            amount = vectors.splat_constant("i32", by, self.width)
+            return self.function.let(f"{operation} {row} {value}, {amount}")
+
+        for up in (24, 16, 8, 0):
+            a = shifted("lshr", shifted("shl", x, up), 24)
+            b = shifted("ashr", shifted("shl", y, up), 24)
+            one = self.function.let(f"mul {row} {a}, {b}")
+            total = self.function.let(f"add {row} {total}, {one}")
+        return total
+
+
+def _word(function: Function, place: str, bits: int, valid: int) -> str:
+    """32 bits of neighbouring integers, `valid` of them, the first lowest; the rest is zero."""
+    loaded = function.let(f"load <{valid} x i{bits}>, ptr {place}, align {bits // 8}")
+    word = function.let(f"bitcast <{valid} x i{bits}> {loaded} to i{bits * valid}")
+    return word if bits * valid == 32 else function.let(f"zext i{bits * valid} {word} to i32")

@@ -1,12 +1,13 @@
 """How a matrix lies that codelets read packed, and what is meant by it.
 
-    pack (matrix)                       the panels of a matrix (k, n)
+    pack (matrix) depth=                the panels of a matrix (k, n)
     dot_packed (lhs, panels) columns=   (m, k) times the panels of (k, columns): (m, columns), of
                                         `dtype`= where that is not lhs's: int32 of integers
 
 In: a matrix (k, n). Out: its panels (panels, ceil(k / d), 16, d), of 16 columns each: columns lie
-side by side, of each of them d neighbouring k (one in float32, two in lower precisions). What lies
-beyond the matrix is zero. Products of packed matrices are the law's `sequence`.
+side by side, of each of them d neighbouring k (one in float32, two in lower precisions, four of
+int8 that meet uint8). What lies beyond the matrix is zero. Products of packed matrices are the
+law's `sequence`.
 """
 
 from __future__ import annotations
@@ -14,26 +15,28 @@ from __future__ import annotations
 import numpy as np
 
 from tilewright.graph import law
-from tilewright.graph.ir import Node
+from tilewright.graph.ir import Node, Type
 from tilewright.graph.law import LANES
-from tilewright.graph.ops.operation import Operation, moves, typed
+from tilewright.graph.ops.operation import Operation, Shape, moves, typed
 from tilewright.machine.cost import Count
 
 DEPTH = {"float32": 1, "bfloat16": 2, "int8": 2}
-"""Neighbouring k of a column that lie together, by the panels' dtype."""
+"""Neighbouring k of a column that lie together, by the panels' dtype, unless more are asked for."""
+QUAD = 4
 
 
-def shape(dtype: str, k: int, n: int) -> tuple[int, int, int, int]:
+def shape(dtype: str, k: int, n: int, depth: int | None = None) -> tuple[int, int, int, int]:
     """Of the panels of a (k, n) matrix."""
-    depth = DEPTH[dtype]
+    depth = depth or DEPTH[dtype]
     return (-(-n // LANES), -(-k // depth), LANES, depth)
 
 
-def pack(matrix: np.ndarray) -> np.ndarray:
+def pack(matrix: np.ndarray, *, depth: int | None = None) -> np.ndarray:
     """The panels of a (k, n) matrix."""
-    count, groups, lanes, depth = shape(matrix.dtype.name, *matrix.shape)
+    k, n = matrix.shape
+    count, groups, lanes, depth = shape(matrix.dtype.name, k, n, depth)
     padded = np.zeros((groups * depth, count * lanes), matrix.dtype)
-    padded[: matrix.shape[0], : matrix.shape[1]] = matrix
+    padded[:k, :n] = matrix
     return padded.reshape(groups, depth, count, lanes).transpose(2, 0, 3, 1).copy()
 
 
@@ -52,6 +55,11 @@ def dot_packed(
     return law.product(lhs, matrix.T, "sequence", dtype or lhs.dtype.name)
 
 
+def _panels(matrix: Type, depth: int | None) -> Shape:
+    k, n = matrix.shape
+    return shape(matrix.dtype, k, n, depth)
+
+
 def _count(node: Node) -> Count:
     lhs, dtype = node.inputs[0], node.output.dtype
     return Count(macs={dtype: node.output.type.size * lhs.shape[1]}, iterations=1)
@@ -59,7 +67,7 @@ def _count(node: Node) -> Count:
 
 ROWS = {
     "pack": Operation(
-        typed(lambda operands, params: shape(operands[0].dtype, *operands[0].shape)), pack, moves
+        typed(lambda operands, params: _panels(operands[0], params.get("depth"))), pack, moves
     ),
     "dot_packed": Operation(
         typed(lambda operands, params: (operands[0].shape[0], params["columns"])),
