@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 import tilewright
-from tests.trace.comparing import words
+from tests.trace.comparing import reference, words
 from tilewright.graph.evaluate import evaluate
 from tilewright.plan.synchronise import is_shared_work
 from tilewright.simulate import simulate
@@ -35,11 +35,11 @@ def agree(
     simulated: bool = True,
 ) -> None:
     """Compare all ways; `relative` and `absolute` are what JAX may differ by."""
-    programs = {tiles: on_tiles(tiles, fn, *args) for tiles in TILES}
-    native = {tiles: leaves(program(*args)) for tiles, program in programs.items()}
+    program = tilewright.compile(fn, *args, tiles=max(TILES))
+    native = {tiles: leaves(of_workers(tiles, program)(*args)) for tiles in TILES}
     for tiles in TILES[1:]:
         same_bits(native[tiles], native[1], f"{tiles} tiles against one")
-    compiled, image = programs[1].compiled, programs[1].image
+    compiled, image = program.compiled, program.image
     inputs = [words(leaf) for leaf in jax.tree.leaves(args)]
     literals = sum(buffer.space == "constant" for buffer in compiled.program.inputs)
     hidden = list(image.constants[literals:])
@@ -53,14 +53,19 @@ def agree(
             array.reshape(mean.shape) for array, mean in zip(result.outputs, means, strict=True)
         ]
         same_bits(flat, means, "simulate against evaluate")
-    expected = [words(leaf) for leaf in jax.tree.leaves(jax.jit(fn)(*args))]
+    expected = [words(leaf) for leaf in jax.tree.leaves(reference(fn, *args))]
     compare(native[1], expected, relative, absolute)
 
 
 def on_tiles(tiles: int, fn: Callable, *args: Any) -> tilewright.Executable:
     """`fn` compiled for that many tiles, each a thread, whatever the number of CPUs."""
+    return of_workers(tiles, tilewright.compile(fn, *args, tiles=tiles))
+
+
+def of_workers(tiles: int, compiled: tilewright.Executable) -> tilewright.Executable:
+    """The program on that many threads: no stage of compilation sees how many there are."""
     with mock.patch("tilewright.runtime.executable.default_workers", return_value=tiles):
-        program = tilewright.compile(fn, *args, tiles=tiles)
+        program = tilewright.Executable(compiled.compiled)
     steps = program.compiled.program.steps
     assert program.workers == (tiles if any(map(is_shared_work, steps)) else 1)
     return program

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -27,9 +27,13 @@ def words(leaf: Any) -> np.ndarray:
 def run(fn: Callable, *args: Any) -> list[np.ndarray]:
     """The leaves of fn(*args), by way of its graph, which is verified."""
     traced = trace(fn, *args)
-    verify(traced.graph)
+    return _interpreted(traced.graph, traced.constants, args)
+
+
+def _interpreted(graph: Graph, constants: Sequence[Any], args: Sequence[Any]) -> list[np.ndarray]:
+    verify(graph)
     inputs = [words(leaf) for leaf in jax.tree.leaves(args)]
-    return evaluate(traced.graph, [*(words(c) for c in traced.constants), *inputs])
+    return evaluate(graph, [*(words(c) for c in constants), *inputs])
 
 
 def native(fn: Callable, *args: Any) -> list[np.ndarray]:
@@ -39,7 +43,17 @@ def native(fn: Callable, *args: Any) -> list[np.ndarray]:
 
 def ways(fn: Callable, *args: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The leaves of fn(*args) both ways, for tests that state laws and need no reference."""
-    return run(fn, *args), native(fn, *args)
+    program = tilewright.compile(fn, *args)
+    compiled = program.compiled
+    graph, constants = compiled.stages.traced, compiled.source.constants
+    found = [words(leaf) for leaf in jax.tree.leaves(program(*args))]
+    return _interpreted(graph, constants, args), found
+
+
+def reference(fn: Callable, *args: Any) -> Any:
+    """What XLA makes of fn(*args), without the passes of LLVM that only make it faster."""
+    quickly = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+    return jax.jit(fn, compiler_options=quickly)(*args)
 
 
 def agree(
@@ -49,10 +63,11 @@ def agree(
 
     `interpreted` False leaves out the graph in NumPy: for long loops, which it runs slowly.
     """
-    expected = [words(leaf) for leaf in jax.tree.leaves(jax.jit(fn)(*args))]
-    results = {"native": native(fn, *args)}
+    expected = [words(leaf) for leaf in jax.tree.leaves(reference(fn, *args))]
     if interpreted:
-        results["interpreted"] = run(fn, *args)
+        results = dict(zip(("interpreted", "native"), ways(fn, *args), strict=True))
+    else:
+        results = {"native": native(fn, *args)}
     for way, found in results.items():
         for ours, theirs in zip(found, expected, strict=True):
             _compare(ours, theirs, epsilons, absolute, way)

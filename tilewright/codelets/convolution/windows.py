@@ -24,7 +24,7 @@ from tilewright.codelets.emit.operations import OPERATIONS
 from tilewright.codelets.emit.registers import Register, constant
 from tilewright.codelets.emit.vectors import offset
 from tilewright.graph.law import identity
-from tilewright.graph.ops import conv
+from tilewright.graph.ops import conv, window
 from tilewright.graph.ops.across import combination
 from tilewright.machine.cost import Count
 
@@ -69,7 +69,7 @@ class Window(Codelet):
         size, made = self.image.shape[1:3], self.out.shape[1:3]
         pad = conv.exact_pads(size, made, self.size, self.stride, self.dilation)
         return (
-            conv.window(
+            window.window(
                 arrays[0], kind=self.kind, size=self.size, stride=self.stride, pad=pad,
                 dilation=self.dilation,
             ),
@@ -161,7 +161,7 @@ class WindowScatter(Codelet):
         image, gradient, before = arrays
         size, windows = image.shape[1:3], gradient.shape[1:3]
         pad = conv.exact_pads(size, windows, self.size, self.stride, (1, 1))
-        made = conv.window_scatter(
+        made = window.window_scatter(
             image, gradient, kind=self.kind, size=self.size, stride=self.stride, pad=pad,
             sums=before,
         )  # fmt: skip

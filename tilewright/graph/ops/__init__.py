@@ -19,7 +19,7 @@ The others, whose operands and parameters stand in the files of their families:
     indexed         dynamic_slice dynamic_update_slice gather scatter
     across          reduce argreduce cumulative sort
     dot, packed     dot; pack dot_packed
-    conv            conv conv_data conv_filter window window_scatter
+    conv, window    conv conv_data conv_filter; window window_scatter
     linalg          cholesky triangular_solve lu
     control, strips loop scan map branch; strips
 
@@ -42,6 +42,7 @@ from tilewright.graph.ops import (
     movement,
     packed,
     strips,
+    window,
 )
 from tilewright.graph.ops.operation import Control, Operation, Params, Types
 
@@ -52,6 +53,7 @@ OPERATIONS: dict[str, Operation] = {
     **across.ROWS,
     **dot.ROWS,
     **conv.ROWS,
+    **window.ROWS,
     **packed.ROWS,
     **linalg.ROWS,
 }

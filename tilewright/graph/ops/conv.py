@@ -1,4 +1,4 @@
-"""Convolutions and windows over images: their shapes, their meaning, their work.
+"""Convolutions of images: their shapes, their meaning, their work.
 
 Images are NHWC: x (n, h, w, groups x in), g (n, oh, ow, groups x out), groups outermost among the
 channels; a signal of one dimension has h = 1. Kernels w are (groups, kh, kw, in, out).
@@ -7,15 +7,10 @@ channels; a signal of one dimension has h = 1. Kernels w are (groups, kh, kw, in
     conv_data   (g, w) -> x     the same, and size = (h, w) of x: the gradient for x, and what is
                                 called a transposed convolution
     conv_filter (x, g) -> w     the same, and kernel = (kh, kw): the gradient for w
-    window      (x) -> y        kind (sum prod max min) size stride pad dilation: each channel's
-                                windows, combined one after the other, row by row
-    window_scatter (x, g) -> x  kind (max min) size stride pad: adds each g to its window's first
-                                extreme, window after window; the gradient of such a window
 
 `stride`, `dilation`, `size` and `kernel` are (rows, columns), `pad` is ((low, high), (low, high)),
 negative where it crops. Output y of a row reads x at y * stride + tap * dilation - low. What lies
-outside takes part as a zero (a window: as its kind's identity). The order of sums is said in
-`law.py`.
+outside takes part as a zero. The order of sums is said in `law.py`.
 
 A data gradient is as many plain convolutions as the stride has phases (`phases`): rows of x that
 lie a stride apart read the same taps.
@@ -32,7 +27,6 @@ import numpy as np
 
 from tilewright.graph import law
 from tilewright.graph.ir import Node, Type, Value, numpy_dtype
-from tilewright.graph.ops.across import combination
 from tilewright.graph.ops.movement import pad as pad_array
 from tilewright.graph.ops.operation import Operation, typed
 from tilewright.graph.scalar import SCALAR
@@ -93,21 +87,16 @@ def _conv_filter_shape(operands: Sequence[Type], params: Mapping[str, Any]) -> t
     return (groups, *params["kernel"], channels, out)
 
 
-def _of_windows(operands: Sequence[Type], params: Mapping[str, Any]) -> tuple[int, ...]:
-    n, *size, channels = operands[0].shape
-    return (n, *extents(size, params["size"], params), channels)
-
-
 # Faults.
 
 
 def _conv_faults(node: Node) -> Iterator[str]:
-    yield from _image_faults(node, node.inputs[:1])
+    yield from image_faults(node, node.inputs[:1])
     yield from _kernel_faults(node, 3)
 
 
 def _conv_data_faults(node: Node) -> Iterator[str]:
-    yield from _image_faults(node, node.inputs[:1])
+    yield from image_faults(node, node.inputs[:1])
     yield from _kernel_faults(node, 4)
     given, kernel = (value.shape for value in node.inputs)
     if given[1:3] != extents(node.params["size"], kernel[1:3], node.params):
@@ -115,7 +104,7 @@ def _conv_data_faults(node: Node) -> Iterator[str]:
 
 
 def _conv_filter_faults(node: Node) -> Iterator[str]:
-    yield from _image_faults(node, node.inputs)
+    yield from image_faults(node, node.inputs)
     if any(value.shape[3] % node.params["groups"] for value in node.inputs):
         yield "channels are not a multiple of the groups"
     image, given = (value.shape for value in node.inputs)
@@ -124,14 +113,8 @@ def _conv_filter_faults(node: Node) -> Iterator[str]:
         yield f"a gradient of {made[0]} images of {made[1:]} is expected"
 
 
-def _window_faults(node: Node) -> Iterator[str]:
-    yield from _image_faults(node, node.inputs)
-    made = _of_windows([value.type for value in node.inputs], node.params)
-    if node.op == "window_scatter" and node.inputs[1].shape != made:
-        yield f"a gradient of {made} is expected"
-
-
-def _image_faults(node: Node, images: Sequence[Value]) -> Iterator[str]:
+def image_faults(node: Node, images: Sequence[Value]) -> Iterator[str]:
+    """Of nodes with images (n, h, w, channels) among their operands."""
     if len(node.inputs) != (1 if node.op == "window" else 2):
         yield "has other operands"
     if any(len(value.shape) != 4 for value in images):
@@ -301,64 +284,6 @@ def _positions(rows: np.ndarray) -> np.ndarray:
     return rows.reshape(rows.shape[0] * rows.shape[1], *rows.shape[2:])
 
 
-def window(
-    x: np.ndarray, *, kind: str, size: Pair, stride: Pair, pad: Pads, dilation: Pair
-) -> np.ndarray:
-    working = law.accumulation_dtype(x.dtype.name)
-    start = law.identity(kind, x.dtype.name)
-    read = patches(x, size, stride, pad, dilation, 1, start)
-    terms = read.reshape(*read.shape[:3], prod(size), x.shape[3]).astype(numpy_dtype(working))
-    result = np.full((*terms.shape[:3], x.shape[3]), law.identity(kind, working))
-    for tap in range(prod(size)):
-        result = law.combine(kind, result, terms[:, :, :, tap])
-    return result.astype(x.dtype)
-
-
-def window_scatter(
-    x: np.ndarray,
-    g: np.ndarray,
-    *,
-    kind: str,
-    size: Pair,
-    stride: Pair,
-    pad: Pads,
-    sums: np.ndarray | None = None,
-) -> np.ndarray:
-    """An element is taken where no earlier one is as extreme, or where that one is NaN.
-
-    They are added to `sums` (zeros, if nothing is given).
-    """
-    dtype = law.accumulation_dtype(x.dtype.name) if sums is None else sums.dtype.name
-    (top, bottom), (left, right) = pad
-    n, h, w, channels = x.shape
-    shape = (n, h + max(0, top) + max(0, bottom), w + max(0, left) + max(0, right), channels)
-    total = np.zeros(shape, numpy_dtype(dtype)) if sums is None else np.array(sums)
-    chosen = _extremes(x, kind, size, stride, pad)
-    first = max(0, -top), max(0, -left)
-    for row, column in np.ndindex(chosen.shape[1:3]):
-        for tap in range(prod(size)):
-            y = first[0] + row * stride[0] + tap // size[1]
-            z = first[1] + column * stride[1] + tap % size[1]
-            more = law.combine("sum", total[:, y, z], g[:, row, column].astype(total.dtype))
-            total[:, y, z] = np.where(chosen[:, row, column] == tap, more, total[:, y, z])
-    if sums is None:
-        total = total[:, max(0, top) :, max(0, left) :][:, :h, :w].astype(x.dtype)
-    return total
-
-
-def _extremes(x: np.ndarray, kind: str, size: Pair, stride: Pair, pad: Pads) -> np.ndarray:
-    """The number of each window's first extreme, row by row."""
-    read = patches(x, size, stride, pad, (1, 1), 1, law.identity(kind, x.dtype.name))
-    terms = read.reshape(*read.shape[:3], prod(size), x.shape[3])
-    chosen = np.zeros((*terms.shape[:3], x.shape[3]), np.int32)
-    best = terms[:, :, :, 0] if prod(size) else chosen
-    for tap in range(1, prod(size)):
-        term = terms[:, :, :, tap]
-        stays = SCALAR["ge" if kind == "max" else "le"](best, term, dtype="bool")
-        best, chosen = np.where(stays, best, term), np.where(stays, chosen, tap)
-    return chosen
-
-
 # Work.
 
 
@@ -370,13 +295,6 @@ def _products(node: Node) -> Count:
     return Count(macs={node.inputs[0].dtype: macs}, iterations=1)
 
 
-def _combinations(node: Node) -> Count:
-    """What is done with each element of each window."""
-    windows = node.inputs[1] if node.op == "window_scatter" else node.output
-    key = combination(node.params["kind"]), node.output.dtype
-    return Count(operations={key: windows.type.size * prod(node.params["size"])}, iterations=1)
-
-
 ROWS = {
     "conv": Operation(typed(_conv_shape), conv, _products, faults=_conv_faults, flushes=True),
     "conv_data": Operation(
@@ -384,12 +302,5 @@ ROWS = {
     ),
     "conv_filter": Operation(
         typed(_conv_filter_shape), conv_filter, _products, faults=_conv_filter_faults, flushes=True
-    ),
-    "window": Operation(typed(_of_windows), window, _combinations, faults=_window_faults),
-    "window_scatter": Operation(
-        typed(lambda operands, params: operands[0].shape),
-        window_scatter,
-        _combinations,
-        faults=_window_faults,
     ),
 }
