@@ -13,12 +13,17 @@ from tilewright.trace import trace
 KEY = jax.random.key(7)
 
 
-@pytest.fixture(params=(True, False), autouse=True)
+@pytest.fixture(params=(True, False))
 def partitionable(request):
     with jax.threefry_partitionable(request.param):
         yield request.param
 
 
+both_ways = pytest.mark.usefixtures("partitionable")
+"""For the default generator, and for what splits keys as it does."""
+
+
+@both_ways
 def test_keys():
     agree(lambda k: jax.random.split(k, 5), KEY)
     agree(lambda k: jax.random.split(k, (2, 3)), KEY)
@@ -31,18 +36,21 @@ def test_keys():
     agree(lambda words: jax.random.wrap_key_data(words), np.array([1, 2], np.uint32))
 
 
+@both_ways
 @pytest.mark.parametrize("dtype", ("uint8", "uint16", "uint32"))
 def test_bits(dtype):
     agree(lambda k: [jax.random.bits(k, shape, dtype) for shape in ((), (3,), (2, 5))], KEY)
     agree(jax.vmap(lambda k: jax.random.bits(k, (3,), dtype)), jax.random.split(KEY, 2))
 
 
+@both_ways
 def test_sixty_four_bits():
     with jax.enable_x64(True):
         agree(lambda k: jax.random.bits(k, (3,), "uint64"), KEY)
         agree(lambda k: (jax.random.uniform(k, (3,)), jax.random.key(2**40 + 3)), KEY)
 
 
+@both_ways
 def test_exact_distributions():
     agree(lambda k: (jax.random.uniform(k, (3,)), jax.random.randint(k, (4,), -3, 100)), KEY)
     agree(lambda k: (jax.random.bernoulli(k, 0.3, (9,)), jax.random.permutation(k, 10)), KEY)
@@ -52,6 +60,7 @@ def test_exact_distributions():
     )
 
 
+@both_ways
 def test_rounded_distributions():
     draws = (jax.random.normal, jax.random.exponential, jax.random.laplace, jax.random.gumbel)
     agree(lambda k: [draw(k, (7,)) for draw in draws], KEY, epsilons=32, absolute=1e-6)
@@ -60,9 +69,7 @@ def test_rounded_distributions():
     agree(lambda k: jax.random.categorical(k, jnp.log(jnp.array([0.2, 0.5, 0.3])), shape=(9,)), KEY)
 
 
-def test_distributions_by_rejection(partitionable):
-    if not partitionable:
-        pytest.skip("the same loops on other bits")
+def test_distributions_by_rejection():
     alpha = jnp.array([0.3, 4.5])
 
     def draws(key):
@@ -77,11 +84,13 @@ def test_distributions_by_rejection(partitionable):
     agree(draws, KEY, epsilons=64, absolute=1e-5)
 
 
+@both_ways
 def test_legacy_keys():
     key = jax.random.PRNGKey(3)
     agree(lambda k: (jax.random.split(k), jax.random.uniform(k, (2,))), key)
 
 
+@both_ways
 def test_keys_in_control_flow():
     def step(key, _):
         key, use = jax.random.split(key)
@@ -95,6 +104,7 @@ def test_keys_in_control_flow():
     )
 
 
+@both_ways
 def test_a_key_in_a_closure_is_data():
     def draw(x):
         return x + jax.random.uniform(KEY, (3,))
@@ -126,8 +136,9 @@ def test_other_generators(name):
     agree(lambda words: jax.random.wrap_key_data(words, impl=name), jax.random.key_data(key))
 
 
+@both_ways
 def test_generators_whose_keys_look_alike():
-    """In one function; each splits, and folds in, in its own way."""
+    """In one function; each splits, and folds in, in its own way, rbg as the default does."""
 
     def made(*keys):
         return [(jax.random.split(k), jax.random.fold_in(k, 7)) for k in keys]
@@ -150,10 +161,13 @@ def test_loops_of_another_generator():
 @pytest.mark.parametrize("dtype", ("uint8", "uint16", "uint32", "uint64"))
 def test_the_counter_of_xla_s_generator_carries(dtype):
     most = 2**32 - 1
+
+    def drawn(key):
+        return [jax.lax.rng_bit_generator(key, (n,), dtype) for n in (0, 1, 9)]
+
     with jax.enable_x64(True):
         for start in ((1, 2, 3, 4), (5, 6, most, 7), (5, most, most, most), (most,) * 4):
-            words = np.array(start, np.uint32)
-            agree(lambda k: [jax.lax.rng_bit_generator(k, (n,), dtype) for n in (0, 1, 9)], words)
+            agree(drawn, np.array(start, np.uint32))
 
 
 def test_an_algorithm_of_xla_that_we_have_not_is_named():
