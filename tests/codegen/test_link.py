@@ -6,10 +6,11 @@ import math
 import platform
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tilewright.codegen import link
-from tilewright.codegen.elf import ForeignObjectError, Linked
+from tilewright.codegen import elf, link
+from tilewright.codegen.elf import ForeignObjectError, Linked, MissingSymbolError
 from tilewright.codegen.host import compile_text
 from tilewright.codegen.link import LinkError, load
 from tilewright.image import CompiledObject
@@ -74,6 +75,100 @@ def test_what_is_not_ours_is_llvms():
 def test_what_is_no_object_file(part):
     with pytest.raises(ForeignObjectError):
         Linked([part])
+
+
+@X86
+def test_damaged_object_files_are_foreign_or_link():
+    """Cut off anywhere, or with bytes changed: never another exception."""
+    (part,) = compile_text(CALLER).parts
+    random = np.random.default_rng(0)
+    damaged = [part[:size] for size in range(0, len(part), 7)]
+    for _ in range(400):
+        content = np.frombuffer(part, np.uint8).copy()
+        content[random.integers(len(part), size=3)] = random.integers(256, size=3)
+        damaged.append(content.tobytes())
+    foreign = 0
+    for content in damaged:
+        try:
+            Linked([content]).place(1 << 20, {"scaled": 1, "exp": 2})
+        except ForeignObjectError:
+            foreign += 1
+        except MissingSymbolError:
+            pass
+    assert len(damaged) > foreign > len(part) // 7 - 5
+
+
+def changed(part: bytes, symbol: str, **fields: int) -> bytes:
+    """An object file with other fields in its entry for a symbol."""
+    (link,) = (s[6] for s in elf._sections(part) if s[1] == elf._SYMBOLS)
+    (table,) = (s[4:6] for s in elf._sections(part) if s[1] == elf._SYMBOLS)
+    content = bytearray(part)
+    entries = np.frombuffer(content, elf._SYMBOL, table[1] // elf._SYMBOL.itemsize, table[0])
+    names = elf._sections(part)[link][4]
+    (entry,) = (e for e in entries if part[names + e["name"] :].startswith(symbol.encode() + b"\0"))
+    for name, value in fields.items():
+        entry[name] = value
+    return bytes(content)
+
+
+@X86
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"section": 0xFFF1}, "a symbol in section 65521"),  # a number, not a place
+        ({"section": 0xFFF2}, "a symbol in section 65522"),  # memory that nobody has laid out
+        ({"info": 0x16}, "a symbol of type 6"),  # a variable of each thread's own
+        ({"info": 0x1A}, "a symbol of type 10"),  # a function that chooses one
+    ],
+)
+def test_symbols_that_are_no_addresses_are_foreign(fields, words):
+    (part,) = compile_text(CALLER).parts
+    with pytest.raises(ForeignObjectError, match=words):
+        Linked([changed(part, "exp", **fields)])
+
+
+@X86
+def test_strong_definitions_are_one_and_weak_ones_give_way():
+    weak, strong = ("define weak", "define")
+    parts = {
+        kind: [
+            compile_text(f"{kind} double @one() {{ ret double {x}.0 }}").parts[0] for x in (1, 2)
+        ]
+        for kind in (weak, strong)
+    }
+    for order in ([*parts[weak], parts[strong][1]], [parts[strong][1], *parts[weak]]):
+        loaded = load(CompiledObject(tuple(order)), ("one",))
+        assert ctypes.CFUNCTYPE(ctypes.c_double)(loaded["one"])() == 2.0
+    with pytest.raises(ForeignObjectError, match="one is defined twice"):
+        Linked(parts[strong])
+    with pytest.raises(LinkError, match="do not link"):
+        load(CompiledObject(tuple(parts[strong])), ("one",))
+
+
+@X86
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("add", 1 << 40, "a distance of more than 32 bits"),
+        ("at", 1 << 20, "not a whole object file"),
+        ("symbol", 99, "not a whole object file"),
+        ("kind", 9, "relocations of kinds"),
+    ],
+)
+def test_relocations_that_lead_nowhere_are_foreign(field, value, words):
+    content = bytearray(compile_text(TEXT).parts[0])
+    for _, kind, _, _, start, size, *_ in elf._sections(bytes(content)):
+        if kind == elf._WITH_ADDENDS:
+            count = size // elf._RELOCATION.itemsize
+            np.frombuffer(content, elf._RELOCATION, count, start)[field] = value
+    with pytest.raises(ForeignObjectError, match=words):
+        Linked([bytes(content)]).place(0, {"exp": 1})
+
+
+@X86
+def test_what_is_wanted_and_not_there_is_named():
+    with pytest.raises(LinkError, match=r"do not link: nobody defines squared\."):
+        load(compile_text(TEXT), ("scaled", "squared"))
 
 
 @X86

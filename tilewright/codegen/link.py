@@ -55,6 +55,7 @@ def load(
     outside = outside_symbols() | dict(imports)
     try:
         linked = Linked(compiled.parts)
+        linked.expect(exports)
         outside = _in_libraries(linked.outside) | outside
         memory = _Memory(linked.size)
         memory.fill(linked.place(memory.address, outside))
