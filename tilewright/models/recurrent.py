@@ -225,6 +225,41 @@ def run(
     return tuple(states), jnp.swapaxes(steps, 0, 1)
 
 
+class Sliding(NamedTuple):
+    """Of a window that slides: a state for each tick at which one began, (streams, steps, hidden).
+
+    `at` is the row of the oldest: its window is full with the next tick.
+    """
+
+    cells: tuple[State, ...]
+    at: Array  # int32
+
+
+def zero_sliding(net: Recurrent, streams: int, steps: int) -> Sliding:
+    """Before the first tick all windows are empty."""
+    return Sliding(zero_state(net, (streams, steps)), jnp.int32(0))
+
+
+def slide(net: Recurrent, weights: Weights, state: Sliding, x: Array) -> tuple[Sliding, Array]:
+    """One tick of windows that slide: x (streams, inputs) to answers (streams, outputs).
+
+    Each answer is that of the last `steps` ticks from a zero state, or of as many as there have
+    been. All rows advance; the oldest answers, by itself and before the others, and its row begins
+    anew.
+    """
+    cells, at = state
+    x = x[:, None]
+    oldest = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, at, 1, 1), cells)
+    _, answer = step(net, weights, oldest, x)
+    after, _ = step(net, weights, cells, x)
+    blank = jax.tree.map(jnp.zeros_like, oldest)
+    begun = jax.tree.map(
+        lambda a, zero: jax.lax.dynamic_update_slice_in_dim(a, zero, at, 1), after, blank
+    )
+    steps = cells[0][0].shape[1]
+    return Sliding(begun, jnp.where(at + 1 == steps, 0, at + 1)), answer[:, 0]
+
+
 def window(net: Recurrent, weights: Weights, xs: Array) -> Array:
     """From a zero state: xs (batch, steps, inputs) to (batch, outputs), or (batch, steps, outputs).
 

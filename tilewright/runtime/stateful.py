@@ -145,6 +145,22 @@ class Stateful(Executable):
         with self._lock:
             self._write(self._initial)
 
+    def arrays(self) -> list[np.ndarray]:
+        """The state's own arrays, leaf by leaf; whoever writes to them calls `written` then.
+
+        Not while another thread may call.
+        """
+        with self._lock:
+            self._settle()
+            self._check()
+            return [leaf for leaves in self._held.values() for leaf in leaves]
+
+    def written(self) -> None:
+        """What has been computed beforehand from `arrays` is to be forgotten."""
+        with self._lock:
+            if self._split is not None:
+                self._split.forget()
+
     def _given(self, value: Any) -> Arrays:
         """Checked leaves; nothing is written before all are known to fit."""
         numbers, signature = self.image.interface.state, self.signature

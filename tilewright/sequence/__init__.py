@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING, Any
 from tilewright.sequence.files import save as save
 from tilewright.sequence.load import load as load
 from tilewright.sequence.model import Model as Model
+from tilewright.sequence.rates import Rates as Rates
+from tilewright.sequence.slide import Slide as Slide
+from tilewright.sequence.snapshot import Snapshot as Snapshot
+from tilewright.sequence.stream import Stream as Stream
 
 if TYPE_CHECKING:
     from tilewright.sequence.panel import Panel as Panel

@@ -1,0 +1,223 @@
+"""A net that runs tick by tick, for one or more streams that know nothing of each other.
+
+In: a program with a state. Out: what `Stream` and `Slide` share: answers, states by stream, and
+what to do about ticks that are no numbers. One call at a time; others wait.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tilewright.errors import ArgumentError
+from tilewright.runtime.stateful import Stateful
+from tilewright.sequence.rates import Rates, measured
+from tilewright.sequence.snapshot import Snapshot
+
+POLICIES = ("refuse", "hold", "pass")
+
+
+class Running(ABC):
+    """`ticks` (streams,) counts what each stream has seen since it began."""
+
+    kind: str
+    """The way it is run; states of another kind are refused."""
+
+    def __init__(self, model: str, program: Stateful, streams: int, inputs: int, nan: str):
+        if nan not in POLICIES:
+            raise ArgumentError(f"nan must be one of {', '.join(POLICIES)}, not {nan!r}.")
+        self.model, self.program, self.nan = model, program, nan
+        self.streams, self.inputs = streams, inputs
+        self.ticks = np.zeros(streams, np.int64)
+        self._last = np.full((streams, inputs), np.nan, np.float32)
+        self._lock = threading.RLock()
+        self._zeros = np.zeros(streams * inputs, np.float32)
+
+    # Ticks
+
+    def answer(self, x: Any, only: Sequence[int] | None = None) -> np.ndarray:
+        """Ticks (streams, inputs), float32, to answers (streams, outputs).
+
+        A single stream also takes (inputs,), and gives (outputs,). With `only`, x has a row for
+        each of these streams, and so has the answer; the others stay as they are (their rows are
+        computed for nothing).
+
+        Raises `ArgumentError` for other shapes and dtypes, and for NaN and infinity as `nan` says:
+        "refuse" them, "hold" the last value of that feature in their place (there must be one), or
+        let them "pass". States are then as they were.
+        """
+        return self._tick(self.program.answer, x, only)
+
+    def __call__(self, x: Any, only: Sequence[int] | None = None) -> np.ndarray:
+        """The same as one program: nothing is left to be prepared."""
+        return self._tick(self.program, x, only)
+
+    def prepare(self) -> None:
+        """All that can be done before the next tick; the next answer waits for less."""
+        self.program.prepare()
+
+    @property
+    def late(self) -> int:
+        """Answers that had to prepare first, because nobody had."""
+        return self.program.late
+
+    def rates(self, seconds: float = 1.0) -> Rates:
+        """Measured now, on a copy: from tick to answer, and the work between two ticks."""
+        return measured(self.program.fork(), (self.streams, self.inputs), seconds)
+
+    def _tick(self, run: Callable, x: Any, only: Sequence[int] | None) -> np.ndarray:
+        with self._lock:
+            if only is not None:
+                return self._some(run, x, self._numbers(only))
+            single = self.streams == 1 and np.ndim(x) == 1
+            found = run(self._checked(x[None] if single else x, range(self.streams)))
+            self.ticks += 1
+            return found[0] if single else found
+
+    def _some(self, run: Callable, x: Any, numbers: list[int]) -> np.ndarray:
+        """The others' rows are put back afterwards."""
+        rows = self._checked(x, numbers)
+        full = np.zeros((self.streams, self.inputs), np.float32)
+        full[numbers] = rows
+        others = np.setdiff1d(np.arange(self.streams), numbers)
+        kept = [self._rows(array)[others] for array in self._arrays()]
+        found = run(full)
+        for array, rows in zip(self._arrays(), kept, strict=True):
+            self._rows(array)[others] = self._waiting(rows)
+        self.program.written()
+        self.ticks[numbers] += 1
+        return found[numbers]
+
+    # States, by stream
+
+    def save(self, stream: int = 0) -> Snapshot:
+        """The state of one stream."""
+        with self._lock:
+            number = self._number(stream)
+            arrays = tuple(self._taken(np.array(a[number])) for a in self._arrays())
+            last, ticks = np.array(self._last[number]), int(self.ticks[number])
+            return Snapshot(self.model, self.kind, arrays, last, ticks)
+
+    def restore(self, snapshot: Snapshot, stream: int = 0) -> None:
+        """A state that `save` gave, of this model run this way, for any of its streams.
+
+        Raises `ArgumentError` for any other; the state is then as it was.
+        """
+        with self._lock:
+            number, arrays = self._number(stream), self._arrays()
+            self._check_snapshot(snapshot, arrays)
+            for array, saved in zip(arrays, snapshot.arrays, strict=True):
+                array[number] = self._put(saved)
+            self._last[number], self.ticks[number] = snapshot.last, snapshot.ticks
+            self.program.written()
+
+    def fork(self, source: int, target: int) -> None:
+        """From here on stream `target` goes on from where `source` is."""
+        with self._lock:
+            from_, to = self._number(source), self._number(target)
+            for array in (*self._arrays(), self._last, self.ticks):
+                array[to] = array[from_]
+            self.program.written()
+
+    def reset(self, stream: int | None = None) -> None:
+        """One stream, or all, as before the first tick."""
+        with self._lock:
+            if stream is None:
+                self.program.reset()
+            numbers = list(range(self.streams)) if stream is None else [self._number(stream)]
+            for array in self._arrays():
+                array[numbers] = 0
+            self._last[numbers], self.ticks[numbers] = np.nan, 0
+            self.program.written()
+
+    def _check_snapshot(self, snapshot: Any, arrays: Sequence[np.ndarray]) -> None:
+        if not isinstance(snapshot, Snapshot):
+            raise ArgumentError(f"snapshot must be a Snapshot, not {type(snapshot).__name__}.")
+        if snapshot.kind != self.kind:
+            raise ArgumentError(f"The state is of a {snapshot.kind}, not of a {self.kind}.")
+        if snapshot.model != self.model:
+            raise ArgumentError("The state is of another model: its net or its weights differ.")
+        wanted = [(a.dtype, a.shape[1:]) for a in arrays] + [(np.float32, (self.inputs,))]
+        if [(a.dtype, a.shape) for a in (*snapshot.arrays, snapshot.last)] != wanted:
+            raise ArgumentError("The state has arrays of other shapes than the model's.")
+
+    # What a state is made of
+
+    @abstractmethod
+    def _arrays(self) -> list[np.ndarray]:
+        """The state's own arrays that have a row for each stream."""
+
+    def _rows(self, array: np.ndarray) -> np.ndarray:
+        return array
+
+    def _waiting(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of streams that a tick has passed by."""
+        return rows
+
+    def _taken(self, row: np.ndarray) -> np.ndarray:
+        """One stream's row as it is saved, whatever the others have seen."""
+        return row
+
+    def _put(self, row: np.ndarray) -> np.ndarray:
+        """And as it is restored."""
+        return row
+
+    # Checks
+
+    def _number(self, stream: int) -> int:
+        is_whole = isinstance(stream, int | np.integer) and not isinstance(stream, bool)
+        if not is_whole or not 0 <= stream < self.streams:
+            raise ArgumentError(
+                f"There is no stream {stream!r}: it was compiled for {self.streams}, from 0 on."
+            )
+        return int(stream)
+
+    def _numbers(self, only: Sequence[int]) -> list[int]:
+        numbers = [self._number(stream) for stream in only]
+        if len(set(numbers)) < len(numbers):
+            raise ArgumentError(f"only names a stream twice: {numbers}.")
+        return numbers
+
+    def _checked(self, x: Any, numbers: Sequence[int]) -> np.ndarray:
+        """The ticks of these streams as finite rows, or as they are where they may pass."""
+        x = x if isinstance(x, np.ndarray) else np.asarray(x)
+        if x.shape != (len(numbers), self.inputs):
+            self._refuse_shape(x, len(numbers))
+        if x.dtype != np.float32:
+            if x.dtype != np.float64:
+                raise ArgumentError(f"x has dtype {x.dtype}, but the net takes float32.")
+            x = x.astype(np.float32)
+        if self.nan == "pass":
+            return x
+        flat = x.reshape(-1)
+        if flat.dot(self._zeros[: flat.size]) != 0:  # 0 only if all is finite
+            x = self._without_gaps(x, numbers)
+        if self.nan == "hold":
+            self._last[list(numbers)] = x
+        return x
+
+    def _refuse_shape(self, x: np.ndarray, count: int) -> None:
+        if x.ndim == 2 and x.shape[0] != count:
+            raise ArgumentError(f"x has ticks for {x.shape[0]} streams, where there are {count}.")
+        if x.ndim == 2:
+            raise ArgumentError(f"x has {x.shape[1]} features, but the net takes {self.inputs}.")
+        raise ArgumentError(
+            f"x has shape {x.shape}, not (streams, features) = ({count}, {self.inputs})."
+        )
+
+    def _without_gaps(self, x: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
+        filled = x
+        if self.nan == "hold":
+            filled = np.where(np.isfinite(x), x, self._last[list(numbers)])
+        gaps = np.argwhere(~np.isfinite(filled))
+        if gaps.size:
+            row, feature = gaps[0]
+            why = ", and there is no earlier value to hold" if self.nan == "hold" else ""
+            raise ArgumentError(
+                f"x is {x[row, feature]} in stream {numbers[row]}, feature {feature}{why}."
+            )
+        return filled
