@@ -4,9 +4,12 @@ A shell starts background jobs deaf to it, and Python then leaves it ignored. An
 one machine, with the figures stated for its level, whatever was measured on it.
 
 Solvers that check for errors at run time give NaN: compiled code cannot raise them.
+
+Files of `peers` alone are not even imported where those are left out: their libraries are heavy.
 """
 
 import os
+import re
 import signal
 import threading
 
@@ -18,3 +21,10 @@ if threading.current_thread() is threading.main_thread():
 host.read = lambda folder, names: None
 
 os.environ.setdefault("EQX_ON_ERROR", "nan")
+
+OF_PEERS = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.peers\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path, config):
+    left_out = "not peers" in config.option.markexpr and collection_path.suffix == ".py"
+    return True if left_out and OF_PEERS.search(collection_path.read_text()) else None

@@ -1,7 +1,10 @@
 """The house's own rules: who may import whom, and who may touch what is fragile."""
 
 import ast
+import re
 from pathlib import Path
+
+from tests.conftest import OF_PEERS
 
 HOME = Path(__file__).parent.parent / "tilewright"
 
@@ -96,3 +99,10 @@ def test_every_part_is_in_the_order():
     names = {path.stem if path.is_file() else path.name for path in HOME.iterdir()}
     names = {name for name in names if not name.startswith(("_", "."))}
     assert names <= set(ORDER), names - set(ORDER)
+
+
+def test_a_library_that_a_whole_file_of_tests_waits_for_is_a_peer():
+    """So that other runs need not import it to leave those tests out."""
+    files = {path: path.read_text() for path in HOME.with_name("tests").rglob("test_*.py")}
+    waiting = {path for path, text in files.items() if re.search(r"(?m)^\w.*importorskip", text)}
+    assert waiting == {path for path, text in files.items() if OF_PEERS.search(text)} != set()
