@@ -1,10 +1,12 @@
 """Convolutions and windows as vertices: native bits are those of the meaning, on both levels."""
 
+import re
+
 import numpy as np
 import pytest
 
 from tests.codelets.cases import arguments, check, dense
-from tests.codelets.run import levels
+from tests.codelets.run import assembly, levels
 from tilewright.codelets.base import Operand
 from tilewright.codelets.convolution import Convolution, FilterGradient, Window, WindowScatter
 
@@ -52,6 +54,14 @@ def convolution(case, dtype="float32", made=None, merged=True):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_bits(case, features):
     check(convolution(case), features)
+
+
+@levels
+def test_sums_of_a_leaf_stay_in_registers_while_others_wait(features):
+    """Of two leaves: the first one's sums are in memory while the second one is taken."""
+    text = assembly(convolution((2, 16, 16, 5, 5, (1, 1), (1, 1), 1, 28), merged=False), features)
+    for block in re.split(r"\n(?=\S*:)", text):
+        assert block.count("rsp)") <= 1.2 * block.count("vfmadd") or "vfmadd" not in block
 
 
 @levels
