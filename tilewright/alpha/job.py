@@ -24,6 +24,7 @@ import tilewright
 from tilewright.alpha.controls import REAL
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.features import HISTORY
+from tilewright.alpha.identity import difference
 from tilewright.alpha.results import Result
 from tilewright.alpha.settings import DATES, Settings
 from tilewright.alpha.tables import Prices
@@ -135,7 +136,7 @@ def _check(folder: Path, identity: dict[str, Any]) -> None:
         raise AlphaError(f"{folder} is not a folder.")
     try:
         for found in _identities(folder):
-            differs = _difference(found, identity)
+            differs = difference(found, identity)
             if differs:
                 raise AlphaError(f"The folder {folder} belongs to another job ({differs}).")
     except OSError as error:
@@ -173,16 +174,3 @@ def _windows(folder: Path) -> Iterator[tuple[Result, str]]:
             yield Result.load(path)
         except Exception:  # a damaged archive raises whatever its reader stumbles over
             continue
-
-
-def _difference(found: Any, wanted: Any, name: str = "") -> str:
-    """The first thing that is not the same, in words."""
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        for key in [*wanted, *(k for k in found if k not in wanted)]:
-            differs = _difference(found.get(key), wanted.get(key), key)
-            if differs:
-                return differs
-        return ""
-    if found == wanted:
-        return ""
-    return "other data" if name == "data" else f"{name} {found}, not {wanted}"

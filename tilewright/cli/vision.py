@@ -47,7 +47,7 @@ def predict(
 
     [dim]Try[/]  tilewright vision predict photo.jpg
     """
-    from tilewright.vision.load import load
+    from tilewright.vision.loading import load
     from tilewright.vision.predicted import files_of, predicted
 
     paths = files_of(images)

@@ -209,13 +209,21 @@ def features(
     net: EfficientNet, weights: Weights, kept: Kept, images: Array, training: bool = False
 ) -> tuple[Array, Kept]:
     """What the last layer reads (n, channels), and the statistics to keep."""
+    seen, kept = maps(net, weights, kept, images, training)
+    return layers.pool(seen), kept
+
+
+def maps(
+    net: EfficientNet, weights: Weights, kept: Kept, images: Array, training: bool = False
+) -> tuple[Array, Kept]:
+    """The same before places are averaged (n, h, w, channels)."""
     x, stem = layers.apply(net.stem, net.norm, weights.stem, kept.stem, images, training)
     blocks = []
     for of, block, old in zip(net.blocks, weights.blocks, kept.blocks, strict=True):
         x, new = _block(net, of, block, old, x, training)
         blocks.append(new)
     x, head = layers.apply(net.head, net.norm, weights.head, kept.head, x, training)
-    return layers.pool(x), Kept(stem, tuple(blocks), head)
+    return x, Kept(stem, tuple(blocks), head)
 
 
 def _block(

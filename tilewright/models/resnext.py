@@ -137,6 +137,14 @@ def features(
     net: ResNeXt, weights: Weights, kept: Kept, images: Array, training: bool = False
 ) -> tuple[Array, Kept]:
     """What the last layer reads (n, channels), and the statistics to keep."""
+    seen, kept = maps(net, weights, kept, images, training)
+    return layers.pool(seen), kept
+
+
+def maps(
+    net: ResNeXt, weights: Weights, kept: Kept, images: Array, training: bool = False
+) -> tuple[Array, Kept]:
+    """The same before places are averaged (n, h, w, channels)."""
     x, stem = layers.apply(net.stem, net.norm, weights.stem, kept.stem, images, training)
     x = lax.reduce_window(
         x, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), ((0, 0), (1, 1), (1, 1), (0, 0))
@@ -145,7 +153,7 @@ def features(
     for of, block, old in zip(net.blocks, weights.blocks, kept.blocks, strict=True):
         x, new = _block(net, of, block, old, x, training)
         blocks.append(new)
-    return layers.pool(x), Kept(stem, tuple(blocks))
+    return x, Kept(stem, tuple(blocks))
 
 
 def _block(

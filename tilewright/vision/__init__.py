@@ -1,8 +1,8 @@
 """Images: trained convolutional nets, as programs; and nets trained further.
 
-    from tilewright.vision import load               weights in, with their preprocessing
-    from tilewright.vision import save               and out
-    from tilewright.vision import efficientnet_weights    a state dict, for `models/efficientnet.py`
+    from tilewright.vision import ImageClassifier     a scikit-learn estimator
+    from tilewright.vision import extract_features    what a net sees, for any other model
+    from tilewright.vision import load, save          weights with their preprocessing, in and out
 
 Names are loaded when first used.
 """
@@ -11,22 +11,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__all__ = ["ImageError", "Model", "Preprocessing", "efficientnet_weights", "load", "save"]
+__all__ = [
+    "ImageClassifier",
+    "ImageError",
+    "Model",
+    "Preprocessing",
+    "efficientnet_weights",
+    "extract_features",
+    "load",
+    "save",
+]
 
 if TYPE_CHECKING:
+    from tilewright.vision.classifier import ImageClassifier
     from tilewright.vision.errors import ImageError
+    from tilewright.vision.features import extract_features
     from tilewright.vision.from_torch import efficientnet_weights
-    from tilewright.vision.load import load
+    from tilewright.vision.loading import load
     from tilewright.vision.model import Model
     from tilewright.vision.preprocessing import Preprocessing
     from tilewright.vision.saved import save
 
 _HOME = {
+    "ImageClassifier": "classifier",
     "ImageError": "errors",
     "Model": "model",
     "Preprocessing": "preprocessing",
     "efficientnet_weights": "from_torch",
-    "load": "load",
+    "extract_features": "features",
+    "load": "loading",
     "save": "saved",
 }
 

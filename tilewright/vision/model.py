@@ -17,7 +17,7 @@ from tilewright.vision.nets import Net, to_fields, with_classes
 from tilewright.vision.preprocessing import Preprocessing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """`weights` and `kept` as `models/` has them; `labels` (classes,), or none where nobody says.
 

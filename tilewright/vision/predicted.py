@@ -10,8 +10,9 @@ import numpy as np
 
 from tilewright.errors import ArgumentError
 from tilewright.vision.errors import ImageError
-from tilewright.vision.images import SUFFIXES, from_path
+from tilewright.vision.images import from_path
 from tilewright.vision.model import Model
+from tilewright.vision.sources import images_in
 
 BATCH = 64
 """Images in memory at a time."""
@@ -42,11 +43,6 @@ def files_of(places: Sequence[Path]) -> list[Path]:
         else:
             raise ArgumentError(f"There is no file {place}.")
     return found
-
-
-def images_in(folder: Path) -> list[Path]:
-    """Files whose names end like an image's, at any depth, sorted."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
 
 
 def predicted(

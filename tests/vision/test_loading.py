@@ -8,7 +8,7 @@ from tests.vision.nets import LITE, RESIDUAL, SMALL, model
 from tilewright.errors import ArgumentError
 from tilewright.vision import imagenet, load
 from tilewright.vision.from_torch import state_dict
-from tilewright.vision.load import guessed
+from tilewright.vision.loading import guessed
 from tilewright.vision.names import SPELLINGS, as_built
 from tilewright.vision.nets import from_fields, module, named, to_fields
 from tilewright.vision.preprocessing import Preprocessing

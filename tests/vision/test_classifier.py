@@ -1,0 +1,136 @@
+"""The estimator: scikit-learn's conventions, what it learns, and what it says of itself."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+
+from tests.vision.nets import model, pixels
+from tilewright.errors import ArgumentError
+from tilewright.vision import ImageClassifier, load, save
+from tilewright.vision.comparison import LINEAR, MAJORITY
+from tilewright.vision.errors import ImageError
+
+NET = model()
+
+
+def data(count, seed=0, gap=120):
+    """Bright images are days."""
+    y = np.random.default_rng(seed).integers(0, 2, count)
+    X = pixels(count, 32, seed) // 8 + (gap * y)[:, None, None, None].astype(np.uint8)
+    return X, np.array(["night", "day"])[y]
+
+
+X, Y = data(60)
+EASY: Any = dict(net=NET, cache=False)
+
+
+def test_features_and_logistic_regression():
+    one = ImageClassifier(**EASY).fit(X, Y)
+    assert one.classes_.tolist() == ["day", "night"]
+    test, labels = data(40, 1)
+    shares = one.predict_proba(test)
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    assert one.score(test, labels) == 1
+    assert (one.predict(test) == one.classes_[shares.argmax(axis=1)]).all()
+    assert one.model_.labels == ("day", "night")
+
+
+def test_scikit_learn_s_conventions():
+    one = ImageClassifier(**EASY, class_weight="balanced", random_state=3)
+    ours, theirs = one.get_params(), clone(one).get_params()
+    assert ours.pop("net").fingerprint == theirs.pop("net").fingerprint
+    assert ours == theirs
+    search = GridSearchCV(ImageClassifier(**EASY), {"validation": [0.0, 0.2]}, cv=2).fit(X, Y)
+    assert search.best_score_ > 0.9
+    assert Pipeline([("net", ImageClassifier(**EASY))]).fit(X, Y).score(X, Y) == 1
+
+
+def test_the_same_bits_from_frames_folders_and_arrays(tmp_path):
+    for number, (image, label) in enumerate(zip(X, Y, strict=True)):
+        (tmp_path / label).mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / label / f"{number:03}.png")
+    order = np.argsort(Y, kind="stable")
+    paths = [str(tmp_path / Y[i] / f"{i:03}.png") for i in order]
+    arrays = ImageClassifier(**EASY).fit(X[order], Y[order]).predict_proba(X[:5])
+    for given in ((tmp_path,), (pd.DataFrame({"path": paths}), Y[order])):
+        found = ImageClassifier(**EASY).fit(*given)
+        np.testing.assert_array_equal(found.predict_proba(X[:5]), arrays)
+
+
+def test_three_classes_and_their_weights():
+    y = np.arange(60) % 3
+    x = pixels(60) // 8 + (100 * y)[:, None, None, None].astype(np.uint8)
+    one = ImageClassifier(**EASY, class_weight={0: 1.0, 1: 5.0, 2: 1.0}).fit(x, y)
+    assert one.predict_proba(x).shape == (60, 3)
+    assert one.score(x, y) > 0.8
+    with pytest.raises(ArgumentError, match="class_weight has no weight for 2"):
+        ImageClassifier(**EASY, class_weight={0: 1.0, 1: 1.0}).fit(x, y)
+
+
+def test_a_stage_further_starts_from_the_logistic_regression(tmp_path):
+    settings: dict[str, Any] = dict(stage="head", epochs=1, batch=8, flip="none", crop=1.0)
+    settings |= dict(checkpoint=tmp_path / "run.npz")
+    one = ImageClassifier(**EASY, **settings).fit(X, Y)
+    assert len(one.losses_) == 7
+    assert one.losses_[0] < 0.3  # not of a net that knows nothing
+    again = ImageClassifier(**EASY, **settings).fit(X, Y)  # from the checkpoint: nothing to do
+    np.testing.assert_array_equal(one.predict_proba(X[:3]), again.predict_proba(X[:3]))
+    with pytest.raises(ArgumentError, match=r"belongs to another run \(seed 0, not 1\)"):
+        ImageClassifier(**EASY, **settings, random_state=1).fit(X, Y)
+    found = one.compare(*data(40, 1))
+    assert [row.name for row in found.rows][:2] == [MAJORITY, LINEAR]
+    assert found.rows[2].name == "net, last layer trained further"
+    assert "gains nothing" in found.verdict[0]
+    assert found.best == LINEAR
+
+
+def test_probabilities_travel_with_the_saved_model(tmp_path):
+    one = ImageClassifier(**EASY).fit(X, Y)
+    save(one.model_, tmp_path / "net.safetensors")
+    from tilewright.vision.predicted import softmax
+
+    prepared = np.stack([NET.preprocessing.pixels(Image.fromarray(image)) for image in X[:4]])
+    shares = softmax(load(tmp_path / "net.safetensors").logits(prepared))
+    np.testing.assert_allclose(shares, one.predict_proba(X[:4]), 1e-4, 1e-6)
+
+
+def test_what_cannot_be_read_is_named_counted_and_skipped():
+    broken = [*X[:30], np.full((3, 3), 7.0)]
+    labels = [*Y[:30], "day"]
+    with pytest.raises(ImageError, match="image 30 has values from 7 to 7"):
+        ImageClassifier(**EASY).fit(broken, labels)
+    one = ImageClassifier(**EASY, on_bad="skip").fit(broken, labels)
+    assert len(one.skipped_) == 1
+    with pytest.raises(ImageError, match="image 0"):
+        one.predict(broken[-1:])
+
+
+@pytest.mark.parametrize("given, call, words", [
+    ({}, (X, Y[:5]), "y must have one label for each of 60 images, not 5"),
+    ({}, (X,), "y is missing"),
+    ({}, ("nowhere",), "There is no folder nowhere"),
+    ({}, (".", Y), "leave out y"),
+    ({}, (X, np.zeros(60)), "y must have 2 classes or more, not 1"),
+    ({"stage": "all"}, (X, Y), "stage must be one of features, head"),
+    ({"on_bad": "no"}, (X, Y), "on_bad must be raise or skip"),
+    ({"validation": 1}, (X, Y), "validation must be 0 or more"),
+    ({"epochs": 0}, (X, Y), "epochs must be"),
+    ({"flip": "x"}, (X, Y), "flip must be one of"),
+    ({"class_weight": 3}, (X, Y), "class_weight must be None"),
+    ({"net": "b0.pth"}, (X, Y), r"There is no file b0\.pth"),
+], ids=lambda value: "")  # fmt: skip
+def test_one_sentence_each(given, call, words):
+    with pytest.raises(ArgumentError, match=words):
+        ImageClassifier(**{**EASY, **given}).fit(*call)
+
+
+def test_labels_that_were_not_in_training():
+    one = ImageClassifier(**EASY).fit(X, Y)
+    with pytest.raises(ArgumentError, match="a label that was not in training: 'dusk'"):
+        one.compare(X[:2], ["day", "dusk"])

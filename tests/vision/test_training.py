@@ -1,0 +1,137 @@
+"""Training: it learns, what is frozen stays, and a run that was ended goes on to the same bits."""
+
+import jax
+import numpy as np
+import pytest
+
+from tests.vision.nets import model, pixels
+from tilewright.errors import ArgumentError
+from tilewright.vision.augment import Augment
+from tilewright.vision.checkpoint import Checkpoint
+from tilewright.vision.errors import ImageError
+from tilewright.vision.settings import Training
+from tilewright.vision.step import trained
+from tilewright.vision.training import Trainer
+
+NET = model().for_classes(["dark", "light"])
+Y = np.arange(20) % 2
+X = [
+    (image // 8 + 120 * label).astype(np.uint8) for image, label in zip(pixels(20), Y, strict=True)
+]
+PLAIN = Augment("none", 1.0)
+
+
+def leaves(net):
+    return jax.tree.leaves((net.weights, net.kept))
+
+
+def trainer(workers=None, net=NET, items=X, on_bad="raise", **settings):
+    given = Training(**{"epochs": 3, "batch": 8, "augment": PLAIN, **settings})
+    return Trainer(net, given, items, Y, np.ones(len(items)), workers, on_bad=on_bad)
+
+
+def test_the_last_layer_learns_and_nothing_else_moves():
+    run = trainer(epochs=12, rate=0.01, ema=0.0)
+    after = run.run()
+    assert np.mean(run.losses[-3:]) < 0.5 * run.losses[0]
+    assert run.losses[0] == pytest.approx(np.log(2), rel=1e-6)
+    right = after.logits(np.stack(X)).argmax(axis=1) == Y
+    assert right.all()
+    before, now = (n.weights._replace(classes=None) for n in (NET, after))
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(now), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("settings", [
+    dict(stage="blocks", blocks=1, ema=0.5, mixup=0.4, smoothing=0.1, augment=Augment(colour=0.2)),
+    dict(stage="head", optimiser="sgd", frozen_norms=False, train_size=24),
+], ids=["frozen", "batch"])  # fmt: skip
+def test_killed_anywhere_and_begun_again_it_ends_with_the_same_bits(settings, tmp_path):
+    whole = trainer(**settings)
+    wanted = leaves(whole.run())
+    ends = iter([False, True, False, False, True, False, False, False, False])
+    for turn in range(3):
+        run = trainer(workers=turn % 2, **settings)  # nor does it matter who reads the images
+        file = Checkpoint(tmp_path / "run.npz", run.identity(["x"]))
+        found = leaves(run.run(file, until=lambda: next(ends)))
+    assert run.losses == whole.losses
+    assert len(run.losses) == 9
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_gradient_is_jax_s():
+    """Of the sum over groups, with weights and a batch that is not full."""
+    run = trainer(stage="blocks", blocks=1)
+    state, fixed = run.step.start(), run.step._fixed()
+    _, images, targets, weights = next(iter(run.batches.from_step(2, 3)))
+    assert (weights > 0).sum() == 4
+    weights = weights / weights.sum()
+    import tilewright
+
+    of_groups = tilewright.compile(run.step._of_groups, fixed, state, images, targets, weights)
+    ours = of_groups(fixed, state, images, targets, weights)
+    step = jax.jit(jax.value_and_grad(run.step._loss, has_aux=True))
+    (loss, _), theirs = step(state.weights, fixed, state.kept, images, targets, weights)
+    assert float(ours[0]) == pytest.approx(float(loss), rel=1e-5)
+    for one, other in zip(ours[1], theirs, strict=True):
+        np.testing.assert_allclose(one, other, 1e-3, 1e-4 * float(np.abs(other).max()))
+
+
+def test_stages_train_what_they_say():
+    def count(**settings):
+        marks = trained(NET, Training(**settings))
+        return sum(jax.tree.leaves(marks))
+
+    every = len(jax.tree.leaves(NET.weights))
+    assert count(stage="head") == 2
+    assert 2 < count(stage="blocks", blocks=1) < count(stage="blocks", blocks=2) < every
+    assert count(stage="whole", frozen_norms=False) == every
+    kernels = sum(leaf.ndim > 1 for leaf in jax.tree.leaves(NET.weights))
+    assert count(stage="whole") == kernels + 1  # and the last layer's shift
+
+
+def test_small_images_first_and_full_size_at_the_end():
+    settings = Training(epochs=8, train_size=24)
+    assert [settings.size(epoch, 32) for epoch in range(8)] == [24] * 6 + [32] * 2
+
+
+def test_a_broken_image_is_raised_or_counted():
+    items = [*X[:19], np.full((4, 4), np.nan)]
+    with pytest.raises(ImageError, match="image 19 has values from nan"):
+        trainer(items=items).run()
+    run = trainer(items=items, on_bad="skip", epochs=1)
+    run.run()
+    assert list(run.batches.bad) == [19]
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    path = tmp_path / "run.npz"
+    one = trainer()
+    Checkpoint(path, one.identity(["x"])).save(one.step.start(), 1, [0.5], now=True)
+    cases = {
+        r"belongs to another run \(rate None, not 0.5\)": trainer(rate=0.5).identity(["x"]),
+        "other images": one.identity(["y"]),
+    }
+    other = trainer(net=model().at(16).for_classes(["a", "b"]))
+    cases["other weights"] = other.identity(["x"])
+    for words, identity in cases.items():
+        with pytest.raises(ArgumentError, match=words):
+            Checkpoint(path, identity).load(one.step.start())
+    path.write_bytes(path.read_bytes()[:99])
+    with pytest.raises(ArgumentError, match="is not a checkpoint that can be read"):
+        Checkpoint(path, one.identity(["x"])).load(one.step.start())
+
+
+@pytest.mark.parametrize("settings, words", [
+    (dict(stage="all"), "stage must be one of head, blocks, whole, not 'all'"),
+    (dict(epochs=0), "epochs must be a whole number of 1 or more"),
+    (dict(batch=2.5), "batch must be a whole number of 1 or more, not 2.5"),
+    (dict(optimiser="lion"), "optimiser must be one of adamw, sgd"),
+    (dict(rate=-1), "learning_rate must be above 0"),
+    (dict(ema=1), "ema must be 0 or more, and below 1"),
+    (dict(mixup=-0.1), "mixup must be 0 or more"),
+])  # fmt: skip
+def test_settings_that_cannot_be(settings, words):
+    with pytest.raises(ArgumentError, match=words):
+        Training(**settings)

@@ -1,0 +1,75 @@
+"""What a run of training is: everything that its result depends on, beside net and images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import ceil
+
+import numpy as np
+
+from tilewright.errors import ArgumentError
+from tilewright.vision.augment import Augment
+
+HEAD, BLOCKS, WHOLE = STAGES = ("head", "blocks", "whole")
+ADAMW, SGD = OPTIMISERS = ("adamw", "sgd")
+RATES = {ADAMW: 1e-3, SGD: 0.05}
+FULL_SIZE = 0.25
+"""Share of the epochs, the last ones, that are at full size where `train_size` is smaller."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """Settings of a run. `blocks`: how many of the last ones the stage "blocks" trains.
+
+    `rate`: the highest learning rate, reached after `warmup` of all steps, then a cosine to 0.
+    `ema`: decay of the mean of weights that is the result (0: the last weights are). `smoothing`:
+    share of a target that goes to all classes alike. `mixup`: the Beta's parameter (Zhang et al.
+    2018), 0 for none. `frozen_norms`: statistics, scales and shifts of norms stay as they are.
+    """
+
+    stage: str = HEAD
+    blocks: int = 3
+    epochs: int = 10
+    batch: int = 32
+    optimiser: str = ADAMW
+    rate: float | None = None
+    decay: float = 1e-2
+    warmup: float = 0.1
+    ema: float = 0.0
+    smoothing: float = 0.0
+    mixup: float = 0.0
+    frozen_norms: bool = True
+    train_size: int | None = None
+    augment: Augment = field(default_factory=Augment)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises `ArgumentError` for what cannot be."""
+        for name, known in (("stage", STAGES), ("optimiser", OPTIMISERS)):
+            if getattr(self, name) not in known:
+                found = getattr(self, name)
+                raise ArgumentError(f"{name} must be one of {', '.join(known)}, not {found!r}.")
+        for name in ("blocks", "epochs", "batch"):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+                raise ArgumentError(f"{name} must be a whole number of 1 or more, not {value!r}.")
+        for name in ("warmup", "ema", "smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ArgumentError(
+                    f"{name} must be 0 or more, and below 1, not {getattr(self, name)!r}."
+                )
+        for name in ("decay", "mixup"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ArgumentError(f"{name} must be 0 or more, not {getattr(self, name)!r}.")
+        if self.rate is not None and not 0 < self.rate < float("inf"):
+            raise ArgumentError(f"learning_rate must be above 0, not {self.rate!r}.")
+
+    def steps(self, images: int) -> int:
+        """Of the whole run."""
+        return self.epochs * ceil(images / self.batch)
+
+    def size(self, epoch: int, full: int) -> int:
+        """Side of images in an epoch."""
+        if self.train_size is None or epoch >= self.epochs - ceil(FULL_SIZE * self.epochs):
+            return full
+        return self.train_size

@@ -1,0 +1,218 @@
+"""A step of training as one compiled program: gradients, and what the optimiser makes of them.
+
+In: a `State`, images in 8 bits, soft targets, a weight an image. Out: the next state and the loss.
+
+With frozen norms images do not see each other: gradients are added up group by group, each group
+whole on one core (`tile_map`), and groups are added in a fixed order. So bits depend neither on the
+number of cores nor on which core does what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tilewright.vision import nets
+from tilewright.vision.model import Model
+from tilewright.vision.settings import ADAMW, HEAD, RATES, WHOLE, Training
+
+GROUPS = 8
+"""Of a batch at most; fixed, as bits depend on it."""
+
+
+class State(NamedTuple):
+    """What a step takes and gives: weights that are trained, the optimiser's, their mean, and the
+    statistics of norms."""
+
+    weights: tuple[Any, ...]
+    optimiser: Any
+    mean: tuple[Any, ...]
+    kept: Any
+
+
+class Step:
+    """The steps of one run of so many."""
+
+    def __init__(self, model: Model, settings: Training, steps: int, machine: str = "native"):
+        self.model, self.settings, self.steps, self.machine = model, settings, steps, machine
+        self._programs: dict[int, Any] = {}
+
+    @cached_property
+    def _trained(self) -> list[bool]:
+        """Of each leaf of the weights: whether this stage trains it."""
+        import jax
+
+        return jax.tree.leaves(trained(self.model, self.settings))
+
+    def start(self) -> State:
+        import jax
+
+        leaves = jax.tree.leaves(self.model.weights)
+        chosen = tuple(
+            np.asarray(leaf, np.float32)
+            for leaf, is_trained in zip(leaves, self._trained, strict=True)
+            if is_trained
+        )
+        optimiser = jax.tree.map(np.asarray, self._rule.init(chosen))
+        mean = chosen if self.settings.ema else ()
+        return State(chosen, optimiser, mean, self.model.kept)
+
+    def _fixed(self) -> tuple[Any, ...]:
+        import jax
+
+        leaves = jax.tree.leaves(self.model.weights)
+        return tuple(x for x, t in zip(leaves, self._trained, strict=True) if not t)
+
+    def _joined(self, chosen: Sequence[Any], fixed: Sequence[Any]) -> Any:
+        """All weights again."""
+        import jax
+
+        one, other = iter(chosen), iter(fixed)
+        leaves = [next(one if is_trained else other) for is_trained in self._trained]
+        return jax.tree.unflatten(jax.tree.structure(self.model.weights), leaves)
+
+    def finished(self, state: State) -> Model:
+        import jax
+
+        chosen = state.mean if self.settings.ema else state.weights
+        weights = jax.tree.map(np.asarray, self._joined(chosen, self._fixed()))
+        return replace(self.model, weights=weights, kept=jax.tree.map(np.asarray, state.kept))
+
+    @cached_property
+    def _rule(self) -> Any:
+        """Of optax: how gradients move weights. Decay is of kernels alone."""
+        import optax
+
+        own, steps = self.settings, self.steps
+        rate = RATES[own.optimiser] if own.rate is None else own.rate
+        warm = min(steps - 1, round(own.warmup * steps))
+        schedule = optax.warmup_cosine_decay_schedule(0.0 if warm else rate, rate, warm, steps)
+
+        def kernels(leaves: Any) -> Any:
+            return tuple(leaf.ndim > 1 for leaf in leaves)
+
+        if own.optimiser == ADAMW:
+            return optax.adamw(schedule, weight_decay=own.decay, mask=kernels)
+        decay = optax.add_decayed_weights(own.decay, mask=kernels)
+        return optax.chain(decay, optax.sgd(schedule, momentum=0.9, nesterov=True))
+
+    def program(self, size: int) -> Any:
+        """The step for images of a size, with what is not trained bound to it."""
+        if size not in self._programs:
+            import jax
+
+            import tilewright
+
+            batch, count = self.settings.batch, self.model.net.classes
+            given = (
+                jax.ShapeDtypeStruct((batch, size, size, 3), np.uint8),
+                jax.ShapeDtypeStruct((batch, count), np.float32),
+                jax.ShapeDtypeStruct((batch,), np.float32),
+            )
+            step = tilewright.compile(
+                self._step, self._fixed(), self.start(), *given, machine=self.machine
+            )
+            self._programs[size] = step.bind(self._fixed())
+        return self._programs[size]
+
+    def _step(self, fixed: Any, state: State, images: Any, targets: Any, weights: Any) -> Any:
+        import jax.numpy as jnp
+        import optax
+
+        weights = weights / jnp.sum(weights)
+        batched = self._of_groups if self.settings.frozen_norms else self._of_batch
+        loss, gradient, kept = batched(fixed, state, images, targets, weights)
+        updates, optimiser = self._rule.update(gradient, state.optimiser, state.weights)
+        moved: Any = optax.apply_updates(state.weights, updates)
+        decay = self.settings.ema
+        pairs = zip(state.mean, moved, strict=True) if decay else ()
+        mean = tuple(decay * old + (1 - decay) * new for old, new in pairs)
+        return State(moved, optimiser, mean, kept), loss  # type: ignore[arg-type]
+
+    def _loss(
+        self, chosen: Any, fixed: Any, kept: Any, images: Any, targets: Any, weights: Any
+    ) -> Any:
+        """Weighted cross entropy summed over images, and statistics of norms after them."""
+        import jax
+        import jax.numpy as jnp
+
+        net = self.model.net
+        functions, given = nets.module(net), self.model.preprocessing.normalised(images)
+        joined = self._joined(chosen, fixed)
+        if self.settings.frozen_norms:
+            logits = functions.predict(net, joined, kept, given)
+        else:
+            logits, kept = functions.train(net, joined, kept, given)
+        entropy = -jnp.sum(targets * jax.nn.log_softmax(logits), axis=1)
+        return jnp.sum(weights * entropy), kept
+
+    def _of_batch(
+        self, fixed: Any, state: State, images: Any, targets: Any, weights: Any
+    ) -> tuple[Any, Any, Any]:
+        """Images see each other in the norms: all at once."""
+        import jax
+
+        step = jax.value_and_grad(self._loss, has_aux=True)
+        (loss, kept), gradient = step(state.weights, fixed, state.kept, images, targets, weights)
+        return loss, gradient, kept
+
+    def _of_groups(
+        self, fixed: Any, state: State, images: Any, targets: Any, weights: Any
+    ) -> tuple[Any, Any, Any]:
+        """Image by image, the sums of a group on one core."""
+        import jax
+        import jax.numpy as jnp
+
+        import tilewright
+
+        batch = self.settings.batch
+        groups = max(n for n in range(1, min(GROUPS, batch) + 1) if batch % n == 0)
+
+        def group(chosen: Any, fixed: Any, kept: Any, *given: Any) -> Any:
+            def image(sums: Any, one: Any) -> Any:
+                step = jax.value_and_grad(self._loss, has_aux=True)
+                (loss, _), gradient = step(chosen, fixed, kept, *(part[None] for part in one))
+                return jax.tree.map(jnp.add, sums, (loss, gradient)), None
+
+            zero = jnp.float32(0), jax.tree.map(jnp.zeros_like, chosen)
+            return jax.lax.scan(image, zero, given)[0]
+
+        parts = [x.reshape(groups, -1, *x.shape[1:]) for x in (images, targets, weights)]
+        mapped = tilewright.tile_map(group, in_axes=(None, None, None, 0, 0, 0))
+        loss, gradient = jax.tree.map(
+            lambda sums: jnp.sum(sums, 0), mapped(state.weights, fixed, state.kept, *parts)
+        )
+        return loss, gradient, state.kept
+
+
+def trained(model: Model, settings: Training) -> Any:
+    """A tree like the weights': whether the stage trains a leaf."""
+    import jax
+
+    from tilewright.models.convolutional import Normed
+
+    weights = model.weights
+    every = settings.stage == WHOLE
+    first = 0 if every else len(weights.blocks) - settings.blocks
+    deep = settings.stage != HEAD
+    frozen = settings.frozen_norms
+
+    def mark(part: Any, on: bool) -> Any:
+        def leaves(one: Any) -> Any:
+            if isinstance(one, Normed):
+                return Normed(on, on and not frozen, on and not frozen)
+            return on
+
+        return jax.tree.map(leaves, part, is_leaf=lambda one: isinstance(one, Normed))
+
+    marks = {"stem": mark(weights.stem, every), "classes": mark(weights.classes, True)}
+    marks["blocks"] = tuple(
+        mark(block, deep and number >= first) for number, block in enumerate(weights.blocks)
+    )
+    if hasattr(weights, "head"):
+        marks["head"] = mark(weights.head, deep)
+    return type(weights)(**marks)
