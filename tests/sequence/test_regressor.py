@@ -8,7 +8,8 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tilewright.errors import ArgumentError
-from tilewright.sequence import LSTMRegressor, Panel
+from tilewright.sequence import LSTMRegressor, Panel, fitting
+from tilewright.sequence.checkpoint import Checkpoint
 
 TINY = LSTMRegressor(hidden=4, batch_size=32, epochs=60, learning_rate=0.05)
 
@@ -139,3 +140,32 @@ def test_samples_have_steps():
 def test_settings_that_cannot_be(setting, message):
     with pytest.raises(ArgumentError, match=message):
         changed(SHORT, **setting).fit(PANEL)
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path, monkeypatch):
+    """Stopped after each epoch in turn; both stages of a refit."""
+    settings = dict(epochs=5, refit="steps", seeds=2)
+    wanted = changed(SHORT, **settings).fit(PANEL)
+    path = tmp_path / "fit"
+    saving = changed(SHORT, **settings, checkpoint=path, checkpoint_seconds=1e-9)
+    monkeypatch.setattr(fitting, "CALL", 1e-9)
+    written = Checkpoint.write
+    kills = []
+
+    def killed(self, tree):
+        written(self, tree)
+        kills.append(self)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "write", killed)
+    while True:
+        try:
+            found = saving.fit(PANEL)
+            break
+        except KeyboardInterrupt:
+            assert len(kills) < 30
+    assert len(kills) > 5
+    jax.tree.map(np.testing.assert_array_equal, found.nets_, wanted.nets_)
+    monkeypatch.setattr(Checkpoint, "write", written)
+    with pytest.raises(ArgumentError, match=r"of a fit with learning_rate=0\.03, not 0\.01"):
+        changed(saving, learning_rate=0.01).fit(PANEL)

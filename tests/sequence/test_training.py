@@ -23,6 +23,7 @@ BEGIN = np.arange(SEQUENCES) * LONG
 X = RANDOM.normal(size=(SEQUENCES * LONG, 3)).astype(np.float32)
 Y = (X[:, :1] + 0.3 * RANDOM.standard_t(5, (len(X), 1))).astype(np.float32)
 Y[7] = np.nan
+ONES = np.ones((len(X), 1), np.float32)
 HYPER = Hyper(
     rate=np.float32(0.01),
     decay=np.float32(1e-3),
@@ -35,7 +36,7 @@ HYPER = Hyper(
 KEYS = jax.vmap(jax.random.key)(np.arange(3))
 
 
-def task(keys=KEYS, cut_at=15, back=5, warm=2, hyper=HYPER, rows=Rows(X, Y)):
+def task(keys=KEYS, cut_at=15, back=5, warm=2, hyper=HYPER, rows=Rows(X, Y, ONES)):
     learned = pieces.cut(BEGIN, BEGIN + cut_at, BEGIN, back, warm)
     later = pieces.cut(BEGIN, BEGIN + LONG, BEGIN + cut_at, back, warm)
     return Task(keys, hyper, rows, learned, later)
@@ -79,7 +80,7 @@ def test_what_is_not_read_does_not_matter(three):
     x, y = X.copy(), Y.copy()
     after = np.arange(len(X)) % LONG >= 15
     x[after], y[after] = 7.0, -3.0
-    moved = fitting.fitted(recipe(), task(rows=Rows(x, y)), "native")
+    moved = fitting.fitted(recipe(), task(rows=Rows(x, y, ONES)), "native")
     same(moved.now, three.now)
     assert not np.array_equal(moved.best_score, three.best_score)
 
@@ -126,7 +127,9 @@ def test_jax_learns_the_same(three):
 def test_a_piece_as_long_as_its_sequence_is_whole_back_propagation():
     """Carried or not, in one turn or with rows to spare: equal bits."""
     none = pieces.cut(BEGIN, BEGIN, BEGIN, LONG, 0)
-    cut = Task(KEYS[:1], HYPER, Rows(X, Y), pieces.cut(BEGIN, BEGIN + LONG, BEGIN, LONG, 0), none)
+    cut = Task(
+        KEYS[:1], HYPER, Rows(X, Y, ONES), pieces.cut(BEGIN, BEGIN + LONG, BEGIN, LONG, 0), none
+    )
     whole = cut._replace(learned=pieces.whole(BEGIN, BEGIN + LONG, BEGIN, LONG))
     one = fitting.fitted(recipe(steps=LONG), cut, "native")
     same(fitting.fitted(recipe(steps=LONG), whole, "native"), one)

@@ -8,6 +8,7 @@ step, which a head reads as a distribution of the targets y, themselves of about
     "normal"      y ~ z_0 + exp(z_1) * Normal
     "student_t"   y ~ z_0 + exp(z_1) * StudentT(df), df learned, one a target, above 2
     "quantiles"   q_0 = z_0, q_i = q_(i-1) + softplus(z_i): they cannot cross
+    "classes"     P(y = 0) : P(y = i) is 1 : exp(z_(i-1))
 
 A net so started is a constant; what it says first is what a linear model would.
 """
@@ -27,7 +28,7 @@ from tilewright.models.recurrent import Affine, Recurrent, State, Weights
 
 Array = Any
 
-NORMAL, STUDENT, QUANTILES = HEADS = ("normal", "student_t", "quantiles")
+NORMAL, STUDENT, QUANTILES, CLASSES = HEADS = ("normal", "student_t", "quantiles", "classes")
 LEAST_DEGREES, USUAL_DEGREES = 2.0, 6.0
 """Degrees of freedom are 2 + 6 exp(d), d at 0 first and at most MOST_LOG."""
 MOST_LOG = 4.0
@@ -44,11 +45,13 @@ class Forecaster:
     head: str = STUDENT
     targets: int = 1
     levels: tuple[float, ...] = ()
+    classes: int = 0
 
     @property
     def width(self) -> int:
         """Of z."""
-        return self.targets * (len(self.levels) if self.head == QUANTILES else 2)
+        each = {QUANTILES: len(self.levels), CLASSES: self.classes - 1}
+        return self.targets * each.get(self.head, 2)
 
 
 class Parameters(NamedTuple):
@@ -120,15 +123,25 @@ def quantiles(form: Forecaster, z: Array, xp: Any = jnp) -> Array:
     return xp.cumsum(xp.concatenate([each[..., :1], gaps], axis=-1), axis=-1)
 
 
+def logits(z: Array, xp: Any = jnp) -> Array:
+    """Of a single target, (..., classes)."""
+    return xp.concatenate([xp.zeros_like(z[..., :1]), z], axis=-1)
+
+
 def loss(form: Forecaster, parameters: Parameters, z: Array, y: Array) -> Array:
     """Of each target y (..., targets): minus its log density, or mean pinball loss, doubled.
 
-    The latter comes near the CRPS (Gneiting & Raftery 2007), the nearer the more levels there are.
+    Classes are the numbers 0.0, 1.0 and on. Pinball loss comes near the CRPS (Gneiting & Raftery
+    2007), the nearer the more levels there are.
     """
     if form.head == QUANTILES:
         error = y[..., None] - quantiles(form, z)
         levels = jnp.asarray(form.levels)
         return 2 * jnp.mean(jnp.maximum(levels * error, (levels - 1) * error), axis=-1)
+    if form.head == CLASSES:
+        all_ = logits(z)
+        own = jnp.take_along_axis(all_, y.astype(jnp.int32), axis=-1)
+        return jax.nn.logsumexp(all_, axis=-1, keepdims=True) - own
     location, scale = location_and_scale(form, z)
     error = (y - location) / scale
     if parameters.log_degrees is None:

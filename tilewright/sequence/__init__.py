@@ -12,10 +12,17 @@ from tilewright.sequence.snapshot import Snapshot as Snapshot
 from tilewright.sequence.stream import Stream as Stream
 
 if TYPE_CHECKING:
+    from tilewright.sequence.classifier import LSTMClassifier as LSTMClassifier
+    from tilewright.sequence.features import LSTMFeatures as LSTMFeatures
     from tilewright.sequence.panel import Panel as Panel
     from tilewright.sequence.regressor import LSTMRegressor as LSTMRegressor
 
-LATER = {"LSTMRegressor": "regressor", "Panel": "panel"}
+LATER = {
+    "LSTMClassifier": "classifier",
+    "LSTMFeatures": "features",
+    "LSTMRegressor": "regressor",
+    "Panel": "panel",
+}
 """What needs scikit-learn, optax and narwhals, which those who only answer need not have."""
 
 

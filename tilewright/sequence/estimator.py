@@ -10,6 +10,7 @@ import hashlib
 import warnings
 from itertools import pairwise
 from numbers import Integral
+from pathlib import Path
 from typing import Any, Self
 
 import jax
@@ -23,7 +24,8 @@ from tilewright.errors import ArgumentError
 from tilewright.models.forecaster import HEADS, QUANTILES, Forecaster
 from tilewright.models.recurrent import GATES, Layer, Recurrent
 from tilewright.sequence import sequences
-from tilewright.sequence.fitting import Task, answered, fitted
+from tilewright.sequence.checkpoint import Checkpoint
+from tilewright.sequence.fitting import Task, answered, example, fitted
 from tilewright.sequence.panel import Panel
 from tilewright.sequence.sequences import Reading, Sequences
 from tilewright.sequence.training import MOST_RETREATS, Hyper, Recipe, Rows
@@ -33,32 +35,93 @@ HISTORY = 64
 TURN = 128
 """Rows of a sequence that are read in one turn when it is only answered."""
 ENDLESS = 2**31 - 1
+UNSEEN = ("checkpoint", "checkpoint_seconds", "optimizer", "machine")
+"""Settings that a checkpoint does not hold: where it lies, and code."""
 
 
 class SequenceEstimator(BaseEstimator):
-    """Not for use by itself. Sub-classes say what the net is (`_form`) and what y must be."""
+    """Not for use by itself. Sub-classes say what the net is (`_form`) and what y must be.
 
-    cell: str
-    hidden: int
-    layers: int
-    steps: int
-    steps_back: int
-    warm_up: int
-    carry: bool
-    seeds: int
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    clip: float
-    average: float
-    validation: float
-    patience: int
-    horizon: int
-    refit: str | None
-    optimizer: Any
-    machine: str
-    random_state: Any
+    X is (samples, steps, inputs), or (samples, columns), the columns cut into `steps` parts, with
+    y (samples,) or (samples, targets); or a `Panel`, one answer a row, without y. Samples must be
+    in order of time: fits are stopped by the later ones. Inputs are standardised by what is learned
+    from.
+
+    Parameters that all have
+    ------------------------
+    cell : "lstm" or "gru"; hidden : units a layer; layers : one upon the other.
+    steps : parts into which columns are cut.
+    steps_back, warm_up, carry : of a Panel. Pieces of `steps_back` rows are learned from, the
+        gradient goes no further back; `warm_up` rows before them are read without loss. With
+        `carry` pieces follow each other, and the state is kept from one to the next.
+    seeds : nets, from different random starts; answers are their mean, or mixture. Each is on one
+        core; a single one has all cores.
+    epochs, batch_size, learning_rate, weight_decay, clip : of AdamW behind a gradient whose norm is
+        at most `clip`. optimizer : any transformation of optax's in its place.
+    average : the share that averaged weights keep a step; 0 for the newest weights.
+    validation : share of the targets, the last in time, that fits are stopped by; 0 for all epochs.
+    patience : epochs without a better score on them. horizon : ranks of time until a target is
+        known; targets not known when the later part begins are not learned from.
+    refit : "steps" trains again, on everything, for the number of steps that was best.
+    checkpoint : path of a file; a fit that was killed goes on from it, and ends with the same bits.
+    checkpoint_seconds : between two writings of it.
+    machine : "native", or "xla" for JAX's default device. random_state : a whole number for the
+        same bits every time.
+
+    Attributes: `nets_` (parameters, with a leading axis of seeds), `scores_` (seeds, epochs, 2:
+    mean loss while learning and on later data), `best_step_` (seeds,), `failure_` (empty, or why
+    the nets should not be trusted).
+    """
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        hidden: int = 32,
+        layers: int = 1,
+        steps: int = 1,
+        steps_back: int = 64,
+        warm_up: int = 64,
+        carry: bool = False,
+        seeds: int = 1,
+        epochs: int = 100,
+        batch_size: int = 64,
+        learning_rate: float = 3e-3,
+        weight_decay: float = 1e-4,
+        clip: float = 1.0,
+        average: float = 0.98,
+        validation: float = 0.2,
+        patience: int = 10,
+        horizon: int = 1,
+        refit: str | None = None,
+        optimizer: Any = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_seconds: float = 30.0,
+        machine: str = "native",
+        random_state: Any = 0,
+    ):
+        self.cell = cell
+        self.hidden = hidden
+        self.layers = layers
+        self.steps = steps
+        self.steps_back = steps_back
+        self.warm_up = warm_up
+        self.carry = carry
+        self.seeds = seeds
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.clip = clip
+        self.average = average
+        self.validation = validation
+        self.patience = patience
+        self.horizon = horizon
+        self.refit = refit
+        self.optimizer = optimizer
+        self.checkpoint = checkpoint
+        self.checkpoint_seconds = checkpoint_seconds
+        self.machine = machine
+        self.random_state = random_state
 
     def _form(self, inputs: int, targets: int) -> Forecaster:
         raise NotImplementedError
@@ -67,7 +130,7 @@ class SequenceEstimator(BaseEstimator):
         """All fits, on the earlier part; and again on everything, if asked for."""
         last, first = sequences.divided(given, self.validation, self.horizon)
         self._scale(given, last)
-        rows = Rows(*self._scaled(given))
+        rows = Rows(*self._scaled(given), self._weights(given))
         reading = self._reading(given)
         form = self._form(rows.x.shape[1], rows.y.shape[1])
         room = -(-self.epochs // HISTORY) * HISTORY
@@ -79,7 +142,7 @@ class SequenceEstimator(BaseEstimator):
             sequences.learned(given, last, reading),
             sequences.later(given, first, reading),
         )
-        fit = fitted(self._recipe, task, self.machine)
+        fit = self._fitted(task, "")
         self.scores_, self.best_step_ = fit.scores[:, : int(fit.epoch.max())], fit.best_step
         if self.refit == "steps" and self.validation > 0:
             fit = self._again(task, given, reading, int(np.median(fit.best_step)))
@@ -92,9 +155,31 @@ class SequenceEstimator(BaseEstimator):
         everything = sequences.learned(given, int(given.when.max()), reading)
         none = sequences.later(given, int(given.when.max()) + 1, reading)
         hyper = task.hyper._replace(steps=np.int32(steps), epochs=np.int32(self._recipe.epochs))
-        return fitted(
-            self._recipe, task._replace(learned=everything, later=none, hyper=hyper), self.machine
+        again = task._replace(learned=everything, later=none, hyper=hyper)
+        return self._fitted(again, ".again")
+
+    def _fitted(self, task: Task, suffix: str) -> Any:
+        """To the end, from a checkpoint on if there is one; its name has that suffix."""
+        if self.checkpoint is None:
+            return fitted(self._recipe, task, self.machine)
+        settings = {
+            name: repr(value)
+            for name, value in self.get_params(deep=False).items()
+            if name not in UNSEEN and (name != "random_state" or isinstance(value, Integral))
+        }
+        data = (jax.random.key_data(task.keys), *task[1:])
+        file = Checkpoint(f"{self.checkpoint}{suffix}", settings, data)
+        begun = file.read(example(self._recipe, task))
+        fit = fitted(
+            self._recipe, task, self.machine, begun, file.write, float(self.checkpoint_seconds)
         )
+        if begun is None or not np.all(begun.over):
+            file.write(fit)
+        return fit
+
+    def _weights(self, given: Sequences) -> np.ndarray:
+        """Of each row's loss, (rows, 1)."""
+        return np.ones((len(given.x), 1), np.float32)
 
     def _said(self, given: Sequences, hidden: bool = False) -> np.ndarray:
         """What each net says: (nets, answers, width or hidden)."""
@@ -133,6 +218,8 @@ class SequenceEstimator(BaseEstimator):
         return sequences.samples(X, y, self.steps_)
 
     _numeric = True
+    """Whether targets are numbers."""
+    _needs_targets = True
 
     def _coded(self, y: np.ndarray) -> np.ndarray:
         """Targets as numbers, (samples, targets)."""
@@ -155,7 +242,7 @@ class SequenceEstimator(BaseEstimator):
             raise ArgumentError("y must be None: the targets of a Panel are columns of its own.")
         found = X.sequences
         if reset:
-            if not found.y.shape[1]:
+            if self._needs_targets and not found.y.shape[1]:
                 raise ArgumentError("The Panel has no targets to learn from.")
             self._single, self.steps_ = isinstance(X.targets, str), 1
             self.inputs_, self.n_features_in_ = list(X.inputs), found.x.shape[1]
@@ -176,7 +263,11 @@ class SequenceEstimator(BaseEstimator):
         old = given.when <= last
         self.centre_, self.unit_ = _moments(given.x[old])
         y = given.y[old] if given.base is None else given.y[old] / given.base[old]
-        self.target_centre_, self.target_unit_ = _moments(y)
+        self.target_centre_, self.target_unit_ = self._scale_targets(y)
+
+    def _scale_targets(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What they are moved and divided by, each (targets,)."""
+        return _moments(y)
 
     def _scaled(self, given: Sequences) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets in float32, of about unit size."""
@@ -219,7 +310,7 @@ class SequenceEstimator(BaseEstimator):
         ) in "hidden layers steps steps_back seeds epochs batch_size patience horizon".split():
             _whole(name, getattr(self, name), 1)
         _whole("warm_up", self.warm_up, 0)
-        for name in ("learning_rate", "clip"):
+        for name in ("learning_rate", "clip", "checkpoint_seconds"):
             _between(name, getattr(self, name), 0, 1e6, open_=True)
         _between("weight_decay", self.weight_decay, 0, 1e6)
         _between("average", self.average, 0, 0.99999)
@@ -228,6 +319,8 @@ class SequenceEstimator(BaseEstimator):
         _choice("machine", self.machine, ("native", "xla"))
         if not isinstance(self.carry, bool):
             raise ArgumentError(f"carry must be True or False, not {self.carry!r}.")
+        if self.checkpoint is not None and not isinstance(self.checkpoint, (str, Path)):
+            raise ArgumentError(f"checkpoint must be a path or None, not {self.checkpoint!r}.")
         if self.optimizer is not None and not hasattr(self.optimizer, "update"):
             kind = type(self.optimizer).__name__
             raise ArgumentError(f"optimizer must be one of optax's, not a {kind}.")

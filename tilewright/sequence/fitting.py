@@ -94,7 +94,7 @@ def sized(recipe: Recipe, task: Task) -> Task:
     rows = _size(len(task.rows.x))
     pieces = _size(max(len(task.learned.first), len(task.later.first)), recipe.batch)
     return task._replace(
-        rows=Rows(_grown(task.rows.x, rows), _grown(task.rows.y, rows)),
+        rows=Rows(*(_grown(array, rows) for array in task.rows)),
         learned=padded(task.learned, pieces),
         later=padded(task.later, pieces),
     )
@@ -127,12 +127,17 @@ def _specs(key: Any) -> Any:
     return pattern.unflatten(jax.ShapeDtypeStruct(*leaf) for leaf in leaves)
 
 
+def example(recipe: Recipe, task: Task) -> Fit:
+    """Shapes of what `fitted` gives."""
+    start = jax.vmap(partial(training.start, recipe), in_axes=(None, 0))
+    return jax.eval_shape(start, task.hyper, task.keys)
+
+
 @lru_cache(maxsize=16)
 def _compiled(recipe: Recipe, machine: str, fits: int, shapes: Any) -> _Programs:
     """A single fit has all cores; of several each has one."""
     task: Task = _specs(shapes)
     start = tile_map(partial(training.start, recipe), in_axes=(None, 0))
-    initial = jax.eval_shape(start, task.hyper, task.keys)
 
     one = partial(training.advance, recipe)
 
@@ -141,7 +146,7 @@ def _compiled(recipe: Recipe, machine: str, fits: int, shapes: Any) -> _Programs
         return jax.tree.map(lambda a: a[None], single)
 
     advance = alone if fits == 1 else tile_map(one, in_axes=(0, None, None, None, None, 0, None))
-    arguments = (*task, initial, jax.ShapeDtypeStruct((), np.int32))
+    arguments = (*task, example(recipe, task), jax.ShapeDtypeStruct((), np.int32))
     return _Programs(
         compile(start, task.hyper, task.keys, machine=machine),
         compile(advance, *arguments, machine=machine),

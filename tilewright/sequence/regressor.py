@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -26,34 +27,10 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         y ~ location + scale * StudentT(df)      location and log-scale are a linear model of the
                                                  inputs plus what the net adds
 
-    X is (samples, steps, inputs), or (samples, columns), the columns cut into `steps` parts, with
-    y (samples,) or (samples, targets); or a `Panel`, one prediction a row, without y. Samples must
-    be in order of time: fits are stopped by the later ones. Inputs and targets are standardised by
-    what is learned from.
-
-    Parameters
-    ----------
-    cell : "lstm" or "gru"; hidden : units a layer; layers : one upon the other.
+    Parameters beside those of `SequenceEstimator`
+    ----------------------------------------------
     head : "student_t" (df learned, above 2), "normal", or "quantiles" at `levels`, which cannot
-        cross.
-    steps : parts into which columns are cut.
-    steps_back, warm_up, carry : of a Panel. Pieces of `steps_back` rows are learned from, the
-        gradient goes no further back; `warm_up` rows before them are read without loss. With
-        `carry` pieces follow each other, and the state is kept from one to the next.
-    seeds : nets, from different random starts; forecasts are their mixture. Each is on one core.
-    epochs, batch_size, learning_rate, weight_decay, clip : of AdamW behind a gradient whose norm is
-        at most `clip`. optimizer : any transformation of optax's in its place.
-    average : the share that averaged weights keep a step; 0 for the newest weights.
-    validation : share of the targets, the last in time, that fits are stopped by; 0 for all epochs.
-    patience : epochs without a better score on them. horizon : ranks of time until a target is
-        known; targets not known when the later part begins are not learned from.
-    refit : "steps" trains again, on everything, for the number of steps that was best.
-    machine : "native", or "xla" for JAX's default device. random_state : a whole number for the
-        same bits every time.
-
-    Attributes: `nets_` (parameters, with a leading axis of seeds), `scores_` (seeds, epochs, 2:
-    mean loss while learning and on later data), `best_step_` (seeds,), `failure_` (empty, or why
-    the nets should not be trusted).
+        cross, trained by their pinball loss.
     """
 
     def __init__(
@@ -79,32 +56,38 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         horizon: int = 1,
         refit: str | None = None,
         optimizer: Any = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_seconds: float = 30.0,
         machine: str = "native",
         random_state: Any = 0,
     ):
-        self.cell = cell
-        self.hidden = hidden
-        self.layers = layers
+        super().__init__(
+            cell=cell,
+            hidden=hidden,
+            layers=layers,
+            steps=steps,
+            steps_back=steps_back,
+            warm_up=warm_up,
+            carry=carry,
+            seeds=seeds,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            clip=clip,
+            average=average,
+            validation=validation,
+            patience=patience,
+            horizon=horizon,
+            refit=refit,
+            optimizer=optimizer,
+            checkpoint=checkpoint,
+            checkpoint_seconds=checkpoint_seconds,
+            machine=machine,
+            random_state=random_state,
+        )
         self.head = head
         self.levels = levels
-        self.steps = steps
-        self.steps_back = steps_back
-        self.warm_up = warm_up
-        self.carry = carry
-        self.seeds = seeds
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.clip = clip
-        self.average = average
-        self.validation = validation
-        self.patience = patience
-        self.horizon = horizon
-        self.refit = refit
-        self.optimizer = optimizer
-        self.machine = machine
-        self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Train on samples X with targets y, or on a `Panel`.

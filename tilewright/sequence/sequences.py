@@ -6,7 +6,7 @@ in time, to stop by. No target of the former is known only after the first of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,6 +60,11 @@ def samples(X: np.ndarray, y: np.ndarray | None, steps: int) -> Sequences:
         targets[end - 1] = y
     when = np.repeat(np.arange(count), steps)
     return Sequences(x, targets, end - steps, end, when, np.arange(count), True)
+
+
+def with_targets(given: Sequences, y: np.ndarray) -> Sequences:
+    """The same rows with other targets (rows, targets)."""
+    return replace(given, y=y)
 
 
 def divided(given: Sequences, later: float, horizon: int) -> tuple[int, int]:

@@ -62,6 +62,7 @@ class Rows(NamedTuple):
 
     x: Array  # (rows, inputs)
     y: Array  # (rows, targets) NaN where it is not known
+    weight: Array  # (rows, 1) of its loss
 
 
 class Fit(NamedTuple):
@@ -134,12 +135,12 @@ def score_of(recipe: Recipe, parameters: Parameters, rows: Rows, table: Table) -
 
     def turn(k: Array, carry: Any) -> Any:
         state, total, count = carry
-        x, y, known = _read(recipe, rows, table, jnp.arange(len(table.first)), k, table.turns)
+        x, y, weight = _read(recipe, rows, table, jnp.arange(len(table.first)), k, table.turns)
         state, z, _ = forecaster.run(recipe.form, parameters, _fresh(state, k, table.turns), x)
-        lost = _lost(recipe.form, parameters, z, y, known)
-        return state, total + lost, count + jnp.sum(known)
+        lost = _lost(recipe.form, parameters, z, y, weight)
+        return state, total + lost, count + jnp.sum(weight)
 
-    zeros = _zero_state(recipe), jnp.zeros(()), jnp.zeros((), jnp.int32)
+    zeros = _zero_state(recipe), jnp.zeros(()), jnp.zeros(())
     _, total, count = jax.lax.fori_loop(0, _turns(recipe, table), turn, zeros)
     return total / count
 
@@ -176,26 +177,26 @@ def _epoch(
 
     def turn(k: Array, carry: Any) -> Any:
         fit, state, total, count = carry
-        x, y, known = _read(recipe, rows, table, order, k, table.turns)
+        x, y, weight = _read(recipe, rows, table, order, k, table.turns)
         old = _fresh(state, k, table.turns)
-        fit, state, lost = _step(recipe, hyper, fit, old, x, y, known)
-        return fit, state, total + lost, count + jnp.sum(known)
+        fit, state, lost = _step(recipe, hyper, fit, old, x, y, weight)
+        return fit, state, total + lost, count + jnp.sum(weight)
 
-    zeros = fit, _zero_state(recipe), jnp.zeros(()), jnp.zeros((), jnp.int32)
+    zeros = fit, _zero_state(recipe), jnp.zeros(()), jnp.zeros(())
     fit, _, total, count = jax.lax.fori_loop(0, turns, turn, zeros)
     return fit._replace(epoch=fit.epoch + 1), total / count
 
 
 def _step(
-    recipe: Recipe, hyper: Hyper, fit: Fit, state: Any, x: Array, y: Array, known: Array
+    recipe: Recipe, hyper: Hyper, fit: Fit, state: Any, x: Array, y: Array, weight: Array
 ) -> tuple[Fit, Any, Array]:
     """One step down the mean loss of what is known of a batch; none if nothing is."""
-    count = jnp.sum(known)
+    count = jnp.sum(weight)
 
     def mean_loss(parameters: Parameters) -> tuple[Array, Any]:
         after, z, _ = forecaster.run(recipe.form, parameters, state, x)
-        lost = _lost(recipe.form, parameters, z, y, known)
-        return lost / jnp.maximum(count, 1), (after, lost)
+        lost = _lost(recipe.form, parameters, z, y, weight)
+        return lost / jnp.where(count > 0, count, 1), (after, lost)
 
     gradient, (after, lost) = jax.grad(mean_loss, has_aux=True)(fit.now)
     updates, optimiser = _optimiser(recipe, hyper).update(gradient, fit.optimiser, fit.now)
@@ -235,19 +236,21 @@ def _judged(hyper: Hyper, old: Fit, new: Fit, score: Array, judged: Array, is_ju
     )
 
 
-def _lost(form: Forecaster, parameters: Parameters, z: Array, y: Array, known: Array) -> Array:
-    """Sum of the losses of what is known."""
-    return jnp.sum(jnp.where(known, forecaster.loss(form, parameters, z, y), 0))
+def _lost(form: Forecaster, parameters: Parameters, z: Array, y: Array, weight: Array) -> Array:
+    """Weighted sum of the losses of what is known, that is, of what weighs anything."""
+    each = forecaster.loss(form, parameters, z, y)
+    return jnp.sum(jnp.where(weight > 0, weight * each, 0))
 
 
 def _read(
     recipe: Recipe, rows: Rows, table: Table, order: Array, k: Array, turns: Array
 ) -> tuple[Array, Array, Array]:
-    """Turn k: x (batch, steps, inputs), y (batch, steps, targets) and what of it counts."""
+    """Turn k: x (batch, steps, inputs), y (batch, steps, targets) and how much of it counts."""
     row, inside, spoken = _places(recipe, table, order, k, turns)
     y = rows.y[row]
     known = spoken[..., None] & ~jnp.isnan(y)
-    return jnp.where(inside[..., None], rows.x[row], 0), jnp.where(known, y, 0), known
+    weight = jnp.where(known, rows.weight[row], 0)
+    return jnp.where(inside[..., None], rows.x[row], 0), jnp.where(known, y, 0), weight
 
 
 def _places(

@@ -1,0 +1,104 @@
+"""Probabilities: that they are learned, calibrated, moved to other priors, and in whose order."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from tilewright.errors import ArgumentError
+from tilewright.sequence import LSTMClassifier, Panel
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(400, 4, 2))
+SIGNAL = X[:, -1, 0] + X[:, 0, 1]
+Y = np.where(SIGNAL + 0.3 * RNG.normal(size=400) > 0.8, "yes", "no")
+SHORT = LSTMClassifier(hidden=8, batch_size=32, epochs=40, learning_rate=0.03)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([LSTMClassifier(hidden=4, batch_size=32, epochs=60, learning_rate=0.05)])
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return clone(SHORT).fit(X, Y)
+
+
+def changed(**settings):
+    return clone(SHORT).set_params(**settings)
+
+
+def test_it_learns_from_the_past(fitted):
+    assert fitted.score(X, Y) > 0.85  # always "no": 0.71
+    found = fitted.predict_proba(X)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert list(fitted.classes_) == ["no", "yes"]
+    np.testing.assert_array_equal(fitted.predict(X), fitted.classes_[found.argmax(axis=1)])
+
+
+def test_a_prior_moves_log_odds(fitted):
+    other = changed(prior=0.01).fit(X, Y)
+    share = np.mean(Y == "yes")
+    shift = np.log(0.01 / 0.99) - np.log(share / (1 - share))
+    odds = np.log(fitted.predict_proba(X)) @ [-1, 1]
+    np.testing.assert_allclose(np.log(other.predict_proba(X)) @ [-1, 1], odds + shift, rtol=1e-6)
+
+
+def test_calibration_is_by_later_data():
+    """A net that has learned its own data by heart is too sure, and is told so."""
+    noise = np.random.default_rng(1).permutation(Y)
+    settings = dict(epochs=150, patience=150, average=0.0, validation=0.5)
+    by_heart = changed(**settings).fit(X, noise)
+    last = by_heart.nets_
+    cooled = changed(**settings, calibration="temperature").fit(X, noise)
+    np.testing.assert_array_equal(cooled.nets_.skip, last.skip)
+    late = np.arange(200, 400)
+
+    def lost(model):
+        own = (noise[late] == "yes").astype(int)
+        return -np.log(model.predict_proba(X[late])[np.arange(200), own]).mean()
+
+    assert lost(cooled) <= lost(by_heart) + 1e-9
+    stepwise = changed(**settings, calibration="isotonic").fit(X, noise)
+    found = stepwise.predict_proba(X[late])[:, 1]
+    assert abs(found.mean() - np.mean(noise[late] == "yes")) < 1e-6
+
+
+def test_weights_of_classes(fitted):
+    heavy = changed(class_weight={"no": 1, "yes": 10}).fit(X, Y)
+    assert heavy.predict_proba(X)[:, 1].mean() > fitted.predict_proba(X)[:, 1].mean() + 0.01
+
+
+def test_labels_that_have_not_arrived():
+    count = 120
+    y = np.asarray(SIGNAL[:count] > 0.8, float)
+    y[::5] = np.nan
+    data = pd.DataFrame(dict(time=np.arange(count), a=X[:count, -1, 0], b=X[:count, 0, 1], y=y))
+    panel = Panel(data, ["a", "b"], "y", group=None)
+    fitted = changed(steps_back=16, warm_up=4, epochs=60).fit(panel)
+    assert fitted.predict_proba(panel).shape == (count, 2)
+    assert fitted.score(panel) > 0.9
+    three = Panel(data.assign(y=np.arange(count) % 3), ["a", "b"], "y", group=None)
+    assert changed(epochs=2).fit(three).predict_proba(three).shape == (count, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(calibration="platt"), "calibration must be one of"),
+        (dict(calibration="isotonic", validation=0), "needs a validation above 0"),
+        (dict(prior=(0.2, 0.3, 0.5)), "prior must be above 0 for each of"),
+        (dict(class_weight="heavy"), "class_weight must be None, 'balanced'"),
+    ],
+)
+def test_settings_that_cannot_be(settings, message):
+    with pytest.raises(ArgumentError, match=message):
+        changed(**settings).fit(X, Y)
+
+
+def test_one_class():
+    with pytest.raises(ArgumentError, match="at least two classes"):
+        changed().fit(X, np.zeros(400))

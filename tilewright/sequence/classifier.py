@@ -1,0 +1,244 @@
+"""`LSTMClassifier`: probabilities of what a row is, from the past of its sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.base import ClassifierMixin
+from sklearn.isotonic import IsotonicRegression
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+
+from tilewright.errors import ArgumentError
+from tilewright.models import forecaster
+from tilewright.models.forecaster import CLASSES, Forecaster
+from tilewright.sequence import sequences
+from tilewright.sequence.estimator import SequenceEstimator
+from tilewright.sequence.panel import Panel
+from tilewright.sequence.sequences import Sequences
+
+CALIBRATIONS = (None, "temperature", "isotonic")
+TINY = 1e-12
+"""The least that is told apart from 0 by isotonic calibration."""
+HOTTEST = 5.0
+"""Temperatures are looked for between exp(-5) and exp(5)."""
+
+
+class LSTMClassifier(ClassifierMixin, SequenceEstimator):
+    """LSTM or GRU trained by the log score of classes, on all cores.
+
+    Labels that have not arrived yet are NaN in a `Panel`, whose labels are numbers: such rows are
+    read as history, and not learned from.
+
+    Parameters beside those of `SequenceEstimator`
+    ----------------------------------------------
+    class_weight : None, "balanced", or a weight for each class.
+    prior : share of each class where the net will be used, in the order of `classes_`, if rows were
+        sampled otherwise; of two classes that of the second will do. Log-odds are shifted by it.
+    calibration : "temperature" or, for two classes, "isotonic" on the later data that fits are
+        stopped by; None.
+
+    Attributes, beside those: `classes_`, `temperature_` (1 without).
+    """
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        hidden: int = 32,
+        layers: int = 1,
+        class_weight: Any = None,
+        prior: Any = None,
+        calibration: str | None = None,
+        steps: int = 1,
+        steps_back: int = 64,
+        warm_up: int = 64,
+        carry: bool = False,
+        seeds: int = 1,
+        epochs: int = 100,
+        batch_size: int = 64,
+        learning_rate: float = 3e-3,
+        weight_decay: float = 1e-4,
+        clip: float = 1.0,
+        average: float = 0.98,
+        validation: float = 0.2,
+        patience: int = 10,
+        horizon: int = 1,
+        refit: str | None = None,
+        optimizer: Any = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_seconds: float = 30.0,
+        machine: str = "native",
+        random_state: Any = 0,
+    ):
+        super().__init__(
+            cell=cell,
+            hidden=hidden,
+            layers=layers,
+            steps=steps,
+            steps_back=steps_back,
+            warm_up=warm_up,
+            carry=carry,
+            seeds=seeds,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            clip=clip,
+            average=average,
+            validation=validation,
+            patience=patience,
+            horizon=horizon,
+            refit=refit,
+            optimizer=optimizer,
+            checkpoint=checkpoint,
+            checkpoint_seconds=checkpoint_seconds,
+            machine=machine,
+            random_state=random_state,
+        )
+        self.class_weight = class_weight
+        self.prior = prior
+        self.calibration = calibration
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Train on samples X with labels y, or on a `Panel`.
+
+        Raises ValueError for data or settings that cannot be used; warns when training failed.
+        """
+        self._check()
+        if self.calibration not in CALIBRATIONS:
+            raise ArgumentError(
+                f"calibration must be one of {CALIBRATIONS}, not {self.calibration!r}."
+            )
+        if self.calibration is not None and self.validation == 0:
+            raise ArgumentError(f"calibration={self.calibration!r} needs a validation above 0.")
+        if y is None and not isinstance(X, Panel):
+            raise ArgumentError(
+                "This LSTMClassifier estimator requires y to be passed, but the target y is None."
+            )
+        given = self._coded_rows(self._given(X, y, reset=True))
+        self.temperature_, self._isotonic = 1.0, None
+        self._shift = self._prior_shift(given)
+        self._train(given)
+        if self.calibration is not None:
+            self._calibrate(given)
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """(samples, classes); of a Panel, in the order of its rows."""
+        odds = self._log_odds(self._given(X, None, reset=False)) / self.temperature_
+        if self._isotonic is not None:
+            second = self._isotonic.predict(softmax(odds, axis=-1)[:, 1])
+            odds = np.log(np.stack([1 - second, second], axis=-1).clip(TINY))
+        return softmax(odds + self._shift, axis=-1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The likeliest class, (samples,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=-1)]
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Share of right answers; of a Panel by its own labels, where they are known."""
+        if isinstance(X, Panel):
+            labels = X.sequences.answers(X.sequences.y)[:, 0]
+            known = ~np.isnan(labels)
+            return float(np.mean(self.predict(X)[known] == labels[known]))
+        return super().score(X, y, sample_weight)
+
+    def _log_odds(self, given: Sequences) -> np.ndarray:
+        """Log probabilities as they were learned, (answers, classes)."""
+        each = log_softmax(forecaster.logits(self._said(given).astype(np.float64), np), axis=-1)
+        return np.logaddexp.reduce(each, axis=0) - np.log(len(each))
+
+    def _calibrate(self, given: Sequences) -> None:
+        """On the answers to later data."""
+        _, first = sequences.divided(given, self.validation, self.horizon)
+        labels = given.answers(given.y)[:, 0]
+        when = given.answers(given.when[:, None])[:, 0]
+        late = (when >= first) & ~np.isnan(labels)
+        odds, own = self._log_odds(given)[late], labels[late].astype(int)
+        if self.calibration == "isotonic":
+            if len(self.classes_) != 2:
+                raise ArgumentError("calibration='isotonic' is for two classes.")
+            self._isotonic = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+            self._isotonic.fit(softmax(odds, axis=-1)[:, 1], own)
+            return
+
+        def lost(log: float) -> float:
+            return -log_softmax(odds / np.exp(log), axis=-1)[np.arange(len(own)), own].mean()
+
+        found = minimize_scalar(lost, bounds=(-HOTTEST, HOTTEST), method="bounded")
+        self.temperature_ = float(np.exp(found.x))  # pyright: ignore[reportAttributeAccessIssue]
+
+    def _prior_shift(self, given: Sequences) -> np.ndarray:
+        """Of the log-odds, (classes,)."""
+        if self.prior is None:
+            return np.zeros(len(self.classes_))
+        prior = np.asarray(self.prior, np.float64)
+        if prior.ndim == 0 and len(self.classes_) == 2:
+            prior = np.array([1 - prior, prior])
+        if prior.shape != self.classes_.shape or not (prior > 0).all():
+            raise ArgumentError(
+                f"prior must be above 0 for each of {self.classes_}, not {self.prior!r}."
+            )
+        codes = given.y[~np.isnan(given.y)].astype(int)
+        seen = np.bincount(codes, minlength=len(prior)) / len(codes)
+        return np.log(prior / prior.sum()) - np.log(seen)
+
+    # Labels as numbers
+
+    _numeric = False
+
+    def _coded(self, y: np.ndarray) -> np.ndarray:
+        check_classification_targets(y)
+        self._set_classes(np.unique(y))
+        return np.searchsorted(self.classes_, np.ravel(y))[:, None].astype(np.float64)
+
+    def _coded_rows(self, given: Sequences) -> Sequences:
+        """Of a Panel, whose labels are numbers as they are."""
+        if given.at_end:
+            return given
+        if given.y.shape[1] != 1:
+            raise ArgumentError(f"A Panel must have one column of labels, not {given.y.shape[1]}.")
+        known = ~np.isnan(given.y)
+        self._set_classes(np.unique(given.y[known]))
+        codes = np.where(known, np.searchsorted(self.classes_, given.y), np.nan)
+        return sequences.with_targets(given, codes)
+
+    def _set_classes(self, classes: np.ndarray) -> None:
+        if len(classes) < 2:
+            raise ArgumentError(
+                f"There must be at least two classes, not one class alone ({classes})."
+            )
+        self.classes_ = classes
+
+    def _scale_targets(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(1), np.ones(1)
+
+    def _weights(self, given: Sequences) -> np.ndarray:
+        known = ~np.isnan(given.y[:, 0])
+        codes = given.y[known, 0].astype(int)
+        found = np.ones((len(given.y), 1), np.float32)
+        if self.class_weight is None:
+            return found
+        if not isinstance(self.class_weight, Mapping) and self.class_weight != "balanced":
+            raise ArgumentError(
+                "class_weight must be None, 'balanced' or a weight for each class, not "
+                f"{self.class_weight!r}."
+            )
+        each = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[codes]
+        )
+        found[known, 0] = each[codes]
+        return found
+
+    def _form(self, inputs: int, targets: int) -> Forecaster:
+        return Forecaster(self._net(inputs), CLASSES, 1, classes=len(self.classes_))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
