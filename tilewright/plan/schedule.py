@@ -2,8 +2,9 @@
 
 In: a graph. Out: a list of `Unit`s in an order that respects every dependence. A unit is one
 vertex: either elementwise nodes over one shape, fused; or a single other node, a reduction together
-with the elementwise nodes that only it reads, a product of matrices with cheap ones that follow it
-(see `epilogues.py`). Movement that `views.py` can express belongs to no unit.
+with the elementwise nodes that only it reads, or with all that make what it sums (see `totals.py`),
+a product of matrices with cheap ones that follow it (see `epilogues.py`). Movement that `views.py`
+can express belongs to no unit.
 
 Every unit has a *level*: units of a lower level come first, and nothing in a level depends on
 another unit of it. A node joins a unit of its own shape at the lowest level its operands allow, so
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE, OPERATIONS, VIEWS
 from tilewright.plan.epilogues import with_epilogues
+from tilewright.plan.totals import with_totals
 
 UPDATES = frozenset(op for op, row in OPERATIONS.items() if row.updates)
 """Nodes that can work in place on their first operand, so they are put off until it is free."""
@@ -33,13 +35,17 @@ SIDEWAYS_SIZE = 1024
 
 @dataclass(eq=False)
 class Unit:
-    """Nodes that become one vertex; `nodes` are in the graph's order, the last one is the root."""
+    """Nodes that become one vertex; `nodes` are in the graph's order, the last one is the root.
+
+    The first `elementwise` of a reduction's could be a vertex of their own.
+    """
 
     kind: str
     shape: tuple[int, ...]
     level: int
     order: int
     nodes: list[Node] = field(default_factory=list)
+    elementwise: int = 0
 
     @property
     def limit(self) -> int:
@@ -84,9 +90,11 @@ class _Scheduler:
         units.sort(key=lambda unit: (unit.level, unit.order))
         self._postpone(units)
         units = [unit for unit in units if unit.nodes]
-        return with_epilogues(
-            units, self.graph, CHEAP, lambda value: alias_root(value, self.producers)
-        )
+        units = with_epilogues(units, self.graph, CHEAP, self._root)
+        return with_totals(units, VECTOR_LIMIT, self._root)
+
+    def _root(self, value: Value) -> Value:
+        return alias_root(value, self.producers)
 
     def _postpone(self, units: list[Unit]) -> None:
         """Move cheap nodes that one later unit reads to that unit, if this spares memory traffic.

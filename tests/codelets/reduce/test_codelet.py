@@ -174,3 +174,53 @@ def test_fused_expressions(expression, axes, features):
         strides = ((m * k, k, 1), (0, k, 1))[: len(expression.inputs)]
         out = dense_strides(tuple(n for i, n in enumerate(shape) if i not in axes))
         check(Reduce(kind, expression, shape, axes, strides, out), features)
+
+
+STORING = Expression(
+    ("float32", "bfloat16"),
+    (
+        Instruction("convert", (1,), "float32", (("dtype", "float32"),)),
+        Instruction("mul", (0, 2), "float32"),
+        Instruction("lt", (3, 0), "bool"),
+        Instruction("sub", (3, 2), "float32"),
+    ),
+    (5, 3, 4),
+)
+"""The sum of x y - y; x y and whether that is less than x are stored."""
+
+
+def long_and_storing(dtype: str) -> Expression:
+    """More instructions than two registers keep busy, all exact or rounded once."""
+    steps = [Instruction("mul", (0, 1), dtype)]
+    for number in range(2, 18):
+        op = ("add", "max", "sub", "mul")[number % 4]
+        steps.append(Instruction(op, (number, number % 2), dtype))
+    return Expression((dtype, dtype), tuple(steps), (18, 9, 18))
+
+
+@levels
+@pytest.mark.parametrize("expression", [STORING, long_and_storing("float32")], ids=["few", "long"])
+def test_results_are_stored_on_the_way(expression, features):
+    """Of any shape, in rows and in columns, in turns of many lanes and in what is left of them."""
+    for shape, axes in DOMAINS[4:]:
+        strides, kept = dense_strides(shape), [n for i, n in enumerate(shape) if i not in axes]
+        if axes == (0, 2):
+            continue  # no even walk along what is reduced, and nothing to stage results
+        out = dense_strides(tuple(kept))
+        check(Reduce("sum", expression, shape, axes, (strides,) * 2, out, (strides,) * 2), features)
+
+
+@levels
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16", "int16", "float64"])
+def test_a_long_expression_is_summed_and_stored(dtype, features):
+    expression = long_and_storing(dtype)
+    for size in (100, 127, 128, 255, 256, 300, 1000):
+        steps = (1,), (0,)
+        check(Reduce("sum", expression, (size,), (0,), steps, (), ((1,), (2,))), features)
+
+
+def test_stored_results_are_outputs_and_are_written():
+    codelet = Reduce("sum", STORING, (7, 5), (0,), ((5, 1), (0, 1)), (1,), ((5, 1), (1, 7)))
+    assert [o.dtype for o in codelet.outputs] == ["float32", "float32", "bool"]
+    assert codelet.work.stores == 4 * 5 + 4 * 35 + 35
+    assert codelet.name.endswith("_storing_2")

@@ -17,7 +17,12 @@ from tilewright.codelets.elementwise.blocks import Block, Turned, reserve, turne
 from tilewright.codelets.elementwise.collapse import Walk, collapse
 from tilewright.codelets.elementwise.squares import Square, copy_square, square_of
 from tilewright.codelets.emit import memory
-from tilewright.codelets.emit.expression import emit_expression, instructions_of
+from tilewright.codelets.emit.expression import (
+    LONG,
+    abreast,
+    emit_expression,
+    instructions_of,
+)
 from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.registers import Register
@@ -29,12 +34,6 @@ if TYPE_CHECKING:
 
 _WORTH_BLOCKS = 40
 """Instructions a vector from which on how it is read matters less than writing them out again."""
-_LONG = 12
-"""Instructions a vector up to which a processor finds enough to do in those that follow."""
-_ABREAST = 4
-"""Registers of a long expression that are computed side by side. On Zen 4 with AVX-512 and AVX2, a
-softplus takes 12 and 29 % less time than with one or two at a time, tanh 11 and 15 %, the inverse
-error function a quarter; eight outgrow the registers."""
 
 
 def write(function: Function, codelet: Elementwise) -> None:
@@ -227,23 +226,14 @@ class _Writer:
         return turn.result
 
     def _abreast(self, size: int) -> int:
-        """Neighbours that are computed at the same time, as one vector of several registers.
-
-        Many instructions are a chain, each waiting for the one before it, and longer than the
-        window in which a processor looks for others to do: it needs several side by side.
-        """
-        expression = self.codelet.expression
-        steps = [*expression.inputs, *(i.dtype for i in expression.instructions)]
-        wide = any(dtype.endswith("64") for dtype in steps)
-        if wide or self.dimensions or instructions_of(expression) <= _LONG:
-            return LANES
-        lanes = _ABREAST * self.function.module.features.vector_bits // 32
+        """Neighbours that are computed at the same time, as one vector."""
+        lanes = abreast(self.codelet.expression, self.function.module.features)
         return lanes if size >= 2 * lanes else LANES
 
     def _together(self, whole: int) -> int:
         """Vectors in one turn: more of them where there is little to do with each."""
         work = instructions_of(self.codelet.expression) * (2 if self._is_wide() else 1)
-        most = 4 if work <= 4 else 2 if work <= _LONG else 1
+        most = 4 if work <= 4 else 2 if work <= LONG else 1
         return most if whole >= 2 * most else 1
 
     def _is_wide(self) -> bool:

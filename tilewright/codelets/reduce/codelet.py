@@ -1,9 +1,10 @@
 """Reductions over axes of a strided domain, of a scalar expression of the inputs.
 
 In: inputs that span the domain `shape` by their strides (0 repeats). Out: one array over the axes
-that are kept, of the expression's dtype. Always: the order of combination is that of
-`graph/law.py`; 16-bit floats are combined in float32 and rounded once at the end. Vectors run along
-the domain's last axis, whether it is reduced or kept: a choice of speed.
+that are kept, of the expression's dtype; then what else the expression gives, stored on the way,
+over the whole domain. Always: the order of combination is that of `graph/law.py`; 16-bit floats are
+combined in float32 and rounded once at the end. Each 16 neighbours are read before they are
+written. Vectors run along the domain's last axis, whether it is reduced or kept: a choice of speed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ from tilewright.machine.cost import Count
 
 @dataclass(frozen=True)
 class Reduce(Codelet):
-    """`input_strides`: one a dimension of `shape`; `output_strides`: one a kept dimension."""
+    """`input_strides`: one a dimension of `shape`; `output_strides`: one a kept dimension.
+
+    The expression's first output is reduced, the others are stored as `stored` says, like inputs.
+    """
 
     kind: str
     expression: Expression
@@ -32,6 +36,7 @@ class Reduce(Codelet):
     axes: tuple[int, ...]
     input_strides: tuple[tuple[int, ...], ...]
     output_strides: tuple[int, ...]
+    stored: tuple[tuple[int, ...], ...] = ()
 
     @property
     def name(self) -> str:
@@ -39,12 +44,12 @@ class Reduce(Codelet):
         axes = "_".join(map(str, sorted(self.axes)))
         count = len(self.expression.instructions)
         fused = f"_of_{count}" if count else ""
+        fused += f"_storing_{len(self.stored)}" if self.stored else ""
         return f"reduce_{self.kind}_{self.dtype}_{size}_over_{axes}{fused}"
 
     @property
     def dtype(self) -> str:
-        (output,) = self.expression.outputs
-        return self.expression.dtype(output)
+        return self.expression.dtype(self.expression.outputs[0])
 
     @property
     def kept(self) -> tuple[int, ...]:
@@ -67,11 +72,22 @@ class Reduce(Codelet):
     @property
     def outputs(self) -> tuple[Operand, ...]:
         shape = tuple(self.shape[i] for i in self.kept)
-        return (Operand(self.dtype, shape, self.output_strides),)
+        rows = zip(self.stored_dtypes, self.stored, strict=True)
+        stored = (Operand(dtype, self.shape, strides) for dtype, strides in rows)
+        return (Operand(self.dtype, shape, self.output_strides), *stored)
+
+    @property
+    def stored_dtypes(self) -> tuple[str, ...]:
+        return tuple(self.expression.dtype(value) for value in self.expression.outputs[1:])
+
+    @property
+    def walked(self) -> tuple[tuple[int, ...], ...]:
+        """Strides of all arrays over the domain: what is read, then what is stored."""
+        return (*self.input_strides, *self.stored)
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        (values,) = evaluate_expression(self.expression, arrays, self.shape)
-        return (reduce_ordered(self.kind, values, self.axes),)
+        values, *stored = evaluate_expression(self.expression, arrays, self.shape)
+        return (reduce_ordered(self.kind, values, self.axes), *stored)
 
     @property
     def work(self) -> Count:
@@ -86,4 +102,12 @@ class Reduce(Codelet):
     def emit(self, module: Module, symbol: str) -> None:
         along_reduced = len(self.shape) - 1 in self.axes
         form = row if along_reduced else column
-        form.emit(self, module, symbol)
+        count, arrays = len(self.inputs), len(self.inputs) + len(self.outputs)
+        function = module.function(symbol, "void", ["ptr"] * arrays)
+        inputs, (total, *stored) = (
+            [function.argument(i) for i in positions]
+            for positions in (range(count), range(count, arrays))
+        )
+        if self.outputs[0].size:
+            form.write(function, self, [*inputs, *stored, total])
+        function.close()

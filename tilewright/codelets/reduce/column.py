@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.emit.halving import QUARTERS, Lane, halved
-from tilewright.codelets.emit.llvm import Function, Module, vector
+from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.vectors import itemsize, offset
@@ -32,13 +32,9 @@ Leaf = Callable[[list[str], str, int], list[str]]
 """(places, number of its first element, length) -> its sums, one for each vector of outputs."""
 
 
-def emit(codelet: Reduce, module: Module, symbol: str) -> None:
-    """Add the codelet's function to the module."""
-    arrays = len(codelet.inputs) + 1
-    function = module.function(symbol, "void", ["ptr"] * arrays)
-    if codelet.outputs[0].size:
-        _Column(function, codelet).write([function.argument(i) for i in range(arrays)])
-    function.close()
+def write(function: Function, codelet: Reduce, pointers: list[str]) -> None:
+    """The body of its function; the last pointer is the total's."""
+    _Column(function, codelet).write(pointers)
 
 
 class _Column:
@@ -54,9 +50,8 @@ class _Column:
         self.start = self.source.identity(codelet.kind, LANES)
         self.count = codelet.count
         last = len(codelet.shape) - 1
-        inputs = codelet.input_strides
         self.columns = codelet.shape[last] if codelet.shape else 1
-        self.steps = [steps[last] if codelet.shape else 0 for steps in inputs]
+        self.steps = [steps[last] if codelet.shape else 0 for steps in codelet.walked]
         self.out_step = codelet.output_strides[-1] if codelet.shape else 0
         self.last = last
         self.in_registers = self._is_light() and (self._is_near() or self.columns <= 2 * LANES)
@@ -65,7 +60,8 @@ class _Column:
 
     def _is_light(self) -> bool:
         source = self.source
-        return source.merged and not source.heavy and not source.indexed
+        stores = bool(self.codelet.stored)
+        return source.merged and not source.heavy and not source.indexed and not stores
 
     def _is_near(self) -> bool:
         steps = zip(self.source.dtypes, self.source.reduced.steps, strict=True)

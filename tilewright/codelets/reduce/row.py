@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.lanes import fold
-from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function, Module, vector
+from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.pairwise import Pairwise
+from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.emit.vectors import offset
 from tilewright.codelets.reduce.source import Axes, Indices, Source
 from tilewright.graph.law import LANES, LEAF
@@ -28,13 +29,9 @@ _REVERSED = (0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15)
 """Lanes in this order are combined as adjacent pairs by halving."""
 
 
-def emit(codelet: Reduce, module: Module, symbol: str) -> None:
-    """Add the codelet's function to the module."""
-    arrays = len(codelet.inputs) + 1
-    function = module.function(symbol, "void", ["ptr"] * arrays)
-    if codelet.outputs[0].size:
-        _Row(function, codelet).write([function.argument(i) for i in range(arrays)])
-    function.close()
+def write(function: Function, codelet: Reduce, pointers: list[str]) -> None:
+    """The body of its function; the last pointer is the total's."""
+    _Row(function, codelet).write(pointers)
 
 
 class _Row:
@@ -201,27 +198,45 @@ class _Row:
 
     def _leaf(self, pointers: Sequence[str], first: str, length: int, indices: Indices) -> str:
         """The lanes of elements first ... first + length - 1."""
-        function, lanes = self.function, self.start
+        lanes, at = self.start, 0
         if self.staged and length:
             self._stage(pointers, first, length)
             pointers = self.stages
+        evenly = self.staged or self.source.merged
+        wide = self.source.abreast if evenly else LANES
         together = 1 if self.source.heavy else _AT_ONCE
-        full, rest = divmod(length, LANES)
-        turns, single = divmod(full, together)
-        if turns:
-            with repeat(function, turns, [(self.row, lanes)]) as turn:
-                (lanes,) = turn.carry
-                moved = function.let(f"mul i64 {turn.index}, {together * LANES}")
-                for i in range(together):
-                    at = function.let(f"add i64 {moved}, {i * LANES}") if i else moved
-                    lanes = self._take(pointers, first, at, LANES, indices, lanes)
-                turn.next[0] = lanes
-            (lanes,) = turn.result
-        at = turns * together * LANES
-        for valid in [LANES] * single + [rest] * (rest > 0):
-            lanes = self._take(pointers, first, str(at), valid, indices, lanes)
-            at += valid
+        shares = [(wide, 1), (LANES, 1)] if wide > LANES else [(LANES, together), (LANES, 1)]
+        for width, count in shares:
+            turns = (length - at) // (width * count)
+            lanes = self._turns(pointers, first, at, turns, (width, count), indices, lanes)
+            at += turns * width * count
+        if at < length:
+            lanes = self._take(pointers, first, str(at), length - at, indices, lanes)
         return lanes
+
+    def _turns(
+        self,
+        pointers: Sequence[str],
+        first: str,
+        start: int,
+        turns: int,
+        taken: tuple[int, int],
+        indices: Indices,
+        lanes: str,
+    ) -> str:
+        """The lanes after so many turns of a loop; each takes some vectors: (width, how many)."""
+        width, count = taken
+        if not turns:
+            return lanes
+        function = self.function
+        with repeat(function, turns, [(self.row, lanes)]) as turn:
+            (lanes,) = turn.carry
+            moved = function.let(f"mul i64 {turn.index}, {width * count}")
+            for i in range(count):
+                at = function.let(f"add i64 {moved}, {start + i * width}")
+                lanes = self._take(pointers, first, at, width, indices, lanes)
+            turn.next[0] = lanes
+        return turn.result[0]
 
     def _stage(self, pointers: Sequence[str], first: str, length: int) -> None:
         """Bring elements that lie unevenly side by side."""
@@ -243,14 +258,25 @@ class _Row:
         indices: Indices,
         total: str,
     ) -> str:
-        """One accumulator with 16 more elements: from `at` of the chunk that begins at `first`."""
+        """One accumulator with more elements: from `at` of the chunk that begins at `first`.
+
+        Fewer than 16, 16, or a multiple of that.
+        """
         function, source = self.function, self.source
         element = function.let(f"add i64 {first}, {at}")
         places, steps = self._places(pointers, element, at)
         here = source.spread(indices) | self._indices(element) if source.indexed else {}
-        value = source.value(places, steps, valid, here)
-        taken = source.combination.apply(function, LANES, total, value)
-        if valid == LANES:
+        width = max(valid, LANES)
+        values = Register(
+            function, self.kind, width, source.value(places, steps, valid, here, width)
+        )
+        taken = total
+        for start in range(0, width, LANES):
+            value = (
+                values.lanes([*range(start, start + LANES)]).name if valid > LANES else values.name
+            )
+            taken = source.combination.apply(function, LANES, taken, value)
+        if valid >= LANES:
             return taken
         lanes = vectors.mask(LANES, valid)
         return function.let(

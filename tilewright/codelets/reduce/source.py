@@ -1,8 +1,9 @@
 """What a reduction reads: its expression's values at places of the domain, and loops to them.
 
-In: a `Reduce`, pointers to its inputs. Out: registers of the dtype that is accumulated in. Always:
-reduced elements of an output are numbered in row-major order; dimensions that all inputs step
-through evenly are merged into one, unless the expression asks for its own index (`iota`).
+In: a `Reduce`, pointers to its inputs and to what it stores on the way. Out: registers of the dtype
+that is accumulated in. Always: reduced elements of an output are numbered in row-major order;
+dimensions that all arrays step through evenly are merged into one, unless the expression asks for
+its own index (`iota`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit import memory, vectors
 from tilewright.codelets.emit.combination import Combination
 from tilewright.codelets.emit.conversions import flushed
-from tilewright.codelets.emit.llvm import MEMORY_TYPE, REGISTER_TYPE, Function, vector
+from tilewright.codelets.emit.expression import abreast, emit_expression
+from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.emit.vectors import offset, shuffle, splat
@@ -68,12 +70,13 @@ class Source:
     def __init__(self, function: Function, codelet: Reduce):
         self.function = function
         self.expression = codelet.expression
-        self.dtypes = codelet.expression.inputs
+        self.dtypes = (*codelet.expression.inputs, *codelet.stored_dtypes)
         self.combination = combination_of(codelet.kind, codelet.dtype)
         self.wide = codelet.dtype if codelet.dtype == "bool" else self.combination.wide
         self.indexed = any(i.op == "iota" for i in self.expression.instructions)
         self.heavy = len(self.expression.instructions) > HEAVY
-        self.reduced = self._axes(codelet, codelet.reduced, codelet.input_strides)
+        self.abreast = abreast(self.expression, function.module.features)
+        self.reduced = self._axes(codelet, codelet.reduced, codelet.walked)
 
     def _axes(
         self, codelet: Reduce, dims: tuple[int, ...], strides: Sequence[Sequence[int]]
@@ -87,7 +90,7 @@ class Source:
         output = [0] * len(codelet.shape)
         for dim, step in zip(codelet.kept, codelet.output_strides, strict=True):
             output[dim] = step
-        return self._axes(codelet, dims, (*codelet.input_strides, tuple(output)))
+        return self._axes(codelet, dims, (*codelet.walked, tuple(output)))
 
     def identity(self, kind: str, width: int) -> str:
         """Where accumulation starts, as a constant."""
@@ -134,36 +137,30 @@ class Source:
         steps: Sequence[int],
         valid: int,
         indices: dict[int, str] | None = None,
+        width: int = LANES,
     ) -> str:
-        """16 lanes of the expression, neighbours `steps` apart; `indices` are vectors of i64."""
-        function, inputs = self.function, []
-        for pointer, dtype, step in zip(pointers, self.dtypes, steps, strict=True):
-            if step == 0:
-                scalar = vectors.load_scalar(function, dtype, pointer)
-                value = splat(function, MEMORY_TYPE[dtype], LANES, scalar)
-            else:
-                value = vectors.load(function, dtype, pointer, step, LANES, valid)
-            inputs.append(self._register(dtype, value))
-        (output,) = self.expression.outputs
-        result = inputs[output] if output < len(inputs) else self._emit(inputs, indices or {})
-        if self.expression.dtype(output) == "bool":
-            result = function.let(f"zext <{LANES} x i1> {result} to <{LANES} x i8>")
+        """Lanes of the expression, neighbours `steps` apart, `valid` of them or all of `width`.
+
+        What the reduction stores is stored. `indices` are vectors of i64.
+        """
+        function = self.function
+        inputs = [
+            memory.load(function, dtype, pointer, width, step, valid)
+            for dtype, pointer, step in zip(self.expression.inputs, pointers, steps, strict=False)
+        ]
+        result, *others = self._emit(inputs, width, indices or {})
+        count = len(inputs)
+        rows = zip(self.dtypes[count:], pointers[count:], steps[count:], others, strict=True)
+        for dtype, pointer, step, other in rows:
+            memory.store(function, dtype, other, pointer, width, step, valid)
+        if self.expression.dtype(self.expression.outputs[0]) == "bool":
+            result = function.let(f"zext <{width} x i1> {result} to <{width} x i8>")
         return result
 
-    def _register(self, dtype: str, value: str) -> str:
-        """From memory type to register type."""
-        if dtype == "bool":
-            return self.function.let(f"icmp ne <{LANES} x i8> {value}, zeroinitializer")
-        wide = "float32" if REGISTER_TYPE[dtype] != MEMORY_TYPE[dtype] else dtype
-        return vectors.widen(self.function, value, dtype, wide, LANES)
-
-    def _emit(self, inputs: list[str], indices: Indices) -> str:
-        from tilewright.codelets.emit.expression import emit_expression
-
+    def _emit(self, inputs: list[str], width: int, indices: Indices) -> list[str]:
         dims = range(max(indices, default=-1) + 1)
         listed = [indices.get(i, "") for i in dims]
-        (result,) = emit_expression(self.function, self.expression, inputs, LANES, listed)
-        return result
+        return emit_expression(self.function, self.expression, inputs, width, listed)
 
     def spread(self, indices: Indices) -> Indices:
         """Scalar indices in every lane."""

@@ -49,7 +49,7 @@ from tilewright.graph.law import LANES, identity
 def is_small(codelet: Codelet) -> bool:
     """Whether `emit_small` takes it."""
     match codelet:
-        case Elementwise(shape=shape) | Reduce(shape=shape):
+        case Elementwise(shape=shape) | Reduce(shape=shape, stored=()):
             return 0 < prod(shape) <= MOST
         case ContractOuter() | ContractVector():
             sizes = [operand.size for operand in (codelet.lhs, codelet.rhs, codelet.out)]
