@@ -110,3 +110,38 @@ def test_batches_and_broadcasts():
 def test_spread_over_tiles():
     x, w = (np.random.default_rng(i).normal(size=(300, 300)).astype(np.float32) for i in range(2))
     agree(lambda x, w: jnp.maximum(x @ w - 1, w) * 0.5, x, w, absolute=1e-3, simulated=False)
+
+
+def test_places_of_images_are_rows_of_a_packed_product():
+    """What follows is taken through the change of shape, and the norm's constants are no obstacle.
+
+    Scale and shift are computed once, when weights are bound.
+    """
+    image = np.random.default_rng(4).normal(size=(1, 6, 8, 64)).astype(np.float32)
+    wide, scale = (np.random.default_rng(5).random(s).astype(np.float32) for s in ((64, 192), 192))
+    beside = np.random.default_rng(6).normal(size=(1, 6, 8, 192)).astype(np.float32)
+
+    def function(wide, scale, image, beside):
+        return jnp.maximum(image @ (wide / jnp.sqrt(scale + 1e-3)) + scale + beside, 0)
+
+    program = tilewright.compile(function, wide, scale, image, beside, tiles=1)
+    bound = program.bind(wide=wide, scale=scale)
+    (vertex,) = (line for line in bound.program.splitlines() if "->" in line)
+    assert vertex.split()[0].endswith("x64_add_add_max")
+    assert vertex.split()[0].startswith("contract_panels")
+    np.testing.assert_array_equal(bound(image, beside), program(wide, scale, image, beside))
+    agree(function, wide, scale, image, beside, absolute=1e-3)
+
+
+def test_a_turned_side_is_no_obstacle_either():
+    """Its strides do not fit the rows: the product is stored, and the rest follows by itself."""
+    image = np.random.default_rng(4).normal(size=(2, 6, 8, 64)).astype(np.float32)
+    beside = np.random.default_rng(6).normal(size=(2, 8, 6, 192)).astype(np.float32)
+    wide = np.random.default_rng(5).random((64, 192)).astype(np.float32)
+
+    def function(wide, image, beside):
+        return image @ wide + beside.swapaxes(1, 2)
+
+    program = tilewright.compile(function, wide, image, beside)
+    bound = program.bind(wide=wide)
+    np.testing.assert_array_equal(bound(image, beside), program(wide, image, beside))

@@ -68,7 +68,7 @@ def _laid(graph: Graph, fixed: Set[Value], inside: Inside, packing: Packing | No
             new.replace(node.outputs, [_product(new, node, still, packing)])
         else:
             new.keep(node)
-        if still.issuperset(node.inputs) and node.inputs:
+        if still.issuperset(node.inputs) and (node.inputs or (fixed and node.op == "constant")):
             still.update(new.read_all(node.outputs))
     return new.finish(graph.outputs)
 

@@ -44,7 +44,7 @@ def with_epilogues(
     for product in [unit for unit in units if unit.kind in ("dot", "dot_packed")]:
         chain = _chain(product.nodes[0], readers, home, cheap, root)
         if chain:
-            _take(units, product, home[chain[0]], chain)
+            _take(units, product, home[chain[-1]], chain)
             home |= dict.fromkeys(chain, product)
     return units
 
@@ -65,9 +65,16 @@ def _chain(
     cheap: frozenset[str],
     root: Callable[[Value], Value],
 ) -> list[Node]:
-    """Nodes of one unit, each the only reader of the one before."""
+    """Nodes of one unit, each the only reader of the one before.
+
+    A product of rows that stand for places of images (of a batch) is read through a `reshape`,
+    which comes first in the chain.
+    """
     chain: list[Node] = []
     value, unit = product.output, None
+    shaped = _only_reader(product.output, readers)
+    if shaped is not None and shaped.op == "reshape":
+        value = shaped.output
     while _may_take(product) and len(set(readers[value])) == 1:
         (node, *_) = readers[value]
         if node is None or node.op not in cheap or node.output.shape != value.shape:
@@ -78,7 +85,12 @@ def _chain(
             break
         chain.append(node)
         value = node.output
-    return chain
+    return [shaped, *chain] if chain and shaped not in (None, chain[0]) else chain
+
+
+def _only_reader(value: Value, readers: Readers) -> Node | None:
+    found = set(readers[value])
+    return found.pop() if len(found) == 1 else None
 
 
 def _computes(unit: Unit, value: Value) -> bool:

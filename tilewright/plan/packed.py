@@ -72,8 +72,11 @@ def lower_packed_with_epilogue(
 ) -> bool:
     """A product whose sums go through an expression into `outs`; False where strides forbid it."""
     lhs, panels = (scope.view(value) for value in node.inputs)
-    if not all(view.strides[1] in (0, 1) for view in (*beside, *outs)):
+    shape = node.output.shape
+    sides = [side for v in (*beside, *outs) if (side := views.reshape(v, shape))]
+    if len(sides) < len(beside) + len(outs) or any(s.strides[1] not in (0, 1) for s in sides):
         return False
+    beside, outs = sides[: len(beside)], sides[len(beside) :]
     out, *more = map(operand, outs)
     codelet = ContractPanels(
         operand(lhs),

@@ -24,8 +24,10 @@ def lower_dot(scope: Scope, unit: Unit) -> None:
     if not after:
         plain(scope, node)
         return
-    builder = ExpressionBuilder(scope, unit.shape)
-    builder.give(node.output)
+    builder, sums = ExpressionBuilder(scope, unit.shape), node.output
+    if after[0].op == "reshape":
+        sums = after.pop(0).output
+    builder.give(sums)
     for inner in after:
         builder.add(inner)
     outputs = [n.output for n in unit.nodes if scope.leaves_unit(n.output, unit)]
@@ -38,7 +40,7 @@ def lower_dot(scope: Scope, unit: Unit) -> None:
             scope.put(value, target)
         return
     plain(scope, node)
-    lower_fused(scope, replace(unit, kind="fused", nodes=after))
+    lower_fused(scope, replace(unit, kind="fused", shape=sums.shape, nodes=after))
 
 
 KINDS = dict.fromkeys(FORMS, lower_dot)
