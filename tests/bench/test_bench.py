@@ -16,6 +16,7 @@ from tilewright.bench import (
     hmc,
     nuts,
     panels,
+    precision,
     recurrent,
     rounds,
     spread,
@@ -66,6 +67,15 @@ def test_recurrent():
     (row,) = recurrent.run_window("lstm", 1, hidden=16, steps=3)
     assert row.ours > 0
     assert "JAX" in row.notes
+
+
+def test_precision():
+    """Without PyTorch there is nothing to set it against."""
+    pytest.importorskip("torch")
+    rows = precision.run(1, 1, hidden=16, steps=3)
+    assert [row.more["error"] > 0 for row in rows[:4]] == [True] * 4
+    assert all(row.ratio and row.ours > 0 for row in rows)
+    assert "int8x8" in rows[3].name
 
 
 def test_share_of_lanes():

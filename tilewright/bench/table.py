@@ -17,6 +17,7 @@ TITLES = {
     "contract": "Contractions, share of the multiply-add peak and of the lanes that can be used",
     "panels": "A few rows times packed columns, share of what reading or multiplying alone takes",
     "recurrent": "Recurrent nets as they are written, one thread",
+    "precision": "A recurrent net in lower precision, one thread, with its error",
     "hmc": "HMC, a chain a core",
     "spread": "One chain on all cores",
     "nuts": "NUTS through tile_map",

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,14 @@ from tilewright.models import recurrent
 from tilewright.models.recurrent import Recurrent, Weights
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.stateful import Stateful
+from tilewright.sequence.precision import (
+    FASTEST_FIRST,
+    Error,
+    checked,
+    error,
+    exact,
+    in_precision,
+)
 from tilewright.sequence.slide import Slide
 from tilewright.sequence.stream import Stream
 
@@ -31,32 +40,92 @@ class Model:
     net: Recurrent
     weights: Weights
 
-    def window(self, batch: int, steps: int, *, tiles: int | None = None) -> Executable:
+    def window(
+        self,
+        batch: int,
+        steps: int,
+        *,
+        precision: str | None = None,
+        tolerance: float | None = None,
+        data: Any = None,
+        tiles: int | None = None,
+    ) -> Executable:
         """A program from inputs (batch, steps, inputs), float32, to answers (batch, outputs).
 
         With a head on every step answers are (batch, steps, outputs). Every window starts from a
-        zero state. Raises `ArgumentError` for sizes below one.
+        zero state. `precision` is one of `precision.py`'s, float32 by default; or the fastest is
+        taken that keeps the error on `data` (batch, steps, inputs) within `tolerance`: its root
+        mean square over the deviation of the answers.
+
+        Raises `ArgumentError` for sizes below one, a precision unknown, and a tolerance without
+        data, or one that float32 itself does not keep.
         """
         import jax
 
         _check_sizes(batch=batch, steps=steps)
+        if tolerance is not None:
+            if precision is not None:
+                raise ArgumentError("Give precision or tolerance, not both.")
+            precision = self._fastest(tolerance, data)
+        elif data is not None:
+            raise ArgumentError("data are for a tolerance, which is missing.")
+        weights = in_precision(self.weights, precision or "float32")
         inputs = jax.ShapeDtypeStruct((batch, steps, self.net.inputs), np.float32)
         run = partial(_window, self.net)
-        return compile(run, self.weights, inputs, tiles=tiles).bind(self.weights)
+        return compile(run, weights, inputs, tiles=tiles).bind(weights)
 
-    def stream(self, streams: int = 1, *, nan: str = "refuse", tiles: int | None = None) -> Stream:
+    def error(self, precision: str, data: Any) -> Error:
+        """What a window in that precision errs on `data` (batch, steps, inputs).
+
+        Raises `ArgumentError` for data of another shape, and for such as all have one answer.
+        """
+        xs = checked(data, self.net.inputs)
+        return self._error(precision, xs, exact(self.net, self.weights, xs))
+
+    def _error(self, precision: str, xs: np.ndarray, wanted: np.ndarray) -> Error:
+        return error(self.window(*xs.shape[:2], precision=precision)(xs), wanted)
+
+    def _fastest(self, tolerance: float, data: Any) -> str:
+        if not 0 < tolerance < inf:
+            raise ArgumentError(f"tolerance must be a number above 0, not {tolerance!r}.")
+        if data is None:
+            raise ArgumentError("tolerance needs data: windows (batch, steps, inputs).")
+        xs = checked(data, self.net.inputs)
+        wanted, found = exact(self.net, self.weights, xs), None
+        for precision in FASTEST_FIRST:
+            found = self._error(precision, xs, wanted)
+            if found.rms <= tolerance:
+                return precision
+        raise ArgumentError(
+            f"No precision keeps a tolerance of {tolerance:g} on these data: float32 errs {found}."
+        )
+
+    def stream(
+        self,
+        streams: int = 1,
+        *,
+        precision: str = "float32",
+        nan: str = "refuse",
+        tiles: int | None = None,
+    ) -> Stream:
         """Answers to ticks as they come, for streams that have a state each, zero at first.
 
         `nan` says what becomes of ticks that are not finite: "refuse", "hold" or "pass".
-        Raises `ArgumentError` for a net with a layer that runs backward.
+        Raises `ArgumentError` for a net with a layer that runs backward, and as `window` does.
         """
         _check_sizes(streams=streams)
         state = recurrent.zero_state(self.net, (streams,))
-        program = self._stepping(recurrent.step, state, streams, tiles)
+        program = self._stepping(recurrent.step, state, streams, precision, tiles)
         return Stream(self.fingerprint, program, streams, self.net.inputs, nan)
 
     def slide(
-        self, steps: int, streams: int = 1, *, nan: str = "refuse", tiles: int | None = None
+        self,
+        steps: int,
+        streams: int = 1,
+        *,
+        precision: str = "float32",
+        nan: str = "refuse",
+        tiles: int | None = None,
     ) -> Slide:
         """Answers of a window over the last `steps` ticks that moves by a tick, for such streams.
 
@@ -64,7 +133,7 @@ class Model:
         """
         _check_sizes(steps=steps, streams=streams)
         state = recurrent.zero_sliding(self.net, streams, steps)
-        program = self._stepping(recurrent.slide, state, streams, tiles)
+        program = self._stepping(recurrent.slide, state, streams, precision, tiles)
         return Slide(self.fingerprint, program, streams, self.net.inputs, nan, steps)
 
     @cached_property
@@ -77,16 +146,19 @@ class Model:
             digest.update(np.ascontiguousarray(leaf).tobytes())
         return digest.hexdigest()
 
-    def _stepping(self, step: Callable, state: Any, streams: int, tiles: int | None) -> Stateful:
+    def _stepping(
+        self, step: Callable, state: Any, streams: int, precision: str, tiles: int | None
+    ) -> Stateful:
         import jax
 
         if not self.net.is_causal:
             raise ArgumentError("A net with a layer that runs backward has no answer at each tick.")
+        weights = in_precision(self.weights, precision)
         x = jax.ShapeDtypeStruct((streams, self.net.inputs), np.float32)
         run = partial(_step, step, self.net)
-        program = compile(run, self.weights, state, x, tiles=tiles, state="state")
+        program = compile(run, weights, state, x, tiles=tiles, state="state")
         assert isinstance(program, Stateful)
-        return program.bind(self.weights)
+        return program.bind(weights)
 
 
 def _window(net: Recurrent, weights: Weights, xs: Any) -> Any:

@@ -1,0 +1,94 @@
+"""What precision a net's products are in, and the error that it costs, against float64.
+
+    float32     as the weights are
+    bfloat16    weights are rounded to 8 bits of mantissa, sums stay in float32
+    int8        weights are 8-bit integers, a scale for each output's; what meets them 16-bit ones
+    int8x8      what meets them are 8-bit integers, too: about as fast with AVX2, faster with VNNI
+
+In: weights, a name. Out: the same weights in that precision, for the same functions of
+`models/recurrent.py`: products are all that changes. Biases, gates, states and the head stay in
+float32. States lie within 1, so a fixed scale holds them in 16 bits; 8 are few for that, and all
+other rows have a scale each, as they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tilewright.errors import ArgumentError
+from tilewright.models import recurrent
+from tilewright.models.quantised import quantised
+from tilewright.models.recurrent import Cell, Recurrent, Weights
+
+PRECISIONS = ("float32", "bfloat16", "int8", "int8x8")
+FASTEST_FIRST = ("int8x8", "int8", "bfloat16", "float32")
+_ROWS = {"int8": "int16", "int8x8": "int8"}
+
+
+@dataclass(frozen=True)
+class Error:
+    """Against the same net in float64: the largest, and the root mean square over the deviation of
+    the answers."""
+
+    maximum: float
+    rms: float
+
+    def __str__(self) -> str:
+        return f"at most {self.maximum:.2g}, {self.rms:.2%} of the answers' deviation (rms)"
+
+
+def in_precision(weights: Weights, precision: str) -> Weights:
+    """Raises `ArgumentError` for a name that is none of `PRECISIONS`."""
+    if precision not in PRECISIONS:
+        raise ArgumentError(f"precision must be one of {PRECISIONS}, not {precision!r}.")
+    if precision == "float32":
+        return weights
+    within = 1.0 if precision == "int8" else None
+    cell = partial(_cell, seen=_rounding(precision, None), kept=_rounding(precision, within))
+    return weights._replace(layers=tuple(tuple(map(cell, layer)) for layer in weights.layers))
+
+
+def _cell(cell: Cell, seen: Callable[[Any], Any], kept: Callable[[Any], Any]) -> Cell:
+    return cell._replace(W=seen(cell.W), U=kept(cell.U))
+
+
+def _rounding(precision: str, within: float | None) -> Callable[[Any], Any]:
+    if precision == "bfloat16":
+        from ml_dtypes import bfloat16
+
+        return lambda matrix: np.asarray(matrix).astype(bfloat16)
+    return lambda matrix: quantised(matrix, _ROWS[precision], within)
+
+
+def exact(net: Recurrent, weights: Weights, xs: np.ndarray) -> np.ndarray:
+    """The answers to windows (batch, steps, inputs) in float64, through XLA."""
+    import jax
+
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda array: np.asarray(array, np.float64), weights)
+        run = jax.jit(partial(recurrent.window, net))
+        return np.asarray(run(wide, np.asarray(xs, np.float64)))
+
+
+def error(found: np.ndarray, wanted: np.ndarray) -> Error:
+    """Of answers. Raises `ArgumentError` where all of those wanted are equal."""
+    deviation = float(np.std(wanted))
+    if not deviation > 0:
+        raise ArgumentError("Answers to these data are all equal: no error can be set against it.")
+    apart = found - wanted
+    return Error(float(np.max(np.abs(apart))), float(np.sqrt(np.mean(apart**2))) / deviation)
+
+
+def checked(data: Any, inputs: int) -> np.ndarray:
+    """Windows (batch, steps, inputs) as float32. Raises `ArgumentError` for anything else."""
+    xs = np.asarray(data, np.float32)
+    if xs.ndim != 3 or xs.shape[2] != inputs or not xs.size:
+        raise ArgumentError(f"data must have the shape (batch, steps, {inputs}), not {xs.shape}.")
+    if not np.isfinite(xs).all():
+        raise ArgumentError("data hold numbers that are not finite.")
+    return xs
