@@ -37,7 +37,7 @@ class Checkpoint:
         self._head = {
             "format": FORMAT,
             "tilewright": tilewright.__version__,
-            "settings": dict(settings),
+            "settings": json.loads(json.dumps(dict(settings), default=repr)),
             "data": digest(data),
         }
 

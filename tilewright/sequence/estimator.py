@@ -163,7 +163,7 @@ class SequenceEstimator(BaseEstimator):
         if self.checkpoint is None:
             return fitted(self._recipe, task, self.machine)
         settings = {
-            name: repr(value)
+            name: value
             for name, value in self.get_params(deep=False).items()
             if name not in UNSEEN and (name != "random_state" or isinstance(value, Integral))
         }
