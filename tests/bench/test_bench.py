@@ -20,6 +20,7 @@ from tilewright.bench import (
     recurrent,
     rounds,
     spread,
+    ticks,
     tiles,
 )
 from tilewright.bench.__main__ import PARTS, default_path, main
@@ -76,6 +77,16 @@ def test_precision():
     assert [row.more["error"] > 0 for row in rows[:4]] == [True] * 4
     assert all(row.ratio and row.ours > 0 for row in rows)
     assert "int8x8" in rows[3].name
+
+
+def test_ticks():
+    stream, slide, work = ticks.run("tiny", (3, 16, 2, 4), 1)
+    assert stream.ours > 0
+    assert "between ticks" in stream.notes
+    assert stream.peer is None or stream.ratio > 0
+    assert "ticks a second" in slide.notes
+    assert work.at_most
+    assert work.ours > 0
 
 
 def test_share_of_lanes():

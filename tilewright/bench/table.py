@@ -18,6 +18,7 @@ TITLES = {
     "panels": "A few rows times packed columns, share of what reading or multiplying alone takes",
     "recurrent": "Recurrent nets as they are written, one thread",
     "precision": "A recurrent net in lower precision, one thread, with its error",
+    "ticks": "One tick at a time through Python, one thread",
     "hmc": "HMC, a chain a core",
     "spread": "One chain on all cores",
     "nuts": "NUTS through tile_map",

@@ -8,7 +8,6 @@ made once, here: only answers are made anew.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ class Split:
     def __init__(self, parts: Parts, signature: Signature, interface: Interface):
         self._carried = [aligned(kind.shape, kind.numpy, kind.nbytes)[0] for kind in parts.carried]
         self.prepared = self.unsettled = False
-        self._answer = self._program(parts.answer, interface, signature)
+        self.answer = self._program(parts.answer, interface, signature)
         silent = replace(interface, outputs=(), out_tree=None, forms_out={}, state=())
         everything = _everything(signature, silent)
         self._settle = self._prepare = None
@@ -34,10 +33,9 @@ class Split:
         if parts.prepare.overwrites:
             self._prepare = self._program(parts.prepare, silent, everything)
 
-    def answer(self, *args: Any, **named: Any) -> Any:
-        result = self._answer(*args, **named)
+    def answered(self) -> None:
+        """`answer` has been called."""
         self.prepared, self.unsettled = False, self._settle is not None
-        return result
 
     def settle(self) -> None:
         if self._settle is not None:

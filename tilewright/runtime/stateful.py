@@ -83,7 +83,9 @@ class Stateful(Executable):
             if not split.prepared:
                 self.prepare()
                 self.late += 1
-            return self._advance(split.answer, args, named)
+            result = self._advance(split.answer, args, named)
+            split.answered()
+            return result
 
     def prepare(self) -> None:
         """What can be done before the next tick, unless it is done: the state is then settled, and
@@ -212,7 +214,8 @@ class Stateful(Executable):
     # Within the lock
 
     def _advance(self, run: Callable, args: Sequence[Any], named: Mapping[str, Any]) -> Any:
-        self._check()
+        if self._broken:
+            self._check()
         self._broken = True
         try:
             result = run(*args, **named)
