@@ -305,3 +305,14 @@ def test_a_long_result_may_lie_on_an_input():
     Compiled(codelet)(x, ours, ours, flags)
     same_bits(ours, expected)
     same_bits(flags, above)
+
+
+@pytest.mark.parametrize(
+    "shape, axis",
+    [((4, 56, 56, 144), 1), ((3, 2, 112, 96), 2), ((1, 7, 7, 1152), 3), ((600,), 0), ((40, 30), 0)],
+)
+def test_pieces_are_whole_lines_where_there_are_rows_enough(shape, axis):
+    cut = contiguous(chain("float32"), shape).cut
+    assert cut is not None
+    assert set(cut.axes) == {axis}
+    assert (cut.length, cut.along_lanes) == (shape[axis], axis == len(shape) - 1)

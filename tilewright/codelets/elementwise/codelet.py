@@ -21,6 +21,9 @@ from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.machine.cost import Count
 
+ENOUGH_ROWS = 28
+"""Of an outer dimension, from which on it is cut though the last one be longer."""
+
 
 @dataclass(frozen=True)
 class Elementwise(Codelet):
@@ -50,7 +53,11 @@ class Elementwise(Codelet):
 
     @property
     def cut(self) -> Cut | None:
-        """Along the longest dimension whose numbers nobody reads."""
+        """Along the longest dimension whose numbers nobody reads; rather not along lanes.
+
+        Pieces of lanes touch a line here and there, which no hardware foresees: where rows are
+        enough, they are cut.
+        """
         numbered = {
             dict(step.params)["dimension"]
             for step in self.expression.instructions
@@ -59,7 +66,8 @@ class Elementwise(Codelet):
         free = [(n, -i) for i, n in enumerate(self.shape) if i not in numbered]
         if not free:
             return None
-        length, axis = max(free)
+        rows = [(n, axis) for n, axis in free if n >= ENOUGH_ROWS and -axis < len(self.shape) - 1]
+        length, axis = max(rows or free)
         axes = (-axis,) * (len(self.inputs) + len(self.outputs))
         return Cut(length, axes, along_lanes=-axis == len(self.shape) - 1)
 
