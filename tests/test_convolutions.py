@@ -64,6 +64,7 @@ TABLE = {
     "one tap, strided": (dict(stride=(2, 2)), (2, 5, 5, 9), (1, 1, 9, 6)),
     "one tap, grouped": (dict(groups=3), (1, 3, 5, 9), (1, 1, 3, 6)),
     "whole image": (dict(pad="VALID"), (2, 3, 5, 4), (3, 5, 4, 6)),
+    "as large as the image": (dict(), (1, 3, 3, 2), (3, 3, 2, 4)),
     "depthwise 3": (dict(groups=17), (2, 5, 9, 17), (3, 3, 1, 17)),
     "depthwise 5, strided": (dict(groups=33, stride=(2, 2)), (1, 7, 9, 33), (5, 5, 1, 33)),
     "depthwise 7 x 2, uneven": (dict(groups=8, pad=UNEVEN), (1, 8, 5, 8), (7, 2, 1, 8)),

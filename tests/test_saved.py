@@ -282,6 +282,11 @@ FORGED = {
     "a dtype of objects": (b'["float32", [7, 3]]', b'["object", [7, 3]]'),
     "a container": (b'"dict"', b'"evil"'),
     "a position": (b'"positional": 3', b'"positional": 9'),
+    "fewer tiles than one": (b'"tiles": null', b'"tiles": -2'),
+    "a result without a place": (
+        b'["leaf", [], [], ""], ["none", [], [], ""]',
+        b'["none", [], [], ""], ["none", [], [], ""]',
+    ),
 }
 
 
@@ -294,6 +299,23 @@ def test_a_right_checksum_is_not_enough(program, file, name):
     assert old in content
     file.write_bytes(sealed(content.replace(old, new, 1)))
     message(file)
+
+
+def test_what_is_bound_has_the_types_of_the_arguments(program, file):
+    program.bind(X).save(file)
+    content = file.read_bytes()[len(MAGIC) + 65 :]
+    old, new = b'[7, 3]], ["float32", [7, 5]]]', b'[7, 3]], ["int32", [7, 5]]]'
+    assert old in content
+    file.write_bytes(sealed(content.replace(old, new, 1)))
+    message(file)
+
+
+def test_data_of_a_file_are_not_written_to(program, file):
+    program.bind(X).save(file)
+    read = saved.read(file)
+    for array in (*read.constants, *read.bound[0]):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 0
 
 
 def test_damage_under_a_right_checksum_never_crashes(program, file):

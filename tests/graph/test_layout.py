@@ -106,12 +106,17 @@ def test_every_spelling_reads_panels_and_gives_the_bits_of_rows(shape):
     assert np.asarray(threes).tobytes() == first.tobytes()
 
 
-def test_what_a_gradient_reads_the_other_way_is_left_to_strips():
-    def loss(w, x):
-        return jnp.sum((x @ w) ** 2)
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_a_gradient_reads_the_other_way_is_left_to_strips(turned):
+    """JAX's gradient, or one that is spelled with a transpose."""
+
+    def slope(w, x):
+        if turned:
+            return lax.transpose(x, (1, 0)) @ (x @ w)
+        return jax.grad(lambda w: jnp.sum((x @ w) ** 2))(w)
 
     def descend(x, w):
-        return lax.fori_loop(0, 20, lambda i, w: w - 1e-3 * jax.grad(loss)(w, x), w)
+        return lax.fori_loop(0, 20, lambda i, w: w - 1e-3 * slope(w, x), w)
 
     x, w = np.ones((300, 64), np.float32), np.ones((64, 4), np.float32)
     assert "pack" not in ops(layout(trace(descend, x, w).graph, host_machine()))

@@ -1,7 +1,7 @@
 """Planted faults: is each of them seen by the tests of its folder? `make mutants` says.
 
 A fault is a table in one of the files `tests/mutants/*.toml`, one file for each folder of the
-package:
+package or for what goes through several of them:
 
     [[mutant]]
     name = "controls are sampled with the real targets"      one line, unlike any other's

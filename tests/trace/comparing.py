@@ -38,16 +38,23 @@ def _interpreted(graph: Graph, constants: Sequence[Any], args: Sequence[Any]) ->
 
 def native(fn: Callable, *args: Any) -> list[np.ndarray]:
     """The leaves of fn(*args), by way of its native program."""
-    return [words(leaf) for leaf in jax.tree.leaves(tilewright.compile(fn, *args)(*args))]
+    return _called(tilewright.compile(fn, *args), args)
 
 
 def ways(fn: Callable, *args: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The leaves of fn(*args) both ways, for tests that state laws and need no reference."""
     program = tilewright.compile(fn, *args)
+    return _traced(program, args), _called(program, args)
+
+
+def _traced(program: tilewright.Executable, args: Sequence[Any]) -> list[np.ndarray]:
+    """By way of the graph as it was traced for the program."""
     compiled = program.compiled
-    graph, constants = compiled.stages.traced, compiled.source.constants
-    found = [words(leaf) for leaf in jax.tree.leaves(program(*args))]
-    return _interpreted(graph, constants, args), found
+    return _interpreted(compiled.stages.traced, compiled.source.constants, args)
+
+
+def _called(program: tilewright.Executable, args: Sequence[Any]) -> list[np.ndarray]:
+    return [words(leaf) for leaf in jax.tree.leaves(program(*args))]
 
 
 def reference(fn: Callable, *args: Any) -> Any:
@@ -58,19 +65,21 @@ def reference(fn: Callable, *args: Any) -> Any:
 
 def agree(
     fn: Callable, *args: Any, epsilons: float = 0, absolute: float = 0, interpreted: bool = True
-) -> None:
+) -> tilewright.Executable:
     """Equal dtypes, shapes and values, up to a number of rounding errors of each value's size.
 
-    `interpreted` False leaves out the graph in NumPy: for long loops, which it runs slowly.
+    `interpreted` False leaves out the graph in NumPy: for long loops, which it runs slowly. Gives
+    the program, for what is to be said of it, too.
     """
     expected = [words(leaf) for leaf in jax.tree.leaves(reference(fn, *args))]
+    program = tilewright.compile(fn, *args)
+    results = {"native": _called(program, args)}
     if interpreted:
-        results = dict(zip(("interpreted", "native"), ways(fn, *args), strict=True))
-    else:
-        results = {"native": native(fn, *args)}
+        results["interpreted"] = _traced(program, args)
     for way, found in results.items():
         for ours, theirs in zip(found, expected, strict=True):
             _compare(ours, theirs, epsilons, absolute, way)
+    return program
 
 
 def _compare(

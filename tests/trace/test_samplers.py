@@ -8,8 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import tilewright
-from tests.trace.comparing import agree, count, operations, trace
+from tests.trace.comparing import agree, count, operations
 from tilewright.graph.verify import verify
 from tilewright.trace.force import force
 from tilewright.trace.tile_map import tile_map
@@ -75,11 +74,10 @@ def test_window_adaptation(kind, limit):
         (state, parameters), _ = adaptation(kind).run(key, START, 30)
         return state.position, parameters["step_size"], metric(parameters["inverse_mass_matrix"])
 
-    traced = trace(warm_up, KEY)
-    verify(traced.graph)
-    assert count(traced.graph) < limit
     # Trajectories magnify a rounding error in float32 to some 1e-4 in 30 transitions.
-    agree(warm_up, KEY, absolute=2e-3, interpreted=False)
+    graph = agree(warm_up, KEY, absolute=2e-3, interpreted=False).compiled.stages.traced
+    verify(graph)
+    assert count(graph) < limit
 
 
 def correlated(p):
@@ -118,8 +116,8 @@ def test_a_chain_over_strips_of_rows():
         return jax.lax.scan(step, sampler.init(start), jax.random.split(key, 4))[1]
 
     start = jnp.full((4, 4), 0.1)
-    assert "strips" in operations(tilewright.compile(chain, KEY, start).compiled.graph)
-    agree(chain, KEY, start, absolute=1e-3, interpreted=False)
+    program = agree(chain, KEY, start, absolute=1e-3, interpreted=False)
+    assert "strips" in operations(program.compiled.graph)
 
 
 def test_chains_by_tile_map():
@@ -133,6 +131,6 @@ def test_chains_by_tile_map():
         return jax.lax.scan(step, sampler.init(position, key), jax.random.split(key, 2))[1]
 
     run = tile_map(chain, (0, None))
-    agree(run, jax.random.split(KEY, 2), START, epsilons=512, absolute=1e-3)
-    graph = trace(run, jax.random.split(KEY, 2), START).graph
+    program = agree(run, jax.random.split(KEY, 2), START, epsilons=512, absolute=1e-3)
+    graph = program.compiled.stages.traced
     assert [node.op for node in graph.nodes].count("map") == 1

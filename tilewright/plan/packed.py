@@ -70,7 +70,8 @@ def lower_dot_packed(scope: Scope, node: Node) -> None:
 def lower_packed_with_epilogue(
     scope: Scope, node: Node, expression: Expression, beside: Sequence[View], outs: Sequence[View]
 ) -> bool:
-    """A product whose sums go through an expression into `outs`; False where strides forbid it."""
+    """A product whose sums go through an expression into `outs`; False where arrays lie across:
+    those are faster gone through afterwards, in blocks."""
     lhs, panels = (scope.view(value) for value in node.inputs)
     shape = node.output.shape
     sides = [side for v in (*beside, *outs) if (side := views.reshape(v, shape))]

@@ -31,7 +31,7 @@ def lengths(codelet, features, monkeypatch):
 
 def test_far_panels_are_cut_and_near_ones_are_not(monkeypatch):
     assert max(lengths(over_rows(22, 40, 256), LESSER, monkeypatch)) < 256
-    assert lengths(over_rows(22, 40, 64), LESSER, monkeypatch) == [64]
+    assert lengths(over_rows(22, 40, 144), LESSER, monkeypatch) == [144]
     assert lengths(over_rows(22, 40, 300), LESSER, monkeypatch) == [300], "several leaves"
     assert lengths(over_rows(6, 40, 256), LESSER, monkeypatch) == [256], "few rows"
 

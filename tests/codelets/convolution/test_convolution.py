@@ -1,6 +1,7 @@
 """Convolutions and windows as vertices: native bits are those of the meaning, on both levels."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -65,6 +66,15 @@ def test_sums_of_a_leaf_stay_in_registers_while_others_wait(features):
 
 
 @levels
+def test_every_other_row_of_a_kernel(features):
+    """As in a phase of a data gradient; along rows of the image a window's elements are dense."""
+    codelet = convolution((1, 3, 5, 3, 3, (1, 1), (1, 1), 1, 1), merged=False)
+    groups, row, *inner = codelet.kernel.strides
+    kernel = replace(codelet.kernel, strides=(2 * groups, 2 * row, *inner))
+    check(replace(codelet, kernel=kernel), features)
+
+
+@levels
 @pytest.mark.parametrize(
     "dtype, made",
     [("bfloat16", "bfloat16"), ("float16", "float32"), ("float64", "float64"), ("int32", "int32")],
@@ -106,6 +116,7 @@ def test_windows(kind, dtype, features):
         (1, (2, 2), (2, 2), (1, 1)),
         (17, (3, 3), (2, 2), (1, 1)),
         (33, (1, 4), (1, 1), (1, 2)),
+        (3, (2, 2), (1, 1), (3, 2)),
         (5, (0, 4), (1, 1), (1, 1)),
     ]:
         image, out = dense(dtype, 2, 7, 9, channels), dense(dtype, 2, 3, 3, channels)

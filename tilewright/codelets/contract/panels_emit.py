@@ -122,7 +122,7 @@ class _Writer:
         count: int,
         valid: int,
     ) -> None:
-        """A run of rows against `count` panels, of which the last has `valid` columns."""
+        """A run of rows against `count` panels, each of `valid` columns."""
         function, row_step = self.function, self.codelet.lhs.strides[0]
         lhs = offset(function, lhs, self.codelet.lhs.dtype, run.start * row_step)
         here = [lhs, *problem.moved(function, places, run.start, 0)]
@@ -134,7 +134,7 @@ class _Writer:
             for place, total in enumerate(sums):
                 rest, part = divmod(place, self.parts)
                 panel, row = divmod(rest, run.size)
-                left = (valid if panel == count - 1 else LANES) - part * self.width
+                left = valid - part * self.width
                 if left > 0:
                     column = panel * LANES + part * self.width
                     lanes = Lanes(column, self.width, min(self.width, left))
