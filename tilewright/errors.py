@@ -13,3 +13,7 @@ class ArgumentError(ValueError):
 
 class LoadError(ValueError):
     """A file holds no program that can be run; names the file and what is wrong with it."""
+
+
+class CapacityError(Exception):
+    """A machine has too little memory for a program: which, by how much, and what would help."""

@@ -120,7 +120,7 @@ def _memory(name: str, table: Content, clock: float, count: int, file: str) -> M
     return Memory(
         name, table["size"], alone or every, min(every, alone or every),
         shared=sharers != 1, sharers=0 if sharers == 1 else sharers, apart=apart,
-        jump=table.get("jump", 0.0),
+        jump=table.get("jump", 0.0), write=table.get("write", 0.0),
     )  # fmt: skip
 
 
@@ -170,6 +170,7 @@ def _exchange(tables: Content) -> Exchange:
         bytes_per_second_between_chips=row.get("links", 0.0),
         link_efficiency=row.get("efficiency", 1.0),
         seconds_per_hop=row.get("hop", 0.0),
+        bus=row.get("bus", 1),
     )
 
 

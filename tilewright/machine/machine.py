@@ -23,7 +23,8 @@ class Memory:
 
     A `shared` memory is one for so many tiles (0: all of the chip), and so is its `size`. One with
     a clock of its own (`apart`) gives as many bytes a second whatever the tiles' clock. `jump`
-    cycles pass where reading goes on a page or more away.
+    cycles pass where reading goes on a page or more away. `write` bytes a cycle go to it beside
+    what is read; 0: writing takes reading's place.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Memory:
     sharers: int = 0
     apart: bool = False
     jump: float = 0.0
+    write: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class Exchange:
 
     `kind` is "coherent" (any tile reads what another wrote), "scheduled" (messages at times fixed
     beforehand), "mesh" (messages that share links), or "bound" (we only know what it cannot beat).
+    `bus` neighbouring tiles share a way in: what all of them get, each gets so many times as fast.
     """
 
     bytes_per_cycle_per_tile: float
@@ -113,6 +116,7 @@ class Exchange:
     bytes_per_second_between_chips: float = 0.0
     link_efficiency: float = 1.0
     seconds_per_hop: float = 0.0
+    bus: int = 1
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ expected. Always: a figure that passes is within bounds that any machine of our 
     [tiles]       count, threads, call, turn, watts
     [clock]       base (held by all tiles), boost
     [vectors]     level ("avx512", "avx2", "neon"), simple, functions
-    [memory.L1]   size, read, all or total, sharers, jump; nearest first
+    [memory.L1]   size, read, all or total, write, sharers, jump; nearest first
     [units.KIND]  operands, sums, shape, rate, latency, feature
     [operations]  "tanh float32" = cycles for a vector
     [families]    Elementwise = how much longer than its operations
     [barrier]     cycles, or time
-    [exchange]    kind, bytes, overhead, links, efficiency, hop
+    [exchange]    kind, bytes, overhead, bus, links, efficiency, hop
     [chips]       count, replicas, sync
     [launch]      time
     [price]       hour
@@ -91,6 +91,7 @@ TABLES: dict[str, dict[str, Field]] = {
         "read": _RATE,
         "all": _RATE,
         "total": _RATE,
+        "write": _figure(0, 1e6, "8 (bytes a cycle)"),
         "sharers": _figure(0, 1 << 20, "8", whole=True),
         "jump": _figure(0, 1e5, "20 (cycles)", _CYCLES),
     },
@@ -112,6 +113,7 @@ TABLES: dict[str, dict[str, Field]] = {
         "kind": Field(None, words=("coherent", "scheduled", "mesh", "bound"), required=True),
         "bytes": _figure(0, 1e6, "4"),
         "overhead": _figure(0, 1e9, "100", _CYCLES),
+        "bus": _count(1024),
         "links": _figure(0, 1e16, '"320 GB/s"', RATES),
         "efficiency": _figure(1e-3, 1, "0.85"),
         "hop": _figure(0, 1, '"15 ns"', TIMES),

@@ -64,6 +64,7 @@ def _exchange(exchange: Exchange) -> Content:
     figures = {
         "bytes": exchange.bytes_per_cycle_per_tile,
         "overhead": exchange.overhead_cycles,
+        "bus": exchange.bus if exchange.bus > 1 else 0,
         "links": exchange.bytes_per_second_between_chips,
         "efficiency": exchange.link_efficiency if exchange.link_efficiency != 1 else 0,
         "hop": exchange.seconds_per_hop,
@@ -79,7 +80,8 @@ def _memory(memory: Memory, clock: float) -> Content:
     if memory.read:
         table |= {"read": rate(memory.read), "all": rate(memory.read_all)}
     table |= {"sharers": memory.sharers if memory.shared else 1}
-    return table | ({"jump": memory.jump} if memory.jump else {})
+    more = {"jump": memory.jump, "write": memory.write}
+    return table | {name: figure for name, figure in more.items() if figure}
 
 
 def _unit(unit: Unit) -> Content:

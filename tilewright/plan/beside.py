@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from tilewright.plan.again import made_again
 from tilewright.plan.ir import Branch, Buffer, Call, Family, Loop, Step, Var, View, While
 from tilewright.plan.touches import Region
 
@@ -23,7 +24,13 @@ def beside_view(view: View, region: Region, place: Buffer, family: Family) -> Vi
     ]
     around = {var for var, _ in region.moves}
     moves += [(var, step) for var, step in view.moves if var not in around]
-    return replace(view, buffer=place, offset=view.offset - region.low, moves=tuple(moves))
+    if not region.dense:
+        return replace(view, buffer=place, offset=view.offset - region.low, moves=tuple(moves))
+    strides, step = [0] * len(view.shape), 1
+    for axis in reversed(range(len(view.shape))):
+        if view.shape[axis] > 1 and view.strides[axis]:
+            strides[axis], step = step, step * view.shape[axis]
+    return View(place, view.shape, tuple(strides), 0, tuple(moves))
 
 
 class Moved:
@@ -43,8 +50,10 @@ class Moved:
     def steps(self, steps: Sequence[Step], inner: tuple[Var, ...] = ()) -> Iterator[Step]:
         for step in steps:
             match step:
-                case Call(_, views):
-                    yield replace(step, views=tuple(self.view(view, inner) for view in views))
+                case Call(codelet, views):
+                    moved = tuple(self.view(view, inner) for view in views)
+                    changed = any(a.strides != b.strides for a, b in zip(views, moved, strict=True))
+                    yield Call(made_again(codelet, moved) if changed else codelet, moved)
                 case Loop(var, _, body):
                     yield replace(step, steps=tuple(self.steps(body, (*inner, var))))
                 case While(condition, test, body):

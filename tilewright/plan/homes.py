@@ -13,6 +13,7 @@ the same tile and slot only if they are one (`verify.py` checks it).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -90,3 +91,12 @@ class Homes:
 def evenly(extent: int, tiles: int, first: int = 0) -> Homes:
     """So many blocks over so many neighbouring tiles, shares of neighbours."""
     return Homes(first, (Axis(extent, -(-extent // tiles)),))
+
+
+@lru_cache(maxsize=4096)
+def apart(one: Homes, other: Homes) -> bool:
+    """Whether no tile has blocks of both."""
+    mine, theirs = one.tiles(), other.tiles()
+    if mine[-1] < theirs[0] or theirs[-1] < mine[0]:
+        return True
+    return not np.isin(mine, theirs).any()

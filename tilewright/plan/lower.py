@@ -49,8 +49,11 @@ KINDS: dict[str, Callable[[Scope, Unit], None]] = {
 """How a unit of each kind becomes steps."""
 
 
-def lower(graph: Graph, machine: Machine) -> tuple[Program, list[np.ndarray]]:
-    """The program of a graph on a machine, and the data of its "constant" buffers, in order."""
+def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, list[np.ndarray]]:
+    """The program of a graph on a machine, and the data of its "constant" buffers, in order.
+
+    `even`: inputs lie evenly over tiles that share no memory, not where they are wanted.
+    """
     plan = Plan(machine, lower_units)
     inputs = [Buffer(v.dtype, v.type.size, "input", i) for i, v in enumerate(graph.inputs)]
     results = [Buffer(v.dtype, v.type.size, "output", i) for i, v in enumerate(graph.results)]
@@ -67,7 +70,7 @@ def lower(graph: Graph, machine: Machine) -> tuple[Program, list[np.ndarray]]:
     if machine.chip.exchange.kind == "coherent":
         steps = synchronise(back_and_forth(steps, machine))
     else:
-        steps = place(steps, (*constants, *inputs), outputs, machine)
+        steps = place(steps, (*constants, *inputs), outputs, machine, even)
     placed = place_buffers(steps)
     program = Program(
         buffers=(*inputs, *results, *constants, *placed.offsets),

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tilewright.plan.homes import apart
 from tilewright.plan.ir import (
     Branch,
     Buffer,
@@ -147,20 +148,27 @@ class _Read:
 
 def _pack(lives: dict[Buffer, _Life], offsets: dict[Buffer, int]) -> int:
     """Place largest first; the end of the highest buffer."""
-    placed: list[tuple[int, int, _Life]] = []
+    placed: list[tuple[int, int, _Life, Buffer]] = []
     end = 0
     for buffer, life in sorted(
         lives.items(), key=lambda item: (-item[0].tile_bytes, item[1].first)
     ):
         size = max(ALIGNMENT, -(-buffer.tile_bytes // ALIGNMENT) * ALIGNMENT)
         offset = 0
-        for low, high, other in placed:
+        for low, high, other, their in placed:
             if other.first > life.last or life.first > other.last:
+                continue
+            if _strangers(buffer, their):
                 continue
             if low - offset >= size:
                 break
             offset = max(offset, high)
         offsets[buffer] = offset
-        insort(placed, (offset, offset + size, life), key=lambda row: row[0])
+        insort(placed, (offset, offset + size, life, buffer), key=lambda row: row[0])
         end = max(end, offset + size)
     return end
+
+
+def _strangers(one: Buffer, other: Buffer) -> bool:
+    """Whether no tile has blocks of both."""
+    return one.homes is not None and other.homes is not None and apart(one.homes, other.homes)

@@ -17,7 +17,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tilewright.machine.machine import Machine
+from tilewright.plan.again import KINDS
 from tilewright.plan.beside import Moved, beside_view
+from tilewright.plan.distribution import distributed
 from tilewright.plan.exchange_syncs import with_syncs
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import (
@@ -42,10 +44,19 @@ from tilewright.plan.verify import away
 
 
 def place(
-    steps: Sequence[Step], inputs: Sequence[Buffer], outputs: Sequence[Buffer], machine: Machine
+    steps: Sequence[Step],
+    inputs: Sequence[Buffer],
+    outputs: Sequence[Buffer],
+    machine: Machine,
+    even: bool = False,
 ) -> tuple[Step, ...]:
-    """Inputs are brought from the host first, outputs go back to it at the end."""
-    placer = _Placer(machine)
+    """Inputs are brought from the host first, outputs go back to it at the end.
+
+    An input that nobody writes comes straight to where it is wanted, in as many places as it is;
+    with `even`, it comes evenly over all tiles, and goes on from there.
+    """
+    steps = expanded(steps, machine)
+    placer = _Placer(machine, inputs, even)
     placer.note(steps)
     placer.settle(inputs, outputs)
     placer.begin(inputs)
@@ -65,6 +76,14 @@ class _Unit:
     def counts(self) -> dict[Var, int]:
         return dict(zip(self.family.vars, self.family.counts, strict=True))
 
+    @property
+    def written(self) -> set[Buffer]:
+        return {b for b, found in self.touched.items() if any(r.written for r in found)}
+
+    @property
+    def read(self) -> set[Buffer]:
+        return {b for b, found in self.touched.items() if any(r.read or r.unsure for r in found)}
+
 
 @dataclass
 class _Frame:
@@ -78,8 +97,11 @@ class _Frame:
 
 
 class _Placer:
-    def __init__(self, machine: Machine):
+    def __init__(self, machine: Machine, inputs: Sequence[Buffer], even: bool):
         self.tiles = machine.tiles
+        self.even = set(inputs) if even else set()
+        self.given = set() if even else set(inputs)
+        """Inputs that come straight from the host, as long as nobody writes them."""
         self.units: dict[int, _Unit] = {}
         self.canon: dict[Buffer, Buffer] = {}
         self.users: dict[Buffer, list[tuple[_Unit, Region]]] = {}
@@ -109,6 +131,9 @@ class _Placer:
                         self.note(case)
 
     def _unit(self, step: Step) -> _Unit:
+        if isinstance(step, Family):
+            counts = dict(zip(step.vars, step.counts, strict=True))
+            return _Unit(step, _dense(step, regions(step.steps, counts)))
         if not isinstance(step, Spread | Map):
             return _alone((step,))
         per_tile = -(-step.count // self.tiles)
@@ -127,16 +152,17 @@ class _Placer:
     # Second pass: homes.
 
     def settle(self, inputs: Sequence[Buffer], outputs: Sequence[Buffer]) -> None:
+        self.given -= {b for unit in self.units.values() for b in unit.written} | self.looked_at
         for buffer in dict.fromkeys((*inputs, *outputs, *self.users)):
             self.canon[buffer] = self._home(buffer)
 
     def _home(self, buffer: Buffer) -> Buffer:
         users = self.users.get(buffer, [])
         alone = all(unit.family.homes == Homes() for unit, _ in users)
-        if alone or buffer.size == 0:
+        if (alone and buffer not in self.even) or buffer.size == 0:
             return _home(buffer.dtype, max(buffer.size, 1), Homes())
         rows = [found for unit, region in users if (found := self._rows(buffer, unit, region))]
-        if rows and buffer not in self.looked_at:
+        if rows and buffer not in self.looked_at and buffer not in self.even:
             return max(rows, key=lambda row: row[0])[1]
         share = -(-buffer.size // self.tiles)
         blocks = -(-buffer.size // share)
@@ -160,10 +186,24 @@ class _Placer:
     # Third pass: steps.
 
     def begin(self, inputs: Sequence[Buffer]) -> None:
-        self._exchange(self.frames[0], [self._whole(b, False) for b in inputs if b.size])
+        wanted = [b for b in inputs if b.size and self._is_kept(b)]
+        self._exchange(self.frames[0], [self._whole(b, False) for b in wanted])
         self.filled.update(inputs)
 
+    def _is_kept(self, buffer: Buffer) -> bool:
+        """Whether something is at home where an input is, or must go on from there."""
+        if buffer not in self.given:
+            return True
+        users = self.users.get(buffer, ())
+        around = any(self._turns(unit, region) for unit, region in users)
+        return around or any(self._is_direct(unit, region) for unit, region in users)
+
+    def _turns(self, unit: _Unit, region: Region) -> bool:
+        """Whether a loop around the family moves it."""
+        return bool({var for var, _ in region.moves} - set(unit.family.vars))
+
     def end(self, outputs: Sequence[Buffer]) -> None:
+        self.given -= set(outputs)
         self._exchange(self.frames[0], [self._whole(b, True) for b in outputs if b.size])
 
     def _whole(self, buffer: Buffer, back: bool) -> Move:
@@ -171,10 +211,17 @@ class _Placer:
         return Move(home, host) if back else Move(host, home)
 
     def all(self, steps: Sequence[Step]) -> None:
+        group: list[_Unit] = []
         for step in steps:
             if _is_unit(step):
-                self._place(self.units[id(step)])
+                unit = self.units[id(step)]
+                if not _independent(unit, group):
+                    self._place(group)
+                    group = []
+                group.append(unit)
                 continue
+            self._place(group)
+            group = []
             match step:
                 case Loop(var, count, body):
                     frame = self._inside(body, var=var, is_loop=True)
@@ -184,8 +231,11 @@ class _Placer:
                 case Branch(index, cases):
                     bodies = tuple(tuple(self._inside(case).steps) for case in cases)
                     self.frames[-1].steps.append(Branch(self._at_home(index), bodies))
+                case Exchange():
+                    self.frames[-1].steps.append(step)
                 case _:
                     raise AssertionError(step)
+        self._place(group)
 
     def _while(self, condition: Sequence[Step], test: View, body: Sequence[Step]) -> None:
         """The condition is part of every turn, so both have one frame."""
@@ -203,23 +253,34 @@ class _Placer:
         for outer in self.frames:
             _forget(outer, written)
         self.frames.append(frame)
-        for number, step in enumerate(steps):
-            if number == cut:
-                frame.steps.append(_CUT)
-            self.all([step])
-        if cut == len(steps):
+        if cut >= 0:
+            self.all(steps[:cut])
             frame.steps.append(_CUT)
+        self.all(steps[max(cut, 0) :])
         self.frames.pop()
         return frame
 
     def _at_home(self, view: View) -> View:
         return replace(view, buffer=self.canon[view.buffer])
 
-    def _place(self, unit: _Unit) -> None:
-        """Bring, compute, take back."""
-        beside: dict[tuple[Buffer, int], tuple[Region, Buffer]] = {}
+    def _place(self, group: Sequence[_Unit]) -> None:
+        """Bring what all need, compute, take back."""
         bring: dict[int, list[Move]] = {}
         back: list[Move] = []
+        families = [self._moved(unit, bring, back) for unit in group]
+        for depth, moves in bring.items():
+            self._exchange(self.frames[depth], moves)
+        for family in families:
+            self._append(family)
+        self._exchange(self.frames[-1], back)
+        written = {buffer for unit in group for buffer in unit.written}
+        self.filled |= written
+        for frame in self.frames:
+            _forget(frame, written)
+
+    def _moved(self, unit: _Unit, bring: dict[int, list[Move]], back: list[Move]) -> Family:
+        """The family over the places of its operands; what must be brought and taken back."""
+        beside: dict[tuple[Buffer, int], tuple[Region, Buffer]] = {}
         for buffer, found in unit.touched.items():
             for number, region in enumerate(found):
                 if self._is_direct(unit, region):
@@ -229,16 +290,8 @@ class _Placer:
                 beside[buffer, number] = region, place
                 bring.setdefault(depth, []).extend(moves)
                 back += [self._move(unit, region, place, view, True) for view in region.written]
-        for depth, moves in bring.items():
-            self._exchange(self.frames[depth], moves)
         moved = Moved(self.canon, beside, unit.family)
-        family = replace(unit.family, steps=tuple(moved.steps(unit.family.steps)))
-        self._append(family)
-        self._exchange(self.frames[-1], back)
-        written = {b for b, found in unit.touched.items() if any(r.written for r in found)}
-        self.filled |= written
-        for frame in self.frames:
-            _forget(frame, written)
+        return replace(unit.family, steps=tuple(moved.steps(unit.family.steps)))
 
     def _append(self, family: Family) -> None:
         """Work of one tile goes on in the family before it."""
@@ -276,12 +329,12 @@ class _Placer:
         kept = region.unsure if region.buffer in self.filled else ()
         needed = dict.fromkeys((*region.read, *kept))
         moving, span = _by_axis(unit, region), (region.low, region.high)
-        key = (region.buffer, tuple(region.read), moving, unit.family.homes, span)
+        key = (region.buffer, tuple(region.read), moving, unit.family.homes, span, region.dense)
         if not region.written:
             for frame in self.frames[: depth + 1]:
                 if key in frame.brought:
                     return frame.brought[key][0], []
-        place = _home(region.buffer.dtype, region.high - region.low, self._homes(unit, region))
+        place = _home(region.buffer.dtype, region.size, self._homes(unit, region))
         if not region.written:
             self.frames[depth].brought[key] = place, region.buffer
         return place, [self._move(unit, region, place, view, False) for view in needed]
@@ -296,7 +349,8 @@ class _Placer:
 
     def _move(self, unit: _Unit, region: Region, place: Buffer, view: View, back: bool) -> Move:
         steps = region.steps(unit.family.vars)
-        far = replace(view, buffer=self.canon[region.buffer])
+        straight = region.buffer in self.given and not self._turns(unit, region)
+        far = view if straight else replace(view, buffer=self.canon[region.buffer])
         near = beside_view(view, region, place, unit.family)
         vars = tuple(var for var in unit.family.vars if var in steps)
         counts = tuple(unit.counts[var] for var in vars)
@@ -336,7 +390,45 @@ def _forget(frame: _Frame, written: set[Buffer]) -> None:
 
 
 def _is_unit(step: Step) -> bool:
-    return isinstance(step, Call | Spread | Map) or not is_shared_work(step)
+    if isinstance(step, Exchange):
+        return False
+    return isinstance(step, Call | Spread | Map | Family) or not is_shared_work(step)
+
+
+def _independent(unit: _Unit, group: Sequence[_Unit]) -> bool:
+    """Whether it reads nothing that the group writes, and the other way round."""
+    read = {buffer for other in group for buffer in other.read}
+    written = {buffer for other in group for buffer in other.written}
+    return not (unit.read & written or unit.written & read)
+
+
+def _dense(family: Family, found: dict[Buffer, list[Region]]) -> dict[Buffer, list[Region]]:
+    """Of a family that is one vertex of a kind that can be made again, for any strides."""
+    if all(isinstance(s, Call) and isinstance(s.codelet, KINDS) for s in family.steps):
+        for rows in found.values():
+            for region in rows:
+                region.dense = len(region.views) == 1
+    return found
+
+
+def expanded(steps: Sequence[Step], machine: Machine) -> tuple[Step, ...]:
+    """Work of one tile that several do better, cut into a grid: see `distribution.py`."""
+    found: list[Step] = []
+    for step in steps:
+        match step:
+            case Call():
+                found += distributed(step, machine) or [step]
+            case Loop(_, _, body):
+                found.append(replace(step, steps=expanded(body, machine)))
+            case While(condition, test, body):
+                first, rest = expanded(condition, machine), expanded(body, machine)
+                found.append(While(first, test, rest))
+            case Branch(index, cases):
+                bodies = tuple(expanded(case, machine) for case in cases)
+                found.append(Branch(index, bodies))
+            case _:
+                found.append(step)
+    return tuple(found)
 
 
 def _written(steps: Sequence[Step], units: dict[int, _Unit]) -> Iterator[Buffer]:

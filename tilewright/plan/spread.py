@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tilewright.codelets.base import LANES, Codelet, Operand
+from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.cut import Cut
 from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
@@ -26,6 +27,8 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
 
     `arguments` are without scratch memory: every piece has its own, in the tile's arena.
     """
+    if not _shares_memory(machine) and is_gridded(codelet):
+        return None
     held = sum(view.buffer.nbytes for view in arguments)
     cut = codelet.cut if is_worth_dealing(codelet.work, machine, held) else None
     if cut is None:
@@ -46,9 +49,21 @@ def _piece_length(cut: Cut, cycles: float, machine: Machine) -> int:
     A piece takes no less than a barrier: drawing its number is a message between two tiles, too.
     """
     worth = int(cycles // max(machine.chip.sync_cycles, 1))
-    count = max(2, min(PIECES_A_TILE * machine.tiles, cut.length // cut.grain, worth))
+    most, grain = PIECES_A_TILE * machine.tiles, cut.grain
+    if not _shares_memory(machine):  # nobody helps out, and short pieces cost nothing more
+        most, grain = machine.tiles, 1
+    count = max(2, min(most, cut.length // grain, worth))
     length = -(-cut.length // count)
     return -(-length // LANES) * LANES if cut.along_lanes else length
+
+
+def _shares_memory(machine: Machine) -> bool:
+    return machine.chip.exchange.kind == "coherent"
+
+
+def is_gridded(codelet: Codelet) -> bool:
+    """Whether tiles that share no memory cut it in several dimensions: see `distribution.py`."""
+    return isinstance(codelet, ContractOuter | ContractVector) and not codelet.batch
 
 
 def _piece(

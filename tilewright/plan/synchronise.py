@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tilewright.plan.ir import Branch, Loop, Map, Spread, Step, Sync, While
+from tilewright.plan.ir import Branch, Family, Loop, Map, Spread, Step, Sync, While
 
 
 def synchronise(steps: Sequence[Step]) -> tuple[Step, ...]:
@@ -23,7 +23,7 @@ def synchronise(steps: Sequence[Step]) -> tuple[Step, ...]:
 def is_shared_work(step: Step) -> bool:
     """Whether tiles other than 0 take part."""
     match step:
-        case Spread() | Map():
+        case Spread() | Map() | Family():
             return True
         case Loop(_, _, steps):
             return any(map(is_shared_work, steps))

@@ -51,6 +51,17 @@ class Region:
     """Of those written, the ones that keep what was there before in some instance."""
     whole: bool = False
     """All of the buffer, whatever moves views on it: for an instance that is the only one."""
+    dense: bool = False
+    """Brought without the gaps between its elements: the codelets are made again for that."""
+
+    @property
+    def views(self) -> set[View]:
+        return {*self.read, *self.written, *self.unsure}
+
+    @property
+    def size(self) -> int:
+        """Elements of the place that it is brought to."""
+        return next(iter(self.views)).size if self.dense else self.high - self.low
 
     def steps(self, vars: Sequence[Var]) -> dict[Var, int]:
         """How far each of some variables moves it."""
@@ -68,7 +79,7 @@ def regions(steps: Sequence[Step], vars: Mapping[Var, int]) -> dict[Buffer, list
     """
     found: dict[Buffer, list[Access]] = {}
     for access in accesses(steps, {}, True):
-        if access.view.buffer.space != "tile" and access.view.size:
+        if access.view.buffer.space not in ("tile", "home") and access.view.size:
             found.setdefault(access.view.buffer, []).append(access)
     return {buffer: list(_regions(buffer, rows, vars)) for buffer, rows in found.items()}
 

@@ -19,7 +19,7 @@ from itertools import combinations
 
 import numpy as np
 
-from tilewright.plan.homes import Homes
+from tilewright.plan.homes import Homes, apart
 from tilewright.plan.ir import (
     Branch,
     Buffer,
@@ -153,10 +153,11 @@ def away(view: View, family: Family, loops: Counts) -> str:
     if not 0 <= first < homes.blocks:
         return f"a view of block {first} of {homes.blocks}"
     tables = dict(_instance_tables(family))
-    apart = np.array([family.homes.first - homes.first], np.int64)
-    for axis, step in zip(homes.axes, homes.steps, strict=True):
+    gap = np.array([family.homes.first - homes.first], np.int64)
+    along = {var: _axis_of(blocks, homes) for var, blocks in reach.blocks.items()}
+    for number, (axis, step) in enumerate(zip(homes.axes, homes.steps, strict=True)):
         at, here = first // step % axis.extent, np.zeros(1, np.int64)
-        moving = {v: q // step for v, q in reach.blocks.items() if _axis_of(q, homes) == step}
+        moving = {v: q // step for v, q in reach.blocks.items() if along[v] == number}
         own = np.zeros(1, np.int64)
         for var, by in moving.items():
             here = (here[:, None] + np.arange(counts[var]) * by).reshape(-1)
@@ -166,16 +167,18 @@ def away(view: View, family: Family, loops: Counts) -> str:
                 return "too many variables move a view along one axis"
         if (at + here).min() < 0 or (at + here).max() >= axis.extent:
             return f"a view of block {(at + here).max()} of {axis.extent} along an axis"
-        apart = _sums(apart, own - (at + here) // axis.per_tile * axis.stride)
+        gap = _sums(gap, own - (at + here) // axis.per_tile * axis.stride)
     for table in tables.values():
-        apart = _sums(apart, table)
-    strangers = apart[~np.isin(apart, homes.copy_tiles())]
+        gap = _sums(gap, table)
+    strangers = gap[~np.isin(gap, homes.copy_tiles())]
     return f"it is {abs(strangers[0])} tiles away from an instance" if strangers.size else ""
 
 
 def _axis_of(blocks: int, homes: Homes) -> int:
-    """The step of the axis that a move by so many blocks goes along: the largest that fits."""
-    return next((step for step in homes.steps if blocks % step == 0), 1)
+    """The axis that a move by so many blocks goes along: the first whose step divides it."""
+    rows = enumerate(zip(homes.axes, homes.steps, strict=True))
+    found = (d for d, (axis, step) in rows if axis.extent > 1 and blocks % step == 0)
+    return next(found, len(homes.axes) - 1)
 
 
 def _instance_tables(family: Family) -> Iterator[tuple[Var, np.ndarray]]:
@@ -234,8 +237,8 @@ def _overlaps(program: Program) -> Iterator[str]:
     lives = lifetimes(program.steps)
     rows = [(b, program.offsets[b], life) for b, life in lives.items() if b in program.offsets]
     for (one, at, life), (other, there, its) in combinations(rows, 2):
-        apart = at + one.tile_bytes <= there or there + other.tile_bytes <= at
-        if apart or life.first > its.last or its.first > life.last:
+        clear = at + one.tile_bytes <= there or there + other.tile_bytes <= at
+        if clear or life.first > its.last or its.first > life.last:
             continue
         if _share_a_tile(one, other):
             yield f"buffers {one.id} and {other.id} overlap while both live"
@@ -244,4 +247,4 @@ def _overlaps(program: Program) -> Iterator[str]:
 def _share_a_tile(one: Buffer, other: Buffer) -> bool:
     if one.homes is None or other.homes is None:
         return True
-    return bool(np.isin(one.homes.tiles(), other.homes.tiles()).any())
+    return not apart(one.homes, other.homes)

@@ -13,7 +13,19 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from tilewright.errors import ArgumentError
-from tilewright.plan.ir import Branch, Call, Loop, Map, Program, Spread, Step, Sync, While
+from tilewright.plan.ir import (
+    Branch,
+    Call,
+    Exchange,
+    Family,
+    Loop,
+    Map,
+    Program,
+    Spread,
+    Step,
+    Sync,
+    While,
+)
 
 Trips = Mapping[str, float | np.ndarray | Sequence[float]]
 
@@ -34,10 +46,12 @@ def _walk(steps: Sequence[Step], instances: int) -> Iterator[tuple[While, int]]:
                 yield from _walk(body, count)
             case Loop(_, _, body) | Spread(_, _, body):
                 yield from _walk(body, instances)
+            case Family(_, _, _, body):
+                yield from _walk(body, instances)
             case Branch(_, cases):
                 for case in cases:
                     yield from _walk(case, instances)
-            case Call() | Sync():
+            case Call() | Sync() | Exchange():
                 pass
 
 

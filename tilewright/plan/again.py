@@ -1,0 +1,31 @@
+"""Codelets made again for operands of other shapes or strides: those that a grid may cut.
+
+In: a codelet of one of `KINDS`, views of its inputs and outputs. Out: the same on those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from tilewright.codelets.base import Codelet
+from tilewright.codelets.contract import ContractOuter, ContractVector
+from tilewright.codelets.reduce import Reduce, Tree
+from tilewright.plan.basic import operand
+from tilewright.plan.ir import View
+
+KINDS = (ContractOuter, ContractVector, Reduce, Tree)
+
+
+def made_again(codelet: Codelet, views: Sequence[View]) -> Codelet:
+    """Scratch memory, if any, comes last among the views and stands for nothing."""
+    operands = [operand(view) for view in views[: len(codelet.inputs) + len(codelet.outputs)]]
+    if not isinstance(codelet, Reduce):
+        return codelet.on(operands)
+    *inputs, out = operands
+    kept: Any = dict(zip(codelet.kept, out.shape, strict=True))
+    shape = inputs[0].shape
+    assert all(shape[i] == n for i, n in kept.items())
+    strides = tuple(side.strides for side in inputs)
+    return replace(codelet, shape=shape, input_strides=strides, output_strides=out.strides)

@@ -1,0 +1,238 @@
+"""All ways to cut one product, or one sum, over tiles that share no memory, and what each takes.
+
+In: how long its dimensions are, its operands, the machine. Out: `Candidates`, a column for each
+figure, thousands of ways at once. Always: a dimension that is summed is cut only where the law's
+tree of sums has a node (`graph/law.py`), so that no way changes a bit.
+
+    m, n    parts of the results;  k  parts of the sums, which are then added up
+    serial  turns, each with a part of n, where not all fits at once
+    inner   which of n and m neighbouring tiles differ in: they share a bus for what they both get
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from tilewright.graph.ir import numpy_dtype
+from tilewright.graph.law import LEAF
+from tilewright.machine.cost import lanes
+from tilewright.machine.machine import Machine
+from tilewright.plan.slots import SHARED, matrix_unit, product, threaded
+
+TURNS = (1, 2, 4, 8, 16, 32)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`sides` are the axes of each operand, of "m", "n" and "k"; the result has m and n.
+
+    Operands and result lie evenly over all tiles, row after row, before and after.
+    """
+
+    m: int
+    n: int
+    k: int
+    dtype: str
+    sides: tuple[str, ...]
+    whole: bool = False
+    """Sums must not be cut: an expression follows them."""
+
+    @property
+    def item(self) -> int:
+        return numpy_dtype(self.dtype).itemsize
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return {"m": self.m, "n": self.n, "k": self.k}
+
+    @property
+    def total(self) -> int:
+        """Bytes of all operands and of the result."""
+        return self.item * sum(_product(self.sizes, side) for side in (*self.sides, "mn"))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes of blocks, turns, and whether neighbours differ in n (else in m)."""
+
+    m: int
+    n: int
+    k: int
+    serial: int = 1
+    n_inner: bool = True
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Columns: blocks, turns; cycles of compute, exchange and syncs; bytes a tile."""
+
+    problem: Problem
+    m: np.ndarray
+    n: np.ndarray
+    k: np.ndarray
+    serial: np.ndarray
+    n_inner: np.ndarray
+    compute: np.ndarray
+    exchange: np.ndarray
+    sync: np.ndarray
+    bytes: np.ndarray
+
+    @property
+    def cycles(self) -> np.ndarray:
+        return self.compute + self.exchange + self.sync
+
+    def layout(self, number: int) -> Layout:
+        m, n, k, serial = (int(c[number]) for c in (self.m, self.n, self.k, self.serial))
+        return Layout(m, n, k, serial, bool(self.n_inner[number]))
+
+    def best(self, memory: int) -> int | None:
+        """The number of the fastest that fits; None if nothing does."""
+        fits = np.flatnonzero(self.bytes <= memory)
+        return int(fits[np.argmin(self.cycles[fits])]) if fits.size else None
+
+
+def candidates(problem: Problem, machine: Machine) -> Candidates:
+    blocks = _blocks(problem, machine.tiles)
+    m, n, k, serial, inner = blocks
+    step = np.ceil(problem.n / serial)
+    parts = {"m": np.ceil(problem.m / m), "n": np.ceil(step / n), "k": np.ceil(problem.k / k)}
+    exchange, rate = machine.chip.exchange, machine.chip.exchange.bytes_per_cycle_per_tile
+    sizes, item = {"m": m, "n": n, "k": k}, problem.item
+    brought = [item * _product(sizes, side) for side in problem.sides]
+    ways = [
+        (size - _there(problem, side, size, parts, inner, machine.tiles))
+        / _faster(parts, side, inner, exchange.bus)
+        for size, side in zip(brought, problem.sides, strict=True)
+    ]
+    out = item * m * n
+    several = parts["k"] > 1
+    gathered = np.where(several, out * (parts["k"] - 1) / parts["k"], 0.0)
+    share = np.ceil(out / parts["k"])
+    mine = share - _there(problem, "mn", share, parts, inner, machine.tiles)
+    turns = serial * (sum(ways) + gathered + mine) - _stays(problem, ways, serial)
+    rounds = serial * (2 + several)
+    passed = turns / rate + rounds * exchange.overhead_cycles
+    compute = serial * (
+        _vertex(problem, m, n, k, machine) + several * _adding(problem, m, n, parts["k"], machine)
+    )
+    held = sum(brought) + out * (1 + several) + share + problem.total / machine.tiles
+    return Candidates(
+        problem, m, n, k, serial, inner, compute, passed, rounds * machine.chip.sync_cycles, held
+    )
+
+
+def _product(sizes: Mapping[str, Any], side: str) -> Any:
+    """Of the sizes of a side's dimensions: numbers, or columns of them."""
+    found: Any = 1
+    for name in side:
+        found = found * sizes[name]
+    return found
+
+
+def _there(
+    problem: Problem, side: str, size: np.ndarray, parts: dict, n_inner: np.ndarray, tiles: int
+) -> np.ndarray:
+    """Bytes of a block that its tile has already, as rows lie in the order of the tiles.
+
+    A tile's even share is some rows: those of its block, where tiles go on along m last.
+    """
+    first, *others = side
+    share = problem.item * _product(problem.sizes, side) / tiles / _product(parts, "".join(others))
+    in_order = parts["k"] == 1
+    if first == "m":
+        in_order = in_order & (n_inner | (parts["n"] == 1))
+    return np.where(in_order, np.minimum(size, share), 0.0)
+
+
+def alone(problem: Problem, vertex: float, machine: Machine) -> float:
+    """Cycles of one tile that does all of it."""
+    exchange = machine.chip.exchange
+    passed = problem.total * (1 - 1 / machine.tiles)
+    rounds = 2 * exchange.overhead_cycles + 2 * machine.chip.sync_cycles
+    return vertex + passed / exchange.bytes_per_cycle_per_tile + rounds
+
+
+def _faster(parts: dict, side: str, n_inner: np.ndarray, bus: int) -> np.ndarray:
+    """How much faster an operand comes that pairs of neighbours both get."""
+    missing = [name for name in "mnk" if name not in side]
+    found = np.ones(n_inner.shape)
+    for name, inner in (("n", n_inner), ("m", ~n_inner)):
+        if name in missing:
+            found = np.where(inner & (parts[name] % bus == 0), float(bus), found)
+    return found
+
+
+def _stays(problem: Problem, ways: Sequence[np.ndarray], serial: np.ndarray) -> np.ndarray:
+    """What has no n is brought in the first turn only."""
+    once = sum(way for way, side in zip(ways, problem.sides, strict=True) if "n" not in side)
+    return (serial - 1) * once
+
+
+def _vertex(
+    problem: Problem, m: np.ndarray, n: np.ndarray, k: np.ndarray, machine: Machine
+) -> np.ndarray:
+    tile = machine.tile
+    unit = matrix_unit(tile, problem.dtype)
+    width = lanes(tile, problem.dtype)
+    sizes = {"m": m, "n": n, "k": k}
+    read = sum(_product(sizes, side) for side in problem.sides) * problem.item
+    bundles = np.maximum(m * n * k / width, read / (tile.memories[0].read or 16))
+    results = m * n / width
+    units = np.maximum(results, np.maximum(m * k, n * k) / SHARED)
+    plain = threaded(bundles + m * n * tile.turn / 16, units, tile) + tile.call
+    if unit is None or len(problem.sides) < 2:
+        return plain
+    by_unit = product(m, n, k, tile, unit, problem.dtype)
+    return np.where(np.minimum(m, n) > 1, by_unit, plain)
+
+
+def _adding(
+    problem: Problem, m: np.ndarray, n: np.ndarray, parts: np.ndarray, machine: Machine
+) -> np.ndarray:
+    """Each tile adds up its share of the parts' results."""
+    tile, width = machine.tile, lanes(machine.tile, problem.dtype)
+    share = np.ceil(m * n / parts)
+    bundles = share * parts / width + np.ceil(share / 16) * tile.turn
+    return threaded(bundles, share / width, tile) + tile.call
+
+
+def _blocks(problem: Problem, tiles: int) -> tuple[np.ndarray, ...]:
+    """Every size of blocks that makes a difference, for as many tiles as there are."""
+    rows = []
+    for k in _terms(problem):
+        parts = ceil(problem.k / k)
+        room = tiles // parts
+        for serial in TURNS if problem.n > 1 else (1,):
+            if problem.n % serial or room < 1:
+                continue
+            ms = _sizes(problem.m, room)
+            ns = _sizes(problem.n // serial, room)
+            if parts > 1:  # each tile of a block adds up some of its rows
+                ms = np.unique(-(-ms // parts) * parts)
+            m, n = (grid.reshape(-1) for grid in np.meshgrid(ms, ns, indexing="ij"))
+            fits = np.ceil(problem.m / m) * np.ceil(problem.n // serial / n) <= room
+            m, n = m[fits], n[fits]
+            for inner in (True, False):
+                same = [np.full(m.shape, x) for x in (k, serial, inner)]
+                rows.append((m, n, *same))
+    return tuple(np.concatenate(column) for column in zip(*rows, strict=True))
+
+
+def _sizes(length: int, most: int) -> np.ndarray:
+    """Sizes of blocks for 1 to `most` parts, each once."""
+    return np.unique(np.ceil(length / np.arange(1, min(length, most) + 1))).astype(np.int64)
+
+
+def _terms(problem: Problem) -> list[int]:
+    """Sizes of parts of k: all, or nodes of the tree of sums, of 2^j leaves."""
+    found = [problem.k]
+    size = LEAF
+    while size < problem.k and not problem.whole:
+        found.append(size)
+        size *= 2
+    return found

@@ -1,0 +1,148 @@
+"""What one vertex takes on a tile whose threads take turns: issue slots, not bytes from afar.
+
+In: a codelet, a tile. Out: cycles, with all of the tile's threads at work on the vertex. A tile
+starts one bundle a cycle, a load or store beside an arithmetic instruction; a thread has every
+sixth (of six). So a vertex that keeps all threads busy takes as many cycles as it has bundles; one
+with less than a thread's share of results for each of them takes the time of its longest thread.
+
+    written     loads, stores and arithmetic go side by side: the most of them counts
+    compiled    as a compiler leaves it: one after the other, and what a loop costs for each result
+    products    of matrices, by the unit's granule: columns and terms at a time, rows stream by
+
+Products: Graphcore's own planner counts so (poplibs, lib/poplin/PerformanceEstimation.hpp, the 1x1
+vertices): for each granule of weights, their loading at 16 bytes a cycle, and for each row as long
+as the unit takes; the threads share the rows, and each begins with some 46 bundles, three rows'
+work among them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tilewright.codelets.base import Codelet
+from tilewright.machine.cost import Count, computed, lanes
+from tilewright.machine.machine import Tile, Unit
+
+PASS, BEGIN, ROWS_BEGUN = 6, 46, 3
+"""Bundles of a pass over the rows beside loading weights; of each thread before its fourth row, and
+rows that those do."""
+PRODUCT = 50
+"""Bundles of a whole product."""
+SHARED = 32
+"""Terms of a sum that a thread may take alone: of the 16 lanes of a leaf of 256, two."""
+LOOP = 4
+"""Compiled: bundles of a loop's turn that do nothing for the result."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Bundles of one vertex by what they do: three streams that may go side by side."""
+
+    loads: float
+    arithmetic: float
+    stores: float
+    results: float
+
+    @property
+    def written(self) -> float:
+        return max(self.loads, self.arithmetic, self.stores)
+
+    @property
+    def compiled(self) -> float:
+        return self.loads + self.arithmetic + self.stores + LOOP * self.results
+
+
+def slots(count: Count, tile: Tile, results: float) -> Slots:
+    """`results` are vectors of results."""
+    memory = tile.memories[0]
+    arithmetic = sum(
+        n * rate / lanes(tile, computed(dtype))
+        for (name, dtype), n in count.operations.items()
+        if (rate := _cycles(tile, name, dtype))
+    )
+    for dtype, macs in count.macs.items():
+        arithmetic += macs / lanes(tile, computed(dtype))
+    loads, stores = count.loads / (memory.read or 8), count.stores / (memory.write or memory.read)
+    if not memory.write:
+        loads, stores = loads + stores, 0.0
+    return Slots(loads, arithmetic, stores, results)
+
+
+def _cycles(tile: Tile, name: str, dtype: str) -> float:
+    """Of a vector of one operation; a copy is a load and a store."""
+    if name == "move":
+        return 0.0
+    known = {(n, d): cycles for n, d, cycles in tile.operations}
+    return known.get((name, computed(dtype)), tile.simple)
+
+
+Numbers = Any
+"""A number, or an array with one for each of many candidates."""
+
+
+def threaded(bundles: Numbers, units: Numbers, tile: Tile) -> Numbers:
+    """Cycles of bundles that the threads share out as whole units."""
+    units = np.maximum(1.0, units)
+    longest = np.ceil(units / tile.threads) / units
+    return bundles * longest * tile.threads
+
+
+def vertex(codelet: Codelet, tile: Tile, compiled: bool = False) -> float:
+    """Cycles of one vertex of a codelet."""
+    shape = _matrices(codelet)
+    if shape is not None and not compiled:
+        batch, m, n, k, dtype = shape
+        unit = matrix_unit(tile, dtype)
+        if unit is not None and min(m, n) > 1:
+            return batch * float(product(m, n, k, tile, unit, dtype))
+    count = codelet.work
+    out = sum(operand.size for operand in codelet.outputs)
+    dtypes = [operand.dtype for operand in codelet.outputs] or ["float32"]
+    results = out / lanes(tile, computed(dtypes[0]))
+    found = slots(count, tile, results)
+    bundles = (found.compiled if compiled else found.written) + count.iterations * tile.turn
+    return float(threaded(bundles, _units(codelet, results), tile)) + tile.call
+
+
+def _units(codelet: Codelet, results: float) -> float:
+    """What threads can share out: vectors of results, or a pair of lanes of a leaf."""
+    read = max((operand.size for operand in codelet.inputs), default=0)
+    return max(results, read / SHARED)
+
+
+def _matrices(codelet: Codelet) -> tuple[int, int, int, int, str] | None:
+    """Batch, m, n, k and dtype of a product of matrices."""
+    if not all(hasattr(codelet, name) for name in ("m", "n", "k")):
+        return None
+    inputs = codelet.inputs
+    batch = prod(inputs[0].shape[:-2])
+    return batch, codelet.m, codelet.n, codelet.k, inputs[0].dtype  # type: ignore[attr-defined]
+
+
+def matrix_unit(tile: Tile, dtype: str) -> Unit | None:
+    """The unit that takes whole granules of a dtype, if there is one."""
+    units = [u for u in tile.units if u.operands[0] == dtype and prod(u.shape) > 1]
+    return max(units, key=lambda unit: unit.macs, default=None)
+
+
+def product(m: Numbers, n: Numbers, k: Numbers, tile: Tile, unit: Unit, dtype: str) -> Numbers:
+    """Cycles of (m, k) times (k, n) on one tile, whichever operand is better as the weights."""
+    turned = _product(n, m, k, tile, unit, dtype)
+    return np.minimum(_product(m, n, k, tile, unit, dtype), turned)
+
+
+def _product(
+    rows: Numbers, columns: Numbers, k: Numbers, tile: Tile, unit: Unit, dtype: str
+) -> Numbers:
+    """Rows stream past granules of (k, columns)."""
+    _, wide, deep = unit.shape
+    size = 2 if dtype in ("float16", "bfloat16") else 4
+    passes = np.ceil(columns / wide) * np.ceil(k / deep)
+    load = wide * deep * size / (tile.memories[0].read or 16)
+    each = np.ceil(rows / tile.threads)
+    thread = BEGIN + np.maximum(0, each - ROWS_BEGUN) / unit.rate
+    return PRODUCT + passes * (PASS + load + tile.threads * thread)

@@ -1,0 +1,245 @@
+"""How long a program with homes takes: superstep by superstep, without running it.
+
+In: a program, a machine whose tiles share no memory, how often loops of unknown length turn. Out:
+`Run`: a row for each place where tiles wait for each other. Always: the work grows with families
+and with rows of messages, never with vertices or turns.
+
+    compute     the busiest tile, of all families since the sync before; each tile by itself
+    sync        of the tiles of a chip, or of all chips where something passes between them
+    exchange    what it takes to begin, then the most that one tile sends or receives, at so many
+                bytes a cycle; or the most that leaves or enters a chip, over its links
+    host        bytes that come from there or go there: counted, not timed, as nobody waits for them
+                while a program runs again and again
+
+The body of a loop is gone through once; a branch is its dearest case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tilewright.codelets.base import Codelet
+from tilewright.machine.cost import NOTHING, Count
+from tilewright.machine.machine import Machine
+from tilewright.plan.ir import (
+    Branch,
+    Call,
+    Exchange,
+    Family,
+    Loop,
+    Program,
+    Step,
+    Sync,
+    While,
+)
+from tilewright.plan.slots import vertex
+from tilewright.simulate.flows import Flows, flows
+from tilewright.simulate.trips import Trips, whiles
+
+
+@dataclass(frozen=True)
+class Superstep:
+    """Cycles of one, and how often it happens; `names` are its codelets, the dearest first.
+
+    `depth` is how many loops it is in; `busy` the share of all tiles' time that is work.
+    """
+
+    compute: float
+    sync: float
+    exchange: float
+    times: float
+    names: tuple[str, ...] = ()
+    passed: float = 0.0
+    links: float = 0.0
+    host: float = 0.0
+    depth: int = 0
+    busy: float = 0.0
+
+    @property
+    def cycles(self) -> float:
+        return self.compute + self.sync + self.exchange
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a program, in order; `counts` is all that is done."""
+
+    machine: Machine
+    supersteps: tuple[Superstep, ...]
+    counts: Count
+
+    def total(self, what: str) -> float:
+        """Cycles, or bytes, of a kind: "compute", "sync", "exchange", "passed", "host"."""
+        return float(sum(getattr(s, what) * s.times for s in self.supersteps))
+
+    @property
+    def cycles(self) -> float:
+        return self.total("compute") + self.total("sync") + self.total("exchange")
+
+    @property
+    def seconds(self) -> float:
+        return self.cycles / self.machine.chip.clock
+
+    @property
+    def busy(self) -> float:
+        """The share of all tiles' time that is work."""
+        work = sum(s.busy * s.compute * s.times for s in self.supersteps)
+        return float(work / self.cycles) if self.cycles else 0.0
+
+    @property
+    def limit(self) -> str:
+        return max(("compute", "exchange", "sync"), key=self.total)
+
+
+def run(
+    program: Program, machine: Machine, trips: Trips | None = None, compiled: bool = False
+) -> Run:
+    """`compiled`: vertices as a compiler leaves them (`plan/slots.py`), else as written by hand.
+
+    Raises `ArgumentError` where a loop of unknown length is in none of `trips`.
+    """
+    walk = _Walk(machine, whiles(program, trips or {}), compiled)
+    walk.steps(program.steps, 1.0, 0)
+    walk.close(1.0, 0)
+    return Run(machine, tuple(walk.found), walk.counts)
+
+
+@dataclass
+class _Open:
+    """A superstep under way: cycles by tile, and of each codelet on its busiest tile."""
+
+    tiles: np.ndarray
+    names: dict[str, float] = field(default_factory=dict)
+
+
+class _Walk:
+    def __init__(self, machine: Machine, turns: dict, compiled: bool):
+        self.machine, self.turns, self.compiled = machine, turns, compiled
+        self.found: list[Superstep] = []
+        self.counts = NOTHING
+        self.open = _Open(np.zeros(machine.tiles))
+        self.sync = 0.0
+        self.known: dict[Codelet, float] = {}
+
+    def steps(self, steps: Sequence[Step], times: float, depth: int) -> None:
+        for step in steps:
+            match step:
+                case Family():
+                    self.family(step, times)
+                case Sync(scope):
+                    self.sync += self.waiting(scope)
+                case Exchange(moves):
+                    self.exchange(moves, times, depth)
+                case Loop(_, count, body):
+                    self.turned(body, times, count, depth)
+                case While(condition, _, body):
+                    turns = float(np.mean(self.turns[id(step)]))
+                    self.turned((*condition, *body), times, turns, depth)
+                case Branch(_, cases):
+                    self.dearest(cases, times, depth)
+                case _:
+                    raise AssertionError(f"{type(step).__name__} has no home")
+
+    def waiting(self, scope: str) -> float:
+        between = self.machine.sync_cycles_between_chips
+        return between if scope != "tiles" and between else self.machine.chip.sync_cycles
+
+    def turned(self, body: Sequence[Step], times: float, count: float, depth: int) -> None:
+        self.close(times, depth)
+        self.steps(body, times * count, depth + 1)
+        self.close(times * count, depth + 1)
+
+    def dearest(self, cases: Sequence[Sequence[Step]], times: float, depth: int) -> None:
+        """Tiles wait for whoever decides, then all go the same way."""
+        self.sync += self.machine.chip.sync_cycles
+        self.close(times, depth)
+        before, counts = len(self.found), self.counts
+        best: tuple[float, list[Superstep], Count] = (-1.0, [], counts)
+        for case in cases:
+            self.counts = counts
+            self.steps(case, times, depth)
+            self.close(times, depth)
+            mine = self.found[before:]
+            del self.found[before:]
+            best = max(best, (sum(s.cycles for s in mine), mine, self.counts), key=lambda b: b[0])
+        self.found += best[1]
+        self.counts = best[2]
+
+    def close(self, times: float, depth: int, flow: Flows | None = None) -> None:
+        """End the superstep; none if nothing happened in it."""
+        compute = float(self.open.tiles.max(initial=0.0))
+        if not (compute or self.sync or flow):
+            return
+        exchange, sync = self.passing(flow) if flow else 0.0, self.sync
+        if flow is not None and sync and flow.links.any():
+            sync = self.waiting("chips")
+        names = tuple(sorted(self.open.names, key=lambda n: -self.open.names[n]))
+        busy = float(self.open.tiles.mean() / compute) if compute else 0.0
+        passed, host = (flow.passed, flow.host) if flow else (0.0, 0.0)
+        links = float(flow.links.max()) if flow else 0.0
+        self.found.append(
+            Superstep(compute, sync, exchange, times, names, passed, links, host, depth, busy)
+        )
+        self.open = _Open(np.zeros(self.machine.tiles))
+        self.sync = 0.0
+
+    def exchange(self, moves: Sequence, times: float, depth: int) -> None:
+        chip = self.machine.chip
+        self.close(times, depth, flows(moves, self.machine.tiles, chip.tiles, chip.exchange.bus))
+
+    def passing(self, flow: Flows) -> float:
+        """Cycles of an exchange."""
+        exchange, clock = self.machine.chip.exchange, self.machine.chip.clock
+        rate = exchange.bytes_per_cycle_per_tile or 1.0
+        received = flow.received + flow.shared / exchange.bus
+        most = float(max(flow.sent.max(initial=0), received.max(initial=0))) / rate
+        copied = float(flow.local.max(initial=0)) / (self.machine.tile.memories[0].write or 8)
+        if not most:
+            return copied
+        cycles = exchange.overhead_cycles + max(most, copied)
+        if flow.links.any():
+            a_second = exchange.bytes_per_second_between_chips * exchange.link_efficiency
+            through = flow.links.max() / a_second * clock + exchange.seconds_per_hop * clock
+            cycles = max(cycles, exchange.overhead_cycles + through)
+        return cycles
+
+    # Vertices.
+
+    def family(self, family: Family, times: float) -> None:
+        cycles, count = self.alone(family.steps, family.homes.slots)
+        homes = family.homes
+        blocks = np.bincount(homes.tile(np.arange(homes.blocks)), minlength=self.machine.tiles)
+        self.open.tiles += blocks * cycles
+        self.counts += count * (times * homes.blocks)
+
+    def alone(self, steps: Sequence[Step], slots: float) -> tuple[float, Count]:
+        """Cycles of one instance, and what it does; names get the time of `slots` instances."""
+        total, count = 0.0, NOTHING
+        for step in steps:
+            match step:
+                case Call(codelet, _):
+                    cycles, done = self.vertex(codelet), codelet.work
+                    names = self.open.names
+                    names[codelet.name] = names.get(codelet.name, 0.0) + slots * cycles
+                case Loop(_, times, body):
+                    cycles, done = self.alone(body, slots * times)
+                    cycles, done = times * cycles, done * times
+                case While(condition, _, body):
+                    turns = float(np.mean(self.turns[id(step)]))
+                    cycles, done = self.alone((*condition, *body), slots * turns)
+                    cycles, done = turns * cycles, done * turns
+                case Branch(_, cases):
+                    found = [self.alone(case, slots) for case in cases]
+                    cycles, done = max(found, key=lambda f: f[0], default=(0.0, NOTHING))
+                case _:
+                    raise AssertionError(step)
+            total, count = total + cycles, count + done
+        return total, count
+
+    def vertex(self, codelet: Codelet) -> float:
+        if codelet not in self.known:
+            self.known[codelet] = vertex(codelet, self.machine.tile, self.compiled)
+        return self.known[codelet]

@@ -1,0 +1,221 @@
+"""Who sends how much to whom in an exchange: bytes by tile, and between chips.
+
+In: the moves of an exchange, values of loop variables being 0 (what moves with a loop is as large
+in every turn). Out: `Flows`. Messages are families of rows of elements, cut where a block ends;
+there is no object for any of them, and the work grows with rows, not with tiles that get a copy.
+
+A tile sends once what several tiles get: all of them listen. What a tile already has is no message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tilewright.graph.ir import numpy_dtype
+from tilewright.plan.homes import Homes
+from tilewright.plan.ir import Buffer, Move, View
+
+
+@dataclass
+class Flows:
+    """Bytes by tile; `shared` of those received come on a bus that neighbours share. `links` are
+    bytes that leave or enter each chip, the larger; `host` those that come from or go there."""
+
+    sent: np.ndarray
+    received: np.ndarray
+    shared: np.ndarray
+    local: np.ndarray
+    links: np.ndarray
+    host: float = 0.0
+    messages: int = 0
+
+    @property
+    def passed(self) -> float:
+        """Bytes that tiles receive."""
+        return float(self.received.sum() + self.shared.sum())
+
+
+def flows(moves: Sequence[Move], tiles: int, tiles_a_chip: int, bus: int = 1) -> Flows:
+    sent, received, shared, local = (np.zeros(tiles) for _ in range(4))
+    found = Flows(sent, received, shared, local, np.zeros(-(-tiles // tiles_a_chip)))
+    inward, outward = found.links.copy(), found.links.copy()
+    for move in _listeners_together(moves, found, bus):
+        source, target = move.source.buffer, move.target.buffer
+        size = move.source.size * prod(move.counts) * numpy_dtype(source.dtype).itemsize
+        found.messages += prod(move.counts)
+        if source.homes is None or target.homes is None:
+            found.host += size
+            continue
+        _add(found, move, source.homes, target.homes, (inward, outward), tiles_a_chip, bus)
+    found.links = np.maximum(inward, outward)
+    return found
+
+
+def _listeners_together(moves: Sequence[Move], found: Flows, bus: int) -> list[Move]:
+    """Moves that send the same to several families: each element once, to all who listen.
+
+    Those whose every message goes to one block are counted here; all others are given back.
+    """
+    alike: dict[tuple, list[Move]] = {}
+    for move in moves:
+        alike.setdefault(_sends(move), []).append(move)
+    rest: list[Move] = []
+    for group in alike.values():
+        one = group[0]
+        placed = one.source.buffer.homes is not None and found.links.size == 1
+        if len(group) == 1 or not placed or not all(map(_is_within_blocks, group)):
+            rest += group
+            continue
+        _add_listeners(found, group, bus)
+        found.messages += len(group) * prod(one.counts)
+    return rest
+
+
+def _sends(move: Move) -> tuple:
+    """Equal for moves that send the same elements, message by message."""
+    view = move.source
+    steps = tuple(sum(s for v, s in view.moves if v == var) for var in move.vars)
+    return view.buffer, view.shape, view.strides, view.offset, steps, move.counts
+
+
+def _is_within_blocks(move: Move) -> bool:
+    view, block = move.target, move.target.buffer.block
+    span = 1 + sum((n - 1) * abs(s) for n, s in zip(view.shape, view.strides, strict=True))
+    steps = [sum(s for v, s in view.moves if v == var) for var in move.vars]
+    aligned = all(step % block == 0 for step in steps) and view.offset % block + span <= block
+    return move.target.buffer.homes is not None and aligned
+
+
+def _add_listeners(found: Flows, group: Sequence[Move], bus: int) -> None:
+    """Of neighbours on a bus that get the same message, each gets it so many times as fast."""
+    one, tiles = group[0], found.sent.size
+    froms, _, sizes = _pieces(one)
+    found.sent += np.bincount(froms, sizes, tiles)
+    messages, listeners = [], []
+    for move in group:
+        homes = move.target.buffer.homes
+        assert homes is not None
+        to = _tile(move.target.buffer, _starts(move.target, move, move.target.size))
+        every = to[:, None] + homes.copy_tiles()
+        messages.append(np.repeat(np.arange(to.size), every.shape[1]))
+        listeners.append(every.reshape(-1))
+    message, listener = np.concatenate(messages), np.concatenate(listeners)
+    size = float(one.source.size * numpy_dtype(one.source.dtype).itemsize)
+    pair = message * tiles + listener // bus
+    _, which, several = np.unique(pair, return_inverse=True, return_counts=True)
+    both = several[which] == bus
+    found.shared += np.bincount(listener[both], minlength=tiles) * size
+    found.received += np.bincount(listener[~both], minlength=tiles) * size
+
+
+def _add(
+    found: Flows,
+    move: Move,
+    source: Homes,
+    target: Homes,
+    links: tuple[np.ndarray, np.ndarray],
+    tiles_a_chip: int,
+    bus: int,
+) -> None:
+    froms, tos, sizes = _pieces(move)
+    copies = target.copy_tiles()
+    tiles = found.sent.size
+    own = np.isin(froms - tos, copies) if copies.size > 1 else froms == tos
+    found.local += np.bincount(froms[own], sizes[own], tiles)
+    gone = sizes if copies.size > 1 else np.where(own, 0.0, sizes)
+    found.sent += np.bincount(froms, gone, tiles)
+    first = np.bincount(tos, sizes, tiles)
+    got = np.zeros(tiles)
+    some = np.flatnonzero(first)
+    np.add.at(got, (some[:, None] + copies).reshape(-1), np.repeat(first[some], copies.size))
+    got -= np.bincount(froms[own], sizes[own], tiles)
+    pairs = bus > 1 and any(stride == 1 and n % bus == 0 for n, stride in target.copies)
+    (found.shared if pairs and not (some % bus).any() else found.received)[...] += got
+    if found.links.size > 1:
+        _between_chips(froms, tos, sizes, copies, links, tiles_a_chip)
+
+
+def _between_chips(
+    froms: np.ndarray,
+    tos: np.ndarray,
+    sizes: np.ndarray,
+    copies: np.ndarray,
+    links: tuple[np.ndarray, np.ndarray],
+    tiles_a_chip: int,
+) -> None:
+    """Each chip gets once what any of its tiles gets."""
+    inward, outward = links
+    far = np.unique(copies // tiles_a_chip * tiles_a_chip)
+    here = froms // tiles_a_chip
+    for further in far.tolist():
+        there = (tos + further) // tiles_a_chip
+        leaves = here != there
+        np.add.at(outward, here[leaves], sizes[leaves])
+        np.add.at(inward, there[leaves], sizes[leaves])
+
+
+def _pieces(move: Move) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Runs of elements within one block on either side: tiles from and to, and bytes."""
+    item = numpy_dtype(move.source.dtype).itemsize
+    length = _run(move)
+    starts = [_starts(view, move, length) for view in (move.source, move.target)]
+    at, to = (np.array(s) for s in starts)
+    left = np.full(at.shape, length)
+    froms, tos, sizes = [], [], []
+    while left.size:
+        room = [_room(b, e) for b, e in ((move.source.buffer, at), (move.target.buffer, to))]
+        taken = np.minimum(left, np.minimum(*room))
+        froms.append(_tile(move.source.buffer, at))
+        tos.append(_tile(move.target.buffer, to))
+        sizes.append(taken * float(item))
+        more = left > taken
+        at, to, left = (at + taken)[more], (to + taken)[more], (left - taken)[more]
+    if not froms:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    return np.concatenate(froms), np.concatenate(tos), np.concatenate(sizes)
+
+
+def _run(move: Move) -> int:
+    """How many elements lie side by side on both sides."""
+    length, expected = 1, 1
+    for n, s, t in zip(
+        reversed(move.source.shape),
+        reversed(move.source.strides),
+        reversed(move.target.strides),
+        strict=True,
+    ):
+        if n != 1 and (s != expected or t != expected):
+            break
+        length, expected = length * n, expected * n
+    return length
+
+
+def _starts(view: View, move: Move, length: int) -> np.ndarray:
+    """The first element of every run, for every value of the move's variables."""
+    rows = view.size // max(length, 1)
+    shape, strides, kept = [], [], rows
+    for n, s in zip(view.shape, view.strides, strict=True):
+        if kept > 1 and n > 1:
+            shape.append(n)
+            strides.append(s)
+            kept //= n
+    found = np.array([view.offset if rows else 0], np.int64)[: rows and 1]
+    for var, count in zip(move.vars, move.counts, strict=True):
+        step = sum(step for v, step in view.moves if v == var)
+        found = (found[:, None] + np.arange(count) * step).reshape(-1)
+    for n, s in zip(shape, strides, strict=True):
+        found = (found[:, None] + np.arange(n) * s).reshape(-1)
+    return found
+
+
+def _room(buffer: Buffer, element: np.ndarray) -> np.ndarray:
+    return buffer.block - element % buffer.block
+
+
+def _tile(buffer: Buffer, element: np.ndarray) -> np.ndarray:
+    assert buffer.homes is not None
+    return buffer.homes.tile(element // buffer.block)
