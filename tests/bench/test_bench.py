@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from math import prod
 
+import jax
 import numpy as np
 import pytest
 
@@ -13,7 +15,9 @@ from tilewright.bench import (
     chains,
     cold,
     contract,
+    convolutions,
     hmc,
+    images,
     nuts,
     panels,
     precision,
@@ -25,6 +29,7 @@ from tilewright.bench import (
 )
 from tilewright.bench.__main__ import PARTS, default_path, main
 from tilewright.bench.chains_models import models
+from tilewright.bench.image_peers import torch_net
 from tilewright.bench.nuts_workloads import Nuts
 from tilewright.bench.ours import Ours
 from tilewright.bench.peer import Peers
@@ -32,6 +37,7 @@ from tilewright.bench.record import Record, Row, load, this_machine
 from tilewright.bench.table import END, START, markdown, part_table, write_between_markers
 from tilewright.bench.workloads import Hmc
 from tilewright.machine.cpu import allowed_cpus
+from tilewright.models import resnext
 
 TINY = Hmc((3, 4, 1, 1), 32, 2, 5)
 
@@ -57,6 +63,43 @@ def test_panels():
     shares = [row.ours / bar for row, bar in zip(rows, (0.9, 0.85, 0.85, 0.85), strict=False)]
     assert summary.bar is not None
     assert summary.ours == pytest.approx(min(shares) * summary.bar)
+
+
+def test_convolutions():
+    """Both directions, the worst first."""
+    forward, row, filters, other = convolutions.run("groups of 16", 1, most=1)
+    assert (forward.ours, filters.ours) == (row.ours, other.ours)
+    assert 0 < row.ours < 2
+    assert "filter gradient" in other.name
+
+
+def test_images(monkeypatch):
+    net = resnext.ResNeXt((1,), groups=2, width=4, size=32)
+    monkeypatch.setattr(images, "_net", lambda name, size: (resnext, net))
+    (row,) = images.answers(images.RESNEXT, 2, 32, 1)
+    assert row.ours > 0
+    assert "tilewright" in row.notes
+
+
+def convolutions_of(torch, net):
+    """Those with a norm: not those that squeeze and excite."""
+    inside = {x for n in net.modules() if hasattr(n, "squeeze") for x in (n.squeeze, n.excite)}
+    return [n for n in net.modules() if isinstance(n, torch.nn.Conv2d) and n not in inside]
+
+
+@pytest.mark.parametrize("name", [*images.NETS, images.RESNEXT])
+@pytest.mark.parametrize("folded", [True, False])
+def test_peers_have_the_shapes_of_our_nets(name, folded):
+    torch = pytest.importorskip("torch")
+    module, net = images._net(name, 32)
+    peer = torch_net(torch, net, folded=folded).eval()
+    count = sum(weights.numel() for weights in peer.parameters())
+    shapes = jax.eval_shape(lambda key: module.start(net, key)[0], jax.random.key(0))
+    ours = sum(prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
+    scales = sum(layer.out_channels for layer in convolutions_of(torch, peer))
+    assert count == ours - scales * folded
+    with torch.inference_mode():
+        assert peer(torch.zeros(2, 3, 32, 32)).shape == (2, 1000)
 
 
 def test_recurrent():

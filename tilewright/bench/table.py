@@ -16,9 +16,11 @@ HEADINGS = ("what", "tilewright", "peer", "", "ratio", "quartiles", "bar", "")
 TITLES = {
     "contract": "Contractions, share of the multiply-add peak and of the lanes that can be used",
     "panels": "A few rows times packed columns, share of what reading or multiplying alone takes",
+    "convolutions": "Convolutions, share of the multiply-add peak",
     "recurrent": "Recurrent nets as they are written, one thread",
     "precision": "A recurrent net in lower precision, one thread, with its error",
     "ticks": "One tick at a time through Python, one thread",
+    "images": "Nets over images, one thread",
     "hmc": "HMC, a chain a core",
     "spread": "One chain on all cores",
     "nuts": "NUTS through tile_map",
