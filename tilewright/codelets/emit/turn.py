@@ -14,7 +14,7 @@ from tilewright.codelets.base import LANES
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.emit.loops import repeat, walk
-from tilewright.codelets.emit.vectors import offset, shuffle
+from tilewright.codelets.emit.vectors import kind_bits, offset, shuffle
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,19 @@ def _block(
         vectors.store(function, made.dtype, turned[column], place, 1, LANES, rows)
 
 
-def turn_block(function: Function, kind: str, lines: Sequence[str]) -> list[str]:
-    """n vectors of n lanes (2^j): lane j of vector i becomes lane i of vector j."""
+def turn_block(
+    function: Function, kind: str, lines: Sequence[str], half: int | None = None
+) -> list[str]:
+    """n vectors of n lanes (2^j): lane j of vector i becomes lane i of vector j.
+
+    From the level `half` on, if those before it (n / 2 is the first) are done already.
+    """
     lines, width = list(lines), len(lines)
-    half = width // 2
+    half = width // 2 if half is None else half
     while half:
+        if half == 2 and kind_bits(kind) == 32:
+            quads = [lines[i : i + 4] for i in range(0, width, 4)]
+            return [line for quad in quads for line in _turn_quads(function, kind, width, quad)]
         for i in range(width):
             if not i & half:
                 x, y = lines[i], lines[i + half]
@@ -87,3 +95,18 @@ def turn_block(function: Function, kind: str, lines: Sequence[str]) -> list[str]
                 lines[i + half] = shuffle(function, kind, width, x, y, high)
         half //= 2
     return lines
+
+
+def _turn_quads(function: Function, kind: str, width: int, lines: Sequence[str]) -> list[str]:
+    """The last two levels of four lines of 32 bits: within 128 bits, neighbours interleaved twice.
+
+    The same as by exchanging, for which a machine needs two shuffles at the last level.
+    """
+    low = [lane for i in range(0, width, 4) for lane in (i, width + i, i + 1, width + i + 1)]
+    high = [lane + 2 for lane in low]
+
+    def interleaved(x: str, y: str) -> list[str]:
+        return [shuffle(function, kind, width, x, y, lanes) for lanes in (low, high)]
+
+    even, odd = interleaved(lines[0], lines[2]), interleaved(lines[1], lines[3])
+    return [line for x, y in zip(even, odd, strict=True) for line in interleaved(x, y)]
