@@ -32,6 +32,14 @@ def names(function, *arguments) -> list[str]:
             lambda x, w, b, c: jnp.tanh(x @ w + b) * c,
             ["contract_outer_f32_37x70x50_add", "tanh_mul_float32_37x70"],
         ),
+        (
+            lambda x, w, b, c: (x @ w) * (1 - c),
+            ["contract_outer_f32_37x70x50_sub_mul"],
+        ),
+        (  # as JAX writes the derivative of a tanh
+            lambda x, w, b, c: (lambda g: g + g * c)((x @ w) * (1 - c)),
+            ["contract_outer_f32_37x70x50_fused_4"],
+        ),
     ],
 )
 def test_the_cheap_front_is_taken(function, expected):
@@ -45,6 +53,25 @@ def test_what_others_read_is_stored_by_the_product_alone():
 
     assert names(function, X, W, B, C)[0] == "contract_outer_f32_37x70x50"
     agree(function, X, W, B, C, absolute=1e-4)
+
+
+def test_what_leaves_two_values_is_not_taken():
+    def function(x, w, b, c):
+        product = x @ w
+        return product * 2, product + c
+
+    assert names(function, X, W, B, C)[0] == "contract_outer_f32_37x70x50"
+    agree(function, X, W, B, C, absolute=1e-4)
+
+
+def test_a_value_read_twice_inside_is_taken_and_one_for_others_ends_it():
+    def function(x, w, b, c):
+        first = jnp.maximum(x @ w, c)
+        second = first * first - b
+        return second, second * 2
+
+    assert names(function, X, W, B, C)[0] == "contract_outer_f32_37x70x50_max_mul_sub"
+    agree(function, X, W, B, C, absolute=1e-2)
 
 
 def test_one_sum_of_two_products():
