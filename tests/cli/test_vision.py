@@ -56,3 +56,59 @@ def test_mistakes_are_one_sentence(folder):
         assert done.exit_code == 2
         assert sentence in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_train_and_its_page(tmp_path):
+    for number in range(40):
+        image = np.random.default_rng(number).integers(0, 60, (32, 32, 3)) + 150 * (number % 2)
+        (tmp_path / "set" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        path = tmp_path / "set" / "ab"[number % 2] / f"{number:02}.png"
+        Image.fromarray(image.astype(np.uint8)).save(path)
+    (tmp_path / "set" / "a" / "broken.png").write_text("no image")
+    save(model(), tmp_path / "net.safetensors")
+    words = ["train", tmp_path / "set", "--weights", tmp_path / "net.safetensors"]
+    words += ["--stage", "features", "--out", tmp_path / "job"]
+    refused = run(*words)
+    assert refused.exit_code == 2
+    assert "broken.png is not an image" in refused.stderr
+    (tmp_path / "job" / "job.json").unlink()
+    done = run(*words, "--skip")
+    assert done.exit_code == 0, done.output
+    assert "report.html" in done.stdout
+    assert "1 images could not be read" in (tmp_path / "job" / "report.html").read_text()
+    answer = run(
+        "predict",
+        tmp_path / "set" / "a" / "00.png",
+        "--weights",
+        tmp_path / "job/model.safetensors",
+    )
+    assert "a" in answer.stdout
+
+
+def test_export(folder):
+    from tilewright.vision import load
+
+    done = run("export", folder / "net.safetensors", folder / "again.safetensors")
+    assert done.exit_code == 0
+    assert load(folder / "again.safetensors").fingerprint == model().fingerprint
+    assert run("export", folder / "net.safetensors", folder / "x.pb").exit_code == 2
+
+
+def test_train_mistakes(tmp_path):
+    cases = [
+        (["train", "nowhere"], "There is no file or folder nowhere"),
+        (["train", tmp_path], "holds no folders"),
+        (["--demo", "--minutes", "0"], "minutes must be above 0"),
+        (["--demo", "--stage", "all", "--out", tmp_path / "o"], "stage must be one of features"),
+    ]
+    for words, sentence in cases:
+        done = run(*words)
+        assert done.exit_code == 2
+        assert sentence in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "o").exists()
+
+
+def test_help_teaches():
+    assert "--demo" in run().stdout
+    assert "report.html" in run("train", "--help").stdout

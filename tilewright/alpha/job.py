@@ -24,7 +24,7 @@ import tilewright
 from tilewright.alpha.controls import REAL
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.features import HISTORY
-from tilewright.alpha.identity import difference
+from tilewright.alpha.identity import difference, locked
 from tilewright.alpha.results import Result
 from tilewright.alpha.settings import DATES, Settings
 from tilewright.alpha.tables import Prices
@@ -116,16 +116,7 @@ class Job:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else works in this folder meanwhile. The lock goes with the process."""
-        try:
-            import fcntl
-        except ImportError:  # no such locks on this system
-            yield
-            return
-        with (self.folder / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise AlphaError(f"Another process is at work in {self.folder}.") from None
+        with locked(self.folder):
             yield
 
 

@@ -65,7 +65,8 @@ app.command()(command(alpha))
 for one in (machine.show, machine.measure, machine.compare):
     machine.app.command()(command(one))
 app.add_typer(machine.app, name="machine")
-vision.app.command()(command(vision.predict))
+for one in (vision.train, vision.predict, vision.export):
+    vision.app.command()(command(one))
 app.add_typer(vision.app, name="vision")
 
 

@@ -1,7 +1,8 @@
-"""Answers of trained nets as compiled programs: logits, or features before the last layer.
+"""Answers of trained nets as compiled programs: logits, features before the last layer, or maps of
+features before places are averaged.
 
-In: a net, its weights, images in 8 bits. Out: rows of float32. Always: an image has the same bits
-alone or among others, so blocks of any size may be put together.
+In: a net, its weights, images in 8 bits. Out: a row of float32 an image. Always: an image has the
+same bits alone or among others, so blocks of any size may be put together.
 
 Images are independent: each is whole on one core, next to its own caches (`tile_map`), and cores
 never wait for each other. A single image is spread over all cores instead.
@@ -18,7 +19,7 @@ from tilewright.errors import ArgumentError
 from tilewright.vision.nets import Net, module
 from tilewright.vision.preprocessing import Preprocessing
 
-LOGITS, FEATURES = "logits", "features"
+LOGITS, FEATURES, MAPS = "logits", "features", "maps"
 BLOCK = 16
 """Images of a call, where there are more than one."""
 
@@ -46,9 +47,10 @@ def answers(
         )
     block = 1 if len(images) == 1 else BLOCK
     program = _program(net, preprocessing, what, block, machine).bind(weights, kept)
+    if not len(images):
+        return np.empty((0, program_width(net, what)), np.float32)
     rows = [_rows(program, images[at : at + block], block) for at in range(0, len(images), block)]
-    width = program_width(net, what)
-    return np.concatenate(rows) if rows else np.empty((0, width), np.float32)
+    return np.concatenate(rows)
 
 
 def program_width(net: Net, what: str) -> int:
@@ -80,7 +82,7 @@ def _program(net: Net, preprocessing: Preprocessing, what: str, block: int, mach
         given = preprocessing.normalised(image)[None]
         if what == LOGITS:
             return of.predict(net, weights, kept, given)[0]
-        return of.features(net, weights, kept, given)[0][0]
+        return (of.maps if what == MAPS else of.features)(net, weights, kept, given)[0][0]
 
     weights, kept = shapes_of(net)
     images = jax.ShapeDtypeStruct((block, size, size, 3), np.uint8)

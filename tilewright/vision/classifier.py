@@ -142,7 +142,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         Raises `ArgumentError`, one sentence, for images, labels or settings that cannot be used.
         """
         watch = watch or Watching()
-        settings = self._settings()
+        settings = self.settings()
         items, labels = _labelled(X, y)
         model = load(self.net)
         model = model if self.size is None else model.at(self.size)
@@ -201,8 +201,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
             shares["net"] = softmax(self._answers(self.model_, items))
         return compared(self.shares_, shares, classes, self.stage, groups)
 
-    def _settings(self) -> Training | None:
-        """Every parameter checked; None for the stage "features"."""
+    def settings(self) -> Training | None:
+        """Of the training, with every parameter checked; None for the stage "features"."""
         if self.stage not in (FEATURES, *STAGES):
             known = ", ".join((FEATURES, *STAGES))
             raise ArgumentError(f"stage must be one of {known}, not {self.stage!r}.")

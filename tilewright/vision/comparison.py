@@ -99,7 +99,10 @@ def _headline(rows: tuple[Row, ...]) -> str:
         gain = rows[0].log_loss_difference
         if gain.effect > 0:
             return "The features tell the classes apart better than their frequencies do."
-        return "The features tell no more than the frequencies of the classes do."
+        return (
+            "The features tell no more than the frequencies of the classes do, or no more than "
+            "chance alone."
+        )
     gain = net.log_loss_difference
     if gain.effect < 0:
         return "Training the net further pays: it beats logistic regression on frozen features."

@@ -49,7 +49,7 @@ def _fitted(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    values = np.float64(rows)
+    values = rows.astype(np.float64)
     centre, spread = values.mean(axis=0), values.std(axis=0)
     spread[spread <= 1e-12 * np.abs(values).max(initial=0)] = 1.0  # what is constant tells nothing
     net = LogisticRegression(C=penalty, max_iter=ITERATIONS)

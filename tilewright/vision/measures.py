@@ -33,15 +33,21 @@ def brier(shares: np.ndarray, came: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Mean:
-    """Over images, with the standard error by groups."""
+    """Over images, with the standard error by groups, of which there are `witnesses`."""
 
     value: float
     error: float
+    witnesses: int
 
     @property
     def effect(self) -> int:
-        """-1 or 1 where chance alone does it in 2.5 % of cases a side, else 0."""
-        return int(np.sign(self.value)) if abs(self.value) > 1.96 * self.error else 0
+        """-1 or 1 where chance alone does it in 2.5 % of cases a side, else 0 (Student's t)."""
+        from scipy.stats import t
+
+        if self.witnesses < 2:
+            return 0
+        least = float(t.ppf(0.975, self.witnesses - 1)) * self.error
+        return int(np.sign(self.value)) if abs(self.value) > least else 0
 
 
 def mean(values: np.ndarray, groups: np.ndarray | None = None) -> Mean:
@@ -54,9 +60,9 @@ def mean(values: np.ndarray, groups: np.ndarray | None = None) -> Mean:
         centred = np.bincount(numbers, centred)
     count = len(centred)
     if count < 2:
-        return Mean(float(values.mean()), float("inf"))
+        return Mean(float(values.mean()), float("inf"), count)
     variance = count / (count - 1) * (centred**2).sum() / len(values) ** 2
-    return Mean(float(values.mean()), float(variance**0.5))
+    return Mean(float(values.mean()), float(variance**0.5), count)
 
 
 @dataclass(frozen=True)

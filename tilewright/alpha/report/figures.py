@@ -13,6 +13,7 @@ from tilewright.alpha.baselines import NORMAL, NULL, OLS, RIDGE
 from tilewright.alpha.controls import REAL
 from tilewright.alpha.diagnostics import WORST_R_HAT
 from tilewright.alpha.forward import Outcome
+from tilewright.alpha.report.drawing import BETTER, FAINT, INK, WORSE, figure_of, styled
 from tilewright.alpha.results import MODELS, NET, Result
 from tilewright.alpha.scores import CRPS, Scores
 from tilewright.alpha.windows import TEST
@@ -20,9 +21,7 @@ from tilewright.alpha.windows import TEST
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-INK, GRID, FAINT = "#1f2933", "#e4e9ee", "#9aa5b1"
 COLOURS = {NET: "#0b6e99", NULL: "#9aa5b1", RIDGE: "#c78a1b", OLS: "#b4632d", NORMAL: "#a33a3a"}
-BETTER, WORSE = "#2f8f5b", "#c0504d"
 FAN_DAYS = 252
 
 
@@ -35,7 +34,7 @@ def fan(outcome: Outcome, volatility: np.ndarray) -> Figure:
     came = np.concatenate([r.outcome.reshape(TEST, stocks) for r in newest])
     unit = 100 * volatility[days]
     dates = [outcome.prices.days[min(day + 1, len(outcome.prices.days) - 1)] for day in days]
-    figure = _figure(380)
+    figure = figure_of(380)
     for stock in range(stocks):
         _add_fan(
             figure, dates, bands[:, :, stock] * unit[:, stock], came[:, stock] * unit[:, stock]
@@ -87,7 +86,7 @@ def _add_fan(figure: Figure, dates: list[str], bands: np.ndarray, came: np.ndarr
 
 def calibration(results: list[Result]) -> Figure:
     """Histogram of the distribution function at the outcomes: flat when forecasts are honest."""
-    figure = _figure(320)
+    figure = figure_of(320)
     edges = np.linspace(0, 1, 21)
     for model in (NET, NORMAL):
         pit = np.concatenate([r.pit[MODELS.index(model)] for r in results])
@@ -114,7 +113,7 @@ def chains(outcome: Outcome) -> Figure:
 
     results = outcome.series(REAL)
     dates = [outcome.prices.days[r.test] for r in results]
-    figure = _style(make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08), 320)
+    figure = styled(make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08), 320)
     failed = [bool(r.failure) for r in results]
     for name, summary, colour in (("worst", np.max, FAINT), ("mean", np.mean, COLOURS[NET])):
         values = [float(summary(r.r_hat)) for r in results]
@@ -151,7 +150,7 @@ def strip(outcome: Outcome) -> Figure:
     net, null = MODELS.index(NET), MODELS.index(NULL)
     gains = [float(r.crps[net].mean() - r.crps[null].mean()) for r in results]
     dates = [outcome.prices.days[r.test] for r in results]
-    figure = _figure(250)
+    figure = figure_of(250)
     figure.add_bar(
         x=dates,
         y=gains,
@@ -179,7 +178,7 @@ def strip(outcome: Outcome) -> Figure:
 
 def running(outcome: Outcome, scores: Scores) -> Figure:
     """Differences to the null, summed over the days: downwards is better."""
-    figure = _figure(320)
+    figure = figure_of(320)
     dates = [outcome.prices.days[day] for day in scores.days]
     values = scores.by_day[CRPS]
     null = values[MODELS.index(NULL)]
@@ -195,24 +194,4 @@ def running(outcome: Outcome, scores: Scores) -> Figure:
     figure.add_hline(y=0, line={"color": INK, "width": 1})
     figure.update_yaxes(title="summed CRPS less null's")
     figure.update_layout(legend={"orientation": "h", "y": 1.12, "x": 0})
-    return figure
-
-
-def _figure(height: int) -> Figure:
-    from plotly.graph_objects import Figure
-
-    return _style(Figure(), height)
-
-
-def _style(figure: Figure, height: int) -> Figure:
-    figure.update_layout(
-        height=height,
-        margin={"l": 60, "r": 12, "t": 36, "b": 44},
-        paper_bgcolor="white",
-        plot_bgcolor="white",
-        font={"family": "Inter, system-ui, sans-serif", "size": 13, "color": INK},
-        hoverlabel={"bgcolor": "white"},
-    )
-    figure.update_xaxes(gridcolor=GRID, zeroline=False, linecolor=GRID)
-    figure.update_yaxes(gridcolor=GRID, zeroline=False)
     return figure

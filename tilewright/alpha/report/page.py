@@ -17,7 +17,14 @@ from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
 from tilewright.alpha.features import ewma_volatility
 from tilewright.alpha.forward import Outcome
 from tilewright.alpha.report import figures
-from tilewright.alpha.report.style import CSS
+from tilewright.alpha.report.html import (
+    document,
+    facts_of,
+    plot,
+    section,
+    tiles_of,
+    verdict_of,
+)
 from tilewright.alpha.report.table import difference, side, value
 from tilewright.alpha.report.verdict import Verdict
 from tilewright.alpha.results import MODELS, NET
@@ -47,23 +54,12 @@ def page(outcome: Outcome, scores: Mapping[str, Scores], said: Verdict) -> str:
         f'<p class="lede">{escape(_lede(outcome))}</p>',
         _tiles(outcome, scores[REAL]),
         _verdict(said),
-        _section(TITLES[REAL], NOTES[REAL], _table(scores[REAL], MEASURES)),
+        section(TITLES[REAL], NOTES[REAL], _table(scores[REAL], MEASURES)),
         *_figures(outcome, scores[REAL]),
         _controls(scores),
-        _section("How it was made", "", _facts(outcome)),
+        section("How it was made", "", _facts(outcome)),
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>tilewright alpha</title><style>{CSS}</style>{_plotly()}</head>"
-        f"<body><main>{''.join(body)}</main></body></html>"
-    )
-
-
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return f"<script>{get_plotlyjs()}</script>"
+    return document("tilewright alpha", body)
 
 
 def _lede(outcome: Outcome) -> str:
@@ -92,23 +88,12 @@ def _tiles(outcome: Outcome, real: Scores) -> str:
     if notes.get("rate") and notes.get("jax_rate"):
         ratio = notes["rate"] / notes["jax_rate"]
         tiles.append((f"{ratio:.2f}×", "the speed of pinned JAX on the same cores"))
-    return '<div class="tiles">' + "".join(
-        f'<div class="tile"><b>{escape(figure)}</b><span>{escape(text)}</span></div>'
-        for figure, text in tiles
-    ) + "</div>"  # fmt: skip
+    return tiles_of(tiles)
 
 
 def _verdict(said: Verdict) -> str:
-    items = "".join(
-        f"<li>{escape(text)}</li>" for text in [*said.findings, *said.controls, *said.caveats]
-    )
-    kind = "verdict unsound" if said.sound is False or not said.readable else "verdict"
-    return f'<section class="{kind}"><h2>What this is worth</h2><ul>{items}</ul></section>'
-
-
-def _section(title: str, note: str, content: str) -> str:
-    note = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f"<section><h2>{escape(title)}</h2>{note}{content}</section>"
+    items = [*said.findings, *said.controls, *said.caveats]
+    return verdict_of(items, sound=said.sound is not False and said.readable)
 
 
 def _table(scores: Scores, measures: tuple[str, ...]) -> str:
@@ -137,48 +122,40 @@ def _figures(outcome: Outcome, real: Scores) -> list[str]:
     volatility = ewma_volatility(returns).to_numpy()
     results = outcome.series(REAL)
     return [
-        _section(
+        section(
             "Forecast and outcome",
             "The net's bands for the next day's return over the newest year; choose a stock.",
-            _plot(figures.fan(outcome, volatility)),
+            plot(figures.fan(outcome, volatility)),
         ),
-        _section(
+        section(
             "Where the difference comes from",
             "CRPS less the null's, added up day by day. A line that falls is a model that helps.",
-            _plot(figures.running(outcome, real)),
+            plot(figures.running(outcome, real)),
         ),
-        _section(
+        section(
             "Window by window",
             "Green: the net beat the null. Crossed out: the window failed its diagnostics.",
-            _plot(figures.strip(outcome)),
+            plot(figures.strip(outcome)),
         ),
         '<div class="pair">',
-        _section(
+        section(
             "Calibration",
             "Flat at 1 is honest. A hump in the middle: intervals are too wide.",
-            _plot(figures.calibration(results)),
+            plot(figures.calibration(results)),
         ),
-        _section(
+        section(
             "Did the chains agree?",
             "R-hat near 1, and many effective draws, of the forecasts themselves.",
-            _plot(figures.chains(outcome)),
+            plot(figures.chains(outcome)),
         ),
         "</div>",
     ]
 
 
-def _plot(figure: Any) -> str:
-    return figure.to_html(
-        full_html=False,
-        include_plotlyjs=False,
-        config={"displayModeBar": False, "responsive": True},
-    )
-
-
 def _controls(scores: Mapping[str, Scores]) -> str:
     shown = (CRPS, "rank IC")
     parts = [
-        _section(TITLES[name], NOTES[name], _table(scores[name], shown))
+        section(TITLES[name], NOTES[name], _table(scores[name], shown))
         for name in (PLANTED, SHUFFLED)
         if name in scores
     ]
@@ -203,8 +180,7 @@ def _facts(outcome: Outcome) -> str:
         f"machine {settings.machine}",
         "Data": f"{outcome.prices.source}; SHA-256 {outcome.prices.fingerprint()[:16]}…",
     }
-    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
-    return f"<dl>{items}</dl>"
+    return facts_of(facts)
 
 
 def _speed(notes: Mapping[str, Any], windows: int) -> str:

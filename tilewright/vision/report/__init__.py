@@ -1,0 +1,1 @@
+"""The page of a finished job, and the files beside it."""
