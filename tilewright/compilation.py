@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.files import Written
 from tilewright.image import Image, Interface, Parts
 from tilewright.machine.machine import Machine
 from tilewright.record import recall
@@ -96,6 +97,18 @@ class Compilation:
         source = self.source
         made_from = (source.text, source.constants, source.interface, source.tiles)
         write(path, Saved(*made_from, bound, initial))
+
+    def export(
+        self,
+        signature: Signature,
+        initial: Mapping[int, Sequence[np.ndarray]],
+        folder: Path,
+        name: str,
+    ) -> Written:
+        """Leave it as a library for C, with what the signature has bound, and such a state."""
+        from tilewright.c_export import export  # LLVM is for few
+
+        return export(self, signature, initial, folder, name)
 
     def bound(self, fixed: Mapping[int, np.ndarray]) -> Compilation:
         """The program for fixed inputs, by position among the arguments' leaves.

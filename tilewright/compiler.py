@@ -185,6 +185,12 @@ class Stages:
         once = Stages(first, Dump("packing"), (), (), self.machine)
         return Stages(rest, Dump("packed"), (), (), self.machine, once=once)
 
+    def on(self, machine: Machine) -> Stages:
+        """The same for another machine, from the traced graph on."""
+        return Stages(
+            self.traced, Dump(machine.name), self.rewrites, self.then, machine, self.hidden
+        )
+
     def split(self, leaves: int, ticks: Sequence[int]) -> tuple[Stages, Stages, Stages]:
         """Of a step with a state, of so many leaves: what answers, settles and prepares.
 

@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 PARTIAL = ".partial"
 """How the name of a file ends that is still being written."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """Several files; `note` says which one could not be made, and why."""
+
+    files: tuple[Path, ...]
+    note: str = ""
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -98,14 +98,36 @@ class Linked:
             name: self.stubs + 16 * number for number, name in enumerate(self.outside)
         }
         for each, (values, names) in zip(self.objects, self._tables, strict=True):
-            for number, at in each.places.items():
-                _, _, _, _, start, size, *_ = each.sections[number]
-                memory[at : at + size] = np.frombuffer(each.content, np.uint8, size, start)
+            self._copy(memory, each)
             for name, positions in names.items():
                 values[positions] = everywhere[name]
             with _whole_files():
                 _fill_in(memory, each, values)
         return memory.tobytes()
+
+    def relocatable(self) -> tuple[bytes, list[tuple[int, int, str, int]]]:
+        """The bytes for any address, and what is left to a linker: the place, kind, symbol and
+        addend of each relocation to what lies outside."""
+        memory, left = np.zeros(self.stubs, np.uint8), []
+        for each, (values, names) in zip(self.objects, self._tables, strict=True):
+            self._copy(memory, each)
+            outside = {}
+            for name, positions in names.items():
+                values[positions] = self.symbols.get(name, 0)
+                if name not in self.symbols:
+                    outside |= dict.fromkeys(positions, name)
+            with _whole_files():
+                _fill_in(memory, each, values)
+            for target, entries in _relocations(each):
+                for at, kind, position, add in entries.tolist():
+                    if position in outside:
+                        left.append((at + each.places[target], kind, outside[position], add))
+        return memory.tobytes(), left
+
+    def _copy(self, memory: np.ndarray, each: _Object) -> None:
+        for number, at in each.places.items():
+            _, _, _, _, start, size, *_ = each.sections[number]
+            memory[at : at + size] = np.frombuffer(each.content, np.uint8, size, start)
 
     def _lay_out(self, each: _Object) -> None:
         for number, (_, kind, flags, _, _, size, _, _, align, _) in enumerate(each.sections):
@@ -182,8 +204,8 @@ def _used(each: _Object) -> set[int]:
     return found
 
 
-def _fill_in(memory: np.ndarray, each: _Object, values: np.ndarray) -> None:
-    """Distances from where they stand to the symbols, whose places are `values`."""
+def _relocations(each: _Object) -> Iterator[tuple[int, np.ndarray]]:
+    """Of each loaded section that has any: its number, and they."""
     for _, kind, _, _, start, size, _, target, *_ in each.sections:
         if kind not in (_WITH_ADDENDS, _WITHOUT) or target not in each.places:
             continue
@@ -194,6 +216,12 @@ def _fill_in(memory: np.ndarray, each: _Object, values: np.ndarray) -> None:
             raise ForeignObjectError(f"relocations of kinds {set(entries['kind'].tolist())}")
         if entries["at"].max(initial=0) + 4 > max(4, each.sections[target][5]):
             raise ValueError("a relocation behind the end of its section")
+        yield target, entries
+
+
+def _fill_in(memory: np.ndarray, each: _Object, values: np.ndarray) -> None:
+    """Distances from where they stand to the symbols, whose places are `values`."""
+    for target, entries in _relocations(each):
         at = entries["at"].astype(np.int64) + each.places[target]
         distances = values[entries["symbol"]] + entries["add"] - at
         narrow = distances.astype("<i4")

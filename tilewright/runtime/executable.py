@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.codegen.link import Loaded, load
+from tilewright.files import Written
 from tilewright.image import Image, Interface
 from tilewright.machine.host import host_machine
 from tilewright.runtime import signals
@@ -111,6 +112,21 @@ class Executable:
         hold (an argument, not bound, of a class that the user registered with JAX).
         """
         self.compiled.save(Path(path), self.signature.bound)
+
+    def export(self, folder: str | os.PathLike[str], name: str) -> Written:
+        """Leave it as a library for C and C++: `NAME.h`, `NAME.o`, `libNAME.a`, an example, a file
+        for CMake, and `libNAME.so` where this host has a linker.
+
+        It holds code for AVX2 and AVX-512, of which the library takes what its host has, and all
+        data; it needs no Python. Arguments that are not bound are given with each call. Raises
+        ArgumentError for a name that C does not take.
+        """
+        return self.compiled.export(self.signature, self._begins_with, Path(folder), name)
+
+    @property
+    def _begins_with(self) -> Mapping[int, Sequence[np.ndarray]]:
+        """The state, by argument: none."""
+        return {}
 
     def outputs(self) -> tuple[np.ndarray, ...]:
         """The results of a program without arguments, one by one."""

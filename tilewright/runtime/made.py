@@ -44,6 +44,16 @@ class Origin(Protocol):
         those that a state begins with."""
         ...
 
+    def export(
+        self,
+        signature: Any,
+        initial: Mapping[int, Sequence[np.ndarray]],
+        folder: Path,
+        name: str,
+    ) -> Any:
+        """Leave it as a library for C, with what the signature has bound, and such a state."""
+        ...
+
     @property
     def parts(self) -> Parts:
         """What answers, settles and prepares, of a step with a state."""
@@ -67,6 +77,9 @@ class Made:
     @property
     def parts(self) -> Parts:
         raise ValueError("A program made by hand has no graph that could be split.")
+
+    def export(self, signature: Any, initial: Any, folder: Path, name: str) -> Any:
+        raise ValueError("A program made by hand has no graph that could be compiled for others.")
 
     def save(self, path: Path, bound: Any, initial: Any = None) -> None:
         raise ValueError("A program made by hand has no graph that a file could hold.")

@@ -122,6 +122,10 @@ class Stateful(Executable):
         """As `Executable.save`; the file holds the state as it began, not as it is."""
         self.compiled.save(Path(path), self.signature.bound, self._initial)
 
+    @property
+    def _begins_with(self) -> Arrays:
+        return self._initial
+
     # The state
 
     @property

@@ -72,6 +72,7 @@ class Model:
         weights = in_precision(self.weights, precision or "float32")
         inputs = jax.ShapeDtypeStruct((batch, steps, self.net.inputs), np.float32)
         run = partial(_window, self.net)
+        run.__name__ = "window"  # what a C program calls it
         return compile(run, weights, inputs, tiles=tiles).bind(weights)
 
     def error(self, precision: str, data: Any) -> Error:
@@ -156,6 +157,7 @@ class Model:
         weights = in_precision(self.weights, precision)
         x = jax.ShapeDtypeStruct((streams, self.net.inputs), np.float32)
         run = partial(_step, step, self.net)
+        run.__name__ = step.__name__
         program = compile(run, weights, state, x, tiles=tiles, state="state")
         assert isinstance(program, Stateful)
         return program.bind(weights)

@@ -1,0 +1,179 @@
+"""`export`: a compiled function as a library for C and C++, without Python, JAX or LLVM.
+
+In: a compiled function, what is bound of it, the state that it begins with. Out: files in a folder,
+each replaced in one step: `NAME.h`, `NAME.o`, `libNAME.a`, `NAME_example.c`, `CMakeLists.txt`, and
+`libNAME.so` where the host has a linker.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from tilewright.c_export import text
+from tilewright.c_export.archive import static_library
+from tilewright.c_export.header import C_TYPES, Given, cmake, example, header, identifiers
+from tilewright.c_export.levels import LEVELS
+from tilewright.c_export.pieces import Pieces, pieces_of
+from tilewright.c_export.stream import layout_of
+from tilewright.c_export.text import ALLOCATE, FREE, Inside, Names
+from tilewright.codegen.object_file import object_file
+from tilewright.codegen.target import Target
+from tilewright.codelets.emit.libm import LIBM
+from tilewright.errors import ArgumentError
+from tilewright.files import Written, write_bytes, write_text
+from tilewright.graph.ir import Type
+from tilewright.runtime.signature import Signature
+
+OUTSIDE = (ALLOCATE, FREE, "memcpy", "memmove", "memset", "fmod", "fmodf", *LIBM)
+"""What the C library has to give."""
+_TAKEN = frozenset(
+    "abi open open_level level start stop reset answer prepare late state_bytes save restore model "
+    "stream program".split()
+)
+ANY = Target("x86-64", "")
+
+
+def export(
+    compilation: Any,
+    signature: Signature,
+    initial: Mapping[int, Sequence[np.ndarray]],
+    folder: Path,
+    name: str,
+) -> Written:
+    """Raises ArgumentError for a name that C does not take, and for what has no type in C."""
+    names = Names(_checked(name), _verb(signature.interface.name))
+    fixed, state = signature.fixed, signature.state
+    inputs, outputs = _given(signature, fixed, state)
+    kept = [signature.interface.inputs[i] for i in state]
+    first = [np.ascontiguousarray(a) for arrays in initial.values() for a in arrays]
+    levels = [pieces_of(compilation, level, fixed, state) for level in LEVELS]
+    data = _Data()
+    insides = [_inside(pieces, kept, first, data) for pieces in levels]
+    finite = [
+        (i, given.type.dtype, given.count)
+        for i, given in enumerate(inputs)
+        if state and given.type.dtype == "float32"
+    ]
+    symbols = text.exports(names, bool(state))
+    parts = _compiled(insides, text.module(names, insides, finite))
+    content = object_file(parts, bytes(data.content), symbols, OUTSIDE)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        f"{name}.h": header(names, inputs, outputs, bool(state)),
+        f"{name}.o": content,
+        f"lib{name}.a": static_library([(f"{name[:11]}.o", content, symbols)]),
+        f"{name}_example.c": example(names, inputs, outputs, bool(state)),
+        "CMakeLists.txt": cmake(names),
+    }
+    shared = _shared(content)
+    if shared is not None:
+        files[f"lib{name}.so"] = shared
+    for file, what in files.items():
+        write_text(folder / file, what) if isinstance(what, str) else write_bytes(
+            folder / file, what
+        )
+    note = "" if shared else "This host has no linker (cc or ld): there is no shared object."
+    return Written(tuple(folder / file for file in files), note)
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        raise ArgumentError(
+            f"name must be letters, digits and underscores, a letter first, not {name!r}."
+        )
+    return name
+
+
+def _verb(function: str) -> str:
+    verb = re.sub(r"\W", "", function).strip("_")
+    return "run" if not verb or verb[0].isdigit() or verb in _TAKEN else verb
+
+
+def _given(
+    signature: Signature, fixed: Mapping[int, Any], state: Sequence[int]
+) -> tuple[list[Given], list[Given]]:
+    interface = signature.interface
+    free = [i for i in range(len(interface.inputs)) if i not in fixed and i not in state]
+    tree = interface.out_tree
+    results = list(tree.paths("result")) if tree else []
+    results = results or [f"result_{i}" for i in range(len(interface.outputs))]
+    labels = identifiers([*(signature.leaf_names[i] for i in free), *results])
+    types = [*(interface.inputs[i] for i in free), *interface.outputs]
+    for label, kind in zip(labels, types, strict=True):
+        if kind.dtype not in C_TYPES:
+            raise ArgumentError(f"{label} is of {kind.dtype}, which C has no type for.")
+    given = [Given(label, kind) for label, kind in zip(labels, types, strict=True)]
+    return given[: len(free)], given[len(free) :]
+
+
+class _Data:
+    """Arrays one behind the other, each on a line, equal ones once."""
+
+    def __init__(self) -> None:
+        self.content, self._known = bytearray(), {}
+
+    def at(self, array: np.ndarray) -> int:
+        raw = np.ascontiguousarray(array).tobytes()
+        key = hashlib.sha256(raw).digest()
+        if key not in self._known:
+            self.content += bytes(-len(self.content) % 64)
+            self._known[key] = len(self.content)
+            self.content += raw
+        return self._known[key]
+
+
+def _inside(
+    pieces: Pieces, state: Sequence[Type], first: Sequence[np.ndarray], data: _Data
+) -> Inside:
+    layout = layout_of(pieces, state)
+
+    def placed(kind: str, what: Any) -> tuple[str, int]:
+        match kind:
+            case "data":
+                return "data", data.at(what)
+            case "state":
+                return "stream", layout.state[what]
+            case "carried":
+                return "stream", layout.carried[what]
+        return kind, what
+
+    return Inside(
+        pieces.level,
+        layout,
+        {piece.name: piece for piece in pieces.pieces},
+        {piece.name: [placed(*place) for place in piece.places] for piece in pieces.pieces},
+        tuple(map(data.at, first)),
+    )
+
+
+def _compiled(insides: Sequence[Inside], api: str) -> list[bytes]:
+    from tilewright.codegen.host import compile_part  # LLVM takes half a second to import
+
+    parts = [compile_part(api, ANY)]
+    for number, inside in enumerate(insides):
+        for name, piece in inside.pieces.items():
+            own = piece.text.replace("@tilewright_run(", f"@{text.symbol(number, name)}(")
+            parts.append(compile_part(own, inside.level.target))
+    return parts
+
+
+def _shared(content: bytes) -> bytes | None:
+    """A shared object, where there is a linker."""
+    linker = shutil.which("cc") or shutil.which("gcc") or shutil.which("ld")
+    if linker is None:
+        return None
+    with TemporaryDirectory() as folder:
+        source, target = Path(folder, "it.o"), Path(folder, "it.so")
+        source.write_bytes(content)
+        command = [linker, "-shared", "-o", str(target), str(source), "-lm"]
+        done = subprocess.run(command, capture_output=True, check=False)
+        return target.read_bytes() if done.returncode == 0 else None

@@ -1,0 +1,69 @@
+"""The levels of the instruction set that an exported library holds, least first.
+
+At its start it takes the last one that the processor and the system allow. Which bits of `cpuid`
+say so: Intel's manual, volume 2A; the registers that a system saves: volume 1, chapter 13.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tilewright.codegen.target import Target
+from tilewright.machine.host import described
+from tilewright.machine.machine import Machine
+
+
+@dataclass(frozen=True)
+class Level:
+    """`names` are what plans see; bits must be set in ecx of leaf 1, in ebx and ecx of leaf 7, in
+    ecx of leaf 0x80000001, and in the word of saved registers."""
+
+    name: str
+    names: tuple[str, ...]
+    target: Target
+    one: int
+    seven_b: int
+    seven_c: int
+    extended: int
+    saved: int
+
+    @property
+    def machine(self) -> Machine:
+        """A host of this level, with stated figures: an export is the same wherever it is made."""
+        return described(self.names)
+
+
+def _bits(*numbers: int) -> int:
+    return sum(1 << number for number in numbers)
+
+
+_ONE = _bits(12, 20, 22, 23, 27, 28, 29)  # fma, sse4.2, movbe, popcnt, osxsave, avx, f16c
+_TWO = _bits(3, 5, 8)  # bmi1, avx2, bmi2
+_FOUR = _TWO | _bits(16, 17, 28, 30, 31)  # avx512 f, dq, cd, bw, vl
+_LZCNT = _bits(5)
+_YMM, _ZMM = _bits(1, 2), _bits(1, 2, 5, 6, 7)
+_WIDE = "-prefer-256-bit"
+
+LEVELS = (
+    Level("AVX2", ("avx2", "fma"), Target("haswell", ""), _ONE, _TWO, 0, _LZCNT, _YMM),
+    Level(
+        "AVX-512",
+        ("avx2", "avx512f", "fma"),
+        Target("skylake-avx512", _WIDE),
+        _ONE,
+        _FOUR,
+        0,
+        _LZCNT,
+        _ZMM,
+    ),
+    Level(
+        "AVX-512 VNNI",
+        ("avx2", "avx512f", "avx512vnni", "fma"),
+        Target("cascadelake", _WIDE),
+        _ONE,
+        _FOUR,
+        _bits(11),
+        _LZCNT,
+        _ZMM,
+    ),
+)

@@ -1,0 +1,94 @@
+"""The memory of a stream: where in it everything lies that calls of one level need.
+
+In: the pieces of a level, the types of the state. Out: a `Layout`: bytes counted from a stream's
+beginning. A piece has a context (`codegen/context.py`) and tables of its own; arenas are shared by
+all, since nothing in them outlasts a call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tilewright.c_export.pieces import Piece, Pieces
+from tilewright.codegen.context import LINE, Context
+from tilewright.graph.ir import Type
+
+HEAD = {"level": 0, "prepared": 8, "unsettled": 16, "late": 24}
+"""Words that a stream begins with."""
+_PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Room:
+    """Of a piece; `control` is what is zero before every run."""
+
+    context: int
+    inputs: int
+    outputs: int
+    control: int
+    control_bytes: int
+    fields: tuple[tuple[str, int], ...]
+    """Pointers of the context into the control block."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`state` and `carried` are where their arrays lie; `state_bytes` what the former take."""
+
+    rooms: dict[str, Room]
+    state: tuple[int, ...]
+    state_bytes: int
+    carried: tuple[int, ...]
+    shared: int
+    tile: int
+    size: int
+
+
+def layout_of(pieces: Pieces, state: Sequence[Type]) -> Layout:
+    at = LINE
+    placed, at = _one_by_one(state, at)
+    state_bytes = at - LINE
+    carried, at = _one_by_one(pieces.carried, at)
+    rooms = {}
+    for piece in pieces.pieces:
+        rooms[piece.name], at = _room(piece, at)
+    images = [piece.image for piece in pieces.pieces]
+    shared, at = at, at + _up(max(image.shared_bytes for image in images))
+    tile, at = at, at + _up(max(image.tile_bytes for image in images) + LINE)
+    return Layout(rooms, placed, state_bytes, carried, shared, tile, _up(at, _PAGE))
+
+
+def _one_by_one(types: Sequence[Type], at: int) -> tuple[tuple[int, ...], int]:
+    places = []
+    for kind in types:
+        places.append(at)
+        at += _up(kind.nbytes)
+    return tuple(places), at
+
+
+def _room(piece: Piece, at: int) -> tuple[Room, int]:
+    image = piece.image
+    context, at = at, at + _up(ctypes.sizeof(Context))
+    inputs, at = at, at + _up(8 * max(1, len(piece.places)))
+    outputs, at = at, at + _up(8 * max(1, piece.results))
+    sizes = {
+        "barrier": 4 * LINE,
+        "cancel": LINE,
+        "completed": LINE,
+        "drained": LINE,
+        "filled": LINE,
+        "trips": _up(8 * len(image.loops)),
+        "queues": image.maps * LINE,
+        "done": LINE,
+    }
+    control, fields = at, []
+    for name, size in sizes.items():
+        fields.append((name, at))
+        at += size
+    return Room(context, inputs, outputs, control, at - control, tuple(fields)), at
+
+
+def _up(size: int, step: int = LINE) -> int:
+    return -(-size // step) * step
