@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -37,12 +38,14 @@ from tilewright.graph.transposes import raise_transposes
 from tilewright.graph.verify import verify
 from tilewright.graph.widen import widen
 from tilewright.image import Image, Interface
+from tilewright.machine.catalogue import machine as named
 from tilewright.machine.host import host_machine
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
 from tilewright.plan.text import program_to_text
 from tilewright.runtime.executable import Executable
+from tilewright.runtime.modelled import Modelled
 from tilewright.runtime.parameters import Parameters, parameters
 from tilewright.runtime.stateful import Stateful
 from tilewright.state import initial_state, state_arguments, with_state
@@ -80,7 +83,7 @@ HALVES: Sequence[Rewrite] = (
 def compile(
     fn: Callable,
     *example_args: Any,
-    machine: str | None = None,
+    machine: str | Path | Machine | None = None,
     tiles: int | None = None,
     state: str | Sequence[str] | None = None,
     **example_named: Any,
@@ -88,22 +91,27 @@ def compile(
     """Compile `fn` for the shapes and dtypes of its example arguments, given as in a call of it.
 
     They are pytrees of arrays or `jax.ShapeDtypeStruct`s. `machine` None or "native" is this host;
-    "xla" runs `fn` through `jax.jit` on JAX's default device. `tiles` is the number of tiles at
-    most (default and limit: one for each CPU that the process may use); results do not depend on
-    it.
+    "xla" runs `fn` through `jax.jit` on JAX's default device; "ipu:gc200", or any other machine
+    whose tiles share no memory, gives a `Modelled`: what it would take there. `tiles` is the number
+    of tiles at most (default and limit: one for each CPU that the process may use); results do not
+    depend on it.
 
     `state` names arguments that the program keeps, and overwrites at each call: `fn` returns a
     tuple that begins with their new values; the rest of it is what a call returns. The result is
     then a `Stateful`. Its state begins with the example's values, or zeros where that has none.
 
-    Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument.
+    Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument,
+    `CapacityError` for what does not fit a modelled machine.
     """
-    if machine not in (None, "native", "xla"):
-        raise ArgumentError(f'machine must be "native", "xla" or None, not {machine!r}.')
+    elsewhere = None if machine in (None, "native", "xla") else _elsewhere(machine)
     if tiles is not None and (type(tiles) is not int or tiles < 1):
         raise ArgumentError(f"tiles must be a positive whole number, not {tiles!r}.")
     called = parameters(fn, example_args, example_named)
     kept = state_arguments(state, called)
+    if elsewhere is not None:
+        if kept:
+            raise ArgumentError("A modelled machine keeps no state: compile for this host instead.")
+        return _modelled(called, elsewhere, tiles)  # type: ignore[return-value]
     if machine == "xla":
         if kept:
             raise ArgumentError('machine="xla" keeps no state: compile for this host instead.')
@@ -127,6 +135,36 @@ def compile(
     if kept:
         return Stateful(compiled(source), initial_state(called, interface))
     return Executable(compiled(source))
+
+
+def _elsewhere(machine: object) -> Machine:
+    """A machine whose tiles share no memory."""
+    if not isinstance(machine, str | Path | Machine):
+        raise ArgumentError(
+            f'machine must be "native", "xla", a machine by name or file, or None, not {machine!r}.'
+        )
+    found = named(machine)
+    if found.chip.exchange.kind != "scheduled":
+        raise ArgumentError(
+            f"{found.name} is not compiled for: tilewright.compare says what it would take; "
+            'machine must be "native", "xla", or one of the IPUs.'
+        )
+    return found
+
+
+def _modelled(called: Parameters, machine: Machine, tiles: int | None) -> Modelled:
+    from tilewright.trace import trace
+
+    traced = trace(called.fn, *called.values)
+    name, hidden = _interface(called, traced).name, len(traced.constants)
+
+    def plan() -> Program:
+        return Stages(traced.graph, Dump(name), machine=machine, hidden=hidden).program
+
+    def native() -> Executable:
+        return compile(called.fn, *called.values, tiles=tiles)
+
+    return Modelled(name, machine, plan, native)
 
 
 class Stages:

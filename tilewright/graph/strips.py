@@ -43,7 +43,12 @@ MAX_STRIP = 1024
 
 
 def make_strips(graph: Graph, machine: Machine) -> Graph:
-    """The same graph with every worthwhile chain over rows, in all bodies, made a `strips` node."""
+    """The same graph with every worthwhile chain over rows, in all bodies, made a `strips` node.
+
+    Not for tiles that share no memory: there rows lie in all of them at once, and stay.
+    """
+    if machine.chip.exchange.kind == "scheduled":
+        return graph
     nodes = tuple(_with_bodies(node, machine) for node in graph.nodes)
     graph = Graph(graph.inputs, nodes, graph.outputs)
     for rows in row_classes(graph):

@@ -112,15 +112,16 @@ def candidates(problem: Problem, machine: Machine) -> Candidates:
     out = item * m * n
     several = parts["k"] > 1
     gathered = np.where(several, out * (parts["k"] - 1) / parts["k"], 0.0)
-    share = np.ceil(out / parts["k"])
+    adders = np.minimum(parts["k"], np.where(m > 1, m, n))
+    share = np.ceil(out / adders)
     mine = share - _there(problem, "mn", share, parts, inner, machine.tiles)
     turns = serial * (sum(ways) + gathered + mine) - _stays(problem, ways, serial)
     rounds = serial * (2 + several)
     passed = turns / rate + rounds * exchange.overhead_cycles
-    compute = serial * (
-        _vertex(problem, m, n, k, machine) + several * _adding(problem, m, n, parts["k"], machine)
-    )
-    held = sum(brought) + out * (1 + several) + share + problem.total / machine.tiles
+    adding = several * _adding(problem, m * n / adders, parts["k"], machine)
+    compute = serial * (_vertex(problem, m, n, k, machine) + adding)
+    held = sum(brought) + out + several * share * parts["k"] + share
+    held = held + problem.total / machine.tiles
     return Candidates(
         problem, m, n, k, serial, inner, compute, passed, rounds * machine.chip.sync_cycles, held
     )
@@ -185,18 +186,16 @@ def _vertex(
     results = m * n / width
     units = np.maximum(results, np.maximum(m * k, n * k) / SHARED)
     plain = threaded(bundles + m * n * tile.turn / 16, units, tile) + tile.call
-    if unit is None or len(problem.sides) < 2:
+    if unit is None or "n" not in "".join(problem.sides):
         return plain
     by_unit = product(m, n, k, tile, unit, problem.dtype)
     return np.where(np.minimum(m, n) > 1, by_unit, plain)
 
 
-def _adding(
-    problem: Problem, m: np.ndarray, n: np.ndarray, parts: np.ndarray, machine: Machine
-) -> np.ndarray:
-    """Each tile adds up its share of the parts' results."""
+def _adding(problem: Problem, share: np.ndarray, parts: np.ndarray, machine: Machine) -> np.ndarray:
+    """Each tile of a block adds up its share of the parts' results."""
     tile, width = machine.tile, lanes(machine.tile, problem.dtype)
-    share = np.ceil(m * n / parts)
+    share = np.ceil(share)
     bundles = share * parts / width + np.ceil(share / 16) * tile.turn
     return threaded(bundles, share / width, tile) + tile.call
 
@@ -213,7 +212,7 @@ def _blocks(problem: Problem, tiles: int) -> tuple[np.ndarray, ...]:
             ms = _sizes(problem.m, room)
             ns = _sizes(problem.n // serial, room)
             if parts > 1:  # each tile of a block adds up some of its rows
-                ms = np.unique(-(-ms // parts) * parts)
+                ms = np.unique(np.where(ms >= parts, -(-ms // parts) * parts, ms))
             m, n = (grid.reshape(-1) for grid in np.meshgrid(ms, ns, indexing="ij"))
             fits = np.ceil(problem.m / m) * np.ceil(problem.n // serial / n) <= room
             m, n = m[fits], n[fits]

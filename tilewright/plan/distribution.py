@@ -65,12 +65,13 @@ def cutting(call: Call) -> Cutting | None:
         case ContractVector() if not codelet.batch:
             whole = codelet.out.dtype != codelet.sum_dtype
             return _cutting(call, (("m", "k"), ("k",), ("m",)), ("mk", "k"), whole)
-        case Reduce() if len(codelet.shape) == 2 and len(codelet.axes) == 1 and len(views) == 2:
+        case Reduce() if len(codelet.shape) <= 2 and len(codelet.axes) == 1:
             if any(step.op == "iota" for step in codelet.expression.instructions):
                 return None  # it asks where it is
-            axes = ("m", "k") if codelet.axes[0] == 1 else ("k", "m")
-            whole = codelet.kind != "sum" or views[1].dtype in ("float16", "bfloat16")
-            return _cutting(call, (axes, ("m",)), ("".join(axes),), whole)
+            axes = tuple("k" if i in codelet.axes else "m" for i in range(len(codelet.shape)))
+            read, kept = len(views) - 1, tuple(name for name in axes if name == "m")
+            whole = codelet.kind != "sum" or views[-1].dtype in ("float16", "bfloat16")
+            return _cutting(call, ((axes,) * read) + (kept,), ("".join(axes),) * read, whole)
     return None
 
 
@@ -302,6 +303,8 @@ class _Sums:
 
 def _share(out: View, run: int, columns: int) -> tuple[tuple[int, ...], tuple[int, ...], int]:
     """Shape, strides and step from share to share, of runs of a block's elements."""
+    if not out.shape:
+        return (), (), 0
     if len(out.shape) == 1:
         return (run,), out.strides, run * out.strides[0]
     if run % columns == 0:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
+from tilewright.graph.ir import Node
+from tilewright.graph.law import LEAF
 from tilewright.plan.contraction import lower_contraction, lower_with_epilogue
 from tilewright.plan.elementwise import ExpressionBuilder, lower_fused
 from tilewright.plan.packed import lower_dot_packed, lower_packed_with_epilogue
@@ -35,12 +38,21 @@ def lower_dot(scope: Scope, unit: Unit) -> None:
         return
     expression = builder.build(outputs)
     targets = [scope.free_destination(v, unit) or scope.new(v.type) for v in outputs]
-    if with_epilogue(scope, node, expression, builder.leaves[1:], targets):
+    joined = not _is_cut(scope, node)
+    if joined and with_epilogue(scope, node, expression, builder.leaves[1:], targets):
         for value, target in zip(outputs, targets, strict=True):
             scope.put(value, target)
         return
     plain(scope, node)
     lower_fused(scope, replace(unit, kind="fused", shape=sums.shape, nodes=after))
+
+
+def _is_cut(scope: Scope, node: Node) -> bool:
+    """Whether tiles that share no memory may each take some terms of the sums: what follows must
+    then wait for all of them."""
+    contracted = [node.inputs[0].shape[i] for i in node.params["contract"][0]]
+    scheduled = scope.plan.machine.chip.exchange.kind == "scheduled"
+    return scheduled and scope.parallel and prod(contracted) > LEAF
 
 
 KINDS = dict.fromkeys(FORMS, lower_dot)

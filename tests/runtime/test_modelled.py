@@ -1,0 +1,117 @@
+"""A function on a machine that is not here: values from here, cycles and a page from the plan."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tilewright
+from tilewright.errors import ArgumentError, CapacityError
+from tilewright.machine import machine
+
+
+def shaped(*shape):
+    return jax.ShapeDtypeStruct(shape, np.float32)
+
+
+def layer(x, w):
+    return jnp.tanh(x @ w).sum(0)
+
+
+@pytest.fixture(scope="module")
+def exe():
+    return tilewright.compile(layer, shaped(600, 96), shaped(96, 50), machine="ipu:gc200")
+
+
+def test_values_are_those_of_this_host(exe):
+    random = np.random.default_rng(0)
+    x, w = (random.normal(size=s).astype(np.float32) for s in ((600, 96), (96, 50)))
+    native = tilewright.compile(layer, x, w)
+    assert np.array_equal(exe(x, w), native(x, w))
+
+
+def test_a_simulation_needs_no_data(exe):
+    found = exe.simulate()
+    content = json.loads(found.to_json())
+    totals = content["totals"]
+    parts = totals["compute"] + totals["exchange"] + totals["sync"]
+    assert content["cycles"] == pytest.approx(parts) == pytest.approx(found.cycles)
+    assert len(content["bytes_by_tile"]) == 1472
+    assert max(content["bytes_by_tile"]) <= exe.machine.tile.memory
+    assert found.seconds == pytest.approx(found.cycles / 1.325e9)
+    assert "cycles" in str(found)
+
+
+def test_a_trace_has_every_superstep(exe):
+    events = json.loads(exe.simulate().to_perfetto())["traceEvents"]
+    assert {event["tid"] for event in events} == {1, 2, 3}
+    assert all(event["dur"] > 0 for event in events)
+
+
+def test_levers_say_what_counts(exe):
+    found = {lever.figure: lever for lever in exe.levers()}
+    assert found["clock"].doubled == pytest.approx(0.5)
+    assert found["links between chips"].doubled == pytest.approx(1.0), "there is one chip"
+    for lever in found.values():
+        slower = "cycles" in lever.figure and not lever.figure.startswith(("exchange, bytes",))
+        more, less = (lever.halved, lever.doubled) if slower else (lever.doubled, lever.halved)
+        assert more <= 1.0 + 1e-9
+        assert less >= 1.0 - 1e-9
+
+
+def test_the_page_stands_alone(exe, tmp_path):
+    path = exe.report(tmp_path / "report.html")
+    text = path.read_text()
+    assert text.startswith("<!doctype html>")
+    assert "IPU GC200" in text
+    assert "http" not in text
+    assert "<script" not in text
+    assert len(text) < 5 << 20
+
+
+def test_a_page_that_cannot_be_written_is_said(exe, tmp_path):
+    with pytest.raises(ArgumentError, match="cannot be written"):
+        exe.report(tmp_path / "no" / "folder" / "report.html")
+
+
+def test_loops_of_unknown_length_ask_for_their_turns():
+    def halve(x):
+        return jax.lax.while_loop(lambda x: x.sum() > 1, lambda x: x * 0.5, x)
+
+    exe = tilewright.compile(halve, shaped(16), machine="ipu:gc200")
+    with pytest.raises(ArgumentError, match="while0"):
+        exe.simulate()
+    trips = exe.trips(np.ones(16, np.float32))
+    assert exe.simulate(trips).cycles > exe.simulate({"while0": 1}).cycles
+
+
+def test_what_does_not_fit_is_said_before_anything_else():
+    with pytest.raises(CapacityError, match=r"IPU GC200: a product of .* bytes of 638,976"):
+        tilewright.compile(
+            lambda x, w: x @ w, shaped(30_000, 30_000), shaped(30_000, 30_000), machine="ipu:gc200"
+        )
+    with pytest.raises(CapacityError, match=r"tile 0 needs .* more than .* Largest: .* would help"):
+        tilewright.compile(lambda x: jnp.sort(x, 0), shaped(9000, 99), machine="ipu:gc200")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("ipu:gc20", "ipu:gc200"),
+        ("tt:n150", "not compiled for"),
+        ("gpu:a100", "not compiled for"),
+        (7, "machine must be"),
+    ],
+)
+def test_machines_that_cannot_be_compiled_for(name, words):
+    with pytest.raises(ArgumentError, match=words):
+        tilewright.compile(lambda x: x + 1, shaped(4), machine=name)
+
+
+def test_a_machine_of_ones_own():
+    few = machine("ipu:gc200").with_(tiles=16)
+    exe = tilewright.compile(layer, shaped(600, 96), shaped(96, 50), machine=few)
+    whole = tilewright.compile(layer, shaped(600, 96), shaped(96, 50), machine="ipu:gc200")
+    assert exe.simulate().cycles > whole.simulate().cycles

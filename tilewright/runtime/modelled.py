@@ -1,0 +1,133 @@
+"""A function on a machine that is not here: how long it would take there, and its values from here.
+
+In: a plan for tiles that share no memory, and how to compile the same function for this host. Out:
+cycles, bytes, a page. Always: values are those of the same graph run here, which the law of sums
+makes equal to the bit; nothing is run on the machine itself. What does not fit it raises
+`CapacityError` before anything else is said.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tilewright.errors import ArgumentError, CapacityError
+from tilewright.files import write_text
+from tilewright.machine.machine import Machine
+from tilewright.plan.ir import Program
+from tilewright.plan.text import program_to_text
+from tilewright.report.page import page, verdict
+from tilewright.runtime.executable import Executable
+from tilewright.simulate.cycles import Run, run
+from tilewright.simulate.levers import Lever, levers
+from tilewright.simulate.occupancy import Occupancy, occupancy, too_much
+from tilewright.simulate.trips import Trips
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What one run would take: `run` has a row for each superstep, `held` bytes by tile."""
+
+    run: Run
+    held: Occupancy
+
+    @property
+    def cycles(self) -> float:
+        return self.run.cycles
+
+    @property
+    def seconds(self) -> float:
+        """Latency of one run."""
+        return self.run.seconds
+
+    def __str__(self) -> str:
+        return verdict(self.run, self.held)
+
+    def to_json(self) -> str:
+        """Supersteps, totals, bytes by tile; parses with any JSON reader."""
+        rows = [asdict(row) for row in self.run.supersteps]
+        kinds = ("compute", "exchange", "sync", "passed", "host")
+        return json.dumps({
+            "machine": self.run.machine.name,
+            "cycles": self.cycles,
+            "seconds": self.seconds,
+            "busy": self.run.busy,
+            "totals": {kind: self.run.total(kind) for kind in kinds},
+            "bytes_by_tile": self.held.by_tile.astype(int).tolist(),
+            "supersteps": rows,
+        })  # fmt: skip
+
+    def to_perfetto(self) -> str:
+        """A trace for ui.perfetto.dev: one turn of each loop, a microsecond a thousand cycles."""
+        at, events = 0.0, []
+        for number, row in enumerate(self.run.supersteps):
+            for lane, kind in enumerate(("compute", "sync", "exchange")):
+                cycles = getattr(row, kind)
+                if cycles:
+                    name = row.names[0] if kind == "compute" and row.names else kind
+                    events.append({
+                        "name": name, "ph": "X", "pid": 1, "tid": lane + 1, "ts": at / 1e3,
+                        "dur": cycles / 1e3, "args": {"superstep": number, "times": row.times},
+                    })  # fmt: skip
+                    at += cycles
+        return json.dumps({"traceEvents": events, "displayTimeUnit": "ns"})
+
+
+class Modelled:
+    """Call it for values; `simulate`, `levers` and `report` for what it would take."""
+
+    def __init__(
+        self,
+        name: str,
+        machine: Machine,
+        plan: Callable[[], Program],
+        native: Callable[[], Executable],
+    ):
+        self.name, self.machine = name, machine
+        self._native = native
+        self.plan = plan()
+        """The program with homes; `program` is its text."""
+        fault = too_much(self.plan, machine)
+        if fault:
+            raise CapacityError(fault)
+
+    @cached_property
+    def native(self) -> Executable:
+        """The same function for this host."""
+        return self._native()
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self.native(*args, **named)
+
+    def trips(self, *args: Any, **named: Any) -> dict[str, Any]:
+        """As `Executable.trips`, from a run here."""
+        return self.native.trips(*args, **named)
+
+    @cached_property
+    def program(self) -> str:
+        return program_to_text(self.plan)
+
+    def simulate(self, trips: Trips | None = None) -> Simulated:
+        """Without data; `trips` says how often loops of unknown length turn.
+
+        Raises `ArgumentError` where such a loop is in none of `trips`.
+        """
+        return Simulated(run(self.plan, self.machine, trips), occupancy(self.plan))
+
+    def levers(self, trips: Trips | None = None) -> tuple[Lever, ...]:
+        """What halving or doubling each figure of the machine would do, the strongest first."""
+        return levers(self.plan, self.machine, trips)
+
+    def report(self, path: str | Path, trips: Trips | None = None) -> Path:
+        """One self-contained page. Raises `ArgumentError` where `path` cannot be written."""
+        found = self.simulate(trips)
+        text = page(self.name, found.run, found.held, self.levers(trips), self.program)
+        try:
+            write_text(Path(path), text)
+        except OSError as error:
+            raise ArgumentError(f"The report {str(path)!r} cannot be written: {error}.") from None
+        return Path(path)

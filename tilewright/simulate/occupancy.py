@@ -1,0 +1,100 @@
+"""What lies in the memory of each tile: bytes by tile and by moment, and who has most of them.
+
+In: a program with homes. Out: `Occupancy`; or, where a tile has less than it needs, a sentence.
+A buffer counts from the first step that touches it to the last (`plan/memory.py`), on every tile
+that has blocks or copies of it. Code, the state of vertices and lists of messages are not counted:
+a share of each tile (`ROOM`) is left to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.machine.machine import Machine
+from tilewright.plan.distribution import ROOM
+from tilewright.plan.ir import Buffer, Program
+from tilewright.plan.memory import lifetimes
+
+LARGEST = 3
+"""Tenants that a sentence names."""
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """`by_tile` at the fullest moment; `by_moment` of the fullest tile, step by step.
+
+    `always` is what lives from the first step to the last. `tenants` are buffers at that moment on
+    the fullest tile, largest first. `needed` is what offsets ask for: never less.
+    """
+
+    by_tile: np.ndarray
+    by_moment: np.ndarray
+    always: int
+    tenants: tuple[Buffer, ...]
+    needed: int
+
+    @property
+    def fullest(self) -> int:
+        """The tile."""
+        return int(np.argmax(self.by_tile)) if self.by_tile.size else 0
+
+
+def occupancy(program: Program) -> Occupancy:
+    lives = {b: life for b, life in lifetimes(program.steps).items() if b in program.offsets}
+    last = max((life.last for life in lives.values()), default=0)
+    change = np.zeros(last + 2)
+    for buffer, life in lives.items():
+        change[life.first] += buffer.tile_bytes
+        change[life.last + 1] -= buffer.tile_bytes
+    moment = int(np.argmax(np.cumsum(change)))  # as if every tile had all
+    present = [b for b, life in lives.items() if life.first <= moment <= life.last]
+    by_tile = np.zeros(program.tiles)
+    for buffer in present:
+        by_tile[_tiles(buffer, program.tiles)] += buffer.tile_bytes
+    full = int(np.argmax(by_tile)) if program.tiles else 0
+    by_moment = np.zeros(last + 2)
+    for buffer, life in lives.items():
+        if full in _tiles(buffer, program.tiles):
+            by_moment[life.first] += buffer.tile_bytes
+            by_moment[life.last + 1] -= buffer.tile_bytes
+    tenants = [b for b in present if full in _tiles(b, program.tiles)]
+    always = sum(b.tile_bytes for b in tenants if lives[b].first <= 1 and lives[b].last >= last)
+    order = sorted(tenants, key=lambda b: -b.tile_bytes)
+    return Occupancy(by_tile, np.cumsum(by_moment)[:-1], always, tuple(order), program.tile_bytes)
+
+
+def _tiles(buffer: Buffer, tiles: int) -> np.ndarray:
+    return np.arange(tiles) if buffer.homes is None else buffer.homes.tiles()
+
+
+def too_much(program: Program, machine: Machine) -> str:
+    """What does not fit, by how much, the largest tenants, what would help; "" if all fits."""
+    room = int(machine.tile.memory * ROOM)
+    if program.tile_bytes <= room:
+        return ""
+    found = occupancy(program)
+    others = int((found.by_tile > room).sum()) - 1
+    tenants = "; ".join(described(b, program) for b in found.tenants[:LARGEST])
+    times = -(-program.tile_bytes // room)
+    return (
+        f"{machine.name}: tile {found.fullest} needs {program.tile_bytes:,} bytes, "
+        f"{program.tile_bytes - room:,} more than the {room:,} that code and messages leave it. "
+        f"{max(others, 0):,} of the other {program.tiles - 1:,} tiles fall short as well. "
+        f"Largest: {tenants}. "
+        f"{times} times the tiles, smaller batches, or fewer bits a number would help."
+    )
+
+
+def described(buffer: Buffer, program: Program) -> str:
+    """A tenant in words."""
+    if buffer.homes is None:
+        return f"{buffer.tile_bytes:,} bytes of an instance's own {buffer.dtype}"
+    homes = buffer.homes
+    copies = homes.copy_tiles().size
+    many = f", {copies:,} copies" if copies > 1 else ""
+    return (
+        f"{buffer.tile_bytes:,} bytes of {buffer.dtype}, {homes.blocks:,} blocks of "
+        f"{buffer.block:,} on {homes.tiles().size:,} tiles{many}"
+    )
