@@ -94,7 +94,8 @@ def compile(
     "xla" runs `fn` through `jax.jit` on JAX's default device; "ipu:gc200", or any other machine
     whose tiles share no memory, gives a `Modelled`: what it would take there. `tiles` is the number
     of tiles at most (default and limit: one for each CPU that the process may use); results do not
-    depend on it.
+    depend on it. They are those of `jax.jit` but for rounding, and for the signs of eigenvectors
+    and singular vectors, which are not LAPACK's.
 
     `state` names arguments that the program keeps, and overwrites at each call: `fn` returns a
     tuple that begins with their new values; the rest of it is what a call returns. The result is

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -227,3 +228,4 @@ def test_a_bar_shows_chains():
     with run, progress.ChainProgress(run, patience=0.0, console=console):
         run.wait()
     assert "/4" in shown.getvalue()
+    assert re.search(r"[1-9][\d,]* turns of loops", shown.getvalue())

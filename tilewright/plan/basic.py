@@ -30,7 +30,10 @@ def copy_codelet(sources: Sequence[View], targets: Sequence[View]) -> Elementwis
 
 
 def is_transposition(source: View, target: View) -> bool:
-    """A matrix with contiguous columns, to be written with contiguous rows."""
+    """A matrix with contiguous columns, to be written with contiguous rows.
+
+    Which codelet does a copy, no more: where anything lies was decided before.
+    """
     return (
         len(source.shape) == 2
         and min(source.shape) >= WORTH_TRANSPOSING

@@ -87,7 +87,12 @@ def _vector_sides(scope: Scope, lhs: View, rhs: View, contract: Axes, batch: Axe
 
 
 def _matrix_sides(scope: Scope, lhs: View, rhs: View, contract: Axes, batch: Axes) -> list[View]:
-    """(*batch, m, k) and (*batch, k, n), contiguous along the lanes if copying pays for itself."""
+    """(*batch, m, k) and (*batch, k, n), contiguous along the lanes if copying pays for itself.
+
+    Here and not in `graph/layout.py`, as it hangs on where the planner has put an operand that is
+    computed anew each time: a graph's values have no strides. Batches stay as they are: their
+    matrices are small, and panels of each would be more bytes than they save.
+    """
     left = _matrix(scope, lhs, batch[0], contract[0], contract_last=True)
     right = _matrix(scope, rhs, batch[1], contract[1], contract_last=False)
     m, n = left.shape[-2], right.shape[-1]

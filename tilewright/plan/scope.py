@@ -94,7 +94,12 @@ class Scope(Places):
                 self.call(copy_codelet(sources, targets), sources, targets)
 
     def dense(self, view: View) -> View:
-        """The view itself where it is row-major without gaps, else a copy that is."""
+        """The view itself where it is row-major without gaps, else a copy that is.
+
+        For what no strides can say (a reshape of what lies across), and for codelets that read
+        lanes side by side: images, kernels and matrices that are computed where they are read, of
+        which `layout` has nothing to keep. What never changes in a loop lies well before.
+        """
         if views.is_dense(view):
             return view
         target = self.new(Type(view.dtype, view.shape))

@@ -17,7 +17,8 @@ import numpy as np
 from tilewright.codelets.base import Codelet, Operand, nbytes
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
-from tilewright.codelets.reduce import column, row
+from tilewright.codelets.reduce.column import Column
+from tilewright.codelets.reduce.row import Row
 from tilewright.graph.law import reduce_ordered
 from tilewright.graph.ops.across import combination
 from tilewright.machine.cost import Count
@@ -101,7 +102,7 @@ class Reduce(Codelet):
 
     def emit(self, module: Module, symbol: str) -> None:
         along_reduced = len(self.shape) - 1 in self.axes
-        form = row if along_reduced else column
+        form = Row if along_reduced else Column
         count, arrays = len(self.inputs), len(self.inputs) + len(self.outputs)
         function = module.function(symbol, "void", ["ptr"] * arrays)
         inputs, (total, *stored) = (
@@ -109,5 +110,5 @@ class Reduce(Codelet):
             for positions in (range(count), range(count, arrays))
         )
         if self.outputs[0].size:
-            form.write(function, self, [*inputs, *stored, total])
+            form(function, self).write([*inputs, *stored, total])
         function.close()

@@ -13,11 +13,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.emit.halving import QUARTERS, Lane, halved
-from tilewright.codelets.emit.llvm import Function, vector
+from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.vectors import itemsize, offset
-from tilewright.codelets.reduce.source import Indices, Source, alone
+from tilewright.codelets.reduce.form import Form
+from tilewright.codelets.reduce.source import Indices, alone
 from tilewright.graph.law import LANES, LEAF
 
 if TYPE_CHECKING:
@@ -32,23 +33,11 @@ Leaf = Callable[[list[str], str, int], list[str]]
 """(places, number of its first element, length) -> its sums, one for each vector of outputs."""
 
 
-def write(function: Function, codelet: Reduce, pointers: list[str]) -> None:
-    """The body of its function; the last pointer is the total's."""
-    _Column(function, codelet).write(pointers)
-
-
-class _Column:
+class Column(Form):
     """The function of one codelet in the making."""
 
     def __init__(self, function: Function, codelet: Reduce):
-        self.function = function
-        self.codelet = codelet
-        self.source = Source(function, codelet)
-        self.kind = self.source.combination.register
-        self.apply = self.source.combination.apply
-        self.row = vector(self.kind, LANES)
-        self.start = self.source.identity(codelet.kind, LANES)
-        self.count = codelet.count
+        super().__init__(function, codelet)
         last = len(codelet.shape) - 1
         self.columns = codelet.shape[last] if codelet.shape else 1
         self.steps = [steps[last] if codelet.shape else 0 for steps in codelet.walked]
@@ -94,14 +83,6 @@ class _Column:
             if rest:
                 places = self._moved(places, dtypes, steps, groups * group)
                 self._group(places, rest, str(groups * group), indices)
-
-    def _moved(
-        self, pointers: Sequence[str], dtypes: Sequence[str], steps: Sequence[int], columns: int
-    ) -> list[str]:
-        return [
-            offset(self.function, pointer, dtype, columns * step)
-            for pointer, dtype, step in zip(pointers, dtypes, steps, strict=True)
-        ]
 
     def _group(self, places: Sequence[str], columns: int, first: str, indices: Indices) -> None:
         """Some neighbouring outputs."""
@@ -227,10 +208,6 @@ class _Column:
     def _kept(self, slot: str) -> str:
         place = self.function.address(self.lanes, self.row, slot)
         return self.function.let(f"load {self.row}, ptr {place}, align 64")
-
-    def _keep(self, slot: str, value: str) -> None:
-        place = self.function.address(self.lanes, self.row, slot)
-        self.function.do(f"store {self.row} {value}, ptr {place}, align 64")
 
     def _value(
         self, pointers: Sequence[str], at: int, valid: int, first: str, indices: Indices

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.lanes import fold
-from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function, vector
+from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.emit.vectors import offset
-from tilewright.codelets.reduce.source import Axes, Indices, Source
+from tilewright.codelets.reduce.form import Form
+from tilewright.codelets.reduce.source import Axes, Indices
 from tilewright.graph.law import LANES, LEAF
 
 if TYPE_CHECKING:
@@ -29,25 +30,13 @@ _REVERSED = (0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15)
 """Lanes in this order are combined as adjacent pairs by halving."""
 
 
-def write(function: Function, codelet: Reduce, pointers: list[str]) -> None:
-    """The body of its function; the last pointer is the total's."""
-    _Row(function, codelet).write(pointers)
-
-
-class _Row:
+class Row(Form):
     """The function of one codelet in the making."""
 
     def __init__(self, function: Function, codelet: Reduce):
-        self.function = function
-        self.codelet = codelet
-        self.source = Source(function, codelet)
-        self.kind = self.source.combination.register
-        self.apply = self.source.combination.apply
-        self.row = vector(self.kind, LANES)
-        self.start = self.source.identity(codelet.kind, LANES)
-        self.count = codelet.count
+        super().__init__(function, codelet)
         self.leaves = max(1, -(-self.count // LEAF))
-        self.block = function.reserve(self.row, LANES)
+        self.lanes = function.reserve(self.row, LANES)
         in_row = self.source.reduced.sizes[-1] % LANES == 0
         self.staged = not self.source.merged and not in_row
         dtypes = self.source.dtypes if self.staged else ()
@@ -74,14 +63,6 @@ class _Row:
             if rest:
                 places = self._moved(places, dtypes, row_steps, groups * LANES)
                 self._group(rest, places, row_steps, indices, dim, str(groups * LANES))
-
-    def _moved(
-        self, pointers: Sequence[str], dtypes: Sequence[str], steps: Sequence[int], rows: int
-    ) -> list[str]:
-        return [
-            offset(self.function, pointer, dtype, rows * step)
-            for pointer, dtype, step in zip(pointers, dtypes, steps, strict=True)
-        ]
 
     def _group(
         self,
@@ -140,14 +121,10 @@ class _Row:
         """Places of the next leaf; where the walk is uneven they are found from its number."""
         return self.source.advance(places, LEAF) if self.source.merged else list(places)
 
-    def _keep(self, slot: str, lanes: str) -> None:
-        place = self.function.address(self.block, self.row, slot)
-        self.function.do(f"store {self.row} {lanes}, ptr {place}, align 64")
-
     def _folded(self, count: int, order: Sequence[int]) -> str:
         """The totals of the first `count` kept vectors, in this order in the lanes of one."""
         function = self.function
-        slots = [function.address(self.block, self.row, i) for i in range(count)]
+        slots = [function.address(self.lanes, self.row, i) for i in range(count)]
         lanes = [function.let(f"load {self.row}, ptr {slot}, align 64") for slot in slots]
         (total,) = fold(function, self.kind, [[x] for x in lanes], self.apply)
         picks = [total.owners.index(i) for i in order]
