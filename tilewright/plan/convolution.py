@@ -24,6 +24,7 @@ from tilewright.graph.law import accumulation_dtype, identity
 from tilewright.graph.ops.conv import phase_pairs
 from tilewright.plan import views
 from tilewright.plan.basic import fill_codelet, operand
+from tilewright.plan.borders import zero
 from tilewright.plan.ir import View
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
@@ -194,38 +195,24 @@ def _bordered(
 ) -> View:
     """The image with `pad` ((low, high) of rows, of columns) around it, cropped if negative."""
     (top, bottom), (left, right) = pad
+    border = scope.borders.get(image)
+    if border is not None and fill is None and border.pads == ((top, bottom), (left, right)):
+        return border.whole
     n, h, w, channels = image.shape
     start = (0, max(0, -top), max(0, -left), 0)
     inside = (n, h - start[1] + min(0, bottom), w - start[2] + min(0, right), channels)
     whole = (n, max(0, h + top + bottom), max(0, w + left + right), channels)
     if whole == inside:
         return _dense_channels(scope, views.window(image, start, inside))
-    value = np.zeros((), numpy_dtype(image.dtype)) if fill is None else fill
-    made = scope.new(Type(image.dtype, whole))
+    value = zero(image.dtype) if fill is None else fill
     if min(inside) <= 0 or not prod(whole):
+        made = scope.new(Type(image.dtype, whole))
         scope.call(fill_codelet(value, made), [], [made])
         return made
-    first = (max(0, top), max(0, left))
-    for begin, shape in _borders(whole, first, inside):
-        part = views.window(made, begin, shape)
-        if part.size:
-            scope.call(fill_codelet(value, part), [], [part])
-    scope.copy(views.window(image, start, inside), views.window(made, (0, *first, 0), inside))
-    return made
-
-
-def _borders(
-    whole: tuple[int, ...], first: tuple[int, int], inside: tuple[int, ...]
-) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Start and shape of what lies above, below, left and right of the inside."""
-    n, height, width, channels = whole
-    (y, x), (_, h, w, _) = first, inside
-    return [
-        ((0, 0, 0, 0), (n, y, width, channels)),
-        ((0, y + h, 0, 0), (n, height - y - h, width, channels)),
-        ((0, y, 0, 0), (n, h, x, channels)),
-        ((0, y, x + w, 0), (n, h, width - x - w, channels)),
-    ]
+    pads = (max(0, top), max(0, bottom)), (max(0, left), max(0, right))
+    made = scope.bordered(Type(image.dtype, inside), pads, value)
+    scope.copy(views.window(image, start, inside), made.inside)
+    return made.whole
 
 
 KINDS = {

@@ -16,9 +16,20 @@ from tilewright.codelets.base import Codelet
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
-from tilewright.plan.basic import copy_call, copy_codelet
+from tilewright.plan.basic import copy_call, copy_codelet, fill_codelet
+from tilewright.plan.borders import (
+    Border,
+    Pads,
+    bordered_values,
+    edges_of,
+    inside_of,
+    strides_of,
+    whole_shape,
+    zero,
+)
 from tilewright.plan.ir import Buffer, Call, Step, View
 from tilewright.plan.places import Places
+from tilewright.plan.schedule import Unit
 from tilewright.plan.spread import spread_call
 
 COPIES_AT_ONCE = 8
@@ -55,6 +66,8 @@ class Scope(Places):
         self.plan = plan
         self.parallel = parallel
         self.steps: list[Step] = []
+        self.padded_images = bordered_values(graph)
+        self.borders: dict[View, Border] = {}
 
     def resolve(self, node: Node) -> View:
         """What movement is, over the memory of its operand where strides can say so."""
@@ -65,6 +78,25 @@ class Scope(Places):
         result = moved(view, node) or moved(self.dense(view), node)
         assert result is not None, f"{node.op} of a dense array is no view"
         return result
+
+    def free_destination(self, value: Value, unit: Unit | None = None) -> View | None:
+        """What a padded convolution reads is wanted inside a border, which is filled here."""
+        pads = self.padded_images.pop(value, None)
+        if pads is not None and value not in self.destinations:
+            self.destinations[value] = self.bordered(value.type, pads, zero(value.dtype)).inside
+        return super().free_destination(value, unit)
+
+    def bordered(self, kind: Type, pads: Pads, fill: np.ndarray) -> Border:
+        """A fresh place for an image, with `fill` around it."""
+        shape = whole_shape(kind.shape, pads)
+        strides = strides_of(shape, kind.dtype)
+        buffer = Buffer(kind.dtype, shape[0] * strides[0], self.space)
+        whole = View(buffer, shape, strides)
+        border = Border(whole, inside_of(whole, kind.shape, pads), pads)
+        for edge in edges_of(whole, kind.shape, pads):
+            self.call(fill_codelet(fill, edge), [], [edge])
+        self.borders[border.inside] = border
+        return border
 
     def call(self, codelet: Codelet, inputs: Sequence[View], outputs: Sequence[View]) -> None:
         """Append a vertex, with scratch memory where the codelet asks for it."""

@@ -1,0 +1,110 @@
+"""Padding is a place: what a padded convolution reads is written inside a border of zeros.
+
+In: a graph, and values as they are computed. Out: a buffer with room around the image, of which the
+middle is where the value goes, so that no copy puts the border there later. Always: the border is
+zeros from before the value is written until it was read last; a pixel's pitch is no power of two of
+cache lines, or rows and columns of neighbours would meet in few sets of a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from tilewright.graph.ir import Graph, Node, Value, numpy_dtype
+from tilewright.graph.ops import ELEMENTWISE
+from tilewright.plan import views
+from tilewright.plan.ir import View, dense_strides
+
+CACHE_LINE = 64
+FEWEST_LINES = 4
+"""Lines of a pixel from which on a power of two of them crowds."""
+READERS = ("conv", "conv_filter")
+
+Pads = tuple[tuple[int, int], tuple[int, int]]
+"""(low, high) of rows and of columns."""
+
+
+@dataclass(frozen=True)
+class Border:
+    """`inside` is where the value lies in the `whole`, which has `pads` around it."""
+
+    whole: View
+    inside: View
+    pads: Pads
+
+
+def bordered_values(graph: Graph) -> dict[Value, Pads]:
+    """Values that elementwise nodes make for padded convolutions, and at most such nodes beside."""
+    producers, readers = graph.producers(), _readers(graph)
+    found: dict[Value, Pads] = {}
+    for node in graph.nodes:
+        pads = node.params["pad"] if node.op in READERS else ((0, 0), (0, 0))
+        value = node.inputs[0] if node.inputs else None
+        maker = producers.get(value) if value is not None else None
+        if value is None or maker is None or maker.op not in ELEMENTWISE or value in found:
+            continue
+        edges = [edge for row in pads for edge in row]
+        if min(edges) >= 0 and any(edges) and all(map(_reads_lines(value), readers[value])):
+            found[value] = pads
+    return found
+
+
+def _readers(graph: Graph) -> Mapping[Value, list[Node | None]]:
+    readers: dict[Value, list[Node | None]] = {}
+    for node in graph.nodes:
+        for value in node.inputs:
+            readers.setdefault(value, []).append(node)
+    for value in graph.outputs:
+        readers.setdefault(value, []).append(None)
+    return readers
+
+
+def _reads_lines(value: Value) -> Callable[[Node | None], bool]:
+    """Whether a reader minds no gaps between the lines of an image."""
+
+    def reads(node: Node | None) -> bool:
+        if node is None:
+            return False
+        return node.op in ELEMENTWISE or (node.op in READERS and node.inputs[0] is value)
+
+    return reads
+
+
+def whole_shape(shape: Sequence[int], pads: Pads) -> tuple[int, ...]:
+    n, h, w, channels = shape
+    return (n, h + sum(pads[0]), w + sum(pads[1]), channels)
+
+
+def strides_of(shape: Sequence[int], dtype: str) -> tuple[int, ...]:
+    """Row-major, a line more between pixels where these would crowd."""
+    line = CACHE_LINE // numpy_dtype(dtype).itemsize
+    lines, rest = divmod(shape[-1], line)
+    crowded = not rest and lines >= FEWEST_LINES and lines & (lines - 1) == 0
+    return dense_strides((*shape[:-1], shape[-1] + crowded * line))
+
+
+def inside_of(whole: View, shape: tuple[int, ...], pads: Pads) -> View:
+    """The middle of a bordered image."""
+    return views.window(whole, (0, pads[0][0], pads[1][0], 0), shape)
+
+
+def edges_of(whole: View, shape: Sequence[int], pads: Pads) -> Iterator[View]:
+    """What lies above, below, left and right of the middle."""
+    n, height, width, channels = whole.shape
+    (y, _), (x, _), (_, h, w, _) = pads[0], pads[1], shape
+    for start, size in (
+        ((0, 0, 0, 0), (n, y, width, channels)),
+        ((0, y + h, 0, 0), (n, height - y - h, width, channels)),
+        ((0, y, 0, 0), (n, h, x, channels)),
+        ((0, y, x + w, 0), (n, h, width - x - w, channels)),
+    ):
+        if prod(size):
+            yield views.window(whole, start, size)
+
+
+def zero(dtype: str) -> np.ndarray:
+    return np.zeros((), numpy_dtype(dtype))
