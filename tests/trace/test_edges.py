@@ -74,3 +74,5 @@ def test_what_is_no_function():
 def test_the_line_of_a_function_without_lines():
     with pytest.raises(UnsupportedError, match=r"test_edges.py:\d+"):
         trace(jnp.fft.fft, X)
+    with pytest.raises(UnsupportedError, match=r"complex64\[2\].*test_edges.py:\d+"):
+        trace(jnp.logaddexp, *2 * [np.ones(2, np.complex64)])  # JAX calls its place unknown

@@ -127,8 +127,9 @@ def frames(equation: Equation) -> list[tuple[str, int]]:
 
 
 def place_of(fn: Callable) -> str:
-    """file:line of a function, or nothing."""
-    return (api_util.fun_sourceinfo(fn) or "").rpartition(" at ")[2] if callable(fn) else ""
+    """file:line of a function, or nothing: JAX knows of none for a function that is compiled."""
+    said = api_util.fun_sourceinfo(fn) if callable(fn) else None
+    return (said or "").rpartition(" at ")[2].replace("<unknown>", "")
 
 
 def key_words(keys: Any) -> np.ndarray:
