@@ -2,22 +2,22 @@
 
 import pytest
 
-from tilewright.codelets.base import Operand
-from tilewright.codelets.contract import ContractOuter
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
 from tilewright.machine import machine
 from tilewright.machine.cost import Count
-from tilewright.plan.slots import matrix_unit, product, slots, threaded, vertex
+from tilewright.plan.slots import compiled, matrix_unit, product, slots, threaded, vertex
 
 GC200 = machine("ipu:gc200").tile
 
 
 def test_streams_go_side_by_side_as_written_and_one_after_the_other_compiled():
-    found = slots(Count({}, {("add", "float32"): 20}, loads=160, stores=80), GC200, 10)
+    count = Count({}, {("add", "float32"): 20}, loads=160, stores=80)
+    found = slots(count, GC200)
     assert (found.loads, found.arithmetic, found.stores) == (10, 10, 10)
     assert found.written == 10
-    assert found.compiled == 30 + 4 * 10
+    assert compiled(count, results=20, lanes=1) == 40 + 20 + 20 + 4 * 20
+    assert compiled(count, results=10, lanes=2) == 20 + 10 + 10 + 4 * 10
 
 
 @pytest.mark.parametrize(("units", "longest"), [(1, 6), (6, 1), (7, 12 / 7), (600, 1)])
@@ -51,9 +51,3 @@ def test_functions_take_what_was_published_for_them():
     tanh, neg = (vertex(elementwise(op, 1200), GC200) for op in ("tanh", "neg"))
     loops = 1200 / 2
     assert tanh - neg == pytest.approx(11 * loops)
-
-
-def test_compiled_is_no_faster():
-    operand = Operand("float32", (60, 60), (60, 1))
-    for codelet in (elementwise("tanh", 600), ContractOuter(operand, operand, operand)):
-        assert vertex(codelet, GC200, compiled=True) >= vertex(codelet, GC200)

@@ -82,10 +82,15 @@ class Homes:
 
     def tiles(self) -> np.ndarray:
         """All that hold something, each once, in order."""
-        found = np.array([self.first], np.int64)
-        for axis in self.axes:
-            found = (found[:, None] + np.arange(axis.tiles) * axis.stride).reshape(-1)
-        return np.unique((found[:, None] + self.copy_tiles()).reshape(-1))
+        return _tiles(self)
+
+
+@lru_cache(maxsize=1024)
+def _tiles(homes: Homes) -> np.ndarray:
+    found = np.array([homes.first], np.int64)
+    for axis in homes.axes:
+        found = (found[:, None] + np.arange(axis.tiles) * axis.stride).reshape(-1)
+    return np.unique((found[:, None] + homes.copy_tiles()).reshape(-1))
 
 
 def evenly(extent: int, tiles: int, first: int = 0) -> Homes:

@@ -6,7 +6,8 @@ sixth (of six). So a vertex that keeps all threads busy takes as many cycles as 
 with less than a thread's share of results for each of them takes the time of its longest thread.
 
     written     loads, stores and arithmetic go side by side: the most of them counts
-    compiled    as a compiler leaves it: one after the other, and what a loop costs for each result
+    compiled    as a compiler leaves it: one after the other, and what a loop costs for each result;
+                a multiply-add is two operations, and a load brings as many numbers as one computes
     products    of matrices, by the unit's granule: columns and terms at a time, rows stream by
 
 Products: Graphcore's own planner counts so (poplibs, lib/poplin/PerformanceEstimation.hpp, the 1x1
@@ -45,19 +46,20 @@ class Slots:
     loads: float
     arithmetic: float
     stores: float
-    results: float
 
     @property
     def written(self) -> float:
         return max(self.loads, self.arithmetic, self.stores)
 
-    @property
-    def compiled(self) -> float:
-        return self.loads + self.arithmetic + self.stores + LOOP * self.results
+
+def compiled(count: Count, results: float, lanes: int, item: int = 4) -> float:
+    """Bundles of one vertex, `lanes` numbers of `item` bytes at a time."""
+    arithmetic = sum(count.operations.values()) + 2 * sum(count.macs.values())
+    moved = (count.loads + count.stores) / item
+    return (moved + arithmetic) / lanes + LOOP * results
 
 
-def slots(count: Count, tile: Tile, results: float) -> Slots:
-    """`results` are vectors of results."""
+def slots(count: Count, tile: Tile) -> Slots:
     memory = tile.memories[0]
     arithmetic = sum(
         n * rate / lanes(tile, computed(dtype))
@@ -69,7 +71,7 @@ def slots(count: Count, tile: Tile, results: float) -> Slots:
     loads, stores = count.loads / (memory.read or 8), count.stores / (memory.write or memory.read)
     if not memory.write:
         loads, stores = loads + stores, 0.0
-    return Slots(loads, arithmetic, stores, results)
+    return Slots(loads, arithmetic, stores)
 
 
 def _cycles(tile: Tile, name: str, dtype: str) -> float:
@@ -91,10 +93,10 @@ def threaded(bundles: Numbers, units: Numbers, tile: Tile) -> Numbers:
     return bundles * longest * tile.threads
 
 
-def vertex(codelet: Codelet, tile: Tile, compiled: bool = False) -> float:
+def vertex(codelet: Codelet, tile: Tile) -> float:
     """Cycles of one vertex of a codelet."""
     shape = _matrices(codelet)
-    if shape is not None and not compiled:
+    if shape is not None:
         batch, m, n, k, dtype = shape
         unit = matrix_unit(tile, dtype)
         if unit is not None and min(m, n) > 1:
@@ -103,8 +105,8 @@ def vertex(codelet: Codelet, tile: Tile, compiled: bool = False) -> float:
     out = sum(operand.size for operand in codelet.outputs)
     dtypes = [operand.dtype for operand in codelet.outputs] or ["float32"]
     results = out / lanes(tile, computed(dtypes[0]))
-    found = slots(count, tile, results)
-    bundles = (found.compiled if compiled else found.written) + count.iterations * tile.turn
+    found = slots(count, tile)
+    bundles = found.written + count.iterations * tile.turn
     return float(threaded(bundles, _units(codelet, results), tile)) + tile.call
 
 

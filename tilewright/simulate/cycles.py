@@ -16,14 +16,14 @@ The body of a loop is gone through once; a branch is its dearest case.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tilewright.codelets.base import Codelet
 from tilewright.machine.cost import NOTHING, Count
-from tilewright.machine.machine import Machine
+from tilewright.machine.machine import Machine, Tile
 from tilewright.plan.ir import (
     Branch,
     Call,
@@ -95,13 +95,16 @@ class Run:
 
 
 def run(
-    program: Program, machine: Machine, trips: Trips | None = None, compiled: bool = False
+    program: Program,
+    machine: Machine,
+    trips: Trips | None = None,
+    price: Callable[[Codelet, Tile], float] = vertex,
 ) -> Run:
-    """`compiled`: vertices as a compiler leaves them (`plan/slots.py`), else as written by hand.
+    """`price`: cycles of a vertex on a tile, by default as written by hand (`plan/slots.py`).
 
     Raises `ArgumentError` where a loop of unknown length is in none of `trips`.
     """
-    walk = _Walk(machine, whiles(program, trips or {}), compiled)
+    walk = _Walk(machine, whiles(program, trips or {}), price)
     walk.steps(program.steps, 1.0, 0)
     walk.close(1.0, 0)
     return Run(machine, tuple(walk.found), walk.counts)
@@ -116,8 +119,8 @@ class _Open:
 
 
 class _Walk:
-    def __init__(self, machine: Machine, turns: dict, compiled: bool):
-        self.machine, self.turns, self.compiled = machine, turns, compiled
+    def __init__(self, machine: Machine, turns: dict, price: Callable[[Codelet, Tile], float]):
+        self.machine, self.turns, self.price = machine, turns, price
         self.found: list[Superstep] = []
         self.counts = NOTHING
         self.open = _Open(np.zeros(machine.tiles))
@@ -241,5 +244,5 @@ class _Walk:
 
     def vertex(self, codelet: Codelet) -> float:
         if codelet not in self.known:
-            self.known[codelet] = vertex(codelet, self.machine.tile, self.compiled)
+            self.known[codelet] = self.price(codelet, self.machine.tile)
         return self.known[codelet]
