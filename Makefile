@@ -9,7 +9,7 @@ JOBS ?= 2
 .PHONY: demo test test-peers test-slow lint mutants fidelity bench clean
 
 demo: .venv/installed-alpha
-	$(BIN)/tilewright alpha --demo
+	$(BIN)/tilewright alpha demo
 
 test: .venv/installed-dev
 	$(BIN)/python -m pytest -n $(JOBS) -q

@@ -180,9 +180,11 @@ def test_what_the_system_refuses_is_one_sentence(error, words, monkeypatch, tmp_
 
 
 def test_help_teaches():
-    text = run("alpha", "--help").stdout
+    text = run("alpha", "mean", "--help").stdout
     assert "--demo" in text
     assert "report.html" in text
+    commands = run("alpha", "--help").stdout
+    assert all(name in commands for name in ("mean", "walk-forward", "predict", "append", "demo"))
 
 
 def test_commands_start_without_jax():

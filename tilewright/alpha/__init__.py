@@ -2,7 +2,8 @@
 
     from tilewright.alpha import BayesianMLPRegressor    a scikit-learn estimator, for all targets
     from tilewright.alpha import AlphaRegressor          the same, set up for daily returns
-    from tilewright.alpha import Job, Settings, walk     the job of the command line
+    from tilewright.alpha import ScaleSettings, walk     how widely returns scatter, walked forward
+    from tilewright.alpha import Job, Settings, Sampler  the talk's job: their mean (alpha.forward)
 
 Names are loaded when first used.
 """
@@ -18,17 +19,23 @@ __all__ = [
     "Job",
     "Mixture",
     "Sampler",
+    "ScaleChain",
+    "ScaleSettings",
     "Settings",
+    "check_lookahead",
     "walk",
 ]
 
 if TYPE_CHECKING:
     from tilewright.alpha.errors import AlphaError
     from tilewright.alpha.estimator import AlphaRegressor
-    from tilewright.alpha.forward import walk
     from tilewright.alpha.job import Job
+    from tilewright.alpha.lookahead import check_lookahead
     from tilewright.alpha.mixture import Mixture
     from tilewright.alpha.regressor import BayesianMLPRegressor
+    from tilewright.alpha.scale.chain import ScaleChain
+    from tilewright.alpha.scale.settings import ScaleSettings
+    from tilewright.alpha.scale.walk import walk
     from tilewright.alpha.settings import Sampler, Settings
 
 _HOME = {
@@ -38,8 +45,11 @@ _HOME = {
     "Job": "job",
     "Mixture": "mixture",
     "Sampler": "settings",
+    "ScaleChain": "scale.chain",
+    "ScaleSettings": "scale.settings",
     "Settings": "settings",
-    "walk": "forward",
+    "check_lookahead": "lookahead",
+    "walk": "scale.walk",
 }
 
 

@@ -40,7 +40,7 @@ def pooled_baselines(X: np.ndarray, y: np.ndarray, X_test: np.ndarray) -> dict[s
     df = fit_degrees(y)
     own = list(HAR_FEATURES)
     return {
-        EWMA: _of_scale(np.full(len(X_test), fit_scale(y, df)), df),
+        EWMA: of_scale(np.full(len(X_test), fit_scale(y, df)), df),
         HAR: scale_regression(X[:, own], y, X_test[:, own]),
         LINEAR: scale_regression(X, y, X_test),
     }
@@ -69,7 +69,7 @@ def scale_regression(X: np.ndarray, y: np.ndarray, X_test: np.ndarray) -> Mixtur
     start = np.array([np.log(fit_scale(y, df)), np.log(df - LEAST_DEGREES), *np.zeros(X.shape[1])])
     found = minimize(cost, start, jac=True, method="L-BFGS-B", options={"maxiter": 500}).x
     scale = np.exp(found[0] + X_test @ found[2:])
-    return _of_scale(scale, float(LEAST_DEGREES + np.exp(found[1])))
+    return of_scale(scale, float(LEAST_DEGREES + np.exp(found[1])))
 
 
 def garch(
@@ -81,31 +81,42 @@ def garch(
     whose target belongs to the part. The target of a day is the return to the next.
     Raises `AlphaError` when arch is not installed.
     """
-    try:
-        from arch import arch_model
-    except ImportError:
-        raise AlphaError("GARCH needs the package arch: pip install arch.") from None
     import pandas as pd
 
     returns = pd.DataFrame(np.log(prices)).diff()
     volatility = ewma_volatility(returns).to_numpy()[slice(*test)]
     found = []
     first, last = train[0] + 1, train[1] + 1  # days whose return is a training target
-    for stock in returns.to_numpy().T:
-        series = PERCENT * stock[first : test[1]]
-        order: dict[str, Any] = dict(p=1, o=int(asymmetric), q=1)
-        model = arch_model(series, mean="Zero", vol="GARCH", dist="t", **order)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a fit that ends at a bound: it is used as it is
-            fitted = model.fit(last_obs=last - first, disp="off")
-            ahead = fitted.forecast(horizon=1, start=test[0] - first, reindex=False)
-        df = float(fitted.params.to_dict()["nu"])
-        variance = ahead.variance.to_numpy()[:, 0] / PERCENT**2
-        scale = np.sqrt(variance * (df - 2) / df) / volatility[:, len(found)]
-        found.append(_of_scale(scale, df))
+    for number, stock in enumerate(returns.to_numpy().T):
+        series, days = stock[first : test[1]], (last - first, test[0] - first)
+        scale, df = garch_scale(series, *days, asymmetric)
+        found.append(of_scale(scale / volatility[:, number], df))
     return found
 
 
-def _of_scale(scale: np.ndarray, df: float) -> Mixture:
+def garch_scale(
+    returns: np.ndarray, last: int, test: int, asymmetric: bool
+) -> tuple[np.ndarray, float]:
+    """Scale of the return after each day from the `test`th on, and degrees of freedom.
+
+    Fitted on the first `last` of the returns (days,), which have no gaps. Raises `AlphaError` when
+    arch is not installed.
+    """
+    try:
+        from arch import arch_model
+    except ImportError:
+        raise AlphaError("GARCH needs the package arch: pip install arch.") from None
+    order: dict[str, Any] = dict(p=1, o=int(asymmetric), q=1)
+    model = arch_model(PERCENT * returns, mean="Zero", vol="GARCH", dist="t", **order)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a fit that ends at a bound: it is used as it is
+        fitted = model.fit(last_obs=last, disp="off")
+        ahead = fitted.forecast(horizon=1, start=test, reindex=False)
+    df = float(fitted.params.to_dict()["nu"])
+    variance = ahead.variance.to_numpy()[:, 0] / PERCENT**2
+    return np.sqrt(variance * (df - 2) / df), df
+
+
+def of_scale(scale: np.ndarray, df: float) -> Mixture:
     """One component a row."""
     return Mixture(np.zeros((1, len(scale))), scale[None], df)

@@ -1,9 +1,11 @@
 """28 past-only features of how widely a stock's next return will scatter.
 
-In: prices (days, stocks), positive, without gaps, and the days' ISO dates. Out: (days, stocks, 28),
-NaN where there is not enough past. Row t uses closes up to and including day t, and no other date
-than its own. What is forecast is the target of `features.target_and_features`: the next return over
-the EWMA volatility of the day, so a feature says by how much that volatility is wrong.
+In: prices (days, stocks), positive, NaN where there is none, and the days' ISO dates. Out: (days,
+stocks, 28), NaN where there is no price or not enough past: a stock has its first features after
+256 prices of its own, and a mean over some days is one of three fifths of them at least. Nothing is
+filled forward. Row t uses closes up to and including day t, and no other date than its own. What is
+forecast is the target of `features.target_and_features`: the next return over the EWMA volatility
+of the day, so a feature says by how much that volatility is wrong.
 
 own       log of the root mean square return of 1, 5, 22, 66, 252 days over the EWMA volatility
           (Corsi 2009 has such spans), the same of two other decays, the log volatility itself, the
@@ -22,6 +24,7 @@ finite logarithm. Found on 20 survivors of the S&P 500, 2000 to 2022: other data
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -35,6 +38,8 @@ HISTORY = 256
 SPANS, DECAYS = (1, 5, 22, 66, 252), (0.8, 0.985)
 LEAST_SQUARE = 0.01
 """Of the EWMA variance."""
+LEAST_SHARE = 0.6
+"""Of the days that a mean is over."""
 ECHO, YEAR = (61, 65), (250, 254)
 """Sessions ago."""
 
@@ -57,18 +62,19 @@ def scale_features(prices: np.ndarray, days: Sequence[str]) -> np.ndarray:
 
     log_price = pd.DataFrame(np.log(prices))
     returns = log_price.diff()
-    volatility = ewma_volatility(returns)
+    observed = log_price.notna()
+    volatility = ewma_volatility(returns).where(observed)
     found = _own(log_price, returns, volatility)
     found |= _market(log_price, returns, volatility)
     found["days_to_weekday"] = _same_for_all(days_to_weekday(days), returns)
-    scaled = (returns / volatility.shift(1)).abs()
+    scaled = (returns / volatility.shift(1)).abs()  # NaN after a gap, as the return is
     found["echo_quarter"] = _largest(scaled, *ECHO)
     market = returns.mean(axis=1).to_frame()
     market_scaled = (market / ewma_volatility(market).shift(1)).abs()
     found["market_echo_quarter"] = _same_for_all(_largest(market_scaled, *ECHO)[0], returns)
     found["echo_year"] = _largest(scaled, *YEAR)
     stacked = np.stack([found[name].to_numpy(np.float64) for name in NAMES], axis=-1)
-    stacked[:HISTORY] = np.nan
+    stacked[(~observed | (observed.cumsum() <= HISTORY)).to_numpy()] = np.nan
     return stacked
 
 
@@ -80,13 +86,13 @@ def _own(log_price: Frame, returns: Frame, volatility: Frame) -> dict[str, Frame
     def over(square: Frame) -> Frame:
         return 0.5 * np.log(np.maximum(square / variance, LEAST_SQUARE))
 
-    found = {f"move_{span}": over(squares.rolling(span).mean()) for span in SPANS}
+    found = {f"move_{span}": over(_rolling(squares, span).mean()) for span in SPANS}
     for name, decay in zip(("fast", "slow"), DECAYS, strict=True):
         found[name] = over(squares.ewm(alpha=1 - decay).mean())
     found["level"] = np.log(volatility)
-    losses = (returns.clip(upper=0) ** 2).rolling(22).mean()
-    found["losses_22"] = losses / squares.rolling(22).mean().clip(lower=FLOOR**2)
-    fall = log_price.rolling(252).max() - log_price
+    losses = _rolling(returns.clip(upper=0) ** 2, 22).mean()
+    found["losses_22"] = losses / _rolling(squares, 22).mean().clip(lower=FLOOR**2)
+    fall = _rolling(log_price, 252).max() - log_price
     found["drawdown_252"] = fall / volatility / 252**0.5
     return found
 
@@ -101,15 +107,20 @@ def _market(log_price: Frame, returns: Frame, volatility: Frame) -> dict[str, Fr
     apart = returns.std(axis=1, ddof=0) / usual
     found["dispersion"] = _same_for_all(apart.fillna(0.0), returns)
     found["mean_move"] = _same_for_all(returns.abs().mean(axis=1) / usual, returns)
-    stocks = returns.shape[1]
-    found["rank_volatility"] = 2 * volatility.rank(axis=1, pct=True) - 1 - 1 / stocks
+    ranks = 2 * volatility.rank(axis=1, pct=True) - 1
+    found["rank_volatility"] = ranks.sub(1 / volatility.notna().sum(axis=1), axis=0)
     found["relative_volatility"] = np.log(volatility.div(usual, axis=0))
     return found
 
 
 def _largest(scaled: Frame, first: int, last: int) -> Frame:
     """Of the moves between so many sessions ago."""
-    return scaled.shift(first).rolling(last - first + 1).max()
+    return scaled.shift(first).rolling(last - first + 1, min_periods=1).max()
+
+
+def _rolling(frame: Frame, span: int) -> Any:
+    """Over so many days, of which three fifths at least must be there."""
+    return frame.rolling(span, min_periods=math.ceil(LEAST_SHARE * span))
 
 
 def days_to_weekday(days: Sequence[str]) -> np.ndarray:

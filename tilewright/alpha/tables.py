@@ -2,8 +2,8 @@
 
 In: a path to a table, or a frame of pandas, polars, arrow or anything else that narwhals knows: one
 column of dates (optional; of pandas, the index may hold them), one of closing prices for each
-stock, oldest row first. Out: `Prices`. What is wrong is said in one sentence, with the column and
-the row (counted from 1, without header).
+stock, oldest row first; or a long table (`long.py`). Out: `Prices`. What is wrong is said in one
+sentence, with the column and the row (counted from 1, without header).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 
 from tilewright.alpha.dates import are_days, dates_of, dates_of_numbers, plain_dates
 from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.long import long_columns, widened
 
 READERS = {
     ".csv": "read_csv",
@@ -55,21 +56,25 @@ def sp500() -> Prices:
     return prices_of(load_sp500_dataset(), "20 S&P 500 stocks, 1990-2022 (skfolio)")
 
 
-def read_prices(path: Path) -> Prices:
-    """Prices from a CSV, Parquet or Feather file."""
+def read_prices(path: Path, gaps: bool = False) -> Prices:
+    """Prices from a CSV, Parquet (also in parts, in a folder) or Feather file; `gaps`: `prices_of`.
+
+    A CSV file whose columns are parted by semicolons has decimal commas.
+    """
     if not path.exists():
         raise AlphaError(f"There is no file {path}.")
-    if not path.is_file():
+    parts = path.is_dir() and any(path.rglob("*.parquet"))
+    if not path.is_file() and not parts:
         raise AlphaError(f"{path} is not a file.")
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         raise AlphaError(f"The file {path} is empty.")
-    reader = READERS.get(path.suffix.lower())
+    reader = "read_parquet" if parts else READERS.get(path.suffix.lower())
     if reader is None:
         raise AlphaError(f"{path} is not a table that can be read: CSV, Parquet or Feather.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return prices_of(_read(path, reader), str(path))
+            return prices_of(_read(path, reader), str(path), gaps)
     except AlphaError:
         raise
     except ImportError as error:
@@ -83,14 +88,21 @@ def read_prices(path: Path) -> Prices:
 def _read(path: Path, reader: str) -> Any:
     import pandas as pd
 
-    if reader == "read_csv":  # which would rename the second of two columns
+    options: dict[str, Any] = {}
+    if reader == "read_csv":
+        # pandas would rename the second of two columns
         names = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].dropna()
+        if ";" in names.iloc[0]:
+            names, options = pd.Series(";".join(names).split(";")), {"sep": ";", "decimal": ","}
         _check_names([name.strip() for name in names], str(path))
-    return getattr(pd, reader)(path)
+    return getattr(pd, reader)(path, **options)
 
 
-def prices_of(frame: Any, source: str = "table") -> Prices:
-    """Prices from a data frame; of pandas, an index of dates is used."""
+def prices_of(frame: Any, source: str = "table", gaps: bool = False) -> Prices:
+    """Prices from a data frame; of pandas, an index of dates is used.
+
+    With `gaps`, prices may be missing: a stock was listed later, paused, or vanished.
+    """
     import narwhals as nw
 
     try:
@@ -110,6 +122,9 @@ def prices_of(frame: Any, source: str = "table") -> Prices:
     _check_names([str(name) for name in names], source)
     if not table.shape[0]:
         raise AlphaError(f"{source} has no rows.")
+    long = long_columns([str(name) for name in names])
+    if long:
+        return prices_of(widened(table, long, source), source, gaps)
     columns = {str(column.name): column for column in table.iter_columns()}
     index, days = nw.maybe_get_index(table), None
     if index is not None:
@@ -123,7 +138,7 @@ def prices_of(frame: Any, source: str = "table") -> Prices:
             _check_rows(index.tolist(), source)
     _check_order(days or (), source)
     rows = tuple(str(i) for i in range(1, table.shape[0] + 1))
-    return Prices(days or rows, tuple(columns), _values(columns, source), source)
+    return Prices(days or rows, tuple(columns), _values(columns, source, gaps), source)
 
 
 def _check_names(names: Sequence[str], source: str) -> None:
@@ -158,20 +173,22 @@ def _days_of_column(column: Any, name: str, source: str) -> tuple[str, ...] | No
     return days or tuple(str(i) for i in range(1, len(column) + 1))
 
 
-def _values(columns: Mapping[str, Any], source: str) -> np.ndarray:
-    """Prices (days, stocks); each one a positive number."""
+def _values(columns: Mapping[str, Any], source: str, gaps: bool) -> np.ndarray:
+    """Prices (days, stocks); each one a positive number, or NaN where gaps are allowed."""
     if len(columns) < 2:
         raise AlphaError(
             f"{source} needs a column of prices for each of two stocks or more; it has "
             f"{len(columns)}."
         )
     for name, column in columns.items():
+        if gaps and column.is_null().all():
+            raise AlphaError(f"In {source}, column {name!r} has no price at all.")
         if not column.dtype.is_numeric():
             raise AlphaError(f"In {source}, column {name!r}, {_not_a_number(column)}.")
     values = np.column_stack([_numbers(column) for column in columns.values()])
     for condition, what in (
-        (np.isnan(values), "is missing"),
-        (~np.isfinite(values), "is infinite"),
+        (np.isnan(values) & (not gaps), "is missing"),
+        (np.isinf(values), "is infinite"),
         (values <= 0, "is not above zero"),
     ):
         if condition.any():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,6 +11,9 @@ from rich.console import Console
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.settings import MACHINES, PRECISIONS, SAMPLERS, Sampler, Settings
 from tilewright.cli import NOTHING_TO_READ, STOPPED
+
+if TYPE_CHECKING:
+    from tilewright.alpha.report.verdict import Verdict
 
 WINDOWS, DEMO_MINUTES, MOST_MINUTES = 200, 3.0, 1_000_000
 JOB, CHAIN, RUN, TALK = "The job", "The sampler", "How it runs", "The talk's workload"
@@ -154,19 +157,22 @@ def alpha(
     if not demo and table is None:
         raise AlphaError("Name a table of prices, or say --demo.")
     limit = minutes or (DEMO_MINUTES if demo and windows is None else None)
-    _walk(console, table, out, settings, limit, compare, strict)
+    folder = out or Path("alpha-demo" if table is None else f"alpha-{table.stem}")
+    said = walk_job(console, table, folder, settings, limit, compare, strict)
+    if not said.readable:
+        raise typer.Exit(NOTHING_TO_READ)
 
 
-def _walk(
+def walk_job(
     console: Console,
     table: Path | None,
-    out: Path | None,
+    folder: Path,
     settings: Settings,
     minutes: float | None,
     compare: bool,
     strict: bool,
-) -> None:
-    """Run the job and say what came of it."""
+) -> Verdict:
+    """Run the job and say what came of it; without a table it is the demo's."""
     from tilewright.alpha.forward import make_panel, walk
     from tilewright.alpha.job import Job
     from tilewright.alpha.report.files import write_report
@@ -185,7 +191,6 @@ def _walk(
         )
     walk_forward(prices.days, settings.windows, settings.anchor)
     panel = make_panel(prices, settings.seed)  # before anything is written
-    folder = out or Path("alpha-demo" if table is None else f"alpha-{table.stem}")
     job = Job(folder, prices, settings)
     with job.locked(), Live(console) as live:
         try:
@@ -203,8 +208,7 @@ def _walk(
             ) from None
 
     show(console, outcome, scores, said, folder)
-    if not said.readable:
-        raise typer.Exit(NOTHING_TO_READ)
+    return said
 
 
 def _talk(

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 import tilewright
-from tilewright.cli import STOPPED, WRONG, machine, vision
+from tilewright.cli import STOPPED, WRONG, machine, scale, vision
 from tilewright.cli.alpha import alpha
+from tilewright.cli.named import with_default
 
 app = typer.Typer(
     name="tilewright",
@@ -61,7 +62,11 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-app.command()(command(alpha))
+alphas = with_default("mean", "Forecasts of returns by Bayesian nets over sliding windows.")
+alphas.command("mean")(command(alpha))
+for name, one in scale.COMMANDS.items():
+    alphas.command(name)(command(one))
+app.add_typer(alphas, name="alpha")
 for one in (machine.show, machine.measure, machine.compare):
     machine.app.command()(command(one))
 app.add_typer(machine.app, name="machine")

@@ -31,6 +31,8 @@ from jax.scipy.special import gammaln
 Array = Any
 
 CONSTANT, LINEAR, NET = KINDS = ("constant", "linear", "net")
+UNITS = "units"
+"""A kind of head whose units are given, as columns of the rows after the features."""
 LEAST_DEGREES, USUAL_DEGREES = 2.0, 6.0
 """Degrees of freedom are 2 + 6 exp(z): the variance is finite, the prior's median 8, and 95 % of it
 lies between 2.8 and 45."""
@@ -114,6 +116,8 @@ def _initial_head(key: Array, features: int, kind: str, hidden: tuple[int, ...])
     linear = _initial_weights(keys[0], features)
     if kind == LINEAR:
         return Head(zero, linear, (), None)
+    if kind == UNITS:
+        return Head(zero, linear, (), _initial_weights(keys[1], hidden[0]))
     sizes = (features, *hidden)
     layers = tuple(
         Layer(
@@ -129,29 +133,38 @@ def _initial_weights(key: Array, *shape: int) -> Weights:
     return Weights(jax.random.normal(key, shape), jnp.zeros(()))
 
 
-def heads(position: Position, X: Array, xp: Any = jnp) -> tuple[Array, Array]:
+def heads(position: Position, X: Array, xp: Any = jnp, floor: float = 0.0) -> tuple[Array, Array]:
     """Mean and log-scale of each row: (rows,), or () where a head is constant.
 
-    With `xp=numpy` for positions of NumPy arrays, in their precision.
+    The scale is the root of the sum of squares of what its head says and `floor`: some targets are
+    exactly 0 where prices move by ticks, and no row may be told to be. With `xp=numpy` for
+    positions of NumPy arrays, in their precision.
     """
     if position.relevance is not None:
         X = X * xp.exp(position.relevance)
-    return _head(position.mean, X, MEAN, xp), _head(position.scale, X, SCALE, xp)
+    log_scale = _head(position.scale, X, SCALE, xp)
+    if floor:
+        log_scale = 0.5 * xp.log(xp.exp(2 * log_scale) + floor * floor)
+    return _head(position.mean, X, MEAN, xp), log_scale
 
 
 def _head(head: Head, X: Array, prior: Prior, xp: Any) -> Array:
     found = prior.constant + head.constant
     if head.linear is not None:
-        found = found + X @ _weights(head.linear, prior.linear, xp)
+        linear = weights_of(head.linear, prior.linear, xp)
+        if head.out is not None and not head.layers:
+            both = xp.concatenate([linear, weights_of(head.out, prior.out, xp)])
+            return found + X @ both
+        found = found + X[:, : len(linear)] @ linear
     if head.out is not None:
         units = X
         for layer in head.layers:
-            units = xp.tanh(units @ _weights(layer.W, prior.layer, xp) + layer.b)
-        found = found + units @ _weights(head.out, prior.out, xp)
+            units = xp.tanh(units @ weights_of(layer.W, prior.layer, xp) + layer.b)
+        found = found + units @ weights_of(head.out, prior.out, xp)
     return found
 
 
-def _weights(weights: Weights, median: float, xp: Any) -> Array:
+def weights_of(weights: Weights, median: float, xp: Any = jnp) -> Array:
     """Their values; a priori of deviation scale / sqrt(inputs), the scale of that median."""
     inputs = weights.values.shape[0]
     return weights.values * (xp.exp(0.5 * weights.log_scale) * (median / math.sqrt(inputs)))
@@ -177,18 +190,28 @@ def degrees(position: Position, known: Array, xp: Any = jnp) -> Array:
     return LEAST_DEGREES + USUAL_DEGREES * xp.exp(position.log_degrees)
 
 
-def log_density(X: Array, y: Array, known: Array) -> Any:
-    """`position -> log posterior`, up to a constant; `known` degrees of freedom, if they are."""
+def log_density(
+    X: Array, y: Array, known: Array, weight: Array | None = None, floor: float = 0.0
+) -> Any:
+    """`position -> log posterior`, up to a constant; `known` degrees of freedom, if they are.
+
+    A row counts `weight` (rows,) times; `floor` is that of `heads`.
+    """
+
+    def total(values: Array) -> Array:
+        return jnp.sum(values if weight is None else weight * values)
+
+    rows = y.shape[0] if weight is None else jnp.sum(weight)
 
     def density(position: Position) -> Array:
-        mean, log_scale = heads(position, X)
+        mean, log_scale = heads(position, X, floor=floor)
         df = degrees(position, known)
         error = (y - mean) * jnp.exp(-log_scale)
         constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(df)
         likelihood = (
-            y.shape[0] * constant
-            - jnp.sum(jnp.broadcast_to(log_scale, y.shape))
-            - 0.5 * (df + 1) * jnp.sum(jnp.log1p(error * error / df))
+            rows * constant
+            - total(jnp.broadcast_to(log_scale, y.shape))
+            - 0.5 * (df + 1) * total(jnp.log1p(error * error / df))
         )
         return likelihood + log_prior(position)
 

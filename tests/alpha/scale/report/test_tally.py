@@ -1,0 +1,54 @@
+"""Sums over windows, against figures that are known."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from tests.alpha.scale.report.made import DAYS, window
+from tilewright.alpha.scale.report.tally import CRPS, LOG, QUANTILE, quantile_score, tally
+from tilewright.alpha.scale.rivals import BOOSTED, LEVELS
+
+GAINS = {"EWMA": 0.02, "linear": -0.01}
+WINDOWS = [window(i, gain=lambda m: GAINS.get(m, 0.0)) for i in (1, 0, 2)]
+FOUND = tally(lambda: WINDOWS, DAYS, 4)
+
+
+def test_leads_are_the_gains():
+    assert FOUND.over("EWMA").mean == pytest.approx(-0.02, abs=0.003)
+    assert FOUND.over("linear").mean == pytest.approx(0.01, abs=0.003)
+    lead = FOUND.over("HAR")
+    assert abs(lead.mean) < 0.003
+    for error in (lead.by_date, lead.by_year, lead.by_stock):
+        assert 0 < error < 0.01
+    assert FOUND.over("EWMA").z < -5
+
+
+def test_days_are_in_order_and_all_there():
+    assert FOUND.days == list(DAYS[100:250])
+    assert FOUND.rows == 600
+    assert FOUND.value[CRPS].shape == (10, 150)
+
+
+def test_a_model_without_a_density_has_only_quantiles():
+    assert not FOUND.has(BOOSTED, LOG)
+    assert FOUND.has(BOOSTED, QUANTILE)
+    assert np.isnan(FOUND.over(BOOSTED).mean)
+
+
+def test_coverage_is_that_of_the_quantiles():
+    assert np.abs(FOUND.by_fifth - 0.9).max() < 0.08
+    assert np.abs(FOUND.cover["cover 90 %"] - 0.9).max() < 0.04
+    narrow = tally(lambda: [window(wrong=0.5)], DAYS, 4)
+    expected = 2 * scipy.stats.norm.cdf(0.5 * 1.645) - 1
+    assert np.abs(narrow.cover["cover 90 %"] - expected).max() < 0.08
+    assert narrow.beyond[0, 0] > 0.06
+    np.testing.assert_allclose(FOUND.pit.mean(axis=1), 1)
+
+
+def test_the_quantile_score_is_proper():
+    """Over many outcomes the true quantiles score best."""
+    outcome = scipy.stats.norm.ppf((np.arange(2000) + 0.5) / 2000)
+    true = scipy.stats.norm.ppf(LEVELS)[:, None] + 0 * outcome
+    best = quantile_score(true, outcome).mean()
+    for other in (1.1 * true, 0.9 * true, true + 0.1):
+        assert quantile_score(other, outcome).mean() > best

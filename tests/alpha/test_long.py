@@ -1,0 +1,56 @@
+"""Long tables become wide ones."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.alpha.market import prices
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.tables import prices_of, read_prices
+
+TABLE = prices(40)
+
+
+def long(drop: int | None = None) -> pd.DataFrame:
+    frame = pd.DataFrame(TABLE.values, columns=list(TABLE.names))
+    frame.insert(0, "Date", list(TABLE.days))
+    found = frame.melt("Date", var_name="Symbol", value_name="Close").sample(frac=1, random_state=0)
+    found["Volume"] = 7.0
+    return found if drop is None else found.drop(index=drop)
+
+
+def test_a_long_table_in_any_order_is_the_wide_one():
+    found = prices_of(long())
+    assert (found.days, found.names) == (TABLE.days, TABLE.names)
+    np.testing.assert_array_equal(found.values, TABLE.values)
+
+
+def test_what_is_missing_is_a_gap_or_a_mistake():
+    found = prices_of(long(drop=3), gaps=True)
+    assert np.isnan(found.values[3, 0])
+    assert np.isnan(found.values).sum() == 1
+    with pytest.raises(AlphaError, match="column 'S0', row 4: a price is missing"):
+        prices_of(long(drop=3))
+
+
+def test_a_second_price_of_a_day():
+    twice = pd.concat([long(), long().iloc[[5]]])
+    with pytest.raises(AlphaError, match="a second price of"):
+        prices_of(twice)
+
+
+def test_parts_of_parquet(tmp_path):
+    frame = long()
+    for year, part in frame.groupby(frame["Date"].str[:7]):
+        (tmp_path / "t" / f"month={year}").mkdir(parents=True)
+        part.to_parquet(tmp_path / "t" / f"month={year}" / "p.parquet")
+    np.testing.assert_array_equal(read_prices(tmp_path / "t").values, TABLE.values)
+
+
+def test_semicolons_and_decimal_commas(tmp_path):
+    frame = pd.DataFrame(TABLE.values.round(3), columns=list(TABLE.names))
+    frame.insert(0, "Tag", [f"{d[8:]}.{d[5:7]}.{d[:4]}" for d in TABLE.days])
+    frame.to_csv(tmp_path / "t.csv", sep=";", decimal=",", index=False)
+    found = read_prices(tmp_path / "t.csv")
+    assert found.days == TABLE.days
+    np.testing.assert_allclose(found.values, TABLE.values, atol=6e-4)

@@ -1,0 +1,121 @@
+"""The commands of the scale net from outside: one sentence for a mistake, nothing half-written."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.alpha.scale.small import PRICES, WINDOWS
+from tests.cli.test_alpha import run
+
+SETTINGS = """
+train = 60
+test = 21
+hidden = 2
+chains = 2
+sequence = 3
+rivals = "few"
+[chain]
+climb = 5
+warmup = 20
+rewarm = 2
+draws = 6
+doublings = 2
+"""
+
+
+def table(path, first: int = 0, last: int = 430):
+    frame = pd.DataFrame(PRICES.values[first:last], columns=list(PRICES.names))
+    frame.insert(0, "day", list(PRICES.days[first:last]))
+    frame.to_parquet(path)
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path):
+    (tmp_path / "s.toml").write_text(SETTINGS)
+    return "--settings", tmp_path / "s.toml"
+
+
+def test_from_a_table_to_tomorrow(tmp_path, settings):
+    job = tmp_path / "job"
+    first = run("alpha", "walk-forward", table(tmp_path / "t.parquet", 0, 405), "--out", job,
+                *settings)  # fmt: skip
+    assert first.exit_code in (0, 3), first.output  # so few draws may well disagree
+    assert (job / "report.html").exists()
+    scored = {p.name: p.read_bytes() for p in (job / "scored").iterdir()}
+    assert len(scored) == 4
+    more = run("alpha", "append", job, table(tmp_path / "n.parquet", 403, 430))
+    assert more.exit_code in (0, 3), more.output
+    now = {p.name: p.read_bytes() for p in (job / "scored").iterdir()}
+    assert scored.items() < now.items()
+    for name in ("a.csv", "a.parquet"):
+        assert run("alpha", "predict", job, "--today", "--out", tmp_path / name).exit_code == 0
+    one, other = pd.read_csv(tmp_path / "a.csv"), pd.read_parquet(tmp_path / "a.parquet")
+    np.testing.assert_allclose(one["q05"], other["q05"])
+    assert set(one["date"]) == {PRICES.days[-1]}
+    shown = run("alpha", "predict", job, "--today")
+    assert PRICES.days[-1] in shown.stdout
+    assert "S2" in shown.stdout
+    page = (job / "report.html").read_bytes()
+    (job / "report.html").unlink()
+    assert run("alpha", "resume", job).exit_code in (0, 3)
+    assert (job / "report.html").read_bytes() == page
+    (job / "report.html").unlink()
+    assert run("alpha", "report", job).exit_code in (0, 3)
+    assert (job / "report.html").read_bytes() == page
+
+
+def test_fit_and_predict(tmp_path, settings):
+    done = run("alpha", "fit", table(tmp_path / "t.parquet"), "--out", tmp_path / "m", *settings)
+    assert done.exit_code == 0, done.output
+    assert "predict" in done.stdout
+    shown = run("alpha", "predict", tmp_path / "m", "--today")
+    assert shown.exit_code == 0
+    assert PRICES.days[-1] in shown.stdout
+
+
+BAD = {
+    "no file": (("walk-forward", "nothing.csv", "--out", "o"), "There is no file nothing.csv."),
+    "no job": (("resume", "o"), "o is not a folder."),
+    "no job to predict": (("predict", "."), "is not the folder of a job of the scale net."),
+    "no toml": (("fit", "t.parquet", "--out", "o", "--settings", "x.toml"), "x.toml cannot be"),
+    "toml": (("fit", "t.parquet", "--out", "o", "--settings", "bad.toml"), "is not TOML"),
+    "name": (("fit", "t.parquet", "--out", "o", "--settings", "name.toml"), "setting 'units'"),
+    "test": (("walk-forward", "t.parquet", "--out", "o", "--test", "0"), "test must be 1 or more"),
+    "first": (("walk-forward", "t.parquet", "--out", "o", "--first", "x"), "first must be an ISO"),
+    "few days": (("walk-forward", "t.parquet", "--out", "o"), "the table has 430"),
+    "out": (("predict", "o", "--out", "x.xls"), "--out must end with .csv or .parquet"),
+    "no duckdb file": (("fit", "d.duckdb", "--out", "o", "--sql", "select 1"), "duckdb"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_mistakes_are_one_sentence(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table(tmp_path / "t.parquet")
+    (tmp_path / "bad.toml").write_text("train = = 3")
+    (tmp_path / "name.toml").write_text("units = 3")
+    arguments, words = BAD[case]
+    done = run("alpha", *arguments)
+    assert done.exit_code == 2, done.output
+    assert done.stderr.startswith("Error: ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "o").exists()
+
+
+def test_what_needs_no_name_still_does():
+    assert "There is no file nothing.csv" in run("alpha", "nothing.csv").stderr
+    assert "walk-forward" in run("alpha", "--help").stdout
+
+
+def test_another_job_is_refused_and_left_alone(tmp_path, settings):
+    job = tmp_path / "job"
+    run("alpha", "walk-forward", table(tmp_path / "t.parquet", 0, 340), "--out", job, *settings)
+    kept = {p: p.read_bytes() for p in job.rglob("*.npz")}
+    refused = run("alpha", "walk-forward", tmp_path / "t.parquet", "--out", job, *settings,
+                  "--seed", "1")  # fmt: skip
+    assert refused.exit_code == 2
+    assert "belongs to another job (seed 0, not 1)" in refused.stderr
+    assert {p: p.read_bytes() for p in job.rglob("*.npz")} == kept
+    assert WINDOWS[0].day in {p.name[:10] for p in kept}

@@ -1,0 +1,31 @@
+"""A table out of a DuckDB file, by a query (the extra `duckdb`).
+
+In: the file and SQL. Out: `Prices`, wide or from a long table, which may have gaps.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.tables import Prices, prices_of
+
+
+def read_sql(database: Path, sql: str) -> Prices:
+    """The table that a query gives; the file is opened for reading alone.
+
+    Raises `AlphaError` for a file that is missing, locked or no database, and for wrong SQL.
+    """
+    try:
+        import duckdb
+    except ImportError:
+        raise AlphaError("--sql needs the package duckdb: pip install duckdb.") from None
+    if not database.is_file():
+        raise AlphaError(f"There is no file {database}.")
+    try:
+        with duckdb.connect(str(database), read_only=True) as connection:
+            frame = connection.execute(sql).df()
+    except duckdb.Error as error:
+        reason = (str(error).splitlines() or [""])[0].rstrip(".")
+        raise AlphaError(f"{database}: {reason}.") from None
+    return prices_of(frame, f"{database.name}: {sql}", gaps=True)

@@ -1,0 +1,43 @@
+"""Long tables: a row for each date and instrument, made wide.
+
+In: a data frame of narwhals with a column of dates, one of instruments and one of prices (others,
+such as volumes, are left alone). Out: a frame of pandas, a row a date, a column an instrument; what
+is missing is NaN.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tilewright.alpha.dates import WORDS
+from tilewright.alpha.errors import AlphaError
+
+INSTRUMENTS = ("instrument", "symbol", "ticker", "stock", "name", "asset", "permno", "isin")
+PRICES = ("price", "close", "adj close", "adj_close", "adjusted", "last")
+
+
+def long_columns(names: list[str]) -> tuple[str, str, str] | None:
+    """Those of dates, instruments and prices; None where the table is not long."""
+    found = [_named(names, words) for words in (WORDS, INSTRUMENTS, PRICES)]
+    dates, instruments, prices = found
+    return (dates, instruments, prices) if dates and instruments and prices else None
+
+
+def widened(table: Any, columns: tuple[str, str, str], source: str) -> Any:
+    """The wide frame; raises `AlphaError` where a date and instrument come twice."""
+    dates, instruments, prices = columns
+    frame = table.select(list(columns)).to_pandas()
+    twice = frame.duplicated([dates, instruments])
+    if twice.any():
+        row = int(twice.to_numpy().argmax())
+        day, name = frame.iloc[row][dates], frame.iloc[row][instruments]
+        raise AlphaError(f"In {source}, row {row + 1}: a second price of {name!r} on {day}.")
+    frame[instruments] = frame[instruments].astype(str)
+    wide = frame.pivot(index=dates, columns=instruments, values=prices).sort_index()
+    wide.columns.name = None
+    return wide.reset_index()
+
+
+def _named(names: list[str], words: tuple[str, ...]) -> str | None:
+    """The first column of such a name."""
+    return next((n for w in words for n in names if n.strip().casefold() == w), None)

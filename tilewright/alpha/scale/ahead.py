@@ -1,0 +1,68 @@
+"""Tomorrow's table: what the newest model says of every instrument that has a price today.
+
+In: a job's folder. Out: a data frame, a row an instrument: `instrument`, `date` (today, the last
+day of prices), `target_date`, `mean`, `scale`, and a column for each quantile, such as `q05`. All
+are of the log return from today's close to the target date's; the scale is that of the Student-t
+noise, the mean of all draws. Calendars are not known: the target date is so many weekdays on.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.scale.fit import Fit
+from tilewright.alpha.scale.folder import ScaleFolder
+from tilewright.alpha.scale.panel import make_panel
+from tilewright.alpha.scale.rivals import LEVELS
+from tilewright.alpha.scale.windows import of_day, windows_of
+
+
+def today(job: ScaleFolder) -> Any:
+    """The table; raises `AlphaError` when the day's window has no model yet."""
+    import pandas as pd
+
+    prices, settings = job.prices, job.settings
+    windows, last = windows_of(prices.days, settings), len(prices.days) - 1
+    window = of_day(windows, last)
+    job.prepare([window])
+    path = job.fit_path(window)
+    if not path.exists():
+        raise AlphaError(
+            f"The model that serves {prices.days[last]} is not in {job.path} yet: run "
+            f"`tilewright alpha resume {job.path}`."
+        )
+    fit, panel = Fit.load(path, settings), make_panel(prices, settings.horizon)
+    stocks = np.flatnonzero(panel.there[last])
+    if not len(stocks):
+        raise AlphaError(f"No instrument has a price and enough past on {prices.days[last]}.")
+    forecast = fit.distribution(fit.rows(panel.features[last, stocks]))
+    unit = panel.unit[last, stocks]
+    columns = {
+        "instrument": [prices.names[stock] for stock in stocks],
+        "date": prices.days[last],
+        "target_date": target_date(prices.days[last], settings.horizon),
+        "mean": forecast.mean() * unit,
+        "scale": forecast.scale.mean(axis=0) * unit,
+    }
+    quantiles = forecast.quantile(LEVELS) * unit
+    columns |= {quantile_name(p): q for p, q in zip(LEVELS, quantiles, strict=True)}
+    return pd.DataFrame(columns)
+
+
+def quantile_name(level: float) -> str:
+    """Such as q05."""
+    return f"q{round(100 * level):02d}"
+
+
+def target_date(day: str, horizon: int) -> str:
+    """So many weekdays on; where days are row numbers, so many rows."""
+    if day.isdecimal():
+        return str(int(day) + horizon)
+    found = date.fromisoformat(day)
+    for _ in range(horizon):
+        found += timedelta(days=7 - found.weekday() if found.weekday() >= 4 else 1)
+    return found.isoformat()

@@ -1,0 +1,1 @@
+"""What a job of the scale net leaves for its readers: scores, words, figures, one page."""

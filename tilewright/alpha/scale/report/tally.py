@@ -1,0 +1,196 @@
+"""All windows of a series, one at a time, into what a report needs: sums, never rows.
+
+In: `Scored`s in any order (they are read twice). Out: `Tally`. The day is the unit, as stocks of
+one day move together: rows are averaged over its stocks first. A *lead* is the net's score less a
+model's on the rows that both have, so negative is better for the net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.alpha.scale.rivals import LEVELS
+from tilewright.alpha.scale.scored import MODELS, Scored
+from tilewright.alpha.scores import newey_west
+
+CRPS, LOG, QUANTILE = "CRPS", "log score", "quantile score"
+SCORES = (CRPS, LOG, QUANTILE)
+COVER_50, COVER_90 = "cover 50 %", "cover 90 %"
+FIFTHS, REGIMES, BINS = 5, ("calm", "usual", "wild"), 20
+LAGS = 21
+"""Days over which score differences are taken to be related."""
+TAILS = tuple(float(LEVELS[i]) for i in (0, 1, 5, 6))
+"""Levels whose exceedances are counted: 1 % and 5 % on both sides."""
+
+
+@dataclass(frozen=True)
+class Lead:
+    """A mean difference, its standard error by date, by year and by stock, and z by date."""
+
+    mean: float
+    by_date: float
+    by_year: float
+    by_stock: float
+
+    @property
+    def z(self) -> float:
+        return self.mean / self.by_date if self.by_date else float("nan")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """`value` and `lead` are (models, days) by score; shares are (models, groups)."""
+
+    days: list[str]
+    value: dict[str, np.ndarray]
+    lead: dict[str, np.ndarray]
+    by_stock: np.ndarray  # (models, stocks) lead in log score, NaN where there is none
+    by_fifth: np.ndarray  # (models, FIFTHS) of outcomes in the 90 % interval
+    by_regime: np.ndarray  # (models, REGIMES)
+    cover: dict[str, np.ndarray]  # (models,)
+    beyond: np.ndarray  # (models, TAILS): share of outcomes beyond each quantile
+    pit: np.ndarray  # (models, BINS) density
+    rows: int
+
+    def mean(self, score: str, model: str) -> float:
+        return float(np.nanmean(self.value[score][MODELS.index(model)]))
+
+    def has(self, model: str, score: str = QUANTILE) -> bool:
+        return bool(np.isfinite(self.value[score][MODELS.index(model)]).any())
+
+    def over(self, model: str, score: str = LOG) -> Lead:
+        """The net's lead over a model."""
+        number = MODELS.index(model)
+        series = self.lead[score][number]
+        known = np.isfinite(series)
+        values = series[known]
+        if not len(values):
+            return Lead(*[float("nan")] * 4)
+        years = np.array([day[:4] for day in self.days])[known]
+        yearly = [values[years == year].mean() for year in np.unique(years)]
+        stocks = self.by_stock[number][np.isfinite(self.by_stock[number])]
+        return Lead(float(values.mean()), newey_west(values, LAGS), _error(yearly), _error(stocks))
+
+
+def _error(values: Sequence[float] | np.ndarray) -> float:
+    """Standard error of the mean of independent values."""
+    return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
+
+
+def tally(windows: Callable[[], Iterable[Scored]], days: Sequence[str], stocks: int) -> Tally:
+    """Of the windows that `windows()` gives, each time from the first on."""
+    edges, calm, wild = _edges(windows)
+    sums = _Sums(stocks)
+    for one in windows():
+        sums.add(one, edges, calm, wild)
+    return sums.tally(days)
+
+
+def _edges(windows: Callable[[], Iterable[Scored]]) -> tuple[np.ndarray, float, float]:
+    """Fifths of the forecast scale over all rows; thirds of the days' mean volatility."""
+    scale, volatility = [], []
+    for one in windows():
+        scale.append(one.scale)
+        volatility += [
+            float(one.unit[one.places[:, 0] == day].mean()) for day in np.unique(one.places[:, 0])
+        ]
+    inner = np.quantile(np.concatenate(scale), np.arange(1, FIFTHS) / FIFTHS)
+    calm, wild = (float(np.quantile(volatility, share)) for share in (1 / 3, 2 / 3))
+    return inner, calm, wild
+
+
+def quantile_score(quantiles: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+    """Mean pinball loss over `LEVELS`: (..., levels, rows) and (rows,) to (..., rows)."""
+    error = outcome - quantiles
+    levels = LEVELS[:, None]
+    return np.maximum(levels * error, (levels - 1) * error).mean(axis=-2)
+
+
+class _Sums:
+    """Sums over rows so far."""
+
+    def __init__(self, stocks: int):
+        models = len(MODELS)
+        self.days: list[int] = []
+        self.value: dict[str, list[np.ndarray]] = {score: [] for score in SCORES}
+        self.lead: dict[str, list[np.ndarray]] = {score: [] for score in SCORES}
+        self.stock, self.stock_rows = np.zeros((models, stocks)), np.zeros((models, stocks))
+        self.inside = np.zeros((2, models, FIFTHS, len(REGIMES)))  # of 50 % and 90 %
+        self.counted = np.zeros((models, FIFTHS, len(REGIMES)))
+        self.beyond, self.told = np.zeros((models, len(TAILS))), np.zeros(models)
+        self.pit = np.zeros((models, BINS))
+
+    def add(self, one: Scored, edges: np.ndarray, calm: float, wild: float) -> None:
+        scores = {
+            CRPS: one.crps.astype(np.float64),
+            LOG: one.log_score.astype(np.float64),
+            QUANTILE: quantile_score(one.quantiles.astype(np.float64), one.outcome),
+        }
+        days = one.places[:, 0]
+        for day in np.unique(days):
+            today = days == day
+            self.days.append(int(day))
+            for name, values in scores.items():
+                self.value[name].append(_mean(values[:, today]))
+                self.lead[name].append(_mean(values[:1, today] - values[:, today]))
+        self._add_stocks(scores[LOG][:1] - scores[LOG], one.places[:, 1])
+        regime = np.array([one.unit[days == day].mean() for day in days])
+        regime = (regime > calm).astype(int) + (regime > wild)
+        self._add_shares(one, np.searchsorted(edges, one.scale), regime)
+
+    def _add_stocks(self, lead: np.ndarray, stocks: np.ndarray) -> None:
+        known = np.isfinite(lead)
+        for model in range(len(MODELS)):
+            mine = stocks[known[model]]
+            np.add.at(self.stock[model], mine, lead[model, known[model]])
+            np.add.at(self.stock_rows[model], mine, 1.0)
+
+    def _add_shares(self, one: Scored, fifth: np.ndarray, regime: np.ndarray) -> None:
+        known = np.asarray(np.isfinite(one.quantiles).all(axis=1))  # (models, rows)
+        for which, (low, high) in enumerate(((2, 4), (1, 5))):
+            hit = (one.quantiles[:, low] <= one.outcome) & (one.outcome <= one.quantiles[:, high])
+            for model in range(len(MODELS)):
+                np.add.at(self.inside[which, model], (fifth, regime), hit[model] & known[model])
+        for model in range(len(MODELS)):
+            np.add.at(self.counted[model], (fifth, regime), known[model])
+        past = [one.outcome < one.quantiles[:, i] for i in (0, 1)]
+        past += [one.outcome > one.quantiles[:, i] for i in (5, 6)]
+        self.beyond += np.stack([(p & known).sum(axis=1) for p in past], axis=1)
+        self.told += known.sum(axis=1)
+        for model, values in enumerate(one.pit):
+            self.pit[model] += np.histogram(values[np.isfinite(values)], BINS, (0, 1))[0]
+
+    def tally(self, days: Sequence[str]) -> Tally:
+        order = np.argsort(self.days, kind="stable")
+
+        def table(parts: list[np.ndarray]) -> np.ndarray:
+            return np.stack(parts, axis=1)[:, order]
+
+        with np.errstate(invalid="ignore"):
+            counted = self.counted
+            return Tally(
+                [days[self.days[int(i)]] for i in order],
+                {name: table(parts) for name, parts in self.value.items()},
+                {name: table(parts) for name, parts in self.lead.items()},
+                self.stock / self.stock_rows,
+                self.inside[1].sum(axis=2) / counted.sum(axis=2),
+                self.inside[1].sum(axis=1) / counted.sum(axis=1),
+                {
+                    name: part.sum(axis=(1, 2)) / counted.sum(axis=(1, 2))
+                    for name, part in zip((COVER_50, COVER_90), self.inside, strict=True)
+                },
+                self.beyond / self.told[:, None],
+                self.pit / self.pit.sum(axis=1, keepdims=True) * BINS,
+                int(self.told[0]),
+            )
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Over rows (models, rows), of those that are there; NaN where none is."""
+    known = np.isfinite(values)
+    count = known.sum(axis=1)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)

@@ -1,0 +1,183 @@
+"""What the figures of a job of the scale net say, in words: who earned what.
+
+In: tallies of the real and the control series. Out: `Words`. They follow from the figures by the
+rules below: a difference counts beyond `LEAST_Z` standard errors by date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
+from tilewright.alpha.scale.report.tally import COVER_90, LOG, TAILS, Lead, Tally
+from tilewright.alpha.scale.scored import MODELS, NET
+from tilewright.alpha.scale_baselines import EWMA, GJR, LINEAR
+from tilewright.alpha.scores import LEAST_DAYS
+
+LEAST_Z = 2.5
+"""Standard errors by date beyond which a difference counts: errors of related days are rough."""
+GOOD_COVER = (0.88, 0.92)
+GOOD_R_HAT = 1.05
+
+GLOSSARY = {
+    "log score": "how surprised a forecast was by what came: minus the log of the probability "
+    "density that it gave to it. Smaller is better; 0.01 less is a bet won by 1 % a day, were the "
+    "other forecast the bookmaker.",
+    "CRPS": "the mean distance between the forecast distribution and what came, in units of a "
+    "usual day's move; of a forecast that is one number it is the absolute error. Smaller is "
+    "better.",
+    "quantile score": "the same idea at seven quantiles only, so that models without a density can "
+    "be compared, too.",
+    "EWMA": "the yardstick: tomorrow is as wide as an exponentially weighted average of past "
+    "squared returns says (RiskMetrics, 0.94 a day), with the tails that fit.",
+    "GJR-t": "the usual econometric model, one for each stock: GARCH with fat tails in which "
+    "losses raise volatility more than gains.",
+    "linear": "the scale as a linear function of the same 28 features that the net sees.",
+    "90 % interval": "the range that should hold nine outcomes of ten.",
+    "±": "one standard error, by date: days on which all stocks move together count once.",
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    """One line; what was found; what the controls say; what to keep in mind."""
+
+    headline: str
+    findings: list[str]
+    controls: list[str]
+    caveats: list[str]
+    sound: bool | None  # the controls came out as they must; None: not run, or too short to tell
+    readable: bool  # some window passed its diagnostics
+
+
+def words(tallies: Mapping[str, Tally], failures: Mapping[str, Sequence[str]]) -> Words:
+    """`failures` holds for each series what each window says of itself, "" if it is well."""
+    real = tallies[REAL]
+    readable = not all(failures[REAL])
+    checks = [_planted(tallies), _placebo(tallies)]
+    told = [good for _, good in checks]
+    sound = False if False in told else None if None in told else True
+    headline = _headline(real) if readable else "No verdict: every window failed its diagnostics."
+    if sound is False:
+        headline = "A control failed: do not read anything into these figures."
+    findings = [*_earned(real), _calibration(real), _tails(real)] if readable else []
+    return Words(headline, findings, [text for text, _ in checks],
+                 _caveats(failures[REAL]), sound, readable)  # fmt: skip
+
+
+def _headline(real: Tally) -> str:
+    if len(real.days) < LEAST_DAYS:
+        return (
+            f"No verdict: {len(real.days)} test days are too few to tell a gain from chance; "
+            f"{LEAST_DAYS} are needed."
+        )
+    parts = []
+    for model, name in ((EWMA, "the EWMA"), (GJR, "GJR-t"), (LINEAR, "the linear scale model")):
+        if real.has(model, LOG):
+            parts.append((_side(real.over(model)), name))
+    grouped = {
+        side: [name for s, name in parts if s == side] for side in ("beats", "ties", "loses to")
+    }
+    said = [f"{side.replace('ties', 'ties with')} {_joined(names)}"
+            for side, names in grouped.items() if names]  # fmt: skip
+    return f"How wide tomorrow will be: the net {_joined(said)}."
+
+
+def _side(lead: Lead) -> str:
+    if abs(lead.z) < LEAST_Z or not np.isfinite(lead.z):
+        return "ties"
+    return "beats" if lead.mean < 0 else "loses to"
+
+
+def _joined(parts: Sequence[str]) -> str:
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _earned(real: Tally) -> list[str]:
+    """Against the yardstick, GJR-t and the linear model; and whose the gain is."""
+    null, linear = real.over(EWMA), real.over(LINEAR)
+    found = [
+        f"Over {len(real.days):,} test days and {real.rows:,} stock-days the net's log score is "
+        f"{figure(null)} to the EWMA's a stock-day (negative is better)"
+        + (f", and {figure(real.over(GJR))} to that of GJR-t." if real.has(GJR, LOG) else "."),
+        f"To the linear scale model, which sees the same 28 features, it is {figure(linear)}: "
+        + {
+            "beats": "what is not linear earns this.",
+            "ties": "what is not linear earns nothing that these days can show.",
+            "loses to": "the net is worse than its own linear part.",
+        }[_side(linear)],
+    ]
+    if null.mean < 0 and _side(null) == "beats":
+        share = (null.mean - linear.mean) / null.mean
+        found.append(
+            f"Of the gain over the EWMA, {min(max(share, 0.0), 1.0):.0%} is the linear model's "
+            "already."
+        )
+    return found
+
+
+def figure(lead: Lead) -> str:
+    """A difference with its standard error by date."""
+    return f"{lead.mean:+.4f} ± {lead.by_date:.4f}"
+
+
+def _calibration(real: Tally) -> str:
+    net, null = MODELS.index(NET), MODELS.index(EWMA)
+    mine, other = real.by_fifth[net], real.by_fifth[null]
+    held = all(GOOD_COVER[0] <= share <= GOOD_COVER[1] for share in mine)
+    return (
+        f"Its 90 % intervals held {real.cover[COVER_90][net]:.1%} of what came; sorted into fifths "
+        "by how wide the forecast was, "
+        f"{', '.join(f'{share:.1%}' for share in mine)}"
+        f" ({'all' if held else 'NOT all'} within 88 to 92 %). The EWMA's held "
+        f"{', '.join(f'{share:.1%}' for share in other)} in the same fifths."
+    )
+
+
+def _tails(real: Tally) -> str:
+    shares = real.beyond[MODELS.index(NET)]
+    low1, low5, high5, high1 = shares
+    return (
+        f"Losses beyond its 1 % and 5 % quantiles came in {low1:.2%} and {low5:.2%} of cases, "
+        f"gains beyond the upper ones in {high1:.2%} and {high5:.2%} (levels {TAILS[0]:.0%} and "
+        f"{TAILS[1]:.0%}): the noise is symmetric, markets are not quite."
+    )
+
+
+def _planted(tallies: Mapping[str, Tally]) -> tuple[str, bool | None]:
+    name = "A planted signal of the scale that is not linear"
+    if PLANTED not in tallies or len(tallies[PLANTED].days) < LEAST_DAYS:
+        return f"{name}: not run, or on too few days.", None
+    found = tallies[PLANTED].over(LINEAR)
+    good = _side(found) == "beats"
+    text = "the net finds it" if good else "the net DOES NOT FIND IT"
+    return f"{name}: {text}; its log score is {figure(found)} to the linear model's.", good
+
+
+def _placebo(tallies: Mapping[str, Tally]) -> tuple[str, bool | None]:
+    name = "A placebo, days in random order"
+    if SHUFFLED not in tallies or len(tallies[SHUFFLED].days) < LEAST_DAYS:
+        return f"{name}: not run, or on too few days.", None
+    found = tallies[SHUFFLED].over(EWMA)
+    good = _side(found) != "beats"
+    text = "nothing is found, as it must be" if good else "the net SEEMS TO FIND SOMETHING"
+    return f"{name}: {text}; {figure(found)} to the EWMA.", good
+
+
+def _caveats(failures: Sequence[str]) -> list[str]:
+    failed = [text for text in failures if text]
+    found = [
+        f"{len(failed)} of {len(failures)} windows failed their diagnostics ({failed[0]}). They "
+        "stay in the scores."
+    ] if failed else []  # fmt: skip
+    return [
+        *found,
+        "This says how wide returns will be, not which way they go: no claim of money is made, and "
+        "costs are in no figure.",
+        "The features were found on 20 survivors of the S&P 500 between 2000 and 2022: on these, "
+        "figures flatter; other instruments are the only clean test.",
+    ]

@@ -1,0 +1,74 @@
+"""What a job of the scale net is: everything that its numbers depend on, beside the data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.scale.chain import ScaleChain
+from tilewright.alpha.settings import check_run, choice, whole
+from tilewright.models.bnn import CONSTANT, LINEAR, NET, UNITS
+
+KINDS = (LINEAR, UNITS, NET)
+ALL, FEW = "all", "few"
+
+
+@dataclass(frozen=True)
+class ScaleSettings:
+    """Windows of `train` days and `test` days; the target is the return over `horizon` days.
+
+    `first` is the earliest first test day (ISO), else the first that can be. `scale` is "units", a
+    net of `hidden` units whose inner weights are drawn once (`units.py`); "net", in which they are
+    sampled (take fewer then: 8); or "linear", without any. Of each window's chains one in four
+    starts cold, all do in the first of every `sequence` windows, or everywhere without `warm`.
+    `controls` windows of a planted signal and as many of a placebo are run beside; `keep` says of
+    how many windows the draws stay in the folder, the newest (0: all). `rivals` are "all", or
+    "few": without GARCH-t and boosting, which take some seconds a window.
+    """
+
+    chain: ScaleChain = field(default_factory=ScaleChain)
+    train: int = 1000
+    test: int = 63
+    horizon: int = 1
+    first: str | None = None
+    scale: str = UNITS
+    mean: str = CONSTANT
+    hidden: int = 32
+    chains: int = 4
+    sequence: int = 8
+    warm: bool = True
+    controls: int = 0
+    keep: int = 1
+    rivals: str = ALL
+    seed: int = 0
+    machine: str = "native"
+
+    def check(self) -> None:
+        """Raise `AlphaError` for what cannot be run."""
+        self.chain.check()
+        choice("scale", self.scale, KINDS)
+        choice("rivals", self.rivals, (ALL, FEW))
+        choice("mean", self.mean, (CONSTANT, LINEAR))
+        for name, least in (
+            ("train", 20), ("test", 1), ("horizon", 1), ("hidden", 1),
+            ("sequence", 1), ("controls", 0), ("keep", 0),
+        ):  # fmt: skip
+            whole(name, getattr(self, name), least)
+        check_run(self.chains, self.seed, self.machine)
+        if not isinstance(self.warm, bool):
+            raise AlphaError(f"warm must be True or False, not {self.warm!r}.")
+        if self.first is not None:
+            _check_date(self.first)
+
+    def identity(self) -> dict[str, Any]:
+        """What a window's result depends on: not how many controls or draws are kept."""
+        return {k: v for k, v in asdict(self).items() if k not in ("controls", "keep")}
+
+
+def _check_date(first: Any) -> None:
+    try:
+        date.fromisoformat(first)
+    except (TypeError, ValueError):
+        raise AlphaError(f"first must be an ISO date such as 2001-01-31, not {first!r}.") from None

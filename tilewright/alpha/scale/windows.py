@@ -1,0 +1,92 @@
+"""Windows that are known by their dates: where a model trains, and which days it serves.
+
+In: the days of a table. Out: `Window`s that tile them from the first on, oldest first, each known
+by its first test day. A day more, or days cut off at the end, leave all others as they are; the
+newest may still be open, with some of its test days to come: its model is fitted all the same.
+
+    |--------- training ---------|-- purged --|-- test --|
+          settings.train days       horizon
+
+A target is known `horizon` days after its features. So many days are left out between training and
+test: the last training target is known at the close of the first test day's eve or earlier.
+
+Windows follow each other in *sequences*, within which a chain goes on from where it ended in the
+window before. Sequences are cut at fixed places, so that a model depends on no others but those
+before it in its own.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.scale.settings import ScaleSettings
+from tilewright.alpha.scale_features import HISTORY
+
+
+@dataclass(frozen=True)
+class Window:
+    """Positions of days: trained on [start, stop), tested on [test, end).
+
+    `number` counts from the first of all; `day` is the ISO date of the first test day.
+    """
+
+    number: int
+    day: str
+    start: int
+    stop: int
+    test: int
+    end: int  # of the days that there are
+    whole: bool  # all its test days, and their targets, are there
+    opens: bool  # it is the first of its sequence
+
+
+def windows_of(days: Sequence[str], settings: ScaleSettings) -> list[Window]:
+    """All windows that can be fitted, oldest first; raises `AlphaError` when there is none."""
+    first = _first_test(days, settings)
+    found = []
+    for number, test in enumerate(range(first, len(days), settings.test)):
+        stop = test - settings.horizon
+        end = test + settings.test
+        found.append(
+            Window(
+                number,
+                days[test],
+                stop - settings.train,
+                stop,
+                test,
+                min(end, len(days)),
+                end + settings.horizon <= len(days),
+                number % settings.sequence == 0,
+            )
+        )
+    return found
+
+
+def _first_test(days: Sequence[str], settings: ScaleSettings) -> int:
+    """The first test day of all: the first that can be, or the first from `settings.first` on."""
+    least = HISTORY + settings.train + settings.horizon
+    if len(days) <= least:
+        raise AlphaError(
+            f"One window needs {least + 1} days of prices ({HISTORY} of history, {settings.train} "
+            f"of training, {settings.horizon} purged, and one to forecast), and the table has "
+            f"{len(days)}."
+        )
+    if settings.first is None:
+        return least
+    place = bisect_left(days, settings.first)
+    if place >= len(days):
+        raise AlphaError(f"first is {settings.first}, after the last day, {days[-1]}.")
+    if place < least:
+        raise AlphaError(
+            f"first is {settings.first}, but {least} days must lie before the first test day: "
+            f"{days[least]} is the earliest."
+        )
+    return place
+
+
+def of_day(windows: Sequence[Window], position: int) -> Window:
+    """The window that serves a day."""
+    return next(window for window in reversed(windows) if window.test <= position)

@@ -1,0 +1,243 @@
+"""`tilewright alpha fit|predict|walk-forward|append|resume|report`: the net of the scale."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from tilewright.alpha.errors import AlphaError
+from tilewright.cli import NOTHING_TO_READ, STOPPED
+
+if TYPE_CHECKING:
+    from tilewright.alpha.scale.report.words import Words
+    from tilewright.alpha.scale.settings import ScaleSettings
+    from tilewright.alpha.scale.walk import Walk
+    from tilewright.alpha.tables import Prices
+
+TABLE = typer.Argument(
+    help="Prices: CSV, Parquet (a folder of parts, too) or Feather; a column of dates and one of "
+    "adjusted closes for each stock, or long: date, instrument, price. Prices may be missing. With "
+    "[bold]--sql[/], a DuckDB file.",
+    show_default=False,
+)
+FOLDER = typer.Argument(help="The folder of a job.", show_default=False)
+Sql = Annotated[str | None, typer.Option(help="A query of a DuckDB file that gives the table.")]
+Version = Annotated[
+    bool,
+    typer.Option("--other-version", help="Go on in a folder of another version; both are noted."),
+]
+Minutes = Annotated[
+    float | None, typer.Option(help="Time limit: takes the oldest windows away.", min=0.01)
+]
+
+
+def fit(
+    table: Annotated[Path, TABLE],
+    out: Annotated[Path, typer.Option(help="Folder of the model.", show_default=False)],
+    settings: Annotated[
+        Path | None, typer.Option(help="A TOML file with settings by name.", show_default=False)
+    ] = None,
+    sql: Sql = None,
+) -> None:
+    """Fit one model on the newest days, for `predict`."""
+    prices = _prices(table, sql)
+    chosen = replace(_settings(settings), first=prices.days[-1], controls=0)
+    _run(Console(), prices, chosen, out, None, False)
+
+
+def walk_forward(
+    table: Annotated[Path, TABLE],
+    out: Annotated[Path, typer.Option(help="Folder of the job.", show_default=False)],
+    settings: Annotated[
+        Path | None, typer.Option(help="A TOML file with settings by name.", show_default=False)
+    ] = None,
+    sql: Sql = None,
+    train: Annotated[int | None, typer.Option(help="Training days. [dim]1000[/]")] = None,
+    test: Annotated[int | None, typer.Option(help="Test days. [dim]63[/]")] = None,
+    horizon: Annotated[int | None, typer.Option(help="Days of a return. [dim]1[/]")] = None,
+    first: Annotated[str | None, typer.Option(help="The earliest first test day.")] = None,
+    scale: Annotated[str | None, typer.Option(help="net, or linear. [dim]net[/]")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Units of the net. [dim]8[/]")] = None,
+    chains: Annotated[int | None, typer.Option(help="A window. [dim]4[/]")] = None,
+    controls: Annotated[int | None, typer.Option(help="Windows of each control.")] = None,
+    keep: Annotated[
+        int | None, typer.Option(help="Windows whose draws stay, the newest; 0: all. [dim]1[/]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same bits.")] = None,
+    minutes: Minutes = None,
+    other_version: Version = False,
+) -> None:
+    """Fit and score the net of the scale on every window, and report."""
+    given = dict(train=train, test=test, horizon=horizon, first=first, scale=scale, hidden=hidden,
+                 chains=chains, controls=controls, keep=keep, seed=seed)  # fmt: skip
+    chosen = replace(_settings(settings), **{k: v for k, v in given.items() if v is not None})
+    _run(Console(), _prices(table, sql), chosen, out, minutes, other_version)
+
+
+def resume(
+    folder: Annotated[Path, FOLDER], minutes: Minutes = None, other_version: Version = False
+) -> None:
+    """Go on with a job, from its folder alone."""
+    from tilewright.alpha.scale.folder import opened
+
+    job = opened(folder, other_version)
+    _run(Console(), job.prices, job.settings, folder, minutes, other_version)
+
+
+def append(
+    folder: Annotated[Path, FOLDER],
+    rows: Annotated[Path, TABLE],
+    sql: Sql = None,
+    minutes: Minutes = None,
+) -> None:
+    """Add new days to a job's table, and run what is new."""
+    from tilewright.alpha.scale.append import appended
+    from tilewright.alpha.scale.folder import opened
+
+    job = opened(folder)
+    _run(Console(), appended(job.prices, _prices(rows, sql)), job.settings, folder, minutes, False)
+
+
+def predict(
+    folder: Annotated[Path, FOLDER],
+    today: Annotated[
+        bool, typer.Option("--today", help="From the last day of the job's prices.")
+    ] = True,
+    out: Annotated[
+        Path | None, typer.Option(help="A CSV or Parquet file for the table.", show_default=False)
+    ] = None,
+) -> None:
+    """Tomorrow's table: mean, scale and quantiles of every instrument's log return."""
+    from tilewright.alpha.scale.ahead import today as table_of
+    from tilewright.alpha.scale.folder import opened
+
+    if not today:
+        raise AlphaError("predict knows of today only: say --today.")
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        raise AlphaError(f"--out must end with .csv or .parquet, not {out.name!r}.")
+    found = table_of(opened(folder))
+    if out is None:
+        _show_table(Console(), found)
+    elif out.suffix == ".csv":
+        found.to_csv(out, index=False)
+    else:
+        found.to_parquet(out, index=False)
+
+
+def report(folder: Annotated[Path, FOLDER]) -> None:
+    """Write the page, the scores and the forecasts of what is finished."""
+    from tilewright.alpha.scale.folder import opened
+    from tilewright.alpha.scale.walk import open_walk
+
+    _report(Console(), open_walk(opened(folder)), folder)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder of both jobs and their page.")] = Path(
+        "alpha-demo"
+    ),
+    minutes: Annotated[float, typer.Option(help="For both answers.", min=0.1)] = 5.0,
+) -> None:
+    """Two answers about 20 stocks, beside each other: which way they go, and how widely."""
+    from tilewright.alpha.scale.demo import MEAN, MEAN_SHARE, SCALE, SETTINGS, both
+    from tilewright.alpha.settings import Settings
+    from tilewright.alpha.tables import sp500
+    from tilewright.cli.alpha import walk_job
+
+    console, began = Console(), time.monotonic()
+    console.rule("Which way? The talk's alpha")
+    talk = Settings(anchor="dates")
+    mean = walk_job(console, None, out / MEAN, talk, MEAN_SHARE * minutes, True, False)
+    console.rule("How wide? The distribution")
+    left = minutes - (time.monotonic() - began) / 60
+    said = _run(console, sp500(), SETTINGS, out / SCALE, max(left, 0.1), False)
+    console.print(f"Both answers: {both(out, mean, said)}", highlight=False, soft_wrap=True)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo,
+    "fit": fit, "predict": predict, "walk-forward": walk_forward,
+    "append": append, "resume": resume, "report": report,
+}  # fmt: skip
+
+
+def _run(
+    console: Console,
+    prices: Prices,
+    settings: ScaleSettings,
+    out: Path,
+    minutes: float | None,
+    other_version: bool,
+) -> Words | None:
+    """Walk, and say what came of it."""
+    from tilewright.alpha.scale.walk import walk
+    from tilewright.cli.scale_live import ScaleLive
+
+    seconds = None if minutes is None else 60 * minutes
+    try:
+        found = walk(prices, settings, out, ScaleLive(console), seconds, other_version)
+    except KeyboardInterrupt:
+        console.print(f"Stopped. `tilewright alpha resume {out}` goes on.", highlight=False)
+        raise typer.Exit(STOPPED) from None
+    return _report(console, found, out)
+
+
+def _report(console: Console, found: Walk, folder: Path) -> Words | None:
+    from tilewright.alpha.scale.report.files import write_report
+
+    said = write_report(found)
+    if said is None:
+        console.print(f"The model is in {folder}: `tilewright alpha predict {folder} --today`.")
+        return None
+    console.print(said.headline, style="bold", highlight=False)
+    for line in said.findings:
+        console.print(f"· {line}", highlight=False)
+    console.print(f"Page: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    if not said.readable:
+        raise typer.Exit(NOTHING_TO_READ)
+    return said
+
+
+def _prices(table: Path, sql: str | None) -> Prices:
+    from tilewright.alpha.tables import read_prices
+
+    if sql is None:
+        return read_prices(table, gaps=True)
+    from tilewright.alpha.duck import read_sql
+
+    return read_sql(table, sql)
+
+
+def _settings(path: Path | None) -> ScaleSettings:
+    from tilewright.alpha.scale.folder import settings_from
+
+    if path is None:
+        return settings_from({})
+    try:
+        return settings_from(tomllib.loads(path.read_text()))
+    except OSError as error:
+        raise AlphaError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise AlphaError(f"{path} is not TOML: {error}.") from None
+
+
+def _show_table(console: Console, found: Any) -> None:
+    from rich.table import Table
+
+    day, target = found["date"].iloc[0], found["target_date"].iloc[0]
+    made = Table(title=f"Log return from the close of {day} to that of {target}, per cent",
+                 title_justify="left", box=None, padding=(0, 1))  # fmt: skip
+    figures = [name for name in found.columns if name not in ("instrument", "date", "target_date")]
+    made.add_column("")
+    for name in figures:
+        made.add_column(name, justify="right")
+    for _, row in found.iterrows():
+        made.add_row(str(row["instrument"]), *(f"{100 * row[name]:.2f}" for name in figures))
+    console.print(made)

@@ -1,0 +1,33 @@
+"""What the terminal shows of a job of the scale net under way: a line a window."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from tilewright.alpha.scale.scored import Scored
+
+
+class ScaleLive:
+    """A `Watcher`."""
+
+    def __init__(self, console: Console):
+        self.console, self.began = console, time.monotonic()
+
+    def stage(self, text: str) -> None:
+        self.console.print(text, highlight=False, style="dim")
+
+    def window(self, found: Scored | None, done: int, wanted: int) -> None:
+        left = (time.monotonic() - self.began) / done * (wanted - done)
+        text = "model of the newest days"
+        if found is not None:
+            net, null = (float(np.nanmean(found.log_score[i])) for i in (0, 1))
+            text = f"{found.day} {found.series}: log score {net - null:+.4f} to the EWMA's"
+            text += f", R-hat {np.max(found.r_hat):.2f}"
+            text += f", FAILED: {found.failure}" if found.failure else ""
+        minutes = f"{int(left) // 60}:{int(left) % 60:02d} left"
+        self.console.print(f"{done} of {wanted}, {minutes}: {text}", highlight=False)
