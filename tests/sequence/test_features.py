@@ -25,7 +25,9 @@ def test_a_target_is_learned():
     model = make_pipeline(clone(SHORT).set_params(seeds=2), LinearRegression())
     model.fit(X, Y)
     assert model[:-1].transform(X).shape == (300, 16)
-    assert list(model[:-1].get_feature_names_out())[-1] == "lstmfeatures15"
+    names = model[:-1].get_feature_names_out()
+    assert names is not None
+    assert names[-1] == "lstmfeatures15"
     assert model.score(X, Y) > 0.5  # linear in the inputs: 0
 
 

@@ -1,5 +1,7 @@
 """Ticks that are no numbers, states of streams, and all that is refused with the state unharmed."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 
@@ -125,7 +127,7 @@ def test_what_is_refused_leaves_all_as_it_is():
         (lambda: stream.fork(0, 2), "^There is no stream 2"),
         (lambda: stream.restore(foreign), "^The state is of another model"),
         (lambda: stream.restore(wrong), "^The state has arrays of other shapes"),
-        (lambda: stream.restore({"h": 1}), "^snapshot must be a Snapshot, not dict"),
+        (lambda: stream.restore(cast(Any, {"h": 1})), "^snapshot must be a Snapshot, not dict"),
     ]
     for use, message in cases:
         with pytest.raises(ArgumentError, match=message):

@@ -1,6 +1,7 @@
 """Streams answer as windows over all their ticks do, to the bit, and know nothing of each other."""
 
 import resource
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,8 +87,9 @@ def test_bad_nets_and_sizes():
     both = Recurrent((Layer("lstm", 3, 4, "both"),))
     with pytest.raises(ArgumentError, match="runs backward"):
         Model(both, model("lstm").weights).stream()
-    for sizes in ({"streams": 0}, {"streams": 1.5}, {"streams": True}):
+    wrong: list[Any] = [0, 1.5, True]
+    for streams in wrong:
         with pytest.raises(ArgumentError, match=r"^streams must be a whole number above 0"):
-            model("lstm").stream(**sizes)
+            model("lstm").stream(streams)
     with pytest.raises(ArgumentError, match=r"^nan must be one of refuse, hold, pass, not 'drop'"):
         model("lstm").stream(nan="drop")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
@@ -43,7 +44,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     calibration : "temperature" or, for two classes, "isotonic" on the later data that fits are
         stopped by; None.
 
-    Attributes, beside those: `classes_`, `temperature_` (1 without).
+    Attributes, beside those: `classes_`, `temperature_` (1 without), `isotonic_` (2, points): what
+    was said, and what it is taken for (no points without).
     """
 
     def __init__(
@@ -121,7 +123,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
                 "This LSTMClassifier estimator requires y to be passed, but the target y is None."
             )
         given = self._coded_rows(self._given(X, y, reset=True))
-        self.temperature_, self._isotonic = 1.0, None
+        self.temperature_, self.isotonic_ = 1.0, np.zeros((2, 0))
         self._shift = self._prior_shift(given)
         self._train(given)
         if self.calibration is not None:
@@ -130,11 +132,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """(samples, classes); of a Panel, in the order of its rows."""
-        odds = self._log_odds(self._given(X, None, reset=False)) / self.temperature_
-        if self._isotonic is not None:
-            second = self._isotonic.predict(softmax(odds, axis=-1)[:, 1])
-            odds = np.log(np.stack([1 - second, second], axis=-1).clip(TINY))
-        return softmax(odds + self._shift, axis=-1)
+        said = self._said(self._given(X, None, reset=False)).astype(np.float64)
+        return self._chances(self._log_odds(said), np)
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class, (samples,)."""
@@ -148,10 +147,25 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             return float(np.mean(self.predict(X)[known] == labels[known]))
         return super().score(X, y, sample_weight)
 
-    def _log_odds(self, given: Sequences) -> np.ndarray:
-        """Log probabilities as they were learned, (answers, classes)."""
-        each = log_softmax(forecaster.logits(self._said(given).astype(np.float64), np), axis=-1)
-        return np.logaddexp.reduce(each, axis=0) - np.log(len(each))
+    def _live(self, z: Any, hidden: Any) -> Any:
+        """Probabilities (streams, classes)."""
+        return self._chances(self._log_odds(jnp.swapaxes(z, 0, 1), jnp), jnp)
+
+    def _log_odds(self, z: Any, xp: Any = np) -> Any:
+        """z (nets, answers, width) to log probabilities as learned, (answers, classes)."""
+        odds = forecaster.logits(z, xp)
+        each = odds - _log_sum(odds, -1, xp)
+        return _log_sum(each, 0, xp)[0] - np.log(len(z))
+
+    def _chances(self, log_odds: Any, xp: Any) -> Any:
+        """Probabilities, after calibration and a shift to another prior."""
+        odds = log_odds / self.temperature_
+        if self.isotonic_.size:
+            second = xp.exp(odds - _log_sum(odds, -1, xp))[..., 1]
+            second = xp.interp(second, *self.isotonic_.astype(odds.dtype))
+            odds = xp.log(xp.maximum(xp.stack([1 - second, second], axis=-1), TINY))
+        odds = odds + self._shift.astype(odds.dtype)
+        return xp.exp(odds - _log_sum(odds, -1, xp))
 
     def _calibrate(self, given: Sequences) -> None:
         """On the answers to later data."""
@@ -159,12 +173,13 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         labels = given.answers(given.y)[:, 0]
         when = given.answers(given.when[:, None])[:, 0]
         late = (when >= first) & ~np.isnan(labels)
-        odds, own = self._log_odds(given)[late], labels[late].astype(int)
+        said = self._said(given).astype(np.float64)
+        odds, own = self._log_odds(said)[late], labels[late].astype(int)
         if self.calibration == "isotonic":
             if len(self.classes_) != 2:
                 raise ArgumentError("calibration='isotonic' is for two classes.")
-            self._isotonic = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-            self._isotonic.fit(softmax(odds, axis=-1)[:, 1], own)
+            rising = IsotonicRegression(y_min=0, y_max=1).fit(softmax(odds, axis=-1)[:, 1], own)
+            self.isotonic_ = np.stack([rising.X_thresholds_, rising.y_thresholds_])
             return
 
         def lost(log: float) -> float:
@@ -242,3 +257,9 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _log_sum(values: Any, axis: int, xp: Any) -> Any:
+    """Log of the sum of exponentials, the axis kept."""
+    most = xp.max(values, axis=axis, keepdims=True)
+    return most + xp.log(xp.sum(xp.exp(values - most), axis=axis, keepdims=True))

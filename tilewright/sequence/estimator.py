@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from functools import partial
 from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
@@ -20,14 +21,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from tilewright.compiler import compile
 from tilewright.errors import ArgumentError
+from tilewright.models import forecaster, recurrent
 from tilewright.models.forecaster import HEADS, QUANTILES, Forecaster
 from tilewright.models.recurrent import GATES, Layer, Recurrent
-from tilewright.sequence import sequences
-from tilewright.sequence.checkpoint import Checkpoint
+from tilewright.runtime.stateful import Stateful
+from tilewright.sequence import saved, sequences
+from tilewright.sequence.checkpoint import Checkpoint, digest
 from tilewright.sequence.fitting import Task, answered, example, fitted
 from tilewright.sequence.panel import Panel
 from tilewright.sequence.sequences import Reading, Sequences
+from tilewright.sequence.stream import Stream
 from tilewright.sequence.training import MOST_RETREATS, Hyper, Recipe, Rows
 
 HISTORY = 64
@@ -131,7 +136,7 @@ class SequenceEstimator(BaseEstimator):
         last, first = sequences.divided(given, self.validation, self.horizon)
         self._scale(given, last)
         rows = Rows(*self._scaled(given), self._weights(given))
-        reading = self._reading(given)
+        reading = self._reading()
         form = self._form(rows.x.shape[1], rows.y.shape[1])
         room = -(-self.epochs // HISTORY) * HISTORY
         self._recipe = Recipe(form, self.batch_size, reading.steps, room, self.optimizer)
@@ -181,10 +186,73 @@ class SequenceEstimator(BaseEstimator):
         """Of each row's loss, (rows, 1)."""
         return np.ones((len(given.x), 1), np.float32)
 
+    def to_stream(
+        self, streams: int = 1, *, nan: str = "refuse", tiles: int | None = None
+    ) -> Stream:
+        """Answers to ticks (streams, inputs) as they come, for streams that have a state each.
+
+        Ticks are inputs as they were given, scaling is part of the program. An answer is what
+        `_live` of the estimator says: see there. Of targets with a base scale it is in its units.
+
+        Raises `ArgumentError` as `sequence.Model.stream` does.
+        """
+        check_is_fitted(self, "nets_")
+        _whole("streams", streams, 1)
+        form = self._recipe.form
+        run = jax.vmap(partial(forecaster.run, form), in_axes=(0, 1, None), out_axes=(1, 1, 1))
+        scaling = tuple(np.asarray(a, np.float32) for a in (self.centre_, 1 / self.unit_))
+
+        def step(nets: Any, scaling: Any, state: Any, x: Any) -> Any:
+            x = (x - scaling[0]) * scaling[1]
+            state, z, hidden = run(nets, state, x[:, None])
+            return state, self._live(z[:, :, 0], hidden[:, :, 0])
+
+        nets = len(self.nets_.skip)
+        zero = jax.tree.map(np.asarray, recurrent.zero_state(form.net, (streams, nets)))
+        x = jax.ShapeDtypeStruct((streams, form.net.inputs), np.float32)
+        program = compile(step, self.nets_, scaling, zero, x, tiles=tiles, state="state")
+        assert isinstance(program, Stateful)
+        mark = digest((self.nets_, scaling))
+        return Stream(mark, program.bind(self.nets_, scaling), streams, form.net.inputs, nan)
+
+    def _live(self, z: Any, hidden: Any) -> Any:
+        """From z (streams, nets, width) and h (streams, nets, hidden), a tick's answer."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted estimator into a safetensors file, which `load` reads; no pickle.
+
+        An `optimizer` is code and is not kept. Raises `ArgumentError` where it cannot be written.
+        """
+        check_is_fitted(self, "nets_")
+        saved.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The fitted estimator that `save` wrote; it says the same to the bit.
+
+        Raises `ArgumentError` for a file that holds none, or one of another class.
+        """
+        return saved.load(cls, path)
+
+    def _found(self) -> dict[str, Any]:
+        """What `fit` found, but for the nets: all that `load` needs."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in (*self.get_params(deep=False), "nets_", "_recipe")
+        }
+
+    def _remake(self) -> Forecaster:
+        """The recipe of answers, from what `load` has read."""
+        form = self._form(len(self.centre_), len(self.target_centre_))
+        self._recipe = Recipe(form, self.batch_size, self.steps_, 0)
+        return form
+
     def _said(self, given: Sequences, hidden: bool = False) -> np.ndarray:
         """What each net says: (nets, answers, width or hidden)."""
         x, _ = self._scaled(given)
-        steps = self._recipe.steps
+        steps = self.steps_
         if not given.at_end:
             steps = min(TURN, -(-int((given.end - given.begin).max()) // 8) * 8)
         batch = min(self.batch_size, 1 << (len(given.begin) - 1).bit_length())
@@ -198,6 +266,8 @@ class SequenceEstimator(BaseEstimator):
         """Checked data; y may be None where nothing is learned."""
         if not reset:
             check_is_fitted(self, "nets_")
+        if reset:
+            self._of_panel = isinstance(X, Panel)
         if isinstance(X, Panel):
             return self._panel(X, y, reset)
         X = self._flat(X, reset)
@@ -253,8 +323,9 @@ class SequenceEstimator(BaseEstimator):
 
     # What is learned from it
 
-    def _reading(self, given: Sequences) -> Reading:
-        if given.at_end:
+    def _reading(self) -> Reading:
+        """Samples are read whole."""
+        if not self._of_panel:
             return Reading(self.steps_)
         return Reading(self.steps_back, 0 if self.carry else self.warm_up, self.carry)
 

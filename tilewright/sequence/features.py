@@ -40,6 +40,10 @@ class LSTMFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEs
         states = self._said(self._given(X, None, reset=False), hidden=True)
         return np.concatenate(list(states), axis=-1)
 
+    def _live(self, z: Any, hidden: Any) -> Any:
+        """(streams, hidden * seeds)."""
+        return hidden.reshape(len(hidden), -1)
+
     _needs_targets = False
 
     def _form(self, inputs: int, targets: int) -> Forecaster:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import jax.numpy as jnp
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
@@ -154,6 +155,16 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         centre, unit = self.target_centre_[:, None], self.target_unit_[:, None]
         base = self._base(given)
         return (base if np.isscalar(base) else base[..., None]) * (centre + unit * found)
+
+    def _live(self, z: Any, hidden: Any) -> Any:
+        """Location, scale (streams, nets, targets, 2), or quantiles (streams, targets, levels)."""
+        form = self._recipe.form
+        centre, unit = np.asarray([self.target_centre_, self.target_unit_], np.float32)
+        if self.head == QUANTILES:
+            found = forecaster.quantiles(form, z).mean(axis=1)
+            return centre[:, None] + unit[:, None] * found
+        location, scale = forecaster.location_and_scale(form, z)
+        return jnp.stack([centre + unit * location, unit * scale], axis=-1)
 
     def _base(self, given: Sequences) -> Any:
         """1, or (answers, 1)."""

@@ -1,0 +1,84 @@
+"""What all estimators can: be saved and loaded, and go on tick by tick."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tilewright.errors import ArgumentError
+from tilewright.sequence import LSTMClassifier, LSTMFeatures, LSTMRegressor
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(80, 6, 2)) * 3 + 1
+Y = X[:, -1, 0] + X[:, 0, 1]
+SHORT: dict[str, Any] = dict(
+    hidden=5, batch_size=32, epochs=6, learning_rate=0.03, seeds=2, steps=6
+)
+MADE = {
+    "student_t": lambda: LSTMRegressor(**SHORT).fit(X, Y),
+    "quantiles": lambda: LSTMRegressor(**SHORT, head="quantiles", levels=(0.1, 0.5, 0.9)).fit(X, Y),
+    "classes": lambda: LSTMClassifier(
+        **SHORT, calibration="isotonic", prior=0.2, class_weight={"high": 2.0, "low": 1.0}
+    ).fit(X, np.where(Y > 2, "low", "high")),
+    "features": lambda: LSTMFeatures(**SHORT).fit(X),
+}
+
+
+@pytest.fixture(scope="module", params=list(MADE))
+def fitted(request):
+    return MADE[request.param]()
+
+
+def said(model):
+    """Everything that it says of X, as arrays."""
+    if isinstance(model, LSTMFeatures):
+        return [model.transform(X)]
+    if isinstance(model, LSTMClassifier):
+        return [model.predict_proba(X), model.predict(X)]
+    found = model.predict_distribution(X)
+    return [model.predict(X), *([found] if model.head == "quantiles" else [found.location])]
+
+
+def test_there_and_back(fitted, tmp_path):
+    path = tmp_path / "model.safetensors"
+    fitted.save(path)
+    loaded = type(fitted).load(path)
+    for found, wanted in zip(said(loaded), said(fitted), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    parameters = loaded.get_params(deep=False)
+    assert parameters == fitted.get_params(deep=False)
+    other = next(k for k in (LSTMRegressor, LSTMFeatures) if not isinstance(fitted, k))
+    with pytest.raises(ArgumentError, match=r"holds a .*: load it by that class"):
+        other.load(path)
+
+
+def test_ticks(fitted):
+    """The answer to a sample's last step is what is said of the sample."""
+    stream = fitted.to_stream(len(X))
+    for step in range(X.shape[1]):
+        found = stream.answer(X[:, step].astype(np.float32))
+        stream.prepare()
+    close: dict[str, Any] = dict(rtol=2e-3, atol=2e-4)
+    if isinstance(fitted, LSTMRegressor) and fitted.head == "student_t":
+        assert found.shape == (80, 2, 1, 2)
+        forecast = fitted.predict_distribution(X)
+        np.testing.assert_allclose(found[:, :, 0, 0].T, forecast.location, **close)
+        np.testing.assert_allclose(found[:, :, 0, 1].T, forecast.scale, **close)
+    elif isinstance(fitted, LSTMRegressor):
+        np.testing.assert_allclose(found[:, 0], fitted.predict_distribution(X), **close)
+    else:
+        np.testing.assert_allclose(found, said(fitted)[0], **close)
+
+
+def test_files_that_are_none(fitted, tmp_path):
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(ArgumentError, match="There is no file"):
+        LSTMRegressor.load(path)
+    fitted.save(path)
+    whole = path.read_bytes()
+    for cut in RNG.integers(1, len(whole), size=20):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ArgumentError, match=r"model\.safetensors"):
+            type(fitted).load(path)
+    with pytest.raises(ArgumentError, match="cannot be written"):
+        fitted.save(tmp_path / "none" / "model")
