@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction, constant_instruction
-from tilewright.graph.ir import Node, Value
+from tilewright.graph.ir import Node, Type, Value
 from tilewright.plan import views
 from tilewright.plan.ir import Buffer, View
 from tilewright.plan.schedule import Unit, alias_root
@@ -43,15 +44,32 @@ class ExpressionBuilder:
         return ("step", len(self.instructions) - 1)
 
     def _leaf(self, value: Value) -> _Number:
-        view = self.scope.view(value)
+        return self._read(self.scope.view(value))
+
+    def _read(self, view: View) -> _Number:
         if view not in self.leaves:
             self.leaves.append(view)
         return ("leaf", self.leaves.index(view))
 
-    def give(self, value: Value) -> None:
-        """The first leaf is a value that is in registers, not in memory."""
-        self.leaves = [views.whole(Buffer(value.dtype, value.type.size, "register"), value.shape)]
-        self.known[value] = ("leaf", 0)
+    def give(self, *values: Value) -> None:
+        """The first leaves are values that are in registers, not in memory."""
+        for number, value in enumerate(values):
+            place = Buffer(value.dtype, value.type.size, "register")
+            self.leaves.append(views.whole(place, value.shape))
+            self.known[value] = ("leaf", number)
+
+    def window(self, value: Value, start: Sequence[int], shape: tuple[int, ...]) -> Value:
+        """A part of what is in memory, or of a constant's repetition, as a value of its own."""
+        part = Value(Type(value.dtype, shape))
+        constant = self._constant(value)
+        self.known[part] = constant or self._read(
+            views.window(self.scope.view(value), start, shape)
+        )
+        return part
+
+    def same(self, value: Value, as_: Value) -> None:
+        """A view of what is known, by the same number."""
+        self.known[value] = self.known[as_]
 
     def add(self, node: Node) -> None:
         arguments = tuple(self.number(v) for v in node.inputs)

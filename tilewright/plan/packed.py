@@ -7,17 +7,20 @@ the last, if it is not whole, is filled with zeros before.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from tilewright.codelets.contract import ContractPanels
 from tilewright.codelets.expression import Expression
 from tilewright.graph.count import node_count
-from tilewright.graph.ir import Node
+from tilewright.graph.ir import Node, Type, Value
 from tilewright.graph.law import LANES
 from tilewright.machine.cost import is_worth_dealing
 from tilewright.plan import views
 from tilewright.plan.basic import copy_call, operand
+from tilewright.plan.cells import gates, parts_of
+from tilewright.plan.elementwise import ExpressionBuilder
 from tilewright.plan.ir import Loop, Spread, View, new_var
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
@@ -89,6 +92,62 @@ def lower_packed_with_epilogue(
     )
     scope.call(codelet, [lhs, panels, *beside], outs)
     return True
+
+
+def lower_packed_with_cell(scope: Scope, unit: Unit) -> bool:
+    """A product whose gates' sums become `unit`'s results; False where strides forbid it."""
+    node, _, inside = parts_of(unit)
+    builder, number = gated(scope, unit)
+    outputs = [n.output for n in inside if scope.leaves_unit(n.output, unit)]
+    expression = builder.build(outputs)
+    lhs, panels = (scope.view(value) for value in node.inputs)
+    shape = (lhs.shape[0], unit.shape[-1])
+    targets = [scope.free_destination(v, unit) or scope.new(v.type) for v in outputs]
+    beside = builder.leaves[number:]
+    sides = [side for v in (*beside, *targets) if (side := views.reshape(v, shape))]
+    if len(sides) < len(beside) + len(targets) or any(s.strides[1] not in (0, 1) for s in sides):
+        return False
+    for value, target in zip(outputs, targets, strict=True):
+        scope.put(value, target)
+    beside, outs = sides[: len(beside)], sides[len(beside) :]
+    out, *more = map(operand, outs)
+    count, *panel = panels.shape
+    apart = views.reshape(panels, (number, count // number, *panel))
+    assert apart is not None, "panels lie one after the other"
+    codelet = ContractPanels(
+        operand(lhs),
+        operand(apart),
+        out,
+        epilogue=expression,
+        beside=tuple(map(operand, beside)),
+        more=tuple(more),
+    )
+    scope.call(codelet, [lhs, apart, *beside], outs)
+    return True
+
+
+def gated(scope: Scope, unit: Unit) -> tuple[ExpressionBuilder, int]:
+    """The expression of a cell, whose first inputs are the sums of so many gates."""
+    node, chain, inside = parts_of(unit)
+    last = (chain or [node])[-1].output
+    slices = gates(last, set(scope.consumers[last]))
+    assert slices is not None, "a cell has gates"
+    builder, shape = ExpressionBuilder(scope, unit.shape), unit.shape
+    sums = [Value(Type(node.output.dtype, shape)) for _ in slices]
+    builder.give(*sums)
+    for total, gate in zip(sums, slices, strict=True):
+        start, known = gate.params["start"], {node.output: total}
+        for step in chain:
+            if step.op == "reshape":
+                known[step.output] = known[step.inputs[0]]
+                continue
+            read = [known.get(v) or builder.window(v, start, shape) for v in step.inputs]
+            known[step.output] = Value(Type(step.output.dtype, shape))
+            builder.add(replace(step, inputs=tuple(read), outputs=(known[step.output],)))
+        builder.same(gate.output, known[last])
+    for step in inside:
+        builder.add(step)
+    return builder, len(slices)
 
 
 KINDS = {"pack": lower_pack}

@@ -99,7 +99,10 @@ class Places(Lives, ABC):
         last = self.last_read.get(root, -1)
         if last != self.now or unit is None:
             return last < self.now
-        if unit.kind == "fused":
+        if unit.kind in ("fused", "cell"):
+            first = int(unit.kind == "cell")  # whose product reads all, whatever is written
+            if any(self.root(v) is root for node in unit.nodes[:first] for v in node.inputs):
+                return False
             readers = [v for node in unit.nodes for v in node.inputs if self.root(v) is root]
             return all(self.view(v) == place for v in readers)
         return unit.kind == "branch"

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE, OPERATIONS, VIEWS
+from tilewright.plan.cells import with_cells
 from tilewright.plan.epilogues import with_epilogues
 from tilewright.plan.totals import with_totals
 
@@ -91,6 +92,7 @@ class _Scheduler:
         self._postpone(units)
         units = [unit for unit in units if unit.nodes]
         units = with_epilogues(units, self.graph, CHEAP, self._root)
+        units = with_cells(units, self.graph)
         return with_totals(units, VECTOR_LIMIT, self._root)
 
     def _root(self, value: Value) -> Value:

@@ -188,3 +188,33 @@ def test_backwards(features):
     for m, n, k in [(1, 200, 30), (3, 33, 40), (9, 150, 20)]:
         case = codelet("float32", "float32", False, m, n, k)
         check(replace(case, backwards=True), features, operands(case))
+
+
+def gates(m: int, n: int, k: int, parts: int, dtype: str = "float32", first: int = 0):
+    """Sums of all parts, and a row beside, to two results."""
+    size = shape(dtype, k, n)
+    apart = int(np.prod(size)) + first
+    strides = (apart, *dense(dtype, *size).strides)
+    panels = Operand(dtype, (parts, *size), strides)
+    steps = [Instruction("mul", (parts - 1, parts), "float32")]
+    steps += [Instruction("sub", (i, parts + 1 + i), "float32") for i in range(parts)]
+    expression = Expression(("float32",) * (parts + 1), tuple(steps), (2 * parts, parts + 1))
+    row, out = Operand("float32", (m, n), (0, 1)), dense("float32", m, n)
+    lhs = dense("float32", m, k)
+    return ContractPanels(lhs, panels, out, epilogue=expression, beside=(row,), more=(out,))
+
+
+@levels
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("parts", [2, 3, 4, 5])
+def test_parts_meet_in_the_epilogue(dtype, parts, features):
+    for m, n, k, first in ((1, 16, 3, 0), (1, 48, 300, 0), (2, 33, 20, 64), (7, 40, 17, 0)):
+        case = gates(m, n, k, parts, dtype, first)
+        for each in (case, replace(case, backwards=True)):
+            matrices = [values(Operand(dtype, (k, n), (n, 1)), i) for i in range(parts)]
+            panels = np.stack([pack(matrix) for matrix in matrices])
+            check(each, features, [values(case.lhs, 9), panels, values(case.beside[0], 8)])
+    assert case.name.startswith(f"contract_panels_{dtype}_7x{parts}x40x17_")
+    whole = gates(1, 128, 4, parts, dtype)
+    piece = whole.cut.axes[1]
+    assert (piece, whole.cut.length, whole.cut.panels) == (1, 128, 1)

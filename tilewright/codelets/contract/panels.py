@@ -14,6 +14,10 @@ from contiguous rows.
     int8      2  int16               int32, which wraps: exact while sums fit
     int8      4  uint8               the same; `vpdpbusd` where there is it
 
+In `parts`, panels (parts, panels, ...) are those of matrices of n columns each, and the outputs
+(m, n) are what the epilogue makes of the parts' sums: it reads those first, in order. Panels of
+one number advance together, so that what meets in a gate is in registers at one time.
+
 Up to 512 products of |panel| <= 127 and |lhs| <= 32767 fit 32 bits, and 66,000 of uint8.
 """
 
@@ -21,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -68,11 +73,17 @@ class ContractPanels(Codelet):
         return self.out.shape[1]
 
     @property
+    def parts(self) -> int:
+        """Products of the same rows; of more than one there is an epilogue."""
+        return self.panels.shape[0] if len(self.panels.shape) == 5 else 1
+
+    @property
     def name(self) -> str:
         paired = "_paired" if self.paired else ""
         after = f"_{self.epilogue.label}" if self.epilogue else ""
         after += "_backwards" if self.backwards else ""
-        return f"contract_panels_{self.panels.dtype}_{self.m}x{self.n}x{self.k}{paired}{after}"
+        size = f"{self.m}x{f'{self.parts}x' if self.parts > 1 else ''}{self.n}x{self.k}"
+        return f"contract_panels_{self.panels.dtype}_{size}{paired}{after}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -88,7 +99,7 @@ class ContractPanels(Codelet):
         sides = len(self.beside) + len(self.outputs)
         if self.m >= self.n:
             return Cut(self.m, (0, None, *(0,) * sides), grain=ROWS_GRAIN)
-        axes = (None, 0, *(1,) * sides)
+        axes = (None, len(self.panels.shape) - 4, *(1,) * sides)
         return Cut(self.n, axes, along_lanes=True, grain=COLUMNS_GRAIN, panels=1)
 
     def on(self, operands: Sequence[Operand]) -> ContractPanels:
@@ -100,23 +111,26 @@ class ContractPanels(Codelet):
 
     @property
     def work(self) -> Count:
-        macs = {"int32" if self.panels.dtype == "int8" else "float32": self.out.size * self.k}
-        iterations = self.panels.shape[0]
+        macs = self.parts * self.out.size * self.k
+        macs = {"int32" if self.panels.dtype == "int8" else "float32": macs}
+        iterations = prod(self.panels.shape[:-3])
         count = Count(macs, {}, nbytes(*self.inputs), nbytes(*self.outputs), iterations)
         return count + self.epilogue.work(self.out.size) if self.epilogue else count
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         lhs, panels, *beside = arrays
+        sums = [self._sums(lhs, part) for part in (panels if self.parts > 1 else [panels])]
+        if self.epilogue is None:
+            return (SCALAR["convert"](sums[0], dtype=self.out.dtype),)
+        return tuple(evaluate_expression(self.epilogue, (*sums, *beside), self.out.shape))
+
+    def _sums(self, lhs: np.ndarray, panels: np.ndarray) -> np.ndarray:
         matrix = unpack(panels, self.k, self.n)
         if self.panels.dtype == "int8":
-            sums = law.product(lhs, matrix.T, "sequence", "int32")
-        elif self.paired:
-            sums = _paired(lhs.astype(np.float32), matrix.astype(np.float32))
-        else:
-            sums = law.product(lhs, matrix.T, "sequence", "float32")
-        if self.epilogue is None:
-            return (SCALAR["convert"](sums, dtype=self.out.dtype),)
-        return tuple(evaluate_expression(self.epilogue, (sums, *beside), self.out.shape))
+            return law.product(lhs, matrix.T, "sequence", "int32")
+        if self.paired:
+            return _paired(lhs.astype(np.float32), matrix.astype(np.float32))
+        return law.product(lhs, matrix.T, "sequence", "float32")
 
     def emit(self, module: Module, symbol: str) -> None:
         panels_emit.emit(self, module, symbol)

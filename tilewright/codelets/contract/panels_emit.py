@@ -2,7 +2,8 @@
 
 In: a `ContractPanels`. Out: its function. Some panels advance together, as many as registers hold
 sums for: enough that no sum waits for itself, few enough streams that the caches foresee them. In
-one step a machine vector of d neighbouring k is read, and used for every row of a tile.
+one step a machine vector of d neighbouring k is read, and used for every row of a tile. Where there
+are parts, what is counted as a panel below is one panel of each.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import prod
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.base import LANES
@@ -82,13 +82,13 @@ class _Writer:
         """Rows and panels that are summed together."""
         rows, registers = self.codelet.m, self.function.module.features.registers
         if rows > _FEW_ROWS:
-            dtype, parts = self.codelet.panels.dtype, self.parts
-            widens = dtype == "bfloat16" or (dtype == "int8" and parts > 1)
+            dtype, parts = self.codelet.panels.dtype, self.parts * self.codelet.parts
+            widens = dtype == "bfloat16" or (dtype == "int8" and self.parts > 1)
             load, taken = _WIDENED if widens else (0.5, 0)
             steps, left = self.codelet.k, registers - taken
             return choose(rows, panels, steps, left, parts=parts, column_load=load)
-        most = registers * 3 // 4 // (rows * self.parts)
-        return Tiling((Run(0, rows, 1),), split(panels, max(1, min(_MOST_STREAMS, most))))
+        most = min(_MOST_STREAMS, registers * 3 // 4 // (rows * self.parts))
+        return Tiling((Run(0, rows, 1),), split(panels, max(1, most // self.codelet.parts)))
 
     def write(self) -> None:
         """Groups of panels outside, so that a group is used while it is near."""
@@ -130,26 +130,33 @@ class _Writer:
         dtypes = [self.codelet.lhs.dtype, *(side.dtype for side in problem.sides)]
         along = [[run.size * step] for step in steps]
         with walk(function, [run.count], here, dtypes, along) as (lhs, *inside):
-            sums = self._sums(lhs, panels, run.size, count)
-            for place, total in enumerate(sums):
-                rest, part = divmod(place, self.parts)
-                panel, row = divmod(rest, run.size)
+            products = self.codelet.parts
+            sums = self._sums(lhs, panels, run.size, count * products)
+            apart = run.size * self.parts
+            for panel, row, part in product(range(count), range(run.size), range(self.parts)):
                 left = valid - part * self.width
                 if left > 0:
                     column = panel * LANES + part * self.width
                     lanes = Lanes(column, self.width, min(self.width, left))
-                    problem.finish(function, lanes, total, inside, row)
+                    first = panel * products * apart + row * self.parts + part
+                    total, *others = sums[first::apart][:products]
+                    problem.finish(function, lanes, total, inside, row, *others)
 
     @property
     def _panel(self) -> int:
-        """Elements of one."""
-        return prod(self.codelet.panels.shape[1:])
+        """Elements from one to the next."""
+        return self.codelet.panels.strides[-4]
+
+    @property
+    def _part(self) -> int:
+        """Elements from a panel to that of the next part."""
+        return self.codelet.panels.strides[0]
 
     def _panel_at(self, panels: str, number: int) -> str:
         return offset(self.function, panels, self.codelet.panels.dtype, number * self._panel)
 
     def _sums(self, lhs: str, panels: str, rows: int, count: int) -> list[str]:
-        """(panel, row, part) over all of k: node after node of the law's tree."""
+        """(panel, product, row, part) over all of k: node after node of the law's tree."""
         term, k = self.term, self.codelet.k
         if not term.node or k <= term.node:
             return self._node(term, [lhs, panels], rows, count, k)[0]
@@ -212,7 +219,8 @@ class _Writer:
             return term.row(offset(self.function, lhs, self.codelet.lhs.dtype, step), valid)
 
         def columns(number: int, part: int) -> list[str]:
-            where = number * self._panel + part * self.width * term.depth
+            panel, own = divmod(number, self.codelet.parts)
+            where = panel * self._panel + own * self._part + part * self.width * term.depth
             return term.columns(
                 offset(self.function, panels, self.codelet.panels.dtype, where), valid
             )

@@ -61,17 +61,26 @@ class Problem:
         ]
 
     def finish(
-        self, function: Function, lane: Lanes, total: str, places: Sequence[str], row: int
+        self,
+        function: Function,
+        lane: Lanes,
+        total: str,
+        places: Sequence[str],
+        row: int,
+        *others: str,
     ) -> None:
-        """Store what becomes of a vector of sums; `places` are those of the tile's first output."""
+        """Store what becomes of a vector of sums; `places` are those of the tile's first output.
+
+        `others` are the sums of further products, which the expression reads after the first.
+        """
         here = self.moved(function, places, row, lane.start)
         if self.expression is None:
             (side,), (place,) = self.sides, here
             total = narrow(function, total, self.arithmetic.dtype, side.dtype, lane.width)
             store(function, side.dtype, total, place, side.column_step, lane.width, lane.valid)
             return
-        values = [total]
-        count = len(self.expression.inputs) - 1
+        values = [total, *others]
+        count = len(self.expression.inputs) - len(values)
         for side, place in zip(self.sides[:count], here[:count], strict=True):
             step = side.column_step
             values.append(memory.load(function, side.dtype, place, lane.width, step, lane.valid))
