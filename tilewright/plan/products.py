@@ -59,9 +59,11 @@ def lower_dot(scope: Scope, unit: Unit) -> None:
 def _is_cut(scope: Scope, node: Node) -> bool:
     """Whether tiles that share no memory may each take some terms of the sums: what follows must
     then wait for all of them."""
-    contracted = [node.inputs[0].shape[i] for i in node.params["contract"][0]]
-    scheduled = scope.plan.machine.chip.exchange.kind == "scheduled"
-    return scheduled and scope.parallel and prod(contracted) > LEAF
+    if scope.plan.machine.chip.exchange.kind != "scheduled" or not scope.parallel:
+        return False
+    shape = node.inputs[0].shape
+    contracted = node.params["contract"][0] if node.op == "dot" else (len(shape) - 1,)
+    return prod(shape[i] for i in contracted) > LEAF
 
 
 def lower_cell(scope: Scope, unit: Unit) -> None:
@@ -71,7 +73,8 @@ def lower_cell(scope: Scope, unit: Unit) -> None:
     """
     node, chain, inside = parts_of(unit)
     registers = scope.plan.machine.tile.features.registers
-    if registers < ENOUGH_REGISTERS or not lower_packed_with_cell(scope, unit):
+    whole = registers >= ENOUGH_REGISTERS and not _is_cut(scope, node)
+    if not whole or not lower_packed_with_cell(scope, unit):
         shape = (chain or [node])[-1].output.shape
         lower_dot(scope, replace(unit, kind=node.op, shape=shape, nodes=[node, *chain]))
         lower_fused(scope, replace(unit, kind="fused", nodes=inside))
