@@ -88,6 +88,18 @@ def test_a_bound_is_never_above_what_was_published():
         assert seconds / 2 <= found.seconds[0] <= seconds
 
 
+def test_tiles_that_share_no_memory_are_rows_like_others():
+    found = tilewright.compare(product, X, W, machines=["cpu:graviton4", "ipu:gc200", "ipu:c2"])
+    server, chip, card = found.rows
+    exe = tilewright.compile(product, X, W, machine="ipu:gc200")
+    assert chip.seconds[0] == pytest.approx(exe.simulate().seconds)
+    assert chip.counts.macs == server.counts.macs
+    assert chip.fits
+    assert 0 < chip.busy <= 1472
+    assert card.machine.tiles == 2 * 1216
+    assert "IPU GC200" in str(found)
+
+
 @pytest.mark.parametrize(
     ("machines", "words"),
     [
@@ -95,7 +107,6 @@ def test_a_bound_is_never_above_what_was_published():
         ("cpu", "machines must be a list"),
         (["cpu", "cpu"], "has .* twice"),
         (["cpu:epic-9755"], "the nearest are cpu:epyc-9755"),
-        (["ipu:gc200"], "IPU GC200 cannot be planned for yet"),
         (["tt:n150"], "cannot be planned for yet"),
     ],
 )

@@ -1,8 +1,8 @@
 """`compare`: what other machines would make of a function, without running it on them.
 
 In: a JAX function, example arguments, machines. Out: a `Comparison`, a row a machine. The function
-is planned for each machine as it is for this host, and timed by `simulate/cpu.py`; on a GPU it is
-a bound. Nothing is compiled to machine code.
+is planned for each machine as it is for this host, and timed by `simulate/cpu.py`, on tiles that
+share no memory by `simulate/cycles.py`; on a GPU it is a bound. Nothing becomes machine code.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ def compare(
     hidden = len(traced.constants)
 
     def planned(machine: Machine) -> Program:
-        own = machine if machine.chip.exchange.kind == "coherent" else host_machine()
+        planned_for = machine.chip.exchange.kind in ("coherent", "scheduled")
+        own = machine if planned_for else host_machine()
         return _program(traced.graph, name, hidden, own)
 
     rows = [estimate(planned(machine), machine, tiles, trips) for machine in found]

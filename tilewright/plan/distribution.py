@@ -66,8 +66,9 @@ def cutting(call: Call) -> Cutting | None:
             whole = codelet.out.dtype != codelet.sum_dtype
             return _cutting(call, (("m", "k"), ("k",), ("m",)), ("mk", "k"), whole)
         case Reduce() if len(codelet.shape) <= 2 and len(codelet.axes) == 1:
-            if any(step.op == "iota" for step in codelet.expression.instructions):
-                return None  # it asks where it is
+            places = any(step.op == "iota" for step in codelet.expression.instructions)
+            if places or len(codelet.outputs) > 1:
+                return None  # it asks where it is, or stores what it sums
             axes = tuple("k" if i in codelet.axes else "m" for i in range(len(codelet.shape)))
             read, kept = len(views) - 1, tuple(name for name in axes if name == "m")
             whole = codelet.kind != "sum" or views[-1].dtype in ("float16", "bfloat16")

@@ -404,7 +404,9 @@ def _independent(unit: _Unit, group: Sequence[_Unit]) -> bool:
 
 def _dense(family: Family, found: dict[Buffer, list[Region]]) -> dict[Buffer, list[Region]]:
     """Of a family that is one vertex of a kind that can be made again, for any strides."""
-    if all(isinstance(s, Call) and isinstance(s.codelet, KINDS) for s in family.steps):
+    calls = [step for step in family.steps if isinstance(step, Call)]
+    kinds = all(isinstance(c.codelet, KINDS) and len(c.codelet.outputs) == 1 for c in calls)
+    if kinds and len(calls) == len(family.steps):
         for rows in found.values():
             for region in rows:
                 region.dense = len(region.views) == 1

@@ -15,6 +15,7 @@ from tilewright.machine.cost import Count, computed, lanes
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.simulate.cpu import Timing, at_clock, timing
+from tilewright.simulate.cycles import run
 from tilewright.simulate.trips import Trips
 
 
@@ -36,6 +37,8 @@ class Estimate:
 
     @property
     def fits(self) -> bool:
+        if self.machine.chip.exchange.kind == "scheduled":
+            return self.bytes <= self.machine.tile.memory * self.machine.tiles
         return self.bytes <= max(memory.size for memory in self.machine.tile.memories)
 
     @property
@@ -56,6 +59,8 @@ def estimate(
 ) -> Estimate:
     """Of a program that was planned for the machine (for a GPU, for any other)."""
     kind = machine.chip.exchange.kind
+    if kind == "scheduled":
+        return _on_tiles(program, machine, trips)
     held = _held(program, tiles or machine.tiles)
     if kind == "bound":
         return _bound(program, machine, trips, held)
@@ -72,6 +77,14 @@ def estimate(
         machine, (seconds[0], seconds[-1]), slow.limit, slow.busy * slow.tiles, held, slow.counts,
         timing=slow,
     )  # fmt: skip
+
+
+def _on_tiles(program: Program, machine: Machine, trips: Trips | None) -> Estimate:
+    """Of tiles that share no memory; `bytes` are what the fullest has, on each of them."""
+    found = run(program, machine, trips)
+    held = program.tile_bytes * machine.tiles
+    seconds = (found.seconds, found.seconds)
+    return Estimate(machine, seconds, found.limit, found.busy * machine.tiles, held, found.counts)
 
 
 def _held(program: Program, tiles: int) -> int:
