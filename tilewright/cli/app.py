@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 import tilewright
-from tilewright.cli import STOPPED, WRONG, machine, scale, vision
+from tilewright.cli import STOPPED, WRONG, lstm, machine, scale, vision
 from tilewright.cli.alpha import alpha
 from tilewright.cli.named import with_default
 
@@ -30,11 +31,11 @@ app = typer.Typer(
 def plain_errors() -> Iterator[None]:
     """Mistakes, a full disk and Ctrl-C end the command without a traceback."""
     from tilewright.alpha.errors import AlphaError
-    from tilewright.errors import ArgumentError
+    from tilewright.errors import ArgumentError, LoadError, UnsupportedError
 
     try:
         yield
-    except (AlphaError, ArgumentError) as error:
+    except (AlphaError, ArgumentError, LoadError, UnsupportedError) as error:
         _say(str(error))
     except MemoryError:
         _say("There is not enough memory for this: smaller settings need less.")
@@ -62,6 +63,22 @@ def command(function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
+def export(
+    model: Annotated[Path, typer.Argument(help="A program in a file: what `exe.save` left.")],
+    c: Annotated[Path, typer.Option("--c", help="The folder to write into.")],
+    name: Annotated[
+        str | None, typer.Option(help="What every name begins with; by default the file's.")
+    ] = None,
+) -> None:
+    """Leave a saved program as a library for C and C++: header, object, library, example.
+
+    [dim]tilewright export model.tw --c out/[/]
+    """
+    import re
+
+    lstm.tell(tilewright.load(model).export(c, name or re.sub(r"\W", "_", model.stem)))
+
+
 alphas = with_default("mean", "Forecasts of returns by Bayesian nets over sliding windows.")
 alphas.command("mean")(command(alpha))
 for name, one in scale.COMMANDS.items():
@@ -73,6 +90,10 @@ app.add_typer(machine.app, name="machine")
 for one in (vision.train, vision.predict, vision.export):
     vision.app.command()(command(one))
 app.add_typer(vision.app, name="vision")
+for one in (lstm.run, lstm.stream, lstm.bench, lstm.export):
+    lstm.app.command()(command(one))
+app.add_typer(lstm.app, name="lstm")
+app.command("export")(command(export))
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,100 @@
+"""`tilewright lstm` and `tilewright export`: what they write, and what they refuse, in words."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from tests.sequence.streams import INPUTS, model, ticks
+from tilewright.cli.app import app
+from tilewright.sequence import save
+
+
+@pytest.fixture
+def net(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save(model("packed"), path)
+    return path
+
+
+def run(*words, **more):
+    return CliRunner().invoke(app, list(map(str, words)), **more)
+
+
+def test_run(net, tmp_path):
+    xs = ticks(5, 4)
+    np.save(tmp_path / "xs.npy", xs)
+    for precision in ("float32", "int8"):
+        found = run("lstm", "run", net, tmp_path / "xs.npy", "--out", tmp_path / "y.npy",
+                    "--precision", precision)  # fmt: skip
+        assert found.exit_code == 0, found.output
+        assert "error against float64: at most" in found.output
+        wanted = model("packed").window(5, 4, precision=precision)(xs)
+        assert np.load(tmp_path / "y.npy").tobytes() == wanted.tobytes()
+
+
+def test_stream(net):
+    xs = ticks(3)
+    lines = [",".join(map(repr, x.tolist())) for x in xs]
+    found = run("lstm", "stream", net, input="\n".join([lines[0], "1,nan,2", "1,2", *lines[1:]]))
+    assert found.exit_code == 0, found.output
+    stream = model("packed").stream()
+    wanted = [float(np.ravel(stream(x[None]))[0]) for x in xs]
+    assert [float(line) for line in found.stdout.split()] == pytest.approx(wanted, rel=1e-6)
+    assert len(found.stderr.strip().splitlines()) >= 2
+
+
+def test_bench(net, tmp_path):
+    out = tmp_path / "out"
+    np.save(tmp_path / "t.npy", np.arange(50) * 1e-4)
+    found = run("lstm", "bench", net, "--ticks", 100, "--every", 0.1, "--times",
+                tmp_path / "t.npy", "--out", out)  # fmt: skip
+    assert found.exit_code == 0, found.output
+    content = json.loads((out / "latency.json").read_text())
+    names = {histogram["name"] for histogram in content["histograms"]}
+    for way in ("saturated", "every 0.1 ms", "at random", "caches emptied", "replayed", "floor"):
+        assert f"Python, {way}" in names
+    assert (out / "latency.html").stat().st_size > 1000
+
+
+def test_exports(net, tmp_path):
+    found = run("lstm", "export", net, "--c", tmp_path / "ticks", "--name", "tick")
+    assert found.exit_code == 0, found.output
+    assert "tick_answer" in (tmp_path / "ticks" / "tick.h").read_text()
+    model("packed").window(1, 4).save(tmp_path / "my model.tw")
+    found = run("export", tmp_path / "my model.tw", "--c", tmp_path / "whole")
+    assert found.exit_code == 0, found.output
+    assert "my_model_window" in (tmp_path / "whole" / "my_model.h").read_text()
+
+
+def test_what_is_wrong_is_said_in_a_sentence(net, tmp_path):
+    np.save(tmp_path / "flat.npy", np.zeros((3, INPUTS), np.float32))
+    (tmp_path / "bad.npy").write_bytes(b"no array")
+    (tmp_path / "bad.tw").write_bytes(b"no program")
+    out = ("--out", tmp_path / "y.npy")
+    for words, said in [
+        (("lstm", "run", net, tmp_path / "flat.npy", *out), "data must have the shape"),
+        (("lstm", "run", net, tmp_path / "bad.npy", *out), "is no array of numbers"),
+        (("lstm", "run", net, tmp_path / "no.npy", *out), "There is no file"),
+        (("lstm", "run", tmp_path / "no.onnx", tmp_path / "flat.npy", *out), "There is no file"),
+        (("lstm", "export", net, "--c", tmp_path, "--name", "9"), "name must be letters"),
+        (("lstm", "export", net, "--c", tmp_path, "--precision", "int3"), "precision must be"),
+        (("export", tmp_path / "bad.tw", "--c", tmp_path), "is no program of tilewright"),
+    ]:
+        found = run(*words)
+        assert found.exit_code == 2, found.output
+        assert said in " ".join(found.stderr.split())
+        assert "Traceback" not in found.output
+    assert not (tmp_path / "y.npy").exists()
+
+
+def test_help_teaches():
+    for words, wanted in [
+        (("lstm",), "--demo"),
+        (("lstm", "run", "--help"), "error"),
+        (("lstm", "bench", "--help"), "floor"),
+        (("lstm", "export", "--help"), "C++"),
+        (("export", "--help"), "library"),
+    ]:
+        assert wanted in run(*words).output

@@ -1,0 +1,257 @@
+"""`tilewright lstm`: trained LSTMs and GRUs over files, tick by tick, timed, and as C."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tilewright.errors import ArgumentError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    invoke_without_command=True,
+    rich_markup_mode="rich",
+    help="Trained LSTMs and GRUs: windows from files, ticks as they come, delays, C libraries.",
+)
+
+Net = Annotated[
+    Path, typer.Argument(help="The trained net: .pt, .pth, .keras, .onnx or .safetensors.")
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="float32; bfloat16 (weights); int8 (weights, with 16-bit activations); int8x8 (both). "
+        "`lstm run` says what the error is."
+    ),
+]
+
+
+@app.callback()
+def demo(
+    context: typer.Context,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            help="A 2 x 256 LSTM of 200 steps, one sequence and 64, in every precision, with "
+            "errors, beside the peers that are installed.",
+        ),
+    ] = False,
+) -> None:
+    """Trained LSTMs and GRUs: windows from files, ticks as they come, delays, C libraries."""
+    if demo:
+        from rich.console import Console
+
+        from tilewright.bench.precision import run as compare
+        from tilewright.bench.table import part_table
+
+        for batch in (1, 64):
+            rows = compare(batch, 5)
+            if not rows:
+                raise ArgumentError("The demo takes its net from PyTorch, which is not installed.")
+            Console().print(part_table("precision", rows))
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def run(
+    net: Net,
+    data: Annotated[Path, typer.Argument(help="Windows: .npy, float32 (batch, steps, inputs).")],
+    out: Annotated[Path, typer.Option(help="Where answers go: .npy (batch, outputs).")],
+    precision: Precision = "float32",
+) -> None:
+    """Answer windows of a file, and say what the precision costs.
+
+    [dim]tilewright lstm run net.onnx windows.npy --out answers.npy --precision int8[/]
+    """
+    from tilewright.sequence import load
+    from tilewright.sequence.precision import checked, error, exact
+
+    model, xs = load(net), _array(data)
+    xs = checked(xs, model.net.inputs)
+    found = model.window(*xs.shape[:2], precision=precision)(xs)
+    _save(out, found)
+    print(f"{len(xs)} windows, answers in {out}")
+    try:
+        print(f"error against float64: {error(found, exact(model.net, model.weights, xs))}")
+    except ArgumentError as same:
+        print(same)
+
+
+def stream(net: Net, precision: Precision = "float32") -> None:
+    """Answer ticks as they come: a line of numbers in, a line of numbers out.
+
+    A tick that is not finite is refused, in words on standard error; the state stays as it was.
+
+    [dim]tail -f ticks.csv | tilewright lstm stream net.onnx[/]
+    """
+    import numpy as np
+
+    from tilewright.sequence import load
+
+    ticks = load(net).stream(precision=precision)
+    ticks.prepare()
+    for line in sys.stdin:
+        if line.strip():
+            try:
+                x = np.array(line.replace(",", " ").split(), np.float32)
+                answer = ticks.answer(x[None])
+            except (ArgumentError, ValueError) as error:
+                print(f"{line.strip()}: {error}", file=sys.stderr)
+                continue
+            print(*np.ravel(answer), sep=",", flush=True)
+            ticks.prepare()
+
+
+def bench(
+    net: Net,
+    precision: Precision = "float32",
+    ticks: Annotated[int, typer.Option(min=100, help="Ticks of each way of sending.")] = 20_000,
+    every: Annotated[float, typer.Option(help="Milliseconds between ticks, where spaced.")] = 1.0,
+    times: Annotated[
+        Path | None, typer.Option(help="Recorded seconds of ticks, .npy: replayed, too.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for latency.json (HDR histograms) and .html.")
+    ] = None,
+) -> None:
+    """Delays from intended sending to answer: saturated, spaced, at random, caches emptied.
+
+    From C, where there is a compiler, and from Python; each beside the machine's own floor: a loop
+    that only reads the clock. The first tenth of the ticks is warm-up and left out.
+
+    [dim]tilewright lstm bench net.onnx --precision int8x8 --out latency/[/]
+    """
+    from rich.console import Console
+
+    from tilewright.files import write_text
+    from tilewright.sequence.latency import chart
+
+    found = _measured(net, precision, ticks, every / 1e3, times)
+    Console().print(_table(found))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        content: dict[str, Any] = {"net": net.name, "precision": precision, "host": _host()}
+        content["histograms"] = [histogram.to_json() for histogram in found]
+        write_text(out / "latency.json", json.dumps(content, indent=1) + "\n")
+        write_text(out / "latency.html", chart(found))
+        print(f"Saved in {out / 'latency.json'} and {out / 'latency.html'}")
+
+
+def export(
+    net: Net,
+    c: Annotated[Path, typer.Option("--c", help="The folder to write into.")],
+    name: Annotated[str, typer.Option(help="What every name begins with.")] = "net",
+    window: Annotated[
+        int | None, typer.Option(help="Whole windows of so many steps, instead of ticks.")
+    ] = None,
+    precision: Precision = "float32",
+) -> None:
+    """Leave the net as a library for C and C++: ticks with a state, or whole windows.
+
+    [dim]tilewright lstm export net.onnx --c out/ && cc -Iout main.c out/libnet.a -lm[/]
+    """
+    from tilewright.sequence import load
+
+    model = load(net)
+    if window is None:
+        program: Any = model.stream(precision=precision).program
+    else:
+        program = model.window(1, window, precision=precision)
+    tell(program.export(c, name))
+
+
+def tell(written: Any) -> None:
+    """Which files there are, and which one could not be made."""
+    for path in written.files:
+        print(path)
+    if written.note:
+        print(written.note, file=sys.stderr)
+
+
+def _measured(net: Path, precision: str, count: int, every: float, times: Path | None) -> list:
+    import numpy as np
+
+    from tilewright.sequence import load
+    from tilewright.sequence.latency import (
+        Histogram,
+        constant,
+        floor,
+        from_python,
+        poisson,
+        replayed,
+    )
+    from tilewright.sequence.latency_in_c import InC, compiler
+
+    model = load(net)
+    few = max(100, count // 20)  # spaced ticks take their time
+    ways = {
+        "saturated": (constant(count, 0), False),
+        f"every {every * 1e3:g} ms": (constant(few, every), False),
+        "at random": (poisson(few, every), False),
+        "caches emptied": (constant(100, 0), True),
+    }
+    if times is not None:
+        ways["replayed"] = (replayed(_array(times)), False)
+    xs = np.random.default_rng(0).normal(size=(count, 1, model.net.inputs)).astype(np.float32)
+    found, stream = [], model.stream(precision=precision, tiles=1)
+    for name, (due, empty) in ways.items():
+        ticks = np.resize(xs, (len(due), *xs.shape[1:]))
+        delays = from_python(stream.answer, stream.prepare, ticks, due, empty=empty)
+        found.append(Histogram(f"Python, {name}", delays, len(due) // 10))
+    found.append(Histogram("Python, floor", floor(1.0, 1e-5)))
+    if compiler() is None:
+        print("There is no C compiler (cc or gcc): measured from Python alone.", file=sys.stderr)
+        return found
+    with InC(stream.program, model.net.inputs, model.net.outputs) as in_c:
+        for name, (due, empty) in ways.items():
+            delays, own = in_c.delays(np.resize(xs, (len(due), *xs.shape[1:])), due, empty=empty)
+            found.append(Histogram(f"C, {name}", delays, len(due) // 10))
+            if name == "saturated":
+                found.append(Histogram("C, floor", own))
+    return found
+
+
+def _table(found: list) -> Any:
+    from rich.table import Table
+
+    from tilewright.sequence.latency import PERCENTILES
+
+    table = Table("µs", *("max" if p == 100 else f"p{p:g}" for p in PERCENTILES), "ticks")
+    for histogram in found:
+        values = [f"{value:,.2f}" for value in histogram.percentiles().values()]
+        table.add_row(histogram.name, *values, f"{len(histogram.delays) - histogram.warm:,}")
+    return table
+
+
+def _host() -> str:
+    from tilewright.machine.cpu import model_name
+
+    return model_name()
+
+
+def _array(path: Path) -> Any:
+    import numpy as np
+
+    if not path.is_file():
+        raise ArgumentError(f"There is no file {path}.")
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ArgumentError(f"{path} is no array of numbers (.npy): {error}.") from None
+
+
+def _save(path: Path, array: Any) -> None:
+    import io
+
+    import numpy as np
+
+    from tilewright.files import write_bytes
+
+    content = io.BytesIO()
+    np.save(content, array)
+    write_bytes(path, content.getvalue())
