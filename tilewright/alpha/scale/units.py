@@ -4,9 +4,11 @@ In: standardised rows. Out: tanh units of them, less their best linear approxima
 rows, so that they say what is not linear and nothing else.
 
 A wide net whose inner weights stay as they were drawn is a Gaussian process in disguise (Neal 1996;
-Rahimi & Recht 2008). Its posterior has one mode, which a net of a few sampled units on 20,000 rows
-has not: there chains of 60,000 gradients disagreed (R-hat of the log-scale 1.1 to 1.5 in the worst
-rows, whatever the coordinates, trajectories up to 63 steps), here those of a few thousand agree.
+Rahimi & Recht 2008), and its posterior has one mode. That of a net of 8 sampled units on 20,000
+rows has not: two cold chains of 30,000 gradients each left 5 % of test rows with an R-hat of the
+log-scale above 1.32 (a window before 2000) and 1.49 (simulated returns). With 32 units drawn once,
+four chains over four windows before 2000 left 5 % above 1.016 to 1.031, of 180 rows none above
+1.06: cold chains take 12,000 to 15,000 gradients, warm ones 2,000.
 """
 
 from __future__ import annotations
