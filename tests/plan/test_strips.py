@@ -156,7 +156,9 @@ def test_every_row_is_in_one_strip(rows, tiles):
             if isinstance(step, Loop | Spread):
                 for turn in range(step.count):
                     walk(step.steps, at | {step.var: turn})
-            elif isinstance(step, Call) and step.codelet.name.startswith(("sub", "fused")):
+            elif isinstance(step, Call) and step.codelet.name.startswith(
+                ("sub", "fused", "reduce")
+            ):
                 for view in step.views:
                     if view.buffer is x:
                         start = view.offset + sum(at[var] * by for var, by in view.moves)
