@@ -35,7 +35,7 @@ net = forecast.log_score(outcome)[judged]
 noise = stats.t(*stats.t.fit(outcome[~late & np.isfinite(outcome)]))
 average = -noise.logpdf(outcome[judged])
 
-gain = pd.Series(average - net).groupby(table.day[judged].to_numpy()).mean()
+gain = np.array([*pd.Series(average - net).groupby(table.day[judged].to_numpy()).mean()])
 low, high = forecast.interval(0.9)
 inside = (outcome[judged] > low[judged]) & (outcome[judged] < high[judged])
 print(f"{judged.sum():,} stock-days after {model.best_step_} steps of training")

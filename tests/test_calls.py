@@ -29,5 +29,5 @@ def test_arguments_by_name():
 def test_this_host_is_called_native():
     x = np.ones(3, np.float32)
     np.testing.assert_array_equal(tilewright.compile(lambda x: x + x, x, machine="native")(x), 2)
-    with pytest.raises(tilewright.ArgumentError, match="not 'abacus'"):
+    with pytest.raises(tilewright.ArgumentError, match="There is no machine 'abacus'"):
         tilewright.compile(lambda x: x, x, machine="abacus")

@@ -103,7 +103,8 @@ def test_rows_summed_with_a_vector_beside_a_product_of_matrices(turn):
     w = RANDOM.normal(size=28).astype(np.float32) / 9
     gradients = jax.value_and_grad(function, (0, 1))
     assert "strips" in operations(tilewright.compile(gradients, w, v).compiled.graph)
-    agree(gradients, w, v, epsilons=4096)
+    # Sums of 1,700 terms of about 0.1 nearly cancel in some places.
+    agree(gradients, w, v, epsilons=4096, absolute=5e-5)
 
 
 def test_a_matrix_with_its_rows_first_is_the_left_operand():

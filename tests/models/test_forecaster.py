@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from tilewright.models import forecaster, recurrent
-from tilewright.models.forecaster import HEADS, Forecaster
+from tilewright.models.forecaster import CLASSES, HEADS, Forecaster
 from tilewright.models.recurrent import Layer, Recurrent
 
 RANDOM = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def test_quantiles_rise_and_their_loss_is_pinball():
     np.testing.assert_allclose(forecaster.loss(form, parameters, z, y), wanted, rtol=1e-5)
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", [head for head in HEADS if head != CLASSES])
 def test_the_first_forecast_is_a_standard_normal_whatever_the_inputs(head):
     form, start, _ = made(head)
     xs = RANDOM.normal(size=(2, 6, 3)).astype(np.float32)
@@ -69,3 +69,14 @@ def test_steps_go_on_from_a_state():
     last, rest, _ = forecaster.run(form, parameters, middle, xs[:, 4:])
     np.testing.assert_allclose(np.concatenate([first, rest], 1), whole, rtol=1e-5, atol=1e-6)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), last, end)
+
+
+def test_classes_have_the_loss_of_their_logs():
+    form = Forecaster(NET, "classes", 1, classes=3)
+    start = forecaster.initial(form, jax.random.key(0))
+    z = RANDOM.normal(size=(5, 4, 2)).astype(np.float32)
+    y = RANDOM.integers(3, size=(5, 4, 1)).astype(np.float32)
+    chances = np.exp(np.concatenate([np.zeros((5, 4, 1)), z], axis=-1))
+    chances /= chances.sum(axis=-1, keepdims=True)
+    own = np.take_along_axis(chances, y.astype(int), axis=-1)
+    np.testing.assert_allclose(forecaster.loss(form, start, z, y), -np.log(own), rtol=1e-5)

@@ -1,5 +1,7 @@
 """What a padded convolution reads is written inside its border: no copies, and the same bits."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,7 @@ X = RANDOM.normal(size=(2, 6, 5, 4)).astype(np.float32)
 W = RANDOM.normal(size=(3, 3, 4, 4)).astype(np.float32)
 
 
-def convolve(x, w, pad="SAME", stride=1):
+def convolve(x, w, pad: Any = "SAME", stride=1):
     numbers = ("NHWC", "HWIO", "NHWC")
     return lax.conv_general_dilated(x, w, (stride, stride), pad, dimension_numbers=numbers)
 
