@@ -35,7 +35,8 @@ net = forecast.log_score(outcome)[judged]
 noise = stats.t(*stats.t.fit(outcome[~late & np.isfinite(outcome)]))
 average = -noise.logpdf(outcome[judged])
 
-gain = np.array([*pd.Series(average - net).groupby(table.day[judged].to_numpy()).mean()])
+day = table.day.to_numpy()[judged] - begin
+gain = np.bincount(day, average - net) / np.bincount(day)
 low, high = forecast.interval(0.9)
 inside = (outcome[judged] > low[judged]) & (outcome[judged] < high[judged])
 print(f"{judged.sum():,} stock-days after {model.best_step_} steps of training")
