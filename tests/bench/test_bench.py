@@ -78,7 +78,7 @@ def test_images(monkeypatch):
     monkeypatch.setattr(images, "_net", lambda name, size: (resnext, net))
     (row,) = images.answers(images.RESNEXT, 2, 32, 1)
     assert row.ours > 0
-    assert "tilewright" in row.notes
+    assert row.peer is None or "tilewright" in row.notes
 
 
 def convolutions_of(torch, net):

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import onnx
 import pytest
 
 from tests.vision.nets import RESIDUAL, SMALL, model, pixels
@@ -13,7 +14,6 @@ from tilewright.errors import ArgumentError, UnsupportedError
 from tilewright.vision import read_onnx
 from tilewright.vision.saved import export
 
-onnx = pytest.importorskip("onnx")
 RNG = np.random.default_rng(0)
 MODELS = {
     # file, an image's height and width
