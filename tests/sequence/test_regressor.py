@@ -130,6 +130,7 @@ def test_samples_have_steps():
         (dict(cell="rnn"), r"cell must be one of \('lstm', 'gru'\), not 'rnn'\."),
         (dict(hidden=0), r"hidden must be a whole number from 1 on, not 0\."),
         (dict(head="t"), "head must be one of"),
+        (dict(head="classes"), "head must be one of"),
         (dict(head="quantiles", levels=(0.5, 0.1)), "levels must rise"),
         (dict(learning_rate=0.0), "learning_rate must be above 0"),
         (dict(validation=1.0), r"validation must be from 0 to 0\.9, not 1\.0\."),

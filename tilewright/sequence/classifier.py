@@ -22,6 +22,7 @@ from tilewright.sequence import sequences
 from tilewright.sequence.estimator import SequenceEstimator
 from tilewright.sequence.panel import Panel
 from tilewright.sequence.sequences import Sequences
+from tilewright.sequence.settings import check
 
 CALIBRATIONS = (None, "temperature", "isotonic")
 TINY = 1e-12
@@ -111,7 +112,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
         Raises ValueError for data or settings that cannot be used; warns when training failed.
         """
-        self._check()
+        check(self)
         if self.calibration not in CALIBRATIONS:
             raise ArgumentError(
                 f"calibration must be one of {CALIBRATIONS}, not {self.calibration!r}."

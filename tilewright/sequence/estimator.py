@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from abc import ABCMeta, abstractmethod
 from functools import partial
 from itertools import pairwise
 from numbers import Integral
@@ -24,14 +25,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tilewright.compiler import compile
 from tilewright.errors import ArgumentError
 from tilewright.models import forecaster, recurrent
-from tilewright.models.forecaster import HEADS, QUANTILES, Forecaster
-from tilewright.models.recurrent import GATES, Layer, Recurrent
+from tilewright.models.forecaster import Forecaster
+from tilewright.models.recurrent import Layer, Recurrent
 from tilewright.runtime.stateful import Stateful
 from tilewright.sequence import saved, sequences
 from tilewright.sequence.checkpoint import Checkpoint, digest
 from tilewright.sequence.fitting import Task, answered, example, fitted
 from tilewright.sequence.panel import Panel
 from tilewright.sequence.sequences import Reading, Sequences
+from tilewright.sequence.settings import whole
 from tilewright.sequence.stream import Stream
 from tilewright.sequence.training import MOST_RETREATS, Hyper, Recipe, Rows
 
@@ -44,7 +46,7 @@ UNSEEN = ("checkpoint", "checkpoint_seconds", "optimizer", "machine")
 """Settings that a checkpoint does not hold: where it lies, and code."""
 
 
-class SequenceEstimator(BaseEstimator):
+class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
     """Not for use by itself. Sub-classes say what the net is (`_form`) and what y must be.
 
     X is (samples, steps, inputs), or (samples, columns), the columns cut into `steps` parts, with
@@ -128,8 +130,9 @@ class SequenceEstimator(BaseEstimator):
         self.machine = machine
         self.random_state = random_state
 
+    @abstractmethod
     def _form(self, inputs: int, targets: int) -> Forecaster:
-        raise NotImplementedError
+        """What is trained, for so many inputs and targets."""
 
     def _train(self, given: Sequences) -> Self:
         """All fits, on the earlier part; and again on everything, if asked for."""
@@ -197,7 +200,7 @@ class SequenceEstimator(BaseEstimator):
         Raises `ArgumentError` as `sequence.Model.stream` does.
         """
         check_is_fitted(self, "nets_")
-        _whole("streams", streams, 1)
+        whole("streams", streams, 1)
         form = self._recipe.form
         run = jax.vmap(partial(forecaster.run, form), in_axes=(0, 1, None), out_axes=(1, 1, 1))
         scaling = tuple(np.asarray(a, np.float32) for a in (self.centre_, 1 / self.unit_))
@@ -215,9 +218,9 @@ class SequenceEstimator(BaseEstimator):
         mark = digest((self.nets_, scaling))
         return Stream(mark, program.bind(self.nets_, scaling), streams, form.net.inputs, nan)
 
+    @abstractmethod
     def _live(self, z: Any, hidden: Any) -> Any:
         """From z (streams, nets, width) and h (streams, nets, hidden), a tick's answer."""
-        raise NotImplementedError
 
     def save(self, path: str | Path) -> None:
         """Write the fitted estimator into a safetensors file, which `load` reads; no pickle.
@@ -373,45 +376,12 @@ class SequenceEstimator(BaseEstimator):
             )
             warnings.warn(f"Training failed: {self.failure_}.", ConvergenceWarning, stacklevel=4)
 
-    def _check(self) -> None:
-        """Every setting, in one sentence if it is wrong."""
-        _choice("cell", self.cell, tuple(GATES))
-        for (
-            name
-        ) in "hidden layers steps steps_back seeds epochs batch_size patience horizon".split():
-            _whole(name, getattr(self, name), 1)
-        _whole("warm_up", self.warm_up, 0)
-        for name in ("learning_rate", "clip", "checkpoint_seconds"):
-            _between(name, getattr(self, name), 0, 1e6, open_=True)
-        _between("weight_decay", self.weight_decay, 0, 1e6)
-        _between("average", self.average, 0, 0.99999)
-        _between("validation", self.validation, 0, 0.9)
-        _choice("refit", self.refit, (None, "steps"))
-        _choice("machine", self.machine, ("native", "xla"))
-        if not isinstance(self.carry, bool):
-            raise ArgumentError(f"carry must be True or False, not {self.carry!r}.")
-        if self.checkpoint is not None and not isinstance(self.checkpoint, (str, Path)):
-            raise ArgumentError(f"checkpoint must be a path or None, not {self.checkpoint!r}.")
-        if self.optimizer is not None and not hasattr(self.optimizer, "update"):
-            kind = type(self.optimizer).__name__
-            raise ArgumentError(f"optimizer must be one of optax's, not a {kind}.")
-
     def _net(self, inputs: int) -> Recurrent:
         sizes = [inputs] + [self.hidden] * self.layers
         return Recurrent(
             tuple(Layer(self.cell, *pair) for pair in pairwise(sizes)),
             reads="every step",
         )
-
-
-def check_head(head: Any, levels: Any) -> None:
-    """A kind of head and, for quantiles, at least two rising levels."""
-    _choice("head", head, HEADS)
-    if head != QUANTILES:
-        return
-    rising = len(levels) > 1 and bool(np.all(np.diff(levels) > 0))
-    if not rising or not (levels[0] > 0 and levels[-1] < 1):
-        raise ArgumentError(f"levels must rise, between 0 and 1, not {levels!r}.")
 
 
 def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -424,24 +394,3 @@ def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(unit).all():
         raise ArgumentError("A column is too large: its variance is infinite.")
     return centre, np.where(unit > 1e-12 * largest, unit, 1.0)
-
-
-def _choice(name: str, value: Any, known: tuple) -> None:
-    if value not in known:
-        raise ArgumentError(f"{name} must be one of {known}, not {value!r}.")
-
-
-def _whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ArgumentError(f"{name} must be a whole number from {least} on, not {value!r}.")
-
-
-def _between(name: str, value: Any, low: float, high: float, open_: bool = False) -> None:
-    sound = (
-        isinstance(value, (int, float, np.number))
-        and not isinstance(value, bool)
-        and low <= value <= high
-    )
-    if not sound or (open_ and value == low):
-        least = "above" if open_ else "from"
-        raise ArgumentError(f"{name} must be {least} {low:g} to {high:g}, not {value!r}.")

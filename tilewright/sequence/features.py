@@ -11,6 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from tilewright.models.forecaster import NORMAL, STUDENT, Forecaster
 from tilewright.sequence.estimator import SequenceEstimator
 from tilewright.sequence.sequences import Sequences
+from tilewright.sequence.settings import check
 
 
 class LSTMFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEstimator):
@@ -28,7 +29,7 @@ class LSTMFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEs
 
         Raises ValueError for data or settings that cannot be used; warns when training failed.
         """
-        self._check()
+        check(self)
         given = self._given(X, y, reset=True)
         self._head = NORMAL if np.isnan(given.y).all() else STUDENT
         self._train(_next_rows(given) if self._head == NORMAL else given)

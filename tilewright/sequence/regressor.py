@@ -15,9 +15,10 @@ from tilewright.alpha.mixture import Mixture
 from tilewright.errors import ArgumentError
 from tilewright.models import forecaster
 from tilewright.models.forecaster import QUANTILES, STUDENT, Forecaster
-from tilewright.sequence.estimator import SequenceEstimator, check_head
+from tilewright.sequence.estimator import SequenceEstimator
 from tilewright.sequence.panel import Panel
 from tilewright.sequence.sequences import Sequences
+from tilewright.sequence.settings import check, check_head
 
 LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
@@ -95,7 +96,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
 
         Raises ValueError for data or settings that cannot be used; warns when training failed.
         """
-        self._check()
+        check(self)
         check_head(self.head, self.levels)
         if y is None and not isinstance(X, Panel):
             raise ArgumentError(

@@ -1,0 +1,70 @@
+"""The settings of estimators of sequences, each refused in one sentence where it cannot be.
+
+In: an estimator's parameters, unchecked, as scikit-learn wants them stored. Raises `ArgumentError`.
+"""
+
+from __future__ import annotations
+
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tilewright.errors import ArgumentError
+from tilewright.models.forecaster import CLASSES, HEADS, QUANTILES
+from tilewright.models.recurrent import GATES
+
+
+def check(given: Any) -> None:
+    """Every setting that all estimators have; raises `ArgumentError`."""
+    _choice("cell", given.cell, tuple(GATES))
+    for name in "hidden layers steps steps_back seeds epochs batch_size patience horizon".split():
+        whole(name, getattr(given, name), 1)
+    whole("warm_up", given.warm_up, 0)
+    for name in ("learning_rate", "clip", "checkpoint_seconds"):
+        _between(name, getattr(given, name), 0, 1e6, open_=True)
+    _between("weight_decay", given.weight_decay, 0, 1e6)
+    _between("average", given.average, 0, 0.99999)
+    _between("validation", given.validation, 0, 0.9)
+    _choice("refit", given.refit, (None, "steps"))
+    _choice("machine", given.machine, ("native", "xla"))
+    if not isinstance(given.carry, bool):
+        raise ArgumentError(f"carry must be True or False, not {given.carry!r}.")
+    if given.checkpoint is not None and not isinstance(given.checkpoint, (str, Path)):
+        raise ArgumentError(f"checkpoint must be a path or None, not {given.checkpoint!r}.")
+    if given.optimizer is not None and not hasattr(given.optimizer, "update"):
+        kind = type(given.optimizer).__name__
+        raise ArgumentError(f"optimizer must be one of optax's, not a {kind}.")
+
+
+def check_head(head: Any, levels: Any) -> None:
+    """A kind of head and, for quantiles, at least two rising levels."""
+    _choice("head", head, tuple(known for known in HEADS if known != CLASSES))
+    if head != QUANTILES:
+        return
+    rising = len(levels) > 1 and bool(np.all(np.diff(levels) > 0))
+    if not rising or not (levels[0] > 0 and levels[-1] < 1):
+        raise ArgumentError(f"levels must rise, between 0 and 1, not {levels!r}.")
+
+
+def _choice(name: str, value: Any, known: tuple) -> None:
+    if value not in known:
+        raise ArgumentError(f"{name} must be one of {known}, not {value!r}.")
+
+
+def whole(name: str, value: Any, least: int) -> None:
+    """Raises unless it is a whole number from `least` on."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ArgumentError(f"{name} must be a whole number from {least} on, not {value!r}.")
+
+
+def _between(name: str, value: Any, low: float, high: float, open_: bool = False) -> None:
+    sound = (
+        isinstance(value, (int, float, np.number))
+        and not isinstance(value, bool)
+        and low <= value <= high
+    )
+    if not sound or (open_ and value == low):
+        least = "above" if open_ else "from"
+        raise ArgumentError(f"{name} must be {least} {low:g} to {high:g}, not {value!r}.")
