@@ -45,7 +45,7 @@ def changed(estimator, **settings):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return SHORT.fit(PANEL)
+    return clone(SHORT).fit(PANEL)
 
 
 def test_a_panel_is_learned(fitted):
@@ -76,7 +76,7 @@ def test_a_group_alone_and_a_changed_future(fitted):
 
 def test_unknown_targets_are_history():
     known = DATA.y.where(DATA.index % 3 != 0)
-    fitted = SHORT.fit(Panel(DATA.assign(y=known), ["a", "b"], "y"))
+    fitted = clone(SHORT).fit(Panel(DATA.assign(y=known), ["a", "b"], "y"))
     assert np.isfinite(fitted.predict(PANEL)).all()
     assert fitted.score(PANEL) > 0.8
 
@@ -88,14 +88,14 @@ def test_the_horizon_is_purged():
     fitted = wide.fit(PANEL)
     first = np.sort(ranks)[int(np.ceil(0.8 * len(DATA)))]
     purged = (ranks > first - 5) & (ranks < first)
-    moved = wide.fit(Panel(DATA.assign(y=DATA.y.where(~purged, 1e3)), ["a", "b"], "y"))
+    moved = clone(wide).fit(Panel(DATA.assign(y=DATA.y.where(~purged, 1e3)), ["a", "b"], "y"))
     jax.tree.map(np.testing.assert_array_equal, moved.nets_, fitted.nets_)
 
 
 def test_a_base_scale_is_a_unit():
     data = DATA.assign(base=np.where(DATA.index % 2, 0.1, 10.0))
     data["y"] = (data.y - 5) * data.base
-    fitted = SHORT.fit(Panel(data, ["a", "b"], "y", base_scale="base"))
+    fitted = clone(SHORT).fit(Panel(data, ["a", "b"], "y", base_scale="base"))
     forecast = fitted.predict_distribution(Panel(data, ["a", "b"], base_scale="base"))
     ratio = forecast.deviation()[::2].mean() / forecast.deviation()[1::2].mean()
     assert 50 < ratio < 200
