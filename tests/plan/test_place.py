@@ -74,3 +74,9 @@ def test_tiles_that_share_memory_get_no_homes():
     program = Stages(traced.graph, Dump("x")).program
     assert program.tiles == 0
     assert not any(isinstance(step, Family | Exchange) for step in program.steps)
+
+
+def test_a_sum_of_what_nobody_reads_stays_on_one_tile():
+    """The gradient of a bias is a sum over rows of a number: there is no operand to cut."""
+    program = planned(jax.grad(lambda b: (zeros(600) * 2 + b).sum()), np.float32(1))
+    assert program.tiles == 4

@@ -26,6 +26,7 @@ from tilewright.plan.basic import operand
 from tilewright.plan.candidates import Candidates, Layout, Problem, alone, candidates
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import (
+    Branch,
     Buffer,
     Call,
     Exchange,
@@ -35,6 +36,7 @@ from tilewright.plan.ir import (
     Step,
     Var,
     View,
+    While,
     dense_strides,
     new_var,
 )
@@ -67,8 +69,8 @@ def cutting(call: Call) -> Cutting | None:
             return _cutting(call, (("m", "k"), ("k",), ("m",)), ("mk", "k"), whole)
         case Reduce() if len(codelet.shape) <= 2 and len(codelet.axes) == 1:
             places = any(step.op == "iota" for step in codelet.expression.instructions)
-            if places or len(codelet.outputs) > 1:
-                return None  # it asks where it is, or stores what it sums
+            if places or len(codelet.outputs) > 1 or not codelet.inputs:
+                return None  # it asks where it is, or stores what it sums, or sums constants
             axes = tuple("k" if i in codelet.axes else "m" for i in range(len(codelet.shape)))
             read, kept = len(views) - 1, tuple(name for name in axes if name == "m")
             whole = codelet.kind != "sum" or views[-1].dtype in ("float16", "bfloat16")
@@ -105,6 +107,26 @@ def distributed(call: Call, machine: Machine) -> list[Step] | None:
     if fits and one_tile <= ways.cycles[number]:
         return None
     return steps(found, ways.layout(number))
+
+
+def expanded(steps: Sequence[Step], machine: Machine) -> tuple[Step, ...]:
+    """Work of one tile that several do better, cut into a grid: see `distribution.py`."""
+    found: list[Step] = []
+    for step in steps:
+        match step:
+            case Call():
+                found += distributed(step, machine) or [step]
+            case Loop(_, _, body):
+                found.append(replace(step, steps=expanded(body, machine)))
+            case While(condition, test, body):
+                first, rest = expanded(condition, machine), expanded(body, machine)
+                found.append(While(first, test, rest))
+            case Branch(index, cases):
+                bodies = tuple(expanded(case, machine) for case in cases)
+                found.append(Branch(index, bodies))
+            case _:
+                found.append(step)
+    return tuple(found)
 
 
 ROOM = 0.9

@@ -17,29 +17,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tilewright.machine.machine import Machine
-from tilewright.plan.again import KINDS
 from tilewright.plan.beside import Moved, beside_view
-from tilewright.plan.distribution import distributed
+from tilewright.plan.distribution import expanded
 from tilewright.plan.exchange_syncs import with_syncs
-from tilewright.plan.homes import Axis, Homes
+from tilewright.plan.homes import Homes
 from tilewright.plan.ir import (
     Branch,
     Buffer,
-    Call,
     Exchange,
     Family,
     Loop,
-    Map,
     Move,
-    Spread,
     Step,
     Sync,
     Var,
     View,
     While,
 )
-from tilewright.plan.synchronise import is_shared_work
-from tilewright.plan.touches import Region, SharedWriteError, regions
+from tilewright.plan.settle import Settled, Unit, is_unit, placed_buffer
+from tilewright.plan.touches import Region
 from tilewright.plan.verify import away
 
 
@@ -56,33 +52,14 @@ def place(
     with `even`, it comes evenly over all tiles, and goes on from there.
     """
     steps = expanded(steps, machine)
-    placer = _Placer(machine, inputs, even)
-    placer.note(steps)
-    placer.settle(inputs, outputs)
+    settled = Settled(machine.tiles, set(inputs) if even else set(), set() if even else set(inputs))
+    settled.note(steps)
+    settled.settle(inputs, outputs)
+    placer = _Placer(settled)
     placer.begin(inputs)
     placer.all(steps)
     placer.end(outputs)
     return with_syncs(placer.frames[0].steps)
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """A family to be, and what its instances touch."""
-
-    family: Family
-    touched: dict[Buffer, list[Region]]
-
-    @property
-    def counts(self) -> dict[Var, int]:
-        return dict(zip(self.family.vars, self.family.counts, strict=True))
-
-    @property
-    def written(self) -> set[Buffer]:
-        return {b for b, found in self.touched.items() if any(r.written for r in found)}
-
-    @property
-    def read(self) -> set[Buffer]:
-        return {b for b, found in self.touched.items() if any(r.read or r.unsure for r in found)}
 
 
 @dataclass
@@ -97,93 +74,12 @@ class _Frame:
 
 
 class _Placer:
-    def __init__(self, machine: Machine, inputs: Sequence[Buffer], even: bool):
-        self.tiles = machine.tiles
-        self.even = set(inputs) if even else set()
-        self.given = set() if even else set(inputs)
+    def __init__(self, settled: Settled):
+        self.units, self.canon, self.users = settled.units, settled.canon, settled.users
+        self.given = settled.given
         """Inputs that come straight from the host, as long as nobody writes them."""
-        self.units: dict[int, _Unit] = {}
-        self.canon: dict[Buffer, Buffer] = {}
-        self.users: dict[Buffer, list[tuple[_Unit, Region]]] = {}
-        self.looked_at: set[Buffer] = set()
         self.filled: set[Buffer] = set()
         self.frames = [_Frame()]
-        self.next_tile = 0
-
-    # First pass: who touches what.
-
-    def note(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            if _is_unit(step):
-                unit = self.units[id(step)] = self._unit(step)
-                for buffer, found in unit.touched.items():
-                    self.users.setdefault(buffer, []).extend((unit, region) for region in found)
-                continue
-            match step:
-                case Loop(_, _, body):
-                    self.note(body)
-                case While(condition, test, body):
-                    self.looked_at.add(test.buffer)
-                    self.note((*condition, *body))
-                case Branch(index, cases):
-                    self.looked_at.add(index.buffer)
-                    for case in cases:
-                        self.note(case)
-
-    def _unit(self, step: Step) -> _Unit:
-        if isinstance(step, Family):
-            counts = dict(zip(step.vars, step.counts, strict=True))
-            return _Unit(step, _dense(step, regions(step.steps, counts)))
-        if not isinstance(step, Spread | Map):
-            return _alone((step,))
-        per_tile = -(-step.count // self.tiles)
-        joins = isinstance(step, Spread) and step.joins
-        first = min(self.next_tile, self.tiles - 1) if joins else 0
-        homes = Homes(first, (Axis(step.count, per_tile),))
-        if first + homes.axes[0].tiles > self.tiles:
-            homes = replace(homes, first=0)
-        self.next_tile = homes.first + homes.axes[0].tiles
-        family = Family((step.var,), (step.count,), homes, step.steps)
-        try:
-            return _Unit(family, regions(step.steps, {step.var: step.count}))
-        except SharedWriteError:  # one tile does all of it
-            return _alone((Loop(step.var, step.count, step.steps),))
-
-    # Second pass: homes.
-
-    def settle(self, inputs: Sequence[Buffer], outputs: Sequence[Buffer]) -> None:
-        self.given -= {b for unit in self.units.values() for b in unit.written} | self.looked_at
-        for buffer in dict.fromkeys((*inputs, *outputs, *self.users)):
-            self.canon[buffer] = self._home(buffer)
-
-    def _home(self, buffer: Buffer) -> Buffer:
-        users = self.users.get(buffer, [])
-        alone = all(unit.family.homes == Homes() for unit, _ in users)
-        if (alone and buffer not in self.even) or buffer.size == 0:
-            return _home(buffer.dtype, max(buffer.size, 1), Homes())
-        rows = [found for unit, region in users if (found := self._rows(buffer, unit, region))]
-        if rows and buffer not in self.looked_at and buffer not in self.even:
-            return max(rows, key=lambda row: row[0])[1]
-        share = -(-buffer.size // self.tiles)
-        blocks = -(-buffer.size // share)
-        return _home(buffer.dtype, share, Homes(0, (Axis(blocks),)))
-
-    def _rows(self, buffer: Buffer, unit: _Unit, region: Region) -> tuple[float, Buffer] | None:
-        """(how much it matters, blocks by instance), where instances have whole blocks of it."""
-        homes, steps = unit.family.homes, region.steps(unit.family.vars)
-        if len(homes.axes) != 1 or len(steps) != 1 or len(region.moves) != 1:
-            return None
-        (step,), axis = steps.values(), homes.axes[0]
-        if step <= 0 or region.low < 0 or region.low // step or region.high > step:
-            return None
-        blocks = -(-buffer.size // step)
-        last = homes.first + (blocks - 1) // axis.per_tile
-        if last >= self.tiles:
-            return None
-        home = _home(buffer.dtype, step, Homes(homes.first, (Axis(blocks, axis.per_tile),)))
-        return step * axis.extent * (2.0 if region.written else 1.0), home
-
-    # Third pass: steps.
 
     def begin(self, inputs: Sequence[Buffer]) -> None:
         wanted = [b for b in inputs if b.size and self._is_kept(b)]
@@ -198,7 +94,7 @@ class _Placer:
         around = any(self._turns(unit, region) for unit, region in users)
         return around or any(self._is_direct(unit, region) for unit, region in users)
 
-    def _turns(self, unit: _Unit, region: Region) -> bool:
+    def _turns(self, unit: Unit, region: Region) -> bool:
         """Whether a loop around the family moves it."""
         return bool({var for var, _ in region.moves} - set(unit.family.vars))
 
@@ -211,9 +107,9 @@ class _Placer:
         return Move(home, host) if back else Move(host, home)
 
     def all(self, steps: Sequence[Step]) -> None:
-        group: list[_Unit] = []
+        group: list[Unit] = []
         for step in steps:
-            if _is_unit(step):
+            if is_unit(step):
                 unit = self.units[id(step)]
                 if not _independent(unit, group):
                     self._place(group)
@@ -263,7 +159,7 @@ class _Placer:
     def _at_home(self, view: View) -> View:
         return replace(view, buffer=self.canon[view.buffer])
 
-    def _place(self, group: Sequence[_Unit]) -> None:
+    def _place(self, group: Sequence[Unit]) -> None:
         """Bring what all need, compute, take back."""
         bring: dict[int, list[Move]] = {}
         back: list[Move] = []
@@ -278,7 +174,7 @@ class _Placer:
         for frame in self.frames:
             _forget(frame, written)
 
-    def _moved(self, unit: _Unit, bring: dict[int, list[Move]], back: list[Move]) -> Family:
+    def _moved(self, unit: Unit, bring: dict[int, list[Move]], back: list[Move]) -> Family:
         """The family over the places of its operands; what must be brought and taken back."""
         beside: dict[tuple[Buffer, int], tuple[Region, Buffer]] = {}
         for buffer, found in unit.touched.items():
@@ -303,7 +199,7 @@ class _Placer:
             return
         steps.append(family)
 
-    def _is_direct(self, unit: _Unit, region: Region) -> bool:
+    def _is_direct(self, unit: Unit, region: Region) -> bool:
         """Whether the family is at home where the region is."""
         home = self.canon[region.buffer]
         if home.homes == unit.family.homes == Homes():
@@ -324,7 +220,7 @@ class _Placer:
             depth -= 1
         return depth
 
-    def _beside(self, unit: _Unit, region: Region, depth: int) -> tuple[Buffer, list[Move]]:
+    def _beside(self, unit: Unit, region: Region, depth: int) -> tuple[Buffer, list[Move]]:
         """A place for the region beside the family, and what must be brought there."""
         kept = region.unsure if region.buffer in self.filled else ()
         needed = dict.fromkeys((*region.read, *kept))
@@ -334,12 +230,12 @@ class _Placer:
             for frame in self.frames[: depth + 1]:
                 if key in frame.brought:
                     return frame.brought[key][0], []
-        place = _home(region.buffer.dtype, region.size, self._homes(unit, region))
+        place = placed_buffer(region.buffer.dtype, region.size, self._homes(unit, region))
         if not region.written:
             self.frames[depth].brought[key] = place, region.buffer
         return place, [self._move(unit, region, place, view, False) for view in needed]
 
-    def _homes(self, unit: _Unit, region: Region) -> Homes:
+    def _homes(self, unit: Unit, region: Region) -> Homes:
         """A block for each instance that has one of its own; a copy for each tile otherwise."""
         steps, homes = region.steps(unit.family.vars), unit.family.homes
         pairs = list(zip(unit.family.vars, homes.axes, strict=True))
@@ -347,7 +243,7 @@ class _Placer:
         copies = tuple((a.tiles, a.stride) for var, a in pairs if var not in steps and a.tiles > 1)
         return Homes(homes.first, axes, copies)
 
-    def _move(self, unit: _Unit, region: Region, place: Buffer, view: View, back: bool) -> Move:
+    def _move(self, unit: Unit, region: Region, place: Buffer, view: View, back: bool) -> Move:
         steps = region.steps(unit.family.vars)
         straight = region.buffer in self.given and not self._turns(unit, region)
         far = view if straight else replace(view, buffer=self.canon[region.buffer])
@@ -374,68 +270,22 @@ _CUT = Sync("cut")
 """Where a while loop's condition ends; never left in a program."""
 
 
-def _alone(steps: tuple[Step, ...]) -> _Unit:
-    """Work of tile 0."""
-    return _Unit(Family((), (), Homes(), steps), regions(steps, {}))
-
-
-def _home(dtype: str, block: int, homes: Homes) -> Buffer:
-    return Buffer(dtype, block * homes.blocks, "home", homes=homes)
-
-
 def _forget(frame: _Frame, written: set[Buffer]) -> None:
     stale = [key for key, (_, source) in frame.brought.items() if source in written]
     for key in stale:
         del frame.brought[key]
 
 
-def _is_unit(step: Step) -> bool:
-    if isinstance(step, Exchange):
-        return False
-    return isinstance(step, Call | Spread | Map | Family) or not is_shared_work(step)
-
-
-def _independent(unit: _Unit, group: Sequence[_Unit]) -> bool:
+def _independent(unit: Unit, group: Sequence[Unit]) -> bool:
     """Whether it reads nothing that the group writes, and the other way round."""
     read = {buffer for other in group for buffer in other.read}
     written = {buffer for other in group for buffer in other.written}
     return not (unit.read & written or unit.written & read)
 
 
-def _dense(family: Family, found: dict[Buffer, list[Region]]) -> dict[Buffer, list[Region]]:
-    """Of a family that is one vertex of a kind that can be made again, for any strides."""
-    calls = [step for step in family.steps if isinstance(step, Call)]
-    kinds = all(isinstance(c.codelet, KINDS) and len(c.codelet.outputs) == 1 for c in calls)
-    if kinds and len(calls) == len(family.steps):
-        for rows in found.values():
-            for region in rows:
-                region.dense = len(region.views) == 1
-    return found
-
-
-def expanded(steps: Sequence[Step], machine: Machine) -> tuple[Step, ...]:
-    """Work of one tile that several do better, cut into a grid: see `distribution.py`."""
-    found: list[Step] = []
+def _written(steps: Sequence[Step], units: dict[int, Unit]) -> Iterator[Buffer]:
     for step in steps:
-        match step:
-            case Call():
-                found += distributed(step, machine) or [step]
-            case Loop(_, _, body):
-                found.append(replace(step, steps=expanded(body, machine)))
-            case While(condition, test, body):
-                first, rest = expanded(condition, machine), expanded(body, machine)
-                found.append(While(first, test, rest))
-            case Branch(index, cases):
-                bodies = tuple(expanded(case, machine) for case in cases)
-                found.append(Branch(index, bodies))
-            case _:
-                found.append(step)
-    return tuple(found)
-
-
-def _written(steps: Sequence[Step], units: dict[int, _Unit]) -> Iterator[Buffer]:
-    for step in steps:
-        if _is_unit(step):
+        if is_unit(step):
             for buffer, found in units[id(step)].touched.items():
                 if any(region.written for region in found):
                     yield buffer
@@ -450,7 +300,7 @@ def _written(steps: Sequence[Step], units: dict[int, _Unit]) -> Iterator[Buffer]
                     yield from _written(case, units)
 
 
-def _by_axis(unit: _Unit, region: Region) -> tuple[tuple[int, int], ...]:
+def _by_axis(unit: Unit, region: Region) -> tuple[tuple[int, int], ...]:
     """What moves a region: (which of the family's axes, by how much), loops around by number."""
     axis_of = {var: -1 - number for number, var in enumerate(unit.family.vars)}
     return tuple((axis_of.get(var, var), step) for var, step in region.moves)

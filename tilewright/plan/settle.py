@@ -1,0 +1,159 @@
+"""Who touches what, and so where each buffer is at home: before any step is placed.
+
+In: steps of a program for tiles that share memory; how many tiles there are. Out: `Settled`: for
+each piece of work the family that it becomes, with the regions that it touches, and for each buffer
+the blocks that it becomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from tilewright.plan.again import KINDS
+from tilewright.plan.homes import Axis, Homes
+from tilewright.plan.ir import (
+    Branch,
+    Buffer,
+    Call,
+    Exchange,
+    Family,
+    Loop,
+    Map,
+    Spread,
+    Step,
+    Var,
+    While,
+)
+from tilewright.plan.synchronise import is_shared_work
+from tilewright.plan.touches import Region, SharedWriteError, regions
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A family to be, and what its instances touch."""
+
+    family: Family
+    touched: dict[Buffer, list[Region]]
+
+    @property
+    def counts(self) -> dict[Var, int]:
+        return dict(zip(self.family.vars, self.family.counts, strict=True))
+
+    @property
+    def written(self) -> set[Buffer]:
+        return {b for b, found in self.touched.items() if any(r.written for r in found)}
+
+    @property
+    def read(self) -> set[Buffer]:
+        return {b for b, found in self.touched.items() if any(r.read or r.unsure for r in found)}
+
+
+@dataclass
+class Settled:
+    """`units` by the id of their step, `canon` what each buffer becomes; `given` are inputs that
+    nobody writes or looks at, `even` those that lie evenly over all tiles."""
+
+    tiles: int
+    even: set[Buffer]
+    given: set[Buffer]
+    units: dict[int, Unit] = field(default_factory=dict)
+    canon: dict[Buffer, Buffer] = field(default_factory=dict)
+    users: dict[Buffer, list[tuple[Unit, Region]]] = field(default_factory=dict)
+    looked_at: set[Buffer] = field(default_factory=set)
+    next_tile: int = 0
+
+    def note(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            if is_unit(step):
+                unit = self.units[id(step)] = self._unit(step)
+                for buffer, found in unit.touched.items():
+                    self.users.setdefault(buffer, []).extend((unit, region) for region in found)
+                continue
+            match step:
+                case Loop(_, _, body):
+                    self.note(body)
+                case While(condition, test, body):
+                    self.looked_at.add(test.buffer)
+                    self.note((*condition, *body))
+                case Branch(index, cases):
+                    self.looked_at.add(index.buffer)
+                    for case in cases:
+                        self.note(case)
+
+    def _unit(self, step: Step) -> Unit:
+        if isinstance(step, Family):
+            counts = dict(zip(step.vars, step.counts, strict=True))
+            return Unit(step, _dense(step, regions(step.steps, counts)))
+        if not isinstance(step, Spread | Map):
+            return _alone((step,))
+        per_tile = -(-step.count // self.tiles)
+        joins = isinstance(step, Spread) and step.joins
+        first = min(self.next_tile, self.tiles - 1) if joins else 0
+        homes = Homes(first, (Axis(step.count, per_tile),))
+        if first + homes.axes[0].tiles > self.tiles:
+            homes = replace(homes, first=0)
+        self.next_tile = homes.first + homes.axes[0].tiles
+        family = Family((step.var,), (step.count,), homes, step.steps)
+        try:
+            return Unit(family, regions(step.steps, {step.var: step.count}))
+        except SharedWriteError:  # one tile does all of it
+            return _alone((Loop(step.var, step.count, step.steps),))
+
+    def settle(self, inputs: Sequence[Buffer], outputs: Sequence[Buffer]) -> None:
+        self.given -= {b for unit in self.units.values() for b in unit.written} | self.looked_at
+        for buffer in dict.fromkeys((*inputs, *outputs, *self.users)):
+            self.canon[buffer] = self._home(buffer)
+
+    def _home(self, buffer: Buffer) -> Buffer:
+        users = self.users.get(buffer, [])
+        alone = all(unit.family.homes == Homes() for unit, _ in users)
+        if (alone and buffer not in self.even) or buffer.size == 0:
+            return placed_buffer(buffer.dtype, max(buffer.size, 1), Homes())
+        rows = [found for unit, region in users if (found := self._rows(buffer, unit, region))]
+        if rows and buffer not in self.looked_at and buffer not in self.even:
+            return max(rows, key=lambda row: row[0])[1]
+        share = -(-buffer.size // self.tiles)
+        blocks = -(-buffer.size // share)
+        return placed_buffer(buffer.dtype, share, Homes(0, (Axis(blocks),)))
+
+    def _rows(self, buffer: Buffer, unit: Unit, region: Region) -> tuple[float, Buffer] | None:
+        """(how much it matters, blocks by instance), where instances have whole blocks of it."""
+        homes, steps = unit.family.homes, region.steps(unit.family.vars)
+        if len(homes.axes) != 1 or len(steps) != 1 or len(region.moves) != 1:
+            return None
+        (step,), axis = steps.values(), homes.axes[0]
+        if step <= 0 or region.low < 0 or region.low // step or region.high > step:
+            return None
+        blocks = -(-buffer.size // step)
+        last = homes.first + (blocks - 1) // axis.per_tile
+        if last >= self.tiles:
+            return None
+        home = placed_buffer(buffer.dtype, step, Homes(homes.first, (Axis(blocks, axis.per_tile),)))
+        return step * axis.extent * (2.0 if region.written else 1.0), home
+
+
+def _alone(steps: tuple[Step, ...]) -> Unit:
+    """Work of tile 0."""
+    return Unit(Family((), (), Homes(), steps), regions(steps, {}))
+
+
+def placed_buffer(dtype: str, block: int, homes: Homes) -> Buffer:
+    return Buffer(dtype, block * homes.blocks, "home", homes=homes)
+
+
+def is_unit(step: Step) -> bool:
+    if isinstance(step, Exchange):
+        return False
+    return isinstance(step, Call | Spread | Map | Family) or not is_shared_work(step)
+
+
+def _dense(family: Family, found: dict[Buffer, list[Region]]) -> dict[Buffer, list[Region]]:
+    """Of a family that is one vertex of a kind that can be made again, for any strides."""
+    calls = [step for step in family.steps if isinstance(step, Call)]
+    kinds = all(isinstance(c.codelet, KINDS) and len(c.codelet.outputs) == 1 for c in calls)
+    if kinds and len(calls) == len(family.steps):
+        for rows in found.values():
+            for region in rows:
+                region.dense = len(region.views) == 1
+    return found
