@@ -26,6 +26,9 @@ NETS = {
     "gru": lambda: chain(layers.GRU(5, return_sequences=True), layers.GRU(3), layers.Dense(2)),
     "reset before": lambda: chain(layers.GRU(5, reset_after=False), layers.Dense(2)),
     "both": lambda: chain(layers.Bidirectional(layers.LSTM(5)), layers.Dropout(0.5)),
+    "activations": lambda: chain(
+        layers.LSTM(5), layers.Activation("relu"), layers.Dense(2), layers.Activation("tanh")
+    ),
     "every step": lambda: chain(
         layers.Normalization(mean=[1.0, 0, 0, 2], variance=[4.0, 1, 1, 1]),
         layers.Bidirectional(layers.GRU(5, return_sequences=True)),
@@ -75,6 +78,12 @@ REFUSED = {
     "a Keras Masking does not map": lambda: chain(layers.Masking(), layers.LSTM(5)),
     "activation='softplus' does not map": lambda: chain(
         layers.LSTM(5), layers.Dense(1, activation="softplus")
+    ),
+    "activation='tanh' does not map there": lambda: chain(
+        layers.Activation("tanh"), layers.LSTM(5)
+    ),
+    "comes after a layer": lambda: chain(
+        layers.LSTM(5, return_sequences=True), layers.Activation("tanh"), layers.LSTM(5)
     ),
     "does not follow": branching,
     "no LSTM or GRU": lambda: chain(layers.Dropout(0.1)),

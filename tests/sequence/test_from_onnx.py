@@ -95,9 +95,33 @@ def test_what_does_not_map_is_refused_by_node(tmp_path):
     clipped, arrays = lstm(clip=3.0)
     refused([clipped], arrays, tmp_path, "node rnn: LSTM with activations, clip")
     node, arrays = lstm()
-    node.input.extend(["", "h0"])
-    state = onnx.helper.make_tensor_value_info("h0", onnx.TensorProto.FLOAT, (1, "batch", 5))
-    refused([node], arrays, tmp_path, "h0: inputs beside the sequence", [state])
+    more = onnx.helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, (1, "batch", 5))
+    added = onnx.helper.make_node("Add", ["h", "more"], ["y"], name="end")
+    refused(
+        [node, added], arrays, tmp_path, "more: an input beside the sequence .* Add end", [more]
+    )
+
+
+def test_states_that_are_given_with_each_call_begin_at_zero(tmp_path):
+    """Two of them in one input, as streaming exporters like it, and an activation after them."""
+    node, arrays = lstm()
+    node.input.extend(["", "h0", "c0"])
+    make, path = onnx.helper.make_node, tmp_path / "net.onnx"
+    nodes = [
+        make("Split", ["states"], ["h0", "c0"], axis=0),
+        node,
+        make("Squeeze", ["all", "axis"], ["s"]),
+        make("Relu", ["s"], ["y"]),
+    ]
+    shape = (2, "batch", 5)
+    states = onnx.helper.make_tensor_value_info("states", onnx.TensorProto.FLOAT, shape)
+    onnx.save(graph(nodes, arrays, "y", more=[states]), path)
+    model, xs = load(path), inputs()
+    assert model.net.read_activation == "relu"
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    fed = {"x": xs.swapaxes(0, 1).copy(), "states": np.zeros((2, len(xs), 5), np.float32)}
+    wanted = session.run(None, fed)[0].swapaxes(0, 1)
+    np.testing.assert_allclose(model.window(*xs.shape[:2])(xs), wanted, atol=1e-5)
 
 
 def test_a_file_that_is_none(tmp_path):

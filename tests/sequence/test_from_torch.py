@@ -40,6 +40,30 @@ def test_a_module_answers_as_it_does_in_torch(options):
             np.testing.assert_array_equal(a.U, b.U)
 
 
+def test_a_cell_in_a_loop_and_an_activation_before_the_head():
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.rectify = torch.nn.GRUCell(4, 5), torch.nn.ReLU()
+            self.out = torch.nn.Linear(5, 2)
+
+        def forward(self, xs):
+            h = None
+            for x in xs.unbind(1):
+                h = self.cell(x, h)
+            return self.out(self.rectify(h))
+
+    torch.manual_seed(0)
+    net, xs = Net(), inputs()
+    model = load(net)
+    assert model.net.read_activation == "relu"
+    with torch.no_grad():
+        wanted = net(torch.from_numpy(xs)).numpy()
+    np.testing.assert_allclose(model.window(*xs.shape[:2])(xs), wanted, atol=1e-5)
+    by_name = load(net.state_dict()).weights
+    np.testing.assert_array_equal(by_name.layers[0][0].d, model.weights.layers[0][0].d)
+
+
 def test_files_of_weights(tmp_path):
     from safetensors.torch import save_file
 

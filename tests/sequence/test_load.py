@@ -117,7 +117,7 @@ def test_damaged_files(tmp_path):
         path.write_bytes(whole[:cut])
         with pytest.raises(ArgumentError, match="not a safetensors file"):
             load(path)
-    path.write_bytes(whole.replace(b"recurrent 1", b"recurrent 2"))
+    path.write_bytes(whole.replace(b"recurrent 2", b"recurrent 3"))
     with pytest.raises(ArgumentError, match="another version"):
         load(path)
     path.write_bytes(whole.replace(b'hidden\\": 5', b'hidden\\": 7'))

@@ -71,12 +71,13 @@ class Recurrent:
 
     `reads` says what the head is given: "every step", "last step" (the outputs at the last step of
     time) or "last state" (each direction's when it has seen everything; the same but for layers
-    that run backward).
+    that run backward). `read_activation` is applied to it before.
     """
 
     layers: tuple[Layer, ...]
     head: tuple[Dense, ...] = ()
     reads: str = "last step"
+    read_activation: str = "linear"
 
     @property
     def inputs(self) -> int:
@@ -292,7 +293,8 @@ def _scan(
 
 
 def head(net: Recurrent, weights: Weights, x: Array) -> Array:
-    """The dense layers on (..., features)."""
+    """The dense layers on (..., features), and what comes before them."""
+    x = ACTIVATIONS[net.read_activation](x)
     for dense, own in zip(net.head, weights.head, strict=True):
         x = ACTIVATIONS[dense.activation](x @ own.W + own.b)
     return x

@@ -17,7 +17,9 @@ from tilewright.files import write_bytes
 from tilewright.models.recurrent import Affine, Cell, Dense, Layer, Recurrent, Weights
 from tilewright.sequence.model import Model
 
-FORMAT = "tilewright recurrent 1"
+FORMAT = "tilewright recurrent 2"
+READABLE = ("tilewright recurrent 1", FORMAT)
+"""The first had no activation before the head."""
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -57,7 +59,7 @@ def is_ours(header: dict[str, str]) -> bool:
 
 def parsed(path: Path, arrays: dict[str, np.ndarray], header: dict[str, str]) -> Model:
     """The model in what `save` wrote. Raises `ArgumentError` where arrays and header disagree."""
-    if header["format"] != FORMAT:
+    if header["format"] not in READABLE:
         raise ArgumentError(f"{path} is of another version: {header['format']!r}, not {FORMAT!r}.")
     try:
         fields: dict[str, Any] = json.loads(header["net"])
@@ -65,6 +67,7 @@ def parsed(path: Path, arrays: dict[str, np.ndarray], header: dict[str, str]) ->
             tuple(Layer(**layer) for layer in fields["layers"]),
             tuple(Dense(**dense) for dense in fields["head"]),
             fields["reads"],
+            fields.get("read_activation", "linear"),
         )
         layers = tuple(
             tuple(

@@ -11,6 +11,7 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tilewright.sequence import gates
 from tilewright.sequence.model import Model
 from tilewright.sequence.scaler import fold_input
 
-IGNORED = ("InputLayer", "Dropout", "Flatten", "Activation")
+IGNORED = ("InputLayer", "Dropout", "Flatten")
 WANTED: Mapping[str, Any] = {
     "activation": "tanh",
     "recurrent_activation": "sigmoid",
@@ -109,6 +110,7 @@ class _Chain:
         self.cells: list[tuple[Cell, ...]] = []
         self.head: list[Dense] = []
         self.affine: list[Affine] = []
+        self.read_activation = "linear"
         self.steps: bool | None = None  # whether what comes next is given every step
         self.width: int | None = None
         self.scaler: tuple[np.ndarray, np.ndarray] | None = None
@@ -125,7 +127,9 @@ class _Chain:
             self._dense(config["layer"]["config"], f"{place}/layer")
         elif kind == "Normalization" and not self.layers:
             self.scaler = self._normalization(name, config, place)
-        elif kind not in IGNORED or (kind == "Activation" and config["activation"] != "linear"):
+        elif kind == "Activation":
+            self._activation(name, config["activation"])
+        elif kind not in IGNORED:
             raise UnsupportedError(f"{name}: a Keras {kind} does not map.")
 
     def _recurrent(
@@ -134,8 +138,10 @@ class _Chain:
         for option, wanted in WANTED.items():
             if config.get(option, wanted) != wanted:
                 raise UnsupportedError(f"{name}: {option}={config[option]!r} does not map.")
-        if self.head or self.steps is False:
-            raise UnsupportedError(f"{name} comes after a layer that does not give every step.")
+        if self.head or self.steps is False or self.read_activation != "linear":
+            raise UnsupportedError(
+                f"{name} comes after a layer that does not give every step as it is."
+            )
         reset = "after" if config.get("reset_after", True) else "before"
         arrays = [self.arrays(place) for place in places]
         inputs, hidden = arrays[0][0].shape[0], config["units"]
@@ -167,6 +173,18 @@ class _Chain:
         self.head.append(Dense(inputs, outputs, config["activation"]))
         self.affine.append(gates.affine(W, bias[0] if bias else np.zeros(W.shape[1])))
 
+    def _activation(self, name: str, activation: Any) -> None:
+        """After a dense layer, or before the head."""
+        before = self.head[-1].activation if self.head else self.read_activation
+        if activation == "linear":
+            return
+        if activation not in ACTIVATIONS or before != "linear" or not self.layers:
+            raise UnsupportedError(f"{name}: activation={activation!r} does not map there.")
+        if self.head:
+            self.head[-1] = replace(self.head[-1], activation=activation)
+        else:
+            self.read_activation = activation
+
     def _normalization(
         self, name: str, config: Mapping[str, Any], place: str
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -182,7 +200,10 @@ class _Chain:
         if not self.layers:
             raise UnsupportedError("The Keras model has no LSTM or GRU.")
         net = Recurrent(
-            tuple(self.layers), tuple(self.head), "every step" if self.steps else "last state"
+            tuple(self.layers),
+            tuple(self.head),
+            "every step" if self.steps else "last state",
+            self.read_activation,
         )
         weights = Weights(tuple(self.cells), tuple(self.affine))
         if self.scaler is not None:

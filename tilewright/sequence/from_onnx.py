@@ -8,7 +8,7 @@ initial states is recognised: what has one element there stands for any batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from tilewright.sequence.trial import BATCH, STEPS, matching
 
 ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 SAME = ("Identity", "Cast", "Dropout")
+MOVES = (*SAME, *"Squeeze Unsqueeze Slice Gather Split Reshape Transpose Concat".split())
+"""What an initial state that is given with each call may go through."""
+DIMENSIONS = ("batch", "steps", "ways", "features")
 DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
 
 
@@ -50,7 +53,7 @@ def from_file(path: Path) -> Model:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ArgumentError(f"{path} is not an ONNX file: {first}") from None
     walk = _Walk(file)
-    source = _Reference(file, walk.given, walk.flows[walk.given.name].axes)
+    source = _Reference(file, walk)
     return matching([walk.net()], walk.weights(), source, source.batch, source.steps)
 
 
@@ -66,15 +69,16 @@ class _Walk:
         self.cells: list[tuple[Cell, ...]] = []
         self.head: list[Dense] = []
         self.affine: list[Affine] = []
+        self.read_activation = "linear"
         if not inputs:
             raise UnsupportedError("The ONNX graph has no input.")
         self.given = inputs[0]
         if len(self.given.type.tensor_type.shape.dim) != 3:
             raise UnsupportedError(f"{self.given.name}: an input of three dimensions is needed.")
-        if len(inputs) > 1:
-            names = ", ".join(value.name for value in inputs[1:])
-            raise UnsupportedError(f"{names}: inputs beside the sequence (states) do not map.")
-        self.constants = _known(file, self.given)
+        self.states = inputs[1:]
+        for value in self.states:
+            _check_state(graph, value.name)
+        self.constants = _known(file, self.given, self.states)
         # Whether steps or batch come first shows at the first recurrent node.
         self.flows[self.given.name] = Flow(("first", "second", "features"))
         for node in graph.node:
@@ -86,7 +90,13 @@ class _Walk:
 
     def net(self) -> Recurrent:
         reads = self.last.reads or "every step"
-        return Recurrent(tuple(self.layers), tuple(self.head), reads)
+        return Recurrent(tuple(self.layers), tuple(self.head), reads, self.read_activation)
+
+    def sizes(self) -> dict[str, int]:
+        """Of the input's dimensions, 0 where they are open; states may have a batch baked in."""
+        found = dict(zip(self.flows[self.given.name].axes, _sizes(self.given), strict=True))
+        baked = [size for value in self.states for size in _sizes(value)[1:2]]
+        return found | {"batch": found.get("batch") or max(baked, default=0)}
 
     def weights(self) -> Weights:
         return Weights(tuple(self.cells), tuple(self.affine))
@@ -135,7 +145,8 @@ class _Walk:
         for position, what in ((4, "sequence_lens"), (5, "initial_h"), (6, "initial_c")):
             self._check_plain(node, position, what)
         flow = self._named(self.flows[node.input[0]], ("steps", "batch", "features"))
-        if flow.axes != ("steps", "batch", "features") or self.head:
+        plain = not self.head and self.read_activation == "linear"
+        if flow.axes != ("steps", "batch", "features") or not plain:
             raise self._refused(node, "on something else than the steps of a sequence")
         W, U = self._value(node, 1), self._value(node, 2)
         bias = self._value(node, 3, np.zeros((len(W), 2 * W.shape[1]), np.float32))
@@ -192,6 +203,9 @@ class _Walk:
     def _is_single(self, axis: str) -> bool:
         return axis == "taken" or (axis == "ways" and self._one_way())
 
+    def _features(self) -> int:
+        return self.head[-1].outputs if self.head else self.layers[-1].outputs
+
     def _one_way(self) -> bool:
         return len(self.layers[-1].ways) == 1
 
@@ -200,6 +214,8 @@ class _Walk:
         flow = self.flows[node.input[0]]
         shape = [int(n) for n in self._value(node, 1)]
         axes = tuple(a for a in flow.axes if a != "taken")
+        if shape == [-1] and self.sizes()["batch"] == self._features() == 1:
+            axes = tuple(a for a in axes if a == "steps")
         if axes[-2:] == ("ways", "features") or ("ways" in axes and self._one_way()):
             axes = tuple(a for a in axes if a != "ways")
         if len(shape) != len(axes):
@@ -251,6 +267,17 @@ class _Walk:
         W = self._value(node, 1)
         self._dense(node, W.T if own.get("transB") else W, self._value(node, 2))
 
+    def _conv(self, node: Any) -> None:
+        """Over one step: a dense layer, of features that lie in the middle."""
+        W, flow = self._value(node, 1), self.flows[node.input[0]]
+        padded = any(any(a.ints) for a in node.attribute if a.name == "pads")
+        if W.ndim != 3 or W.shape[2] != 1 or padded or flow.axes[1:2] != ("features",):
+            raise self._refused(node, "over more than one step")
+        turned = replace(flow, axes=(flow.axes[0], flow.axes[2], "features"))
+        self.flows[node.input[0]] = turned
+        self._dense(node, W[:, :, 0].T, self._value(node, 2))
+        self.flows[node.input[0]] = self.flows[node.output[0]] = flow
+
     def _dense(self, node: Any, W: np.ndarray, b: np.ndarray | None) -> None:
         flow = self.flows[node.input[0]]
         if not self.layers or flow.axes[-1] != "features" or "ways" in flow.axes or W.ndim != 2:
@@ -272,14 +299,35 @@ class _Walk:
         self.flows[node.output[0]] = self.flows[flowing[0]]
 
     def _activation(self, node: Any) -> None:
-        if not self.head or self.head[-1].activation != "linear":
-            raise self._refused(node, "after something else than a dense layer")
-        self.head[-1] = replace(self.head[-1], activation=ACTIVATIONS[node.op_type])
+        before = self.head[-1].activation if self.head else self.read_activation
+        if not self.layers or before != "linear":
+            raise self._refused(node, "after something else than a recurrent or a dense layer")
+        if self.head:
+            self.head[-1] = replace(self.head[-1], activation=ACTIVATIONS[node.op_type])
+        else:
+            self.read_activation = ACTIVATIONS[node.op_type]
         self.flows[node.output[0]] = self.flows[node.input[0]]
 
 
-def _known(file: Any, given: Any) -> dict[str, np.ndarray]:
-    """Values that hang on the input's shape at most: initial states are often made from it."""
+def _check_state(graph: Any, name: str) -> None:
+    """An input beside the sequence must be where a layer starts from, and nothing else."""
+    states = {name}
+    for node in graph.node:
+        used = [i for i, source in enumerate(node.input) if source in states]
+        if used and node.op_type in MOVES and (used == [0] or node.op_type == "Concat"):
+            states.update(node.output)
+        elif used and not (node.op_type in ("LSTM", "GRU") and min(used) >= 5):
+            raise UnsupportedError(
+                f"{name}: an input beside the sequence that is more than an initial state (it goes "
+                f"into {node.op_type} {node.name or node.output[0]}) does not map."
+            )
+
+
+def _known(file: Any, given: Any, states: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Values that hang on the input's shape at most: initial states are often made from it.
+
+    States that are given with each call begin at zero, as ours do.
+    """
     from onnx import numpy_helper
     from onnx.reference import ReferenceEvaluator
 
@@ -292,9 +340,11 @@ def _known(file: Any, given: Any) -> dict[str, np.ndarray]:
     width = next((initial[n.input[1]].shape[2] for n in graph.node if _has_weights(n, initial)), 1)
     sizes = [size or default for size, default in zip(_sizes(given), (1, 1, width), strict=True)]
     zeros = np.zeros(sizes, np.float32)
-    values = ReferenceEvaluator(file).run(None, {given.name: zeros}, intermediate=True)
+    fed = {given.name: zeros} | _zeros(states, 1)
+    values = ReferenceEvaluator(file).run(None, fed, intermediate=True)
     assert isinstance(values, dict)
-    return initial | {name: value for name, value in values.items() if name not in flowing}
+    del fed[given.name]
+    return initial | fed | {name: v for name, v in values.items() if name not in flowing}
 
 
 def _has_weights(node: Any, initial: dict[str, np.ndarray]) -> bool:
@@ -304,25 +354,36 @@ def _has_weights(node: Any, initial: dict[str, np.ndarray]) -> bool:
 class _Reference:
     """The file's own answers, by ONNX's reference; one by one where a batch of 1 is baked in."""
 
-    def __init__(self, file: Any, given: Any, axes: tuple[str, ...]):
+    def __init__(self, file: Any, walk: _Walk):
         from onnx.reference import ReferenceEvaluator
 
         self.run = ReferenceEvaluator(file).run
-        self.name = given.name
-        sizes = dict(zip(axes, _sizes(given), strict=True))
-        self.steps = sizes["steps"] or STEPS
-        self.batch = sizes["batch"] or BATCH
-        self.steps_first = axes[0] == "steps"
+        self.name, self.states = walk.given.name, walk.states
+        self.given, self.found = walk.flows[self.name].axes, walk.last.axes
+        sizes = walk.sizes()
+        self.steps, self.batch = sizes["steps"] or STEPS, sizes["batch"] or BATCH
 
     def __call__(self, xs: np.ndarray) -> np.ndarray:
         parts = [self._some(xs[i : i + self.batch]) for i in range(0, len(xs), self.batch)]
         return np.concatenate(parts)
 
     def _some(self, xs: np.ndarray) -> np.ndarray:
-        given = np.ascontiguousarray(xs.swapaxes(0, 1)) if self.steps_first else xs
-        (answer, *_) = self.run(None, {self.name: given})
-        steps_first = self.steps_first and answer.ndim == 3 and answer.shape[0] == self.steps
-        return answer.swapaxes(0, 1) if steps_first else answer.reshape(len(xs), -1)
+        """(batch, ...), whichever way the file turns its dimensions."""
+        order = [axis for axis in DIMENSIONS if axis in self.given]
+        given = np.ascontiguousarray(xs.transpose([order.index(axis) for axis in self.given]))
+        fed = {self.name: given} | _zeros(self.states, len(xs))
+        (answer, *_) = self.run(None, fed)
+        if answer.ndim == len(self.found) and {*self.found} <= {*DIMENSIONS}:
+            answer = answer.transpose([self.found.index(a) for a in DIMENSIONS if a in self.found])
+        return answer.reshape(len(xs), -1)
+
+
+def _zeros(states: Sequence[Any], batch: int) -> dict[str, np.ndarray]:
+    """States given with a call, open dimensions of which are a batch's."""
+    return {
+        value.name: np.zeros([size or batch for size in _sizes(value)], np.float32)
+        for value in states
+    }
 
 
 def _sizes(given: Any) -> list[int]:

@@ -21,6 +21,7 @@ from tilewright.sequence.model import Model
 from tilewright.sequence.trial import matching
 
 IGNORED = ("Dropout", "Identity", "Flatten")
+CELLS = {"LSTM": "lstm", "GRU": "gru", "LSTMCell": "lstm", "GRUCell": "gru"}
 HEADS = {"ReLU": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 READS = ("last step", "last state", "every step")
 
@@ -47,20 +48,23 @@ class _Parts:
         self.head: list[Dense] = []
         self.affine: list[Affine] = []
         self.batch_first = False
+        self.read_activation = "linear"
 
     def add(self, name: str, part: Any) -> None:
         kind = type(part).__name__
-        if kind in ("LSTM", "GRU"):
-            if self.head:
-                raise UnsupportedError(f"{name}: a recurrent layer after a dense one.")
-            if part.proj_size if kind == "LSTM" else False:
+        if kind in CELLS:
+            if self.head or self.read_activation != "linear":
+                raise UnsupportedError(f"{name}: a recurrent layer after the head has begun.")
+            if getattr(part, "proj_size", 0):
                 raise UnsupportedError(f"{name}: proj_size={part.proj_size} does not map.")
-            self.batch_first = part.batch_first
+            self.batch_first = getattr(part, "batch_first", True)
             arrays = {key: value.detach().numpy() for key, value in part.named_parameters()}
-            self.recurrent(name, kind.lower(), arrays)
+            self.recurrent(name, CELLS[kind], _cells_as_layers(arrays))
         elif kind == "Linear":
             bias = None if part.bias is None else part.bias.detach().numpy()
             self.dense(part.weight.detach().numpy(), bias)
+        elif kind in HEADS and not self.head and self.layers:
+            self.read_activation = HEADS[kind]
         elif kind in HEADS and self.head:
             last = self.head[-1]
             self.head[-1] = Dense(last.inputs, last.outputs, HEADS[kind])
@@ -91,7 +95,7 @@ class _Parts:
     def net(self, reads: str) -> Recurrent:
         if not self.layers:
             raise UnsupportedError("The module has no LSTM or GRU.")
-        return Recurrent(tuple(self.layers), tuple(self.head), reads)
+        return Recurrent(tuple(self.layers), tuple(self.head), reads, self.read_activation)
 
 
 def _cell(layer: Layer, left: dict[str, np.ndarray], end: str) -> Cell:
@@ -132,11 +136,13 @@ def _at_rest(module: Any) -> Iterator[None]:
 def from_state_dict(arrays: Mapping[str, Any], reads: str | None = None) -> Model:
     """Arrays by PyTorch's names: recurrent modules in the order of the dict, then dense layers.
 
-    Four rows a hidden unit are an LSTM's, three a GRU's. The head reads the last step unless
-    `reads` says otherwise; activations between dense layers leave no trace in a state dict.
+    Four rows a hidden unit are an LSTM's, three a GRU's; a convolution over one step is a dense
+    layer. The head reads the last step unless `reads` says otherwise; activations before and
+    between dense layers leave no trace in a state dict.
     """
     left = {name: _array(name, value) for name, value in arrays.items()}
     parts = _Parts()
+    left = _cells_as_layers(left)
     for stem in dict.fromkeys(re.sub(r"weight_ih_l0$", "", n) for n in left if "weight_ih_l0" in n):
         stem = stem.removesuffix("weight_ih_l0_reverse")
         own = {n.removeprefix(stem): left.pop(n) for n in list(left) if _is_of(stem, n)}
@@ -146,17 +152,27 @@ def from_state_dict(arrays: Mapping[str, Any], reads: str | None = None) -> Mode
             if kind is None or any("weight_hr" in name for name in own):
                 raise UnsupportedError(f"{stem or 'The state dict'}: not an LSTM or GRU that maps.")
             parts.recurrent(stem.rstrip(".") or "state dict", kind, own)
-    for name in [name for name in left if name.endswith("weight") and left[name].ndim == 2]:
-        parts.dense(left.pop(name), left.pop(name.removesuffix("weight") + "bias", None))
+    for name in [name for name in left if name.endswith("weight") and _is_dense(left[name])]:
+        W = left.pop(name)
+        parts.dense(W.reshape(W.shape[:2]), left.pop(name.removesuffix("weight") + "bias", None))
     if left:
         raise UnsupportedError(f"{', '.join(sorted(left))} would be left unread.")
     return Model(parts.net(reads or "last step"), _weights_of(parts))
+
+
+def _cells_as_layers(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """An `nn.LSTMCell` or `nn.GRUCell` is a module of one layer, whose names have no number."""
+    return {re.sub(r"(^|\.)((weight|bias)_(ih|hh))$", r"\1\2_l0", n): a for n, a in arrays.items()}
 
 
 def _is_of(stem: str, name: str) -> bool:
     return name.startswith(stem) and bool(
         re.fullmatch(r"(weight|bias)_(ih|hh|hr)_l\d+(_reverse)?", name.removeprefix(stem))
     )
+
+
+def _is_dense(weight: np.ndarray) -> bool:
+    return weight.ndim == 2 or (weight.ndim == 3 and weight.shape[2] == 1)
 
 
 def _array(name: str, value: Any) -> np.ndarray:
