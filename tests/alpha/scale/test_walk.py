@@ -1,5 +1,6 @@
 """The job of the scale net as a whole, small: found whole after a kill, the same to the bit."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from tests.alpha.scale.small import PRICES, SMALL, WINDOWS, Listener, cut
 from tilewright.alpha.controls import PLANTED, SHUFFLED
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale import program
+from tilewright.alpha.scale.level import here
+from tilewright.alpha.scale.panel import training_rows
+from tilewright.alpha.scale.program import fit_window
 from tilewright.alpha.scale.walk import walk
 from tilewright.alpha.tables import Prices
 
@@ -61,7 +65,7 @@ def test_killed_between_fit_and_scores(whole, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("tilewright.alpha.scale.walk.score_window", killed)
+        patched.setattr("tilewright.alpha.scale.material.Material.score", killed)
         with pytest.raises(KeyboardInterrupt):
             walk(PRICES, SMALL, tmp_path / "job")
     walk(PRICES, SMALL, tmp_path / "job")
@@ -103,6 +107,26 @@ def test_another_version_is_refused_or_recorded(whole, tmp_path, monkeypatch):
         walk(cut(350), SMALL, tmp_path / "job")
     walk(cut(350), SMALL, tmp_path / "job", other_version=True)
     assert '"9.9"' in (tmp_path / "job" / "job.json").read_text()
+
+
+def test_another_level_of_instructions_is_refused(whole, tmp_path, monkeypatch):
+    walk(cut(350), SMALL, tmp_path / "job")
+    assert json.loads((tmp_path / "job" / "job.json").read_text())["level"] == here()
+    monkeypatch.setattr("tilewright.alpha.scale.crew.here", lambda: "another")
+    with pytest.raises(AlphaError, match=f"was begun on {here()} and this is another"):
+        walk(PRICES, SMALL, tmp_path / "job")
+
+
+def test_chains_go_on_within_their_sequence_alone(whole):
+    """However the windows lay beside each other: one after the other, they end the same."""
+    panel, state = whole[0].panel, None
+    scores = {s.day: s for s in whole[0].scored()}
+    for window in WINDOWS[:4]:
+        state = None if window.opens else state
+        fit = fit_window(SMALL, training_rows(panel, window), window, state, "real")
+        state = fit.state
+        np.testing.assert_array_equal(scores[window.day].state.variance, state.variance)
+        np.testing.assert_array_equal(scores[window.day].gradients, fit.gradients)
 
 
 def test_gaps_leave_rows_out_and_the_rest_as_it_is(tmp_path):

@@ -54,18 +54,37 @@ class ScaleFolder:
         """
         self.path, self.prices, self.settings = folder, prices, settings
         self.identity = {"settings": settings.identity(), "instruments": list(prices.names)}
-        versions = _check(folder, self.identity, other_version)
+        versions, self._level = _check(folder, self.identity, other_version)
+        self._versions = versions
         self._base = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode())
         self._prefixes: dict[int, str] = {}
         try:
             for name in FOLDERS:
                 (folder / name).mkdir(parents=True, exist_ok=True)
             sync_folder(folder.parent)
-            text = json.dumps({"tilewright": versions, **self.identity}, indent=2)
-            if not _holds(folder / "job.json", text):  # who only reads may not write
-                write_text(folder / "job.json", text)
+            self._describe()
         except OSError as error:
             raise AlphaError(f"The folder {folder} cannot be used: {error.strerror}.") from None
+
+    def claim(self, level: str) -> None:
+        """Work here on such a level of the instruction set; raises OSError.
+
+        Raises `AlphaError` where the job was begun on another: its bits would be of both.
+        """
+        if self._level not in (None, level):
+            raise AlphaError(
+                f"The job in {self.path} was begun on {self._level} and this is {level}, on which "
+                "last bits differ: go on where it was begun, or start another."
+            )
+        self._level = level
+        self._describe()
+
+    def _describe(self) -> None:
+        """Write job.json, if it does not say so already: who only reads may not write."""
+        about = {"tilewright": self._versions, "level": self._level, **self.identity}
+        text = json.dumps(about, indent=2)
+        if not _holds(self.path / "job.json", text):
+            write_text(self.path / "job.json", text)
 
     def prepare(self, windows: Iterable[Window]) -> None:
         """Keys of all windows, in one pass over the prices; raises `AlphaError` for other data."""
@@ -138,27 +157,33 @@ def _name(series: str, window: Window) -> str:
     return window.day if series == REAL else f"{series}-{window.day}"
 
 
-def _check(folder: Path, identity: dict[str, Any], other_version: bool) -> list[str]:
-    """Versions that have worked here, ours the last; raises `AlphaError` for another job."""
+def _check(
+    folder: Path, identity: dict[str, Any], other_version: bool
+) -> tuple[list[str], str | None]:
+    """Versions that have worked here, ours the last, and on which level of the instruction set.
+
+    Raises `AlphaError` for another job.
+    """
     ours = tilewright.__version__
     if not folder.exists():
-        return [ours]
+        return [ours], None
     found = described(folder, empty=True)
     if found is None:
-        return [ours]
+        return [ours], None
     versions, wanted = list(found.pop("tilewright")), json.loads(json.dumps(identity))
+    level = found.pop("level", None)
     same = found["instruments"] == wanted["instruments"]
     differs = difference(found, wanted) if same else "other instruments"
     if differs:
         raise AlphaError(f"The folder {folder} belongs to another job ({differs}).")
     if versions[-1] == ours:
-        return versions
+        return versions, level
     if not other_version:
         raise AlphaError(
             f"The folder {folder} was last worked in by tilewright {versions[-1]}, this is {ours}: "
             "say --other-version to go on with it, and both will be recorded."
         )
-    return [*versions, ours]
+    return [*versions, ours], level
 
 
 def described(folder: Path, empty: bool = False) -> dict[str, Any] | None:
