@@ -4,7 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax._src.dtypes import ExtendedDType
 from jax.dtypes import float0
+from jax.extend.core import Primitive
 
 import tilewright
 from tests.trace.comparing import agree, trace
@@ -47,6 +49,29 @@ def test_none_and_python_numbers():
 def test_an_argument_of_a_type_that_we_have_not(dtype):
     with pytest.raises(UnsupportedError, match=rf"argument 1\['a'\] of {dtype}\[3\].*test_edges"):
         trace(lambda x, d: x, X, {"a": jnp.ones(3, dtype)})
+
+
+class Coin(ExtendedDType):
+    """A dtype that is no NumPy type, as libraries register them."""
+
+    type = jax.dtypes.extended
+    name = "coin"
+
+    def __str__(self):
+        return self.name
+
+
+def test_types_that_libraries_add():
+    toss = Primitive("toss")
+    toss.def_abstract_eval(lambda x: jax.core.ShapedArray(x.shape, Coin()))  # type: ignore[arg-type]
+    coins = jax.ShapeDtypeStruct((3,), Coin())
+    with pytest.raises(UnsupportedError, match=r"argument 1 of coin\[3\].*test_edges.py:\d+"):
+        trace(lambda x, c: x, X, coins)
+    for implemented in (False, True):
+        if implemented:
+            toss.def_impl(lambda x: x)
+        with pytest.raises(UnsupportedError, match=r"toss of float32\[4\].*test_edges.py:\d+"):
+            trace(lambda x: toss.bind(x), X)
 
 
 def test_captured_data_of_a_type_that_we_have_not():

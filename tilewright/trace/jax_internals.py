@@ -59,6 +59,16 @@ def is_key(aval: Any) -> bool:
     return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key)
 
 
+def is_extended(aval: Any) -> bool:
+    """Whether an abstract value is of a dtype that NumPy has not: keys, and types of libraries."""
+    return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended)
+
+
+def dtype_name(aval: Any) -> str:
+    """The name of a dtype, extended or NumPy's."""
+    return str(aval.dtype) if is_extended(aval) else np.dtype(aval.dtype).name
+
+
 def is_float0(aval: Any) -> bool:
     """Whether an abstract value is a derivative by an integer, which holds nothing."""
     return aval.dtype == jax.dtypes.float0

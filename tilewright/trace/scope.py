@@ -98,6 +98,10 @@ class Scope(Values):
         function = internals.implementation(primitive)
         if function is None:
             raise self.unsupported(equation)
+        try:
+            expected = [type_of(variable.aval) for variable in equation.outvars]
+        except UntypedError as error:
+            raise self.unsupported(equation, str(error)) from None
         structs = [jax.ShapeDtypeStruct(a.aval.shape, a.aval.dtype) for a in equation.invars]
         try:
             with internals.own_settings(equation):
@@ -107,7 +111,10 @@ class Scope(Values):
             raise self.unsupported(equation, why) from error
         if any(inner.primitive is primitive for inner in internals.equations(closed)):
             raise self.unsupported(equation)
-        return self.run(closed, operands)
+        results = self.run(closed, operands)
+        if [value.type for value in results] != expected:
+            raise self.unsupported(equation, "what it stands for has results of other types")
+        return results
 
     def inline(
         self, function: Callable, avals: Sequence[Any], operands: Sequence[Value], key: Any = None

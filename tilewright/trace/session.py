@@ -48,7 +48,7 @@ class Session:
 
         What data *hold* decides nothing, or new data would be another program.
         """
-        if internals.is_key(jax.typeof(array)):
+        if internals.is_extended(jax.typeof(array)):
             return array
         memory = np.asarray(array).__array_interface__
         place = memory["data"][0], memory["strides"], memory["typestr"], array.shape

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tilewright.errors import UnsupportedError
 from tilewright.graph.ir import Type
 from tilewright.trace import jax_internals as internals
@@ -26,7 +24,7 @@ def type_of(aval: Any) -> Type:
         return Type("uint32", (*aval.shape, *internals.key_shape(aval)))
     if internals.is_float0(aval):
         return Type("bool", aval.shape)
-    name = np.dtype(aval.dtype).name if not hasattr(aval.dtype, "_impl") else str(aval.dtype)
+    name = internals.dtype_name(aval)
     if name not in DTYPES:
         raise UntypedError(f"arrays of {name} are not supported")
     return Type(name, tuple(int(n) for n in aval.shape))

@@ -45,8 +45,7 @@ class Values:
         aval = jax.typeof(array)
         if internals.is_float0(aval):
             return self.full(False, type_of(aval))
-        is_key = internals.is_key(aval)
-        if not is_key and array.size <= SMALL and array.dtype.kind in "iub":
+        if not internals.is_extended(aval) and aval.size <= SMALL and aval.dtype.kind in "iub":
             return self.small(array)
         return self.hide(array)
 
