@@ -45,13 +45,13 @@ from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
 from tilewright.plan.text import program_to_text
 from tilewright.runtime.executable import Executable
-from tilewright.runtime.modelled import Modelled
 from tilewright.runtime.parameters import Parameters, parameters
 from tilewright.runtime.stateful import Stateful
 from tilewright.state import initial_state, state_arguments, with_state
 from tilewright.tree import tree_of
 
 if TYPE_CHECKING:
+    from tilewright.runtime.modelled import Modelled
     from tilewright.trace import Traced
 
 Rewrite = Callable[[Graph, Machine], Graph]
@@ -154,6 +154,7 @@ def _elsewhere(machine: object) -> Machine:
 
 
 def _modelled(called: Parameters, machine: Machine, tiles: int | None) -> Modelled:
+    from tilewright.runtime.modelled import Modelled  # it takes rich along, and the simulator
     from tilewright.trace import trace
 
     traced = trace(called.fn, *called.values)
