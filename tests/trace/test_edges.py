@@ -74,6 +74,19 @@ def test_types_that_libraries_add():
             trace(lambda x: toss.bind(x), X)
 
 
+def test_mutable_arrays_of_the_caller():
+    held = jax.new_ref(X)
+    with pytest.raises(UnsupportedError, match=r"argument 0 of Ref.*mutable.*test_edges.py:\d+"):
+        trace(lambda ref: ref[...], held)
+    with pytest.raises(UnsupportedError, match=r"captured .*Ref.*mutable.*test_edges.py:\d+"):
+        trace(lambda x: held[...] + x, X)
+
+
+def test_captured_data_that_a_transformation_traces():
+    with pytest.raises(UnsupportedError, match=r"captured .*float32\[\] .*test_edges.py:\d+"):
+        jax.grad(lambda y: trace(lambda x: x + y, X) and y)(1.0)
+
+
 def test_captured_data_of_a_type_that_we_have_not():
     data = np.array([1j], np.complex64)
     with pytest.raises(UnsupportedError, match=r"captured .*complex64\[1\] .*test_edges.py:\d+"):

@@ -24,6 +24,7 @@ from jax._src.interpreters import pxla
 from jax._src.lax import special
 from jax._src.random import core as random_core
 from jax._src.random import philox4x32, prng
+from jax._src.state.types import AbstractRef
 from jax.interpreters import ad, batching, mlir
 
 PINNED = "0.10"
@@ -57,6 +58,11 @@ def trace_context() -> Any:
 def is_key(aval: Any) -> bool:
     """Whether an abstract value is an array of PRNG keys."""
     return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key)
+
+
+def is_reference(aval: Any) -> bool:
+    """Whether an abstract value is a mutable array (`jax.new_ref`)."""
+    return isinstance(aval, AbstractRef)
 
 
 def is_extended(aval: Any) -> bool:

@@ -24,6 +24,8 @@ def type_of(aval: Any) -> Type:
         return Type("uint32", (*aval.shape, *internals.key_shape(aval)))
     if internals.is_float0(aval):
         return Type("bool", aval.shape)
+    if internals.is_reference(aval):
+        raise UntypedError("mutable arrays that outlive the program are not supported")
     name = internals.dtype_name(aval)
     if name not in DTYPES:
         raise UntypedError(f"arrays of {name} are not supported")

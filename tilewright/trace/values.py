@@ -51,13 +51,15 @@ class Values:
 
     def hide(self, array: Any) -> Value:
         """The leading input that stands for data."""
+        if isinstance(array, jax.core.Tracer):
+            why = "it is traced by jit, vmap, grad or another transformation; use tilewright.jit"
+            raise self.unsupported_data(array, why)
+        try:
+            kept = type_of(jax.typeof(array))
+        except UntypedError as error:
+            raise self.unsupported_data(array, str(error)) from None
         array = self.session.representative(array)
-        if id(array) not in self.hidden:
-            try:
-                self.hidden[id(array)] = (array, Value(type_of(array)))
-            except UntypedError as error:
-                raise self.unsupported_data(array, str(error)) from None
-        return self.hidden[id(array)][1]
+        return self.hidden.setdefault(id(array), (array, Value(kept)))[1]
 
     def small(self, array: Any, dtype: str | None = None) -> Value:
         """A `constant` node, once for equal constants."""
