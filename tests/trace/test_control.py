@@ -37,6 +37,21 @@ def test_calls_are_inlined():
     agree(lambda x: jax.nn.relu(x) + jax.nn.silu(x) + jax.nn.softplus(x), X, epsilons=8)
 
 
+def test_a_forward_function_whose_residuals_nobody_reads():
+    """Then JAX runs the function itself, here told from its forward function by its values."""
+    told_apart = jax.custom_vjp(jnp.sin)
+    told_apart.defvjp(
+        lambda x: (3 * x, jnp.cos(x)),
+        lambda cosine, pulled: (cosine * pulled,),
+        optimize_remat=True,
+    )
+
+    def carried(x):
+        return lax.scan(lambda c, _: (jax.vjp(told_apart, c)[0] + x, None), x, None, length=2)[0]
+
+    agree(lambda x: (carried(x), jax.grad(lambda x: told_apart(x).sum())(x)), X, epsilons=8)
+
+
 def test_scans():
     agree(lambda x: lax.scan(lambda c, x: (c + x, c * x), 1.0, x), X)
     agree(lambda x: lax.scan(lambda c, x: (c + x, c * x), 1.0, x, reverse=True), X)

@@ -20,7 +20,7 @@ from jax._src import api_util, dispatch
 from jax._src import config as settings
 from jax._src import core as jax_core
 from jax._src.interpreters import mlir as mlir_internals
-from jax._src.interpreters import pxla
+from jax._src.interpreters import partial_eval, pxla
 from jax._src.lax import special
 from jax._src.random import core as random_core
 from jax._src.random import philox4x32, prng
@@ -125,6 +125,26 @@ def equations(closed: ClosedJaxpr) -> Iterator[Equation]:
         yield equation
         if equation.primitive.name == "jit":
             yield from equations(equation.params["jaxpr"])
+
+
+def without_unused_residuals(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """A jaxpr in which what `custom_vjp(optimize_remat=True)` made is as jit would run it.
+
+    Where nobody reads what its forward function keeps for the derivative, it is the function itself
+    that runs: JAX decides this as it drops dead code.
+    """
+    if not any(equation.primitive.name == "remat_opt" for equation in _within(closed.jaxpr)):
+        return closed
+    used = [True] * len(closed.jaxpr.outvars)
+    jaxpr, kept, _ = partial_eval.dce_jaxpr_consts(closed.jaxpr, used, instantiate=True)
+    constants = [array for array, is_kept in zip(closed.consts, kept, strict=True) if is_kept]
+    return ClosedJaxpr(jaxpr, constants)
+
+
+def _within(jaxpr: Jaxpr) -> Iterator[Equation]:
+    yield from jaxpr.eqns
+    for inner in jax_core.subjaxprs(jaxpr):
+        yield from _within(inner)
 
 
 def without_references(closed: ClosedJaxpr) -> ClosedJaxpr:
