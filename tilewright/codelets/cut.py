@@ -39,11 +39,19 @@ class Cut:
 
 
 def over_images(
-    images: int, height: int, taps: int, stride: int, dilation: int, beside: int = 0
+    images: int,
+    height: int,
+    taps: int,
+    stride: int,
+    dilation: int,
+    beside: int = 0,
+    made: int = 1,
 ) -> Cut:
-    """Of what is read of images, and made for each output position; `beside` are read whole."""
+    """Of what is read of images; then `beside` arguments that are read whole, and `made` that have
+    an element for each output position."""
     whole = (None,) * beside
     if images >= ENOUGH_BATCHES:
-        return Cut(images, (0, *whole, 0))
+        return Cut(images, (0, *whole, *(0,) * made))
     window = stride, max(0, (taps - 1) * dilation + 1)
-    return Cut(height, (1, *whole, 1), windows=(window, *((1, 1) for _ in range(beside + 1))))
+    windows = (window, *((1, 1) for _ in range(beside + made)))
+    return Cut(height, (1, *whole, *(1,) * made), windows=windows)

@@ -19,7 +19,7 @@ from tilewright.codelets.convolution import Convolution, FilterGradient, Window,
 from tilewright.codelets.convolution.channels import is_together
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
-from tilewright.graph.ir import Type, numpy_dtype
+from tilewright.graph.ir import Node, Type, numpy_dtype
 from tilewright.graph.law import accumulation_dtype, identity
 from tilewright.graph.ops.conv import phase_pairs
 from tilewright.plan import views
@@ -30,13 +30,28 @@ from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
 
 
-def lower_conv(scope: Scope, unit: Unit) -> None:
-    (node,) = unit.nodes
-    image, kernel = (scope.view(value) for value in node.inputs)
-    params, target = node.params, scope.target(node.output)
-    image = _grouped(_bordered(scope, image, params["pad"]), params["groups"])
-    kernel = _side_by_side(scope, kernel)
-    _convolve(scope, image, kernel, _grouped(target, params["groups"]), params)
+def lower_conv(scope: Scope, node: Node) -> None:
+    image, kernel = _sides(scope, node)
+    target = _grouped(scope.target(node.output), node.params["groups"])
+    _convolve(scope, image, kernel, target, node.params)
+
+
+def lower_conv_with_epilogue(
+    scope: Scope, node: Node, expression: Expression, beside: Sequence[View], outs: Sequence[View]
+) -> bool:
+    """A convolution whose sums go through an expression; False where strides forbid it."""
+    groups = node.params["groups"]
+    read, written = ([_grouped(view, groups) for view in views] for views in (beside, outs))
+    if not all(_is_near(view) for view in (*read, *written)):
+        return False
+    image, kernel = _sides(scope, node)
+    out, *more = map(operand, written)
+    codelet = Convolution(
+        operand(image), operand(kernel), out, node.params["stride"], node.params["dilation"],
+        expression, tuple(map(operand, read)), tuple(more),
+    )  # fmt: skip
+    scope.call(codelet, [image, kernel, *read], written)
+    return True
 
 
 def _convolve(
@@ -45,6 +60,22 @@ def _convolve(
     stride, dilation = params["stride"], params["dilation"]
     codelet = Convolution(operand(image), operand(kernel), operand(target), stride, dilation)
     scope.call(codelet, [image, kernel], [target])
+
+
+def _sides(scope: Scope, node: Node) -> tuple[View, View]:
+    """The image with its border and the kernel, as the codelet reads them."""
+    image, kernel = (scope.view(value) for value in node.inputs)
+    image = _bordered(scope, image, node.params["pad"])
+    return _grouped(image, node.params["groups"]), _side_by_side(scope, kernel)
+
+
+def _is_near(side: View) -> bool:
+    """Whether neighbours along the channels of all groups lie side by side, or are one."""
+    *_, groups, channels = side.shape
+    group, channel = side.strides[3:]
+    if not ((groups == 1 or group) or (channels == 1 or channel)):
+        return True
+    return (channels == 1 or channel == 1) and (groups == 1 or group == channels)
 
 
 def lower_conv_data(scope: Scope, unit: Unit) -> None:
@@ -216,7 +247,6 @@ def _bordered(
 
 
 KINDS = {
-    "conv": lower_conv,
     "conv_data": lower_conv_data,
     "conv_filter": lower_conv_filter,
     "window": lower_window,

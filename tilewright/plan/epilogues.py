@@ -1,4 +1,5 @@
-"""Products of matrices take the cheap elementwise nodes that follow: a bias, a residual, a maximum.
+"""Products of matrices take the cheap elementwise nodes that follow: a bias, a residual, a maximum;
+convolutions take all.
 
 In: units in running order. Out: the same; a product that took nodes runs just before the unit that
 they were in, or in its place. Always: nothing else reads what lies between a product and the last
@@ -8,7 +9,9 @@ the derivative of a tanh, g (1 - h) + (g (1 - h)) h.
 What the product takes costs nothing: it is done between the last multiply-add and the store
 (40 x 256 outputs of 22 terms and a bias: 4.3 us instead of 5.3). Functions such as tanh stay with
 their unit, whose loop keeps their constants in registers; between a tile's sums there is no room
-for these (8 % slower with 16 registers, no faster with 32).
+for these (8 % slower with 16 registers, no faster with 32). Nor do convolutions run functions with
+16 (see `products.py`). With 32 they spare each layer a pass over memory, and a net 1 % of its time:
+both parts are bound by arithmetic.
 """
 
 from __future__ import annotations
@@ -19,10 +22,12 @@ from typing import TYPE_CHECKING
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.law import dot_order, dot_working_dtype
+from tilewright.graph.ops import ELEMENTWISE
 
 if TYPE_CHECKING:
     from tilewright.plan.schedule import Unit
 
+TAKERS = ("dot", "dot_packed", "conv")
 WORTH_TAKING = 256
 """Outputs from which on a product takes nodes: loops of small vertices stay as they are."""
 
@@ -33,7 +38,7 @@ Readers = Mapping[Value, Sequence[Node | None]]
 def with_epilogues(
     units: Sequence[Unit], graph: Graph, cheap: frozenset[str], root: Callable[[Value], Value]
 ) -> list[Unit]:
-    """`cheap` are the operations that are worth taking, `root` sees through views."""
+    """`cheap` are the operations that are worth taking by a product, `root` sees through views."""
     readers: dict[Value, list[Node | None]] = defaultdict(list)
     for node in graph.nodes:
         for value in node.inputs:
@@ -42,8 +47,9 @@ def with_epilogues(
         readers[value].append(None)
     home = {node: unit for unit in units for node in unit.nodes}
     units = list(units)
-    for product in [unit for unit in units if unit.kind in ("dot", "dot_packed")]:
-        chain = _chain(product.nodes[0], readers, home, cheap, root)
+    for product in [unit for unit in units if unit.kind in TAKERS]:
+        ops = ELEMENTWISE if product.kind == "conv" else cheap
+        chain = _chain(product.nodes[0], readers, home, ops, root)
         if chain:
             _take(units, product, home[chain[-1]], chain)
             home |= dict.fromkeys(chain, product)
@@ -131,7 +137,9 @@ def _may_take(node: Node) -> bool:
     if node.op == "dot_packed":
         return large
     lhs, rhs = node.inputs
+    kept = dot_working_dtype(lhs.dtype, rhs.dtype, node.output.dtype)
+    if node.op == "conv":
+        return kept == node.output.dtype and large
     ranks = len(lhs.shape), len(rhs.shape)
     order = dot_order(*ranks, node.params["contract"], node.params["batch"])
-    kept = dot_working_dtype(lhs.dtype, rhs.dtype, node.output.dtype)
     return order == "sequence" and kept == node.output.dtype and large

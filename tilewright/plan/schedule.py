@@ -3,8 +3,8 @@
 In: a graph. Out: a list of `Unit`s in an order that respects every dependence. A unit is one
 vertex: either elementwise nodes over one shape, fused; or a single other node, a reduction together
 with the elementwise nodes that only it reads, or with all that make what it sums (see `totals.py`),
-a product of matrices with cheap ones that follow it (see `epilogues.py`). Movement that `views.py`
-can express belongs to no unit.
+a product of matrices or a convolution with such as follow it (see `epilogues.py`). Movement that
+`views.py` can express belongs to no unit.
 
 Every unit has a *level*: units of a lower level come first, and nothing in a level depends on
 another unit of it. A node joins a unit of its own shape at the lowest level its operands allow, so

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from tests.codelets.cases import arguments, check, dense
-from tests.codelets.run import assembly, levels
+from tests.codelets.run import LEVELS, assembly, levels, run
 from tilewright.codelets.base import Operand
 from tilewright.codelets.convolution import Convolution, FilterGradient, Window, WindowScatter
+from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.expression import Expression, Instruction
 
 # groups, in, out, kh, kw, stride, dilation, oh, ow
 CASES = [
@@ -83,6 +85,46 @@ def test_dtypes(dtype, made, features):
     for case in CASES[1], CASES[9], CASES[14], CASES[16]:
         check(convolution(case, dtype, made), features)
         check(convolution(case, dtype, made, merged=False), features)
+
+
+def ended(case):
+    """A bias for each channel, a residual, a threshold; what was compared is stored, too."""
+    codelet = convolution(case)
+    out = codelet.out
+    bias = Operand("float32", out.shape, (0, 0, 0, *out.strides[3:]))
+    expression = Expression(
+        ("float32",) * 3,
+        (
+            Instruction("add", (0, 1), "float32"),
+            Instruction("max", (3, 2), "float32"),
+            Instruction("lt", (4, 3), "bool"),
+            Instruction("mul", (4, 0), "float32"),
+        ),
+        (6, 5),
+    )
+    flags = Operand("bool", out.shape, out.strides)
+    return replace(codelet, epilogue=expression, beside=(bias, out), more=(flags,))
+
+
+@levels
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_epilogues(case, features):
+    """Every way in which lanes run along channels, whole vectors and cut ones."""
+    check(ended(case), features)
+
+
+def test_a_long_epilogue_takes_neighbours_abreast():
+    """A function of four vectors at a time, then of those left; the bits of one at a time."""
+    case = (32, 1, 1, 3, 3, (1, 1), (1, 1), 2, 15)
+    tanh = Expression(("float32",), (Instruction("tanh", (0,), "float32"),), (1,))
+    for features in LEVELS:
+        codelet = replace(convolution(case), epilogue=tanh)
+        given = arguments(codelet)
+        (sums,) = run(convolution(case), *given, features=features)
+        alone = Elementwise(tanh, sums.shape, (codelet.out.strides,), (codelet.out.strides,))
+        (fused,), (apart,) = (run(c, *x, features=features) for c, x in
+                              ((codelet, given), (alone, [sums])))  # fmt: skip
+        np.testing.assert_array_equal(fused, apart)
 
 
 def filter_gradient(case, n, dtype="float32", made=None, merged=True):

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from tilewright.codelets.base import Operand
 from tilewright.codelets.contract.operand import Matrix
-from tilewright.codelets.emit import memory
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.columns import Lanes
-from tilewright.codelets.emit.expression import emit_expression
+from tilewright.codelets.emit.epilogue import Epilogue, Sums
 from tilewright.codelets.emit.llvm import Function
-from tilewright.codelets.emit.vectors import narrow, offset, store
+from tilewright.codelets.emit.vectors import offset
 from tilewright.codelets.expression import Expression
 
 
@@ -73,18 +72,7 @@ class Problem:
 
         `others` are the sums of further products, which the expression reads after the first.
         """
-        here = self.moved(function, places, row, lane.start)
-        if self.expression is None:
-            (side,), (place,) = self.sides, here
-            total = narrow(function, total, self.arithmetic.dtype, side.dtype, lane.width)
-            store(function, side.dtype, total, place, side.column_step, lane.width, lane.valid)
-            return
-        values = [total, *others]
-        count = len(self.expression.inputs) - len(values)
-        for side, place in zip(self.sides[:count], here[:count], strict=True):
-            step = side.column_step
-            values.append(memory.load(function, side.dtype, place, lane.width, step, lane.valid))
-        results = emit_expression(function, self.expression, values, lane.width)
-        for side, place, result in zip(self.sides[count:], here[count:], results, strict=True):
-            step = side.column_step
-            memory.store(function, side.dtype, result, place, lane.width, step, lane.valid)
+        here = tuple(self.moved(function, places, row, lane.start))
+        sides = tuple((side.dtype, side.column_step) for side in self.sides)
+        end = Epilogue(function, self.arithmetic.dtype, sides, self.expression)
+        end.finish([Sums((total, *others), lane, here)])
