@@ -30,9 +30,12 @@ class ExpressionBuilder:
         self.instructions: list[_Draft] = []
 
     def number(self, value: Value) -> _Number:
-        """The number of a value; read from memory if it was not computed here."""
+        """The number of a value; if it was not computed here, read from memory or made again."""
         if value not in self.known:
-            self.known[value] = self._constant(value) or self._leaf(value)
+            if value in self.scope.recomputed:
+                self.add(self.scope.producers[value])
+            else:
+                self.known[value] = self._constant(value) or self._leaf(value)
         return self.known[value]
 
     def _constant(self, value: Value) -> _Number | None:

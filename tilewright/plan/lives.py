@@ -7,8 +7,11 @@ that one, its `root`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tilewright.graph.ir import Graph, Node, Value
-from tilewright.plan.schedule import Unit, alias_root, schedule
+from tilewright.plan.recompute import recomputed
+from tilewright.plan.schedule import CHEAP, Unit, alias_root, schedule
 
 FOREVER = 1 << 60
 
@@ -16,10 +19,12 @@ FOREVER = 1 << 60
 class Lives:
     """`now` is the number of the unit that is being lowered."""
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, far: int = FOREVER):
+        """Values of `far` bytes and more are recomputed rather than stored, where that is easy."""
         self.graph = graph
         self.producers = graph.producers()
         self.units = schedule(graph)
+        self.recomputed = recomputed(self.units, graph, far, CHEAP)
         self.now = 0
         self.last_read = self._last_reads()
         self.consumers = self._consumers()
@@ -27,12 +32,17 @@ class Lives:
     def root(self, value: Value) -> Value:
         return alias_root(value, self.producers)
 
+    def read_by(self, node: Node) -> Iterator[Value]:
+        """What a node reads of memory: of values that are not stored, what they are made of."""
+        for value in node.inputs:
+            yield from self.recomputed.get(value, (value,))
+
     def _last_reads(self) -> dict[Value, int]:
         """The last unit that reads a value's memory, seen through views; outputs live forever."""
         last: dict[Value, int] = {}
         for number, unit in enumerate(self.units):
             for node in unit.nodes:
-                for value in node.inputs:
+                for value in self.read_by(node):
                     last[self.root(value)] = number
         for value in self.graph.outputs:
             last[self.root(value)] = FOREVER
@@ -49,5 +59,7 @@ class Lives:
         return consumers
 
     def leaves_unit(self, value: Value, unit: Unit) -> bool:
-        """Whether anything outside of the unit reads the value."""
+        """Whether the value is stored for anything outside of the unit."""
+        if value in self.recomputed:
+            return False
         return any(reader not in unit.nodes for reader in self.consumers.get(value, ()))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.plan import views
 from tilewright.plan.ir import Buffer, View, dense_strides
-from tilewright.plan.lives import Lives
+from tilewright.plan.lives import FOREVER, Lives
 from tilewright.plan.schedule import Unit
 
 CACHE_LINE = 64
@@ -32,8 +32,9 @@ class Places(Lives, ABC):
         space: str,
         owned: Iterable[Value] = (),
         padded: bool = False,
+        far: int = FOREVER,
     ):
-        super().__init__(graph)
+        super().__init__(graph, far)
         self.space = space
         self.padded = padded
         self.owned = set(owned)
@@ -103,14 +104,15 @@ class Places(Lives, ABC):
             first = int(unit.kind == "cell")  # whose product reads all, whatever is written
             if any(self.root(v) is root for node in unit.nodes[:first] for v in node.inputs):
                 return False
-            readers = [v for node in unit.nodes for v in node.inputs if self.root(v) is root]
+            read = (v for node in unit.nodes for v in self.read_by(node))
+            readers = [v for v in read if self.root(v) is root]
             return all(self.view(v) == place for v in readers)
         return unit.kind == "branch"
 
     def may_overwrite(self, value: Value) -> bool:
         """Whether the value's memory is ours and the unit at hand is the last to read it."""
         root, view = self.root(value), self.view(value)
-        reads = [v for node in self.units[self.now].nodes for v in node.inputs]
+        reads = [v for node in self.units[self.now].nodes for v in self.read_by(node)]
         producer = self.producers.get(root)
         ours = root in self.owned or (producer is not None and producer.op != "constant")
         return (

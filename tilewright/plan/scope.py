@@ -28,6 +28,7 @@ from tilewright.plan.borders import (
     zero,
 )
 from tilewright.plan.ir import Buffer, Call, Step, View
+from tilewright.plan.lives import FOREVER
 from tilewright.plan.places import Places
 from tilewright.plan.schedule import Unit
 from tilewright.plan.spread import spread_call
@@ -62,7 +63,9 @@ class Scope(Places):
         owned: Iterable[Value] = (),
         padded: bool = False,
     ):
-        super().__init__(graph, inputs, "shared" if parallel else "tile", owned, padded)
+        coherent = plan.machine.chip.exchange.kind == "coherent"
+        far = plan.machine.tile.memory if coherent else FOREVER
+        super().__init__(graph, inputs, "shared" if parallel else "tile", owned, padded, far)
         self.plan = plan
         self.parallel = parallel
         self.steps: list[Step] = []
