@@ -1,0 +1,1 @@
+"""Frauds on cards: simulated purchases, features, splits by time, scores, models, a page."""
