@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 import tilewright
-from tilewright.cli import STOPPED, WRONG, lstm, machine, scale, vision
+from tilewright.cli import STOPPED, WRONG, fraud, lstm, machine, scale, vision
 from tilewright.cli.alpha import alpha
 from tilewright.cli.named import with_default
 
@@ -90,7 +90,7 @@ app.add_typer(machine.app, name="machine")
 for one in (vision.train, vision.predict, vision.export):
     vision.app.command()(command(one))
 app.add_typer(vision.app, name="vision")
-for one in (lstm.run, lstm.stream, lstm.bench, lstm.export):
+for one in (lstm.run, lstm.stream, lstm.bench, lstm.export, fraud.fraud):
     lstm.app.command()(command(one))
 app.add_typer(lstm.app, name="lstm")
 app.command("export")(command(export))

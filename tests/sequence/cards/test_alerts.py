@@ -1,5 +1,7 @@
 """Card-precision@k on a day that can be counted by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,7 @@ def test_k():
     given, score = by_hand()
     with pytest.raises(ArgumentError, match="k is 5, but on day 0 only 4 cards are used"):
         alerts(given, np.arange(len(ROWS)), score, 5)
-    for k in (0, -1, 1.5):
+    wrong: list[Any] = [0, -1, 1.5]
+    for k in wrong:
         with pytest.raises(ArgumentError, match="k must be a whole number above 0"):
             alerts(given, np.arange(len(ROWS)), score, k)

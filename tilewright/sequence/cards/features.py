@@ -29,7 +29,7 @@ AGGREGATES = (
     *(f"{what} of the terminal, {span} d" for what in ("count", "fraud share") for span in SPANS),
 )  # fmt: skip
 LAGGED = tuple(f"{what} {lag} before" for what in ("amount", "gap") for lag in range(1, LAGS + 1))
-RAW = ("log amount", "log gap", "sine of the hour", "cosine of the hour", "weekend")
+RAW = ("log amount", "log gap", "sine of the hour", "cosine of the hour")
 
 
 def aggregates(given: Purchases, delay: float = DELAY) -> np.ndarray:
@@ -69,7 +69,7 @@ def lags(given: Purchases) -> np.ndarray:
 
 
 def raw(given: Purchases) -> np.ndarray:
-    """(purchases, 5), the columns of `RAW`: nothing but this purchase and the gap before it.
+    """(purchases, 4), the columns of `RAW`: nothing but this purchase and the gap before it.
 
     The gap before a card's first purchase counts as 30 days.
     """
@@ -77,7 +77,7 @@ def raw(given: Purchases) -> np.ndarray:
     hour = 2 * np.pi * given.time / DAY
     gap = np.where(np.isnan(gap), SPANS[-1] * DAY, gap)
     return np.stack(
-        [np.log(given.amount + 1), np.log(gap + 1), np.sin(hour), np.cos(hour), weekend(given)],
+        [np.log(given.amount + 1), np.log(gap + 1), np.sin(hour), np.cos(hour)],
         axis=1,
     )
 

@@ -61,8 +61,7 @@ def order(seed: int = 0, cards_: int = 5_000, days: int = 183, strength: float =
     look-alike. At 0 nothing can tell frauds from look-alikes. Raises `ArgumentError` for a
     strength outside 0 to 1, fewer than 50 cards or one day.
     """
-    if not (isinstance(strength, (int, float)) and isfinite(strength) and 0 <= strength <= 1):
-        raise ArgumentError(f"strength must be from 0 to 1, not {strength!r}.")
+    check_strength(strength)
     world, random = World(cards_, days), np.random.default_rng(seed)
     who = cards(world, random)
     plain = honest(world, who, random)
@@ -74,6 +73,12 @@ def order(seed: int = 0, cards_: int = 5_000, days: int = 183, strength: float =
     added.kind[:frauds] = 1
     both = [np.concatenate(pair) for pair in zip(_columns(plain), _columns(added), strict=True)]
     return Ledger(*both).purchases(KINDS, days)
+
+
+def check_strength(strength: float) -> None:
+    """Raises `ArgumentError` outside 0 to 1."""
+    if not (isinstance(strength, (int, float)) and isfinite(strength) and 0 <= strength <= 1):
+        raise ArgumentError(f"strength must be from 0 to 1, not {strength!r}.")
 
 
 def _triples(world: World, who: Cards, shape: np.ndarray, random: np.random.Generator) -> Ledger:

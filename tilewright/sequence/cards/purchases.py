@@ -155,7 +155,7 @@ class Purchases:
         order = np.argsort(when, kind="stable")
         if not len(order):
             raise ArgumentError("There are no purchases.")
-        start = when[order[0]].astype("datetime64[D]")
+        start: Any = when[order[0]].astype("datetime64[D]")
         seconds = _seconds(when, start)
         if known is None:
             told = seconds + delay * DAY
@@ -200,7 +200,7 @@ def _moments(table: Any, name: str) -> np.ndarray:
     return values
 
 
-def _seconds(when: np.ndarray, start: np.datetime64) -> np.ndarray:
+def _seconds(when: np.ndarray, start: Any) -> np.ndarray:
     return (when - start).astype("timedelta64[us]").astype(np.float64) / 1e6
 
 

@@ -1,0 +1,97 @@
+"""Models of a week: tuned without it, and blind to what comes and to what is not known."""
+
+import numpy as np
+import pytest
+
+from tests.sequence.cards.worlds import another_future, other_labels, small
+from tilewright.sequence.cards import boosting, comparison, features, nets
+from tilewright.sequence.cards.boosting import Boosting
+from tilewright.sequence.cards.comparison import BOOSTING, LAGS, columns, tuning_week
+from tilewright.sequence.cards.features import RAW
+from tilewright.sequence.cards.nets import Net, blend
+from tilewright.sequence.cards.purchases import DAY
+from tilewright.sequence.cards.settings import recipe
+from tilewright.sequence.cards.split import weeks
+
+SETTINGS = recipe("published", cards=300, days=80, first=47, weeks=1, train=14)
+TINY = Net(hidden=4, seeds=1, epochs=2, batch_size=128)
+AT = 54 * DAY
+"""The end of the week that is judged; what is known there is not yet known at its beginning."""
+
+
+def judged(given):
+    return weeks(given, 47, 1, train=14)[0]
+
+
+def boosted(given):
+    found, _ = boosting.boosted(
+        columns(given, 7).of(LAGS), given.fraud, judged(given), Boosting(0.1, 8, 20)
+    )
+    return found
+
+
+def logistic(given):
+    return boosting.logistic(columns(given, 7).of(BOOSTING), given.fraud, judged(given))
+
+
+def read(given):
+    return nets.read(given, features.raw(given), RAW, judged(given), TINY, 0)[0]
+
+
+@pytest.mark.parametrize("said", [boosted, logistic, read], ids=lambda f: f.__name__)
+def test_no_score_moves_by_what_was_not_known(said):
+    """Other purchases after the week; other labels that are not known by its end; and labels not
+    known when it begins, that is, all of the week's own and of the delay before it."""
+    given = small()
+    scores = said(given)
+    assert scores.std() > 0
+    np.testing.assert_array_equal(scores, said(another_future(given, AT)))
+    np.testing.assert_array_equal(scores, said(other_labels(given, AT)))
+    if said is read:  # raw purchases: no label reaches a score but by learning
+        same = other_labels(given, 47 * DAY)
+        rows = np.intersect1d(judged(given).judged, judged(same).judged)
+        mine, theirs = (np.isin(judged(g).judged, rows) for g in (given, same))
+        np.testing.assert_array_equal(scores[mine], said(same)[theirs])
+
+
+def test_boosting_is_tuned_on_a_week_that_is_known():
+    given = small()
+    early = tuning_week(given, SETTINGS)
+    assert early.day == 33
+    assert (given.known[early.judged] <= 47 * DAY).all()
+    late = np.where(np.arange(len(given)) % 2, 7 * DAY, 60 * DAY)
+    fewer = tuning_week(given.with_delays(late), SETTINGS)
+    assert 0 < len(fewer.judged) < len(early.judged)
+    X = columns(given, 7).of(BOOSTING)
+    found = boosting.tuned(X, given.fraud, early)
+    assert len(found.tried) == 16
+    assert found.tried[found.best] == max(found.tried.values())
+    # What is tuned does not see the weeks that are judged.
+    other = other_labels(given, 47 * DAY)
+    np.testing.assert_array_equal(early.learned, tuning_week(other, SETTINGS).learned)
+
+
+def test_a_blend_is_the_mean_of_log_odds():
+    a, b = np.array([0.5, 0.9, 0.0]), np.array([0.5, 0.1, 1.0])
+    np.testing.assert_allclose(blend(a, b), [0.5, 0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(blend(a, a)[:2], a[:2])
+
+
+def test_nets_read_a_cards_last_purchases_only():
+    given = small()
+    since = nets._since(given, 47 * DAY, 3)
+    for card in range(0, 300, 50):
+        own = np.flatnonzero(given.card == card)
+        first = np.searchsorted(given.time[own], 47 * DAY)
+        np.testing.assert_array_equal(
+            np.flatnonzero(since[own]), np.arange(max(first - 3, 0), len(own))
+        )
+
+
+def test_columns_have_no_name_twice():
+    names = (*features.RAW, *features.AGGREGATES)
+    assert len(set(names)) == len(names)
+    given = small()
+    table = columns(given, 7)
+    widths = {model: table.of(model).shape[1] for model in comparison.MODELS[:-1]}
+    assert list(widths.values()) == [15, 15, 25, 4, 19]

@@ -1,0 +1,144 @@
+"""Figures, sentences and the page, of a comparison whose scores are made up and so are known."""
+
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tests.sequence.cards.worlds import small, small_order
+from tilewright.errors import ArgumentError
+from tilewright.sequence.cards import job
+from tilewright.sequence.cards.boosting import Boosting, Tuned
+from tilewright.sequence.cards.comparison import (
+    BLEND,
+    BOOSTING,
+    LAGS,
+    LOGISTIC,
+    MODELS,
+    NET,
+    NET_AND_15,
+    Comparison,
+)
+from tilewright.sequence.cards.live import Delays
+from tilewright.sequence.cards.page import page
+from tilewright.sequence.cards.settings import recipe
+from tilewright.sequence.cards.split import weeks
+from tilewright.sequence.cards.tally import ALL, tally
+from tilewright.sequence.cards.words import best_net, findings, headline, verdict
+
+KNOWS = {LOGISTIC: 0.5, BOOSTING: 2.4, LAGS: 3.2, NET: 1.6, NET_AND_15: 5.0, BLEND: 4.2}
+"""How many deviations frauds lie above honest purchases in each model's score."""
+
+
+def made_up(given, name, knows=KNOWS, first=45, count=3):
+    settings = recipe(name, cards=300, days=80, first=first, weeks=count, train=30, alerts=100)
+    judged = weeks(given, first, count, train=30)
+    said = {}
+    for number, model in enumerate(MODELS):
+        random = np.random.default_rng(number)
+        odds = [
+            random.normal(size=len(w.judged)) + knows[model] * given.fraud[w.judged] for w in judged
+        ]
+        said[model] = [1 / (1 + np.exp(-o)) for o in odds]
+    tuned = {m: Tuned(Boosting(0.1, 8, 50), {Boosting(0.1, 8, 50): 0.5}) for m in (BOOSTING, LAGS)}
+    steps = {NET: [10] * count, NET_AND_15: [20] * count}
+    return Comparison(settings, given, judged, said, tuned, steps, {})
+
+
+@pytest.fixture(scope="module")
+def found():
+    return tally(made_up(small(), "published"))
+
+
+def test_scores_are_in_the_order_of_what_models_know(found):
+    values = {model: scores.precision_[ALL].value for model, scores in found.models.items()}
+    order = sorted(values, key=lambda model: values[model])
+    assert order == sorted(KNOWS, key=lambda model: KNOWS[model])
+    for scores in found.models.values():
+        assert np.mean([week.value for week in scores.by_week]) == pytest.approx(
+            scores.precision_[ALL].value
+        )
+        assert 0 <= scores.cards.value <= scores.ceiling <= 1
+        assert scores.precision_[ALL].error > 0
+    assert found.best_peer == LAGS
+    assert found.lead(LAGS).value == found.lead(LAGS).error == 0
+
+
+def test_words_are_against_the_best_peer(found):
+    assert best_net(found) == NET_AND_15
+    assert verdict(found.lead(NET_AND_15)) == "ahead"
+    assert verdict(found.lead(LOGISTIC)) == "behind"
+    assert headline(found).startswith("An LSTM finds what tuned boosting misses")
+    assert len(findings(found)) == 6
+    worse = {**KNOWS, NET: 0.0, NET_AND_15: 1.5, BLEND: 3.2}
+    other = tally(made_up(small(), "published", worse))
+    assert headline(other).startswith("Tuned boosting is ahead of the LSTM")
+    same = tally(made_up(small(), "published", {**worse, NET_AND_15: 3.2}))
+    assert headline(same).startswith("An LSTM and tuned boosting find about as much")
+
+
+class Reader(HTMLParser):
+    """Tags that are open, and all text."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.tags = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag not in ("meta", "line", "rect", "circle", "polyline", "polygon"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in ("line", "rect", "circle", "polyline", "polygon"):
+            return
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page_says_that_data_are_simulated_and_needs_nothing_else(found):
+    ordered = tally(made_up(small_order(), "order", count=2))
+    text = page([found, ordered], [Delays.of("LSTM, one purchase", np.array([3000.0]), "C")])
+    reader = Reader()
+    reader.feed(text)
+    assert reader.open == []
+    assert "script" not in reader.tags
+    assert "http" not in text
+    said = " ".join(reader.text)
+    assert said.index("These purchases are simulated") < said.index("What was found")
+    for words in ("terminal compromised", "ceiling", "Practical Handbook", "300 cards of 5,000"):
+        assert words in said
+    assert "nan" not in said
+    assert len(text) < 200_000
+
+
+def test_all_figures_are_in_the_json(found):
+    content = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert set(content["models"]) == set(MODELS)
+    assert content["best peer"] == LAGS
+    value, error = content["models"][NET]["average precision"]["card compromised"]
+    assert 0 < value < 1
+    assert 0 < error < 1
+
+
+def test_k_above_the_number_of_cards_is_refused():
+    comparison = made_up(small(), "published")
+    settings = recipe("published", cards=300, alerts=9_000)
+    with pytest.raises(ArgumentError, match="k is 540, but on day 45 only"):
+        tally(Comparison(**{**vars(comparison), "settings": settings}))
+
+
+def test_a_folder_that_cannot_be_written_is_said_first(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArgumentError, match="cannot be written into"):
+        job.run([recipe("published")], tmp_path / "file")
+
+
+def test_settings():
+    with pytest.raises(ArgumentError, match="recipe must be published or order, not 'talk'"):
+        recipe("talk")
+    with pytest.raises(ArgumentError, match="false_alarms must be from 0 to 1"):
+        recipe("order", false_alarms=0)

@@ -1,0 +1,66 @@
+"""The demonstration: both recipes compared, a net asked live, a page and a JSON beside it.
+
+In: settings, a folder. Out: `fraud.html`, `fraud.json`, each replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import tilewright
+from tilewright.errors import ArgumentError
+from tilewright.files import write_text
+from tilewright.sequence.cards import live
+from tilewright.sequence.cards.comparison import compare
+from tilewright.sequence.cards.live import Delays
+from tilewright.sequence.cards.page import SIMULATED, page
+from tilewright.sequence.cards.settings import Settings
+from tilewright.sequence.cards.tally import Tally, tally
+
+SCHEMA = "tilewright fraud 1"
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    tallies: list[Tally]
+    delays: list[Delays]
+    html: Path
+
+
+def run(
+    recipes: Sequence[Settings],
+    folder: Path,
+    tell: Callable[[str], None] = lambda text: None,
+) -> Outcome:
+    """All recipes, one after the other; `tell` hears what is being done.
+
+    Raises `ArgumentError` for settings that no data can have, and for a folder that cannot be
+    written into, before anything is computed.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ArgumentError(f"{folder} cannot be written into: {error.strerror}.") from None
+    found = []
+    for settings in recipes:
+        compared = compare(settings, tell=tell)
+        tell(f"{settings.recipe}: scores and their errors")
+        found.append(tally(compared))
+    tell("asked as purchases come")
+    delays = live.measured(found[-1].comparison.last)
+    content = {
+        "schema": SCHEMA,
+        "version": tilewright.__version__,
+        "data": SIMULATED,
+        "recipes": {one.comparison.settings.recipe: one.as_json() for one in found},
+        "live": [one.as_json() for one in delays],
+    }
+    write_text(folder / "fraud.json", json.dumps(content, indent=1) + "\n")
+    write_text(folder / "fraud.html", page(found, delays))
+    return Outcome(found, delays, folder / "fraud.html")

@@ -1,0 +1,113 @@
+"""Nets that read a card's purchases one after the other.
+
+In: columns of all purchases, a week. Out: probabilities of its judged purchases, and the fitted
+`LSTMClassifier`. A net learns from the labels of the week's learned purchases; those before and
+after them are read as history, and it reads no further back than `HISTORY` purchases of a card
+before the first that it is asked about. (Kept state is the same thing, live: see `live.py`.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tilewright.sequence.cards.purchases import Purchases
+from tilewright.sequence.cards.split import Week
+from tilewright.sequence.classifier import LSTMClassifier
+from tilewright.sequence.panel import Panel
+
+HISTORY = 64
+"""Purchases of a card that are read before a week's first."""
+WARM_UP = 24
+"""Purchases that are read without loss before those that are learned from."""
+
+
+@dataclass(frozen=True)
+class Net:
+    """Settings of `LSTMClassifier`."""
+
+    hidden: int = 32
+    seeds: int = 2
+    epochs: int = 60
+    batch_size: int = 64
+    learning_rate: float = 1e-2
+    patience: int = 10
+
+    def model(self, steps_back: int, seed: int) -> LSTMClassifier:
+        """Unfitted."""
+        return LSTMClassifier(
+            hidden=self.hidden,
+            seeds=self.seeds,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            patience=self.patience,
+            steps_back=steps_back,
+            warm_up=WARM_UP,
+            refit="steps",
+            random_state=seed,
+        )
+
+
+def read(
+    given: Purchases, X: np.ndarray, names: Sequence[str], week: Week, settings: Net, seed: int
+) -> tuple[np.ndarray, LSTMClassifier]:
+    """X (purchases, inputs), the columns `names`: probabilities (judged,), and the fitted net.
+
+    Raises `ArgumentError` as `LSTMClassifier` does.
+    """
+    first = float(given.time[week.learned[0]])
+    past = _since(given, first, WARM_UP) & (given.time <= given.time[week.learned[-1]])
+    labels = np.full(len(given), np.nan)
+    labels[week.learned] = given.fraud[week.learned]
+    model = settings.model(_steps(given, week), seed)
+    model.fit(_panel(given, X, names, np.flatnonzero(past), labels))
+    last = given.time[week.judged[-1]]
+    rows = np.flatnonzero(_since(given, week.at, HISTORY) & (given.time <= last))
+    said = np.zeros(len(given))
+    said[rows] = model.predict_proba(_panel(given, X, names, rows))[:, 1]
+    return said[week.judged], model
+
+
+def blend(*said: np.ndarray) -> np.ndarray:
+    """The mean of their log-odds, as probabilities; each (judged,)."""
+    floor = 1e-9
+    odds = [np.log(np.clip(p, floor, 1 - floor) / np.clip(1 - p, floor, 1)) for p in said]
+    return 1 / (1 + np.exp(-np.mean(odds, axis=0)))
+
+
+def _steps(given: Purchases, week: Week) -> int:
+    """Purchases that are learned from at once: about as many as a busy card has, at most 96."""
+    counts = np.bincount(given.card[week.learned])
+    return int(np.clip(-(-np.quantile(counts[counts > 0], 0.95) // 8) * 8, 16, 96))
+
+
+def _since(given: Purchases, time: float, before: int) -> np.ndarray:
+    """(purchases,) bool: from that time on, and so many of each card's before it."""
+    order = np.argsort(given.card, kind="stable")
+    begin = np.searchsorted(given.card[order], given.card)
+    place = np.empty(len(given), np.int64)
+    place[order] = np.arange(len(given))
+    place -= begin
+    earlier = np.bincount(given.card[given.time < time], minlength=int(given.card.max()) + 1)
+    return place >= earlier[given.card] - before
+
+
+def _panel(
+    given: Purchases,
+    X: np.ndarray,
+    names: Sequence[str],
+    rows: np.ndarray,
+    labels: np.ndarray | None = None,
+) -> Panel:
+    """Rows of a card are in order of time: numbers of rows are times enough."""
+    import pandas as pd
+
+    frame = pd.DataFrame(X[rows], columns=list(names))
+    frame["row"], frame["card"] = rows, given.card[rows]
+    if labels is None:
+        return Panel(frame, names, time="row", group="card")
+    frame["fraud"] = labels[rows]
+    return Panel(frame, names, "fraud", time="row", group="card")

@@ -1,0 +1,64 @@
+"""What a comparison is made of: which recipe, how large a world, which weeks, which nets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from tilewright.errors import ArgumentError
+from tilewright.sequence.cards import order, published
+from tilewright.sequence.cards.nets import Net
+from tilewright.sequence.cards.purchases import Purchases
+from tilewright.sequence.cards.world import CARDS, DELAY, World
+
+PUBLISHED, ORDER = "published", "order"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of one recipe. Days and weeks: `split.weeks`. `alerts` is k in a world of full size."""
+
+    recipe: str = PUBLISHED
+    cards: int = CARDS
+    days: int = 183
+    seed: int = 0
+    strength: float = 1.0
+    first: int = 129
+    weeks: int = 4
+    train: int = 28
+    delay: float = DELAY
+    alerts: int = 100
+    false_alarms: float = 0.005
+    net: Net = field(default_factory=Net)
+
+    def __post_init__(self) -> None:
+        if self.recipe not in (PUBLISHED, ORDER):
+            raise ArgumentError(f"recipe must be published or order, not {self.recipe!r}.")
+        World(self.cards, self.days)
+        order.check_strength(self.strength)
+        if not 0 < self.false_alarms < 1:
+            raise ArgumentError(f"false_alarms must be from 0 to 1, not {self.false_alarms!r}.")
+
+    @property
+    def k(self) -> int:
+        """Alerts a day."""
+        return max(1, round(self.alerts * self.cards / CARDS))
+
+    def purchases(self) -> Purchases:
+        """Simulated."""
+        if self.recipe == PUBLISHED:
+            return published.published(self.seed, self.cards, self.days)
+        return order.order(self.seed, self.cards, self.days, self.strength)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def recipe(name: str, **changes: Any) -> Settings:
+    """Of full size, by name. Order has few frauds: it is learned from over more days."""
+    full = Settings()
+    if name == ORDER:
+        full = replace(full, recipe=ORDER, train=90, alerts=20)
+    elif name != PUBLISHED:
+        raise ArgumentError(f"recipe must be published or order, not {name!r}.")
+    return replace(full, **changes)
