@@ -54,7 +54,7 @@ def test_an_argument_of_a_type_that_we_have_not(dtype):
 class Coin(ExtendedDType):
     """A dtype that is no NumPy type, as libraries register them."""
 
-    type = jax.dtypes.extended
+    type = jax.dtypes.extended  # type: ignore[assignment]
     name = "coin"
 
     def __str__(self):
