@@ -98,8 +98,8 @@ def append(
     minutes: Minutes = None,
 ) -> None:
     """Add new days to a job's table, and run what is new."""
-    from tilewright.alpha.scale.append import appended
     from tilewright.alpha.scale.folder import opened
+    from tilewright.alpha.walking.append import appended
 
     job = opened(folder)
     _run(Console(), appended(job.prices, _prices(rows, sql)), job.settings, folder, minutes, False)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.alpha.market import prices
 from tilewright.alpha.scale.chain import ScaleChain
 from tilewright.alpha.scale.settings import ScaleSettings
-from tilewright.alpha.scale.windows import windows_of
 from tilewright.alpha.tables import Prices
+from tilewright.alpha.walking.windows import windows_of
 
 PRICES = prices(days=430)
 SMALL = ScaleSettings(

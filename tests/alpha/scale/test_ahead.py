@@ -9,10 +9,10 @@ import pytest
 from tests.alpha.scale.small import PRICES, SMALL, WINDOWS, cut
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale.ahead import target_date, today
-from tilewright.alpha.scale.append import appended
 from tilewright.alpha.scale.folder import opened
 from tilewright.alpha.scale.walk import walk
 from tilewright.alpha.tables import Prices
+from tilewright.alpha.walking.append import appended
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from tilewright.alpha.report.verdict import Verdict
 from tilewright.alpha.scale.demo import MEAN, SCALE, SETTINGS, both
 from tilewright.alpha.scale.report.words import Words
 from tilewright.alpha.scale.settings import ScaleSettings
-from tilewright.alpha.scale.windows import windows_of
 from tilewright.alpha.tables import sp500
+from tilewright.alpha.walking.windows import windows_of
 
 MEANT = Verdict("No gain <here>.", ["a finding of the mean"], [], [], True, True)
 WIDE = Words("The net beats the EWMA.", ["a finding of the scale"], [], [], True, True)

@@ -9,10 +9,11 @@ import pytest
 from tests.alpha.market import prices
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.scale.panel import make_panel, test_rows, training_rows
-from tilewright.alpha.scale.rivals import BOOSTED, CHEAP, GJR, LEVELS, RIVALS, rivals
+from tilewright.alpha.scale.rivals import BOOSTED, CHEAP, GJR, RIVALS, rivals
 from tilewright.alpha.scale.settings import ScaleSettings
-from tilewright.alpha.scale.windows import windows_of
 from tilewright.alpha.tables import Prices
+from tilewright.alpha.walking.scored import LEVELS
+from tilewright.alpha.walking.windows import windows_of
 
 test_rows.__test__ = False  # a name of the package, no test
 TABLE = prices(640, 2)

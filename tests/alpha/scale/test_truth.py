@@ -12,8 +12,8 @@ from tilewright.alpha.scale.controls import placebo, planted
 from tilewright.alpha.scale.panel import make_panel, test_rows, training_rows
 from tilewright.alpha.scale.program import fit_window
 from tilewright.alpha.scale.settings import ScaleSettings
-from tilewright.alpha.scale.windows import windows_of
 from tilewright.alpha.scale_baselines import LINEAR, pooled_baselines
+from tilewright.alpha.walking.windows import windows_of
 
 pytestmark = pytest.mark.slow
 test_rows.__test__ = False  # a name of the package, no test

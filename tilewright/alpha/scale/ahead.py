@@ -17,8 +17,8 @@ from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale.fit import Fit
 from tilewright.alpha.scale.folder import ScaleFolder
 from tilewright.alpha.scale.panel import make_panel
-from tilewright.alpha.scale.rivals import LEVELS
-from tilewright.alpha.scale.windows import of_day, windows_of
+from tilewright.alpha.walking.scored import LEVELS
+from tilewright.alpha.walking.windows import of_day, windows_of
 
 
 def today(job: ScaleFolder) -> Any:

@@ -10,9 +10,9 @@ from html import escape
 from pathlib import Path
 
 from tilewright.alpha.report.verdict import Verdict
-from tilewright.alpha.scale.report.page import html
 from tilewright.alpha.scale.report.words import Words
 from tilewright.alpha.scale.settings import ScaleSettings
+from tilewright.alpha.walking.page import html
 from tilewright.files import write_text
 
 MEAN, SCALE = "mean", "scale"

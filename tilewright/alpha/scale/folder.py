@@ -1,254 +1,40 @@
-"""The folder of a job of the scale net: its data, its windows, known by their dates.
-
-    job.json             settings and versions: what every window depends on
-    prices.parquet       the table, as it was when the job last ran
-    fits/DAY-KEY.npz     a window's draws, and where its chains ended
-    scored/DAY-KEY.npz   its forecasts against what came, once all of that is known
-    report.html, report.json, scores.csv, forecasts/DAY.parquet    written at the end
-
-DAY is the first test day, KEY a hash of the settings and of the prices that the file depends on:
-a file that is there under its name is right, and is never read to find out. All are written whole
-or not at all, so a job that is killed at any instant goes on and ends with the same bits. A table
-that goes on, or ends earlier, is the same job; one that differs in a day on which a file depends is
-refused, and so is another version, unless it is told to go on.
-"""
+"""The folder of a job of the scale net (`walking.folder`), and settings by their names."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-import tilewright
-from tilewright.alpha.controls import REAL
 from tilewright.alpha.errors import AlphaError
-from tilewright.alpha.identity import difference, locked
 from tilewright.alpha.scale.chain import ScaleChain
 from tilewright.alpha.scale.settings import ScaleSettings
-from tilewright.alpha.scale.windows import Window
-from tilewright.alpha.tables import Prices
-from tilewright.files import PARTIAL, sync_folder, write_bytes, write_text
-
-FITS, SCORED, FORECASTS = "fits", "scored", "forecasts"
-FOLDERS = (FITS, SCORED, FORECASTS)
-FILES = ("job.json", "prices.parquet", "lock", "report.html", "report.json", "scores.csv")
-DIGITS = 16
-"""Of a key."""
+from tilewright.alpha.walking.folder import JobFolder
 
 
-class ScaleFolder:
+class ScaleFolder(JobFolder):
     """An open folder."""
 
-    def __init__(
-        self, folder: Path, prices: Prices, settings: ScaleSettings, other_version: bool = False
-    ):
-        """Make the folder, or go on in it; `other_version` goes on in one of another version.
+    whose, mark = "the scale net", "chain"
+    settings: ScaleSettings
 
-        Raises `AlphaError` when it holds something else, before anything is written.
-        """
-        self.path, self.prices, self.settings = folder, prices, settings
-        self.identity = {"settings": settings.identity(), "instruments": list(prices.names)}
-        versions, self._level = _check(folder, self.identity, other_version)
-        self._versions = versions
-        self._base = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode())
-        self._prefixes: dict[int, str] = {}
+    @classmethod
+    def settings_from(cls, found: dict[str, Any]) -> ScaleSettings:
+        values = dict(found)
+        chain = values.pop("chain", {})
         try:
-            for name in FOLDERS:
-                (folder / name).mkdir(parents=True, exist_ok=True)
-            sync_folder(folder.parent)
-            self._describe()
-        except OSError as error:
-            raise AlphaError(f"The folder {folder} cannot be used: {error.strerror}.") from None
-
-    def claim(self, level: str) -> None:
-        """Work here on such a level of the instruction set; raises OSError.
-
-        Raises `AlphaError` where the job was begun on another: its bits would be of both.
-        """
-        if self._level not in (None, level):
-            raise AlphaError(
-                f"The job in {self.path} was begun on {self._level} and this is {level}, on which "
-                "last bits differ: go on where it was begun, or start another."
-            )
-        self._level = level
-        self._describe()
-
-    def _describe(self) -> None:
-        """Write job.json, if it does not say so already: who only reads may not write."""
-        about = {"tilewright": self._versions, "level": self._level, **self.identity}
-        text = json.dumps(about, indent=2)
-        if not _holds(self.path / "job.json", text):
-            write_text(self.path / "job.json", text)
-
-    def prepare(self, windows: Iterable[Window]) -> None:
-        """Keys of all windows, in one pass over the prices; raises `AlphaError` for other data."""
-        horizon = self.settings.horizon
-        windows = list(windows)
-        lengths = {w.test for w in windows} | {w.end + horizon for w in windows if w.whole}
-        lengths.add(len(self.prices.days))
-        running, values = self._base.copy(), np.ascontiguousarray(self.prices.values)
-        for count, (day, row) in enumerate(zip(self.prices.days, values, strict=True), 1):
-            running.update(day.encode() + b"\0" + row.tobytes())
-            if count in lengths:
-                self._prefixes[count] = running.hexdigest()[:DIGITS]
-        self._refuse_other_data(windows)
-
-    def fit_path(self, window: Window, series: str = REAL) -> Path:
-        """Where the draws of a window are, or will be: they depend on the days before its tests.
-
-        Those of a control, which is a shuffle of all days, depend on all.
-        """
-        days = window.test if series == REAL else len(self.prices.days)
-        return self.path / FITS / f"{_name(series, window)}-{self._prefixes[days]}.npz"
-
-    def scored_path(self, window: Window, series: str = REAL) -> Path:
-        """Where the scores of a whole window are, or will be."""
-        whole = window.end + self.settings.horizon
-        days = whole if series == REAL else len(self.prices.days)
-        return self.path / SCORED / f"{_name(series, window)}-{self._prefixes[days]}.npz"
-
-    def save_prices(self) -> None:
-        """The table, for `resume`, `predict` and `append`; raises OSError."""
-        write_bytes(self.path / "prices.parquet", parquet(self.prices))
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Nobody else works in this folder meanwhile. The lock goes with the process."""
-        with locked(self.path):
-            yield
-
-    def _refuse_other_data(self, windows: Iterable[Window]) -> None:
-        """A file of the same window under another key is of other prices."""
-        found = {kind: _by_window(self.path / kind) for kind in (FITS, SCORED)}
-        for window in windows:
-            mine = {FITS: self.fit_path(window).name}
-            if window.whole:
-                mine[SCORED] = self.scored_path(window).name
-            for kind, name in mine.items():
-                if found[kind].get(window.day, set()) - {name}:
-                    raise AlphaError(
-                        f"The folder {self.path} belongs to another job (other data, in the window "
-                        f"tested from {window.day} on, or before)."
-                    )
-
-
-def _by_window(folder: Path) -> dict[str, set[str]]:
-    """Names of files by what precedes their key."""
-    found: dict[str, set[str]] = {}
-    for path in folder.glob("*.npz"):
-        found.setdefault(path.name.rpartition("-")[0], set()).add(path.name)
-    return found
-
-
-def _holds(path: Path, text: str) -> bool:
-    try:
-        return path.read_text() == text
-    except OSError:
-        return False
-
-
-def _name(series: str, window: Window) -> str:
-    return window.day if series == REAL else f"{series}-{window.day}"
-
-
-def _check(
-    folder: Path, identity: dict[str, Any], other_version: bool
-) -> tuple[list[str], str | None]:
-    """Versions that have worked here, ours the last, and on which level of the instruction set.
-
-    Raises `AlphaError` for another job.
-    """
-    ours = tilewright.__version__
-    if not folder.exists():
-        return [ours], None
-    found = described(folder, empty=True)
-    if found is None:
-        return [ours], None
-    versions, wanted = list(found.pop("tilewright")), json.loads(json.dumps(identity))
-    level = found.pop("level", None)
-    same = found["instruments"] == wanted["instruments"]
-    differs = difference(found, wanted) if same else "other instruments"
-    if differs:
-        raise AlphaError(f"The folder {folder} belongs to another job ({differs}).")
-    if versions[-1] == ours:
-        return versions, level
-    if not other_version:
-        raise AlphaError(
-            f"The folder {folder} was last worked in by tilewright {versions[-1]}, this is {ours}: "
-            "say --other-version to go on with it, and both will be recorded."
-        )
-    return [*versions, ours], level
-
-
-def described(folder: Path, empty: bool = False) -> dict[str, Any] | None:
-    """What job.json says; None for a folder without anything, where that is allowed.
-
-    Raises `AlphaError` for a folder that holds something else.
-    """
-    if not folder.is_dir():
-        raise AlphaError(f"{folder} is not a folder.")
-    path = folder / "job.json"
-    try:
-        others = [p.name for p in folder.iterdir() if p.name not in (*FOLDERS, *FILES)]
-        if empty and not path.exists() and all(name.endswith(PARTIAL) for name in others):
-            return None
-        found = json.loads(path.read_text())
-        _ = found["tilewright"][-1], found["settings"]["chain"], found["instruments"][0]
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        raise AlphaError(f"{folder} is not the folder of a job of the scale net.") from None
-    return found
+            settings = ScaleSettings(ScaleChain(**chain), **values)
+        except TypeError as error:
+            name = str(error).rpartition(" ")[2].strip("'")
+            raise AlphaError(f"There is no setting {name!r} of the scale net.") from None
+        settings.check()
+        return settings
 
 
 def opened(folder: Path, other_version: bool = False) -> ScaleFolder:
     """The folder of an earlier run, with its own prices and settings; raises `AlphaError`."""
-    found = described(folder)
-    assert found is not None
-    return ScaleFolder(folder, saved_prices(folder), settings_from(found["settings"]),
-                       other_version)  # fmt: skip
+    return ScaleFolder.opened(folder, other_version)
 
 
 def settings_from(found: dict[str, Any]) -> ScaleSettings:
-    """Settings from their names and values, such as those of job.json or of a TOML file.
-
-    Raises `AlphaError` for a name that there is not.
-    """
-    values = dict(found)
-    chain = values.pop("chain", {})
-    try:
-        settings = ScaleSettings(ScaleChain(**chain), **values)
-    except TypeError as error:
-        name = str(error).rpartition(" ")[2].strip("'")
-        raise AlphaError(f"There is no setting {name!r} of the scale net.") from None
-    settings.check()
-    return settings
-
-
-def saved_prices(folder: Path) -> Prices:
-    """What `save_prices` wrote."""
-    import pandas as pd
-
-    path = folder / "prices.parquet"
-    try:
-        frame = pd.read_parquet(path)
-    except Exception:  # of damaged files, readers raise whatever they stumble over
-        raise AlphaError(f"{path} is missing or damaged.") from None
-    days = tuple(frame.pop("day"))
-    source = (folder / "job.json").parent.name
-    return Prices(days, tuple(frame.columns), frame.to_numpy(np.float64), source)
-
-
-def parquet(prices: Prices) -> bytes:
-    """The table as a file's content."""
-    import pandas as pd
-
-    frame = pd.DataFrame(prices.values, columns=list(prices.names))
-    frame.insert(0, "day", list(prices.days))
-    content = io.BytesIO()
-    frame.to_parquet(content, index=False)
-    return content.getvalue()
+    """Settings from their names and values; raises `AlphaError` for a name that there is not."""
+    return ScaleFolder.settings_from(found)

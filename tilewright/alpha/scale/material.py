@@ -24,8 +24,8 @@ from tilewright.alpha.scale.program import Part, begin_chain
 from tilewright.alpha.scale.rivals import rivals
 from tilewright.alpha.scale.scored import Scored, scored
 from tilewright.alpha.scale.settings import FEW, ScaleSettings
-from tilewright.alpha.scale.windows import Window
 from tilewright.alpha.tables import Prices
+from tilewright.alpha.walking.windows import Window
 
 KEPT = 4
 """Windows whose rows are kept: the chains of one come after each other."""

@@ -14,9 +14,9 @@ import numpy as np
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.features import ewma_volatility
-from tilewright.alpha.scale.windows import Window
 from tilewright.alpha.scale_features import scale_features
 from tilewright.alpha.tables import Prices
+from tilewright.alpha.walking.windows import Window
 from tilewright.alpha.windows import inside
 
 LEAST_ROWS = 100

@@ -19,8 +19,8 @@ from tilewright.alpha.scale.chain import Chained, ScaleChain, sample_chain
 from tilewright.alpha.scale.fit import Fit, State, example, form_of
 from tilewright.alpha.scale.panel import Rows
 from tilewright.alpha.scale.settings import ScaleSettings
-from tilewright.alpha.scale.windows import Window
 from tilewright.alpha.scale_features import NAMES
+from tilewright.alpha.walking.windows import Window
 from tilewright.models.bnn import Form
 
 COLD = 4

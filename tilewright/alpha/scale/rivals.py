@@ -19,11 +19,11 @@ from tilewright.alpha.baselines import NORMAL, NULL, RIDGE, Baseline, baselines
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.noise import fit_degrees
 from tilewright.alpha.scale.panel import Rows, ScalePanel
-from tilewright.alpha.scale.windows import Window
 from tilewright.alpha.scale_baselines import GARCH, GJR, garch_scale, of_scale, pooled_baselines
+from tilewright.alpha.walking.scored import LEVELS, Forecast, Grouped
+from tilewright.alpha.walking.windows import Window
 
 BOOSTED = "boosting"
-LEVELS = np.array([0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99])
 CHEAP = ("EWMA", "HAR", "linear", RIDGE, "OLS", NORMAL)
 RIVALS = (*CHEAP, GARCH, GJR, BOOSTED)
 TREES, LEAF_ROWS = 100, 100
@@ -31,11 +31,6 @@ TREES, LEAF_ROWS = 100, 100
 
 LEAST_GARCH = 250
 """Returns that a GARCH is fitted to, at least."""
-
-Grouped = list[tuple[np.ndarray, Mixture]]
-"""Which rows, and their forecasts: of models with degrees of freedom of their own."""
-Forecast = Mixture | np.ndarray | Grouped
-"""An array is of quantiles, (levels, rows)."""
 
 
 def rivals(

@@ -15,23 +15,18 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any
 
 from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
 from tilewright.alpha.scale.crew import Crew
 from tilewright.alpha.scale.fit import Fit, State
-from tilewright.alpha.scale.folder import FITS, ScaleFolder
+from tilewright.alpha.scale.folder import ScaleFolder
 from tilewright.alpha.scale.material import ChainTask, ScoreTask, Task
 from tilewright.alpha.scale.program import Part, fit_of, of_chain
 from tilewright.alpha.scale.scored import Scored
-from tilewright.alpha.scale.windows import Window
-
-
-class Watcher(Protocol):
-    """What hears of a job under way."""
-
-    def stage(self, text: str) -> None: ...
-    def window(self, found: Scored | None, done: int, wanted: int) -> None: ...
+from tilewright.alpha.walking.folder import FITS
+from tilewright.alpha.walking.walk import Watcher
+from tilewright.alpha.walking.windows import Window
 
 
 @dataclass

@@ -1,10 +1,6 @@
 """Forecasts of a window against what came: small, and all that reports read.
 
 In: forecasts of the test rows, and their outcomes. Out: `Scored`, one .npz file.
-
-A model without a density has no log score, and its CRPS is not comparable: what all models have is
-the *quantile score*, the mean over `LEVELS` of the pinball loss, which for more and more levels
-would be half of the CRPS.
 """
 
 from __future__ import annotations
@@ -19,8 +15,16 @@ import numpy as np
 from tilewright.alpha.diagnostics import diagnose
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.scale.fit import Fit, State, example, state_arrays, state_of
-from tilewright.alpha.scale.rivals import LEVELS, RIVALS, Forecast
+from tilewright.alpha.scale.rivals import RIVALS
 from tilewright.alpha.scale.settings import ScaleSettings
+from tilewright.alpha.walking.scored import (
+    CRPS,
+    LOG,
+    QUANTILE,
+    Forecast,
+    columns,
+    quantile_score,
+)
 from tilewright.files import write_bytes
 
 NET = "net"
@@ -53,6 +57,17 @@ class Scored:
     cold: np.ndarray  # (chains,) bool
     failure: str
     state: State
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return MODELS
+
+    def scores(self) -> dict[str, np.ndarray]:
+        return {
+            CRPS: self.crps.astype(np.float64),
+            LOG: self.log_score.astype(np.float64),
+            QUANTILE: quantile_score(self.quantiles.astype(np.float64), self.outcome),
+        }
 
     def save(self, path: Path) -> None:
         """All or nothing; raises OSError."""
@@ -91,9 +106,9 @@ def scored(
     flat = mean.reshape(-1, len(X))[::each], scale.reshape(-1, len(X))[::each], df.ravel()[::each]
     net = Mixture(*flat) if finite else others["EWMA"]  # something to score: it is marked as failed
     assert isinstance(net, Mixture)
-    columns = [_columns({NET: net, **others}.get(name), outcome) for name in MODELS]
+    found = [columns({NET: net, **others}.get(name), outcome) for name in MODELS]
     crps, log_score, pit, quantiles = (
-        np.stack(part).astype(np.float32) for part in zip(*columns, strict=True)
+        np.stack(part).astype(np.float32) for part in zip(*found, strict=True)
     )
     return Scored(
         series, day, places.astype(np.int32), outcome.astype(np.float32), unit.astype(np.float32),
@@ -104,22 +119,6 @@ def scored(
         acceptance=fit.acceptance, divergences=fit.divergences, gradients=fit.gradients,
         cold=fit.cold, failure=diagnosis.failure, state=fit.state,
     )  # fmt: skip
-
-
-def _columns(forecast: Forecast | None, outcome: np.ndarray) -> tuple[np.ndarray, ...]:
-    """CRPS, log score, PIT (rows,) and quantiles (levels, rows); NaN where there are none."""
-    rows = len(outcome)
-    nothing = np.full(rows, np.nan)
-    crps, log_score, pit = nothing.copy(), nothing.copy(), nothing.copy()
-    quantiles = np.full((len(LEVELS), rows), np.nan)
-    if isinstance(forecast, np.ndarray):
-        return crps, log_score, pit, forecast
-    groups = [(np.arange(rows), forecast)] if isinstance(forecast, Mixture) else forecast or []
-    for mine, mixture in groups:
-        came = outcome[mine]
-        crps[mine], log_score[mine] = mixture.crps(came), mixture.log_score(came)
-        pit[mine], quantiles[:, mine] = mixture.cdf(came), mixture.quantile(LEVELS)
-    return crps, log_score, pit, quantiles
 
 
 def lock_in(traces: np.ndarray, cold: np.ndarray) -> float:

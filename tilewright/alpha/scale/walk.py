@@ -11,55 +11,35 @@ import math
 import shutil
 import time
 import weakref
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from tilewright.alpha.controls import REAL
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale.crew import Crew, Threads
 from tilewright.alpha.scale.fit import Fit
 from tilewright.alpha.scale.folder import ScaleFolder
 from tilewright.alpha.scale.panel import ScalePanel, make_panel
-from tilewright.alpha.scale.schedule import Schedule, Watcher
+from tilewright.alpha.scale.schedule import Schedule
 from tilewright.alpha.scale.scored import Scored
 from tilewright.alpha.scale.settings import ScaleSettings
-from tilewright.alpha.scale.windows import Window, windows_of
 from tilewright.alpha.tables import Prices, prices_of
-
-
-class Silence:
-    """Hears, and says nothing."""
-
-    def stage(self, text: str) -> None: ...
-    def window(self, found: Scored | None, done: int, wanted: int) -> None: ...
+from tilewright.alpha.walking.walk import AnyWalk, Silence, Watcher
+from tilewright.alpha.walking.windows import Window, windows_of
 
 
 @dataclass(frozen=True)
-class Walk:
-    """What a job has come to; files are read when they are asked for, one at a time."""
+class Walk(AnyWalk):
+    """What a job of the scale net has come to."""
 
     folder: ScaleFolder
-    windows: list[Window]  # all that there are days for, oldest first
     panel: ScalePanel
 
-    @property
-    def settings(self) -> ScaleSettings:
-        return self.folder.settings
-
-    @property
-    def prices(self) -> Prices:
-        return self.folder.prices
-
-    def scored(self, series: str = REAL) -> Iterator[Scored]:
-        """Finished windows, oldest first."""
-        for window in self.windows:
-            path = self.folder.scored_path(window, series) if window.whole else None
-            if path is not None and path.exists():
-                yield Scored.load(path, self.settings)
+    def load(self, path: Path) -> Scored:
+        """A finished window."""
+        return Scored.load(path, self.settings)
 
     def fit(self, window: Window | None = None) -> Fit:
         """The model of a window whose draws were kept, such as the newest."""

@@ -8,8 +8,8 @@ import numpy as np
 import scipy.stats
 
 from tilewright.alpha.scale.fit import State
-from tilewright.alpha.scale.rivals import LEVELS
 from tilewright.alpha.scale.scored import MODELS, Scored
+from tilewright.alpha.walking.scored import LEVELS
 
 DAYS = tuple(str(d) for d in np.datetime64("2015-06-01") + np.arange(400))
 

@@ -1,8 +1,8 @@
 """Words follow from figures: who is beaten, who earned it, and what the controls say."""
 
 from tests.alpha.scale.report.made import DAYS, window
-from tilewright.alpha.scale.report.tally import tally
 from tilewright.alpha.scale.report.words import words
+from tilewright.alpha.walking.tally import tally
 
 WELL = {"real": ["", ""]}
 

@@ -15,13 +15,13 @@ import numpy as np
 
 from tilewright.alpha.controls import SERIES
 from tilewright.alpha.scale.ahead import quantile_name
-from tilewright.alpha.scale.folder import FORECASTS
 from tilewright.alpha.scale.report.page import Diagnostics, as_json, page
-from tilewright.alpha.scale.report.tally import LOG, SCORES, Tally, tally
 from tilewright.alpha.scale.report.words import Words, words
-from tilewright.alpha.scale.rivals import LEVELS
 from tilewright.alpha.scale.scored import MODELS, NET, Scored
 from tilewright.alpha.scale.walk import Walk
+from tilewright.alpha.walking.folder import FORECASTS
+from tilewright.alpha.walking.scored import LEVELS
+from tilewright.alpha.walking.tally import LOG, Tally, tally
 from tilewright.files import write_bytes, write_text
 
 
@@ -80,7 +80,7 @@ def _scores(tallies: dict[str, Tally]) -> str:
            "error_by_stock"])  # fmt: skip
     for series, found in tallies.items():
         for model in (m for m in MODELS if found.has(m)):
-            for score in SCORES:
+            for score in found.value:
                 lead = found.over(model, score) if model != NET else None
                 parts = (lead.mean, lead.by_date) if lead else ("", "")
                 more = (lead.by_year, lead.by_stock) if lead and score == LOG else ("", "")

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
-from tilewright.alpha.scale.report.tally import COVER_90, LOG, TAILS, Lead, Tally
 from tilewright.alpha.scale.scored import MODELS, NET
 from tilewright.alpha.scale_baselines import EWMA, GJR, LINEAR
 from tilewright.alpha.scores import LEAST_DAYS
+from tilewright.alpha.walking.page import figure
+from tilewright.alpha.walking.tally import COVER_90, LOG, TAILS, Lead, Tally
 
 LEAST_Z = 2.5
 """Standard errors by date beyond which a difference counts: errors of related days are rough."""
@@ -118,11 +119,6 @@ def _earned(real: Tally) -> list[str]:
             "already."
         )
     return found
-
-
-def figure(lead: Lead) -> str:
-    """A difference with its standard error by date."""
-    return f"{lead.mean:+.4f} ± {lead.by_date:.4f}"
 
 
 def _calibration(real: Tally) -> str:

@@ -1,8 +1,8 @@
 """All windows of a series, one at a time, into what a report needs: sums, never rows.
 
-In: `Scored`s in any order (they are read twice). Out: `Tally`. The day is the unit, as stocks of
-one day move together: rows are averaged over its stocks first. A *lead* is the net's score less a
-model's on the rows that both have, so negative is better for the net.
+In: `Forecasts` in any order (they are read twice). Out: `Tally`. The day is the unit, as stocks of
+one day move together: rows are averaged over its stocks first. A *lead* is the first model's score
+(the net's) less another's on the rows that both have, so negative is better for the net.
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tilewright.alpha.scale.rivals import LEVELS
-from tilewright.alpha.scale.scored import MODELS, Scored
 from tilewright.alpha.scores import newey_west
+from tilewright.alpha.walking.scored import LEVELS, LOG, QUANTILE, Forecasts
 
-CRPS, LOG, QUANTILE = "CRPS", "log score", "quantile score"
-SCORES = (CRPS, LOG, QUANTILE)
 COVER_50, COVER_90 = "cover 50 %", "cover 90 %"
 FIFTHS, REGIMES, BINS = 5, ("calm", "usual", "wild"), 20
 LAGS = 21
@@ -44,10 +41,12 @@ class Lead:
 class Tally:
     """`value` and `lead` are (models, days) by score; shares are (models, groups)."""
 
+    models: tuple[str, ...]
+    main: str  # the score of `by_stock`, and of leads unless another is named
     days: list[str]
     value: dict[str, np.ndarray]
     lead: dict[str, np.ndarray]
-    by_stock: np.ndarray  # (models, stocks) lead in log score, NaN where there is none
+    by_stock: np.ndarray  # (models, stocks) lead in the main score, NaN: none
     by_fifth: np.ndarray  # (models, FIFTHS) of outcomes in the 90 % interval
     by_regime: np.ndarray  # (models, REGIMES)
     cover: dict[str, np.ndarray]  # (models,)
@@ -56,15 +55,15 @@ class Tally:
     rows: int
 
     def mean(self, score: str, model: str) -> float:
-        return float(np.nanmean(self.value[score][MODELS.index(model)]))
+        return float(np.nanmean(self.value[score][self.models.index(model)]))
 
     def has(self, model: str, score: str = QUANTILE) -> bool:
-        return bool(np.isfinite(self.value[score][MODELS.index(model)]).any())
+        return bool(np.isfinite(self.value[score][self.models.index(model)]).any())
 
-    def over(self, model: str, score: str = LOG) -> Lead:
-        """The net's lead over a model."""
-        number = MODELS.index(model)
-        series = self.lead[score][number]
+    def over(self, model: str, score: str = "") -> Lead:
+        """The net's lead over a model, in the main score unless another is named."""
+        number = self.models.index(model)
+        series = self.lead[score or self.main][number]
         known = np.isfinite(series)
         values = series[known]
         if not len(values):
@@ -80,16 +79,18 @@ def _error(values: Sequence[float] | np.ndarray) -> float:
     return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else float("nan")
 
 
-def tally(windows: Callable[[], Iterable[Scored]], days: Sequence[str], stocks: int) -> Tally:
+def tally(
+    windows: Callable[[], Iterable[Forecasts]], days: Sequence[str], stocks: int, main: str = LOG
+) -> Tally:
     """Of the windows that `windows()` gives, each time from the first on."""
     edges, calm, wild = _edges(windows)
-    sums = _Sums(stocks)
+    sums = _Sums(next(iter(windows())), stocks, main)
     for one in windows():
         sums.add(one, edges, calm, wild)
     return sums.tally(days)
 
 
-def _edges(windows: Callable[[], Iterable[Scored]]) -> tuple[np.ndarray, float, float]:
+def _edges(windows: Callable[[], Iterable[Forecasts]]) -> tuple[np.ndarray, float, float]:
     """Fifths of the forecast scale over all rows; thirds of the days' mean volatility."""
     scale, volatility = [], []
     for one in windows():
@@ -102,33 +103,23 @@ def _edges(windows: Callable[[], Iterable[Scored]]) -> tuple[np.ndarray, float, 
     return inner, calm, wild
 
 
-def quantile_score(quantiles: np.ndarray, outcome: np.ndarray) -> np.ndarray:
-    """Mean pinball loss over `LEVELS`: (..., levels, rows) and (rows,) to (..., rows)."""
-    error = outcome - quantiles
-    levels = LEVELS[:, None]
-    return np.maximum(levels * error, (levels - 1) * error).mean(axis=-2)
-
-
 class _Sums:
     """Sums over rows so far."""
 
-    def __init__(self, stocks: int):
-        models = len(MODELS)
+    def __init__(self, first: Forecasts, stocks: int, main: str):
+        self.models, self.main = first.models, main
+        models = len(self.models)
         self.days: list[int] = []
-        self.value: dict[str, list[np.ndarray]] = {score: [] for score in SCORES}
-        self.lead: dict[str, list[np.ndarray]] = {score: [] for score in SCORES}
+        self.value: dict[str, list[np.ndarray]] = {score: [] for score in first.scores()}
+        self.lead: dict[str, list[np.ndarray]] = {score: [] for score in self.value}
         self.stock, self.stock_rows = np.zeros((models, stocks)), np.zeros((models, stocks))
         self.inside = np.zeros((2, models, FIFTHS, len(REGIMES)))  # of 50 % and 90 %
         self.counted = np.zeros((models, FIFTHS, len(REGIMES)))
         self.beyond, self.told = np.zeros((models, len(TAILS))), np.zeros(models)
         self.pit = np.zeros((models, BINS))
 
-    def add(self, one: Scored, edges: np.ndarray, calm: float, wild: float) -> None:
-        scores = {
-            CRPS: one.crps.astype(np.float64),
-            LOG: one.log_score.astype(np.float64),
-            QUANTILE: quantile_score(one.quantiles.astype(np.float64), one.outcome),
-        }
+    def add(self, one: Forecasts, edges: np.ndarray, calm: float, wild: float) -> None:
+        scores = one.scores()
         days = one.places[:, 0]
         for day in np.unique(days):
             today = days == day
@@ -136,25 +127,25 @@ class _Sums:
             for name, values in scores.items():
                 self.value[name].append(_mean(values[:, today]))
                 self.lead[name].append(_mean(values[:1, today] - values[:, today]))
-        self._add_stocks(scores[LOG][:1] - scores[LOG], one.places[:, 1])
+        self._add_stocks(scores[self.main][:1] - scores[self.main], one.places[:, 1])
         regime = np.array([one.unit[days == day].mean() for day in days])
         regime = (regime > calm).astype(int) + (regime > wild)
         self._add_shares(one, np.searchsorted(edges, one.scale), regime)
 
     def _add_stocks(self, lead: np.ndarray, stocks: np.ndarray) -> None:
         known = np.isfinite(lead)
-        for model in range(len(MODELS)):
+        for model in range(len(self.models)):
             mine = stocks[known[model]]
             np.add.at(self.stock[model], mine, lead[model, known[model]])
             np.add.at(self.stock_rows[model], mine, 1.0)
 
-    def _add_shares(self, one: Scored, fifth: np.ndarray, regime: np.ndarray) -> None:
+    def _add_shares(self, one: Forecasts, fifth: np.ndarray, regime: np.ndarray) -> None:
         known = np.asarray(np.isfinite(one.quantiles).all(axis=1))  # (models, rows)
         for which, (low, high) in enumerate(((2, 4), (1, 5))):
             hit = (one.quantiles[:, low] <= one.outcome) & (one.outcome <= one.quantiles[:, high])
-            for model in range(len(MODELS)):
+            for model in range(len(self.models)):
                 np.add.at(self.inside[which, model], (fifth, regime), hit[model] & known[model])
-        for model in range(len(MODELS)):
+        for model in range(len(self.models)):
             np.add.at(self.counted[model], (fifth, regime), known[model])
         past = [one.outcome < one.quantiles[:, i] for i in (0, 1)]
         past += [one.outcome > one.quantiles[:, i] for i in (5, 6)]
@@ -172,6 +163,8 @@ class _Sums:
         with np.errstate(invalid="ignore"):
             counted = self.counted
             return Tally(
+                self.models,
+                self.main,
                 [days[self.days[int(i)]] for i in order],
                 {name: table(parts) for name, parts in self.value.items()},
                 {name: table(parts) for name, parts in self.lead.items()},

@@ -5,7 +5,7 @@ by its first test day. A day more, or days cut off at the end, leave all others 
 newest may still be open, with some of its test days to come: its model is fitted all the same.
 
     |--------- training ---------|-- purged --|-- test --|
-          settings.train days       horizon
+          spans.train days          horizon
 
 A target is known `horizon` days after its features. So many days are left out between training and
 test: the last training target is known at the close of the first test day's eve or earlier.
@@ -20,10 +20,25 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tilewright.alpha.errors import AlphaError
-from tilewright.alpha.scale.settings import ScaleSettings
 from tilewright.alpha.scale_features import HISTORY
+
+
+class Spans(Protocol):
+    """How long windows are, in days; `first` is the earliest first test day (ISO), or None."""
+
+    @property
+    def train(self) -> int: ...
+    @property
+    def test(self) -> int: ...
+    @property
+    def horizon(self) -> int: ...
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def first(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -43,45 +58,45 @@ class Window:
     opens: bool  # it is the first of its sequence
 
 
-def windows_of(days: Sequence[str], settings: ScaleSettings) -> list[Window]:
+def windows_of(days: Sequence[str], spans: Spans) -> list[Window]:
     """All windows that can be fitted, oldest first; raises `AlphaError` when there is none."""
-    first = _first_test(days, settings)
+    first = _first_test(days, spans)
     found = []
-    for number, test in enumerate(range(first, len(days), settings.test)):
-        stop = test - settings.horizon
-        end = test + settings.test
+    for number, test in enumerate(range(first, len(days), spans.test)):
+        stop = test - spans.horizon
+        end = test + spans.test
         found.append(
             Window(
                 number,
                 days[test],
-                stop - settings.train,
+                stop - spans.train,
                 stop,
                 test,
                 min(end, len(days)),
-                end + settings.horizon <= len(days),
-                number % settings.sequence == 0,
+                end + spans.horizon <= len(days),
+                number % spans.sequence == 0,
             )
         )
     return found
 
 
-def _first_test(days: Sequence[str], settings: ScaleSettings) -> int:
-    """The first test day of all: the first that can be, or the first from `settings.first` on."""
-    least = HISTORY + settings.train + settings.horizon
+def _first_test(days: Sequence[str], spans: Spans) -> int:
+    """The first test day of all: the first that can be, or the first from `spans.first` on."""
+    least = HISTORY + spans.train + spans.horizon
     if len(days) <= least:
         raise AlphaError(
-            f"One window needs {least + 1} days of prices ({HISTORY} of history, {settings.train} "
-            f"of training, {settings.horizon} purged, and one to forecast), and the table has "
+            f"One window needs {least + 1} days of prices ({HISTORY} of history, {spans.train} "
+            f"of training, {spans.horizon} purged, and one to forecast), and the table has "
             f"{len(days)}."
         )
-    if settings.first is None:
+    if spans.first is None:
         return least
-    place = bisect_left(days, settings.first)
+    place = bisect_left(days, spans.first)
     if place >= len(days):
-        raise AlphaError(f"first is {settings.first}, after the last day, {days[-1]}.")
+        raise AlphaError(f"first is {spans.first}, after the last day, {days[-1]}.")
     if place < least:
         raise AlphaError(
-            f"first is {settings.first}, but {least} days must lie before the first test day: "
+            f"first is {spans.first}, but {least} days must lie before the first test day: "
             f"{days[least]} is the earliest."
         )
     return place

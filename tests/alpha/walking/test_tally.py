@@ -5,8 +5,9 @@ import pytest
 import scipy.stats
 
 from tests.alpha.scale.report.made import DAYS, window
-from tilewright.alpha.scale.report.tally import CRPS, LOG, QUANTILE, quantile_score, tally
-from tilewright.alpha.scale.rivals import BOOSTED, LEVELS
+from tilewright.alpha.scale.rivals import BOOSTED
+from tilewright.alpha.walking.scored import CRPS, LEVELS, LOG, QUANTILE, quantile_score
+from tilewright.alpha.walking.tally import tally
 
 GAINS = {"EWMA": 0.02, "linear": -0.01}
 WINDOWS = [window(i, gain=lambda m: GAINS.get(m, 0.0)) for i in (1, 0, 2)]

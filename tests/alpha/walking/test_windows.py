@@ -6,8 +6,8 @@ import pytest
 
 from tests.alpha.scale.small import PRICES, SMALL
 from tilewright.alpha.errors import AlphaError
-from tilewright.alpha.scale.windows import of_day, windows_of
 from tilewright.alpha.scale_features import HISTORY
+from tilewright.alpha.walking.windows import of_day, windows_of
 
 
 @pytest.mark.parametrize("horizon", [1, 5])
