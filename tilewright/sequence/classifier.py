@@ -72,6 +72,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         patience: int = 10,
         horizon: int = 1,
         refit: str | None = None,
+        warm_start: bool = False,
         optimizer: Any = None,
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = 30.0,
@@ -97,6 +98,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             patience=patience,
             horizon=horizon,
             refit=refit,
+            warm_start=warm_start,
             optimizer=optimizer,
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
@@ -112,6 +114,13 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
         Raises ValueError for data or settings that cannot be used; warns when training failed.
         """
+        given = self._checked(X, y)
+        self._train(given)
+        if self.calibration is not None:
+            self._calibrate(given)
+        return self
+
+    def _checked(self, X: Any, y: Any) -> Sequences:
         check(self)
         if self.calibration not in CALIBRATIONS:
             raise ArgumentError(
@@ -126,10 +135,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         given = self._coded_rows(self._given(X, y, reset=True))
         self.temperature_, self.isotonic_ = 1.0, np.zeros((2, 0))
         self._shift = self._prior_shift(given)
-        self._train(given)
-        if self.calibration is not None:
-            self._calibrate(given)
-        return self
+        return given
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """(samples, classes); of a Panel, in the order of its rows."""

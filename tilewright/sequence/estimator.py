@@ -31,6 +31,7 @@ from tilewright.runtime.stateful import Stateful
 from tilewright.sequence import saved, sequences
 from tilewright.sequence.checkpoint import Checkpoint, digest
 from tilewright.sequence.fitting import Task, answered, example, fitted
+from tilewright.sequence.moved import moved
 from tilewright.sequence.panel import Panel
 from tilewright.sequence.sequences import Reading, Sequences
 from tilewright.sequence.settings import whole
@@ -70,6 +71,7 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
     patience : epochs without a better score on them. horizon : ranks of time until a target is
         known; targets not known when the later part begins are not learned from.
     refit : "steps" trains again, on everything, for the number of steps that was best.
+    warm_start : another `fit` goes on from the nets of the one before, on whatever data.
     checkpoint : path of a file; a fit that was killed goes on from it, and ends with the same bits.
     checkpoint_seconds : between two writings of it.
     machine : "native", or "xla" for JAX's default device. random_state : a whole number for the
@@ -100,6 +102,7 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         patience: int = 10,
         horizon: int = 1,
         refit: str | None = None,
+        warm_start: bool = False,
         optimizer: Any = None,
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = 30.0,
@@ -124,6 +127,7 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         self.patience = patience
         self.horizon = horizon
         self.refit = refit
+        self.warm_start = warm_start
         self.optimizer = optimizer
         self.checkpoint = checkpoint
         self.checkpoint_seconds = checkpoint_seconds
@@ -134,49 +138,59 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
     def _form(self, inputs: int, targets: int) -> Forecaster:
         """What is trained, for so many inputs and targets."""
 
+    @abstractmethod
+    def _checked(self, X: Any, y: Any) -> Sequences:
+        """What `fit` is given, once settings and data are found to be in order."""
+
     def _train(self, given: Sequences) -> Self:
         """All fits, on the earlier part; and again on everything, if asked for."""
+        task = self._task(given)
+        fit = self._fitted(task, "")
+        again = self._ended(given, task, fit)
+        return self._kept(fit if again is None else self._fitted(again, ".again"))
+
+    def _task(self, given: Sequences) -> Task:
+        """What is learned and what it is stopped by; scalers are those of the former."""
         last, first = sequences.divided(given, self.validation, self.horizon)
+        before = (self.nets_, *self._scalers()) if self._goes_on() else None
         self._scale(given, last)
         rows = Rows(*self._scaled(given), self._weights(given))
         reading = self._reading()
         form = self._form(rows.x.shape[1], rows.y.shape[1])
         room = -(-self.epochs // HISTORY) * HISTORY
         self._recipe = Recipe(form, self.batch_size, reading.steps, room, self.optimizer)
-        task = Task(
+        return Task(
             self._keys(),
             self._hyper(),
             rows,
             sequences.learned(given, last, reading),
             sequences.later(given, first, reading),
+            None if before is None else moved(form, *before, *self._scalers()),
         )
-        fit = self._fitted(task, "")
-        self.scores_, self.best_step_ = fit.scores[:, : int(fit.epoch.max())], fit.best_step
-        if self.refit == "steps" and self.validation > 0:
-            fit = self._again(task, given, reading, int(np.median(fit.best_step)))
-        self.nets_ = fit.best
-        self._notice(fit)
-        return self
 
-    def _again(self, task: Task, given: Sequences, reading: Reading, steps: int) -> Any:
-        """On all data, as many steps as were best; nothing is left to be stopped by."""
+    def _ended(self, given: Sequences, task: Task, fit: Any) -> Task | None:
+        """If asked for, on all data as many steps as were best; nothing is left to stop by."""
+        self.scores_, self.best_step_ = fit.scores[:, : int(fit.epoch.max())], fit.best_step
+        if self.refit != "steps" or self.validation == 0:
+            return None
+        reading, steps = self._reading(), int(np.median(fit.best_step))
         everything = sequences.learned(given, int(given.when.max()), reading)
         none = sequences.later(given, int(given.when.max()) + 1, reading)
         hyper = task.hyper._replace(steps=np.int32(steps), epochs=np.int32(self._recipe.epochs))
-        again = task._replace(learned=everything, later=none, hyper=hyper)
-        return self._fitted(again, ".again")
+        return task._replace(learned=everything, later=none, hyper=hyper)
+
+    def _kept(self, fit: Any) -> Self:
+        """The nets of a fit that is over."""
+        self.nets_ = fit.best
+        self._notice(fit)
+        return self
 
     def _fitted(self, task: Task, suffix: str) -> Any:
         """To the end, from a checkpoint on if there is one; its name has that suffix."""
         if self.checkpoint is None:
             return fitted(self._recipe, task, self.machine)
-        settings = {
-            name: value
-            for name, value in self.get_params(deep=False).items()
-            if name not in UNSEEN and (name != "random_state" or isinstance(value, Integral))
-        }
         data = (jax.random.key_data(task.keys), *task[1:])
-        file = Checkpoint(f"{self.checkpoint}{suffix}", settings, data)
+        file = Checkpoint(f"{self.checkpoint}{suffix}", self._settings(), data)
         begun = file.read(example(self._recipe, task))
         fit = fitted(
             self._recipe, task, self.machine, begun, file.write, float(self.checkpoint_seconds)
@@ -184,6 +198,28 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         if begun is None or not np.all(begun.over):
             file.write(fit)
         return fit
+
+    def _settings(self) -> dict[str, Any]:
+        """All that bits depend on, but for the data."""
+        return {
+            name: value
+            for name, value in self.get_params(deep=False).items()
+            if name not in UNSEEN and (name != "random_state" or isinstance(value, Integral))
+        }
+
+    def _goes_on(self) -> bool:
+        """Whether there are nets to go on from. Raises `ArgumentError` where they are others."""
+        if not self.warm_start or not hasattr(self, "nets_"):
+            return False
+        form = self._form(self.n_features_in_, len(self.target_centre_))
+        wanted = jax.eval_shape(lambda: forecaster.initial(form, jax.random.key(0)))
+        shapes = [(self.seeds, *leaf.shape) for leaf in jax.tree.leaves(wanted)]
+        if [leaf.shape for leaf in jax.tree.leaves(self.nets_)] != shapes:
+            raise ArgumentError("warm_start needs as many nets as before, of the same sizes.")
+        return True
+
+    def _scalers(self) -> tuple[np.ndarray, ...]:
+        return self.centre_, self.unit_, self.target_centre_, self.target_unit_
 
     def _weights(self, given: Sequences) -> np.ndarray:
         """Of each row's loss, (rows, 1)."""

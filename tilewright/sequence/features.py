@@ -29,12 +29,14 @@ class LSTMFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, SequenceEs
 
         Raises ValueError for data or settings that cannot be used; warns when training failed.
         """
+        return self._train(self._checked(X, y))
+
+    def _checked(self, X: Any, y: Any) -> Sequences:
         check(self)
         given = self._given(X, y, reset=True)
         self._head = NORMAL if np.isnan(given.y).all() else STUDENT
-        self._train(_next_rows(given) if self._head == NORMAL else given)
         self._n_features_out = self.hidden * self.seeds
-        return self
+        return _next_rows(given) if self._head == NORMAL else given
 
     def transform(self, X: Any) -> np.ndarray:
         """(samples, hidden * seeds); of a Panel, in the order of its rows."""

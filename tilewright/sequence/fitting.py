@@ -1,7 +1,8 @@
 """Fits on all cores, a few epochs a call: one program for all data of a shape.
 
-In: a `Recipe` and a `Task`. Out: the finished fits, stacked. Between calls a bar moves and a
-checkpoint is written; how long calls are decides no bit.
+In: a `Recipe` and a `Task`, or several that are fitted side by side. Out: the finished fits,
+stacked. Between calls a bar moves and a checkpoint is written; neither how long calls are nor what
+else is fitted decides a bit.
 
 Rows and pieces are padded up to one of few sizes, so that new data seldom need a new program.
 """
@@ -10,15 +11,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from tilewright.compiler import compile
+from tilewright.errors import ArgumentError
+from tilewright.models.forecaster import Parameters
 from tilewright.sequence import training
 from tilewright.sequence.pieces import Table, padded
 from tilewright.sequence.training import Fit, Hyper, Recipe, Rows
@@ -41,11 +45,27 @@ class Task(NamedTuple):
     rows: Rows
     learned: Table
     later: Table
+    initial: Parameters | None = None  # (fits, ...) where they start; None: at random
+
+
+class Tasks(NamedTuple):
+    """Several tasks side by side: each fit has a key and settings of its own, and names its data.
+
+    Rows and tables have a leading axis of data sets, and are of one size.
+    """
+
+    keys: Any  # (fits,)
+    hyper: Hyper  # (fits,)
+    which: np.ndarray  # (fits,) data set
+    rows: Rows
+    learned: Table
+    later: Table
+    initial: Parameters | None = None
 
 
 def fitted(
     recipe: Recipe,
-    task: Task,
+    task: Task | Tasks,
     machine: str,
     begun: Fit | None = None,
     saved: Callable[[Fit], None] = lambda fit: None,
@@ -55,14 +75,17 @@ def fitted(
 
     `saved` is called with what there is every so many seconds.
     """
-    task = sized(recipe, task)
-    programs = _compiled(recipe, machine, len(task.keys), _shapes(task))
+    task = sized(recipe, task) if isinstance(task, Task) else task
+    given, initial = task[:-1], task.initial
+    programs = _compiled(recipe, machine, type(task), _shapes(given))
     fit = programs.start(task.hyper, task.keys) if begun is None else begun
+    if begun is None and initial is not None:
+        fit = fit._replace(now=initial, mean=initial, best=initial)
     epochs, last = 1, time.monotonic()
-    with _bar(int(task.hyper.epochs)) as shown:
+    with _bar(int(np.max(task.hyper.epochs))) as shown:
         while not np.all(fit.over):
             began = time.monotonic()
-            fit = programs.advance(*task, fit, np.int32(epochs))
+            fit = programs.advance(*given, fit, np.int32(epochs))
             now = time.monotonic()
             shown(fit)
             if now - last > seconds:
@@ -89,10 +112,42 @@ def answered(
     return np.asarray(run(parameters, x, table))[:, :rows]
 
 
-def sized(recipe: Recipe, task: Task) -> Task:
-    """With rows and pieces padded."""
-    rows = _size(len(task.rows.x))
-    pieces = _size(max(len(task.learned.first), len(task.later.first)), recipe.batch)
+def side_by_side(recipe: Recipe, tasks: Sequence[Task]) -> Tasks:
+    """As one, padded to the largest."""
+    rows, pieces = (max(sizes) for sizes in zip(*(_sizes(recipe, t) for t in tasks), strict=True))
+    tasks = [sized(recipe, task, rows, pieces) for task in tasks]
+    seeds = [len(task.keys) for task in tasks]
+
+    def stacked(parts: Sequence[Any]) -> Any:
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *parts)
+
+    def by_fit(parts: Sequence[Any]) -> Any:
+        return jax.tree.map(lambda leaf: np.repeat(leaf, seeds, axis=0), stacked(parts))
+
+    initial = [task.initial for task in tasks]
+    given = [one for one in initial if one is not None]
+    if given and len(given) < len(tasks):
+        raise ArgumentError("All of several fits go on from earlier nets, or none does.")
+    return Tasks(
+        jnp.concatenate([task.keys for task in tasks]),
+        by_fit([task.hyper for task in tasks]),
+        np.repeat(np.arange(len(tasks), dtype=np.int32), seeds),
+        stacked([task.rows for task in tasks]),
+        stacked([task.learned for task in tasks]),
+        stacked([task.later for task in tasks]),
+        jax.tree.map(lambda *leaves: np.concatenate(leaves), *given) if given else None,
+    )
+
+
+def _sizes(recipe: Recipe, task: Task) -> tuple[int, int]:
+    """Of rows and of pieces."""
+    pieces = max(len(task.learned.first), len(task.later.first))
+    return _size(len(task.rows.x)), _size(pieces, recipe.batch)
+
+
+def sized(recipe: Recipe, task: Task, rows: int = 0, pieces: int = 0) -> Task:
+    """With rows and pieces padded, to these sizes unless it needs more."""
+    rows, pieces = np.maximum(_sizes(recipe, task), (rows, pieces)).tolist()
     return task._replace(
         rows=Rows(*(_grown(array, rows) for array in task.rows)),
         learned=padded(task.learned, pieces),
@@ -127,26 +182,40 @@ def _specs(key: Any) -> Any:
     return pattern.unflatten(jax.ShapeDtypeStruct(*leaf) for leaf in leaves)
 
 
-def example(recipe: Recipe, task: Task) -> Fit:
+def example(recipe: Recipe, task: Task | Tasks) -> Fit:
     """Shapes of what `fitted` gives."""
-    start = jax.vmap(partial(training.start, recipe), in_axes=(None, 0))
+    each = None if isinstance(task, Task) else 0
+    start = jax.vmap(partial(training.start, recipe), in_axes=(each, 0))
     return jax.eval_shape(start, task.hyper, task.keys)
 
 
 @lru_cache(maxsize=16)
-def _compiled(recipe: Recipe, machine: str, fits: int, shapes: Any) -> _Programs:
+def _compiled(recipe: Recipe, machine: str, kind: Any, shapes: Any) -> _Programs:
     """A single fit has all cores; of several each has one."""
-    task: Task = _specs(shapes)
-    start = tile_map(partial(training.start, recipe), in_axes=(None, 0))
-
+    given = _specs(shapes)
+    task: Task | Tasks = kind(*given)
+    start = tile_map(
+        partial(training.start, recipe), in_axes=(None if isinstance(task, Task) else 0, 0)
+    )
     one = partial(training.advance, recipe)
 
     def alone(key: Any, hyper: Any, rows: Any, learned: Any, later: Any, fit: Any, n: Any) -> Any:
         single = one(key[0], hyper, rows, learned, later, jax.tree.map(lambda a: a[0], fit), n)
         return jax.tree.map(lambda a: a[None], single)
 
-    advance = alone if fits == 1 else tile_map(one, in_axes=(0, None, None, None, None, 0, None))
-    arguments = (*task, example(recipe, task), jax.ShapeDtypeStruct((), np.int32))
+    def of_its_own(
+        key: Any, hyper: Any, which: Any, rows: Any, learned: Any, later: Any, fit: Any, n: Any
+    ) -> Any:
+        mine = jax.tree.map(lambda a: a[which], (rows, learned, later))
+        return one(key, hyper, mine[0], mine[1], mine[2], fit, n)
+
+    if isinstance(task, Tasks):
+        advance: Any = tile_map(of_its_own, in_axes=(0, 0, 0, None, None, None, 0, None))
+    elif task.keys.shape[0] > 1:
+        advance = tile_map(one, in_axes=(0, None, None, None, None, 0, None))
+    else:
+        advance = alone
+    arguments = (*given, example(recipe, task), jax.ShapeDtypeStruct((), np.int32))
     return _Programs(
         compile(start, task.hyper, task.keys, machine=machine),
         compile(advance, *arguments, machine=machine),

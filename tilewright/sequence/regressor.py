@@ -57,6 +57,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         patience: int = 10,
         horizon: int = 1,
         refit: str | None = None,
+        warm_start: bool = False,
         optimizer: Any = None,
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = 30.0,
@@ -82,6 +83,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
             patience=patience,
             horizon=horizon,
             refit=refit,
+            warm_start=warm_start,
             optimizer=optimizer,
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
@@ -96,13 +98,16 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
 
         Raises ValueError for data or settings that cannot be used; warns when training failed.
         """
+        return self._train(self._checked(X, y))
+
+    def _checked(self, X: Any, y: Any) -> Sequences:
         check(self)
         check_head(self.head, self.levels)
         if y is None and not isinstance(X, Panel):
             raise ArgumentError(
                 "This LSTMRegressor estimator requires y to be passed, but the target y is None."
             )
-        return self._train(self._given(X, y, reset=True))
+        return self._given(X, y, reset=True)
 
     def predict(self, X: Any) -> np.ndarray:
         """Means, (samples,) or (samples, targets); of a Panel, in the order of its rows."""

@@ -1,7 +1,8 @@
 """A trained estimator in one safetensors file: what it was told, what it found, its nets.
 
 In: an estimator of this package. Out: a file that is replaced whole, and the estimator back, which
-says the same to the bit. No pickle; an optimiser is code, and is not kept.
+says the same to the bit; the same estimator is the same bytes. No pickle; an optimiser is code, and
+is not kept.
 """
 
 from __future__ import annotations
@@ -51,9 +52,17 @@ def save(model: Any, path: str | Path) -> None:
         {"format": FORMAT, "estimator": json.dumps(head)},
     )
     try:
-        write_bytes(Path(path), content)
+        write_bytes(Path(path), _in_order(content))
     except OSError as error:
         raise ArgumentError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same file with its header sorted: safetensors writes its entries in random order."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
 
 
 def load(kind: type, path: str | Path) -> Any:
