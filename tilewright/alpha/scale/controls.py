@@ -15,6 +15,7 @@ import numpy as np
 
 from tilewright.alpha.scale.panel import ScalePanel
 from tilewright.alpha.scale_features import NAMES
+from tilewright.alpha.walking.shuffle import shuffled_days
 
 STRENGTH = 0.3
 """Deviation of the planted log-scale."""
@@ -24,16 +25,7 @@ FACTOR, MOST = "level", 2.5
 
 def placebo(panel: ScalePanel, seed: int) -> np.ndarray:
     """Days with targets of all their stocks, in random order; the others stay where they are."""
-    known = np.isfinite(panel.target)
-    whole = np.flatnonzero(known.any(axis=1) & (known == panel.there).all(axis=1))
-    # Only days on which the same stocks are there change places: each group among itself.
-    mixed = panel.target.copy()
-    rng = np.random.default_rng([seed, 1])
-    _, groups = np.unique(panel.there[whole], axis=0, return_inverse=True)
-    for group in range(groups.max(initial=-1) + 1):
-        days = whole[groups.reshape(-1) == group]
-        mixed[days] = panel.target[rng.permutation(days)]
-    return mixed
+    return shuffled_days(panel.target, panel.there, seed)
 
 
 def planted(panel: ScalePanel, seed: int) -> np.ndarray:

@@ -54,9 +54,9 @@ def rivals(
     found: dict[str, Forecast] = dict(pooled_baselines(X, y, X_test))
     means = baselines(X, y, X_test, fit_degrees(y))
     found |= {name: _mixture(model) for name, model in means.items() if name != NULL}
-    if market and panel.horizon == 1 and _has_arch():
+    if market and panel.horizon == 1 and has_arch():
         for name, asymmetric in ((GJR, True),) if few else ((GARCH, False), (GJR, True)):
-            found[name] = _garch(prices, panel, window, places, asymmetric)
+            found[name] = garch_of_window(prices, panel.volatility, window, places, asymmetric)
     if not few:
         found[BOOSTED] = boosted_quantiles(X, y, X_test)
     return found
@@ -77,10 +77,17 @@ def boosted_quantiles(X: np.ndarray, y: np.ndarray, X_test: np.ndarray) -> np.nd
     return np.sort(np.stack(found), axis=0)
 
 
-def _garch(
-    prices: np.ndarray, panel: ScalePanel, window: Window, places: np.ndarray, asymmetric: bool
+def garch_of_window(
+    prices: np.ndarray,
+    volatility: np.ndarray,
+    window: Window,
+    places: np.ndarray,
+    asymmetric: bool,
 ) -> Grouped:
-    """One for each stock, over the days on which it has a return. Those with too few have none."""
+    """Of rows at `places` (n, 2), the next return in units of `volatility` (days, stocks).
+
+    One for each stock, over the days on which it has a return. Those with too few have none.
+    """
     returns = np.diff(np.log(prices), axis=0, prepend=np.nan)
     found: Grouped = []
     for stock in np.unique(places[:, 1]):
@@ -91,7 +98,7 @@ def _garch(
             + np.flatnonzero(np.isfinite(returns[window.start + 1 : window.end, stock]))
         )
         last = int(np.searchsorted(days, window.stop + 1))
-        first = int(np.searchsorted(days, window.test))
+        first = int(np.searchsorted(days, places[:, 0].min()))
         if last < LEAST_GARCH or first >= len(days):
             continue
         scale, df = garch_scale(returns[days, stock], last, first, asymmetric)
@@ -100,11 +107,12 @@ def _garch(
         known = np.array([day in of_day for day in tested])
         mine = mine[known]
         scales = np.array([of_day[day] for day in tested if day in of_day])
-        found.append((mine, of_scale(scales / panel.volatility[places[mine, 0], stock], df)))
+        found.append((mine, of_scale(scales / volatility[places[mine, 0], stock], df)))
     return found
 
 
-def _has_arch() -> bool:
+def has_arch() -> bool:
+    """Whether the package arch is installed."""
     from importlib.util import find_spec
 
     return find_spec("arch") is not None

@@ -175,6 +175,12 @@ def pit(real: Tally) -> str:
                     height=180, digits=1, line=1.0)  # fmt: skip
 
 
+def joined(parts: Sequence[str]) -> str:
+    """Such as "a, b and c"."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def figure(lead: Lead) -> str:
     """A difference with its standard error by date."""
     return f"{lead.mean:+.4f} ± {lead.by_date:.4f}"

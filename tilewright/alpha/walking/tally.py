@@ -17,6 +17,9 @@ from tilewright.alpha.walking.scored import LEVELS, LOG, QUANTILE, Forecasts
 
 COVER_50, COVER_90 = "cover 50 %", "cover 90 %"
 FIFTHS, REGIMES, BINS = 5, ("calm", "usual", "wild"), 20
+BEATS, TIES, LOSES = "beats", "ties with", "loses to"
+LEAST_Z = 2.5
+"""Standard errors by date beyond which a difference counts: errors of related days are rough."""
 LAGS = 21
 """Days over which score differences are taken to be related."""
 TAILS = tuple(float(LEVELS[i]) for i in (0, 1, 5, 6))
@@ -35,6 +38,13 @@ class Lead:
     @property
     def z(self) -> float:
         return self.mean / self.by_date if self.by_date else float("nan")
+
+    @property
+    def side(self) -> str:
+        """What the first model does to the other."""
+        if abs(self.z) < LEAST_Z or not np.isfinite(self.z):
+            return TIES
+        return BEATS if self.mean < 0 else LOSES
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,8 @@ class Tally:
         return float(np.nanmean(self.value[score][self.models.index(model)]))
 
     def has(self, model: str, score: str = QUANTILE) -> bool:
+        if model not in self.models:
+            return False
         return bool(np.isfinite(self.value[score][self.models.index(model)]).any())
 
     def over(self, model: str, score: str = "") -> Lead:

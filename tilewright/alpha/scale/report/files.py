@@ -6,7 +6,6 @@ that DuckDB and others read as one table, each written as a whole.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Callable, Iterable
@@ -17,11 +16,12 @@ from tilewright.alpha.controls import SERIES
 from tilewright.alpha.scale.ahead import quantile_name
 from tilewright.alpha.scale.report.page import Diagnostics, as_json, page
 from tilewright.alpha.scale.report.words import Words, words
-from tilewright.alpha.scale.scored import MODELS, NET, Scored
+from tilewright.alpha.scale.scored import Scored
 from tilewright.alpha.scale.walk import Walk
+from tilewright.alpha.walking.figures import finite, scores_csv
 from tilewright.alpha.walking.folder import FORECASTS
 from tilewright.alpha.walking.scored import LEVELS
-from tilewright.alpha.walking.tally import LOG, Tally, tally
+from tilewright.alpha.walking.tally import tally
 from tilewright.files import write_bytes, write_text
 
 
@@ -43,8 +43,8 @@ def write_report(walk: Walk) -> Words | None:
         page(walk.prices, walk.settings, tallies, said, newest, diagnostics),
     )
     content = as_json(tallies, said, diagnostics)
-    write_text(folder / "report.json", json.dumps(_finite(content), indent=2))
-    write_text(folder / "scores.csv", _scores(tallies))
+    write_text(folder / "report.json", json.dumps(finite(content), indent=2))
+    write_text(folder / "scores.csv", scores_csv(tallies))
     for one in found[SERIES[0]]():
         path = folder / FORECASTS / f"{one.day}.parquet"
         if not path.exists():
@@ -73,22 +73,6 @@ def _diagnostics(windows: Iterable[Scored]) -> tuple[Diagnostics, Scored]:
     return found, newest
 
 
-def _scores(tallies: dict[str, Tally]) -> str:
-    text = io.StringIO()
-    write = csv.writer(text, lineterminator="\n").writerow
-    write(["series", "model", "score", "mean", "net_less_model", "error_by_date", "error_by_year",
-           "error_by_stock"])  # fmt: skip
-    for series, found in tallies.items():
-        for model in (m for m in MODELS if found.has(m)):
-            for score in found.value:
-                lead = found.over(model, score) if model != NET else None
-                parts = (lead.mean, lead.by_date) if lead else ("", "")
-                more = (lead.by_year, lead.by_stock) if lead and score == LOG else ("", "")
-                figures = (found.mean(score, model), *parts, *more)
-                write([series, model, score, *(f"{v:.6g}" if v != "" else "" for v in figures)])
-    return text.getvalue()
-
-
 def _forecasts(one: Scored, walk: Walk) -> bytes:
     """The net's, of log returns."""
     import pandas as pd
@@ -107,14 +91,3 @@ def _forecasts(one: Scored, walk: Walk) -> bytes:
     content = io.BytesIO()
     frame.to_parquet(content, index=False)
     return content.getvalue()
-
-
-def _finite(value: object) -> object:
-    """JSON has no NaN."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

@@ -1,7 +1,7 @@
 """What the figures of a job of the scale net say, in words: who earned what.
 
 In: tallies of the real and the control series. Out: `Words`. They follow from the figures by the
-rules below: a difference counts beyond `LEAST_Z` standard errors by date.
+rules below: a difference counts beyond `tally.LEAST_Z` standard errors by date.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
 from tilewright.alpha.scale.scored import MODELS, NET
 from tilewright.alpha.scale_baselines import EWMA, GJR, LINEAR
 from tilewright.alpha.scores import LEAST_DAYS
-from tilewright.alpha.walking.page import figure
-from tilewright.alpha.walking.tally import COVER_90, LOG, TAILS, Lead, Tally
+from tilewright.alpha.walking.page import figure, joined
+from tilewright.alpha.walking.scored import LOG
+from tilewright.alpha.walking.tally import BEATS, COVER_90, LOSES, TAILS, TIES, Tally
 
-LEAST_Z = 2.5
-"""Standard errors by date beyond which a difference counts: errors of related days are rough."""
 GOOD_COVER = (0.88, 0.92)
 GOOD_R_HAT = 1.05
 
@@ -78,24 +75,10 @@ def _headline(real: Tally) -> str:
     parts = []
     for model, name in ((EWMA, "the EWMA"), (GJR, "GJR-t"), (LINEAR, "the linear scale model")):
         if real.has(model, LOG):
-            parts.append((_side(real.over(model)), name))
-    grouped = {
-        side: [name for s, name in parts if s == side] for side in ("beats", "ties", "loses to")
-    }
-    said = [f"{side.replace('ties', 'ties with')} {_joined(names)}"
-            for side, names in grouped.items() if names]  # fmt: skip
-    return f"How wide tomorrow will be: the net {_joined(said)}."
-
-
-def _side(lead: Lead) -> str:
-    if abs(lead.z) < LEAST_Z or not np.isfinite(lead.z):
-        return "ties"
-    return "beats" if lead.mean < 0 else "loses to"
-
-
-def _joined(parts: Sequence[str]) -> str:
-    *first, last = parts
-    return f"{', '.join(first)} and {last}" if first else last
+            parts.append((real.over(model).side, name))
+    grouped = {side: [n for s, n in parts if s == side] for side in (BEATS, TIES, LOSES)}
+    said = [f"{side} {joined(names)}" for side, names in grouped.items() if names]
+    return f"How wide tomorrow will be: the net {joined(said)}."
 
 
 def _earned(real: Tally) -> list[str]:
@@ -107,12 +90,12 @@ def _earned(real: Tally) -> list[str]:
         + (f", and {figure(real.over(GJR))} to that of GJR-t." if real.has(GJR, LOG) else "."),
         f"To the linear scale model, which sees the same 28 features, it is {figure(linear)}: "
         + {
-            "beats": "what is not linear earns this.",
-            "ties": "what is not linear earns nothing that these days can show.",
-            "loses to": "the net is worse than its own linear part.",
-        }[_side(linear)],
+            BEATS: "what is not linear earns this.",
+            TIES: "what is not linear earns nothing that these days can show.",
+            LOSES: "the net is worse than its own linear part.",
+        }[linear.side],
     ]
-    if null.mean < 0 and _side(null) == "beats":
+    if null.mean < 0 and null.side == BEATS:
         share = (null.mean - linear.mean) / null.mean
         found.append(
             f"Of the gain over the EWMA, {min(max(share, 0.0), 1.0):.0%} is the linear model's "
@@ -149,7 +132,7 @@ def _planted(tallies: Mapping[str, Tally]) -> tuple[str, bool | None]:
     if PLANTED not in tallies or len(tallies[PLANTED].days) < LEAST_DAYS:
         return f"{name}: not run, or on too few days.", None
     found = tallies[PLANTED].over(LINEAR)
-    good = _side(found) == "beats"
+    good = found.side == BEATS
     text = "the net finds it" if good else "the net DOES NOT FIND IT"
     return f"{name}: {text}; its log score is {figure(found)} to the linear model's.", good
 
@@ -159,7 +142,7 @@ def _placebo(tallies: Mapping[str, Tally]) -> tuple[str, bool | None]:
     if SHUFFLED not in tallies or len(tallies[SHUFFLED].days) < LEAST_DAYS:
         return f"{name}: not run, or on too few days.", None
     found = tallies[SHUFFLED].over(EWMA)
-    good = _side(found) != "beats"
+    good = found.side != BEATS
     text = "nothing is found, as it must be" if good else "the net SEEMS TO FIND SOMETHING"
     return f"{name}: {text}; {figure(found)} to the EWMA.", good
 
