@@ -1,0 +1,72 @@
+"""The verdict is against the best rival, and follows from the figures."""
+
+import numpy as np
+
+from tilewright.alpha.mixture import Mixture
+from tilewright.alpha.walking.tally import tally
+from tilewright.sequence.forward.report.words import best_rival, words
+from tilewright.sequence.forward.scored import SQUARE, scored
+
+DAYS = tuple(str(d) for d in np.datetime64("2015-06-01") + np.arange(400))
+MODELS = ("LSTM", "EWMA", "HAR", "HAR 20", "boosting")
+
+
+def made(errors: dict[str, float], seed: int = 0, target: str = "volatility"):
+    """Outcomes are standard normal; a model's forecast is off by its error, in deviations."""
+    rng = np.random.default_rng(seed)
+    places = np.array([(100 + d, s) for d in range(200) for s in range(5)])
+    signal, noise = rng.normal(size=(2, len(places)))
+    forecasts = {
+        name: Mixture((signal + errors[name] * rng.normal(size=len(places)))[None], np.ones(1), 8.0)
+        for name in MODELS
+    }
+    return scored(target, "real", DAYS[100], places, signal + noise, np.ones(len(places)),
+                  forecasts, np.array([10]), "")  # fmt: skip
+
+
+def said(errors, **more):
+    windows = [made(errors, **more)]
+    found = tally(lambda: windows, DAYS, 5, windows[0].main)
+    return words(windows[0].target, {"real": found}, [""], np.full(200, 0.01)), found
+
+
+def test_the_best_is_named_and_a_weaker_one_does_not_make_it_a_triumph():
+    errors = dict(zip(MODELS, (0.3, 2.0, 1.0, 0.3, 0.6), strict=True))
+    told, found = said(errors)
+    assert best_rival(found) == told.best == "HAR 20"
+    assert "ties with HAR 20, the best of 4 rivals" in told.headline
+    assert found.over("HAR").mean < -0.5  # as it would have been told against the textbook's
+    assert "which baseline" in told.findings[1]
+
+
+def test_a_gain_and_a_loss_are_said():
+    good = dict(zip(MODELS, (0.1, 2.0, 1.0, 0.8, 0.9), strict=True))
+    assert "the LSTM beats HAR 20" in said(good)[0].headline
+    bad = dict(zip(MODELS, (1.5, 2.0, 1.0, 0.8, 0.9), strict=True))
+    told, _ = said(bad)
+    assert "the LSTM loses to HAR 20" in told.headline
+    assert "take HAR 20 instead" in told.findings[0]
+
+
+def test_the_main_score_is_the_targets():
+    errors = dict.fromkeys(MODELS, 0.5)
+    assert said(errors)[1].main == SQUARE
+    told, found = said(errors, target="density")
+    assert found.main == "log score"
+    assert any("rank correlation" in text for text in told.findings)
+
+
+def test_a_failed_control_silences_the_verdict():
+    windows = [made(dict(zip(MODELS, (0.1, 2.0, 1.0, 0.8, 0.9), strict=True)))]
+    found = tally(lambda: windows, DAYS, 5, SQUARE)
+    told = words("volatility", {"real": found, "shuffled": found}, [""], np.empty(0))
+    assert told.sound is False
+    assert "A control failed" in told.headline
+
+
+def test_few_days_and_failed_nets_have_no_verdict():
+    windows = [made(dict.fromkeys(MODELS, 0.5))]
+    found = tally(lambda: windows, DAYS, 5, SQUARE)
+    told = words("volatility", {"real": found}, ["the loss was not finite"], np.empty(0))
+    assert "no net could be trained" in told.headline
+    assert not told.readable
