@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 import tilewright
-from tilewright.cli import STOPPED, WRONG, fraud, lstm, machine, scale, vision
+from tilewright.cli import STOPPED, WRONG, forward, fraud, lstm, machine, scale, vision
 from tilewright.cli.alpha import alpha
 from tilewright.cli.named import with_default
 
@@ -92,6 +92,8 @@ for one in (vision.train, vision.predict, vision.export):
 app.add_typer(vision.app, name="vision")
 for one in (lstm.run, lstm.stream, lstm.bench, lstm.export, fraud.fraud):
     lstm.app.command()(command(one))
+lstm.app.command("fit")(command(forward.fit))
+lstm.app.command("walk-forward")(command(forward.walk))
 app.add_typer(lstm.app, name="lstm")
 app.command("export")(command(export))
 

@@ -15,7 +15,8 @@ app = typer.Typer(
     no_args_is_help=True,
     invoke_without_command=True,
     rich_markup_mode="rich",
-    help="Trained LSTMs and GRUs: windows from files, ticks as they come, delays, C libraries.",
+    help="LSTMs and GRUs, trained on prices and walked forward; or trained elsewhere: windows from "
+    "files, ticks as they come, delays, C libraries.",
 )
 
 Net = Annotated[

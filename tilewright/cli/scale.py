@@ -124,7 +124,7 @@ def predict(
         raise AlphaError(f"--out must end with .csv or .parquet, not {out.name!r}.")
     found = table_of(opened(folder))
     if out is None:
-        _show_table(Console(), found)
+        show_table(Console(), found)
     elif out.suffix == ".csv":
         found.to_csv(out, index=False)
     else:
@@ -228,11 +228,12 @@ def _settings(path: Path | None) -> ScaleSettings:
         raise AlphaError(f"{path} is not TOML: {error}.") from None
 
 
-def _show_table(console: Console, found: Any) -> None:
+def show_table(console: Console, found: Any, what: str = "Log return") -> None:
+    """Of each instrument a row, in per cent."""
     from rich.table import Table
 
     day, target = found["date"].iloc[0], found["target_date"].iloc[0]
-    made = Table(title=f"Log return from the close of {day} to that of {target}, per cent",
+    made = Table(title=f"{what}, from the close of {day} to that of {target}, per cent",
                  title_justify="left", box=None, padding=(0, 1))  # fmt: skip
     figures = [name for name in found.columns if name not in ("instrument", "date", "target_date")]
     made.add_column("")

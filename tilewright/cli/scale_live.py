@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -21,13 +21,16 @@ class ScaleLive:
     def stage(self, text: str) -> None:
         self.console.print(text, highlight=False, style="dim")
 
-    def window(self, found: Scored | None, done: int, wanted: int) -> None:
+    def window(self, found: Any, done: int, wanted: int) -> None:
         left = (time.monotonic() - self.began) / done * (wanted - done)
         text = "model of the newest days"
         if found is not None:
-            net, null = (float(np.nanmean(found.log_score[i])) for i in (0, 1))
-            text = f"{found.day} {found.series}: log score {net - null:+.4f} to the EWMA's"
-            text += f", R-hat {np.max(found.r_hat):.2f}"
+            text = f"{found.day} {found.series}: {self.said(found)}"
             text += f", FAILED: {found.failure}" if found.failure else ""
         minutes = f"{int(left) // 60}:{int(left) % 60:02d} left"
         self.console.print(f"{done} of {wanted}, {minutes}: {text}", highlight=False)
+
+    def said(self, found: Scored) -> str:
+        """What came of a window."""
+        net, null = (float(np.nanmean(found.log_score[i])) for i in (0, 1))
+        return f"log score {net - null:+.4f} to the EWMA's, R-hat {np.max(found.r_hat):.2f}"
