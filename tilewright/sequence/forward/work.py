@@ -73,13 +73,16 @@ class Work:
         """Series, window, and the one before it in its sequence; controls after the newest."""
         sequence = self.job.settings.sequence if self.method.chained else 1
         groups = [list(g) for _, g in groupby(self.windows, lambda w: w.number // sequence)]
-        for place, group in enumerate(reversed(groups)):
-            for i, window in enumerate(group):
-                yield REAL, (window, group[i - 1] if i else None)
-            if not place:
-                for window in self.controls:
-                    for series in self.method.controls:
-                        yield series, (window, None)
+        real = [
+            (REAL, (window, group[i - 1] if i else None))
+            for group in reversed(groups)
+            for i, window in enumerate(group)
+        ]
+        newest = max(self.method.together, len(groups[-1]))
+        yield from real[:newest]
+        for series in self.method.controls:
+            yield from ((series, (window, None)) for window in self.controls)
+        yield from real[newest:]
 
     def _batches(self, units: Sequence[tuple[str, Pair]]) -> Iterator[tuple[str, list[Pair]]]:
         """Parts that can be fitted in one call."""
