@@ -67,6 +67,15 @@ def test_the_first_gap_is_a_month():
     np.testing.assert_allclose(features.raw(given)[firsts, 1], np.log(30 * DAY + 1))
 
 
+def test_amounts_beside_the_cards_mean_so_far():
+    given = small()
+    found = features.relative(given)
+    for row in range(0, len(given), 997):
+        own = given.amount[: row + 1][given.card[: row + 1] == given.card[row]]
+        wanted = np.log((given.amount[row] + 1) / (own.mean() + 1))
+        np.testing.assert_allclose(found[row], wanted, atol=1e-12)
+
+
 @pytest.mark.parametrize("columns", ALL, ids=lambda f: f.__name__)
 def test_another_future_moves_no_past_row(columns):
     given = small()

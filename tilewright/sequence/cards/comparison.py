@@ -14,7 +14,7 @@ import numpy as np
 
 from tilewright.sequence.cards import boosting, features, nets
 from tilewright.sequence.cards.boosting import Tuned
-from tilewright.sequence.cards.features import AGGREGATES, RAW
+from tilewright.sequence.cards.features import AGGREGATES, RAW, RELATIVE
 from tilewright.sequence.cards.purchases import DAY, Purchases
 from tilewright.sequence.cards.settings import Settings
 from tilewright.sequence.cards.split import LENGTH, Week, weeks
@@ -45,14 +45,15 @@ class Columns:
 
     aggregates: np.ndarray  # (purchases, 15)
     lags: np.ndarray  # (purchases, 10)
-    raw: np.ndarray  # (purchases, 4)
+    raw: np.ndarray  # (purchases, 5)
 
     def of(self, model: str) -> np.ndarray:
-        """(purchases, columns)."""
+        """(purchases, columns). Boosting with lags is told what the net is told of the card's mean,
+        which trees cannot divide by."""
         if model in (LOGISTIC, BOOSTING):
             return self.aggregates
         if model == LAGS:
-            return np.hstack([self.aggregates, self.lags])
+            return np.hstack([self.aggregates, self.lags, self.raw[:, [RAW.index(RELATIVE)]]])
         return self.raw if model == NET else np.hstack([self.raw, self.aggregates])
 
 

@@ -29,7 +29,8 @@ AGGREGATES = (
     *(f"{what} of the terminal, {span} d" for what in ("count", "fraud share") for span in SPANS),
 )  # fmt: skip
 LAGGED = tuple(f"{what} {lag} before" for what in ("amount", "gap") for lag in range(1, LAGS + 1))
-RAW = ("log amount", "log gap", "sine of the hour", "cosine of the hour")
+RELATIVE = "log amount over the card's mean"
+RAW = ("log amount", "log gap", "sine of the hour", "cosine of the hour", RELATIVE)
 
 
 def aggregates(given: Purchases, delay: float = DELAY) -> np.ndarray:
@@ -69,7 +70,8 @@ def lags(given: Purchases) -> np.ndarray:
 
 
 def raw(given: Purchases) -> np.ndarray:
-    """(purchases, 4), the columns of `RAW`: nothing but this purchase and the gap before it.
+    """(purchases, 5), the columns of `RAW`: this purchase, the gap before it, and how large it is
+    beside all of the card's up to now.
 
     The gap before a card's first purchase counts as 30 days.
     """
@@ -77,9 +79,19 @@ def raw(given: Purchases) -> np.ndarray:
     hour = 2 * np.pi * given.time / DAY
     gap = np.where(np.isnan(gap), SPANS[-1] * DAY, gap)
     return np.stack(
-        [np.log(given.amount + 1), np.log(gap + 1), np.sin(hour), np.cos(hour)],
+        [np.log(given.amount + 1), np.log(gap + 1), np.sin(hour), np.cos(hour), relative(given)],
         axis=1,
     )
+
+
+def relative(given: Purchases) -> np.ndarray:
+    """(purchases,) log of one more than the amount over one more than the card's mean up to now."""
+    groups = _Groups(given.card, given.time)
+    cost = np.concatenate([[0], np.cumsum(exact(given.amount)[groups.order])])
+    first = np.searchsorted(groups.group, groups.group)
+    last = np.arange(1, len(given) + 1)
+    mean = groups.back((cost[last] - cost[first]) * EXACT / (last - first))
+    return np.log((given.amount + 1) / (mean + 1))
 
 
 def weekend(given: Purchases) -> np.ndarray:

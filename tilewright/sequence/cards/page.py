@@ -98,9 +98,10 @@ def page(tallies: Sequence[Tally], delays: Sequence[Delays]) -> str:
 
 
 DELAYS = (
-    "The net keeps a state for each card and needs nothing but the purchase and the gap before it. "
-    "Boosting is asked with its features already made: making them needs a state of counts and "
-    "sums for each card and terminal, which is not in these figures."
+    "The net keeps a state for each card and needs nothing but the purchase, the gap before it and "
+    "the mean of the card's amounts so far. Boosting is asked with its features already made: "
+    "making them needs a state of counts and sums for each card and terminal, which is not in "
+    "these figures."
 )
 
 
