@@ -292,3 +292,23 @@ def test_other_bad_input_leaves_the_state_as_it_is(program):
     mine(XS[0])
     with pytest.raises(ArgumentError, match="keeps no state"):
         tilewright.compile(step, PARAMS, STATE, XS[0], state="state", machine="xla")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["natively", "in Python"])
+def test_gaps_are_refused_where_that_is_asked_for(program, known, monkeypatch):
+    """By native code, or where it does not know Python's layout; the state stays as it was."""
+    monkeypatch.setattr("tilewright.runtime.layout.is_known", lambda: known)
+    strict, x = program.bind(PARAMS).refusing_gaps(), XS[0]
+    strict(x)
+    before = bits(strict.state)
+    for run in (strict, strict.answer):
+        for gap, position in ((np.nan, 0), (np.inf, 7), (-np.inf, x.size - 1)):
+            bad = x.copy()
+            bad.flat[position] = gap
+            for given in (bad, bad.astype(np.float64)):
+                with pytest.raises(ArgumentError, match=r"^x holds numbers that are not finite"):
+                    run(given)
+        assert bits(strict.state) == before
+    assert strict.calls == 1
+    large = np.full_like(x, np.finfo(np.float32).max)
+    assert bits(strict.fork()(large)) == bits(strict.answer(large))

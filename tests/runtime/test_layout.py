@@ -87,8 +87,10 @@ def test_a_python_whose_layout_is_unknown(monkeypatch, slow):
 
 def test_the_table_tells_types_apart():
     kinds = [Type("float32", (2, 3)), Type("int32", ()), Type("bfloat16", (0,))]
-    table = layout.expected(kinds)
-    assert table is not None
-    assert list(table)[3:] == [
-        id(np.dtype("f4")), 2, 2, 3, id(np.dtype("i4")), 0, id(kinds[2].numpy), 1, 0,
-    ]  # fmt: skip
+    for finite, floats in ((False, 0), (True, 6)):
+        table = layout.expected(kinds, finite)
+        assert table is not None
+        assert list(table)[3:] == [
+            id(np.dtype("f4")), 2, floats, 2, 3, id(np.dtype("i4")), 0, 0,
+            id(kinds[2].numpy), 1, 0, 0,
+        ]  # fmt: skip

@@ -7,11 +7,11 @@ import pytest
 
 from tilewright.codegen.context import LINE
 from tilewright.graph.ir import Type
-from tilewright.runtime.results import TOGETHER, Results
+from tilewright.runtime.results import TOGETHER, results_of
 
 
 def placed(*kinds):
-    results = Results(kinds)
+    results = results_of(kinds)
     pieces, shifts = results.pieces(), (ctypes.c_int64 * len(kinds))()
     addresses = results.place(pieces, shifts)
     return pieces, addresses, results.arrays(pieces, shifts[:])

@@ -6,7 +6,8 @@ lets go of it while the program runs.
 
     void @tw_drive(job)                   run the program of a job; returns when all have ended
     i64  @tw_apply(job, leaves, pieces)   the same with these arrays; 1, and nothing run, if a leaf
-                                          is not exactly as expected
+                                          is not exactly as expected; 2 if floats that should be
+                                          finite are not
     void @tw_look(context)                on the calling thread: have Python look for signals
 
 A job is a table of 64-bit words, `JOB`. `leaves` and `pieces` are tuples: NumPy arrays, and the
@@ -30,7 +31,7 @@ JOB = (
     "control_bytes",
     "filled",  # pointer to i64, set to `count` before a run
     "count",
-    "expected",  # pointer: Python's layout, then dtype, rank and shape of each leaf
+    "expected",  # pointer: Python's layout, then what each leaf must be (`layout.py`)
     "leaves",  # how many
     "inputs",  # pointer to their places in the program's table of inputs
     "results",  # how many
@@ -126,8 +127,8 @@ entry:
   %inputs = load ptr, ptr %inputs_at, align 8
   br label %leaf
 leaf:
-  %i = phi i64 [ 0, %entry ], [ %i_next, %fits ]
-  %kind = phi ptr [ %first_kind, %entry ], [ %kind_next, %fits ]
+  %i = phi i64 [ 0, %entry ], [ %i_next, %next_leaf ]
+  %kind = phi ptr [ %first_kind, %entry ], [ %kind_next, %next_leaf ]
   %more = icmp slt i64 %i, %leaf_count
   br i1 %more, label %read, label %memory
 read:
@@ -159,7 +160,9 @@ array:
   %same_rank = icmp eq i64 %wide_rank, %wanted_rank
   %likely = and i1 %is_plain, %same_dtype
   %alike = and i1 %likely, %same_rank
-  %wanted_shape = getelementptr i64, ptr %kind, i64 2
+  %floats_at = getelementptr i64, ptr %kind, i64 2
+  %floats = load i64, ptr %floats_at, align 8
+  %wanted_shape = getelementptr i64, ptr %kind, i64 3
   br i1 %alike, label %length, label %refuse
 length:
   %d = phi i64 [ 0, %array ], [ %d_next, %compare ]
@@ -178,7 +181,27 @@ fits:
   store ptr %data, ptr %input, align 8
   %kind_next = getelementptr i64, ptr %wanted_shape, i64 %wanted_rank
   %i_next = add i64 %i, 1
+  br label %look
+look:
+  ; no exponent is all ones
+  %f = phi i64 [ 0, %fits ], [ %f_next, %see ]
+  %bad = phi i1 [ false, %fits ], [ %bad_next, %see ]
+  %unseen = icmp slt i64 %f, %floats
+  br i1 %unseen, label %see, label %seen
+see:
+  %float_at = getelementptr i32, ptr %data, i64 %f
+  %float = load i32, ptr %float_at, align 4
+  %exponent = and i32 %float, 2139095040
+  %is_bad = icmp eq i32 %exponent, 2139095040
+  %bad_next = or i1 %bad, %is_bad
+  %f_next = add i64 %f, 1
+  br label %look
+seen:
+  br i1 %bad, label %gap, label %next_leaf
+next_leaf:
   br label %leaf
+gap:
+  ret i64 2
 refuse:
   ret i64 1
 memory:

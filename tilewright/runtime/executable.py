@@ -28,7 +28,7 @@ from tilewright.runtime.gang import MOST_WORKERS, default_workers, helped
 from tilewright.runtime.layout import expected
 from tilewright.runtime.made import Origin
 from tilewright.runtime.native import native, support
-from tilewright.runtime.results import Results
+from tilewright.runtime.results import results_of
 from tilewright.runtime.run import Run
 from tilewright.runtime.signature import Signature
 
@@ -53,10 +53,11 @@ class Executable:
         self._loaded = loaded or load(image.object, imports=support())
         self.function = self._loaded["tilewright_run"]
         self.workers = _workers(image)
-        self._results = Results(interface.outputs)
+        self._results = results_of(interface.outputs)
         span = self.signature.span
         self._span = range(len(interface.inputs)) if span is None else span
-        self._expected = expected(interface.inputs[self._span.start : self._span.stop])
+        kinds = interface.inputs[self._span.start : self._span.stop]
+        self._expected = expected(kinds, self.signature.finite)
         self._apply = native().tw_apply if self._expected is not None else _refuse
         self._pool = FramePool(self._frame)
         self._count = -1 if span is None else len(span)
@@ -78,7 +79,7 @@ class Executable:
                 with helped(frame):
                     if self._apply(frame.address, leaves, pieces):
                         self._apply_others(frame, leaves, pieces)
-            results = self._results.arrays(pieces, frame.shifts[:])
+            results = self._results.arrays(pieces, frame.shifts)
         finally:
             self._pool.give_back(frame)
         return self._unflatten(results)
@@ -157,7 +158,9 @@ class Executable:
         """A call whose leaves are not all exact: make them so, then run."""
         plain, first = self.signature.plain, self._span.start
         exact = tuple([plain(i, leaf) for i, leaf in enumerate(leaves, first)])
-        if self._apply(frame.address, exact, pieces):  # a dtype, or a layout, unknown to it
+        if self._apply(frame.address, exact, pieces):  # a dtype, or a layout, unknown to it; a gap
+            if self.signature.finite:
+                self.signature.check_finite(exact, first)
             frame.point_at(exact, self._results.place(pieces, frame.shifts))
             frame.reset()
             native().tw_drive(frame.address)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from functools import cache
+from math import prod
 
 import numpy as np
 
@@ -27,13 +28,14 @@ ITEMS = tuple.__basicsize__
 Table = ctypes.Array[ctypes.c_int64]
 
 
-def expected(types: Sequence[Type]) -> Table | None:
-    """Layout, then dtype, rank and shape of each leaf."""
+def expected(types: Sequence[Type], finite: bool = False) -> Table | None:
+    """Layout, then of each leaf dtype, rank, how many floats must be finite, and shape."""
     if not is_known():
         return None
     words = [id(np.ndarray), ITEMS, HEAD]
     for kind in types:
-        words += [id(kind.numpy), len(kind.shape), *kind.shape]
+        floats = prod(kind.shape) if finite and kind.dtype == "float32" else 0
+        words += [id(kind.numpy), len(kind.shape), floats, *kind.shape]
     return (ctypes.c_int64 * len(words))(*words)
 
 

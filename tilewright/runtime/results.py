@@ -22,7 +22,9 @@ from tilewright.runtime.memory import address
 TOGETHER = 1024
 """Bytes of results, each on lines of its own, up to which they lie in one piece."""
 
+Words = Sequence[int] | ctypes.Array[ctypes.c_int64]
 _BYTE = np.dtype(np.uint8)
+_empty, _array = np.empty, np.ndarray
 
 
 class Results:
@@ -57,10 +59,28 @@ class Results:
             shifts[number] = found[-1] - start
         return found
 
-    def arrays(self, pieces: Sequence[np.ndarray], shifts: Sequence[int]) -> list[np.ndarray]:
+    def arrays(self, pieces: Sequence[np.ndarray], shifts: Words) -> Sequence[np.ndarray]:
         """The results; `shifts` are the bytes of their pieces where they begin."""
         make = np.ndarray
         return [
             make(shape, dtype, pieces[piece], shift)
             for (shape, dtype, piece), shift in zip(self._types, shifts, strict=True)
         ]
+
+
+class OneResult(Results):
+    """The same for one result, as most steps have: no list is made for it."""
+
+    def __init__(self, outputs: Sequence[Type]):
+        super().__init__(outputs)
+        (self._size,), ((self._shape, self._dtype, _),) = self._sizes, self._types
+
+    def pieces(self) -> tuple[np.ndarray, ...]:
+        return (_empty(self._size, _BYTE),)
+
+    def arrays(self, pieces: Sequence[np.ndarray], shifts: Words) -> Sequence[np.ndarray]:
+        return (_array(self._shape, self._dtype, pieces[0], shifts[0]),)
+
+
+def results_of(outputs: Sequence[Type]) -> Results:
+    return OneResult(outputs) if len(outputs) == 1 else Results(outputs)

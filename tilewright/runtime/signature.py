@@ -29,12 +29,14 @@ class Signature:
 
     The first `positional` arguments (all, if it is None) may be given by position; all whose names
     are identifiers by name. `bound` holds the leaves of arguments that have been fixed, `held`
-    those of a state: arrays that every call is given as they are, and that it overwrites.
+    those of a state: arrays that every call is given as they are, and that it overwrites. `finite`:
+    a call is refused where a float32 that it is given is not.
     """
 
     interface: Interface
     bound: Mapping[int, list[np.ndarray]] = field(default_factory=lambda: _NOTHING)
     held: Mapping[int, list[np.ndarray]] = field(default_factory=lambda: _NOTHING)
+    finite: bool = False
 
     @cached_property
     def arguments(self) -> tuple[Tree, ...]:
@@ -112,6 +114,14 @@ class Signature:
             return plain(leaf, interface.inputs[position], interface.forms_in.get(position))
         except ArgumentError as error:
             raise ArgumentError(f"{self.leaf_names[position]} {error}") from error.__cause__
+
+    def check_finite(self, leaves: Sequence[np.ndarray], first: int) -> None:
+        """Leaves from position `first` on."""
+        for position, leaf in enumerate(leaves, first):
+            if leaf.dtype == np.float32 and not np.isfinite(leaf).all():
+                raise ArgumentError(
+                    f"{self.leaf_names[position]} holds numbers that are not finite."
+                )
 
     def bind(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> Signature:
         """Fix the first free arguments, and those of some names; arrays are checked and copied."""

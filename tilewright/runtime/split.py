@@ -19,7 +19,10 @@ from tilewright.runtime.signature import Signature
 
 
 class Split:
-    """`prepared`: for the next tick; `unsettled`: the last one is not yet all in the state."""
+    """`prepared`: for the next tick; `unsettled`: the last one is not yet all in the state.
+
+    Where it `settles`, each leaves it so.
+    """
 
     def __init__(self, parts: Parts, signature: Signature, interface: Interface):
         self._carried = [aligned(kind.shape, kind.numpy, kind.nbytes)[0] for kind in parts.carried]
@@ -32,10 +35,7 @@ class Split:
             self._settle = self._program(parts.settle, silent, everything)
         if parts.prepare.overwrites:
             self._prepare = self._program(parts.prepare, silent, everything)
-
-    def answered(self) -> None:
-        """`answer` has been called."""
-        self.prepared, self.unsettled = False, self._settle is not None
+        self.settles = self._settle is not None
 
     def settle(self) -> None:
         if self._settle is not None:

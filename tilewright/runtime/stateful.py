@@ -43,7 +43,8 @@ Arrays = Mapping[int, Sequence[np.ndarray]]
 class Stateful(Executable):
     """Call it tick by tick; or `answer` each tick and `prepare` for the next.
 
-    `late` counts the answers that had to prepare first, because nobody had.
+    `late` counts the answers that had to prepare first, because nobody had; `calls` all answers and
+    whole steps.
     """
 
     def __init__(
@@ -59,18 +60,19 @@ class Stateful(Executable):
         held = {number: list(map(_copy, leaves)) for number, leaves in (present or initial).items()}
         super().__init__(compiled, loaded=loaded, signature=replace(signature, held=held))
         self._initial, self._held = initial, held
-        self._lock, self._broken = threading.RLock(), False
+        self.lock, self._broken = threading.RLock(), False
         self._split: Split | None = None
-        self.late = 0
+        self.late = self.calls = 0
 
     # Running
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """The whole step."""
-        with self._lock:
-            if self._split is not None:
+        with self.lock:
+            split = self._split
+            if split is not None:
                 self._settle()
-                self._split.prepared = False
+                split.prepared = False
             return self._advance(super().__call__, args, named)
 
     def answer(self, *args: Any, **named: Any) -> Any:
@@ -78,19 +80,20 @@ class Stateful(Executable):
 
         Prepares first where nobody has since the last tick, and counts that in `late`.
         """
-        with self._lock:
+        with self.lock:
             split = self._split or self._made_split()
-            if not split.prepared:
+            late = not split.prepared
+            if late:
                 self.prepare()
-                self.late += 1
             result = self._advance(split.answer, args, named)
-            split.answered()
+            split.prepared, split.unsettled = False, split.settles
+            self.late += late
             return result
 
     def prepare(self) -> None:
         """What can be done before the next tick, unless it is done: the state is then settled, and
         all computed that hangs on it alone."""
-        with self._lock:
+        with self.lock:
             split = self._split or self._made_split()
             self._settle()
             if not split.prepared:
@@ -104,16 +107,24 @@ class Stateful(Executable):
 
     def bind(self, *args: Any, **named: Any) -> Stateful:
         """As `Executable.bind`; the state is a copy of this one's."""
-        with self._lock:
+        with self.lock:
             self._settle()
             signature = self.signature.bind(args, named)
             packed = self.compiled.bound(signature.fixed)
             loaded = self._loaded if packed.image.object is self.image.object else None
             return self._like(packed, loaded, signature)
 
+    def refusing_gaps(self) -> Stateful:
+        """The same, with a copy of the state; a call that is given a float32 that is not finite is
+        refused, and changes nothing."""
+        with self.lock:
+            self._settle()
+            self._check()
+            return self._like(self.compiled, self._loaded, replace(self.signature, finite=True))
+
     def fork(self) -> Stateful:
         """The same program with a copy of the state, from here on its own."""
-        with self._lock:
+        with self.lock:
             self._settle()
             self._check()
             return self._like(self.compiled, self._loaded, self.signature)
@@ -134,7 +145,7 @@ class Stateful(Executable):
 
         What is assigned to it has that structure, and is copied.
         """
-        with self._lock:
+        with self.lock:
             self._settle()
             self._check()
             found = tuple(self._tree(number) for number in self.image.interface.state)
@@ -143,12 +154,12 @@ class Stateful(Executable):
     @state.setter
     def state(self, value: Any) -> None:
         given = self._given(value)
-        with self._lock:
+        with self.lock:
             self._write(given)
 
     def reset(self) -> None:
         """The state as it began."""
-        with self._lock:
+        with self.lock:
             self._write(self._initial)
 
     def arrays(self) -> list[np.ndarray]:
@@ -156,14 +167,14 @@ class Stateful(Executable):
 
         Not while another thread may call.
         """
-        with self._lock:
+        with self.lock:
             self._settle()
             self._check()
             return [leaf for leaves in self._held.values() for leaf in leaves]
 
     def written(self) -> None:
         """What has been computed beforehand from `arrays` is to be forgotten."""
-        with self._lock:
+        with self.lock:
             if self._split is not None:
                 self._split.forget()
 
@@ -227,6 +238,7 @@ class Stateful(Executable):
             self._broken = False
             raise
         self._broken = False
+        self.calls += 1
         return result
 
     def _check(self) -> None:

@@ -6,7 +6,6 @@ what to do about ticks that are no numbers. One call at a time; others wait.
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,7 +18,7 @@ from tilewright.sequence.rates import Rates, measured
 from tilewright.sequence.snapshot import Snapshot
 
 POLICIES = ("refuse", "hold", "pass")
-_FLOAT = np.dtype(np.float32)
+_ARRAY = np.ndarray
 
 
 class Running(ABC):
@@ -31,14 +30,15 @@ class Running(ABC):
     def __init__(self, model: str, program: Stateful, streams: int, inputs: int, nan: str):
         if nan not in POLICIES:
             raise ArgumentError(f"nan must be one of {', '.join(POLICIES)}, not {nan!r}.")
-        self.model, self.program, self.nan = model, program, nan
+        self.model, self.nan = model, nan
+        self.program = program = program.refusing_gaps() if nan == "refuse" else program
         self.streams, self.inputs = streams, inputs
-        self._count, self._begun = 0, np.zeros(streams, np.int64)
-        """Ticks of all streams; what that was, so to say, when each of them began."""
-        self._shape, self._every = (streams, inputs), list(range(streams))
+        self._begun = np.zeros(streams, np.int64)
+        """What `program.calls` was, so to say, when each stream began."""
+        self._shape, self._alone = (streams, inputs), (inputs,) if streams == 1 else None
+        self._every = list(range(streams))
         self._last = np.full((streams, inputs), np.nan, np.float32)
-        self._lock = threading.RLock()
-        self._zeros = np.zeros(streams * inputs, np.float32)
+        self._lock = program.lock
 
     # Ticks
 
@@ -73,29 +73,21 @@ class Running(ABC):
         return measured(self.program.fork(), (self.streams, self.inputs), seconds)
 
     def _tick(self, run: Callable, x: Any, only: Sequence[int] | None) -> np.ndarray:
+        """What most ticks are is checked natively, by the program; others are looked at here."""
+        if only is None and type(x) is _ARRAY and self.nan != "hold":
+            try:
+                if x.shape == self._shape:
+                    return run(x)
+                if x.shape == self._alone:
+                    return run(x[None])[0]
+            except ArgumentError:  # said below, in words for ticks
+                pass
         with self._lock:
             if only is not None:
                 return self._some(run, x, self._numbers(only))
-            if not self._is_plain(x):
-                single = self.streams == 1 and np.ndim(x) == 1
-                x = self._checked(x[None] if single else x, self._every)
-            else:
-                single = False
-            found = run(x)
-            self._count += 1
-            return found[0] if single else found
-
-    def _is_plain(self, x: Any) -> bool:
-        """Whether there is nothing to check any further, as with most ticks."""
-        if type(x) is not np.ndarray or x.dtype is not _FLOAT or x.shape != self._shape:
-            return False
-        return self.nan == "refuse" and self._is_finite(x)
-
-    def _is_finite(self, x: np.ndarray) -> bool:
-        """Products with zero are zero, but for those of what is not finite. (One call of NumPy's
-        for a few features; `isfinite` and `all` take three times as long.)"""
-        flat = x.reshape(-1)
-        return flat.dot(self._zeros[: flat.size]) == 0
+            if self.streams == 1 and np.ndim(x) == 1:
+                return run(self._checked(np.asarray(x)[None], self._every))[0]
+            return run(self._checked(x, self._every))
 
     def _some(self, run: Callable, x: Any, numbers: list[int]) -> np.ndarray:
         """The others' rows are put back afterwards."""
@@ -105,10 +97,10 @@ class Running(ABC):
         others = np.setdiff1d(np.arange(self.streams), numbers)
         kept = [self._rows(array)[others] for array in self._arrays()]
         found = run(full)
+        self._begun[others] += 1
         for array, rows in zip(self._arrays(), kept, strict=True):
             self._rows(array)[others] = self._waiting(rows)
         self.program.written()
-        self._begun[numbers] -= 1
         return found[numbers]
 
     # States, by stream
@@ -116,14 +108,14 @@ class Running(ABC):
     @property
     def ticks(self) -> np.ndarray:
         """(streams,): those that each has seen since it began."""
-        return self._count - self._begun
+        return self.program.calls - self._begun
 
     def save(self, stream: int = 0) -> Snapshot:
         """The state of one stream."""
         with self._lock:
             number = self._number(stream)
             arrays = tuple(self._taken(np.array(a[number])) for a in self._arrays())
-            last, ticks = np.array(self._last[number]), self._count - self._begun[number]
+            last, ticks = np.array(self._last[number]), self.program.calls - self._begun[number]
             return Snapshot(self.model, self.kind, arrays, last, int(ticks))
 
     def restore(self, snapshot: Snapshot, stream: int = 0) -> None:
@@ -137,7 +129,7 @@ class Running(ABC):
             for array, saved in zip(arrays, snapshot.arrays, strict=True):
                 array[number] = self._put(saved)
             self._last[number] = snapshot.last
-            self._begun[number] = self._count - snapshot.ticks
+            self._begun[number] = self.program.calls - snapshot.ticks
             self.program.written()
 
     def fork(self, source: int, target: int) -> None:
@@ -156,7 +148,7 @@ class Running(ABC):
             numbers = list(range(self.streams)) if stream is None else [self._number(stream)]
             for array in self._arrays():
                 array[numbers] = 0
-            self._last[numbers], self._begun[numbers] = np.nan, self._count
+            self._last[numbers], self._begun[numbers] = np.nan, self.program.calls
             self.program.written()
 
     def _check_snapshot(self, snapshot: Any, arrays: Sequence[np.ndarray]) -> None:
@@ -218,7 +210,7 @@ class Running(ABC):
             x = x.astype(np.float32)
         if self.nan == "pass":
             return x
-        if not self._is_finite(x):
+        if not np.isfinite(x).all():
             x = self._without_gaps(x, numbers)
         if self.nan == "hold":
             self._last[list(numbers)] = x
