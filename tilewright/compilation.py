@@ -104,11 +104,12 @@ class Compilation:
         initial: Mapping[int, Sequence[np.ndarray]],
         folder: Path,
         name: str,
+        nan: str = "refuse",
     ) -> Written:
         """Leave it as a library for C, with what the signature has bound, and such a state."""
         from tilewright.c_export import export  # LLVM is for few
 
-        return export(self, signature, initial, folder, name)
+        return export(self, signature, initial, folder, name, nan)
 
     def bound(self, fixed: Mapping[int, np.ndarray]) -> Compilation:
         """The program for fixed inputs, by position among the arguments' leaves.

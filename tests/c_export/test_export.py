@@ -154,6 +154,116 @@ int main(void) {
     assert stepped == whole == np.ravel(net.window(1, 4)(xs[None].reshape(1, 4, INPUTS)))[0]
 
 
+GAPS = """
+#include <math.h>
+#include <stdlib.h>
+#include "net.h"
+#include "other.h"
+int main(void) {
+    static float xs[6 * %(inputs)d], y[1];
+    if (fread(xs, sizeof xs, 1, stdin) != 1) return 2;
+    net_stream *one = net_start(net_open()), *two = net_start(net_open());
+    other_stream *other = other_start(other_open());
+    void *kept = malloc(net_state_bytes()), *foreign = malloc(other_state_bytes());
+    int results[6], restored;
+    for (int t = 0; t < 6; t++) {
+        results[t] = t %% 2 ? net_step(one, xs + t * %(inputs)d, y)
+                            : net_answer(one, xs + t * %(inputs)d, y);
+        fwrite(y, sizeof y, 1, stdout);
+        if (t == 3) net_save(one, kept);
+    }
+    other_save(other, foreign);
+    restored = net_restore(two, foreign) == 1 && other_restore(other, kept) == 1;
+    if (!restored || net_restore(two, kept) != 0) return 3;
+    for (int t = 4; t < 6; t++) net_step(two, xs + t * %(inputs)d, y);
+    fwrite(y, sizeof y, 1, stdout);
+    fwrite(results, sizeof results, 1, stdout);
+    return 0;
+}
+"""
+
+
+@needs_cc
+@pytest.mark.parametrize("nan", ["hold", "pass"])
+def test_ticks_with_gaps_are_as_in_python_and_foreign_states_are_refused(tmp_path, nan):
+    """The last values are part of the state; a state knows its net, its weights, its precision."""
+    net, xs = model("packed"), ticks(6)
+    xs[0, 1] = xs[2, 0] = np.nan
+    xs[4, 2] = -np.inf
+    stream = net.stream(nan=nan)
+    stream.export(tmp_path, "net")
+    net.stream(precision="bfloat16").export(tmp_path, "other")
+    assert "net_restore" in (header := (tmp_path / "net.h").read_text())
+    assert ("as it was in the tick before" in header) == (nan == "hold")
+    source = "#include <stdio.h>\n" + GAPS % {"inputs": INPUTS}
+    program = build(tmp_path, source, "libnet.a", "libother.a")
+    done = subprocess.run([program], input=xs.tobytes(), capture_output=True, check=True)
+    found, results = np.frombuffer(done.stdout[:-24], np.float32), done.stdout[-24:]
+    refused = np.frombuffer(results, np.int32).tolist()
+    assert refused == ([1, 0, 0, 0, 0, 0] if nan == "hold" else [0] * 6)
+    wanted = [np.zeros(1, np.float32)]
+    for x in xs:
+        try:
+            wanted.append(np.ravel(stream(x[None])))
+        except ArgumentError:
+            wanted.append(wanted[-1])
+    assert found.tobytes() == np.concatenate([*wanted[1:], wanted[-1]]).tobytes()
+
+
+MAIN = """
+#include <cstdio>
+#include <memory>
+#include <thread>
+#include <vector>
+#include "net.h"
+
+constexpr int inputs = INPUTS, count = 7;
+
+int main() {
+    std::vector<float> xs(count * inputs), ys(2 * count);
+    if (std::fread(xs.data(), sizeof(float), xs.size(), stdin) != xs.size()) return 2;
+    const net_model *model = net_open();
+    auto answer = [&](int thread) {
+        std::unique_ptr<net_stream, decltype(&net_stop)> stream(net_start(model), net_stop);
+        for (int t = 0; t < count; t++) {
+            net_answer(stream.get(), &xs[t * inputs], &ys[thread * count + t]);
+            if (thread) net_prepare(stream.get());
+        }
+    };
+    std::thread one(answer, 0), two(answer, 1);
+    one.join();
+    two.join();
+    std::fwrite(ys.data(), sizeof(float), ys.size(), stdout);
+}
+"""
+
+
+@pytest.mark.skipif(None in map(shutil.which, ("cmake", "g++")), reason="no cmake or no g++ here")
+def test_a_sliding_window_from_cpp_through_cmake(tmp_path):
+    """One library in a project of somebody else's, two threads with a stream each."""
+    slide, xs = model("packed").slide(3), ticks(7)
+    slide.export(tmp_path / "net", "net")
+    (tmp_path / "CMakeLists.txt").write_text("""
+cmake_minimum_required(VERSION 3.13)
+project(mine CXX)
+set(CMAKE_CXX_STANDARD 17)
+find_package(Threads REQUIRED)
+add_subdirectory(net)
+add_executable(mine main.cpp)
+target_compile_options(mine PRIVATE -Wall -Wextra -Werror)
+target_link_libraries(mine PRIVATE net Threads::Threads)
+""")
+    (tmp_path / "main.cpp").write_text(MAIN.replace("INPUTS", str(INPUTS)))
+    for command in (["cmake", "-B", "build"], ["cmake", "--build", "build"]):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run(
+        [tmp_path / "build" / "mine"], input=xs.tobytes(), capture_output=True, check=True
+    )
+    wanted = np.concatenate([np.ravel(slide(x[None])) for x in xs])
+    assert done.stdout == wanted.tobytes() * 2
+
+
 @needs_cc
 def test_any_program(tmp_path):
     """Loops, maps, several arrays of several types, results of any shape, nothing bound."""
@@ -211,9 +321,11 @@ def test_a_file_that_was_loaded_is_exported_to_the_same_bytes(tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_names_that_c_does_not_take(tmp_path):
+def test_names_and_policies_that_there_are_not(tmp_path):
     program = tilewright.compile(lambda x: x + 1, np.zeros(3, np.float32))
     for name in ("", "9net", "my net", "net-1", "_net"):
         with pytest.raises(ArgumentError, match="name must be letters, digits and underscores"):
             program.export(tmp_path / "out", name)
+    with pytest.raises(ArgumentError, match="nan must be one of refuse, hold, pass, not 'drop'"):
+        program.export(tmp_path / "out", "net", nan="drop")
     assert not (tmp_path / "out").exists()

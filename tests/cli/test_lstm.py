@@ -56,12 +56,26 @@ def test_bench(net, tmp_path):
     for way in ("saturated", "every 0.1 ms", "at random", "caches emptied", "replayed", "floor"):
         assert f"Python, {way}" in names
     assert (out / "latency.html").stat().st_size > 1000
+    assert found.output.count("between ticks: up to") == len(names & {"Python, saturated",
+                                                                      "C, saturated"})  # fmt: skip
+
+
+def test_a_window_that_slides(net):
+    found = run("lstm", "bench", net, "--slide", 5, "--ticks", 100, "--every", 0.1)
+    assert found.exit_code == 0, found.output
+    assert "between ticks: up to" in found.output
+    xs, slide = ticks(7), model("packed").slide(5)
+    lines = "\n".join(",".join(map(repr, x.tolist())) for x in xs)
+    found = run("lstm", "stream", net, "--slide", 5, input=lines)
+    wanted = [float(np.ravel(slide(x[None]))[0]) for x in xs]
+    assert [float(line) for line in found.stdout.split()] == pytest.approx(wanted, rel=1e-6)
 
 
 def test_exports(net, tmp_path):
-    found = run("lstm", "export", net, "--c", tmp_path / "ticks", "--name", "tick")
+    found = run("lstm", "export", net, "--c", tmp_path / "c", "--name", "tick", "--nan", "hold")
     assert found.exit_code == 0, found.output
-    assert "tick_answer" in (tmp_path / "ticks" / "tick.h").read_text()
+    assert "tick_answer" in (header := (tmp_path / "c" / "tick.h").read_text())
+    assert "as it was in the tick before" in header
     model("packed").window(1, 4).save(tmp_path / "my model.tw")
     found = run("export", tmp_path / "my model.tw", "--c", tmp_path / "whole")
     assert found.exit_code == 0, found.output
@@ -80,6 +94,8 @@ def test_what_is_wrong_is_said_in_a_sentence(net, tmp_path):
         (("lstm", "run", tmp_path / "no.onnx", tmp_path / "flat.npy", *out), "There is no file"),
         (("lstm", "export", net, "--c", tmp_path, "--name", "9"), "name must be letters"),
         (("lstm", "export", net, "--c", tmp_path, "--precision", "int3"), "precision must be"),
+        (("lstm", "export", net, "--c", tmp_path, "--nan", "drop"), "nan must be one of"),
+        (("lstm", "export", net, "--c", tmp_path, "--slide", 2, "--window", 3), "not of both"),
         (("export", tmp_path / "bad.tw", "--c", tmp_path), "is no program of tilewright"),
     ]:
         found = run(*words)

@@ -48,9 +48,11 @@ def test_a_tick_that_waits_for_the_one_before_has_waited():
         calls.append(x)
         time.sleep(0.02 if len(calls) == 1 else 0)
 
-    delays = from_python(answer, lambda: None, np.zeros((5, 1)), constant(5, 0.001))
+    late = lambda: time.sleep(0.001 if len(calls) == 5 else 0)  # noqa: E731
+    delays, between = from_python(answer, late, np.zeros((5, 1)), constant(5, 0.001))
+    assert between[-1] >= 10**6
     assert (delays >= (20 - np.arange(5)) * 10**6).all()
-    saturated = from_python(answer, lambda: None, np.zeros((5, 1)), constant(5, 0))
+    saturated, _ = from_python(answer, lambda: None, np.zeros((5, 1)), constant(5, 0))
     assert np.median(saturated) < 10**7
 
 
@@ -68,6 +70,11 @@ def test_histograms():
     again = HdrHistogram.decode(content["hdr"])
     assert again.get_total_count() == 990
     assert "of ticks wait no longer" in chart([found])
+    assert content["between"] is None
+    rates = Histogram("y", delays, 10, 3 * delays).rates()
+    assert rates is not None
+    assert (rates.answer, rates.between) == pytest.approx((1e-6, 3e-6))
+    assert rates.highest == pytest.approx(250_000)
 
 
 def test_the_floor_is_of_a_loop():
@@ -82,7 +89,8 @@ def test_in_c():
     with InC(stream.program, INPUTS, 1) as in_c:
         for times, empty in ((constant(200, 0), False), (constant(5, 1e-3), False),
                              (constant(3, 0), True)):  # fmt: skip
-            delays, own = in_c.delays(ticks(len(times)), times, empty=empty)
-            assert len(delays) == len(own) == len(times)
+            (delays, between), own = in_c.delays(ticks(len(times)), times, empty=empty)
+            assert len(delays) == len(between) == len(own) == len(times)
+            assert (between > 0).all()
             assert (delays > 0).all()
             assert (own >= 0).all()

@@ -20,11 +20,12 @@ import numpy as np
 
 from tilewright.c_export import text
 from tilewright.c_export.archive import static_library
+from tilewright.c_export.gaps import Gaps, check_policy
 from tilewright.c_export.header import C_TYPES, Given, cmake, example, header, identifiers
+from tilewright.c_export.inside import ALLOCATE, FREE, Inside, Names, exports, symbol
 from tilewright.c_export.levels import LEVELS
 from tilewright.c_export.pieces import Pieces, pieces_of
 from tilewright.c_export.stream import layout_of
-from tilewright.c_export.text import ALLOCATE, FREE, Inside, Names
 from tilewright.codegen.object_file import object_file
 from tilewright.codegen.target import Target
 from tilewright.codelets.emit.libm import LIBM
@@ -48,8 +49,13 @@ def export(
     initial: Mapping[int, Sequence[np.ndarray]],
     folder: Path,
     name: str,
+    nan: str = "refuse",
 ) -> Written:
-    """Raises ArgumentError for a name that C does not take, and for what has no type in C."""
+    """`nan` is what a step with a state does about float32 that are not finite (`gaps.py`).
+
+    Raises ArgumentError for a name that C does not take, and for what has no type in C.
+    """
+    check_policy(nan)
     names = Names(_checked(name), _verb(signature.interface.name))
     fixed, state = signature.fixed, signature.state
     inputs, outputs = _given(signature, fixed, state)
@@ -57,18 +63,20 @@ def export(
     first = [np.ascontiguousarray(a) for arrays in initial.values() for a in arrays]
     levels = [pieces_of(compilation, level, fixed, state) for level in LEVELS]
     data = _Data()
-    insides = [_inside(pieces, kept, first, data) for pieces in levels]
-    finite = [
-        (i, given.type.dtype, given.count)
-        for i, given in enumerate(inputs)
-        if state and given.type.dtype == "float32"
-    ]
-    symbols = text.exports(names, bool(state))
-    parts = _compiled(insides, text.module(names, insides, finite))
+    floats = {i: given for i, given in enumerate(inputs) if given.type.dtype == "float32"}
+    held = [given.type for given in floats.values() if state and nan == "hold"]
+    first += [np.full(kind.shape, np.nan, np.float32) for kind in held]
+    mark = _mark(compilation, fixed, nan) if state else b""
+    insides = [_inside(pieces, kept, held, first, mark, data) for pieces in levels]
+    layout = insides[0].layout
+    counts = [(i, given.count) for i, given in floats.items()]
+    gaps = Gaps(nan, counts, layout.state[len(kept) :], layout.filled)
+    symbols = exports(names, bool(state))
+    parts = _compiled(insides, text.module(names, insides, gaps))
     content = object_file(parts, bytes(data.content), symbols, OUTSIDE)
     folder.mkdir(parents=True, exist_ok=True)
     files = {
-        f"{name}.h": header(names, inputs, outputs, bool(state)),
+        f"{name}.h": header(names, inputs, outputs, nan if state else None),
         f"{name}.o": content,
         f"lib{name}.a": static_library([(f"{name[:11]}.o", content, symbols)]),
         f"{name}_example.c": example(names, inputs, outputs, bool(state)),
@@ -115,6 +123,15 @@ def _given(
     return given[: len(free)], given[len(free) :]
 
 
+def _mark(compilation: Any, fixed: Mapping[int, np.ndarray], nan: str) -> bytes:
+    """A line that tells the states of one program, with its weights, from those of any other."""
+    source = compilation.source
+    digest = hashlib.sha256(f"{source.text}\n{sorted(fixed)}\n{nan == 'hold'}".encode())
+    for array in (*source.constants, *fixed.values()):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return b"tilewright state".ljust(32, b"\0") + digest.digest()
+
+
 class _Data:
     """Arrays one behind the other, each on a line, equal ones once."""
 
@@ -132,9 +149,14 @@ class _Data:
 
 
 def _inside(
-    pieces: Pieces, state: Sequence[Type], first: Sequence[np.ndarray], data: _Data
+    pieces: Pieces,
+    state: Sequence[Type],
+    held: Sequence[Type],
+    first: Sequence[np.ndarray],
+    mark: bytes,
+    data: _Data,
 ) -> Inside:
-    layout = layout_of(pieces, state)
+    layout = layout_of(pieces, state, held)
 
     def placed(kind: str, what: Any) -> tuple[str, int]:
         match kind:
@@ -152,6 +174,7 @@ def _inside(
         {piece.name: piece for piece in pieces.pieces},
         {piece.name: [placed(*place) for place in piece.places] for piece in pieces.pieces},
         tuple(map(data.at, first)),
+        data.at(np.frombuffer(mark, np.uint8)),
     )
 
 
@@ -161,7 +184,7 @@ def _compiled(insides: Sequence[Inside], api: str) -> list[bytes]:
     parts = [compile_part(api, ANY)]
     for number, inside in enumerate(insides):
         for name, piece in inside.pieces.items():
-            own = piece.text.replace("@tilewright_run(", f"@{text.symbol(number, name)}(")
+            own = piece.text.replace("@tilewright_run(", f"@{symbol(number, name)}(")
             parts.append(compile_part(own, inside.level.target))
     return parts
 

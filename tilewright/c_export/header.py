@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from tilewright.c_export.inside import ABI, Names
 from tilewright.c_export.levels import LEVELS
-from tilewright.c_export.text import ABI, Names
 from tilewright.graph.ir import Type
 
 C_TYPES = {
@@ -59,14 +59,16 @@ def identifiers(names: Sequence[str]) -> list[str]:
     return found
 
 
-def header(names: Names, inputs: Sequence[Given], outputs: Sequence[Given], has_state: bool) -> str:
-    """The header, for C and C++."""
+def header(
+    names: Names, inputs: Sequence[Given], outputs: Sequence[Given], gaps: str | None
+) -> str:
+    """The header, for C and C++; `gaps` is the policy of a step with a state."""
     p, guard = names.prefix, f"{names.prefix.upper()}_H"
     levels = ", ".join(f"{i} {level.name}" for i, level in enumerate(LEVELS))
     arrays = [f"const {given.shown}" for given in inputs] + [given.shown for given in outputs]
     call = ",\n    ".join([f"{p}_stream *stream", *arrays])
-    state = _STATE.format(p=p, call=call) if has_state else ""
-    whole = _WHOLE_STEP if has_state else _WHOLE
+    state = _STATE.format(p=p, call=call) if gaps else ""
+    whole = _WHOLE_STEP[gaps] if gaps else _WHOLE
     return f"""/* Made by tilewright. Calls allocate nothing, lock nothing, ask the system nothing.
 
    A model may be used by any number of threads; a stream by one at a time. Arrays are row-major
@@ -110,7 +112,12 @@ int {names.whole}(
 
 
 _WHOLE = "Run it: 0."
-_WHOLE_STEP = "The whole step: 0, or 1 where a number is not finite: then nothing has changed."
+_WHOLE_STEP = {
+    "refuse": "The whole step: 0, or 1 where a number is not finite: then nothing has changed.",
+    "hold": "The whole step: 0. What is not finite is as it was in the tick before; 1 where it\n"
+    "   never was: then nothing has changed.",
+    "pass": "The whole step: 0. Numbers that are not finite pass.",
+}
 _STATE = """
 /* The step in two halves, the same bits: `answer` does what hangs on the tick, `prepare`, between
    ticks, what does not. An answer that nobody prepared prepares first, and is counted as late. */
@@ -119,11 +126,12 @@ int {p}_answer(
 int {p}_prepare({p}_stream *stream);
 int64_t {p}_late(const {p}_stream *stream);
 
-/* The state: as it began; to and from {p}_state_bytes() bytes. */
+/* The state: as it began; to and from {p}_state_bytes() bytes. `restore` gives 0, or 1 for bytes
+   that are of another program or have other weights: then nothing has changed. */
 void {p}_reset({p}_stream *stream);
 size_t {p}_state_bytes(void);
 void {p}_save({p}_stream *stream, void *to);
-void {p}_restore({p}_stream *stream, const void *from);
+int {p}_restore({p}_stream *stream, const void *from);
 """
 
 

@@ -35,21 +35,27 @@ class Room:
 
 @dataclass(frozen=True)
 class Layout:
-    """`state` and `carried` are where their arrays lie; `state_bytes` what the former take."""
+    """`state`, `filled`, `carried`: where their arrays lie; `state_bytes`: what the first take.
+
+    These are the same on every level; `filled` are ticks whose gaps have been filled (`gaps.py`).
+    """
 
     rooms: dict[str, Room]
     state: tuple[int, ...]
     state_bytes: int
+    filled: tuple[int, ...]
     carried: tuple[int, ...]
     shared: int
     tile: int
     size: int
 
 
-def layout_of(pieces: Pieces, state: Sequence[Type]) -> Layout:
+def layout_of(pieces: Pieces, state: Sequence[Type], held: Sequence[Type] = ()) -> Layout:
+    """`held` are arrays of a tick that belong to the state, too, as they were last, behind it."""
     at = LINE
-    placed, at = _one_by_one(state, at)
+    placed, at = _one_by_one([*state, *held], at)
     state_bytes = at - LINE
+    filled, at = _one_by_one(held, at)
     carried, at = _one_by_one(pieces.carried, at)
     rooms = {}
     for piece in pieces.pieces:
@@ -57,7 +63,7 @@ def layout_of(pieces: Pieces, state: Sequence[Type]) -> Layout:
     images = [piece.image for piece in pieces.pieces]
     shared, at = at, at + _up(max(image.shared_bytes for image in images))
     tile, at = at, at + _up(max(image.tile_bytes for image in images) + LINE)
-    return Layout(rooms, placed, state_bytes, carried, shared, tile, _up(at, _PAGE))
+    return Layout(rooms, placed, state_bytes, filled, carried, shared, tile, _up(at, _PAGE))
 
 
 def _one_by_one(types: Sequence[Type], at: int) -> tuple[tuple[int, ...], int]:

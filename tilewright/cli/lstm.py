@@ -22,6 +22,13 @@ app = typer.Typer(
 Net = Annotated[
     Path, typer.Argument(help="The trained net: .pt, .pth, .keras, .onnx or .safetensors.")
 ]
+Slide = Annotated[
+    int | None,
+    typer.Option(min=1, help="A window of so many steps that slides by a tick, instead of ticks."),
+]
+Gaps = Annotated[
+    str, typer.Option(help="Numbers that are not finite: refuse, hold (the last ones) or pass.")
+]
 Precision = Annotated[
     str,
     typer.Option(
@@ -83,10 +90,12 @@ def run(
         print(same)
 
 
-def stream(net: Net, precision: Precision = "float32") -> None:
+def stream(
+    net: Net, precision: Precision = "float32", slide: Slide = None, nan: Gaps = "refuse"
+) -> None:
     """Answer ticks as they come: a line of numbers in, a line of numbers out.
 
-    A tick that is not finite is refused, in words on standard error; the state stays as it was.
+    A tick that is refused is named in words on standard error; the state stays as it was.
 
     [dim]tail -f ticks.csv | tilewright lstm stream net.onnx[/]
     """
@@ -94,7 +103,7 @@ def stream(net: Net, precision: Precision = "float32") -> None:
 
     from tilewright.sequence import load
 
-    ticks = load(net).stream(precision=precision)
+    ticks = _running(load(net), precision, slide, nan)
     ticks.prepare()
     for line in sys.stdin:
         if line.strip():
@@ -111,6 +120,7 @@ def stream(net: Net, precision: Precision = "float32") -> None:
 def bench(
     net: Net,
     precision: Precision = "float32",
+    slide: Slide = None,
     ticks: Annotated[int, typer.Option(min=100, help="Ticks of each way of sending.")] = 20_000,
     every: Annotated[float, typer.Option(help="Milliseconds between ticks, where spaced.")] = 1.0,
     times: Annotated[
@@ -123,7 +133,8 @@ def bench(
     """Delays from intended sending to answer: saturated, spaced, at random, caches emptied.
 
     From C, where there is a compiler, and from Python; each beside the machine's own floor: a loop
-    that only reads the clock. The first tenth of the ticks is warm-up and left out.
+    that only reads the clock. The first tenth of the ticks is warm-up and left out. Then the work
+    between two ticks, and the highest rate of them that can be kept up.
 
     [dim]tilewright lstm bench net.onnx --precision int8x8 --out latency/[/]
     """
@@ -132,11 +143,15 @@ def bench(
     from tilewright.files import write_text
     from tilewright.sequence.latency import chart
 
-    found = _measured(net, precision, ticks, every / 1e3, times)
+    found = _measured(net, precision, slide, ticks, every / 1e3, times)
     Console().print(_table(found))
+    for histogram in found:
+        if (rates := histogram.rates()) is not None:
+            print(f"{histogram.name}: {rates}")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         content: dict[str, Any] = {"net": net.name, "precision": precision, "host": _host()}
+        content["slide"] = slide
         content["histograms"] = [histogram.to_json() for histogram in found]
         write_text(out / "latency.json", json.dumps(content, indent=1) + "\n")
         write_text(out / "latency.html", chart(found))
@@ -150,6 +165,8 @@ def export(
     window: Annotated[
         int | None, typer.Option(help="Whole windows of so many steps, instead of ticks.")
     ] = None,
+    slide: Slide = None,
+    nan: Gaps = "refuse",
     precision: Precision = "float32",
 ) -> None:
     """Leave the net as a library for C and C++: ticks with a state, or whole windows.
@@ -159,11 +176,19 @@ def export(
     from tilewright.sequence import load
 
     model = load(net)
+    if window is not None and slide is not None:
+        raise ArgumentError("A library is of windows or of one that slides, not of both.")
     if window is None:
-        program: Any = model.stream(precision=precision).program
+        tell(_running(model, precision, slide, nan).export(c, name))
     else:
-        program = model.window(1, window, precision=precision)
-    tell(program.export(c, name))
+        tell(model.window(1, window, precision=precision).export(c, name))
+
+
+def _running(model: Any, precision: str, slide: int | None, nan: str = "refuse") -> Any:
+    """Of one stream, on one tile."""
+    if slide is None:
+        return model.stream(precision=precision, nan=nan, tiles=1)
+    return model.slide(slide, precision=precision, nan=nan, tiles=1)
 
 
 def tell(written: Any) -> None:
@@ -174,7 +199,9 @@ def tell(written: Any) -> None:
         print(written.note, file=sys.stderr)
 
 
-def _measured(net: Path, precision: str, count: int, every: float, times: Path | None) -> list:
+def _measured(
+    net: Path, precision: str, slide: int | None, count: int, every: float, times: Path | None
+) -> list:
     import numpy as np
 
     from tilewright.sequence import load
@@ -199,22 +226,31 @@ def _measured(net: Path, precision: str, count: int, every: float, times: Path |
     if times is not None:
         ways["replayed"] = (replayed(_array(times)), False)
     xs = np.random.default_rng(0).normal(size=(count, 1, model.net.inputs)).astype(np.float32)
-    found, stream = [], model.stream(precision=precision, tiles=1)
+    found, stream = [], _running(model, precision, slide)
     for name, (due, empty) in ways.items():
         ticks = np.resize(xs, (len(due), *xs.shape[1:]))
-        delays = from_python(stream.answer, stream.prepare, ticks, due, empty=empty)
-        found.append(Histogram(f"Python, {name}", delays, len(due) // 10))
+        own = from_python(stream.answer, stream.prepare, ticks, due, empty=empty)
+        found.append(_histogram(f"Python, {name}", own))
     found.append(Histogram("Python, floor", floor(1.0, 1e-5)))
     if compiler() is None:
         print("There is no C compiler (cc or gcc): measured from Python alone.", file=sys.stderr)
         return found
     with InC(stream.program, model.net.inputs, model.net.outputs) as in_c:
         for name, (due, empty) in ways.items():
-            delays, own = in_c.delays(np.resize(xs, (len(due), *xs.shape[1:])), due, empty=empty)
-            found.append(Histogram(f"C, {name}", delays, len(due) // 10))
+            ticks = np.resize(xs, (len(due), *xs.shape[1:]))
+            own, floor_of_c = in_c.delays(ticks, due, empty=empty)
+            found.append(_histogram(f"C, {name}", own))
             if name == "saturated":
-                found.append(Histogram("C, floor", own))
+                found.append(Histogram("C, floor", floor_of_c))
     return found
+
+
+def _histogram(name: str, measured: Any) -> Any:
+    """Without the first tenth; the work between is that of saturated ticks."""
+    from tilewright.sequence.latency import Histogram
+
+    between = measured.between if name.endswith("saturated") else None
+    return Histogram(name, measured.delays, len(measured.delays) // 10, between)
 
 
 def _table(found: list) -> Any:

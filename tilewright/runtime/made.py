@@ -50,6 +50,7 @@ class Origin(Protocol):
         initial: Mapping[int, Sequence[np.ndarray]],
         folder: Path,
         name: str,
+        nan: str = "refuse",
     ) -> Any:
         """Leave it as a library for C, with what the signature has bound, and such a state."""
         ...
@@ -78,7 +79,9 @@ class Made:
     def parts(self) -> Parts:
         raise ValueError("A program made by hand has no graph that could be split.")
 
-    def export(self, signature: Any, initial: Any, folder: Path, name: str) -> Any:
+    def export(
+        self, signature: Any, initial: Any, folder: Path, name: str, nan: str = "refuse"
+    ) -> Any:
         raise ValueError("A program made by hand has no graph that could be compiled for others.")
 
     def save(self, path: Path, bound: Any, initial: Any = None) -> None:

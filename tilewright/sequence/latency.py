@@ -14,11 +14,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.sequence.rates import Rates
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 100.0)
 DIGITS, MOST = 3, 60 * 10**9
@@ -60,6 +61,13 @@ def _check(count: int, every: float) -> None:
         raise ArgumentError(f"every must be from 0 to 60 seconds, not {every}.")
 
 
+class Measured(NamedTuple):
+    """Nanoseconds (ticks,): from intended sending to answer, and until the next may come."""
+
+    delays: np.ndarray
+    between: np.ndarray
+
+
 def from_python(
     answer: Callable[[Any], Any],
     prepare: Callable[[], Any],
@@ -67,11 +75,12 @@ def from_python(
     times: Times,
     *,
     empty: bool = False,
-) -> np.ndarray:
-    """Delays (ticks,) in nanoseconds; xs (ticks, ...). Times of 0 are saturated."""
+) -> Measured:
+    """xs (ticks, ...). Times of 0 are saturated."""
     now, saturated = time.perf_counter_ns, not times.any()
     waste = np.zeros(EMPTIES if empty else 0, np.uint8)
-    ticks, delays, due = list(xs), np.zeros(len(times), np.int64), times.tolist()
+    ticks, due = list(xs), times.tolist()
+    delays, between = (np.zeros(len(times), np.int64) for _ in range(2))
     prepare()
     start = now()
     for i, x in enumerate(ticks):
@@ -81,9 +90,11 @@ def from_python(
         while now() < intended:
             pass
         answer(x)
-        delays[i] = now() - intended
+        answered = now()
         prepare()
-    return delays
+        between[i] = now() - answered
+        delays[i] = answered - intended
+    return Measured(delays, between)
 
 
 def floor(seconds: float, length: float) -> np.ndarray:
@@ -101,11 +112,15 @@ def floor(seconds: float, length: float) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Delays as an HDR histogram of three digits; `warm` of them came before and are left out."""
+    """Delays as an HDR histogram of three digits; `warm` of them came before and are left out.
+
+    Saturated, `between` is the work until the next tick may come, in nanoseconds, too.
+    """
 
     name: str
     delays: np.ndarray
     warm: int = 0
+    between: np.ndarray | None = None
 
     @property
     def counted(self) -> Any:
@@ -122,6 +137,13 @@ class Histogram:
         counted = self.counted
         return {p: counted.get_value_at_percentile(p) / 1e3 for p in PERCENTILES}
 
+    def rates(self) -> Rates | None:
+        """Medians, and the highest rate of ticks."""
+        if self.between is None:
+            return None
+        answer, between = (np.median(a[self.warm :]) / 1e9 for a in (self.delays, self.between))
+        return Rates(float(answer), float(between), len(self.delays) - self.warm)
+
     def to_json(self) -> dict[str, Any]:
         """With all of it, as HdrHistogram's tools read it."""
         return {
@@ -129,6 +151,8 @@ class Histogram:
             "ticks": len(self.delays) - self.warm,
             "warm": self.warm,
             "microseconds": {str(p): value for p, value in self.percentiles().items()},
+            "between": None if (rates := self.rates()) is None else rates.between * 1e6,
+            "ticks a second": None if rates is None else rates.highest,
             "hdr": self.counted.encode().decode(),
         }
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from tilewright.errors import ArgumentError
 from tilewright.runtime.stateful import Stateful
-from tilewright.sequence.latency import EMPTIES, Times
+from tilewright.sequence.latency import EMPTIES, Measured, Times
 
 SOURCE = """
 #include <stdio.h>
@@ -36,6 +36,7 @@ int main(void) {
     int64_t n = head[0], saturated = 1;
     float *xs = malloc(n * head[1] * sizeof *xs), *y = malloc(head[2] * sizeof *y);
     int64_t *due = malloc(n * sizeof *due), *delays = malloc(n * sizeof *delays);
+    int64_t *between = malloc(n * sizeof *between);
     unsigned char *waste = calloc(head[3] ? EMPTIES : 1, 1);
     if (fread(xs, head[1] * sizeof *xs, n, stdin) != (size_t)n) return 2;
     if (fread(due, sizeof *due, n, stdin) != (size_t)n) return 2;
@@ -49,10 +50,13 @@ int main(void) {
         int64_t intended = saturated ? now() : start + due[i];
         while (now() < intended) {}
         net_answer(stream, xs + i * head[1], y);
-        delays[i] = now() - intended;
+        int64_t answered = now();
         net_prepare(stream);
+        between[i] = now() - answered;
+        delays[i] = answered - intended;
     }
     fwrite(delays, sizeof *delays, n, stdout);
+    fwrite(between, sizeof *between, n, stdout);
     int64_t length = 1; /* the floor: a loop that is as long as half the answers are */
     for (int64_t i = 0; i < n; i++) length += delays[i] / n / 2;
     for (int64_t i = 0, last = now(); i < n; i++) {
@@ -97,10 +101,10 @@ class InC:
 
     def delays(
         self, xs: np.ndarray, times: Times, *, empty: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Of the ticks xs (ticks, inputs), and of a loop that only reads the clock."""
+    ) -> tuple[Measured, np.ndarray]:
+        """Of the ticks xs (ticks, inputs); and delays of a loop that only reads the clock."""
         head = np.array([len(times), self.inputs, self.outputs, empty], np.int64)
         given = head.tobytes() + np.ascontiguousarray(xs, np.float32).tobytes() + times.tobytes()
         done = subprocess.run([self._binary], input=given, capture_output=True, check=True)
-        both = np.frombuffer(done.stdout, np.int64)
-        return both[: len(times)], both[len(times) :]
+        delays, between, floor = np.frombuffer(done.stdout, np.int64).reshape(3, -1)
+        return Measured(delays, between), floor

@@ -16,7 +16,7 @@ LEAST = 20
 
 @dataclass(frozen=True)
 class Rates:
-    """Medians over `ticks` ticks in a row, through Python, in seconds.
+    """Medians over `ticks` ticks in a row, in seconds.
 
     `answer` is from tick to answer, `between` the work until the next tick may come.
     """

@@ -6,6 +6,7 @@ what to do about ticks that are no numbers. One call at a time; others wait.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.files import Written
 from tilewright.runtime.stateful import Stateful
 from tilewright.sequence.rates import Rates, measured
 from tilewright.sequence.snapshot import Snapshot
@@ -67,6 +69,10 @@ class Running(ABC):
     def late(self) -> int:
         """Answers that had to prepare first, because nobody had."""
         return self.program.late
+
+    def export(self, folder: str | os.PathLike[str], name: str) -> Written:
+        """Leave it as a library for C and C++ (`Executable.export`), with the same policy."""
+        return self.program.export(folder, name, nan=self.nan)
 
     def rates(self, seconds: float = 1.0) -> Rates:
         """Measured now, on a copy: from tick to answer, and the work between two ticks."""
