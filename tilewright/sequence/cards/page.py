@@ -39,7 +39,7 @@ svg text { font: 13px Inter, system-ui, sans-serif; fill: #52606d; }
 .legend span { margin-right: 16px; white-space: nowrap; }
 .legend span::before { content: ""; display: inline-block; width: 14px; height: 4px;
   margin: 0 6px 3px 0; background: var(--c); }
-.simulated { background: #fff7e6; border-left: 5px solid #c78a1b; }
+.simulated { margin-top: 14px; background: #fff7e6; border-left: 5px solid #c78a1b; }
 h2.recipe { font-size: 22px; margin: 34px 0 10px; }
 h3 { font-size: 15px; margin: 18px 0 6px; }
 @media (max-width: 480px) { svg text { font-size: 21px; } main { padding: 20px 10px 40px; }
@@ -120,7 +120,7 @@ def _recipe(found: Tally) -> list[str]:
         f'<section class="verdict"><h2>What was found</h2><ul>{listed}</ul></section>',
         section("All models", note, _scores(found)),
     ]
-    if len(found.comparison.given.kinds) > 1:
+    if len(found.kinds) > 1:
         parts.append(section("By kind of fraud", KINDS, _kinds(found)))
     parts.append(section("By week", "Average precision of all frauds.", _weeks(found)))
     return parts
@@ -156,12 +156,13 @@ def _scores(found: Tally) -> str:
 
 
 def _kinds(found: Tally) -> str:
-    kinds = found.comparison.given.kinds
+    kinds, every = found.kinds, found.comparison.given.kinds
     rows = []
     for model, scores in found.models.items():
+        shares = dict(zip(every, scores.found, strict=True))
         cells = [
-            f"{figure(scores.precision_[kind])}<small>{share:.0%} of cards</small>"
-            for kind, share in zip(kinds, scores.found, strict=True)
+            f"{figure(scores.precision_[kind])}<small>{shares[kind]:.0%} of cards</small>"
+            for kind in kinds
         ]
         rows.append([model, *cells])
     return _table(["", *kinds], rows)
@@ -199,10 +200,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _delays(delays: Sequence[Delays]) -> str:
     rows = [
-        [one.what, f"{one.mean:,.1f}", f"{one.median:,.1f}", f"{one.p99:,.1f}", escape(one.note)]
-        for one in delays
+        [one.what, f"{one.mean:,.1f}", f"{one.median:,.1f}", f"{one.p99:,.1f}"] for one in delays
     ]
-    return _table(["µs a purchase", "mean", "median", "p99", ""], rows)
+    notes = {one.what: one.note for one in delays}
+    return _table(["µs a purchase", "mean", "median", "p99"], rows) + facts_of(notes)
 
 
 def _facts(tallies: Sequence[Tally]) -> dict[str, str]:

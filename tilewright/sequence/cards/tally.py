@@ -79,6 +79,14 @@ class Tally:
     models: dict[str, Scores]
 
     @property
+    def kinds(self) -> list[str]:
+        """Kinds of fraud of which there were some."""
+        there = next(iter(self.models.values())).alerts
+        counts = np.sum([week.there.sum(axis=0) for week in there], axis=0)
+        every = self.comparison.given.kinds
+        return [kind for kind, count in zip(every, counts, strict=True) if count]
+
+    @property
     def best_peer(self) -> str:
         """Of boosting and logistic regression, by average precision of all frauds."""
         return max(PEERS, key=lambda model: self.models[model].precision_[ALL].value)
@@ -122,6 +130,8 @@ def _scores(comparison: Comparison, said: Sequence[np.ndarray]) -> Scores:
             _ranking(given, week.judged, score, number)
             for week, score in zip(comparison.weeks, said, strict=True)
         ]
+        # A week without frauds of a kind says nothing of it.
+        rankings = [each for each in rankings if each.fraud.any()] or rankings
         precisions = [ranking.average_precision() for ranking in rankings]
         if number == 0:
             by_week = precisions

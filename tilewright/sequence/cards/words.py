@@ -5,7 +5,7 @@ In: a `Tally`. Out: a headline and findings. A lead counts from two standard err
 
 from __future__ import annotations
 
-from tilewright.sequence.cards.comparison import BLEND, LAGS, NET, NET_AND_15
+from tilewright.sequence.cards.comparison import BLEND, LAGS, NET, NET_AND_15, PEERS
 from tilewright.sequence.cards.precision import Estimate
 from tilewright.sequence.cards.settings import ORDER
 from tilewright.sequence.cards.tally import ALL, Tally
@@ -21,7 +21,7 @@ def best_net(found: Tally) -> str:
 
 def verdict(lead: Estimate) -> str:
     """Of a lead: "ahead", "behind" or "level"."""
-    if abs(lead.value) < ERRORS * lead.error:
+    if abs(lead.value) <= ERRORS * lead.error:
         return "level"
     return "ahead" if lead.value > 0 else "behind"
 
@@ -67,17 +67,19 @@ def findings(found: Tally) -> list[str]:
 
 def _kinds(found: Tally) -> list[str]:
     """Who finds which kind of fraud, if there are several."""
-    kinds = found.comparison.given.kinds
+    kinds = found.kinds
     if len(kinds) < 2:
         return []
     said = []
     for kind in kinds:
-        net = max(NETS, key=lambda model: found.models[model].precision_[kind].value)
-        lead = found.lead(net, kind)
+        net, peer = (
+            max(models, key=lambda model: found.models[model].precision_[kind].value)
+            for models in (NETS, PEERS)
+        )
         said.append(
-            f"{kind.capitalize()}: {net} {figure(found.models[net].precision_[kind])}, "
-            f"{found.best_peer} {figure(found.models[found.best_peer].precision_[kind])}; the net "
-            f"is {verdict(lead)}."
+            f"{kind.capitalize()}: {net} {figure(found.models[net].precision_[kind])}, {peer} "
+            f"{figure(found.models[peer].precision_[kind])}; the net is "
+            f"{verdict(found.lead(net, kind, peer))}."
         )
     return said
 
