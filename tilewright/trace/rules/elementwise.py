@@ -207,19 +207,32 @@ def _widen(scope: Scope, bits: Value, target: Type) -> Value:
 
 
 def mulhi(scope: Scope, equation: internals.Equation, left: Value, right: Value) -> Value:
-    """The upper half of a product, by way of the next width."""
+    """The upper half of a product, by way of the next width, if there is one."""
     bits = left.type.numpy.itemsize * 8
-    if bits == 64:
-        raise scope.unsupported(equation, "of 64 bits")
     sign = "" if left.dtype.startswith("int") else "u"
-    shape = type_of(equation.outvars[0].aval).shape
-    factors = [
-        scope.convert(scope.broadcast(v, shape), f"{sign}int{2 * bits}") for v in (left, right)
-    ]
-    product = scope.op("mul", *factors)
     shift = "shift_right_arithmetic" if not sign else "shift_right_logical"
+    shape = type_of(equation.outvars[0].aval).shape
+    factors = [scope.broadcast(v, shape) for v in (left, right)]
+    if bits == 64:
+        return _upper_of_128(scope, shift, *factors)
+    product = scope.op("mul", *(scope.convert(v, f"{sign}int{2 * bits}") for v in factors))
     upper = scope.op(shift, product, scope.full(bits, product.type))
     return scope.convert(upper, left.dtype)
+
+
+def _upper_of_128(scope: Scope, shift: str, left: Value, right: Value) -> Value:
+    """By halves of 32 bits; Warren, Hacker's Delight, 2nd edition, section 8-2.
+
+    `shift` to the right is logical for unsigned numbers, arithmetic for signed ones.
+    """
+    half, mask = scope.full(32, left.type), scope.full(2**32 - 1, left.type)
+    low = [scope.op("and", v, mask) for v in (left, right)]
+    high = [scope.op(shift, v, half) for v in (left, right)]
+    carried = scope.op("shift_right_logical", scope.op("mul", *low), half)
+    middle = scope.op("add", scope.op("mul", high[0], low[1]), carried)
+    lower = scope.op("add", scope.op("mul", low[0], high[1]), scope.op("and", middle, mask))
+    carried = scope.op("add", scope.op(shift, middle, half), scope.op(shift, lower, half))
+    return scope.op("add", scope.op("mul", *high), carried)
 
 
 def identity(scope: Scope, equation: internals.Equation, *operands: Value) -> tuple[Value, ...]:
