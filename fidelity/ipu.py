@@ -15,6 +15,7 @@ from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.emit.llvm import Module
 from tilewright.machine import machine
 from tilewright.machine.cost import Count
+from tilewright.machine.granules import threaded
 from tilewright.machine.machine import Machine, Tile
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import (
@@ -29,7 +30,7 @@ from tilewright.plan.ir import (
     View,
     new_var,
 )
-from tilewright.plan.slots import compiled, slots, threaded
+from tilewright.plan.slots import compiled, slots
 from tilewright.simulate.cycles import Run, run
 
 

@@ -6,7 +6,8 @@ from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
 from tilewright.machine import machine
 from tilewright.machine.cost import Count
-from tilewright.plan.slots import compiled, matrix_unit, product, slots, threaded, vertex
+from tilewright.machine.granules import matrix_unit, product, threaded
+from tilewright.plan.slots import compiled, slots, vertex
 
 GC200 = machine("ipu:gc200").tile
 

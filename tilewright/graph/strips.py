@@ -25,7 +25,7 @@ Rows whose values depend on a sum over the same rows (a normaliser) fall in a la
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tilewright.graph.ir import Builder, Graph, Node, Value
 from tilewright.graph.law import LEAF
@@ -33,6 +33,7 @@ from tilewright.graph.ops.in_strip import row_back, row_order
 from tilewright.graph.rows import is_member, is_sum, row_classes
 from tilewright.graph.strip_body import StripBody
 from tilewright.graph.strip_order import is_product_of_matrices, rows_first
+from tilewright.graph.tile_rows import Chain
 from tilewright.machine.machine import Machine
 
 SHARE = 5 / 32
@@ -43,12 +44,7 @@ MAX_STRIP = 1024
 
 
 def make_strips(graph: Graph, machine: Machine) -> Graph:
-    """The same graph with every worthwhile chain over rows, in all bodies, made a `strips` node.
-
-    Not for tiles that share no memory: there rows lie in all of them at once, and stay.
-    """
-    if machine.chip.exchange.kind == "scheduled":
-        return graph
+    """The same graph with every worthwhile chain over rows, in all bodies, made a `strips` node."""
     nodes = tuple(_with_bodies(node, machine) for node in graph.nodes)
     graph = Graph(graph.inputs, nodes, graph.outputs)
     for rows in row_classes(graph):
@@ -59,6 +55,9 @@ def make_strips(graph: Graph, machine: Machine) -> Graph:
 def _with_bodies(node: Node, machine: Machine) -> Node:
     if not node.bodies or node.op == "strips":
         return node
+    if node.op == "map" and _is_apart(machine):  # an instance has a tile, and no more
+        chip = replace(machine.chip, tiles=1)
+        machine = replace(machine, chip=chip, chips_per_replica=1, replicas=1)
     bodies = tuple(make_strips(body, machine) for body in node.bodies)
     return Node(node.op, node.inputs, node.outputs, node.params, bodies, node.source)
 
@@ -100,7 +99,11 @@ class _Chain:
                 phase = max((outside[v] for v in node.inputs), default=0)
                 for value in node.outputs:
                     outside[value] = phase
-        return {p: phase for p, phase in phases.items() if self._is_chain(phase)}
+        return {
+            p: phase
+            for p, phase in phases.items()
+            if self._is_chain(phase) and self._strip_rows(phase)
+        }
 
     def _is_chain(self, phase: _Phase) -> bool:
         """Whether there is a product to save memory for, and rows that come from outside."""
@@ -143,8 +146,10 @@ class _Chain:
         used |= set(self.graph.outputs)
         ys = [node.output for node in phase.members if node.output in used]
         sums = [node.output for node in phase.sums]
-        strip = self._strip_rows(nodes, xs)
-        first = rows_first(nodes, self.rows, self.machine)
+        strip = self._strip_rows(phase)
+        assert strip is not None
+        # A tile is brought neighbouring rows, not the same columns of all.
+        first = _is_apart(self.machine) or rows_first(nodes, self.rows, self.machine)
         twice = [] if first else self._summed(phase.sums, xs)
         plan = StripBody(
             self.rows, self.producers, nodes, consts, literals, xs, twice, ys, sums, first
@@ -191,15 +196,27 @@ class _Chain:
         read = [v for node in products if is_product_of_matrices(node) for v in node.inputs]
         return list(dict.fromkeys(v for v in read if v in xs))
 
-    def _strip_rows(self, nodes: list[Node], xs: list[Value]) -> int:
-        """Rows of a strip: what products read and write should stay in a share of the memory."""
-        held = set(xs)
+    def _strip_rows(self, phase: _Phase) -> int | None:
+        """Rows of a strip: what products read and write should stay in a share of the memory.
+
+        Of many tiles that share none, each takes its rows; None: better without strips.
+        """
+        nodes = [*phase.members, *phase.sums]
+        if _is_apart(self.machine) and self.machine.tiles > 1:
+            return Chain(nodes, phase.sums, self.rows, self.length, self.machine).strip(LEAF)
+        made = {node.output for node in phase.members}
+        held = {v for node in nodes for v in node.inputs if v in self.rows and v not in made}
         for node in nodes:
             if node.op == "dot":
                 held |= {v for v in (*node.inputs, *node.outputs) if v in self.rows}
         width = sum(v.type.nbytes // self.length for v in held)
         fitting = int(SHARE * self.machine.tile.memory) // max(width, 1)
         return _strip(self.length, max(LEAF, min(MAX_STRIP, fitting)))
+
+
+def _is_apart(machine: Machine) -> bool:
+    """Whether tiles share no memory."""
+    return machine.chip.exchange.kind == "scheduled"
 
 
 def _strip(length: int, most: int) -> int:

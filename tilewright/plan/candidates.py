@@ -21,8 +21,9 @@ import numpy as np
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import LEAF
 from tilewright.machine.cost import lanes
+from tilewright.machine.granules import matrix_unit, product, threaded
 from tilewright.machine.machine import Machine
-from tilewright.plan.slots import SHARED, matrix_unit, product, threaded
+from tilewright.plan.slots import SHARED
 
 TURNS = (1, 2, 4, 8, 16, 32)
 

@@ -7,8 +7,9 @@ the blocks that it becomes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tilewright.plan.again import KINDS
 from tilewright.plan.homes import Axis, Homes
@@ -49,6 +50,13 @@ class Unit:
         return {b for b, found in self.touched.items() if any(r.read or r.unsure for r in found)}
 
 
+class Share(NamedTuple):
+    """How many elements of a buffer an instance has, and how many instances a tile."""
+
+    elements: int
+    per_tile: int
+
+
 @dataclass
 class Settled:
     """`units` by the id of their step, `canon` what each buffer becomes; `given` are inputs that
@@ -61,6 +69,7 @@ class Settled:
     canon: dict[Buffer, Buffer] = field(default_factory=dict)
     users: dict[Buffer, list[tuple[Unit, Region]]] = field(default_factory=dict)
     looked_at: set[Buffer] = field(default_factory=set)
+    firsts: dict[tuple[Buffer, Share], int] = field(default_factory=dict)
     next_tile: int = 0
 
     def note(self, steps: Sequence[Step]) -> None:
@@ -87,18 +96,32 @@ class Settled:
             return Unit(step, _dense(step, regions(step.steps, counts)))
         if not isinstance(step, Spread | Map):
             return _alone((step,))
-        per_tile = -(-step.count // self.tiles)
-        joins = isinstance(step, Spread) and step.joins
-        first = min(self.next_tile, self.tiles - 1) if joins else 0
-        homes = Homes(first, (Axis(step.count, per_tile),))
-        if first + homes.axes[0].tiles > self.tiles:
-            homes = replace(homes, first=0)
-        self.next_tile = homes.first + homes.axes[0].tiles
-        family = Family((step.var,), (step.count,), homes, step.steps)
         try:
-            return Unit(family, regions(step.steps, {step.var: step.count}))
+            found = regions(step.steps, {step.var: step.count})
         except SharedWriteError:  # one tile does all of it
             return _alone((Loop(step.var, step.count, step.steps),))
+        per_tile = -(-step.count // self.tiles)
+        axis = Axis(step.count, per_tile)
+        shares = {
+            region.buffer: Share(by, per_tile)
+            for rows in found.values()
+            for region in sorted(rows, key=lambda region: not region.written)
+            if (by := region.steps((step.var,)).get(step.var))
+        }
+        family = Family((step.var,), (step.count,), Homes(self._first(axis, shares), (axis,)),
+                        step.steps)  # fmt: skip
+        for buffer, share in shares.items():
+            self.firsts.setdefault((buffer, share), family.homes.first)
+        return Unit(family, _dense(family, found))
+
+    def _first(self, axis: Axis, shares: Mapping[Buffer, Share]) -> int:
+        """Where shares of its buffers lie already, else the next tiles that are free."""
+        for pair in shares.items():
+            if pair in self.firsts:
+                return self.firsts[pair]
+        first = self.next_tile if self.next_tile + axis.tiles <= self.tiles else 0
+        self.next_tile = first + axis.tiles
+        return first
 
     def settle(self, inputs: Sequence[Buffer], outputs: Sequence[Buffer]) -> None:
         self.given -= {b for unit in self.units.values() for b in unit.written} | self.looked_at

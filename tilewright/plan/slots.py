@@ -9,30 +9,18 @@ with less than a thread's share of results for each of them takes the time of it
     compiled    as a compiler leaves it: one after the other, and what a loop costs for each result;
                 a multiply-add is two operations, and a load brings as many numbers as one computes
     products    of matrices, by the unit's granule: columns and terms at a time, rows stream by
-
-Products: Graphcore's own planner counts so (poplibs, lib/poplin/PerformanceEstimation.hpp, the 1x1
-vertices): for each granule of weights, their loading at 16 bytes a cycle, and for each row as long
-as the unit takes; the threads share the rows, and each begins with some 46 bundles, three rows'
-work among them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
-
-import numpy as np
 
 from tilewright.codelets.base import Codelet
 from tilewright.machine.cost import Count, computed, lanes
-from tilewright.machine.machine import Tile, Unit
+from tilewright.machine.granules import matrix_unit, product, threaded
+from tilewright.machine.machine import Tile
 
-PASS, BEGIN, ROWS_BEGUN = 6, 46, 3
-"""Bundles of a pass over the rows beside loading weights; of each thread before its fourth row, and
-rows that those do."""
-PRODUCT = 50
-"""Bundles of a whole product."""
 SHARED = 32
 """Terms of a sum that a thread may take alone: of the 16 lanes of a leaf of 256, two."""
 LOOP = 4
@@ -82,17 +70,6 @@ def _cycles(tile: Tile, name: str, dtype: str) -> float:
     return known.get((name, computed(dtype)), tile.simple)
 
 
-Numbers = Any
-"""A number, or an array with one for each of many candidates."""
-
-
-def threaded(bundles: Numbers, units: Numbers, tile: Tile) -> Numbers:
-    """Cycles of bundles that the threads share out as whole units."""
-    units = np.maximum(1.0, units)
-    longest = np.ceil(units / tile.threads) / units
-    return bundles * longest * tile.threads
-
-
 def vertex(codelet: Codelet, tile: Tile) -> float:
     """Cycles of one vertex of a codelet."""
     shape = _matrices(codelet)
@@ -123,28 +100,3 @@ def _matrices(codelet: Codelet) -> tuple[int, int, int, int, str] | None:
     inputs = codelet.inputs
     batch = prod(inputs[0].shape[:-2])
     return batch, codelet.m, codelet.n, codelet.k, inputs[0].dtype  # type: ignore[attr-defined]
-
-
-def matrix_unit(tile: Tile, dtype: str) -> Unit | None:
-    """The unit that takes whole granules of a dtype, if there is one."""
-    units = [u for u in tile.units if u.operands[0] == dtype and prod(u.shape) > 1]
-    return max(units, key=lambda unit: unit.macs, default=None)
-
-
-def product(m: Numbers, n: Numbers, k: Numbers, tile: Tile, unit: Unit, dtype: str) -> Numbers:
-    """Cycles of (m, k) times (k, n) on one tile, whichever operand is better as the weights."""
-    turned = _product(n, m, k, tile, unit, dtype)
-    return np.minimum(_product(m, n, k, tile, unit, dtype), turned)
-
-
-def _product(
-    rows: Numbers, columns: Numbers, k: Numbers, tile: Tile, unit: Unit, dtype: str
-) -> Numbers:
-    """Rows stream past granules of (k, columns)."""
-    _, wide, deep = unit.shape
-    size = 2 if dtype in ("float16", "bfloat16") else 4
-    passes = np.ceil(columns / wide) * np.ceil(k / deep)
-    load = wide * deep * size / (tile.memories[0].read or 16)
-    each = np.ceil(rows / tile.threads)
-    thread = BEGIN + np.maximum(0, each - ROWS_BEGUN) / unit.rate
-    return PRODUCT + passes * (PASS + load + tile.threads * thread)

@@ -13,10 +13,12 @@ from dataclasses import replace
 from tilewright.codelets.base import LANES, Codelet, Operand
 from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.cut import Cut
+from tilewright.codelets.elementwise import Elementwise
 from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
+from tilewright.plan.slots import vertex
 
 PIECES_A_TILE = 32
 """Pieces for each tile, if they are worth it: whoever is slow leaves some of them to others."""
@@ -27,13 +29,23 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
 
     `arguments` are without scratch memory: every piece has its own, in the tile's arena.
     """
-    if not _shares_memory(machine) and is_gridded(codelet):
-        return None
+    if not shares_memory(machine):
+        if is_gridded(codelet):
+            return None
+        flat = _flat(codelet, arguments, machine)
+        if flat:
+            return _pieces(*flat, -(-flat[0].outputs[0].size // machine.chip.tiles))
     held = sum(view.buffer.nbytes for view in arguments)
     cut = codelet.cut if is_worth_dealing(codelet.work, machine, held) else None
     if cut is None:
         return None
     length = _piece_length(cut, price(codelet.work, machine.tile, held).cycles, machine)
+    return _pieces(codelet, cut, arguments, length)
+
+
+def _pieces(
+    codelet: Codelet, cut: Cut, arguments: Sequence[View], length: int
+) -> list[Step] | None:
     full, rest = divmod(cut.length, length)
     if full + (rest > 0) < 2:
         return None
@@ -43,6 +55,46 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
     return steps
 
 
+def _flat(
+    codelet: Codelet, arguments: Sequence[View], machine: Machine
+) -> tuple[Codelet, Cut, list[View]] | None:
+    """An elementwise vertex in one dimension, where its rows are too few for all tiles.
+
+    All arrays of a size are then cut alike, so that what computes one after the other on them
+    passes nothing on. None: an operand is repeated along some dimensions, or one tile is as fast.
+    """
+    cut = codelet.cut
+    if not isinstance(codelet, Elementwise) or cut is None or cut.length >= machine.chip.tiles:
+        return None
+    size = codelet.outputs[0].size
+    if any(step.op == "iota" for step in codelet.expression.instructions) or size < 2:
+        return None
+    lines = [_line(view, size) for view in arguments]
+    if any(line is None for line in lines):
+        return None
+    found = [line for line in lines if line is not None]
+    strides = [line.strides for line in found]
+    count = len(codelet.inputs)
+    one = replace(
+        codelet, shape=(size,), input_strides=tuple(strides[:count]),
+        output_strides=tuple(strides[count:]),
+    )  # fmt: skip
+    share = replace(one, shape=(-(-size // machine.chip.tiles),))
+    saved = vertex(codelet, machine.tile) - vertex(share, machine.tile)
+    if saved <= 2 * (machine.chip.sync_cycles + machine.chip.exchange.overhead_cycles):
+        return None
+    return one, Cut(size, (0,) * len(found)), found
+
+
+def _line(view: View, size: int) -> View | None:
+    """All elements one after the other; or one that is repeated."""
+    if view.size == size and views.is_dense(view):
+        return replace(view, shape=(size,), strides=(1,))
+    if not any(step for n, step in zip(view.shape, view.strides, strict=True) if n > 1):
+        return replace(view, shape=(size,), strides=(0,))
+    return None
+
+
 def _piece_length(cut: Cut, cycles: float, machine: Machine) -> int:
     """Even pieces; whole vectors along lanes; no shorter than a codelet is fast on.
 
@@ -50,14 +102,14 @@ def _piece_length(cut: Cut, cycles: float, machine: Machine) -> int:
     """
     worth = int(cycles // max(machine.chip.sync_cycles, 1))
     most, grain = PIECES_A_TILE * machine.tiles, cut.grain
-    if not _shares_memory(machine):  # nobody helps out, and short pieces cost nothing more
+    if not shares_memory(machine):  # nobody helps out, and short pieces cost nothing more
         most, grain = machine.tiles, 1
     count = max(2, min(most, cut.length // grain, worth))
     length = -(-cut.length // count)
     return -(-length // LANES) * LANES if cut.along_lanes else length
 
 
-def _shares_memory(machine: Machine) -> bool:
+def shares_memory(machine: Machine) -> bool:
     return machine.chip.exchange.kind == "coherent"
 
 

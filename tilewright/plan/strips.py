@@ -14,6 +14,7 @@ from tilewright.codelets.reduce import Tree
 from tilewright.graph.count import node_count
 from tilewright.graph.ir import Node, Type, numpy_dtype
 from tilewright.machine.cost import is_worth_dealing
+from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.basic import operand
 from tilewright.plan.control import lower_body
@@ -21,6 +22,7 @@ from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, Var, View, new_
 from tilewright.plan.places import CACHE_LINE
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
+from tilewright.plan.spread import shares_memory
 
 TOGETHER = 8
 """Sums that are added up together: what a tile keeps of them is little beside a strip."""
@@ -79,16 +81,21 @@ def _spread(scope: Scope, strips: _Strips, totals: Sequence[View]) -> None:
         scope.steps.append(Spread(var, 1, inside, joins=whole > 0))
     joins = False
     for part, total in zip(parts, totals, strict=True):
-        for step in _add_up(part, total):
+        for step in _add_up(part, total, scope.plan.machine):
             scope.steps.append(replace(step, joins=joins))
             joins = True
 
 
-def _add_up(parts: View, total: View) -> list[Spread]:
-    """The tree over the groups, dealt out by elements of the sum."""
+def _add_up(parts: View, total: View, machine: Machine) -> list[Spread]:
+    """The tree over the groups, dealt out by elements of the sum.
+
+    Over all tiles that share no memory: each is brought its elements of all groups' sums.
+    """
     parts = replace(parts, shape=(parts.shape[0], total.size), strides=(parts.strides[0], 1))
     total = replace(total, shape=(total.size,), strides=(1,))
     length = -(-max(PIECE, -(-total.size // PIECES)) // PIECE) * PIECE
+    if not shares_memory(machine):
+        length = max(1, -(-total.size // machine.chip.tiles))
     full, rest = divmod(total.size, length)
     spreads = []
     for count, size, start in ((full, length, 0), (1, rest, full * length)):

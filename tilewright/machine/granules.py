@@ -1,0 +1,58 @@
+"""Products of matrices by a unit that takes whole granules of them, on a tile's threads.
+
+In: sizes, numbers or arrays of them, one for each of many candidates; a tile. Out: cycles.
+
+Products: Graphcore's own planner counts so (poplibs, lib/poplin/PerformanceEstimation.hpp, the 1x1
+vertices): for each granule of weights, their loading at 16 bytes a cycle, and for each row as long
+as the unit takes; the threads share the rows, and each begins with some 46 bundles, three rows'
+work among them.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tilewright.machine.machine import Tile, Unit
+
+PASS, BEGIN, ROWS_BEGUN = 6, 46, 3
+"""Bundles of a pass over the rows beside loading weights; of each thread before its fourth row, and
+rows that those do."""
+PRODUCT = 50
+"""Bundles of a whole product."""
+Numbers = Any
+"""A number, or an array with one for each of many candidates."""
+
+
+def threaded(bundles: Numbers, units: Numbers, tile: Tile) -> Numbers:
+    """Cycles of bundles that the threads share out as whole units."""
+    units = np.maximum(1.0, units)
+    longest = np.ceil(units / tile.threads) / units
+    return bundles * longest * tile.threads
+
+
+def matrix_unit(tile: Tile, dtype: str) -> Unit | None:
+    """The unit that takes whole granules of a dtype, if there is one."""
+    units = [u for u in tile.units if u.operands[0] == dtype and prod(u.shape) > 1]
+    return max(units, key=lambda unit: unit.macs, default=None)
+
+
+def product(m: Numbers, n: Numbers, k: Numbers, tile: Tile, unit: Unit, dtype: str) -> Numbers:
+    """Cycles of (m, k) times (k, n) on one tile, whichever operand is better as the weights."""
+    turned = _product(n, m, k, tile, unit, dtype)
+    return np.minimum(_product(m, n, k, tile, unit, dtype), turned)
+
+
+def _product(
+    rows: Numbers, columns: Numbers, k: Numbers, tile: Tile, unit: Unit, dtype: str
+) -> Numbers:
+    """Rows stream past granules of (k, columns)."""
+    _, wide, deep = unit.shape
+    size = 2 if dtype in ("float16", "bfloat16") else 4
+    passes = np.ceil(columns / wide) * np.ceil(k / deep)
+    load = wide * deep * size / (tile.memories[0].read or 16)
+    each = np.ceil(rows / tile.threads)
+    thread = BEGIN + np.maximum(0, each - ROWS_BEGUN) / unit.rate
+    return PRODUCT + passes * (PASS + load + tile.threads * thread)
