@@ -20,6 +20,7 @@ from tilewright.compilation import Source, compiled
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
 from tilewright.graph.ahead import ahead
+from tilewright.graph.by_law import by_law
 from tilewright.graph.counted import counted
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_constant, split_fixed
@@ -86,6 +87,7 @@ def compile(
     machine: str | Path | Machine | None = None,
     tiles: int | None = None,
     state: str | Sequence[str] | None = None,
+    law: str | None = None,
     **example_named: Any,
 ) -> Executable:
     """Compile `fn` for the shapes and dtypes of its example arguments, given as in a call of it.
@@ -101,6 +103,9 @@ def compile(
     tuple that begins with their new values; the rest of it is what a call returns. The result is
     then a `Stateful`. Its state begins with the example's values, or zeros where that has none.
 
+    `law` names the order of sums (`graph/law.py`): "host", or "fine", whose short leaves keep more
+    tiles of a modelled machine at work, and cost hosts time. Bits depend on it, and on no machine.
+
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument,
     `CapacityError` for what does not fit a modelled machine.
     """
@@ -112,10 +117,12 @@ def compile(
     if elsewhere is not None:
         if kept:
             raise ArgumentError("A modelled machine keeps no state: compile for this host instead.")
-        return _modelled(called, elsewhere, tiles)  # type: ignore[return-value]
+        return _modelled(called, elsewhere, tiles, law)  # type: ignore[return-value]
     if machine == "xla":
         if kept:
             raise ArgumentError('machine="xla" keeps no state: compile for this host instead.')
+        if law is not None:
+            raise ArgumentError('machine="xla" has an order of sums of its own: law must be None.')
         from tilewright.runtime.xla import XlaExecutable
 
         return XlaExecutable(called)  # type: ignore[return-value]
@@ -125,6 +132,7 @@ def compile(
     graph, interface, hidden = traced.graph, _interface(called, traced), len(traced.constants)
     if kept:
         graph, interface = with_state(traced, called, interface, kept)
+    graph = by_law(graph, law)
     source = Source(
         to_text(graph, sources=False),
         tuple(traced.constants),
@@ -153,18 +161,20 @@ def _elsewhere(machine: object) -> Machine:
     return found
 
 
-def _modelled(called: Parameters, machine: Machine, tiles: int | None) -> Modelled:
+def _modelled(called: Parameters, machine: Machine, tiles: int | None, law: str | None) -> Modelled:
     from tilewright.runtime.modelled import Modelled  # it takes rich along, and the simulator
+
     from tilewright.trace import trace
 
     traced = trace(called.fn, *called.values)
     name, hidden = _interface(called, traced).name, len(traced.constants)
+    graph = by_law(traced.graph, law)
 
     def plan() -> Program:
-        return Stages(traced.graph, Dump(name), machine=machine, hidden=hidden).program
+        return Stages(graph, Dump(name), machine=machine, hidden=hidden).program
 
     def native() -> Executable:
-        return compile(called.fn, *called.values, tiles=tiles)
+        return compile(called.fn, *called.values, tiles=tiles, law=law)
 
     return Modelled(name, machine, plan, native)
 

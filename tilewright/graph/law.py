@@ -51,6 +51,11 @@ Windows are combined one element after the other from the kind's identity, row b
 leaves; what `window_scatter` adds up comes in the order of windows, from +0.
 What an image gives is the same alone and in a batch, wherever it stands there.
 
+The law `fine` is this one with shorter leaves, for machines with more tiles than a sum has leaves:
+of 64 terms; of 8 where a sum has more than 512, which are rows of data. It is asked for by name,
+and part of a graph; nothing else chooses it. Convolutions keep their leaves. A node's leaf stands
+among its parameters, where it is not 256 (see `by_law.py`).
+
 cumulative: one after the other from the first element, 16-bit floats in float32, each output
 rounded. It has no leaves: every prefix is a result.
 
@@ -76,11 +81,13 @@ from tilewright.graph.fma import fma32
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.scalar import SCALAR
 
-LAWS = ("host",)
-"""The names of all laws: this one. A machine whose units add otherwise may bring another."""
+LAWS = ("host", "fine")
+"""The names of all laws: the one that hosts are fast under, and one of shorter leaves."""
 LANES = 16
 LEAF = 256
 """Terms of a leaf."""
+FINE_LEAF, FINE_ROWS, FINE_LONG = 64, 8, 512
+"""Of the law `fine`: terms of a leaf, and of one of a sum of more than so many terms."""
 _BLOCK = 1 << 20
 """Elements of one operand of a vectorised step: keeps the temporaries of large dots in bounds."""
 
@@ -90,6 +97,13 @@ COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min"} | {
 
 Axes = tuple[Sequence[int], Sequence[int]]
 """Dimensions of the left and of the right operand."""
+
+
+def leaf_of(law: str, terms: int) -> int:
+    """How many terms of a sum of so many a leaf has."""
+    if law == "fine":
+        return FINE_ROWS if terms > FINE_LONG else FINE_LEAF
+    return LEAF
 
 
 def accumulation_dtype(dtype: str) -> str:
@@ -133,7 +147,9 @@ def identity(kind: str, dtype: str) -> np.ndarray:
 # The meaning, vectorised over the outputs.
 
 
-def reduce_ordered(kind: str, array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+def reduce_ordered(
+    kind: str, array: np.ndarray, axes: Sequence[int], leaf: int = LEAF
+) -> np.ndarray:
     """Reduce over `axes`; the result has the array's dtype."""
     dtype = array.dtype.name
     kept = [i for i in range(array.ndim) if i not in axes]
@@ -142,7 +158,7 @@ def reduce_ordered(kind: str, array: np.ndarray, axes: Sequence[int]) -> np.ndar
     length = prod(array.shape[i] for i in reduced)
     rows = array.transpose([*kept, *reduced]).reshape(prod(shape), length)
     terms = rows.astype(numpy_dtype(accumulation_dtype(dtype))).T
-    leaves = [_reduce_leaves(kind, leaf) for leaf in _leaves(terms)]
+    leaves = [_reduce_leaves(kind, some) for some in _leaves(terms, leaf)]
     if not leaves:
         return np.full(shape, identity(kind, dtype))
     result = combine_pairs(kind, np.concatenate(leaves))
@@ -184,10 +200,10 @@ def sum_of_leaves(
     return combine_pairs("sum", np.stack(parts)) if parts else np.zeros(shape, working)
 
 
-def _leaves(terms: np.ndarray) -> list[np.ndarray]:
-    """Terms on axis 0: the whole leaves as (leaves, 256, ...), then the last as (1, rest, ...)."""
-    whole = len(terms) // LEAF * LEAF
-    parts = [terms[:whole].reshape(-1, LEAF, *terms.shape[1:])] if whole else []
+def _leaves(terms: np.ndarray, leaf: int) -> list[np.ndarray]:
+    """Terms on axis 0: the whole leaves as (leaves, leaf, ...), then the last as (1, rest, ...)."""
+    whole = len(terms) // leaf * leaf
+    parts = [terms[:whole].reshape(-1, leaf, *terms.shape[1:])] if whole else []
     return [*parts, terms[None, whole:]] if whole < len(terms) else parts
 
 
@@ -224,14 +240,14 @@ def cumulative_ordered(
 
 
 def dot_ordered(
-    lhs: np.ndarray, rhs: np.ndarray, contract: Axes, batch: Axes, dtype: str
+    lhs: np.ndarray, rhs: np.ndarray, contract: Axes, batch: Axes, dtype: str, leaf: int = LEAF
 ) -> np.ndarray:
     """The contraction; the result is (batch, lhs free, rhs free) of `dtype`."""
     a, free_a = _rows(lhs, contract[0], batch[0])
     b, free_b = _rows(rhs, contract[1], batch[1])
     shape = (*(lhs.shape[i] for i in batch[0]), *free_a, *free_b)
     working = dot_working_dtype(lhs.dtype.name, rhs.dtype.name, dtype)
-    sums = product(a, b, dot_order(lhs.ndim, rhs.ndim, contract, batch), working)
+    sums = product(a, b, dot_order(lhs.ndim, rhs.ndim, contract, batch), working, leaf)
     return SCALAR["convert"](sums, dtype=dtype).reshape(shape)
 
 
@@ -245,7 +261,9 @@ def _rows(
     return rows, tuple(array.shape[i] for i in free)
 
 
-def product(lhs: np.ndarray, rhs: np.ndarray, order: str, working: str) -> np.ndarray:
+def product(
+    lhs: np.ndarray, rhs: np.ndarray, order: str, working: str, leaf: int = LEAF
+) -> np.ndarray:
     """(*batch, m, k) and (*batch, n, k) to (*batch, m, n) of `working` dtype."""
     lhs, rhs = (SCALAR["convert"](x, dtype=working) for x in (lhs, rhs))
     if working not in FLOATS:
@@ -257,15 +275,15 @@ def product(lhs: np.ndarray, rhs: np.ndarray, order: str, working: str) -> np.nd
     result = np.zeros((a.shape[1], a.shape[2], b.shape[2]), working)
     lanes = LANES if order == "lanes" else 1
     with np.errstate(all="ignore"):
-        for some, rows in _blocks(result.shape, a.shape[0], lanes):
-            result[some, rows] = _block(a[:, some, rows], b[:, some], lanes)
+        for some, rows in _blocks(result.shape, a.shape[0], lanes, leaf):
+            result[some, rows] = _block(a[:, some, rows], b[:, some], lanes, leaf)
     return result.reshape(shape)
 
 
-def _blocks(shape: tuple[int, ...], k: int, lanes: int) -> Iterator[tuple[slice, slice]]:
+def _blocks(shape: tuple[int, ...], k: int, lanes: int, leaf: int) -> Iterator[tuple[slice, slice]]:
     """Cut (batch, m) so that the accumulators of one block are about `_BLOCK` elements."""
     batch, m, n = shape
-    width = lanes * max(1, n) * (1 + k // LEAF)
+    width = lanes * max(1, n) * (1 + k // leaf)
     rows = min(max(m, 1), max(1, _BLOCK // width))
     some = max(1, _BLOCK // (width * rows))
     for first in range(0, batch, some):
@@ -273,9 +291,9 @@ def _blocks(shape: tuple[int, ...], k: int, lanes: int) -> Iterator[tuple[slice,
             yield slice(first, first + some), slice(row, row + rows)
 
 
-def _block(a: np.ndarray, b: np.ndarray, lanes: int) -> np.ndarray:
+def _block(a: np.ndarray, b: np.ndarray, lanes: int, leaf: int) -> np.ndarray:
     """(k, batch, m) and (k, batch, n) to (batch, m, n)."""
-    pairs = zip(_leaves(a), _leaves(b), strict=True)
+    pairs = zip(_leaves(a, leaf), _leaves(b, leaf), strict=True)
     start = -0.0 if len(a) == 1 else 0.0
     leaves = [_halve("sum", _dot_leaves(x, y, lanes, start)) for x, y in pairs]
     if not leaves:

@@ -19,8 +19,9 @@ from dataclasses import replace
 from functools import partial
 from math import prod
 
+from tilewright.graph.by_law import leaf_of
 from tilewright.graph.ir import Graph, Node, Value
-from tilewright.graph.law import LANES
+from tilewright.graph.law import LANES, LEAF
 from tilewright.graph.packing import Packing
 from tilewright.graph.rewrite import Rebuilder
 from tilewright.graph.sides import Side, folded, is_lanes, lies, sides_of
@@ -109,7 +110,8 @@ def _product(new: Rebuilder, node: Node, still: set[Value], packing: Packing | N
     fixed = [side.value in still for side in sides]
     if fixed[0] != fixed[1]:
         mine = fixed.index(True)
-        if packing and (result := packing.product(new, node, sides, mine)):
+        plain = leaf_of(node) == LEAF  # panels are summed in the host's leaves
+        if packing and plain and (result := packing.product(new, node, sides, mine)):
             return result
         order = _wanted(sides[mine], sides[1 - mine], is_lanes(sides))
         if order is not None:

@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
+from tilewright.graph.by_law import leaf_of
 from tilewright.graph.ir import Builder, Graph, Node, Value
 from tilewright.graph.law import LEAF
 from tilewright.graph.ops.in_strip import row_back, row_order
@@ -169,6 +170,7 @@ class _Chain:
             first=first,
             strip=strip,
             strips=-(-self.length // strip),
+            **({} if (rows := self._leaf(phase)) == LEAF else {"leaf": rows}),
         )
         for value, result in zip(ys, results, strict=False):
             renamed[value] = row_back(builder, result, self.rows[value], plan.first)
@@ -203,7 +205,8 @@ class _Chain:
         """
         nodes = [*phase.members, *phase.sums]
         if _is_apart(self.machine) and self.machine.tiles > 1:
-            return Chain(nodes, phase.sums, self.rows, self.length, self.machine).strip(LEAF)
+            chain = Chain(nodes, phase.sums, self.rows, self.length, self.machine)
+            return chain.strip(self._leaf(phase))
         made = {node.output for node in phase.members}
         held = {v for node in nodes for v in node.inputs if v in self.rows and v not in made}
         for node in nodes:
@@ -211,7 +214,12 @@ class _Chain:
                 held |= {v for v in (*node.inputs, *node.outputs) if v in self.rows}
         width = sum(v.type.nbytes // self.length for v in held)
         fitting = int(SHARE * self.machine.tile.memory) // max(width, 1)
-        return _strip(self.length, max(LEAF, min(MAX_STRIP, fitting)))
+        rows = self._leaf(phase)
+        return _strip(self.length, max(rows, min(MAX_STRIP, fitting)), rows)
+
+    def _leaf(self, phase: _Phase) -> int:
+        """Rows that are whole leaves of every sum, or several where it sums columns, too."""
+        return max(map(leaf_of, phase.sums), default=LEAF)
 
 
 def _is_apart(machine: Machine) -> bool:
@@ -219,12 +227,12 @@ def _is_apart(machine: Machine) -> bool:
     return machine.chip.exchange.kind == "scheduled"
 
 
-def _strip(length: int, most: int) -> int:
+def _strip(length: int, most: int, leaf: int) -> int:
     """All rows, if they are no more; else a node of the law's tree."""
     if length <= most:
         return length
-    leaves = max(1, most // LEAF)
-    return LEAF << (leaves.bit_length() - 1)
+    leaves = max(1, most // leaf)
+    return leaf << (leaves.bit_length() - 1)
 
 
 def in_order(nodes: list[Node]) -> tuple[Node, ...]:

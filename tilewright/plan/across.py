@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tilewright.codelets.along import ArgReduce, Cumulative, Sort
 from tilewright.codelets.reduce import Reduce
+from tilewright.graph.by_law import leaf_of
 from tilewright.graph.count import nodes_count
 from tilewright.machine.cost import is_worth_dealing
 from tilewright.plan import views
@@ -49,6 +50,7 @@ def lower_reduce(scope: Scope, unit: Unit) -> None:
         tuple(view.strides for view in leaves),
         target.strides,
         tuple(view.strides for view in stored),
+        leaf_of(node),
     )
     scope.call(codelet, leaves, [target, *stored])
 

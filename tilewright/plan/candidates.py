@@ -42,6 +42,8 @@ class Problem:
     sides: tuple[str, ...]
     whole: bool = False
     """Sums must not be cut: an expression follows them."""
+    leaf: int = LEAF
+    """Terms of a leaf of the law."""
 
     @property
     def item(self) -> int:
@@ -231,7 +233,7 @@ def _sizes(length: int, most: int) -> np.ndarray:
 def _terms(problem: Problem) -> list[int]:
     """Sizes of parts of k: all, or nodes of the tree of sums, of 2^j leaves."""
     found = [problem.k]
-    size = LEAF
+    size = problem.leaf
     while size < problem.k and not problem.whole:
         found.append(size)
         size *= 2

@@ -7,6 +7,7 @@ from math import prod
 
 from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.expression import Expression
+from tilewright.graph.by_law import leaf_of
 from tilewright.graph.ir import Node, Type
 from tilewright.graph.law import dot_order
 from tilewright.plan import views
@@ -29,11 +30,11 @@ def lower_contraction(scope: Scope, node: Node) -> None:
     if dot_order(len(lhs.shape), len(rhs.shape), contract, batch) == "lanes":
         left, right = _vector_sides(scope, lhs, rhs, contract, batch)
         out = _shaped(scope, target, left.shape[:-1])
-        codelet = ContractVector(operand(left), operand(right), operand(out))
+        codelet = ContractVector(operand(left), operand(right), operand(out), leaf=leaf_of(node))
     else:
         left, right = _matrix_sides(scope, lhs, rhs, contract, batch)
         out = _shaped(scope, target, (*left.shape[:-1], right.shape[-1]))
-        codelet = ContractOuter(operand(left), operand(right), operand(out))
+        codelet = ContractOuter(operand(left), operand(right), operand(out), leaf=leaf_of(node))
     scope.call(codelet, [left, right], [out])
     if out.buffer is not target.buffer:
         shaped = views.reshape(out, target.shape)
@@ -55,8 +56,9 @@ def lower_with_epilogue(
     left, right = _matrix_sides(scope, lhs, rhs, contract, batch)
     out, *more = map(operand, written)
     codelet = ContractOuter(
-        operand(left), operand(right), out, expression, tuple(map(operand, read)), tuple(more)
-    )
+        operand(left), operand(right), out, expression, tuple(map(operand, read)), tuple(more),
+        leaf=leaf_of(node),
+    )  # fmt: skip
     if codelet.is_short:
         scope.call(codelet, [left, right, *read], written)
     return codelet.is_short

@@ -84,7 +84,8 @@ def _cutting(
     sizes = {"m": 1, "n": 1, "k": 1}
     for view, names in zip(call.views, axes, strict=False):
         sizes.update(zip(names, view.shape, strict=True))
-    problem = Problem(sizes["m"], sizes["n"], sizes["k"], call.views[0].dtype, sides, whole)
+    leaf: int = call.codelet.leaf  # type: ignore[attr-defined]
+    problem = Problem(sizes["m"], sizes["n"], sizes["k"], call.views[0].dtype, sides, whole, leaf)
     return Cutting(call, problem, axes)
 
 

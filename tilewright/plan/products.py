@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
+from tilewright.graph.by_law import leaf_of
 from tilewright.graph.ir import Node
-from tilewright.graph.law import LEAF
 from tilewright.plan.cells import parts_of
 from tilewright.plan.contraction import lower_contraction, lower_with_epilogue
 from tilewright.plan.convolution import lower_conv, lower_conv_with_epilogue
@@ -94,7 +94,7 @@ def _is_cut(scope: Scope, node: Node) -> bool:
         return False
     shape = node.inputs[0].shape
     contracted = node.params["contract"][0] if node.op == "dot" else (len(shape) - 1,)
-    return prod(shape[i] for i in contracted) > LEAF
+    return prod(shape[i] for i in contracted) > leaf_of(node)
 
 
 def lower_cell(scope: Scope, unit: Unit) -> None:

@@ -46,6 +46,9 @@ def lower_strips(scope: Scope, unit: Unit) -> None:
     several = scope.parallel and strips.count > 1
     if several and is_worth_dealing(node_count(node), scope.plan.machine):
         _spread(scope, strips, dense)
+    elif scope.parallel and not shares_memory(scope.plan.machine):
+        steps = strips.steps(0, (), strips.count, dense)
+        scope.steps.append(Spread(new_var(), 1, steps))  # what lies between them stays on a tile
     else:
         scope.steps += strips.steps(0, (), strips.count, dense)
     scope.copy_all([(d, t) for d, t in zip(dense, totals, strict=True) if d != t])

@@ -16,7 +16,7 @@ from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.tiling import Run
 from tilewright.codelets.emit.vectors import itemsize, offset
-from tilewright.graph.law import LANES, LEAF
+from tilewright.graph.law import LANES
 
 SHARE = 5 / 8
 """Of the nearest memory, for a chunk of both operands; sums and stack take some of the rest."""
@@ -36,7 +36,7 @@ def scratch(problem: Problem) -> int:
     """Bytes for the sums of one panel."""
     size = itemsize(problem.arithmetic.dtype)
     panel = problem.columns * problem.k * size
-    if not 1 < problem.k <= LEAF or problem.rows < ROWS or panel < BYTES:
+    if not 1 < problem.k <= problem.leaf or problem.rows < ROWS or panel < BYTES:
         return 0
     return problem.rows * -(-problem.columns // LANES) * LANES * size
 

@@ -10,7 +10,7 @@ instruction set. Sums are kept in float32 for 16-bit floats and rounded once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class _Contract(Codelet):
     lhs: Operand
     rhs: Operand
     out: Operand
+    leaf: int = field(default=law.LEAF, kw_only=True)
+    """Terms of a leaf of the sums."""
 
     @property
     def k(self) -> int:
@@ -62,7 +64,8 @@ class _Contract(Codelet):
     def _name(self, form: str) -> str:
         dtype = _SHORT.get(self.lhs.dtype, self.lhs.dtype)
         size = "x".join(map(str, (*self.out.shape, self.k)))
-        return f"contract_{form}_{dtype}_{size}"
+        leaves = "" if self.leaf == law.LEAF else f"_leaves_of_{self.leaf}"
+        return f"contract_{form}_{dtype}_{size}{leaves}"
 
     def _rounded(self, sums: np.ndarray) -> tuple[np.ndarray, ...]:
         return (SCALAR["convert"](sums, dtype=self.out.dtype),)
@@ -149,7 +152,7 @@ class ContractOuter(_Contract):
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         lhs, rhs, *beside = arrays
-        sums = law.product(lhs, rhs.swapaxes(-1, -2), "sequence", self.sum_dtype)
+        sums = law.product(lhs, rhs.swapaxes(-1, -2), "sequence", self.sum_dtype, self.leaf)
         if self.epilogue is None:
             return self._rounded(sums)
         return tuple(evaluate_expression(self.epilogue, (sums, *beside), self.out.shape))
@@ -199,7 +202,7 @@ class ContractVector(_Contract):
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         lhs, rhs = arrays
-        sums = law.product(lhs, rhs[..., None, :], "lanes", self.sum_dtype)
+        sums = law.product(lhs, rhs[..., None, :], "lanes", self.sum_dtype, self.leaf)
         return self._rounded(sums[..., 0])
 
     def emit(self, module: Module, symbol: str) -> None:

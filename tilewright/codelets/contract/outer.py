@@ -31,7 +31,7 @@ from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.tiling import Run
 from tilewright.codelets.emit.vectors import itemsize, offset
-from tilewright.graph.law import LANES, LEAF
+from tilewright.graph.law import LANES
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract.codelet import ContractOuter
@@ -155,17 +155,19 @@ def _sums(
     right: str,
 ) -> list[str]:
     """One tile's sums over all of k, row by row: leaf after leaf."""
-    before = -(-problem.k // LEAF) - 1
+    before = -(-problem.k // problem.leaf) - 1
     if before < 1:
         return _leaf(function, problem, rows, lanes, left, right, problem.k)[0]
     widths = [lane.width for lane in lanes] * rows
     tree = Pairwise(function, problem.arithmetic.kind, widths, problem.arithmetic.add, before)
     with repeat(function, before, [("ptr", left), ("ptr", right)]) as turn:
-        sums, *places = _leaf(function, problem, rows, lanes, turn.carry[0], turn.carry[1], LEAF)
+        sums, *places = _leaf(
+            function, problem, rows, lanes, turn.carry[0], turn.carry[1], problem.leaf
+        )
         tree.push(turn.index, sums)
         turn.next[:] = places
     left, right = turn.result
-    rest = problem.k - before * LEAF
+    rest = problem.k - before * problem.leaf
     return tree.finish(_leaf(function, problem, rows, lanes, left, right, rest)[0])
 
 

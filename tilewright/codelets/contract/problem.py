@@ -13,6 +13,7 @@ from tilewright.codelets.emit.epilogue import Epilogue, Sums
 from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.vectors import offset
 from tilewright.codelets.expression import Expression
+from tilewright.graph.law import LEAF
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Problem:
     sides: tuple[Side, ...]
     arithmetic: Arithmetic
     expression: Expression | None = None
+    leaf: int = LEAF
 
     def moved(
         self, function: Function, places: Sequence[str], rows: int, columns: int

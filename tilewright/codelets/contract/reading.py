@@ -48,7 +48,9 @@ def problem_of(codelet: ContractOuter) -> Problem:
     sides = tuple(Side.of(operand, exchanged) for operand in (*codelet.beside, *codelet.outputs))
     arithmetic = Arithmetic(codelet.sum_dtype)
     expression = codelet.epilogue
-    return Problem(rows, columns, codelet.k, left, right, sides, arithmetic, expression)
+    return Problem(
+        rows, columns, codelet.k, left, right, sides, arithmetic, expression, codelet.leaf
+    )
 
 
 def is_exchanged(codelet: ContractOuter) -> bool:

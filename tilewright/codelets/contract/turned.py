@@ -19,7 +19,7 @@ from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.emit.tiling import split
 from tilewright.codelets.emit.turn import turn_block
 from tilewright.codelets.emit.vectors import offset
-from tilewright.graph.law import LANES, LEAF
+from tilewright.graph.law import LANES
 
 WIDEST = 256
 """Bits of a vector: a block of 8 x 8 takes as many shuffles an element as one of 16 x 16 less one
@@ -62,7 +62,7 @@ def _panel(
     right: str,
     out: Sequence[str],
 ) -> None:
-    arithmetic, before = problem.arithmetic, -(-problem.k // LEAF) - 1
+    arithmetic, before = problem.arithmetic, -(-problem.k // problem.leaf) - 1
     if before < 1:
         totals = _leaf(function, problem, lanes, left, right, problem.k)
     else:
@@ -70,10 +70,10 @@ def _panel(
         tree = Pairwise(function, arithmetic.kind, widths, arithmetic.add, before)
         with repeat(function, before, [("ptr", left), ("ptr", right)]) as turn:
             here, there = turn.carry
-            tree.push(turn.index, _leaf(function, problem, lanes, here, there, LEAF))
-            turn.next[:] = _moved(function, problem, here, there, LEAF)
+            tree.push(turn.index, _leaf(function, problem, lanes, here, there, problem.leaf))
+            turn.next[:] = _moved(function, problem, here, there, problem.leaf)
         left, right = turn.result
-        rest = problem.k - before * LEAF
+        rest = problem.k - before * problem.leaf
         totals = tree.finish(_leaf(function, problem, lanes, left, right, rest))
     for number, total in enumerate(totals):
         lane, row = lanes[number // problem.rows], number % problem.rows

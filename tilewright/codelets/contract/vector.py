@@ -22,7 +22,7 @@ from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.vectors import offset
-from tilewright.graph.law import LANES, LEAF
+from tilewright.graph.law import LANES
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract.codelet import ContractVector
@@ -97,15 +97,15 @@ class _Base:
         self, places: list[str], trees: int, leaf: Callable[[list[str], int], list[str]]
     ) -> list[str]:
         """Sums over all of k in `trees` machine vectors; `leaf` gives those of one leaf."""
-        before = -(-self.codelet.k // LEAF) - 1
+        before = -(-self.codelet.k // self.codelet.leaf) - 1
         if before < 1:
             return leaf(places, self.codelet.k)
         kind, add = self.arithmetic.kind, self.arithmetic.add
         tree = Pairwise(self.function, kind, [self.width] * trees, add, before)
         with repeat(self.function, before, [("ptr", place) for place in places]) as turn:
-            tree.push(turn.index, leaf(turn.carry, LEAF))
-            turn.next[:] = self.moved(turn.carry, LEAF)
-        return tree.finish(leaf(turn.result, self.codelet.k - before * LEAF))
+            tree.push(turn.index, leaf(turn.carry, self.codelet.leaf))
+            turn.next[:] = self.moved(turn.carry, self.codelet.leaf)
+        return tree.finish(leaf(turn.result, self.codelet.k - before * self.codelet.leaf))
 
     def store(self, total: str, out: str, width: int, valid: int) -> None:
         dtype, step = self.codelet.out.dtype, self.codelet.out.strides[-1]

@@ -19,7 +19,7 @@ from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.codelets.reduce.column import Column
 from tilewright.codelets.reduce.row import Row
-from tilewright.graph.law import reduce_ordered
+from tilewright.graph.law import LEAF, reduce_ordered
 from tilewright.graph.ops.across import combination
 from tilewright.machine.cost import Count
 
@@ -38,6 +38,7 @@ class Reduce(Codelet):
     input_strides: tuple[tuple[int, ...], ...]
     output_strides: tuple[int, ...]
     stored: tuple[tuple[int, ...], ...] = ()
+    leaf: int = LEAF
 
     @property
     def name(self) -> str:
@@ -46,6 +47,7 @@ class Reduce(Codelet):
         count = len(self.expression.instructions)
         fused = f"_of_{count}" if count else ""
         fused += f"_storing_{len(self.stored)}" if self.stored else ""
+        fused += f"_leaves_of_{self.leaf}" if self.leaf != LEAF else ""
         return f"reduce_{self.kind}_{self.dtype}_{size}_over_{axes}{fused}"
 
     @property
@@ -88,7 +90,7 @@ class Reduce(Codelet):
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         values, *stored = evaluate_expression(self.expression, arrays, self.shape)
-        return (reduce_ordered(self.kind, values, self.axes), *stored)
+        return (reduce_ordered(self.kind, values, self.axes, self.leaf), *stored)
 
     @property
     def work(self) -> Count:

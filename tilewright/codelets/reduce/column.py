@@ -19,7 +19,7 @@ from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.vectors import itemsize, offset
 from tilewright.codelets.reduce.form import Form
 from tilewright.codelets.reduce.source import Indices, alone
-from tilewright.graph.law import LANES, LEAF
+from tilewright.graph.law import LANES
 
 if TYPE_CHECKING:
     from tilewright.codelets.reduce.codelet import Reduce
@@ -43,6 +43,7 @@ class Column(Form):
         self.steps = [steps[last] if codelet.shape else 0 for steps in codelet.walked]
         self.out_step = codelet.output_strides[-1] if codelet.shape else 0
         self.last = last
+        self.leaf = codelet.leaf
         self.in_registers = self._is_light() and (self._is_near() or self.columns <= 2 * LANES)
         self.vectors = min(self._most(), -(-self.columns // LANES))
         self.lanes = "" if self.in_registers else function.reserve(self.row, LANES * self.vectors)
@@ -99,16 +100,16 @@ class Column(Form):
         if not self.count:
             return [self.start] * count
         function, source = self.function, self.source
-        before = -(-self.count // LEAF) - 1
+        before = -(-self.count // self.leaf) - 1
         if not before:
             return leaf(places, "0", self.count)
         tree = Pairwise(function, self.kind, [LANES] * count, self.apply, before)
         with repeat(function, before, [("ptr", place) for place in places]) as turn:
-            start = function.let(f"mul i64 {turn.index}, {LEAF}")
-            tree.push(turn.index, leaf(turn.carry, start, LEAF))
+            start = function.let(f"mul i64 {turn.index}, {self.leaf}")
+            tree.push(turn.index, leaf(turn.carry, start, self.leaf))
             if source.merged:
-                turn.next[:] = source.advance(turn.carry, LEAF)
-        done = before * LEAF
+                turn.next[:] = source.advance(turn.carry, self.leaf)
+        done = before * self.leaf
         return tree.finish(leaf(turn.result, str(done), self.count - done))
 
     def _halved(self, lanes: Sequence[Lane]) -> str:

@@ -19,7 +19,7 @@ from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.emit.vectors import offset
 from tilewright.codelets.reduce.form import Form
 from tilewright.codelets.reduce.source import Axes, Indices
-from tilewright.graph.law import LANES, LEAF
+from tilewright.graph.law import LANES
 
 if TYPE_CHECKING:
     from tilewright.codelets.reduce.codelet import Reduce
@@ -35,12 +35,13 @@ class Row(Form):
 
     def __init__(self, function: Function, codelet: Reduce):
         super().__init__(function, codelet)
-        self.leaves = max(1, -(-self.count // LEAF))
+        self.leaf = codelet.leaf
+        self.leaves = max(1, -(-self.count // self.leaf))
         self.lanes = function.reserve(self.row, LANES)
         in_row = self.source.reduced.sizes[-1] % LANES == 0
         self.staged = not self.source.merged and not in_row
         dtypes = self.source.dtypes if self.staged else ()
-        self.stages = [function.reserve(MEMORY_TYPE[dtype], LEAF) for dtype in dtypes]
+        self.stages = [function.reserve(MEMORY_TYPE[dtype], self.leaf) for dtype in dtypes]
 
     def write(self, pointers: list[str]) -> None:
         """Loops over outputs; the last kept dimension in groups of 16."""
@@ -110,16 +111,16 @@ class Row(Form):
             return leaf(inputs, "0", self.count)
         tree = Pairwise(function, self.kind, [LANES], self.apply, before)
         with repeat(function, before, [("ptr", place) for place in inputs]) as turn:
-            element = function.let(f"mul i64 {turn.index}, {LEAF}")
-            tree.push(turn.index, [leaf(turn.carry, element, LEAF)])
+            element = function.let(f"mul i64 {turn.index}, {self.leaf}")
+            tree.push(turn.index, [leaf(turn.carry, element, self.leaf)])
             turn.next[:] = self._after(turn.carry)
-        done = before * LEAF
+        done = before * self.leaf
         (total,) = tree.finish([leaf(turn.result, str(done), self.count - done)])
         return total
 
     def _after(self, places: Sequence[str]) -> list[str]:
         """Places of the next leaf; where the walk is uneven they are found from its number."""
-        return self.source.advance(places, LEAF) if self.source.merged else list(places)
+        return self.source.advance(places, self.leaf) if self.source.merged else list(places)
 
     def _folded(self, count: int, order: Sequence[int]) -> str:
         """The totals of the first `count` kept vectors, in this order in the lanes of one."""
@@ -140,15 +141,15 @@ class Row(Form):
         tree = Pairwise(function, self.kind, [0], self.apply, rounds)
         if rounds:
             with repeat(function, rounds, [("ptr", place) for place in places]) as turn:
-                first = function.let(f"mul i64 {turn.index}, {LANES * LEAF}")
+                first = function.let(f"mul i64 {turn.index}, {LANES * self.leaf}")
                 turn.next[:] = self._leaves(turn.carry, first, LANES, indices)
                 adjacent = self._folded(LANES, _REVERSED)
                 (total,) = fold(function, self.kind, [[adjacent]], self.apply)
                 tree.push(turn.index, [self._lane(total.register, 0)])
-            places, first = turn.result, str(rounds * LANES * LEAF)
+            places, first = turn.result, str(rounds * LANES * self.leaf)
         if rest:
             places = self._leaves(places, first, rest, indices)
-        done = (self.leaves - 1) * LEAF
+        done = (self.leaves - 1) * self.leaf
         self._keep(str(rest), self._leaf(places, str(done), self.count - done, indices))
         register = self._folded(rest + 1, range(rest + 1))
         scalars = [self._lane(register, i) for i in range(rest + 1)]
@@ -162,9 +163,9 @@ class Row(Form):
         """Keep the lanes of so many whole leaves; the places after them."""
         function = self.function
         with repeat(function, count, [("ptr", place) for place in places]) as turn:
-            moved = function.let(f"mul i64 {turn.index}, {LEAF}")
+            moved = function.let(f"mul i64 {turn.index}, {self.leaf}")
             element = function.let(f"add i64 {first}, {moved}")
-            self._keep(turn.index, self._leaf(turn.carry, element, LEAF, indices))
+            self._keep(turn.index, self._leaf(turn.carry, element, self.leaf, indices))
             turn.next[:] = self._after(turn.carry)
         return turn.result
 

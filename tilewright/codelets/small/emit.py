@@ -49,6 +49,10 @@ from tilewright.graph.law import LANES, identity
 def is_small(codelet: Codelet) -> bool:
     """Whether `emit_small` takes it."""
     match codelet:
+        case Reduce() if codelet.count > codelet.leaf:
+            return False
+        case ContractOuter() | ContractVector() if codelet.k > codelet.leaf:
+            return False
         case Elementwise(shape=shape) | Reduce(shape=shape, stored=()):
             return 0 < prod(shape) <= MOST
         case ContractOuter() | ContractVector():

@@ -1,6 +1,6 @@
 """Operations along an axis: reductions, positions of extremes, running sums, sorting.
 
-    reduce kind=, axes=         kind in sum prod max min and or xor
+    reduce kind=, axes=[, leaf=]        kind in sum prod max min and or xor
     argreduce kind=, axis=, dtype=      argmax argmin; the first of equals; a NaN wins
     cumulative kind=, axis=, reverse=   kind in sum prod max min
     sort (*operands) dimension=, keys=  lexicographic by the first `keys` operands, which are
@@ -36,8 +36,10 @@ from tilewright.graph.ops.operation import (
 from tilewright.machine.cost import Count
 
 
-def reduce(array: np.ndarray, *, kind: str, axes: Sequence[int]) -> np.ndarray:
-    return law.reduce_ordered(kind, array, axes)
+def reduce(
+    array: np.ndarray, *, kind: str, axes: Sequence[int], leaf: int = law.LEAF
+) -> np.ndarray:
+    return law.reduce_ordered(kind, array, axes, leaf)
 
 
 def argreduce(array: np.ndarray, *, kind: str, axis: int, dtype: str) -> np.ndarray:
@@ -97,18 +99,19 @@ def _reduce_in_strip(
     strip: Strip, builder: Builder, node: Node, operands: Sequence[Value]
 ) -> Value:
     (source,), (value,) = node.inputs, operands
-    kind, axes = node.params["kind"], node.params["axes"]
+    axes = node.params["axes"]
+    rest = {name: value for name, value in node.params.items() if name != "axes"}
     if node.output in strip.rows:
         axes = tuple(sorted(strip.axis(source, a) for a in axes))
-        return builder.op("reduce", value, kind=kind, axes=axes)
+        return builder.op("reduce", value, axes=axes, **rest)
     # Over the rows: terms are numbered as the axes stand, so they are put back.
     wide = law.accumulation_dtype(value.dtype)
     if wide != value.dtype:
         value = builder.op("convert", value, dtype=wide)
     if axes != (strip.rows[source],):
         value = strip.row_back(builder, value, strip.rows[source])
-        return builder.op("reduce", value, kind=kind, axes=axes)
-    return builder.op("reduce", value, kind=kind, axes=(strip.axis(source, *axes),))
+        return builder.op("reduce", value, axes=axes, **rest)
+    return builder.op("reduce", value, axes=(strip.axis(source, *axes),), **rest)
 
 
 ROWS = {

@@ -1,6 +1,6 @@
 """Products of matrices, of any number of dimensions.
 
-    dot (lhs, rhs) contract=((lhs dims), (rhs dims)), batch=((...), (...)), dtype=
+    dot (lhs, rhs) contract=((lhs dims), (rhs dims)), batch=((...), (...)), dtype=[, leaf=]
                                 result: batch, lhs free, rhs free; sums kept in float32 for 16-bit
                                 floats
 
@@ -31,8 +31,10 @@ from tilewright.graph.ops.operation import (
 from tilewright.machine.cost import Count
 
 
-def dot(lhs: np.ndarray, rhs: np.ndarray, *, contract: Any, batch: Any, dtype: str) -> np.ndarray:
-    return law.dot_ordered(lhs, rhs, contract, batch, dtype)
+def dot(
+    lhs: np.ndarray, rhs: np.ndarray, *, contract: Any, batch: Any, dtype: str, leaf: int = law.LEAF
+) -> np.ndarray:
+    return law.dot_ordered(lhs, rhs, contract, batch, dtype, leaf)
 
 
 def _shape(operands: Types, params: Params) -> Shape:

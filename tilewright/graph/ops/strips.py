@@ -1,6 +1,7 @@
 """A chain over rows, strip by strip.
 
     strips  (consts, xs) -> (ys, sums)      params consts, ys, rows, axes, first, strip, strips
+                                            [, leaf]
         bodies: (consts, x) -> (y, partial sums), for `strip` rows; if rows % strip, another for the
         rest
 
@@ -54,9 +55,10 @@ def _strips_faults(node: Node) -> Iterator[str]:
     count = -(-rows // strip)
     if node.params["strips"] != count:
         yield f"the rows make {count} strips"
-    leaves, rest = divmod(strip, law.LEAF)
+    leaf = node.params.get("leaf", law.LEAF)
+    leaves, rest = divmod(strip, leaf)
     if count != 1 and (rest or leaves.bit_count() != 1):
-        yield f"strips of 2^j times {law.LEAF} rows"
+        yield f"strips of 2^j times {leaf} rows"
     if len(node.bodies) != len(sizes):
         yield f"has a body for {sizes} rows"
     xs, ys = node.inputs[consts:], node.outputs[:many]

@@ -1,0 +1,52 @@
+"""A graph under another law of sums than the host's: how many terms its sums' leaves have.
+
+In: a graph as traced, the name of a law. Out: the same graph, under that law. Each product and each
+reduction says how many terms a leaf of its has, where it is not the host's number, so that parts of
+it, whatever later rewrites cut it into, are taken in the same leaves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from tilewright.errors import ArgumentError
+from tilewright.graph import law as laws
+from tilewright.graph.ir import Graph, Node
+from tilewright.graph.law import LAWS, LEAF
+
+
+def by_law(graph: Graph, law: str | None) -> Graph:
+    """Raises `ArgumentError` for a law that there is not."""
+    if law is not None and law not in LAWS:
+        raise ArgumentError(f"law must be {' or '.join(map(repr, LAWS))}, not {law!r}.")
+    if law is None or law == graph.law:
+        return graph
+    return replace(_inside(graph, law), law=law)
+
+
+def _inside(graph: Graph, law: str) -> Graph:
+    return replace(graph, nodes=tuple(_node(node, law) for node in graph.nodes))
+
+
+def _node(node: Node, law: str) -> Node:
+    if node.bodies:
+        node = replace(node, bodies=tuple(_inside(body, law) for body in node.bodies))
+    leaf = laws.leaf_of(law, terms) if (terms := terms_of(node)) else LEAF
+    return node if leaf == LEAF else replace(node, params={**node.params, "leaf": leaf})
+
+
+def terms_of(node: Node) -> int:
+    """How many terms each of its sums has; 0: it sums nothing."""
+    if node.op == "dot":
+        axes = node.params["contract"][0]
+    elif node.op == "reduce":
+        axes = node.params["axes"]
+    else:
+        return 0
+    return prod(node.inputs[0].shape[axis] for axis in axes)
+
+
+def leaf_of(node: Node) -> int:
+    """Of a product or a reduction."""
+    return node.params.get("leaf", LEAF)
