@@ -6,6 +6,7 @@ import pytest
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import Buffer, Move, View, new_var
 from tilewright.simulate.flows import flows
+from tilewright.simulate.messages import pairs, totals
 
 
 def home(block, homes):
@@ -88,3 +89,24 @@ def test_bytes_are_those_of_elements_one_by_one(seed):
     found = flows([move], 16, 16)
     assert found.sent.tolist() == sent.tolist()
     assert found.received.tolist() == received.tolist()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_totals_of_a_gather_are_those_of_its_messages(seed):
+    """Each of some sums is brought together from all parts: two sides that move apart."""
+    random = np.random.default_rng(seed)
+    parts, sums, pitch = (int(n) for n in random.integers(2, 9, size=3))
+    sums = min(sums, pitch)
+    x = home(pitch, Homes(0, (Axis(parts, int(random.integers(1, 3))),)))
+    y = home(parts, Homes(int(random.integers(4)), (Axis(sums, int(random.integers(1, 3))),)))
+    v = new_var()
+    move = Move(
+        View(x, (parts,), (pitch,), 0, ((v, 1),)), View(y, (parts,), (1,), 0, ((v, parts),)),
+        (v,), (sums,),
+    )  # fmt: skip
+    found = totals(move, 16)
+    froms, tos, sizes = pairs(move)
+    assert found is not None
+    assert found.sent.tolist() == np.bincount(froms, sizes, 16).tolist()
+    assert found.received.tolist() == np.bincount(tos, sizes, 16).tolist()
+    assert found.own.tolist() == np.bincount(froms, sizes * (froms == tos), 16).tolist()

@@ -17,7 +17,8 @@ import numpy as np
 
 from tilewright.graph.ir import numpy_dtype
 from tilewright.plan.homes import Homes
-from tilewright.plan.ir import Buffer, Move, View
+from tilewright.plan.ir import Move
+from tilewright.simulate.messages import pairs, starts, tile_of, totals
 
 
 @dataclass
@@ -93,13 +94,13 @@ def _is_within_blocks(move: Move) -> bool:
 def _add_listeners(found: Flows, group: Sequence[Move], bus: int) -> None:
     """Of neighbours on a bus that get the same message, each gets it so many times as fast."""
     one, tiles = group[0], found.sent.size
-    froms, _, sizes = _pieces(one)
+    froms, _, sizes = pairs(one)
     found.sent += np.bincount(froms, sizes, tiles)
     messages, listeners = [], []
     for move in group:
         homes = move.target.buffer.homes
         assert homes is not None
-        to = _tile(move.target.buffer, _starts(move.target, move, move.target.size))
+        to = tile_of(move.target.buffer, starts(move.target, move, move.target.size))
         every = to[:, None] + homes.copy_tiles()
         messages.append(np.repeat(np.arange(to.size), every.shape[1]))
         listeners.append(every.reshape(-1))
@@ -121,9 +122,14 @@ def _add(
     tiles_a_chip: int,
     bus: int,
 ) -> None:
-    froms, tos, sizes = _pieces(move)
     copies = target.copy_tiles()
     tiles = found.sent.size
+    if copies.size == 1 and found.links.size == 1 and (all_ := totals(move, tiles)):
+        found.sent += all_.sent - all_.own
+        found.received += all_.received - all_.own
+        found.local += all_.own
+        return
+    froms, tos, sizes = pairs(move)
     own = np.isin(froms - tos, copies) if copies.size > 1 else froms == tos
     found.local += np.bincount(froms[own], sizes[own], tiles)
     gone = sizes if copies.size > 1 else np.where(own, 0.0, sizes)
@@ -133,8 +139,8 @@ def _add(
     some = np.flatnonzero(first)
     np.add.at(got, (some[:, None] + copies).reshape(-1), np.repeat(first[some], copies.size))
     got -= np.bincount(froms[own], sizes[own], tiles)
-    pairs = bus > 1 and any(stride == 1 and n % bus == 0 for n, stride in target.copies)
-    (found.shared if pairs and not (some % bus).any() else found.received)[...] += got
+    twice = bus > 1 and any(stride == 1 and n % bus == 0 for n, stride in target.copies)
+    (found.shared if twice and not (some % bus).any() else found.received)[...] += got
     if found.links.size > 1:
         _between_chips(froms, tos, sizes, copies, links, tiles_a_chip)
 
@@ -156,66 +162,3 @@ def _between_chips(
         leaves = here != there
         np.add.at(outward, here[leaves], sizes[leaves])
         np.add.at(inward, there[leaves], sizes[leaves])
-
-
-def _pieces(move: Move) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Runs of elements within one block on either side: tiles from and to, and bytes."""
-    item = numpy_dtype(move.source.dtype).itemsize
-    length = _run(move)
-    starts = [_starts(view, move, length) for view in (move.source, move.target)]
-    at, to = (np.array(s) for s in starts)
-    left = np.full(at.shape, length)
-    froms, tos, sizes = [], [], []
-    while left.size:
-        room = [_room(b, e) for b, e in ((move.source.buffer, at), (move.target.buffer, to))]
-        taken = np.minimum(left, np.minimum(*room))
-        froms.append(_tile(move.source.buffer, at))
-        tos.append(_tile(move.target.buffer, to))
-        sizes.append(taken * float(item))
-        more = left > taken
-        at, to, left = (at + taken)[more], (to + taken)[more], (left - taken)[more]
-    if not froms:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    return np.concatenate(froms), np.concatenate(tos), np.concatenate(sizes)
-
-
-def _run(move: Move) -> int:
-    """How many elements lie side by side on both sides."""
-    length, expected = 1, 1
-    for n, s, t in zip(
-        reversed(move.source.shape),
-        reversed(move.source.strides),
-        reversed(move.target.strides),
-        strict=True,
-    ):
-        if n != 1 and (s != expected or t != expected):
-            break
-        length, expected = length * n, expected * n
-    return length
-
-
-def _starts(view: View, move: Move, length: int) -> np.ndarray:
-    """The first element of every run, for every value of the move's variables."""
-    rows = view.size // max(length, 1)
-    shape, strides, kept = [], [], rows
-    for n, s in zip(view.shape, view.strides, strict=True):
-        if kept > 1 and n > 1:
-            shape.append(n)
-            strides.append(s)
-            kept //= n
-    found = np.array([view.offset if rows else 0], np.int64)[: rows and 1]
-    for var, count in zip(move.vars, move.counts, strict=True):
-        step = sum(step for v, step in view.moves if v == var)
-        found = (found[:, None] + np.arange(count) * step).reshape(-1)
-    for n, s in zip(shape, strides, strict=True):
-        found = (found[:, None] + np.arange(n) * s).reshape(-1)
-    return found
-
-
-def _room(buffer: Buffer, element: np.ndarray) -> np.ndarray:
-    return buffer.block - element % buffer.block
-
-
-def _tile(buffer: Buffer, element: np.ndarray) -> np.ndarray:
-    assert buffer.homes is not None
-    return buffer.homes.tile(element // buffer.block)
