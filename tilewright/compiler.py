@@ -44,10 +44,12 @@ from tilewright.machine.host import host_machine
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
+from tilewright.plan.replicas import instances, one_chip, over_chips
 from tilewright.plan.text import program_to_text
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.parameters import Parameters, parameters
 from tilewright.runtime.stateful import Stateful
+from tilewright.simulate.ways import Way, best, way
 from tilewright.state import initial_state, state_arguments, with_state
 from tilewright.tree import tree_of
 
@@ -170,13 +172,12 @@ def _modelled(called: Parameters, machine: Machine, tiles: int | None, law: str 
     name, hidden = _interface(called, traced).name, len(traced.constants)
     graph = by_law(traced.graph, law)
 
-    def plan() -> Program:
-        return Stages(graph, Dump(name), machine=machine, hidden=hidden).program
+    stages = Stages(graph, Dump(name), machine=machine, hidden=hidden)
 
     def native() -> Executable:
         return compile(called.fn, *called.values, tiles=tiles, law=law)
 
-    return Modelled(name, machine, plan, native)
+    return Modelled(name, machine, lambda: stages.ways, native)
 
 
 class Stages:
@@ -262,9 +263,28 @@ class Stages:
         return graph
 
     @cached_property
+    def ways(self) -> dict[str, Way]:
+        """Programs to choose from, by how they use the tiles: see `simulate/ways.py`."""
+        found = {"tiles": way(partial(lower, self.graph, self.machine), self.machine)}
+        apart = self.machine.chip.exchange.kind == "scheduled"
+        split = instances(self.halves[1]) if apart else None
+        if split is not None:
+            one = Stages(split.body, Dump("instance"), (), self.then, one_chip(self.machine))
+
+            def by_chips() -> tuple[Program, list[np.ndarray]]:
+                program, literals = one.lowered
+                return over_chips(program, split, self.machine), literals
+
+            found["chips"] = way(by_chips, self.machine)
+        return found
+
+    @cached_property
     def lowered(self) -> tuple[Program, list[np.ndarray]]:
-        """The program, and the data of its constants."""
-        program, literals = lower(self.graph, self.machine)
+        """The program, and the data of its constants.
+
+        Raises `CapacityError` where none fits the machine.
+        """
+        program, literals = best(self.ways).plan()
         self.dump("program", partial(program_to_text, program))
         return program, literals
 

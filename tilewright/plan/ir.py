@@ -10,6 +10,7 @@
              | Sync()                           every tile waits for all
              | Family(vars, counts, homes, steps)    vertices of tiles that share no memory
              | Exchange(moves)                       what passes between their memories
+             | Replicas(var, count, chips, stride, steps)    instances on chips of their own
 
 A `Map` deals out values of `var` one by one, to whichever tile is free; a `Spread` gives each tile
 a share of neighbours, and who is done helps the others. No order changes a bit, and nobody waits
@@ -201,7 +202,27 @@ class Exchange:
     moves: tuple[Move, ...]
 
 
-Step = Call | Loop | While | Branch | Spread | Map | Sync | Family | Exchange
+@dataclass(frozen=True)
+class Replicas:
+    """Instance i of `count` runs on chip i % `chips`, after those that ran there before.
+
+    `steps` are those of the first chip; the homes of chip c are c * `stride` tiles further. Only
+    what is the host's moves with `var`; chips do not wait for each other.
+    """
+
+    var: Var
+    count: int
+    chips: int
+    stride: int
+    steps: tuple[Step, ...]
+
+    @property
+    def turns(self) -> int:
+        """Instances of the busiest chip."""
+        return -(-self.count // self.chips)
+
+
+Step = Call | Loop | While | Branch | Spread | Map | Sync | Family | Exchange | Replicas
 
 
 @dataclass(frozen=True)

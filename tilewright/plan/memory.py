@@ -23,6 +23,7 @@ from tilewright.plan.ir import (
     Family,
     Loop,
     Map,
+    Replicas,
     Spread,
     Step,
     Sync,
@@ -97,7 +98,7 @@ class _Clock:
                     together |= self.repeat(step.steps, step.var)
                     touched |= together
                     self.overlap(together, start)
-                case Loop() | Map():
+                case Loop() | Map() | Replicas():
                     touched |= self.repeat(step.steps, step.var)
                 case Family():
                     touched |= self.repeat(step.steps, *step.vars)

@@ -23,6 +23,7 @@ from tilewright.plan.ir import (
     Map,
     Move,
     Program,
+    Replicas,
     Spread,
     Step,
     Sync,
@@ -77,6 +78,10 @@ class _Writer:
             case Loop(var, count, body) | Spread(var, count, body) | Map(var, count, body):
                 joins = " with it" if isinstance(step, Spread) and step.joins else ""
                 yield f"{indent}{type(step).__name__.lower()} {self.var(var)} < {count}{joins}:"
+                yield from self.steps(body, inside)
+            case Replicas(var, count, chips, stride, body):
+                where = f"{chips} chips of {stride} tiles"
+                yield f"{indent}replicas {self.var(var)} < {count} over {where}:"
                 yield from self.steps(body, inside)
             case While(condition, test, body):
                 yield indent + "while:"

@@ -27,6 +27,7 @@ from tilewright.plan.ir import (
     Family,
     Loop,
     Program,
+    Replicas,
     Step,
     Var,
     View,
@@ -59,7 +60,7 @@ def _families(steps: Sequence[Step], loops: Counts) -> Iterator[tuple[Family, Co
         match step:
             case Family():
                 yield step, loops
-            case Loop(var, count, body):
+            case Loop(var, count, body) | Replicas(var, count, _, _, body):
                 yield from _families(body, {**loops, var: count})
             case While(condition, _, body):
                 yield from _families((*condition, *body), loops)

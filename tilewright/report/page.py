@@ -6,7 +6,7 @@ script, no address; charts are SVG, and narrow screens scroll tables on their ow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -82,6 +82,15 @@ def verdict(run: Run, held: Occupancy) -> str:
         f"them are {limit}. Tiles are at work {run.busy:.0%} of the time"
         f"{f', {flops / 1e12:,.3g} TFLOP/s' if flops > 1e9 else ''}. The fullest tile holds "
         f"{held.needed:,} bytes, {used:.0%} of its memory. {_advice(limit, run)}"
+    )
+
+
+def compared(ways: Mapping[str, Run | str]) -> str:
+    """In words: an instance a tile against an instance a chip."""
+    words = {"tiles": "a tile an instance", "chips": "a chip an instance"}
+    return "; ".join(
+        f"{words[name]}: {found if isinstance(found, str) else _seconds(found.seconds)}"
+        for name, found in ways.items()
     )
 
 

@@ -9,8 +9,8 @@ makes equal to the bit; nothing is run on the machine itself. What does not fit 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from tilewright.files import write_text
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.plan.text import program_to_text
-from tilewright.report.page import page, verdict
+from tilewright.report.page import compared, page, verdict
 from tilewright.runtime.executable import Executable
 from tilewright.simulate.cycles import Run, run
 from tilewright.simulate.levers import Lever, levers
-from tilewright.simulate.occupancy import Occupancy, occupancy, too_much
+from tilewright.simulate.occupancy import Occupancy, occupancy
 from tilewright.simulate.trips import Trips
+from tilewright.simulate.ways import Way, best
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Simulated:
 
     run: Run
     held: Occupancy
+    ways: Mapping[str, Run | str] = field(default_factory=dict)
+    """Of a map: one instance a tile, and one a chip, each timed, or why it does not fit."""
 
     @property
     def cycles(self) -> float:
@@ -45,7 +48,8 @@ class Simulated:
         return self.run.seconds
 
     def __str__(self) -> str:
-        return verdict(self.run, self.held)
+        text = verdict(self.run, self.held)
+        return f"{text} {compared(self.ways)}" if self.ways else text
 
     def to_json(self) -> str:
         """Supersteps, totals, bytes by tile; parses with any JSON reader."""
@@ -84,16 +88,18 @@ class Modelled:
         self,
         name: str,
         machine: Machine,
-        plan: Callable[[], Program],
+        ways: Callable[[], Mapping[str, Way]],
         native: Callable[[], Executable],
     ):
         self.name, self.machine = name, machine
         self._native = native
-        self.plan = plan()
+        self.ways = ways()
+        """What was planned, by how instances of a map use the machine: "tiles", "chips"."""
+        chosen = best(self.ways)
+        if chosen.fault:
+            raise CapacityError(chosen.fault)
+        self.plan: Program = chosen.plan()[0]
         """The program with homes; `program` is its text."""
-        fault = too_much(self.plan, machine)
-        if fault:
-            raise CapacityError(fault)
 
     @cached_property
     def native(self) -> Executable:
@@ -116,7 +122,13 @@ class Modelled:
 
         Raises `ArgumentError` where such a loop is in none of `trips`.
         """
-        return Simulated(run(self.plan, self.machine, trips), occupancy(self.plan))
+        timed = {name: way for name, way in self.ways.items() if way.fits}
+        others = {
+            name: way.run(trips) if name in timed else way.fault
+            for name, way in self.ways.items()
+            if len(self.ways) > 1
+        }
+        return Simulated(run(self.plan, self.machine, trips), occupancy(self.plan), others)
 
     def levers(self, trips: Trips | None = None) -> tuple[Lever, ...]:
         """What halving or doubling each figure of the machine would do, the strongest first."""

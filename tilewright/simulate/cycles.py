@@ -17,7 +17,7 @@ The body of a loop is gone through once; a branch is its dearest case.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,10 +31,12 @@ from tilewright.plan.ir import (
     Family,
     Loop,
     Program,
+    Replicas,
     Step,
     Sync,
     While,
 )
+from tilewright.plan.replicas import one_chip
 from tilewright.plan.slots import vertex
 from tilewright.simulate.flows import Flows, flows
 from tilewright.simulate.trips import Trips, whiles
@@ -126,6 +128,8 @@ class _Walk:
         self.open = _Open(np.zeros(machine.tiles))
         self.sync = 0.0
         self.known: dict[Codelet, float] = {}
+        self.chips: Replicas | None = None
+        """Around the present step."""
 
     def steps(self, steps: Sequence[Step], times: float, depth: int) -> None:
         for step in steps:
@@ -139,12 +143,44 @@ class _Walk:
                 case Loop(_, count, body):
                     self.turned(body, times, count, depth)
                 case While(condition, _, body):
-                    turns = float(np.mean(self.turns[id(step)]))
-                    self.turned((*condition, *body), times, turns, depth)
+                    self.turned((*condition, *body), times, self.length(step), depth)
+                case Replicas():
+                    self.replicas(step, times, depth)
                 case Branch(_, cases):
                     self.dearest(cases, times, depth)
                 case _:
                     raise AssertionError(f"{type(step).__name__} has no home")
+
+    def length(self, step: While) -> float:
+        """Of a loop; where instances have lengths of their own, those of the busiest chip."""
+        turns = np.atleast_1d(self.turns[id(step)])
+        chips = self.chips.chips if self.chips else 1
+        if turns.size == 1 or chips == 1:
+            return float(turns.mean())
+        rows = np.zeros(-(-turns.size // chips) * chips)
+        rows[: turns.size] = turns
+        return float(rows.reshape(-1, chips).sum(0).max() / (rows.size // chips))
+
+    def replicas(self, step: Replicas, times: float, depth: int) -> None:
+        """One chip's, as often as the busiest turns; all that is done, by each that takes part."""
+        self.close(times, depth)
+        counts, before, whole = self.counts, len(self.found), self.machine
+        self.counts, self.chips = NOTHING, step
+        self.machine = one_chip(whole)
+        self.open = _Open(np.zeros(self.machine.tiles))
+        self.steps(step.steps, times * step.turns, depth + 1)
+        self.close(times * step.turns, depth + 1)
+        self.machine, self.chips = whole, None
+        self.counts = counts + self.counts * (step.count / step.turns)
+        at_work = step.count / step.turns
+        self.found[before:] = [
+            replace(
+                row, passed=row.passed * at_work, host=row.host * at_work,
+                busy=row.busy * at_work / whole.chips,
+            )
+            for row in self.found[before:]
+        ]  # fmt: skip
+        self.open = _Open(np.zeros(whole.tiles))
 
     def waiting(self, scope: str) -> float:
         between = self.machine.sync_cycles_between_chips
@@ -231,7 +267,7 @@ class _Walk:
                     cycles, done = self.alone(body, slots * times)
                     cycles, done = times * cycles, done * times
                 case While(condition, _, body):
-                    turns = float(np.mean(self.turns[id(step)]))
+                    turns = self.length(step)
                     cycles, done = self.alone((*condition, *body), slots * turns)
                     cycles, done = turns * cycles, done * turns
                 case Branch(_, cases):

@@ -14,7 +14,7 @@ import numpy as np
 
 from tilewright.machine.machine import Machine
 from tilewright.plan.distribution import ROOM
-from tilewright.plan.ir import Buffer, Program
+from tilewright.plan.ir import Buffer, Program, Replicas
 from tilewright.plan.memory import lifetimes
 
 LARGEST = 3
@@ -59,6 +59,10 @@ def occupancy(program: Program) -> Occupancy:
         if full in _tiles(buffer, program.tiles):
             by_moment[life.first] += buffer.tile_bytes
             by_moment[life.last + 1] -= buffer.tile_bytes
+    for step in program.steps:
+        if isinstance(step, Replicas):  # every chip has what the first has
+            by_tile = np.resize(by_tile[: step.stride], program.tiles)
+            by_tile[step.chips * step.stride :] = 0
     tenants = [b for b in present if full in _tiles(b, program.tiles)]
     always = sum(b.tile_bytes for b in tenants if lives[b].first <= 1 and lives[b].last >= last)
     order = sorted(tenants, key=lambda b: -b.tile_bytes)

@@ -23,6 +23,7 @@ from tilewright.plan.ir import (
     Loop,
     Move,
     Program,
+    Replicas,
     Step,
     Sync,
     Var,
@@ -50,6 +51,8 @@ class Placed:
         self.variables: dict[Var, int] = {}
         self.calls = 0
         self.computed = False
+        self.shift = 0
+        """How many tiles further the present chip's are."""
 
     # Steps of all tiles together.
 
@@ -66,6 +69,11 @@ class Placed:
                 case Loop(var, count, body):
                     for self.variables[var] in range(count):
                         self.steps(body)
+                case Replicas(var, count, chips, stride, body):
+                    for i in range(count):
+                        self.variables[var], self.shift = i, i % chips * stride
+                        self.steps(body)
+                    self.shift = 0
                 case While(condition, test, body):
                     self.steps(condition)
                     while bool(self.look(test)):
@@ -87,7 +95,7 @@ class Placed:
         number = np.arange(family.homes.blocks)
         if self.random is not None:
             number = self.random.permutation(number)
-        tiles = family.homes.tile(number)
+        tiles = family.homes.tile(number) + self.shift
         for instance, tile in zip(number.tolist(), tiles.tolist(), strict=True):
             point = np.unravel_index(instance, family.counts) if family.counts else ()
             self.variables.update(zip(family.vars, map(int, point), strict=True))
@@ -132,7 +140,7 @@ class Placed:
         assert homes is not None
         block, inside = np.divmod(elements, buffer.block)
         start = (homes.slot(block) * buffer.block + inside) * item + self.program.offsets[buffer]
-        return homes.tile(block), start[:, None] + np.arange(item)
+        return homes.tile(block) + self.shift, start[:, None] + np.arange(item)
 
     def gathered(self, view: View, actor: int | None) -> np.ndarray:
         """By a message, or by the tile itself that has it."""

@@ -21,6 +21,7 @@ from tilewright.plan.ir import (
     Loop,
     Map,
     Program,
+    Replicas,
     Spread,
     Step,
     Sync,
@@ -42,7 +43,7 @@ def _walk(steps: Sequence[Step], instances: int) -> Iterator[tuple[While, int]]:
             case While(condition, _, body):
                 yield step, instances
                 yield from _walk((*condition, *body), instances)
-            case Map(_, count, body):
+            case Map(_, count, body) | Replicas(_, count, _, _, body):
                 yield from _walk(body, count)
             case Loop(_, _, body) | Spread(_, _, body):
                 yield from _walk(body, instances)
