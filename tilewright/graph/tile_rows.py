@@ -65,7 +65,10 @@ class Chain:
         """Cycles, where all tiles share each node's rows evenly."""
         rounds = len(self.sums) + sum(2 for node in self.nodes if node.op == "dot")
         totals = sum(node.output.type.size for node in self.sums)
-        passed = 4 * totals / (self.machine.chip.exchange.bytes_per_cycle_per_tile or 1)
+        products = [node for node in self.sums if node.op == "dot"]
+        moved = sum(v.type.nbytes for node in products for v in node.inputs)  # to other blocks
+        passed = 4 * totals + moved / self.machine.tiles
+        passed /= self.machine.chip.exchange.bytes_per_cycle_per_tile or 1
         share = -(-self.length // self.machine.tiles)
         return UNEVEN * self._work(share) + rounds * self._round() + passed
 

@@ -117,8 +117,9 @@ class Settled:
     def _first(self, axis: Axis, shares: Mapping[Buffer, Share]) -> int:
         """Where shares of its buffers lie already, else the next tiles that are free."""
         for pair in shares.items():
-            if pair in self.firsts:
-                return self.firsts[pair]
+            first = self.firsts.get(pair, self.tiles)
+            if first + axis.tiles <= self.tiles:
+                return first
         first = self.next_tile if self.next_tile + axis.tiles <= self.tiles else 0
         self.next_tile = first + axis.tiles
         return first

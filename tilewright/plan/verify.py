@@ -5,7 +5,7 @@ In: a program whose buffers have homes, and how many bytes a tile has. Out: sent
 - every operand of a vertex is at home on the vertex's tile,
 - no two instances of a family write one element, and none writes one of several copies,
 - buffers that live at the same time, and have a tile in common, do not overlap,
-- no tile needs more bytes than it has.
+- no tile needs more bytes than it has, and there are no others.
 
 Affine: the tile of an instance, and of the block that it touches, is a sum of functions of one
 variable each, so that a table for each variable decides; grids are never walked through.
@@ -42,9 +42,15 @@ WALKED = 1 << 20
 def faults(program: Program, memory: int) -> list[str]:
     """What is wrong, in the order of the steps."""
     found = [
-        fault for family, loops in _families(program.steps, {}) for fault in _of(family, loops)
+        fault
+        for family, loops in _families(program.steps, {})
+        for fault in _of(family, loops, program.tiles)
     ]
     found += _overlaps(program)
+    for buffer in program.offsets:
+        last = int(buffer.homes.tiles()[-1]) if buffer.homes else 0
+        if last >= program.tiles:
+            found.append(f"buffer {buffer.id}: tile {last} of {program.tiles}")
     if program.tile_bytes > memory:
         more = program.tile_bytes - memory
         found.append(f"a tile needs {program.tile_bytes} bytes, {more} more than it has")
@@ -69,11 +75,14 @@ def _families(steps: Sequence[Step], loops: Counts) -> Iterator[tuple[Family, Co
                     yield from _families(case, loops)
 
 
-def _of(family: Family, loops: Counts) -> Iterator[str]:
+def _of(family: Family, loops: Counts, tiles: int) -> Iterator[str]:
     if tuple(family.counts) != family.homes.extents:
         yield f"a family of {family.counts} has homes for {family.homes.extents}"
         return
     grid = dict(zip(family.vars, family.counts, strict=True))
+    last = int(family.homes.tiles()[-1])
+    if last >= tiles:
+        yield f"a family is on tile {last} of {tiles}"
     for view, writes, inner in _touched(family.steps, {}):
         if view.buffer.space == "tile" or not view.size:
             continue
