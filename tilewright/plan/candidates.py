@@ -44,6 +44,8 @@ class Problem:
     """Sums must not be cut: an expression follows them."""
     leaf: int = LEAF
     """Terms of a leaf of the law."""
+    fixed: tuple[bool, ...] = ()
+    """Operands that a loop around it does not change: they are brought before it, once."""
 
     @property
     def item(self) -> int:
@@ -112,6 +114,9 @@ def candidates(problem: Problem, machine: Machine) -> Candidates:
         / _faster(parts, side, inner, exchange.bus)
         for size, side in zip(brought, problem.sides, strict=True)
     ]
+    for number, side in enumerate(problem.sides):
+        if problem.fixed and problem.fixed[number]:  # turns bring their part of it each time
+            ways[number] = np.where((serial == 1) | ("n" not in side), 0.0, ways[number])
     out = item * m * n
     several = parts["k"] > 1
     gathered = np.where(several, out * (parts["k"] - 1) / parts["k"], 0.0)

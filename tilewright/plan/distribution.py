@@ -32,7 +32,9 @@ from tilewright.plan.ir import (
     Exchange,
     Family,
     Loop,
+    Map,
     Move,
+    Spread,
     Step,
     Var,
     View,
@@ -89,11 +91,15 @@ def _cutting(
     return Cutting(call, problem, axes)
 
 
-def distributed(call: Call, machine: Machine) -> list[Step] | None:
+def distributed(call: Call, machine: Machine, around: Around | None = None) -> list[Step] | None:
     """Raises `CapacityError` where no way of a product fits the tiles."""
     found = cutting(call)
     if found is None or not all(view.size for view in call.views):
         return None
+    if around is not None:
+        views = call.views[: len(found.problem.sides)]
+        fixed = tuple(around.leaves(view) for view in views)
+        found = replace(found, problem=replace(found.problem, fixed=fixed))
     by_one = vertex(call.codelet, machine.tile)
     one_tile = alone(found.problem, by_one, machine)
     rounds = 2 * (machine.chip.sync_cycles + machine.chip.exchange.overhead_cycles)
@@ -110,24 +116,53 @@ def distributed(call: Call, machine: Machine) -> list[Step] | None:
     return steps(found, ways.layout(number))
 
 
-def expanded(steps: Sequence[Step], machine: Machine) -> tuple[Step, ...]:
-    """Work of one tile that several do better, cut into a grid: see `distribution.py`."""
+@dataclass(frozen=True)
+class Around:
+    """The innermost loop around steps: what it writes."""
+
+    written: frozenset[Buffer]
+
+    def leaves(self, view: View) -> bool:
+        """Whether a view is the same in every turn."""
+        return view.buffer not in self.written and not view.moves
+
+
+def expanded(
+    steps: Sequence[Step], machine: Machine, around: Around | None = None
+) -> tuple[Step, ...]:
+    """Work of one tile that several do better, cut into a grid."""
     found: list[Step] = []
     for step in steps:
         match step:
             case Call():
-                found += distributed(step, machine) or [step]
+                found += distributed(step, machine, around) or [step]
             case Loop(_, _, body):
-                found.append(replace(step, steps=expanded(body, machine)))
+                inside = Around(frozenset(_written(body)))
+                found.append(replace(step, steps=expanded(body, machine, inside)))
             case While(condition, test, body):
-                first, rest = expanded(condition, machine), expanded(body, machine)
+                inside = Around(frozenset(_written((*condition, *body))))
+                first, rest = (expanded(some, machine, inside) for some in (condition, body))
                 found.append(While(first, test, rest))
             case Branch(index, cases):
-                bodies = tuple(expanded(case, machine) for case in cases)
+                bodies = tuple(expanded(case, machine, around) for case in cases)
                 found.append(Branch(index, bodies))
             case _:
                 found.append(step)
     return tuple(found)
+
+
+def _written(steps: Sequence[Step]) -> Iterator[Buffer]:
+    for step in steps:
+        match step:
+            case Call(codelet, views):
+                yield from (view.buffer for view in views[len(codelet.inputs) :])
+            case Loop(_, _, body) | Spread(_, _, body) | Map(_, _, body) | Family(_, _, _, body):
+                yield from _written(body)
+            case While(condition, _, body):
+                yield from _written((*condition, *body))
+            case Branch(_, cases):
+                for case in cases:
+                    yield from _written(case)
 
 
 ROOM = 0.9

@@ -68,6 +68,7 @@ class _Frame:
 
     written: set[Buffer] = field(default_factory=set)
     var: Var | None = None
+    count: int = 0
     is_loop: bool = False
     steps: list[Step] = field(default_factory=list)
     brought: dict[tuple, tuple[Buffer, Buffer]] = field(default_factory=dict)
@@ -120,7 +121,7 @@ class _Placer:
             group = []
             match step:
                 case Loop(var, count, body):
-                    frame = self._inside(body, var=var, is_loop=True)
+                    frame = self._inside(body, var=var, count=count, is_loop=True)
                     self.frames[-1].steps.append(Loop(var, count, tuple(frame.steps)))
                 case While(condition, test, body):
                     self._while(condition, test, body)
@@ -142,10 +143,15 @@ class _Placer:
         self.frames[-1].steps.append(step)
 
     def _inside(
-        self, steps: Sequence[Step], var: Var | None = None, is_loop: bool = False, cut: int = -1
+        self,
+        steps: Sequence[Step],
+        var: Var | None = None,
+        count: int = 0,
+        is_loop: bool = False,
+        cut: int = -1,
     ) -> _Frame:
         written = set(_written(steps, self.units))
-        frame = _Frame(written, var, is_loop)
+        frame = _Frame(written, var, count, is_loop)
         for outer in self.frames:
             _forget(outer, written)
         self.frames.append(frame)
@@ -205,8 +211,8 @@ class _Placer:
         if home.homes == unit.family.homes == Homes():
             return True
         span = View(home, (region.high - region.low,), (1,), region.low, region.moves)
-        known = set(unit.family.vars)
-        return all(v in known for v, _ in region.moves) and not away(span, unit.family, {})
+        loops = {frame.var: frame.count for frame in self.frames if frame.var is not None}
+        return not away(span, unit.family, loops)
 
     def _depth(self, region: Region) -> int:
         """The outermost frame in which what is brought is the same in every turn."""

@@ -142,19 +142,43 @@ class Settled:
         return placed_buffer(buffer.dtype, share, Homes(0, (Axis(blocks),)))
 
     def _rows(self, buffer: Buffer, unit: Unit, region: Region) -> tuple[float, Buffer] | None:
-        """(how much it matters, blocks by instance), where instances have whole blocks of it."""
+        """(how much it matters, blocks by instance), where instances have whole blocks of it.
+
+        What moves with a loop around the family lies so for each of its turns.
+        """
         homes, steps = unit.family.homes, region.steps(unit.family.vars)
-        if len(homes.axes) != 1 or len(steps) != 1 or len(region.moves) != 1:
+        around = [step for var, step in region.moves if var not in steps]
+        line = _line(homes, [steps.get(var, 0) for var in unit.family.vars])
+        if line is None or len(around) > 1:
             return None
-        (step,), axis = steps.values(), homes.axes[0]
+        axis, step = line
         if step <= 0 or region.low < 0 or region.low // step or region.high > step:
             return None
-        blocks = -(-buffer.size // step)
+        turn = around[0] if around else -(-buffer.size // step) * step
+        if turn < step * axis.extent or turn % step:
+            return None
+        blocks, turns = turn // step, -(-buffer.size // turn)
         last = homes.first + (blocks - 1) // axis.per_tile
         if last >= self.tiles:
             return None
-        home = placed_buffer(buffer.dtype, step, Homes(homes.first, (Axis(blocks, axis.per_tile),)))
+        axes = (Axis(blocks, axis.per_tile),)
+        if turns > 1:
+            axes = (Axis(turns, turns), *axes)
+        home = placed_buffer(buffer.dtype, step, Homes(homes.first, axes))
         return step * axis.extent * (2.0 if region.written else 1.0), home
+
+
+def _line(homes: Homes, steps: Sequence[int]) -> tuple[Axis, int] | None:
+    """One axis, and how far each block is from the last: of rows of pieces, too, if those nest."""
+    if len(homes.axes) == 1:
+        return homes.axes[0], steps[0]
+    if len(homes.axes) != 2:
+        return None
+    (outer, inner), (down, along) = homes.axes, steps
+    nested = outer.stride == inner.extent and down == along * inner.extent
+    if not nested or (outer.per_tile, inner.per_tile, inner.stride) != (1, 1, 1):
+        return None
+    return Axis(outer.extent * inner.extent), along
 
 
 def _alone(steps: tuple[Step, ...]) -> Unit:

@@ -18,6 +18,7 @@ from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
+from tilewright.plan.patches import patches, share
 from tilewright.plan.slots import vertex
 
 PIECES_A_TILE = 32
@@ -34,7 +35,11 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
             return None
         flat = _flat(codelet, arguments, machine)
         if flat:
-            return _pieces(*flat, -(-flat[0].outputs[0].size // machine.chip.tiles))
+            return _pieces(*flat, share(flat[0].outputs[0].size, machine.chip.tiles))
+        if isinstance(codelet, Elementwise) and codelet.cut and not _counts(codelet):
+            family = patches(codelet, arguments, machine)
+            if family is not None:
+                return [family]
     held = sum(view.buffer.nbytes for view in arguments)
     cut = codelet.cut if is_worth_dealing(codelet.work, machine, held) else None
     if cut is None:
@@ -67,7 +72,7 @@ def _flat(
     if not isinstance(codelet, Elementwise) or cut is None or cut.length >= machine.chip.tiles:
         return None
     size = codelet.outputs[0].size
-    if any(step.op == "iota" for step in codelet.expression.instructions) or size < 2:
+    if _counts(codelet) or size < 2:
         return None
     lines = [_line(view, size) for view in arguments]
     if any(line is None for line in lines):
@@ -79,11 +84,16 @@ def _flat(
         codelet, shape=(size,), input_strides=tuple(strides[:count]),
         output_strides=tuple(strides[count:]),
     )  # fmt: skip
-    share = replace(one, shape=(-(-size // machine.chip.tiles),))
-    saved = vertex(codelet, machine.tile) - vertex(share, machine.tile)
+    mine = replace(one, shape=(share(size, machine.chip.tiles),))
+    saved = vertex(codelet, machine.tile) - vertex(mine, machine.tile)
     if saved <= 2 * (machine.chip.sync_cycles + machine.chip.exchange.overhead_cycles):
         return None
     return one, Cut(size, (0,) * len(found)), found
+
+
+def _counts(codelet: Elementwise) -> bool:
+    """Whether it asks where it is."""
+    return any(step.op == "iota" for step in codelet.expression.instructions)
 
 
 def _line(view: View, size: int) -> View | None:

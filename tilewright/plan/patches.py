@@ -1,0 +1,61 @@
+"""Elementwise vertices over a matrix, in patches of a row: for tiles that share no memory.
+
+In: a vertex of few rows whose operands are no lines that could be cut anywhere (the gates of a cell
+lie beside each other in each row); the machine. Out: a family with an instance for each piece of
+each row, or None where rows are enough, or one tile is as fast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tilewright.codelets.elementwise import Elementwise
+from tilewright.machine.machine import Machine
+from tilewright.plan.homes import Axis, Homes
+from tilewright.plan.ir import Call, Family, View, new_var
+from tilewright.plan.slots import vertex
+
+WIDER = 1.5
+"""How much larger than an even share one may be that divides the whole."""
+
+
+def share(size: int, tiles: int) -> int:
+    """Elements of a tile's: such that all have as many, if that is not much more."""
+    least = -(-size // tiles)
+    even = next(n for n in range(least, size + 1) if size % n == 0) if size else 1
+    return even if even <= WIDER * least else max(least, 1)
+
+
+def patches(codelet: Elementwise, arguments: Sequence[View], machine: Machine) -> Family | None:
+    if len(codelet.shape) != 2:
+        return None
+    rows, columns = codelet.shape
+    tiles = machine.chip.tiles
+    if not rows or 2 * rows > tiles or columns < 2:
+        return None
+    piece = share(columns, tiles // rows)
+    if columns % piece or piece == columns:
+        return None
+    i, j = new_var(), new_var()
+    one = replace(
+        codelet,
+        shape=(piece,),
+        input_strides=tuple(s[1:] for s in codelet.input_strides),
+        output_strides=tuple(s[1:] for s in codelet.output_strides),
+    )
+    whole_rows = replace(one, shape=(columns,))
+    chip = machine.chip
+    saved = vertex(whole_rows, machine.tile) - vertex(one, machine.tile)
+    if saved <= 2 * (chip.sync_cycles + chip.exchange.overhead_cycles):
+        return None
+    views = tuple(_piece(view, piece, i, j) for view in arguments)
+    count = columns // piece
+    homes = Homes(0, (Axis(rows, 1, count), Axis(count)))
+    return Family((i, j), (rows, count), homes, (Call(one, views),))
+
+
+def _piece(view: View, piece: int, i: int, j: int) -> View:
+    down, along = view.strides
+    moves = tuple((var, step) for var, step in ((i, down), (j, piece * along)) if step)
+    return View(view.buffer, (piece,), (along,), view.offset, (*view.moves, *moves))
