@@ -49,12 +49,12 @@ from tilewright.plan.text import program_to_text
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.parameters import Parameters, parameters
 from tilewright.runtime.stateful import Stateful
-from tilewright.simulate.ways import Way, best, way
 from tilewright.state import initial_state, state_arguments, with_state
 from tilewright.tree import tree_of
 
 if TYPE_CHECKING:
     from tilewright.runtime.modelled import Modelled
+    from tilewright.simulate.ways import Way
     from tilewright.trace import Traced
 
 Rewrite = Callable[[Graph, Machine], Graph]
@@ -165,7 +165,6 @@ def _elsewhere(machine: object) -> Machine:
 
 def _modelled(called: Parameters, machine: Machine, tiles: int | None, law: str | None) -> Modelled:
     from tilewright.runtime.modelled import Modelled  # it takes rich along, and the simulator
-
     from tilewright.trace import trace
 
     traced = trace(called.fn, *called.values)
@@ -264,10 +263,11 @@ class Stages:
 
     @cached_property
     def ways(self) -> dict[str, Way]:
-        """Programs to choose from, by how they use the tiles: see `simulate/ways.py`."""
+        """Programs to choose from, on tiles that share no memory: see `simulate/ways.py`."""
+        from tilewright.simulate.ways import way  # hosts' programs do without the simulator
+
         found = {"tiles": way(partial(lower, self.graph, self.machine), self.machine)}
-        apart = self.machine.chip.exchange.kind == "scheduled"
-        split = instances(self.halves[1]) if apart else None
+        split = instances(self.halves[1])
         if split is not None:
             one = Stages(split.body, Dump("instance"), (), self.then, one_chip(self.machine))
 
@@ -284,7 +284,12 @@ class Stages:
 
         Raises `CapacityError` where none fits the machine.
         """
-        program, literals = best(self.ways).plan()
+        if self.machine.chip.exchange.kind == "coherent":
+            program, literals = lower(self.graph, self.machine)
+        else:
+            from tilewright.simulate.ways import best
+
+            program, literals = best(self.ways).plan()
         self.dump("program", partial(program_to_text, program))
         return program, literals
 

@@ -53,9 +53,6 @@ class Way:
 
 
 def way(plan: Callable[[], Plan], machine: Machine) -> Way:
-    """Hosts' programs always fit."""
-    if machine.chip.exchange.kind != "scheduled":
-        return Way(machine, plan())
     try:
         made = plan()
     except CapacityError as error:
