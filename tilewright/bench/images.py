@@ -69,11 +69,13 @@ def _row(
     each = {name: measured.median(name) * 1e3 / batch for name in runs}
     notes = "; ".join(f"{name} {time:.2f} ms" for name, time in each.items())
     if not names:
-        return Row("images", what, each["tilewright"], "ms an image", notes="no peer is installed")
+        return Row("images", what, each["tilewright"], "ms an image", notes="no peer is installed",
+                   more={"seconds": measured.seconds})  # fmt: skip
     peer = measured.best(names)
     return Row(
         "images", what, each["tilewright"], "ms an image", each[peer], peer,
         *measured.ratio(peer, "tilewright"), bar(*bars), gflops=measured.gflops, notes=notes,
+        more={"seconds": measured.seconds},
     )  # fmt: skip
 
 

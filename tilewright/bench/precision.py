@@ -45,19 +45,14 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
 
 def run(batch: int, rounds: int, hidden: int = HIDDEN, steps: int = STEPS) -> list[Row]:
     """A row a precision against the best peer in float32, then one against those in int8."""
-    from tilewright.sequence import load
-    from tilewright.sequence.precision import PRECISIONS, exact
-
     if find_spec("torch") is None:
         return []
-    source = _net(hidden)
-    model = load(source)
-    data = np.random.default_rng(2).normal(size=(TRIED, steps, INPUTS)).astype(np.float32)
-    wanted = exact(model.net, model.weights, data)
-    ours = {p: model.window(batch, steps, precision=p, tiles=1) for p in PRECISIONS}
-    peers = _peers(source, data[:batch])
-    runs = {name: timed(partial(answer, data[:batch])) for name, answer in (ours | peers).items()}
-    errors = {name: _error(answer, data, wanted, batch) for name, answer in (ours | peers).items()}
+    from tilewright.sequence.precision import PRECISIONS
+
+    able, errors = contenders(batch, hidden, steps)
+    peers = [name for name in able if name not in PRECISIONS]
+    data = windows(batch, steps)
+    runs = {name: timed(partial(answer, data)) for name, answer in able.items()}
     measured = compare(runs, rounds, keep=tuple(runs))
     notes = "; ".join(f"{n} {measured.median(n) * 1e3:.2f} ms, {errors[n]:.2%}" for n in runs)
     single = measured.best([name for name in peers if "int8" not in name])
@@ -66,6 +61,45 @@ def run(batch: int, rounds: int, hidden: int = HIDDEN, steps: int = STEPS) -> li
     if quantised:
         rows.append(_best_bytes(batch, measured.best(quantised), measured, errors))
     return rows
+
+
+def windows(count: int, steps: int = STEPS) -> np.ndarray:
+    """(count, steps, inputs); the first ones are always the same."""
+    return np.random.default_rng(2).normal(size=(count, steps, INPUTS)).astype(np.float32)
+
+
+def contenders(
+    batch: int, hidden: int = HIDDEN, steps: int = STEPS
+) -> tuple[dict[str, Answers], dict[str, float]]:
+    """Ours by precision, then the peers; and their errors over `TRIED` windows. Needs PyTorch."""
+    from tilewright.sequence import load
+    from tilewright.sequence.precision import exact
+
+    source = _net(hidden)
+    model, data = load(source), windows(max(batch, TRIED), steps)
+    wanted = exact(model.net, model.weights, data[:TRIED])
+    found = ours(model, batch, steps) | _peers(source, data[:batch])
+    return found, {name: _error(answer, data, wanted, batch) for name, answer in found.items()}
+
+
+def drawn(hidden: int = HIDDEN) -> Any:
+    """A model of the same shape with random weights of our own, for hosts without PyTorch."""
+    import jax
+
+    from tilewright.models import recurrent
+    from tilewright.sequence.model import Model
+
+    layers = tuple(recurrent.Layer("lstm", inputs, hidden) for inputs in (INPUTS, hidden))
+    net = recurrent.Recurrent(layers, (recurrent.Dense(hidden, 1),))
+    held = jax.tree.map(np.asarray, recurrent.initial(net, jax.random.key(0)))
+    return Model(net, held)
+
+
+def ours(model: Any, batch: int, steps: int = STEPS) -> dict[str, Answers]:
+    """Windows of a loaded model by precision."""
+    from tilewright.sequence.precision import PRECISIONS
+
+    return {p: model.window(batch, steps, precision=p, tiles=1) for p in PRECISIONS}
 
 
 def _row(
@@ -112,8 +146,8 @@ def _best_bytes(batch: int, peer: str, measured: Rounds, errors: Mapping[str, fl
 def _error(answer: Answers, data: np.ndarray, wanted: np.ndarray, batch: int) -> float:
     from tilewright.sequence.precision import error
 
-    found = [answer(data[i : i + batch]) for i in range(0, len(data), batch)]
-    return error(np.concatenate(found), wanted).rms
+    found = [answer(data[i : i + batch]) for i in range(0, len(wanted), batch)]
+    return error(np.concatenate(found)[: len(wanted)], wanted).rms
 
 
 def _net(hidden: int) -> Any:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 import tilewright
-from tilewright.cli import STOPPED, WRONG, forward, fraud, lstm, machine, scale, vision
+from tilewright.cli import STOPPED, WRONG, forward, fraud, lstm, machine, scale, talk, vision
 from tilewright.cli.alpha import alpha
 from tilewright.cli.named import with_default
 
@@ -96,6 +96,9 @@ lstm.app.command("fit")(command(forward.fit))
 lstm.app.command("walk-forward")(command(forward.walk))
 app.add_typer(lstm.app, name="lstm")
 app.command("export")(command(export))
+for name, one in talk.COMMANDS.items():
+    talk.app.command(name)(command(one))
+app.add_typer(talk.app, name="talk")
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,47 @@
+"""`tilewright talk` from the shell."""
+
+from typer.testing import CliRunner
+
+from tests.talk.records import images, talk
+from tilewright.cli.app import app
+from tilewright.talk import running
+
+
+def invoke(*arguments: str):
+    return CliRunner().invoke(app, ["talk", *arguments])
+
+
+def test_what_would_be_measured():
+    found = invoke("--list", "--only", "lstm")
+    assert found.exit_code == 0
+    assert "batch 1024" in found.output
+
+
+def test_a_page_and_its_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "_child", lambda step: images())
+    found = invoke("--out", str(tmp_path / "a"), "--only", "images", "--quick")
+    assert found.exit_code == 0, found.output
+    assert (tmp_path / "a/talk.html").stat().st_size > 5000
+    assert "0 of 2 steps" in invoke("--out", str(tmp_path / "a"), "--only", "images",
+                                    "--quick").output  # fmt: skip
+
+
+def test_records_of_two_machines(tmp_path):
+    paths = [str(tmp_path / name) for name in ("a.json", "b.json")]
+    for path in paths:
+        talk(one=images()).save(tmp_path / path)
+    found = invoke("merge", *paths, "-o", str(tmp_path / "both.html"))
+    assert found.exit_code == 0, found.output
+    assert (tmp_path / "both.html").exists()
+
+
+def test_mistakes_are_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    for arguments, sentence in (
+        (("--only", "chess", "--list"), "There is no workload 'chess'"),
+        (("--out", str(tmp_path / "file/x")), "is no folder to write to"),
+        (("merge", str(tmp_path / "none.json")), "two records or more"),
+    ):
+        found = invoke(*arguments)
+        assert found.exit_code == 2
+        assert sentence in found.output.replace("\n", " ")

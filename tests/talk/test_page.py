@@ -1,0 +1,82 @@
+"""What the page says, and what it leaves unsaid."""
+
+import re
+from dataclasses import replace
+
+from tests.talk.records import images, talk
+from tilewright.talk.claims import CLAIMS
+from tilewright.talk.figures import Point, measured
+from tilewright.talk.page import page
+from tilewright.talk.record import Outcome
+from tilewright.talk.verdicts import sentences, switched
+
+
+def test_a_slow_peer_and_a_fast_one():
+    assert sentences(images(1.0, 2.0).points) == [
+        "batch 1: 2.00 × (2.00–2.00) as fast as the best peer, PyTorch."
+    ]
+    assert sentences(images(2.0, 1.0).points) == [
+        "batch 1: slower, 0.50 × (0.50–0.50), than PyTorch."
+    ]
+    assert "no faster and no slower" in sentences(images(1.0, 1.0).points)[0]
+
+
+def test_the_best_peer_counts_and_the_slow_one_does_not():
+    slow = Point("batch 1", "Slow", measured("images: batch 1", [9.0] * 3, "images/s", 1))
+    assert sentences([*images(1.0, 2.0).points, slow]) == sentences(images(1.0, 2.0).points)
+
+
+def test_low_precision_is_held_against_low_precision_that_errs_no_less():
+    def point(who, seconds, error):
+        return Point("batch 1", who, measured("lstm", [seconds] * 3, "ms"), {"error": error})
+
+    points = [
+        point("tilewright, float32", 4.0, 1e-7),
+        point("tilewright, int8", 2.0, 0.01),
+        point("tilewright, int8x8", 1.0, 0.05),
+        point("ONNX Runtime", 6.0, 1e-7),
+        point("ONNX Runtime int8", 3.0, 0.03),
+    ]
+    found = sentences(points)
+    assert "1.50 ×" in found[0]  # float32 against float32
+    assert "1.50 ×" in found[1]  # 2 against 3: the faster one errs more
+    assert "int8, with no larger error" in found[1]
+
+
+def test_without_peers_nothing_is_claimed():
+    alone = replace(images(), points=images().points[:1])
+    assert sentences(alone.points) == []
+    text = page([talk(one=alone)])
+    assert "ONNX Runtime is not installed: pip install onnxruntime onnx" in text
+
+
+def test_claims_are_quotes_and_no_ratio_holds_one():
+    text = page([talk(one=images())])
+    for claim in CLAIMS["images"]:
+        assert claim.words.replace(">", "&gt;") in text
+    assert 'class="claimed' not in text
+    assert "published" in text
+    table = re.search(r"<td class=left>V100, fp32</td>.*?</tr>", text)
+    assert table is not None
+    assert "×" not in table[0]
+
+
+def test_the_page_needs_no_network_and_is_small():
+    text = page([talk(one=images())])
+    assert not re.search(r"(src|href)\s*=|url\(|<script", text)
+    assert len(text) < 3e6
+
+
+def test_disturbed_and_failed_steps_are_said():
+    failed = Outcome("images", conditions={"seconds": 1.0}, failed="it took too long")
+    text = page([talk(one=images(others=0.9), two=failed)])
+    assert "Others used the processors meanwhile, twice: images: one." in text
+    assert "images: two was not measured: it took too long." in text
+
+
+def test_what_is_switched_off():
+    points = [
+        Point("low precision", who, measured("argument: low precision", [s] * 3, "ms"))
+        for who, s in (("with", 1.0), ("without", 3.0))
+    ]
+    assert switched(points) == ["low precision: 3.00 × (3.00–3.00) as fast with it as without."]

@@ -1,0 +1,120 @@
+"""`tilewright talk`: the talk's charts, made again on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tilewright.cli.named import with_default
+from tilewright.errors import ArgumentError
+
+app = with_default("make", "The talk's charts, made again on this machine, beside its peers.")
+
+
+def make(
+    out: Annotated[
+        Path, typer.Option(help="The folder for talk.html and talk.json; it goes on from there.")
+    ] = Path("talk"),
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes: 8 minutes, not 30.")] = False,
+    only: Annotated[str | None, typer.Option(help="One workload, by its name in --list.")] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="What would be measured, and exit.")
+    ] = False,
+) -> None:
+    """Measure every workload of the talk here and draw it on one page, with the numbers in JSON.
+
+    Killed and called again, it goes on. Less time means fewer sizes, never fewer rounds.
+
+    [dim]tilewright talk --quick && xdg-open talk/talk.html[/]
+    """
+    from tilewright.files import write_text
+    from tilewright.talk.page import page
+    from tilewright.talk.record import NAME, Outcome
+    from tilewright.talk.running import begin, disturbed, run
+    from tilewright.talk.steps import WORKLOADS, Step, chosen, settings
+
+    steps = chosen(quick, only)
+    console = Console(highlight=False)
+    if listed:
+        for workload, title in WORKLOADS.items():
+            here = [step for step in steps if step.workload == workload]
+            if here:
+                console.print(f"[bold]{workload}[/]: {title}, {_minutes(here)}")
+                console.print("  " + ", ".join(step.case for step in here), style="dim")
+        console.print(f"In all {_minutes(steps)} on two cores.")
+        return
+    _usable(out)
+    talk = begin(out / NAME, settings())
+    _warn(console, talk)
+    left = [s for s in steps if s.name not in talk.outcomes or talk.outcomes[s.name].failed]
+    console.print(f"{len(left)} of {len(steps)} steps to do, {_minutes(left)}.")
+    names = {step.name for step in left}
+
+    def told(step: Step, outcome: Outcome | None) -> None:
+        if outcome is None:
+            status.update(f"{step.name} ({len(names)} left)")
+            return
+        names.discard(step.name)
+        if outcome.failed:
+            console.print(f"{step.name}: [red]{outcome.failed}[/]")
+        else:
+            note = " [yellow](disturbed)[/]" if disturbed(outcome) else ""
+            console.print(f"{step.name}: {outcome.conditions['seconds']:.0f} s{note}")
+
+    with console.status("…") as status:
+        talk = run(talk, out / NAME, steps, told)
+    write_text(out / "talk.html", page([talk]))
+    console.print(f"{out / 'talk.html'}\n{out / NAME}")
+
+
+def merge(
+    records: Annotated[list[Path], typer.Argument(help="The talk.json of each machine.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The page to write.")] = Path(
+        "talks.html"
+    ),
+) -> None:
+    """Put the records of several machines on one page; ratios stay inside each.
+
+    [dim]tilewright talk merge here/talk.json there/talk.json -o both.html[/]
+    """
+    from tilewright.files import write_text
+    from tilewright.talk.merging import merged
+    from tilewright.talk.page import page
+
+    write_text(out, page(merged(records)))
+    print(out)
+
+
+def _usable(out: Path) -> None:
+    """Raises `ArgumentError` before anything is measured."""
+    import os
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArgumentError(f"--out {out} is no folder to write to: {error.strerror}.") from None
+    if not os.access(out, os.W_OK):
+        raise ArgumentError(f"--out {out} may not be written to.")
+
+
+def _warn(console: Console, talk: object) -> None:
+    from tilewright.talk.installed import PEERS, missing
+
+    for peer, how in missing(*PEERS).items():
+        console.print(f"[yellow]{peer} is not installed and will be missing: {how}[/]")
+    machine = talk.machine  # type: ignore[attr-defined]
+    if machine["cores"] < 2:
+        console.print("[yellow]One core: chains and tiles have no company here.[/]")
+    if machine.get("battery"):
+        console.print("[yellow]On battery: figures are those of a host that saves power.[/]")
+
+
+def _minutes(steps: object) -> str:
+    seconds = sum(step.seconds for step in steps)  # type: ignore[attr-defined]
+    return f"about {max(1, round(seconds / 60))} min"
+
+
+COMMANDS = {"make": make, "merge": merge}

@@ -1,0 +1,93 @@
+"""One layer as a regular convolution and in groups, as in the talk: time, operations, bytes, limit.
+
+3×3 taps over 256 channels of 28 × 28, eight images, one thread. Fewer channels a group are fewer
+operations: whether they are less time, too, is the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from tilewright.bench.recurrent import timed
+from tilewright.bench.rounds import compare
+from tilewright.talk.figures import Point, measured
+from tilewright.talk.installed import missing
+from tilewright.talk.record import Outcome
+
+CHANNELS, SIZE, BATCH, TAPS = 256, 28, 8, 3
+EACH = (1, 4, 8, 16, 32, CHANNELS)
+"""Channels a group; the last is a regular convolution."""
+ROUNDS = 9
+
+
+def run() -> Outcome:
+    """A case for each size of a group, ours and the peers' by turns."""
+    points: list[Point] = []
+    for each in EACH:
+        name = "regular" if each == CHANNELS else f"groups of {each}"
+        calls: dict[str, Callable[[], float]] = {
+            who: timed(call) for who, call in _contenders(each).items()
+        }
+        found = compare(calls, ROUNDS, keep=tuple(calls))
+        work = {"Mflop": flops(each) / 1e6, "MB": nbytes(each) / 1e6}
+        for who in calls:
+            share = flops(each) / found.median(who) / (found.gflops * 1e9)
+            more = work | {"of peak": share}
+            points.append(
+                Point(name, who, measured(f"groups: {name}", found.seconds[who], "ms"), more)
+            )
+    return Outcome("groups", tuple(points), missing("PyTorch"))
+
+
+def flops(each: int) -> float:
+    """Two a multiply-add."""
+    return 2.0 * BATCH * SIZE * SIZE * CHANNELS * each * TAPS * TAPS
+
+
+def nbytes(each: int) -> float:
+    """Of images, weights and results, each once."""
+    return 4.0 * (2 * BATCH * SIZE * SIZE * CHANNELS + CHANNELS * each * TAPS * TAPS)
+
+
+def _contenders(each: int) -> dict[str, Callable[[], Any]]:
+    import jax
+
+    import tilewright
+
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(BATCH, SIZE, SIZE, CHANNELS)).astype(np.float32)
+    weights = rng.normal(size=(TAPS, TAPS, each, CHANNELS)).astype(np.float32)
+
+    def layer(weights: Any, images: Any) -> Any:
+        return jax.lax.conv_general_dilated(
+            images, weights, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=CHANNELS // each,
+        )  # fmt: skip
+
+    ours = tilewright.compile(layer, weights, images, tiles=1).bind(weights)
+    found: dict[str, Callable[[], Any]] = {"tilewright": partial(ours, images)}
+    if find_spec("torch") is not None:
+        found["PyTorch"] = _torch(each, images, weights)
+    return found
+
+
+def _torch(each: int, images: np.ndarray, weights: np.ndarray) -> Callable[[], Any]:
+    """Channels last."""
+    from importlib import import_module
+
+    torch = import_module("torch")
+    torch.set_num_threads(1)
+    x = torch.from_numpy(images).permute(0, 3, 1, 2)
+    w = torch.from_numpy(weights).permute(3, 2, 0, 1)
+    w = w.contiguous(memory_format=torch.channels_last)
+
+    def call() -> Any:
+        with torch.inference_mode():
+            return torch.nn.functional.conv2d(x, w, padding=TAPS // 2, groups=CHANNELS // each)
+
+    return call

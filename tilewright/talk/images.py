@@ -1,0 +1,37 @@
+"""EfficientNet-B0 by batch, and its training step; rows are the bench's, one thread each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tilewright.bench import images as bench
+from tilewright.bench.record import Row
+from tilewright.talk.figures import Point, measured
+from tilewright.talk.installed import missing
+from tilewright.talk.record import Outcome
+
+BATCHES = (1, 2, 4, 8, 16, 32)
+TRAINED = ("B0", "B0, groups of 16")
+SIZE, ROUNDS, STEPS = 224, 9, 5
+
+
+def answers(batch: int) -> Outcome:
+    """Images a second of each contender."""
+    (row,) = bench.answers("B0", batch, SIZE, ROUNDS)
+    return _outcome("images", f"batch {batch}", row, batch, ("PyTorch", "ONNX Runtime"))
+
+
+def training(name: str) -> Outcome:
+    """The same of a step of gradient descent on a batch of 16, synthetic images."""
+    (row,) = bench.training(name, bench.TRAINED, SIZE, STEPS)
+    return _outcome("training", name, row, bench.TRAINED, ("PyTorch",))
+
+
+def _outcome(workload: str, case: str, row: Row, batch: int, peers: Sequence[str]) -> Outcome:
+    seconds: Mapping[str, Sequence[float]] = row.more["seconds"]
+    points = (
+        Point(case, name, measured(f"{workload}: {case}", taken, "images/s", batch),
+              {"ms a batch": float(measured("-", taken, "ms").value)})
+        for name, taken in seconds.items()
+    )  # fmt: skip
+    return Outcome(workload, tuple(points), missing(*peers))

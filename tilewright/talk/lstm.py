@@ -1,0 +1,87 @@
+"""The talk's LSTM over whole windows: latency against throughput by precision, with errors.
+
+Every contender answers the same batch by turns, one thread each; a latency is a call's, on the
+clock. p99 is given where there are a hundred calls.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.util import find_spec
+
+import numpy as np
+
+from tilewright.bench import precision as bench
+from tilewright.talk.figures import Point, measured
+from tilewright.talk.installed import missing
+from tilewright.talk.record import Outcome
+
+ROUNDS = {1: 200, 2: 120, 4: 100, 16: 40, 64: 15, 256: 7, 1024: 5}
+SECONDS = {1: 40, 2: 40, 4: 45, 16: 60, 64: 70, 256: 90, 1024: 200}
+MANY = 100
+"""Calls from which on a 99th percentile means something."""
+
+
+def run(batch: int) -> Outcome:
+    """A point a contender: seconds of a call; windows a second, p99 and error beside it."""
+    absent = missing("PyTorch", "ONNX Runtime")
+    contenders, errors = _contenders(batch)
+    data = bench.windows(batch)
+    calls = {name: partial(answer, data) for name, answer in contenders.items()}
+    return Outcome("lstm", points(f"batch {batch}", calls, batch, errors, ROUNDS[batch]), absent)
+
+
+def points(
+    case: str,
+    calls: Mapping[str, Callable[[], object]],
+    batch: int,
+    errors: Mapping[str, float],
+    rounds: int,
+) -> tuple[Point, ...]:
+    """By turns, `rounds` times; all are warm after the first."""
+    for call in calls.values():
+        call()
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - start)
+    found = []
+    for name, taken in seconds.items():
+        figure = measured(f"lstm: {case}", taken, "ms")
+        more = {"windows/s": batch / float(np.median(taken)), "error": errors.get(name)}
+        if rounds >= MANY:
+            more["p99 ms"] = float(np.percentile(taken, 99)) * 1e3
+        found.append(Point(case, name, figure, more))
+    return tuple(found)
+
+
+def _contenders(batch: int) -> tuple[dict[str, bench.Answers], dict[str, float]]:
+    """Answers by name, and the root mean square of their errors over the answers' deviation."""
+    if find_spec("torch") is None:
+        return _alone(batch), {}
+    contenders, errors = bench.contenders(batch)
+    return {_named(name): answer for name, answer in contenders.items()}, {
+        _named(name): error for name, error in errors.items()
+    }
+
+
+def _named(name: str) -> str:
+    return f"tilewright, {name}" if name in ("float32", "bfloat16", "int8", "int8x8") else name
+
+
+def _alone(batch: int) -> dict[str, bench.Answers]:
+    """Without PyTorch, whose initial weights the others take: ours and JAX."""
+    import jax
+
+    from tilewright.models import recurrent
+
+    model = bench.drawn()
+    theirs = jax.jit(partial(recurrent.window, model.net, model.weights))
+    ours = bench.ours(model, batch)
+    return {_named(name): answer for name, answer in ours.items()} | {
+        "JAX": lambda x: np.asarray(theirs(x))
+    }

@@ -1,0 +1,207 @@
+"""The page: for each workload what was found, what the talk said, a chart, and its numbers.
+
+In: one record, or several of different machines. Out: HTML without scripts or addresses. Ratios
+are formed inside a record alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import tilewright
+from tilewright.talk import drawing, verdicts
+from tilewright.talk.claims import CLAIMS, PUBLISHED_POINTS
+from tilewright.talk.figures import Point
+from tilewright.talk.record import Outcome, Talk
+from tilewright.talk.running import disturbed
+from tilewright.talk.steps import WORKLOADS
+from tilewright.talk.style import STYLE
+
+
+def page(talks: Sequence[Talk]) -> str:
+    """Of one record, or of several side by side."""
+    body = [
+        f"<h1>The talk, {'made again' if len(talks) == 1 else 'on several machines'}</h1>",
+        *(f'<p class="soft">{escape(_machine(talk))}</p>' for talk in talks),
+        "<p>Every number has a kind, and bars are drawn by it. A ratio is only ever formed of two "
+        "numbers that were measured by turns in one run on one machine.</p>",
+        drawing.kinds(),
+        *(_same_machine(talks)),
+    ]
+    for workload, title in WORKLOADS.items():
+        parts = [part for talk in talks for part in _of_machine(workload, talk, len(talks) > 1)]
+        if parts:
+            body.append(
+                f"<section><h2>{escape(title)}</h2>{_claims(workload)}{''.join(parts)}</section>"
+            )
+    body.append(_conditions(talks))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>The talk, made again</title><style>{STYLE}</style></head>"
+        f"<body><main>{''.join(body)}</main></body></html>\n"
+    )
+
+
+def _machine(talk: Talk) -> str:
+    machine, packages = talk.machine, talk.packages
+    caches = ", ".join(f"{size:,} KiB L{i}" for i, size in enumerate(machine["cache_kib"], 1))
+    battery = " On battery: such a host slows down." if machine.get("battery") else ""
+    with_them = ", ".join(f"{name} {found}" for name, found in packages.items())
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, {machine['level'].upper()}, {caches}, "
+        f"{machine['memory_gib']} GiB, {machine['system']}. With {with_them}.{battery}"
+    )
+
+
+def _of_machine(workload: str, talk: Talk, named: bool) -> list[str]:
+    """What there is of one workload; nothing where nothing was measured."""
+    outcomes = {n: o for n, o in talk.outcomes.items() if o.workload == workload}
+    if workload == "machines":
+        return [] if named else [_machines()]
+    if not outcomes:
+        return []
+    points = [p for o in outcomes.values() for p in o.points]
+    found = verdicts.switched(points) if workload == "argument" else verdicts.sentences(points)
+    parts = [
+        f"<h3>{escape(talk.machine['cpu'])}, {escape(talk.machine['level'].upper())}</h3>"
+    ] * named
+    parts.append(_items("found", found))
+    parts += [f'<p class="warn">{escape(line)}</p>' for line in _troubles(outcomes)]
+    if workload == "lstm":
+        parts.append(drawing.scatter(points))
+    else:
+        parts.append(drawing.bars([*points, *PUBLISHED_POINTS.get(workload, ())]))
+    parts.append(_table([*points, *PUBLISHED_POINTS.get(workload, ())]))
+    return parts
+
+
+def _claims(workload: str) -> str:
+    quotes = (
+        f"<blockquote><p>“{escape(claim.words)}”</p><p>{escape(claim.compared)}</p></blockquote>"
+        for claim in CLAIMS.get(workload, ())
+    )
+    text = "".join(quotes)
+    return f"<h3>What the talk said</h3>{text}<h3>Here</h3>" if text else ""
+
+
+def _troubles(outcomes: dict[str, Outcome]) -> list[str]:
+    """Peers that are missing, steps that ended, runs that others disturbed."""
+    missing = {peer: how for o in outcomes.values() for peer, how in o.missing.items()}
+    lines = [f"{peer} is not installed: {how}" for peer, how in missing.items()]
+    lines += [f"{name} was not measured: {o.failed}." for name, o in outcomes.items() if o.failed]
+    shaken = [name for name, o in outcomes.items() if disturbed(o)]
+    if shaken:
+        lines.append(f"Others used the processors meanwhile, twice: {'; '.join(shaken)}.")
+    return lines
+
+
+def _table(points: Sequence[Point]) -> str:
+    """All numbers behind a chart; how many times as fast ours is beside what was in its run."""
+    extra = list(dict.fromkeys(name for p in points for name in p.more))
+    head = ["of", "by", "value", "quartiles", "kind", "ours is", *extra]
+    rows = []
+    for p in points:
+        cells = [escape(p.case), escape(p.who), drawing.shown(p.figure.value, p.figure.unit)]
+        cells += [_quartiles(p), p.figure.kind, _times(p, points)]
+        cells += [_cell(p.more.get(name)) for name in extra]
+        rows.append(_row("td", cells))
+    sources = dict.fromkeys(p.figure.source for p in points if p.figure.source)
+    note = f'<p class="soft">Sources: {escape("; ".join(sources))}.</p>' if sources else ""
+    return (
+        f'<details><summary>The numbers</summary><div class="scroll"><table>{_row("th", head)}'
+        f"{''.join(rows)}</table></div>{note}</details>"
+    )
+
+
+def _times(p: Point, points: Sequence[Point]) -> str:
+    """Ours against a peer of the same run and precision."""
+    if p.who.startswith(verdicts.OURS) or not p.figure.run:
+        return ""
+    here = [q for q in points if q.figure.run == p.figure.run]
+    low = verdicts.LOW in p.who
+    mine = verdicts.ours(here, low, p.more.get("error") if low else None)
+    return "" if mine is None else f"{verdicts.times_as_fast(mine.figure, p.figure).value:.2f} ×"
+
+
+def _quartiles(p: Point) -> str:
+    import numpy as np
+
+    if len(p.figure.rounds) < 3:
+        return ""
+    low, high = np.nanpercentile(p.figure.rounds, [25, 75])
+    return f"{drawing.shown(float(low), '').strip()}–{drawing.shown(float(high), '').strip()}"
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.3g}" if isinstance(value, float | int) else escape(str(value))
+
+
+def _row(kind: str, cells: Sequence[str]) -> str:
+    tags = (f"<{kind}{' class=left' * (i < 2)}>{cell}</{kind}>" for i, cell in enumerate(cells))
+    return f"<tr>{''.join(tags)}</tr>"
+
+
+def _items(kind: str, lines: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<ul class="{kind}">{items}</ul>' if items else ""
+
+
+def _machines() -> str:
+    """Parallelism, memory and bandwidth of processors, computed from their files."""
+    from tilewright.machine import machine, names
+    from tilewright.report.machines import overview
+
+    found = overview({name: machine(name) for name in names()})
+    rows = (_row("td", [escape(cell) for cell in row]) for row in found.rows)
+    notes = "".join(f'<p class="soft">{escape(note)}.</p>' for note in found.notes)
+    table = f"<table>{_row('th', list(found.columns))}{''.join(rows)}</table>"
+    return f'<div class="scroll">{table}</div>{notes}'
+
+
+def _same_machine(talks: Sequence[Talk]) -> list[str]:
+    """How far two records of one machine lie apart."""
+    lines = []
+    for i, first in enumerate(talks):
+        for second in talks[i + 1 :]:
+            if first.machine != second.machine:
+                continue
+            apart = []
+            for name in first.outcomes.keys() & second.outcomes.keys():
+                pairs = zip(first.outcomes[name].points, second.outcomes[name].points, strict=False)
+                apart += [
+                    max(a.figure.value / b.figure.value, b.figure.value / a.figure.value)
+                    for a, b in pairs
+                    if (a.case, a.who) == (b.case, b.who)
+                ]
+            if apart:
+                middle = sorted(apart)[len(apart) // 2]
+                lines.append(
+                    f"Two records of one machine: half of the figures differ by less than "
+                    f"{middle - 1:.0%}, all by less than {max(apart) - 1:.0%}."
+                )
+    return [f"<p>{escape(line)}</p>" for line in lines]
+
+
+def _conditions(talks: Sequence[Talk]) -> str:
+    """How each step was measured."""
+    head = ["step", "machine", "seconds", "processors taken by others", "stolen", "MHz", "joules"]
+    rows = []
+    for talk in talks:
+        for name, outcome in talk.outcomes.items():
+            known = outcome.conditions
+            cells = [escape(name), escape(talk.machine["cpu"])]
+            cells += [_cell(known.get(k)) for k in ("seconds", "others", "stolen", "MHz", "joules")]
+            rows.append(_row("td", cells))
+    return (
+        "<section><h2>How it was measured</h2><p>Contenders take turns, and of the ratios inside a "
+        "round the median counts. Peers are pinned to a core each (HMC), or have one thread, as "
+        "ours has. Each step runs in a process of its own; one that others disturb is done once "
+        f"more.</p><div class=scroll><table>{_row('th', head)}{''.join(rows)}</table></div>"
+        f'<p class="soft">tilewright {escape(tilewright.__version__)}, settings '
+        f"{escape(talks[0].settings_hash[:12])}.</p></section>"
+    )

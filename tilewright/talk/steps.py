@@ -1,0 +1,89 @@
+"""What `tilewright talk` measures, step by step. Workloads and peers are the bench's own.
+
+A step is short enough to be done again; when time is short, there are fewer of them, and none has
+fewer rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tilewright.errors import ArgumentError
+from tilewright.talk import argument, groups, hmc, images, lstm
+from tilewright.talk.record import Outcome
+
+WORKLOADS: Mapping[str, str] = {
+    "hmc": "Alpha by Hamiltonian Monte Carlo",
+    "lstm": "LSTM, whole windows",
+    "images": "EfficientNet-B0, inference",
+    "training": "EfficientNet-B0, training",
+    "groups": "Group against regular convolution",
+    "machines": "CPU, GPU, IPU",
+    "argument": "What frees these models, switched off one at a time",
+}
+"""In the page's order, with their headings. `machines` are read from files."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """`seconds` on two cores, about; `quick`: among those of a short run."""
+
+    workload: str
+    case: str
+    seconds: int
+    run: Callable[[], Outcome]
+    quick: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.workload}: {self.case}"
+
+
+def steps() -> tuple[Step, ...]:
+    """All of them, in the order in which they run."""
+    return (
+        Step("hmc", "58,368 rows", 130, partial(hmc.run, "58,368 rows"), quick=True),
+        *(Step("hmc", name, 100, partial(hmc.run, name)) for name in hmc.WINDOWS),
+        *(Step("lstm", f"batch {size}", seconds, partial(lstm.run, size), size in (1, 64))
+          for size, seconds in lstm.SECONDS.items()),
+        *(Step("images", f"batch {size}", 40 + 4 * size, partial(images.answers, size),
+               size in (1, 8)) for size in images.BATCHES),
+        *(Step("training", name, 150, partial(images.training, name), name == "B0")
+          for name in images.TRAINED),
+        Step("groups", "3×3, 28 px", 60, groups.run, quick=True),
+        *(Step("argument", name, 60, partial(argument.run, name), quick=True)
+          for name in argument.SWITCHES),
+    )  # fmt: skip
+
+
+def chosen(quick: bool, only: str | None) -> tuple[Step, ...]:
+    """Raises `ArgumentError` for a workload that there is not."""
+    if only is not None and only not in WORKLOADS:
+        raise ArgumentError(f"There is no workload {only!r}; there are {', '.join(WORKLOADS)}.")
+    return tuple(
+        step
+        for step in steps()
+        if (step.quick or not quick) and (only is None or step.workload == only)
+    )
+
+
+def settings() -> dict[str, Any]:
+    """Sizes and rounds: records with other ones are not comparable, nor to be gone on with."""
+    return {
+        "hmc": [hmc.WHOLE_LEAPFROGS, hmc.ROUNDS],
+        "lstm": [lstm.bench.HIDDEN, lstm.bench.INPUTS, lstm.bench.STEPS, str(lstm.ROUNDS)],
+        "images": [images.SIZE, images.ROUNDS, images.STEPS, images.bench.TRAINED],
+        "groups": [groups.CHANNELS, groups.SIZE, groups.BATCH, groups.TAPS, groups.ROUNDS],
+        "argument": [argument.ROUNDS, *argument.SWITCHES],
+    }
+
+
+def step_of(name: str) -> Step:
+    """By its name. Raises `ArgumentError`."""
+    for step in steps():
+        if step.name == name:
+            return step
+    raise ArgumentError(f"There is no step {name!r}.")
