@@ -112,7 +112,8 @@ def test_what_is_refused_leaves_all_as_it_is():
     stream.answer(WHOLE)
     before, good = states(stream), stream.save()
     foreign = model("lstm", seed=1).stream().save()
-    wrong = Snapshot(good.model, good.kind, good.arrays[:-1], good.last, 0)
+    wrong = Snapshot(good.model, "float32", good.kind, good.arrays[:-1], good.last, 0)
+    rounded = NET.stream(precision="bfloat16").save()
     cases = [
         (lambda: stream.answer(WHOLE[:, :2]), "^x has 2 features, but the net takes 3"),
         (lambda: stream.answer(np.ones((3, 3), "f4")), "^x has ticks for 3 streams, where there"),
@@ -126,6 +127,7 @@ def test_what_is_refused_leaves_all_as_it_is():
         (lambda: stream.reset(True), "^There is no stream True"),
         (lambda: stream.fork(0, 2), "^There is no stream 2"),
         (lambda: stream.restore(foreign), "^The state is of another model"),
+        (lambda: stream.restore(rounded), "^The state is in bfloat16, not in float32"),
         (lambda: stream.restore(wrong), "^The state has arrays of other shapes"),
         (lambda: stream.restore(cast(Any, {"h": 1})), "^snapshot must be a Snapshot, not dict"),
     ]

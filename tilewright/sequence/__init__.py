@@ -3,6 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tilewright.sequence.drift import Drift as Drift
 from tilewright.sequence.files import save as save
 from tilewright.sequence.load import load as load
 from tilewright.sequence.model import Model as Model

@@ -252,7 +252,8 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         program = compile(step, self.nets_, scaling, zero, x, tiles=tiles, state="state")
         assert isinstance(program, Stateful)
         mark = digest((self.nets_, scaling))
-        return Stream(mark, program.bind(self.nets_, scaling), streams, form.net.inputs, nan)
+        bound = program.bind(self.nets_, scaling)
+        return Stream(mark, "float32", bound, streams, form.net.inputs, nan)
 
     @abstractmethod
     def _live(self, z: Any, hidden: Any) -> Any:

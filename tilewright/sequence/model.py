@@ -21,6 +21,7 @@ from tilewright.models import recurrent
 from tilewright.models.recurrent import Recurrent, Weights
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.stateful import Stateful
+from tilewright.sequence.drift import TENTHS, Drift, drift
 from tilewright.sequence.precision import (
     FASTEST_FIRST,
     Error,
@@ -63,13 +64,7 @@ class Model:
         import jax
 
         _check_sizes(batch=batch, steps=steps)
-        if tolerance is not None:
-            if precision is not None:
-                raise ArgumentError("Give precision or tolerance, not both.")
-            precision = self._fastest(tolerance, data)
-        elif data is not None:
-            raise ArgumentError("data are for a tolerance, which is missing.")
-        weights = in_precision(self.weights, precision or "float32")
+        weights = in_precision(self.weights, self._precision(precision, tolerance, data))
         inputs = jax.ShapeDtypeStruct((batch, steps, self.net.inputs), np.float32)
         run = partial(_window, self.net)
         run.__name__ = "window"  # what a C program calls it
@@ -85,6 +80,31 @@ class Model:
 
     def _error(self, precision: str, xs: np.ndarray, wanted: np.ndarray) -> Error:
         return error(self.window(*xs.shape[:2], precision=precision)(xs), wanted)
+
+    def drift(self, precision: str, ticks: Any) -> Drift:
+        """What a stream in that precision errs over very many ticks (ticks, streams, inputs).
+
+        Raises `ArgumentError` for ticks of another shape, fewer than ten, or such as all have one
+        answer; and as `stream` does.
+        """
+        xs = np.asarray(ticks, np.float32)
+        if xs.ndim != 3 or xs.shape[2] != self.net.inputs or len(xs) < TENTHS or not xs.size:
+            raise ArgumentError(
+                f"ticks must have the shape (ticks, streams, {self.net.inputs}), and be {TENTHS} "
+                f"or more, not {xs.shape}."
+            )
+        stream = self.stream(xs.shape[1], precision=precision, tiles=1)
+        return drift(self.net, self.weights, stream, xs)
+
+    def _precision(self, precision: str | None, tolerance: float | None, data: Any) -> str:
+        """The one that is given, or the fastest that keeps the tolerance, or float32."""
+        if tolerance is not None and precision is not None:
+            raise ArgumentError("Give precision or tolerance, not both.")
+        if tolerance is not None:
+            return self._fastest(tolerance, data)
+        if data is not None:
+            raise ArgumentError("data are for a tolerance, which is missing.")
+        return precision or "float32"
 
     def _fastest(self, tolerance: float, data: Any) -> str:
         if not 0 < tolerance < inf:
@@ -105,26 +125,32 @@ class Model:
         self,
         streams: int = 1,
         *,
-        precision: str = "float32",
+        precision: str | None = None,
+        tolerance: float | None = None,
+        data: Any = None,
         nan: str = "refuse",
         tiles: int | None = None,
     ) -> Stream:
         """Answers to ticks as they come, for streams that have a state each, zero at first.
 
-        `nan` says what becomes of ticks that are not finite: "refuse", "hold" or "pass".
-        Raises `ArgumentError` for a net with a layer that runs backward, and as `window` does.
+        `precision`, or `tolerance` and `data`, are as of `window`. `nan` says what becomes of ticks
+        that are not finite: "refuse", "hold" or "pass". Raises `ArgumentError` for a net with a
+        layer that runs backward, and as `window` does.
         """
         _check_sizes(streams=streams)
         state = recurrent.zero_state(self.net, (streams,))
+        precision = self._precision(precision, tolerance, data)
         program = self._stepping(recurrent.step, state, streams, precision, tiles)
-        return Stream(self.fingerprint, program, streams, self.net.inputs, nan)
+        return Stream(self.fingerprint, precision, program, streams, self.net.inputs, nan)
 
     def slide(
         self,
         steps: int,
         streams: int = 1,
         *,
-        precision: str = "float32",
+        precision: str | None = None,
+        tolerance: float | None = None,
+        data: Any = None,
         nan: str = "refuse",
         tiles: int | None = None,
     ) -> Slide:
@@ -134,8 +160,9 @@ class Model:
         """
         _check_sizes(steps=steps, streams=streams)
         state = recurrent.zero_sliding(self.net, streams, steps)
+        precision = self._precision(precision, tolerance, data)
         program = self._stepping(recurrent.slide, state, streams, precision, tiles)
-        return Slide(self.fingerprint, program, streams, self.net.inputs, nan, steps)
+        return Slide(self.fingerprint, precision, program, streams, self.net.inputs, nan, steps)
 
     @cached_property
     def fingerprint(self) -> str:

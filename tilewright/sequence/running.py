@@ -29,10 +29,12 @@ class Running(ABC):
     kind: str
     """The way it is run; states of another kind are refused."""
 
-    def __init__(self, model: str, program: Stateful, streams: int, inputs: int, nan: str):
+    def __init__(
+        self, model: str, precision: str, program: Stateful, streams: int, inputs: int, nan: str
+    ):
         if nan not in POLICIES:
             raise ArgumentError(f"nan must be one of {', '.join(POLICIES)}, not {nan!r}.")
-        self.model, self.nan = model, nan
+        self.model, self.precision, self.nan = model, precision, nan
         self.program = program = program.refusing_gaps() if nan == "refuse" else program
         self.streams, self.inputs = streams, inputs
         self._begun = np.zeros(streams, np.int64)
@@ -122,10 +124,11 @@ class Running(ABC):
             number = self._number(stream)
             arrays = tuple(self._taken(np.array(a[number])) for a in self._arrays())
             last, ticks = np.array(self._last[number]), self.program.calls - self._begun[number]
-            return Snapshot(self.model, self.kind, arrays, last, int(ticks))
+            return Snapshot(self.model, self.precision, self.kind, arrays, last, int(ticks))
 
     def restore(self, snapshot: Snapshot, stream: int = 0) -> None:
-        """A state that `save` gave, of this model run this way, for any of its streams.
+        """A state that `save` gave, of this model run this way, in this precision, for any of its
+        streams.
 
         Raises `ArgumentError` for any other; the state is then as it was.
         """
@@ -164,6 +167,8 @@ class Running(ABC):
             raise ArgumentError(f"The state is of a {snapshot.kind}, not of a {self.kind}.")
         if snapshot.model != self.model:
             raise ArgumentError("The state is of another model: its net or its weights differ.")
+        if snapshot.precision != self.precision:
+            raise ArgumentError(f"The state is in {snapshot.precision}, not in {self.precision}.")
         wanted = [(a.dtype, a.shape[1:]) for a in arrays] + [(np.float32, (self.inputs,))]
         if [(a.dtype, a.shape) for a in (*snapshot.arrays, snapshot.last)] != wanted:
             raise ArgumentError("The state has arrays of other shapes than the model's.")

@@ -21,9 +21,16 @@ class Slide(Running):
     """
 
     def __init__(
-        self, model: str, program: Stateful, streams: int, inputs: int, nan: str, steps: int
+        self,
+        model: str,
+        precision: str,
+        program: Stateful,
+        streams: int,
+        inputs: int,
+        nan: str,
+        steps: int,
     ):
-        super().__init__(model, program, streams, inputs, nan)
+        super().__init__(model, precision, program, streams, inputs, nan)
         self.steps, self.kind = steps, f"slide over {steps} ticks"
 
     @property

@@ -18,17 +18,18 @@ import numpy as np
 from tilewright.errors import ArgumentError
 from tilewright.files import write_bytes
 
-FORMAT = "tilewright state 1"
+FORMAT = "tilewright state 2"
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
     """`arrays` are the state's leaves for one stream; `last` its last finite tick (inputs,).
 
-    `model` is `Model.fingerprint`, `kind` how it is run; `ticks` have been seen.
+    `model` is `Model.fingerprint`, `precision` and `kind` how it is run; `ticks` have been seen.
     """
 
     model: str
+    precision: str
     kind: str
     arrays: tuple[np.ndarray, ...]
     last: np.ndarray
@@ -37,7 +38,10 @@ class Snapshot:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Leave it in a file, which is replaced whole."""
         named: dict[str, Any] = {f"state{i}": array for i, array in enumerate(self.arrays)}
-        named |= {"about": np.array([FORMAT, self.model, self.kind]), "last": self.last}
+        named |= {
+            "about": np.array([FORMAT, self.model, self.precision, self.kind]),
+            "last": self.last,
+        }
         data = io.BytesIO()
         np.savez(data, ticks=np.int64(self.ticks), **named)
         write_bytes(Path(path), data.getvalue())
@@ -49,11 +53,11 @@ class Snapshot:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 about, found = file["about"], {name: file[name] for name in file.files}
-            form, model, kind = map(str, about)
+            form, model, precision, kind = map(str, about)
             if form != FORMAT:
                 raise ValueError(f"format {form!r}")
             count = len(found) - 3
             arrays = tuple(found[f"state{i}"] for i in range(count))
-            return Snapshot(model, kind, arrays, found["last"], int(found["ticks"]))
+            return Snapshot(model, precision, kind, arrays, found["last"], int(found["ticks"]))
         except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, OSError) as error:
             raise ArgumentError(f"{path} holds no state of a stream ({error}).") from None
