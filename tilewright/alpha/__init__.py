@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from tilewright.alpha.lookahead import check_lookahead
     from tilewright.alpha.mixture import Mixture
     from tilewright.alpha.regressor import BayesianMLPRegressor
-    from tilewright.alpha.scale.chain import ScaleChain
-    from tilewright.alpha.scale.settings import ScaleSettings
+    from tilewright.alpha.scale.settings import ScaleChain, ScaleSettings
     from tilewright.alpha.scale.walk import walk
     from tilewright.alpha.settings import Sampler, Settings
 
@@ -45,7 +44,7 @@ _HOME = {
     "Job": "job",
     "Mixture": "mixture",
     "Sampler": "settings",
-    "ScaleChain": "scale.chain",
+    "ScaleChain": "scale.settings",
     "ScaleSettings": "scale.settings",
     "Settings": "settings",
     "check_lookahead": "lookahead",

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from scipy.special import logit, logsumexp
-from sklearn.utils import check_random_state
 
 from tilewright.alpha.student import Student, log_student, partial_mean
 
@@ -129,6 +128,8 @@ class Mixture:
 
     def sample(self, count: int, random_state: Any = None) -> np.ndarray:
         """Random outcomes, (count, rows): all rows of one outcome are from the same draw."""
+        from sklearn.utils import check_random_state  # it takes a second to import
+
         rng = check_random_state(random_state)
         draw = rng.randint(len(self.location), size=count)
         df = np.broadcast_to(self.df, len(self.location))[draw][:, None]

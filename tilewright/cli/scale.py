@@ -36,6 +36,14 @@ Version = Annotated[
 Minutes = Annotated[
     float | None, typer.Option(help="Time limit: takes the oldest windows away.", min=0.01)
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Work on Ray: local:N CPUs, or a cluster's HOST:PORT, or auto."),
+]
+Level = Annotated[
+    str | None,
+    typer.Option(help="avx2: keep all nodes of a mixed cluster to it."),
+]
 
 
 def fit(
@@ -73,22 +81,28 @@ def walk_forward(
     seed: Annotated[int | None, typer.Option(help="Same seed, same bits.")] = None,
     minutes: Minutes = None,
     other_version: Version = False,
+    cluster: Ray = None,
+    level: Level = None,
 ) -> None:
     """Fit and score the net of the scale on every window, and report."""
     given = dict(train=train, test=test, horizon=horizon, first=first, scale=scale, hidden=hidden,
                  chains=chains, controls=controls, keep=keep, seed=seed)  # fmt: skip
     chosen = replace(_settings(settings), **{k: v for k, v in given.items() if v is not None})
-    _run(Console(), _prices(table, sql), chosen, out, minutes, other_version)
+    _run(Console(), _prices(table, sql), chosen, out, minutes, other_version, cluster, level)
 
 
 def resume(
-    folder: Annotated[Path, FOLDER], minutes: Minutes = None, other_version: Version = False
+    folder: Annotated[Path, FOLDER],
+    minutes: Minutes = None,
+    other_version: Version = False,
+    cluster: Ray = None,
+    level: Level = None,
 ) -> None:
     """Go on with a job, from its folder alone."""
     from tilewright.alpha.scale.folder import opened
 
     job = opened(folder, other_version)
-    _run(Console(), job.prices, job.settings, folder, minutes, other_version)
+    _run(Console(), job.prices, job.settings, folder, minutes, other_version, cluster, level)
 
 
 def append(
@@ -96,13 +110,16 @@ def append(
     rows: Annotated[Path, TABLE],
     sql: Sql = None,
     minutes: Minutes = None,
+    cluster: Ray = None,
+    level: Level = None,
 ) -> None:
     """Add new days to a job's table, and run what is new."""
     from tilewright.alpha.scale.folder import opened
     from tilewright.alpha.walking.append import appended
 
     job = opened(folder)
-    _run(Console(), appended(job.prices, _prices(rows, sql)), job.settings, folder, minutes, False)
+    prices = appended(job.prices, _prices(rows, sql))
+    _run(Console(), prices, job.settings, folder, minutes, False, cluster, level)
 
 
 def predict(
@@ -175,6 +192,8 @@ def _run(
     out: Path,
     minutes: float | None,
     other_version: bool,
+    cluster: str | None = None,
+    level: str | None = None,
 ) -> Words | None:
     """Walk, and say what came of it."""
     from tilewright.alpha.scale.walk import walk
@@ -182,7 +201,9 @@ def _run(
 
     seconds = None if minutes is None else 60 * minutes
     try:
-        found = walk(prices, settings, out, ScaleLive(console), seconds, other_version)
+        found = walk(
+            prices, settings, out, ScaleLive(console), seconds, other_version, cluster, level
+        )
     except KeyboardInterrupt:
         console.print(f"Stopped. `tilewright alpha resume {out}` goes on.", highlight=False)
         raise typer.Exit(STOPPED) from None

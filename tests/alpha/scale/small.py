@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tests.alpha.market import prices
-from tilewright.alpha.scale.chain import ScaleChain
-from tilewright.alpha.scale.settings import ScaleSettings
+from tilewright.alpha.scale.settings import ScaleChain, ScaleSettings
 from tilewright.alpha.tables import Prices
 from tilewright.alpha.walking.windows import windows_of
 

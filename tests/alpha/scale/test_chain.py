@@ -7,9 +7,9 @@ import pytest
 
 from tests.alpha.scale.small import PRICES, SMALL, WINDOWS
 from tilewright.alpha.errors import AlphaError
-from tilewright.alpha.scale.chain import ScaleChain
 from tilewright.alpha.scale.panel import Rows, make_panel, training_rows
 from tilewright.alpha.scale.program import cold_chains, fit_window
+from tilewright.alpha.scale.settings import ScaleChain
 
 ROWS = training_rows(make_panel(PRICES, 1), WINDOWS[0])
 CHAIN = SMALL.chain

@@ -8,23 +8,33 @@ noise, the mean of all draws. Calendars are not known: the target date is so man
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 
 from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.scale.fit import Fit
 from tilewright.alpha.scale.folder import ScaleFolder
-from tilewright.alpha.scale.panel import make_panel
+from tilewright.alpha.scale.panel import ScalePanel, make_panel
 from tilewright.alpha.walking.scored import LEVELS
 from tilewright.alpha.walking.windows import of_day, windows_of
 
 
-def today(job: ScaleFolder) -> Any:
-    """The table; raises `AlphaError` when the day's window has no model yet."""
-    import pandas as pd
+@dataclass(frozen=True)
+class Ahead:
+    """What is said of the last day's instruments: those that have a price and enough past."""
 
+    stocks: np.ndarray  # (rows,) columns of the table
+    forecast: Mixture  # of targets, in units of `unit`
+    unit: np.ndarray  # (rows,) of log returns
+    panel: ScalePanel
+
+
+def ahead(job: ScaleFolder) -> Ahead:
+    """Of the newest model; raises `AlphaError` when the day's window has none yet."""
     prices, settings = job.prices, job.settings
     windows, last = windows_of(prices.days, settings), len(prices.days) - 1
     window = of_day(windows, last)
@@ -40,11 +50,19 @@ def today(job: ScaleFolder) -> Any:
     if not len(stocks):
         raise AlphaError(f"No instrument has a price and enough past on {prices.days[last]}.")
     forecast = fit.distribution(fit.rows(panel.features[last, stocks]))
-    unit = panel.unit[last, stocks]
+    return Ahead(stocks, forecast, panel.unit[last, stocks], panel)
+
+
+def today(job: ScaleFolder) -> Any:
+    """The table; raises `AlphaError` when the day's window has no model yet."""
+    import pandas as pd
+
+    found, day = ahead(job), job.prices.days[-1]
+    forecast, unit = found.forecast, found.unit
     columns = {
-        "instrument": [prices.names[stock] for stock in stocks],
-        "date": prices.days[last],
-        "target_date": target_date(prices.days[last], settings.horizon),
+        "instrument": [job.prices.names[stock] for stock in found.stocks],
+        "date": day,
+        "target_date": target_date(day, job.settings.horizon),
         "mean": forecast.mean() * unit,
         "scale": forecast.scale.mean(axis=0) * unit,
     }

@@ -14,7 +14,6 @@ and bring the position to the new rows. Both then draw by NUTS. All move in the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import blackjax
@@ -25,46 +24,14 @@ from jax.flatten_util import ravel_pytree
 
 from tilewright.alpha.adapted import climb
 from tilewright.alpha.scale.coordinates import at_position, coordinates_of, log_volume, position_of
+from tilewright.alpha.scale.settings import FLOOR, ScaleChain
 from tilewright.alpha.scale.units import apart, linear_part, units_of
-from tilewright.alpha.settings import MOST_DOUBLINGS, between, whole
 from tilewright.models import bnn
 
 Array = Any
 
-FLOOR = 0.05
-"""Least scale of a target, in units of its volatility: prices move by ticks, or not at all."""
 PRIOR_DRAWS = 5
 """What a variance of draws is shrunk by, towards a thousandth (Stan's rule)."""
-
-
-@dataclass(frozen=True)
-class ScaleChain:
-    """A cold chain climbs, then takes `warmup` transitions; a warm one takes `rewarm`.
-
-    Both draw `draws` times `thin`, of which each `thin`th is kept. A trajectory has 2^`doublings`
-    - 1 steps at most.
-    """
-
-    climb: int = 300
-    warmup: int = 150
-    rewarm: int = 30
-    draws: int = 100
-    thin: int = 1
-    doublings: int = 6
-    target_acceptance: float = 0.9
-
-    def check(self) -> None:
-        """Raise `AlphaError` for what cannot be run."""
-        for name, least in (("climb", 0), ("warmup", 20), ("rewarm", 1), ("draws", 4), ("thin", 1)):
-            whole(name, getattr(self, name), least)
-        whole("doublings", self.doublings, 1, MOST_DOUBLINGS)
-        between("target_acceptance", self.target_acceptance, 0, 1)
-
-    def most_gradients(self, cold: bool) -> int:
-        """Of a chain: what it costs is known before it starts."""
-        first = self.warmup if cold else self.rewarm
-        longest = 2**self.doublings - 1
-        return (self.climb if cold else 0) + (first + self.draws * self.thin) * longest
 
 
 class Chained(NamedTuple):

@@ -14,8 +14,7 @@ import numpy as np
 
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.priors import each_draw
-from tilewright.alpha.scale.chain import FLOOR
-from tilewright.alpha.scale.settings import ScaleSettings
+from tilewright.alpha.scale.settings import FLOOR, ScaleSettings
 from tilewright.alpha.scale.units import apart, units_of
 from tilewright.alpha.windows import inside
 from tilewright.files import write_bytes

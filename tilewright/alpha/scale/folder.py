@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tilewright.alpha.errors import AlphaError
-from tilewright.alpha.scale.chain import ScaleChain
-from tilewright.alpha.scale.settings import ScaleSettings
+from tilewright.alpha.scale.settings import ScaleChain, ScaleSettings
 from tilewright.alpha.walking.folder import JobFolder
 
 

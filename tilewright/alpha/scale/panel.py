@@ -84,12 +84,11 @@ def make_panel(prices: Prices, horizon: int) -> ScalePanel:
 
 def without_stale(values: np.ndarray) -> np.ndarray:
     """Prices (days, stocks), NaN from the day on that is the `STALE`th without a move."""
-    still = np.zeros(values.shape[1], np.int64)
-    kept = values.copy()
-    for day in range(1, len(values)):
-        still = np.where(values[day] == values[day - 1], still + 1, 0)
-        kept[day, still >= STALE] = np.nan
-    return kept
+    days = np.arange(len(values))[:, None]
+    moved = np.ones(values.shape, np.bool_)
+    moved[1:] = values[1:] != values[:-1]
+    still = days - np.maximum.accumulate(np.where(moved, days, 0), axis=0)
+    return np.where(still >= STALE, np.nan, values)
 
 
 def training_rows(panel: ScalePanel, window: Window, target: np.ndarray | None = None) -> Rows:

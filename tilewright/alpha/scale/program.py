@@ -15,10 +15,10 @@ import numpy as np
 
 from tilewright.alpha.controls import SERIES
 from tilewright.alpha.keys import chain_keys, root_key
-from tilewright.alpha.scale.chain import Chained, ScaleChain, sample_chain
+from tilewright.alpha.scale.chain import Chained, sample_chain
 from tilewright.alpha.scale.fit import Fit, State, example, form_of
 from tilewright.alpha.scale.panel import Rows
-from tilewright.alpha.scale.settings import ScaleSettings
+from tilewright.alpha.scale.settings import ScaleChain, ScaleSettings
 from tilewright.alpha.scale_features import NAMES
 from tilewright.alpha.walking.windows import Window
 from tilewright.models.bnn import Form

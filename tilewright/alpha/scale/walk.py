@@ -60,11 +60,15 @@ def walk(
     watcher: Watcher | None = None,
     seconds: float | None = None,
     other_version: bool = False,
+    cluster: str | None = None,
+    level: str | None = None,
 ) -> Walk:
     """Fit and score every window; `prices` is `Prices` or a data frame, which may have gaps.
 
-    Without a folder, files live as long as the result. Raises `AlphaError` for what cannot be run,
-    before anything is written, and OSError when a file cannot be.
+    Without a folder, files live as long as the result. `cluster` is "local:N" or the address of a
+    Ray cluster, whose nodes `level` keeps to "avx2" (`cluster.py`); files are the same. Raises
+    `AlphaError` for what cannot be run, before anything is written, and OSError when a file cannot
+    be.
     """
     began = time.monotonic()
     settings, watcher = settings or ScaleSettings(), watcher or Silence()
@@ -74,8 +78,7 @@ def walk(
     if not isinstance(prices, Prices):
         prices = prices_of(prices, gaps=True)
     windows = windows_of(prices.days, settings)
-    crew: Crew = Threads()
-    with closing(crew):
+    with closing(_crew(cluster, level)) as crew:
         watcher.stage("features of all stocks and days")
         material = crew.prepare(settings, prices)
         place = Path(mkdtemp(prefix="tilewright-") if folder is None else folder)
@@ -90,6 +93,16 @@ def walk(
             schedule = Schedule(job, windows, crew, watcher)
             schedule.run(None if seconds is None else began + seconds)
     return found
+
+
+def _crew(cluster: str | None, level: str | None) -> Crew:
+    if cluster is not None:
+        from tilewright.alpha.scale.cluster import Cluster
+
+        return Cluster(cluster, level)
+    if level is not None:
+        raise AlphaError("level is for the nodes of a cluster.")
+    return Threads()
 
 
 def open_walk(job: ScaleFolder) -> Walk:

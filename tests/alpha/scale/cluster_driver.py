@@ -1,0 +1,60 @@
+"""A job on a cluster, in a process that can be killed: `python -m ... FOLDER [CLUSTER [LEVEL]]`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from tests.alpha.market import prices
+from tests.alpha.scale.small import SMALL
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.scale.walk import walk
+
+TABLE = prices(days=550)
+SETTINGS = replace(SMALL, sequence=2)
+"""Six sequences of two windows."""
+MEMORY = 100 << 20
+"""Bytes of a node's object store."""
+
+
+def started(*arguments: str, **variables: str) -> subprocess.Popen:
+    """This file, in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.alpha.scale.cluster_driver", *arguments],
+        env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All that a job has come to."""
+    kinds = ("scored", "fits")
+    return {path.name: path.read_bytes() for kind in kinds for path in (folder / kind).iterdir()}
+
+
+def wait_for(folder: Path, count: int, driver: subprocess.Popen) -> None:
+    """Until so many windows are scored."""
+    until = time.monotonic() + 300
+    while time.monotonic() < until:
+        if len(list(folder.glob("scored/*.npz"))) >= count:
+            return
+        if driver.poll():
+            raise AssertionError(driver.communicate()[1])
+        time.sleep(0.02)
+    raise TimeoutError(f"{folder} has not come to {count} windows.")
+
+
+def main() -> None:
+    folder, cluster, level, *_ = [*sys.argv[1:], None, None]
+    assert folder is not None
+    try:
+        walk(TABLE, SETTINGS, folder, cluster=cluster, level=level)
+    except AlphaError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

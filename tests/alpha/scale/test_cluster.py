@@ -1,0 +1,121 @@
+"""On Ray: the same bytes as on one machine, whoever is killed; and what cannot be is said."""
+
+import random
+import socket
+import subprocess
+import time
+
+import pytest
+
+from tests.alpha.scale.cluster_driver import MEMORY, SETTINGS, TABLE, files, started, wait_for
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.scale.cluster import Cluster
+from tilewright.alpha.scale.walk import walk
+
+ray = pytest.importorskip("ray", reason="ray is not installed (the extra ray has it)")
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore:os.fork")]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "job"
+    walk(TABLE, SETTINGS, folder)
+    return files(folder)
+
+
+@pytest.fixture(scope="module")
+def three_nodes():
+    """A cluster of three nodes of one CPU each; the first is the head."""
+    from ray.cluster_utils import Cluster as Nodes
+
+    head = dict(num_cpus=1, include_dashboard=False, object_store_memory=MEMORY)
+    nodes = Nodes(initialize_head=True, head_node_args=head)
+    for _ in range(2):
+        nodes.add_node(num_cpus=1, object_store_memory=MEMORY)
+    yield nodes
+    nodes.shutdown()
+
+
+def test_nodes_are_killed_and_one_comes_back(three_nodes, whole, tmp_path):
+    """Then the driver, then the head: and each time it goes on, here in the end."""
+    rng, folder = random.Random(0), tmp_path / "job"
+    driver = started(str(folder), three_nodes.address)
+    for count in (1, 3):
+        wait_for(folder, count, driver)
+        time.sleep(rng.uniform(0, 0.3))
+        victim = rng.choice(sorted(three_nodes.worker_nodes, key=lambda node: node.node_id))
+        three_nodes.remove_node(victim, allow_graceful=False)
+        if count == 1:
+            three_nodes.add_node(num_cpus=1, object_store_memory=MEMORY)
+    wait_for(folder, 5, driver)
+    driver.kill()
+    driver.communicate()
+    driver = started(str(folder), three_nodes.address)
+    wait_for(folder, 7, driver)
+    three_nodes.remove_node(three_nodes.head_node, allow_graceful=False)
+    _, said = driver.communicate()
+    if driver.returncode:  # it may have been done by then
+        assert "does not answer any more: what was finished is kept" in said
+    walk(TABLE, SETTINGS, folder)
+    assert files(folder) == whole
+
+
+def test_a_cluster_of_its_own_leaves_nothing_behind(whole, tmp_path):
+    driver = started(str(tmp_path / "job"), "local:1")
+    _, said = driver.communicate()
+    assert driver.returncode == 0, said
+    assert files(tmp_path / "job") == whole
+    assert not ray.is_initialized()
+
+
+def test_killed_with_its_cluster_it_leaves_nothing_behind(tmp_path):
+    driver = started(str(tmp_path / "job"), "local:1")
+    wait_for(tmp_path / "job", 1, driver)
+    group = of_parent(driver.pid)
+    assert group
+    driver.kill()
+    driver.communicate()
+    until = time.monotonic() + 90  # Ray's two agents of a node look for it now and then
+    while any(alive(pid) for pid in group) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not [pid for pid in group if alive(pid)]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "words"),
+    [
+        ("local:0", "cluster must be local:N with a number of CPUs"),
+        ("local:9999", "CPUs at most"),
+        ("somewhere", "cluster must be local:N, HOST:PORT"),
+        ("127.0.0.1:{free}", "No cluster answers at 127.0.0.1:"),
+        ("ray://127.0.0.1:{free}", "No cluster answers at ray://127.0.0.1:"),
+        ("auto", "cannot be joined"),
+    ],
+)
+def test_clusters_that_are_none(cluster, words):
+    with socket.socket() as place:
+        place.bind(("127.0.0.1", 0))
+        free = place.getsockname()[1]
+    with pytest.raises(AlphaError, match=words) as raised:
+        Cluster(cluster.format(free=free))
+    assert "\n" not in str(raised.value)
+
+
+def of_parent(pid: int) -> list[int]:
+    """All processes that descend from one."""
+    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True)
+    pairs = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
+    found, parents = [], {pid}
+    while parents:
+        parents = {child for child, parent in pairs if parent in parents}
+        found += parents
+    return found
+
+
+def alive(pid: int) -> bool:
+    """Zombies are not."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
