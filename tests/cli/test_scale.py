@@ -80,6 +80,7 @@ BAD = {
     "no job to predict": (("predict", "."), "is not the folder of a job of the scale net."),
     "no toml": (("fit", "t.parquet", "--out", "o", "--settings", "x.toml"), "x.toml cannot be"),
     "toml": (("fit", "t.parquet", "--out", "o", "--settings", "bad.toml"), "is not TOML"),
+    "chain": (("fit", "t.parquet", "--out", "o", "--settings", "chain.toml"), "chain must be a"),
     "name": (("fit", "t.parquet", "--out", "o", "--settings", "name.toml"), "setting 'units'"),
     "test": (("walk-forward", "t.parquet", "--out", "o", "--test", "0"), "test must be 1 or more"),
     "first": (("walk-forward", "t.parquet", "--out", "o", "--first", "x"), "first must be an ISO"),
@@ -94,6 +95,7 @@ def test_mistakes_are_one_sentence(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     table(tmp_path / "t.parquet")
     (tmp_path / "bad.toml").write_text("train = = 3")
+    (tmp_path / "chain.toml").write_text("chain = 3")
     (tmp_path / "name.toml").write_text("units = 3")
     arguments, words = BAD[case]
     done = run("alpha", *arguments)

@@ -26,6 +26,6 @@ def read_sql(database: Path, sql: str) -> Prices:
         with duckdb.connect(str(database), read_only=True) as connection:
             frame = connection.execute(sql).df()
     except duckdb.Error as error:
-        reason = (str(error).splitlines() or [""])[0].rstrip(".")
+        reason = (str(error).splitlines() or [""])[0].rstrip(".!")
         raise AlphaError(f"{database}: {reason}.") from None
     return prices_of(frame, f"{database.name}: {sql}", gaps=True)

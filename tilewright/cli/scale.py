@@ -245,7 +245,7 @@ def _settings(path: Path | None) -> ScaleSettings:
         return settings_from(tomllib.loads(path.read_text()))
     except OSError as error:
         raise AlphaError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise AlphaError(f"{path} is not TOML: {error}.") from None
 
 

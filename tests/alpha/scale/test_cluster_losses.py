@@ -9,13 +9,13 @@ from tests.alpha.scale.cluster_driver import MEMORY, SETTINGS, TABLE, files, sta
 from tilewright.alpha.scale.level import AVX2, here, kept_to
 from tilewright.alpha.scale.walk import walk
 
-pytest.importorskip("ray", reason="ray is not installed (the extra ray has it)")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:os.fork")]
 LOSSES = 20
 
 
 @pytest.fixture
 def nodes():
+    pytest.importorskip("ray", reason="ray is not installed (the extra ray has it)")
     from ray.cluster_utils import Cluster
 
     head = dict(num_cpus=1, include_dashboard=False, object_store_memory=MEMORY)

@@ -20,6 +20,8 @@ class ScaleFolder(JobFolder):
     def settings_from(cls, found: dict[str, Any]) -> ScaleSettings:
         values = dict(found)
         chain = values.pop("chain", {})
+        if not isinstance(chain, dict):
+            raise AlphaError(f"chain must be a table of settings by name, not {chain!r}.")
         try:
             settings = ScaleSettings(ScaleChain(**chain), **values)
         except TypeError as error:

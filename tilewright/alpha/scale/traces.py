@@ -34,6 +34,18 @@ def to_arviz(fit: Fit) -> Any:
     return arviz.from_dict(posterior=posterior, sample_stats={"lp": fit.log_density})
 
 
+def linear_effects(fit: Fit) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of features one deviation higher on the log-scale: mean and deviation over draws, (28,) each.
+
+    None where the scale has no linear part.
+    """
+    weights = fit.positions.scale.linear
+    if weights is None:
+        return None
+    found = _values(weights, bnn.SCALE.linear)
+    return found.mean(axis=(0, 1)), found.std(axis=(0, 1))
+
+
 def _values(weights: bnn.Weights, median: float) -> np.ndarray:
     """Of all draws, (chains, draws, inputs): `bnn.weights_of` has those of one."""
     inputs = weights.values.shape[-1]

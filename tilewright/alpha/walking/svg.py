@@ -10,7 +10,7 @@ from html import escape
 
 import numpy as np
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 640, 58, 8, 10, 26
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 640, 84, 8, 10, 26
 INK, GRID = "#1f2933", "#e4e9ee"
 MOST_POINTS = 320
 """Of a line: more than the width shows nothing more."""
@@ -42,10 +42,13 @@ def lines(
                      'stroke-width="2"/>')  # fmt: skip
     for place, value in () if dots is None else zip(x, plot.y(dots[kept]), strict=True):
         parts.append(f'<circle cx="{place:.1f}" cy="{value:.1f}" r="2" fill="{INK}"/>')
-    for i in np.unique(np.linspace(0, len(dates) - 1, 5).astype(int)):
+    marked = np.unique(np.linspace(0, len(dates) - 1, 5).astype(int))
+    months = len({dates[i][:7] for i in marked}) == len(marked)
+    for i in marked:
         place = LEFT + (WIDTH - LEFT - RIGHT) * i / max(len(dates) - 1, 1)
         anchor = "start" if i == 0 else "end" if i == len(dates) - 1 else "middle"
-        parts.append(_text(place, height - 6, dates[i][:7], anchor))
+        day = dates[i][:7] if months else dates[i][-5:]
+        parts.append(_text(place, height - 6, day, anchor))
     return _svg(parts, height, label) + legend({n: c for n, (_, c) in series.items()})
 
 
@@ -115,7 +118,7 @@ class _Plot:
             y = float(self.y(np.array(value)))
             parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
                          f'stroke="{GRID}"/>')  # fmt: skip
-            parts.append(_text(LEFT - 6, y + 4, f"{value:.{self.digits}f}", "end"))
+            parts.append(_text(LEFT - 6, y + 4, f"{value:z.{self.digits}f}", "end"))
         return "".join(parts)
 
 

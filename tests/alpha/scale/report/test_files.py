@@ -9,6 +9,7 @@ import pytest
 from tests.alpha.scale.small import PRICES, SMALL, WINDOWS, cut
 from tilewright.alpha.scale.report.files import write_report
 from tilewright.alpha.scale.walk import walk
+from tilewright.alpha.scale_features import NAMES
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,8 @@ def test_the_page_stands_alone_and_is_small(job):
     assert said.headline in text
     assert not re.search(r'(src|href)="?http', text)
     assert len(text) < 300_000
-    for word in ("How to read it", "CRPS", "Keep in mind", "Does nine of ten hold?"):
+    for word in ("How to read it", "CRPS", "Keep in mind", "Does nine of ten hold?",
+                 "What it listens to"):  # fmt: skip
         assert word in text
     assert text.count("<svg") == text.count("</svg>") >= 6
     assert "nan" not in re.sub(r"<[^>]*>", " ", text).casefold().split()
@@ -38,6 +40,7 @@ def test_json_says_the_same(job):
     models = content["series"]["real"]["models"]
     assert {"net", "EWMA", "HAR", "linear", "ridge", "OLS"} <= set(models)
     assert "boosting" not in models
+    assert {len(content["effects"]), len(NAMES)} == {28}
     assert len(pd.read_csv(folder / "scores.csv")) == 3 * len(models)
 
 

@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from tilewright.alpha.controls import SERIES
+from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale.ahead import quantile_name
 from tilewright.alpha.scale.report.page import Diagnostics, as_json, page
 from tilewright.alpha.scale.report.words import Words, words
 from tilewright.alpha.scale.scored import Scored
+from tilewright.alpha.scale.traces import linear_effects
 from tilewright.alpha.scale.walk import Walk
+from tilewright.alpha.scale_features import NAMES
 from tilewright.alpha.walking.figures import finite, scores_csv
 from tilewright.alpha.walking.folder import FORECASTS
 from tilewright.alpha.walking.scored import LEVELS
@@ -37,12 +40,15 @@ def write_report(walk: Walk) -> Words | None:
     failures = {name: [one.failure for one in found[name]()] for name in tallies}
     diagnostics, newest = _diagnostics(found[SERIES[0]]())
     said = words(tallies, failures)
-    folder = walk.folder.path
+    folder, effects = walk.folder.path, _effects(walk)
     write_text(
         folder / "report.html",
-        page(walk.prices, walk.settings, tallies, said, newest, diagnostics),
+        page(walk.prices, walk.settings, tallies, said, newest, diagnostics, effects),
     )
     content = as_json(tallies, said, diagnostics)
+    if effects is not None:
+        parts = zip(NAMES, *effects, strict=True)
+        content["effects"] = {n: {"mean": float(m), "deviation": float(d)} for n, m, d in parts}
     write_text(folder / "report.json", json.dumps(finite(content), indent=2))
     write_text(folder / "scores.csv", scores_csv(tallies))
     for one in found[SERIES[0]]():
@@ -50,6 +56,14 @@ def write_report(walk: Walk) -> Words | None:
         if not path.exists():
             write_bytes(path, _forecasts(one, walk))
     return said
+
+
+def _effects(walk: Walk) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of the newest model whose draws are there."""
+    try:
+        return linear_effects(walk.fit())
+    except AlphaError:  # such as a job that has had no time for it yet
+        return None
 
 
 def _reader(walk: Walk, series: str) -> Callable[[], Iterable[Scored]]:

@@ -18,6 +18,7 @@ from tilewright.alpha.scale.report.words import GLOSSARY, GOOD_R_HAT, Words
 from tilewright.alpha.scale.scored import MODELS, NET, Scored
 from tilewright.alpha.scale.settings import ScaleSettings
 from tilewright.alpha.scale_baselines import EWMA, GJR, LINEAR
+from tilewright.alpha.scale_features import NAMES
 from tilewright.alpha.tables import Prices
 from tilewright.alpha.walking import svg
 from tilewright.alpha.walking.page import (
@@ -35,12 +36,20 @@ from tilewright.alpha.walking.page import (
     running,
     scores,
     section,
+    table,
     verdict,
 )
 from tilewright.alpha.walking.scored import CRPS, LOG, QUANTILE
 from tilewright.alpha.walking.tally import COVER_50, COVER_90, Tally
 from tilewright.models import bnn
 
+SHOWN = 12
+"""Features whose effect is listed."""
+EFFECTS = (
+    "How much wider the newest model makes a forecast where a feature is one deviation higher than "
+    "usual and all others are as usual, and how sure it is: the linear part of the net, which does "
+    "nine tenths of the work. Features go together, so that one may stand for another."
+)
 AGAINST = {EWMA: GREY, GJR: AMBER, LINEAR: GREEN}
 
 
@@ -69,14 +78,16 @@ def page(
     said: Words,
     newest: Scored,
     found: Diagnostics,
+    effects: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> str:
-    """The whole page."""  # fmt: skip
+    """The whole page; `effects` are those of the newest model (`traces.linear_effects`)."""
     real = tallies[REAL]
     body = [
         f'<p class="kicker">tilewright alpha · the scale · {escape(prices.source)}</p>',
         f"<h1>{escape(said.headline)}</h1>",
         f'<p class="lede">{escape(_lede(prices, settings, real))}</p>',
-        verdict("What was found", said.findings, said.readable and said.sound is not False),
+        *([verdict("What was found", said.findings, said.readable and said.sound is not False)]
+          if said.findings else []),
         section("How to read it", "", definitions(GLOSSARY)),
         section("All models", "Mean over days. Below each score the net's lead on the days that "
                  "both have ± its standard error by date: negative means that the net is better. "
@@ -96,6 +107,7 @@ def page(
         section("The tails", "How often what came lay beyond a quantile.", beyond(real)),
         section("Where outcomes fell", "Outcomes by the share of the forecast below them (the "
                  "PIT): flat at 1 is honest.", pit(real)),
+        *([] if effects is None else [section("What it listens to", EFFECTS, _effects(effects))]),
         verdict("Controls", said.controls, said.sound is not False),
         verdict("Keep in mind", said.caveats, True),
         section("How it was made", "", _facts(prices, settings, found)),
@@ -126,6 +138,16 @@ def _fan(prices: Prices, newest: Scored) -> str:
     return svg.lines(
         dates, {}, "Forecast ranges and outcomes", bands, newest.outcome[mine] * unit
     ) + svg.legend({"90 %": BANDS[0], "50 %": BANDS[1], "what came": svg.INK})
+
+
+def _effects(effects: tuple[np.ndarray, np.ndarray]) -> str:
+    mean, error = effects
+    rows = [
+        [NAMES[i].replace("_", " "), f"{np.expm1(mean[i]):+.1%}", f"{error[i]:.1%}",
+         f"{abs(mean[i]) / max(error[i], 1e-12):.1f}"]
+        for i in np.argsort(-np.abs(mean))[:SHOWN]
+    ]  # fmt: skip
+    return table(["feature", "width", "± deviation", "in deviations"], rows)
 
 
 def _facts(prices: Prices, settings: ScaleSettings, found: Diagnostics) -> str:
