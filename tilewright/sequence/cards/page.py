@@ -13,7 +13,7 @@ import numpy as np
 import tilewright
 from tilewright.alpha.report.html import facts_of, section
 from tilewright.alpha.report.style import CSS
-from tilewright.alpha.scale.report import svg
+from tilewright.alpha.walking import svg
 from tilewright.sequence.cards.comparison import (
     BLEND,
     BOOSTING,
