@@ -76,7 +76,7 @@ def words(
         headline = "A control failed: do not read anything into these figures."
     findings = [*_earned(real, best), *_warm(real), _calibration(real)]
     if kind == DENSITY:
-        findings.append(_location(ranks))
+        findings.append(_location(real, ranks))
     return Words(headline, findings if readable else [], [control], _caveats(failures, best), sound,
                  readable, best)  # fmt: skip
 
@@ -155,15 +155,19 @@ def _calibration(real: Tally) -> str:
     )
 
 
-def _location(ranks: np.ndarray) -> str:
+def _location(real: Tally, ranks: np.ndarray) -> str:
     """Whether it knows which way."""
     known = ranks[np.isfinite(ranks)]
     mean, error = float(known.mean()), float(known.std() / max(len(known), 1) ** 0.5)
     t = mean / error if error else 0.0
-    verdict = "it is worth nothing" if abs(t) < 2 else "before costs, and on survivors"
+    lead = real.over(EWMA, SQUARE)
+    verdict = "before costs, and on survivors" if abs(t) >= 2 else "it is worth nothing"
+    if lead.side != BEATS:
+        verdict += ", and as a forecast of the return no better than 0"
     return (
         f"Which way returns go: the rank correlation of the net's mean with what came is "
-        f"{mean:+.4f} a day (t = {t:.1f}): {verdict}."
+        f"{mean:+.4f} a day (t = {t:.1f}), its squared error {figure(lead)} to that of 0: "
+        f"{verdict}."
     )
 
 
