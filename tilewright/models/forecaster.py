@@ -30,8 +30,10 @@ Array = Any
 
 NORMAL, STUDENT, QUANTILES, CLASSES = HEADS = ("normal", "student_t", "quantiles", "classes")
 LEAST_DEGREES, USUAL_DEGREES = 2.0, 6.0
-"""Degrees of freedom are 2 + 6 exp(d), d at 0 first and at most MOST_LOG."""
+"""Degrees of freedom are 2 + 6 exp(QUICK d), d at 0 first and QUICK d at most MOST_LOG."""
 MOST_LOG = 4.0
+QUICK = 10.0
+"""An optimiser moves all parameters by as much a step, and this one has far to go on its own."""
 HALF_LOG_TAU = 0.5 * math.log(2 * math.pi)
 STEEPEST = 10.0
 """Log-scales are held within this: exp(10) = 22,000 units of the target."""
@@ -113,7 +115,7 @@ def location_and_scale(form: Forecaster, z: Array, xp: Any = jnp) -> tuple[Array
 
 def degrees(log_degrees: Array, xp: Any = jnp) -> Array:
     """Of freedom, (targets,)."""
-    return LEAST_DEGREES + USUAL_DEGREES * xp.exp(xp.minimum(log_degrees, MOST_LOG))
+    return LEAST_DEGREES + USUAL_DEGREES * xp.exp(xp.minimum(QUICK * log_degrees, MOST_LOG))
 
 
 def quantiles(form: Forecaster, z: Array, xp: Any = jnp) -> Array:
