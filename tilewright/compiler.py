@@ -30,6 +30,7 @@ from tilewright.graph.ir import Graph
 from tilewright.graph.layout import layout, pack_fixed
 from tilewright.graph.products import simplify_products
 from tilewright.graph.rewrite import anywhere
+from tilewright.graph.shares import by_shares
 from tilewright.graph.simplify import simplify
 from tilewright.graph.sink import sink
 from tilewright.graph.strips import make_strips
@@ -67,6 +68,7 @@ WHOLE: Sequence[Rewrite] = (
     anywhere(simplify_products),
     anywhere(raise_transposes),
     one_by_one,
+    by_shares,
     sink,
     ahead,
     layout,

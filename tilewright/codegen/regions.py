@@ -53,7 +53,7 @@ class Regions:
                     region.calls.append(inner)
                 case Loop(var, _, _):
                     region.inside.add(var)
-                case While() | Branch():
+                case While() | Branch(apart=False):
                     pass
                 case _:
                     return None

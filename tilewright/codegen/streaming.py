@@ -11,8 +11,11 @@ from tilewright.plan.ir import Branch, Buffer, Call, Loop, Map, Program, Spread,
 
 
 def streaming_map(program: Program) -> Map | None:
-    """The map that gives the program's results, if there is just one at its top."""
-    maps = [step for step in program.steps if isinstance(step, Map)]
+    """The map that gives the program's results, if there is just one at its top.
+
+    One that was chosen among other ways is not the caller's: its instances are no rows of results.
+    """
+    maps = [step for step in program.steps if isinstance(step, Map) and not step.ways]
     return maps[0] if len(maps) == 1 else None
 
 

@@ -28,6 +28,9 @@ from tilewright.machine.machine import Machine, Tile
 
 ROWS = 64
 """Of the products of a chunk: enough for multiplying to take much longer than reading."""
+CHUNKS, LEAST = 8, 16
+"""Chunks of a scan, for scans that follow each other to be at work at once, each on its tile (see
+`plan/stages.py`); but of so many rows at least."""
 SMALL = 1 / 4
 """A share of the nearest memory, up to which constants are read as fast as they are multiplied."""
 KEPT = 1 / 2
@@ -114,14 +117,15 @@ def _rows(node: Node, moving: set[Value]) -> int:
 
 
 def _trips(length: int, rows: int, frontier: Sequence[Value], tile: Tile) -> int:
-    """In a chunk: all, if they are few; else about `ROWS` rows, a divisor of the length if there
-    is one near."""
+    """In a chunk: all, if they are few; else up to about `ROWS` rows, a divisor of the length if
+    there is one near."""
     kept = sum(value.type.nbytes for value in frontier)
     most = int(min(2 * ROWS // rows, KEPT * tile.memory // kept))
-    if length <= most:
+    fewest = max(1, LEAST // rows)
+    if length <= min(most, 2 * fewest):
         return length
-    wanted = min(most, max(1, ROWS // rows))
-    divisors = [n for n in range(max(2, wanted // 2), most + 1) if length % n == 0]
+    wanted = min(most, max(1, ROWS // rows), max(fewest, length // CHUNKS))
+    divisors = [n for n in range(max(2, wanted // 2), min(most, 2 * wanted) + 1) if length % n == 0]
     return min(divisors, key=lambda n: abs(n - wanted), default=wanted)
 
 

@@ -21,7 +21,7 @@ MIN_WORK = 2_000
 """Multiply-adds of a product that keeps the rows: below, its bytes fit any memory beside others."""
 
 
-class _Classes:
+class Classes:
     """Union-find over dimensions of values."""
 
     def __init__(self):
@@ -44,7 +44,7 @@ class _Classes:
 
 def row_classes(graph: Graph) -> list[dict[Value, int]]:
     """Classes worth making strips of, as {value: row dimension}, the largest first, disjoint."""
-    classes = _Classes()
+    classes = Classes()
     for node in graph.nodes:
         for one, other in OPERATIONS[node.op].links(node) if node.op in OPERATIONS else ():
             classes.join(one, other)

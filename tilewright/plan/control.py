@@ -7,13 +7,14 @@ nothing reads the old one any more, and otherwise beside it, copied at the end o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tilewright.graph.count import node_count
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.machine.cost import is_worth_dealing
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
-from tilewright.plan.ir import Branch, Loop, Map, Step, View, While, new_var
+from tilewright.plan.ir import Branch, Loop, Map, Step, Var, View, While, new_var
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
 
@@ -73,26 +74,54 @@ def _carry_buffers(scope: Scope, node: Node, initial: Sequence[Value]) -> list[V
     return chosen
 
 
+@dataclass(frozen=True)
+class Trips:
+    """A scan, or a map, whose operands and results have their places; `kept` are its carries."""
+
+    scope: Scope
+    node: Node
+    fixed: Sequence[View]
+    kept: Sequence[View]
+    xs: Sequence[View]
+    stacked: Sequence[View]
+
+    @classmethod
+    def of(cls, scope: Scope, node: Node) -> Trips:
+        """Initial values are copied to where they are kept."""
+        consts, carry = node.params["consts"], node.params.get("carry", 0)
+        kept = _carry_buffers(scope, node, node.inputs[consts : consts + carry])
+        stacked = [scope.target(value) for value in node.outputs[carry:]]
+        fixed = [scope.view(v) for v in node.inputs[:consts]]
+        xs = [scope.view(v) for v in node.inputs[consts + carry :]]
+        return cls(scope, node, fixed, kept, xs, stacked)
+
+    def steps(self, var: Var, *, parallel: bool, ahead: int = 0) -> tuple[Step, ...]:
+        """Of trip number `var` + `ahead`."""
+        backwards, (body,) = self.node.params.get("reverse", False), self.node.bodies
+
+        def row(view: View) -> View:
+            first = 0 if backwards else ahead
+            start = (first, *(0 for _ in view.shape[1:]))
+            rest = views.window(view, start, (view.shape[0] - ahead, *view.shape[1:]))
+            return views.row(rest, var, backwards)
+
+        inputs = [*self.fixed, *self.kept, *map(row, self.xs)]
+        wanted = [*self.kept, *map(row, self.stacked)]
+        first = len(self.fixed)
+        owned = body.inputs[first : first + len(self.kept)]
+        plan = self.scope.plan
+        return lower_body(plan, body, inputs, wanted, parallel=parallel, owned=owned)
+
+
 def lower_scan(scope: Scope, unit: Unit) -> None:
     """A counted loop: (consts, carry, xs) -> (carry, ys)."""
     (node,) = unit.nodes
-    consts = node.params["consts"]
-    carry = node.params.get("carry", 0)
-    (body,) = node.bodies
-    initial, xs = node.inputs[consts : consts + carry], node.inputs[consts + carry :]
-    kept = _carry_buffers(scope, node, initial)
-    stacked = [scope.target(value) for value in node.outputs[carry:]]
-    backwards, var = node.params.get("reverse", False), new_var()
-    inputs = [scope.view(v) for v in node.inputs[:consts]] + kept
-    inputs += [views.row(scope.view(v), var, backwards) for v in xs]
-    wanted = kept + [views.row(view, var, backwards) for view in stacked]
+    trips, var, length = Trips.of(scope, node), new_var(), node.params["length"]
     if node.op == "map" and scope.parallel and _is_heavy(node, scope.plan.machine):
-        steps = lower_body(scope.plan, body, inputs, wanted, parallel=False)
-        scope.steps.append(Map(var, node.params["length"], steps))
-        return
-    owned = body.inputs[consts : consts + carry]
-    steps = lower_body(scope.plan, body, inputs, wanted, parallel=scope.parallel, owned=owned)
-    scope.steps.append(Loop(var, node.params["length"], steps))
+        steps, ways = trips.steps(var, parallel=False), node.params.get("ways", "")
+        scope.steps.append(Map(var, length, steps, ways))
+    else:
+        scope.steps.append(Loop(var, length, trips.steps(var, parallel=scope.parallel)))
 
 
 def _is_heavy(node: Node, machine: Machine) -> bool:

@@ -127,9 +127,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Loop:
+    """`ways`, if anybody chose: what this and other ways to do the same would take."""
+
     var: Var
     count: int
     steps: tuple[Step, ...]
+    ways: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,10 +144,14 @@ class While:
 
 @dataclass(frozen=True)
 class Branch:
-    """`index` is an int32 scalar already within range."""
+    """`index` is an int32 scalar already within range.
+
+    `apart`: tiles are in different cases at the same time, so that each minds its own buffers.
+    """
 
     index: View
     cases: tuple[tuple[Step, ...], ...]
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,9 +166,12 @@ class Spread:
 
 @dataclass(frozen=True)
 class Map:
+    """`ways` as of a `Loop`."""
+
     var: Var
     count: int
     steps: tuple[Step, ...]
+    ways: str = ""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from tilewright.plan.memory import place_buffers
 from tilewright.plan.place import place
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
+from tilewright.plan.stages import lower_scans
 from tilewright.plan.synchronise import synchronise
 from tilewright.plan.views import whole
 
@@ -87,7 +88,12 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
 
 def lower_units(scope: Scope) -> None:
     """Append the steps of every unit of a scope, in order."""
-    for number, unit in enumerate(scope.units):
-        scope.now = number
-        KINDS[unit.kind](scope, unit)
+    number = 0
+    while number < len(scope.units):
+        scope.now, unit = number, scope.units[number]
+        if unit.kind == "scan":
+            number += lower_scans(scope, number)
+        else:
+            KINDS[unit.kind](scope, unit)
+            number += 1
     scope.now = len(scope.units)

@@ -82,6 +82,32 @@ class Scope(Places):
         assert result is not None, f"{node.op} of a dense array is no view"
         return result
 
+    def kept(self) -> tuple:
+        """What is known by now, for `restore`: a way to do something is tried, and priced."""
+        occupants = {buffer: list(values) for buffer, values in self.occupants.items()}
+        known = dict(self.views), occupants, dict(self.padded_images), dict(self.borders)
+        return (
+            *known,
+            dict(self.destinations),
+            len(self.steps),
+            len(self.plan.constants),
+            self.now,
+        )
+
+    def restore(self, kept: tuple) -> None:
+        (
+            self.views,
+            self.occupants,
+            self.padded_images,
+            self.borders,
+            self.destinations,
+            steps,
+            constants,
+            self.now,
+        ) = kept
+        del self.steps[steps:]
+        del self.plan.constants[constants:]
+
     def free_destination(self, value: Value, unit: Unit | None = None) -> View | None:
         """What a padded convolution reads is wanted inside a border, which is filled here."""
         pads = self.padded_images.pop(value, None)

@@ -89,6 +89,9 @@ def work_of(steps: Sequence[Step]) -> Work:
         match step:
             case Call(codelet, views):
                 total.add(Work(1, codelet.work, False, {view.buffer for view in views}))
+            case Spread(_, _, (Branch(_, cases, apart=True),)):  # each of them once
+                for case in cases:
+                    total.add(work_of(case))
             case Loop(_, count, body) | Spread(_, count, body) | Map(_, count, body):
                 total.add(work_of(body), count)
             case While(condition, _, body):

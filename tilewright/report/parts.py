@@ -7,11 +7,13 @@ measured here: `tilewright/calibrate` does, and what it found is the machine's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from tilewright.machine.cost import home
 from tilewright.machine.machine import Machine
-from tilewright.plan.ir import Program
+from tilewright.plan.ir import Loop, Map, Program, Step
 from tilewright.plan.price import price_of
-from tilewright.plan.summary import Part, parts
+from tilewright.plan.summary import Part, part_numbers, parts
 from tilewright.report.table import Report
 
 COLUMNS = ("part", "times", "vertices", "Mflop", "MB", "KB held", "fits", "limit", "µs")
@@ -28,8 +30,16 @@ def report(program: Program, machine: Machine, tiles: int) -> Report:
         f"{program.shared_bytes:,} bytes shared, {program.tile_bytes:,} bytes a tile ({sizes})",
         "+ counts loops of unknown length once; µs: the part if only its limits hold it up "
         f"({machine.source})",
+        *_ways(program.steps),
     )
     return Report("Program", COLUMNS, rows, notes)
+
+
+def _ways(steps: Sequence[Step]) -> Iterator[str]:
+    """What was chosen where there were several ways, and what the others would take."""
+    for number, step in zip(part_numbers(steps), steps, strict=True):
+        if isinstance(step, Loop | Map) and step.ways:
+            yield f"{number} {type(step).__name__.lower()}: {step.ways}"
 
 
 def _row(number: int, part: Part, machine: Machine, tiles: int) -> tuple[str, ...]:
