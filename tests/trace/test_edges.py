@@ -83,8 +83,15 @@ def test_mutable_arrays_of_the_caller():
 
 
 def test_captured_data_that_a_transformation_traces():
-    with pytest.raises(UnsupportedError, match=r"captured .*float32\[\] .*test_edges.py:\d+"):
-        jax.grad(lambda y: trace(lambda x: x + y, X) and y)(1.0)
+    for y in (1.0, 1):
+        with pytest.raises(UnsupportedError, match=r"captured .*\[\] .*traced.*test_edges.py:\d+"):
+            jax.jit(lambda y: trace(lambda x: x + y, X) and y)(y)
+
+
+def test_a_captured_token():
+    token = jax.lax.create_token()
+    with pytest.raises(UnsupportedError, match=r"captured data of Tok.*test_edges.py:\d+"):
+        trace(lambda x: (x, token), X)
 
 
 def test_captured_data_of_a_type_that_we_have_not():

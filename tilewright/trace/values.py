@@ -43,6 +43,11 @@ class Values:
     def constant(self, array: Any) -> Value:
         """What the function closes over: a node when it is a few integers, else a hidden input."""
         aval = jax.typeof(array)
+        if isinstance(array, jax.core.Tracer):
+            why = "it is traced by jit, vmap, grad or another transformation; use tilewright.jit"
+            raise self.unsupported_data(array, why)
+        if not hasattr(aval, "dtype"):
+            raise self.unsupported_data(array, "it is no array")
         if internals.is_float0(aval):
             return self.full(False, type_of(aval))
         if not internals.is_extended(aval) and aval.size <= SMALL and aval.dtype.kind in "iub":
@@ -51,9 +56,6 @@ class Values:
 
     def hide(self, array: Any) -> Value:
         """The leading input that stands for data."""
-        if isinstance(array, jax.core.Tracer):
-            why = "it is traced by jit, vmap, grad or another transformation; use tilewright.jit"
-            raise self.unsupported_data(array, why)
         try:
             kept = type_of(jax.typeof(array))
         except UntypedError as error:
