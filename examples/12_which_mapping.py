@@ -17,7 +17,7 @@ from tilewright.models import talk
 def draw(X, y, key):
     """One draw for a window: 20 leapfrog steps, taken or not."""
     sampler = blackjax.hmc(talk.log_density(X, y), 1e-3, np.ones(talk.PARAMETERS), 20)
-    state, info = sampler.step(key, sampler.init(talk.start()))
+    state, info = sampler.step(key, sampler.init(talk.start()))  # type: ignore[call-arg]
     return state.position, info.is_accepted
 
 

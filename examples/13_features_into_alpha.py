@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -29,7 +30,7 @@ model = make_pipeline(
 )
 for test in (len(y) - 2 * TEST - 1, len(y) - TEST - 1):  # two windows, the last ones
     learned = slice(test - 1 - TRAIN, test - 1)  # the target of the day before is not known yet
-    fitted = clone(model)
+    fitted: Any = clone(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted.fit(X[learned].reshape(-1, STEPS, len(READ)), y[learned].ravel())

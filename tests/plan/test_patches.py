@@ -105,8 +105,10 @@ def test_what_a_turn_gives_lies_where_it_was_made(loop):
     program, step = loop
     (result,) = (e.moves for e in program.steps[-1:] if isinstance(e, Exchange))
     (move,) = result
-    assert move.source.buffer.homes.tiles().size >= 1024
-    assert move.source.buffer.homes.slots >= step.count
+    homes = move.source.buffer.homes
+    assert homes is not None
+    assert homes.tiles().size >= 1024
+    assert homes.slots >= step.count
 
 
 def test_shares_are_even_where_that_costs_little():

@@ -1,5 +1,7 @@
 """Fits side by side are those alone, to the bit; and fits that go on say what they said before."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,9 @@ from tilewright.sequence.moved import moved
 from tilewright.sequence.together import fit_together
 
 RNG = np.random.default_rng(0)
-SMALL = dict(hidden=4, epochs=4, steps_back=8, warm_up=4, batch_size=8, validation=0.3)
+SMALL: dict[str, Any] = dict(
+    hidden=4, epochs=4, steps_back=8, warm_up=4, batch_size=8, validation=0.3
+)
 
 
 def panel(days: int, seed: int) -> Panel:
@@ -79,7 +83,7 @@ def test_killed_and_called_again_ends_with_the_same_bits(joined, tmp_path, monke
 
 
 def test_what_cannot_be_fitted_together():
-    other = LSTMRegressor(**SMALL | dict(hidden=5))
+    other = LSTMRegressor(**SMALL | dict[str, Any](hidden=5))
     with pytest.raises(ArgumentError, match="nets of the same form"):
         fit_together([models()[0], other], DATA[:2])
     with pytest.raises(ArgumentError, match="There are 1 models and 2 data sets"):
@@ -88,7 +92,7 @@ def test_what_cannot_be_fitted_together():
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_nets_beside_other_scalers_say_the_same(cell):
-    model = LSTMRegressor(cell=cell, **SMALL | dict(epochs=2)).fit(DATA[0])
+    model = LSTMRegressor(cell=cell, **SMALL | dict[str, Any](epochs=2)).fit(DATA[0])
     form, x = model._recipe.form, RNG.normal(size=(1, 30, 2))
     old = model._scalers()
     new = (old[0] + 0.3, old[1] * [2.0, 0.7], old[2] - 0.2, old[3] * 1.5)

@@ -146,7 +146,8 @@ def apply(
         raw = convolve(layer, weights.kernel * scale, images)
         return activate(raw + (weights.shift - kept.mean * scale)), kept
     raw = convolve(layer, weights.kernel, images)
-    normed, mean, variance = by_batch(norm.epsilon, raw, weights.scale, weights.shift)
+    found: Any = by_batch(norm.epsilon, raw, weights.scale, weights.shift)
+    normed, mean, variance = found
     count = prod(raw.shape[:3])
     unbiased = variance * (count / max(1, count - 1))
     moved = (
@@ -172,8 +173,8 @@ def by_batch(epsilon: float, raw: Array, scale: Array, shift: Array) -> tuple[Ar
 def _by_batch_forward(
     epsilon: float, raw: Array, scale: Array, shift: Array
 ) -> tuple[tuple[Array, Array, Array], tuple[Array, ...]]:
-    normed, mean, variance = by_batch(epsilon, raw, scale, shift)
-    return (normed, mean, variance), (raw, scale, mean, variance)
+    found: Any = by_batch(epsilon, raw, scale, shift)
+    return found, (raw, scale, *found[1:])
 
 
 def _by_batch_backward(
