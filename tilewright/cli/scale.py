@@ -38,7 +38,7 @@ Minutes = Annotated[
 ]
 Ray = Annotated[
     str | None,
-    typer.Option("--cluster", help="Work on Ray: local:N CPUs, or a cluster's HOST:PORT, or auto."),
+    typer.Option("--cluster", help="Work on Ray: local:N CPUs, or a cluster's HOST:PORT."),
 ]
 Level = Annotated[
     str | None,

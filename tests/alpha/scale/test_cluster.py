@@ -89,7 +89,7 @@ def test_killed_with_its_cluster_it_leaves_nothing_behind(tmp_path):
         ("somewhere", "cluster must be local:N, HOST:PORT"),
         ("127.0.0.1:{free}", "No cluster answers at 127.0.0.1:"),
         ("ray://127.0.0.1:{free}", "No cluster answers at ray://127.0.0.1:"),
-        ("auto", "cannot be joined"),
+        ("auto", "cluster must be local:N, HOST:PORT"),
     ],
 )
 def test_clusters_that_are_none(cluster, words):

@@ -1,7 +1,7 @@
 """Who does the work of a job: a Ray cluster.
 
 In: "local:N", for a cluster of this machine's CPUs that lives as long as the job, or the address of
-one that runs: HOST:PORT, "auto", or ray://HOST:PORT. Out: a `Crew`. Every chain and every scored
+one that runs: HOST:PORT or ray://HOST:PORT. Out: a `Crew`. Every chain and every scored
 window is a task of one CPU and one tile. The panel is put into the object store once, from where
 each node takes it; the processes of a node compile one after the other, so that all but the first
 find the program there. A task that is lost with its worker or node is run again, elsewhere: it is a
@@ -225,7 +225,7 @@ def _connect(ray: Any, cluster: str) -> None:
     if cluster.startswith(LOCAL):
         own = dict(num_cpus=_cpus(cluster), num_gpus=0, include_dashboard=False)
         options = dict(address="local", **own)
-    elif cluster != "auto":
+    else:
         place = _host_and_port(cluster.removeprefix(CLIENT), cluster)
         if not _answers(place):
             raise AlphaError(f"No cluster answers at {cluster}.")
@@ -254,9 +254,7 @@ def _cpus(cluster: str) -> int:
 def _host_and_port(text: str, cluster: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise AlphaError(
-            f"cluster must be local:N, HOST:PORT, ray://HOST:PORT or auto, not {cluster!r}."
-        )
+        raise AlphaError(f"cluster must be local:N, HOST:PORT or ray://HOST:PORT, not {cluster!r}.")
     return host.strip("[]"), int(port)
 
 
