@@ -218,6 +218,20 @@ def test_what_every_share_would_do_again_does_not_pay():
     assert by_shares(graph, scaled(STATED, 1, 1, 2, 100)) is graph
 
 
+def test_rows_that_change_places_meet():
+    """A carry is turned and read as a matrix of the same shape: its rows are other rows."""
+
+    def fn(x):
+        def step(carry, _):
+            first, second, third = carry
+            return (third, second.T.reshape(3, 4), first), None
+
+        return lax.scan(step, (x, 2 * x, 3 * x), None, length=2)[0]
+
+    graph = trace(fn, numbers(3, 4)).graph
+    assert "map" not in ops(assert_same(SHARED, graph, [numbers(3, 4)]))
+
+
 @pytest.mark.parametrize("name", [name for name in CELLS if name != "a plain one"])
 def test_all_ways_to_run_it_agree(name, monkeypatch):
     monkeypatch.setattr("tilewright.graph.share_ways.Ways.gain", 0.0)

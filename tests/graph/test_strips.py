@@ -119,6 +119,17 @@ def test_a_matrix_with_its_rows_first_is_the_left_operand():
     agree(function, x, v, epsilons=4096)
 
 
+def test_rows_read_across_are_other_rows():
+    """A matrix, turned and read in its old shape, has as many rows, but not the same."""
+
+    def fn(x, w):
+        return jnp.tanh((x + x.T.reshape(x.shape)) @ w).sum(0)
+
+    x, w = (np.random.default_rng(0).normal(size=s).astype("f4") for s in ((2000, 40), (40, 40)))
+    found = tilewright.compile(fn, x, w)(x, w)
+    np.testing.assert_allclose(found, jax.jit(fn)(x, w), atol=0.02)
+
+
 def test_channels_of_images_are_no_rows():
     """Squeezed, excited, projected: a chain over channels, of which weights would be the data."""
     sizes = (1, 5, 5, 96), (96, 8), (8, 96), (96, 16)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.console import Console
 
 if TYPE_CHECKING:
@@ -32,5 +31,7 @@ class ScaleLive:
 
     def said(self, found: Scored) -> str:
         """What came of a window."""
+        import numpy as np
+
         net, null = (float(np.nanmean(found.log_score[i])) for i in (0, 1))
         return f"log score {net - null:+.4f} to the EWMA's, R-hat {np.max(found.r_hat):.2f}"

@@ -167,6 +167,12 @@ def _reshape_links(node: Node) -> Links:
     return links
 
 
+def _reshape_keeps_rows(node: Node, rows: Rows) -> bool:
+    """Not where both sides have rows by other ways alone: those are other rows."""
+    source, out = node.inputs[0], node.output
+    return source in rows and ((source, rows[source]), (out, rows[out])) in _reshape_links(node)
+
+
 def _slice_links(node: Node) -> Links:
     operand, out = node.inputs[0], node.output
     return [((operand, i), (out, i)) for i, n in enumerate(operand.shape) if n == out.shape[i]]
@@ -259,7 +265,7 @@ ROWS = {
         faults=_reshape_faults,
         links=_reshape_links,
         in_strip=_reshape_in_strip,
-        keeps_rows=rows_of_first,
+        keeps_rows=_reshape_keeps_rows,
         is_view=True,
         folds=True,
     ),
