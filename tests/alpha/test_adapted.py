@@ -28,6 +28,7 @@ def draws(settings):
     return jax.jit(jax.vmap(chain))(jax.random.split(jax.random.key(0), 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", ["hmc", "nuts"])
 def test_moments(sampler):
     """1600 draws, of which 600 are as good as independent: standard errors 0.04 and 0.03."""

@@ -60,7 +60,7 @@ def test_trajectories_are_as_long_as_said_on_average():
         assert 1 <= low <= high
 
 
-@pytest.mark.parametrize("name", ["hmc", "nuts"])
+@pytest.mark.parametrize("name", [pytest.param("hmc", marks=pytest.mark.slow), "nuts"])
 def test_noise_scale_and_mean_are_those_of_the_data(name):
     settings = Sampler(name, warmup=100, draws=300, leapfrogs=8, hidden=4)
     draws = jax.jit(lambda key: sample_window(settings, key, X, Y, X, np.float32(5)))(

@@ -183,6 +183,7 @@ def test_call(name):
     assert row.passed == (row.ours <= call.BAR)
 
 
+@pytest.mark.slow
 def test_hmc_peers_do_the_same_work():
     case = hmc.Case("tiny", TINY, 1.0, 1.0)
     full, low, across = hmc.run(case, 2, [min(allowed_cpus())])
@@ -194,6 +195,7 @@ def test_hmc_peers_do_the_same_work():
     assert "fp32" in across.peer_name
 
 
+@pytest.mark.slow
 def test_peers_share_the_instances():
     spec = replace(TINY, chains=5)
     with Peers((sorted(allowed_cpus()) * 2)[:2]) as peers:

@@ -18,7 +18,10 @@ def inside(executable) -> list[str]:
     return [op for body in deeper or bodies for op in ops(body)]
 
 
-@pytest.mark.parametrize(("kind", "batch"), [("lstm", 1), ("lstm", 20), ("gru", 1), ("rnn", 64)])
+@pytest.mark.parametrize(
+    ("kind", "batch"),
+    [("lstm", 1), pytest.param("lstm", 20, marks=pytest.mark.slow), ("gru", 1), ("rnn", 64)],
+)
 def test_every_spelling_gives_the_same_bits(kind, batch):
     given = weights(kind, INPUTS, HIDDEN)
     xs = np.random.default_rng(1).normal(size=(9, batch, INPUTS)).astype(np.float32)

@@ -71,7 +71,9 @@ def results(table, h, matrix=W, back=V, length=3):
     return found
 
 
-@pytest.mark.parametrize("shape", [(40,), (1, 40), (3, 40), (20, 40)])
+@pytest.mark.parametrize(
+    "shape", [(40,), pytest.param((3, 40), marks=pytest.mark.slow), (1, 40), (20, 40)]
+)
 def test_every_spelling_gives_the_same_bits_from_operands_that_lie_well(shape):
     h = RANDOM.normal(size=shape).astype(np.float32)
     found = results(FORWARD | (MAPPED if len(shape) == 2 else {}), h)
@@ -86,7 +88,9 @@ def test_every_spelling_gives_the_same_bits_from_operands_that_lie_well(shape):
             assert "transpose" not in str(program.program).split("loop")[-1], name
 
 
-@pytest.mark.parametrize("shape", [(1, 48), (3, 48), (20, 48)])
+@pytest.mark.parametrize(
+    "shape", [(1, 48), pytest.param((3, 48), marks=pytest.mark.slow), (20, 48)]
+)
 def test_every_spelling_reads_panels_and_gives_the_bits_of_rows(shape):
     """What is large is packed where a loop turns often enough; short loops show the other bits."""
     h = RANDOM.normal(size=shape).astype(np.float32)

@@ -98,7 +98,14 @@ def same(ours: Any, theirs: Any, tolerance=2e-3):
         np.testing.assert_allclose(mine, its, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+LONG = ("mixed", "discrete gibbs")
+"""Kernels that take longest to compile, for them and for us."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in KERNELS],
+)
 def test_twenty_transitions_of_each_kernel_are_numpyros(name):
     method = "sequential" if name == "nuts" else one_by_one
     fields = ("num_steps", "adapt_state.step_size") if name in ("nuts", "hmc") else ()

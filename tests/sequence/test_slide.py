@@ -13,7 +13,13 @@ def expected(net, xs, t):
     return windowed(net, xs[max(0, t + 1 - STEPS) : t + 1])
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("lstm", "gru") else pytest.param(name, marks=pytest.mark.slow)
+        for name in NETS
+    ],
+)
 def test_slide_and_window_agree_to_the_bit(name):
     """Before the window is full it is over all ticks that there were."""
     net, xs = model(name), ticks(3 * STEPS, 2)
