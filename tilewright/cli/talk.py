@@ -18,7 +18,7 @@ def make(
     out: Annotated[
         Path, typer.Option(help="The folder for talk.html and talk.json; it goes on from there.")
     ] = Path("talk"),
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes: 8 minutes, not 30.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes: 5 minutes, not 17.")] = False,
     only: Annotated[str | None, typer.Option(help="One workload, by its name in --list.")] = None,
     listed: Annotated[
         bool, typer.Option("--list", help="What would be measured, and exit.")

@@ -19,7 +19,7 @@ from tilewright.talk.installed import missing
 from tilewright.talk.record import Outcome
 
 ROUNDS = {1: 200, 2: 120, 4: 100, 16: 40, 64: 15, 256: 7, 1024: 5}
-SECONDS = {1: 40, 2: 40, 4: 45, 16: 60, 64: 70, 256: 90, 1024: 200}
+SECONDS = {1: 15, 2: 15, 4: 20, 16: 25, 64: 35, 256: 50, 1024: 120}
 MANY = 100
 """Calls from which on a 99th percentile means something."""
 

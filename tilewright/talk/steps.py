@@ -45,16 +45,16 @@ class Step:
 def steps() -> tuple[Step, ...]:
     """All of them, in the order in which they run."""
     return (
-        Step("hmc", "58,368 rows", 130, partial(hmc.run, "58,368 rows"), quick=True),
-        *(Step("hmc", name, 100, partial(hmc.run, name)) for name in hmc.WINDOWS),
+        Step("hmc", "58,368 rows", 70, partial(hmc.run, "58,368 rows"), quick=True),
+        *(Step("hmc", name, 60, partial(hmc.run, name)) for name in hmc.WINDOWS),
         *(Step("lstm", f"batch {size}", seconds, partial(lstm.run, size), size in (1, 64))
           for size, seconds in lstm.SECONDS.items()),
-        *(Step("images", f"batch {size}", 40 + 4 * size, partial(images.answers, size),
+        *(Step("images", f"batch {size}", 25 + 2 * size, partial(images.answers, size),
                size in (1, 8)) for size in images.BATCHES),
-        *(Step("training", name, 150, partial(images.training, name), name == "B0")
+        *(Step("training", name, 60, partial(images.training, name), name == "B0")
           for name in images.TRAINED),
-        Step("groups", "3×3, 28 px", 60, groups.run, quick=True),
-        *(Step("argument", name, 60, partial(argument.run, name), quick=True)
+        Step("groups", "3×3, 28 px", 15, groups.run, quick=True),
+        *(Step("argument", name, 10, partial(argument.run, name), quick=True)
           for name in argument.SWITCHES),
     )  # fmt: skip
 
