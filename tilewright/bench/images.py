@@ -8,9 +8,7 @@ Runtime, which has none, is left out.
 
 from __future__ import annotations
 
-import io
 import os
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -19,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.bench import onnx_runtime
 from tilewright.bench.level import PRETENDS, bar
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
@@ -149,8 +148,9 @@ def _peers(name: str, batch: int, size: int) -> Mapping[str, Timed]:
             return net(images)
 
     found = {"PyTorch": timed(run)}
-    if find_spec("onnxruntime") and find_spec("onnx") and not PRETENDS:
-        found["ONNX Runtime"] = _onnxruntime(torch, net, images)
+    if onnx_runtime.is_here() and not PRETENDS:
+        answer = onnx_runtime.answering(onnx_runtime.exported(torch, net, images))
+        found["ONNX Runtime"] = timed(partial(answer, images.contiguous().numpy()))
     return found
 
 
@@ -183,16 +183,3 @@ def _torch() -> Any:
     torch = import_module("torch")
     torch.set_num_threads(1)
     return torch
-
-
-def _onnxruntime(torch: Any, net: Any, images: Any) -> Timed:
-    onnxruntime, file = import_module("onnxruntime"), io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(net, (images,), file, dynamo=False, input_names=["x"])
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        file.getvalue(), options, providers=["CPUExecutionProvider"]
-    )
-    return timed(partial(session.run, None, {"x": images.contiguous().numpy()}))

@@ -7,8 +7,6 @@ signed bytes, plain and with `reduce_range`, where they are installed. All hold 
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -19,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.bench import onnx_runtime
 from tilewright.bench.level import PRETENDS, bar
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
@@ -175,7 +174,7 @@ def _peers(net: Any, xs: np.ndarray) -> dict[str, Answers]:
             return net(torch.from_numpy(x)).numpy()
 
     found: dict[str, Answers] = {"PyTorch": answer}
-    if find_spec("onnxruntime") is not None and find_spec("onnx") is not None:
+    if onnx_runtime.is_here():
         with TemporaryDirectory() as folder:
             found |= _onnxruntime(torch, net, torch.from_numpy(xs), Path(folder))
     return found
@@ -183,25 +182,11 @@ def _peers(net: Any, xs: np.ndarray) -> dict[str, Answers]:
 
 def _onnxruntime(torch: Any, net: Any, x: Any, folder: Path) -> dict[str, Answers]:
     plain = folder / "net.onnx"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        buffer = io.BytesIO()
-        torch.onnx.export(net, (x,), buffer, dynamo=False, input_names=["x"])
-        plain.write_bytes(buffer.getvalue())
+    plain.write_bytes(onnx_runtime.exported(torch, net, x))
     quantisation = import_module("onnxruntime.quantization")
     files = {"ONNX Runtime": plain}
     for name, reduce in (("ONNX Runtime int8", False), ("ONNX Runtime int8, 7 bits", True)):
         files[name] = folder / f"{reduce}.onnx"
         kind = quantisation.QuantType.QInt8
         quantisation.quantize_dynamic(plain, files[name], weight_type=kind, reduce_range=reduce)
-    return {name: _session(path) for name, path in files.items()}
-
-
-def _session(path: Path) -> Answers:
-    onnxruntime = import_module("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        path.read_bytes(), options, providers=["CPUExecutionProvider"]
-    )
-    return lambda x: session.run(None, {"x": x})[0]
+    return {name: onnx_runtime.answering(path.read_bytes()) for name, path in files.items()}

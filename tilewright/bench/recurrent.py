@@ -7,9 +7,7 @@ sequence at a time) are JAX, and PyTorch and ONNX Runtime where they are install
 
 from __future__ import annotations
 
-import io
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
@@ -18,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.bench import onnx_runtime
 from tilewright.bench.level import PRETENDS, bar
 from tilewright.bench.record import Row
 from tilewright.bench.rounds import compare
@@ -171,19 +170,7 @@ def _others(kind: str, hidden: int, xs: np.ndarray) -> Mapping[str, Timed]:
             return net(x)
 
     found = {"PyTorch": timed(run)}
-    if find_spec("onnxruntime") is not None and find_spec("onnx") is not None:
-        found["ONNX Runtime"] = _onnxruntime(torch, net, x)
+    if onnx_runtime.is_here():
+        answer = onnx_runtime.answering(onnx_runtime.exported(torch, net, x))
+        found["ONNX Runtime"] = timed(partial(answer, xs))
     return found
-
-
-def _onnxruntime(torch: Any, net: Any, x: Any) -> Timed:
-    onnxruntime, file = import_module("onnxruntime"), io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.onnx.export(net, (x,), file, dynamo=False, input_names=["x"])
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        file.getvalue(), options, providers=["CPUExecutionProvider"]
-    )
-    return timed(partial(session.run, None, {"x": x.numpy()}))
