@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,7 +51,7 @@ class JobSettings(Spans, Protocol):
     def identity(self) -> dict[str, Any]: ...
 
 
-class JobFolder:
+class JobFolder(ABC):
     """An open folder. Sub-classes say whose job it is, and how its settings are read."""
 
     whose: ClassVar[str]
@@ -61,12 +62,12 @@ class JobFolder:
     """Of a window's model."""
 
     @classmethod
+    @abstractmethod
     def settings_from(cls, found: dict[str, Any]) -> Any:
         """Settings from their names and values, such as those of job.json or of a TOML file.
 
         Raises `AlphaError` for a name that there is not.
         """
-        raise NotImplementedError
 
     @classmethod
     def opened(cls, folder: Path, other_version: bool = False) -> Self:
