@@ -7,8 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.sequence.streams import INPUTS, model, ticks
+from tests.talk.test_lstm_page import recorded
 from tilewright.cli.app import app
 from tilewright.sequence import save
+from tilewright.talk import running
 
 
 @pytest.fixture
@@ -80,6 +82,29 @@ def test_exports(net, tmp_path):
     found = run("export", tmp_path / "my model.tw", "--c", tmp_path / "whole")
     assert found.exit_code == 0, found.output
     assert "my_model_window" in (tmp_path / "whole" / "my_model.h").read_text()
+
+
+def test_the_demo_measures_batches_and_goes_on(tmp_path, monkeypatch):
+    asked = []
+
+    def measured(step):
+        asked.append(step.name)
+        return recorded(int(step.name.split()[-1])).outcomes[step.name]
+
+    monkeypatch.setattr(running, "_child", measured)
+    found = run("lstm", "--demo", "--out", tmp_path / "demo")
+    assert found.exit_code == 0, found.output
+    batches = [1, 2, 4, 16, 64, 256, 1024]
+    assert asked == [f"lstm: batch {batch}" for batch in batches]
+    assert "1.50 × PyTorch" in found.output
+    page = (tmp_path / "demo" / "lstm.html").read_text()
+    assert all(f"<td class=left>batch {batch}</td>" in page for batch in batches)
+    run("lstm", "--demo", "--out", tmp_path / "demo")
+    assert len(asked) == len(batches)
+    (tmp_path / "file").write_text("")
+    found = run("lstm", "--demo", "--out", tmp_path / "file")
+    assert found.exit_code == 2
+    assert "is no folder to write to" in " ".join(found.stderr.split())
 
 
 def test_what_is_wrong_is_said_in_a_sentence(net, tmp_path):

@@ -1,4 +1,4 @@
-"""ONNX Runtime as a peer: what PyTorch exports, answered on one thread."""
+"""ONNX Runtime as a peer: what PyTorch exports, answered on one thread or more."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def exported(torch: Any, net: Any, x: Any) -> bytes:
     return file.getvalue()
 
 
-def answering(content: bytes) -> Callable[[np.ndarray], np.ndarray]:
-    """What an ONNX file answers, on one thread."""
+def answering(content: bytes, threads: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+    """What an ONNX file answers, on so many threads."""
     onnxruntime = import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return lambda x: session.run(None, {"x": x})[0]

@@ -1,26 +1,25 @@
 """The talk's net in every precision beside its peers, each with its error against float64.
 
 Windows of 200 steps of a 2 x 256 LSTM with random weights, one thread, whose processor time counts.
-Peers are PyTorch in float32 and ONNX Runtime in float32 and with dynamically quantised weights, as
-signed bytes, plain and with `reduce_range`, where they are installed. All hold the same weights.
+Peers are those of `recurrent_peers.py` that are installed. All hold the same weights.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from tilewright.bench import onnx_runtime
+from tilewright.bench import recurrent_peers
 from tilewright.bench.level import PRETENDS, bar
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
+from tilewright.bench.recurrent_peers import Answers, precision_of
 from tilewright.bench.rounds import Rounds, compare
 
 HIDDEN, INPUTS, STEPS = 256, 16, 200
@@ -28,13 +27,11 @@ TRIED = 64
 """Windows over which errors are taken."""
 BATCHES = (1, 64)
 AGAINST_SINGLE = {("bfloat16", 1): bar(1.6, 1.8), ("int8", 1): 3.0, ("int8x8", 1): 3.0}
-"""Times as fast as the best peer in float32."""
+"""Times as fast as the best peer in float32 or bfloat16."""
 AGAINST_BYTES = {1: 1.4, 64: 1.1}
 """Times as fast as the best of the peers' int8, of ours the fastest that errs no more."""
 MOST = {"bfloat16": 0.008, "int8": 0.015, "int8x8": 0.015}
 """Errors: the root mean square over the answers' deviation."""
-
-Answers = Callable[[np.ndarray], np.ndarray]
 
 
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
@@ -54,11 +51,13 @@ def run(batch: int, rounds: int, hidden: int = HIDDEN, steps: int = STEPS) -> li
     runs = {name: timed(partial(answer, data)) for name, answer in able.items()}
     measured = compare(runs, rounds, keep=tuple(runs))
     notes = "; ".join(f"{n} {measured.median(n) * 1e3:.2f} ms, {errors[n]:.2%}" for n in runs)
-    single = measured.best([name for name in peers if "int8" not in name])
-    rows = [_row(batch, p, single, measured, errors, notes) for p in PRECISIONS]
-    quantised = [name for name in peers if "int8" in name]
-    if quantised:
-        rows.append(_best_bytes(batch, measured.best(quantised), measured, errors))
+    able_to = {kind: [name for name in peers if precision_of(name) == kind] for kind in PRECISIONS}
+    single, half, quantised = (able_to[kind] for kind in ("float32", "bfloat16", "int8"))
+    rows = []
+    for p in PRECISIONS:
+        peer = measured.best(single if p == "float32" else [*single, *half])
+        rows.append(_row(batch, p, peer, measured, errors, notes))
+    rows.append(_best_bytes(batch, measured.best(quantised), measured, errors))
     return rows
 
 
@@ -68,17 +67,40 @@ def windows(count: int, steps: int = STEPS) -> np.ndarray:
 
 
 def contenders(
-    batch: int, hidden: int = HIDDEN, steps: int = STEPS
+    batch: int, hidden: int = HIDDEN, steps: int = STEPS, threads: int = 1
 ) -> tuple[dict[str, Answers], dict[str, float]]:
-    """Ours by precision, then the peers; and their errors over `TRIED` windows. Needs PyTorch."""
+    """Ours by precision, then the peers; and their errors over `TRIED` windows. Needs PyTorch.
+
+    Ours have as many tiles as threads; a peer has one or all of them, whichever is faster.
+    """
     from tilewright.sequence import load
     from tilewright.sequence.precision import exact
 
     source = _net(hidden)
     model, data = load(source), windows(max(batch, TRIED), steps)
     wanted = exact(model.net, model.weights, data[:TRIED])
-    found = ours(model, batch, steps) | _peers(source, data[:batch])
+    peers = recurrent_peers.answering(source, data[:batch])
+    if threads > 1:
+        more = recurrent_peers.answering(source, data[:batch], threads)
+        peers = {name: _faster(one, more[name], data[:batch]) for name, one in peers.items()}
+    found = ours(model, batch, steps, threads) | peers
     return found, {name: _error(answer, data, wanted, batch) for name, answer in found.items()}
+
+
+def _faster(one: Answers, other: Answers, data: np.ndarray) -> Answers:
+    """By the better of two calls each, once they are warm."""
+    taken = {}
+    for answer in (one, other):
+        answer(data)
+        taken[answer] = min(seconds_of(partial(answer, data)) for _ in range(2))
+    return min(taken, key=lambda answer: taken[answer])
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """On the clock."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def drawn(hidden: int = HIDDEN) -> Any:
@@ -94,11 +116,11 @@ def drawn(hidden: int = HIDDEN) -> Any:
     return Model(net, held)
 
 
-def ours(model: Any, batch: int, steps: int = STEPS) -> dict[str, Answers]:
+def ours(model: Any, batch: int, steps: int = STEPS, tiles: int = 1) -> dict[str, Answers]:
     """Windows of a loaded model by precision."""
     from tilewright.sequence.precision import PRECISIONS
 
-    return {p: model.window(batch, steps, precision=p, tiles=1) for p in PRECISIONS}
+    return {p: model.window(batch, steps, precision=p, tiles=tiles) for p in PRECISIONS}
 
 
 def _row(
@@ -164,29 +186,3 @@ def _net(hidden: int) -> Any:
             return self.head(self.layers(x)[0][:, -1])
 
     return Net().eval()
-
-
-def _peers(net: Any, xs: np.ndarray) -> dict[str, Answers]:
-    torch = import_module("torch")
-
-    def answer(x: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            return net(torch.from_numpy(x)).numpy()
-
-    found: dict[str, Answers] = {"PyTorch": answer}
-    if onnx_runtime.is_here():
-        with TemporaryDirectory() as folder:
-            found |= _onnxruntime(torch, net, torch.from_numpy(xs), Path(folder))
-    return found
-
-
-def _onnxruntime(torch: Any, net: Any, x: Any, folder: Path) -> dict[str, Answers]:
-    plain = folder / "net.onnx"
-    plain.write_bytes(onnx_runtime.exported(torch, net, x))
-    quantisation = import_module("onnxruntime.quantization")
-    files = {"ONNX Runtime": plain}
-    for name, reduce in (("ONNX Runtime int8", False), ("ONNX Runtime int8, 7 bits", True)):
-        files[name] = folder / f"{reduce}.onnx"
-        kind = quantisation.QuantType.QInt8
-        quantisation.quantize_dynamic(plain, files[name], weight_type=kind, reduce_range=reduce)
-    return {name: onnx_runtime.answering(path.read_bytes()) for name, path in files.items()}

@@ -92,6 +92,7 @@ for one in (vision.train, vision.predict, vision.export):
 app.add_typer(vision.app, name="vision")
 for one in (lstm.run, lstm.stream, lstm.bench, lstm.export, fraud.fraud):
     lstm.app.command()(command(one))
+lstm.app.callback()(command(lstm.demo))
 lstm.app.command("fit")(command(forward.fit))
 lstm.app.command("walk-forward")(command(forward.walk))
 app.add_typer(lstm.app, name="lstm")

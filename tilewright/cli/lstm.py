@@ -38,30 +38,25 @@ Precision = Annotated[
 ]
 
 
-@app.callback()
 def demo(
     context: typer.Context,
     demo: Annotated[
         bool,
         typer.Option(
             "--demo",
-            help="A 2 x 256 LSTM of 200 steps, one sequence and 64, in every precision, with "
-            "errors, beside the peers that are installed.",
+            help="A 2 x 256 LSTM of 200 steps, batches of 1 to 1024, in every precision, with "
+            "errors, beside the peers that are installed: tables, and a page with the chart.",
         ),
     ] = False,
+    out: Annotated[
+        Path, typer.Option(help="Of --demo: the folder for lstm.html and talk.json.")
+    ] = Path("lstm-demo"),
 ) -> None:
     """Trained LSTMs and GRUs: windows from files, ticks as they come, delays, C libraries."""
     if demo:
-        from rich.console import Console
+        from tilewright.cli.lstm_demo import measure
 
-        from tilewright.bench.precision import run as compare
-        from tilewright.bench.table import part_table
-
-        for batch in (1, 64):
-            rows = compare(batch, 5)
-            if not rows:
-                raise ArgumentError("The demo takes its net from PyTorch, which is not installed.")
-            Console().print(part_table("precision", rows))
+        measure(out)
     elif context.invoked_subcommand is None:
         print(context.get_help())
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from tilewright.cli.named import with_default
 from tilewright.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from tilewright.talk.record import Outcome, Talk
+    from tilewright.talk.steps import Step
 
 app = with_default("make", "The talk's charts, made again on this machine, beside its peers.")
 
@@ -32,9 +37,8 @@ def make(
     """
     from tilewright.files import write_text
     from tilewright.talk.page import page
-    from tilewright.talk.record import NAME, Outcome
-    from tilewright.talk.running import begin, disturbed, run
-    from tilewright.talk.steps import WORKLOADS, Step, chosen, settings
+    from tilewright.talk.record import NAME
+    from tilewright.talk.steps import WORKLOADS, chosen
 
     steps = chosen(quick, only)
     console = Console(highlight=False)
@@ -46,6 +50,19 @@ def make(
                 console.print("  " + ", ".join(step.case for step in here), style="dim")
         console.print(f"In all {_minutes(steps)} on two cores.")
         return
+    write_text(out / "talk.html", page([measured(out, steps, console)]))
+    console.print(f"{out / 'talk.html'}\n{out / NAME}")
+
+
+def measured(out: Path, steps: Sequence[Step], console: Console) -> Talk:
+    """All steps, those left of a run before included: the record in the folder, said as it grows.
+
+    Raises `ArgumentError` for a folder that cannot be written to, or holds another record.
+    """
+    from tilewright.talk.record import NAME
+    from tilewright.talk.running import begin, disturbed, run
+    from tilewright.talk.steps import settings
+
     _usable(out)
     talk = begin(out / NAME, settings())
     _warn(console, talk)
@@ -65,9 +82,7 @@ def make(
             console.print(f"{step.name}: {outcome.conditions['seconds']:.0f} s{note}")
 
     with console.status("…") as status:
-        talk = run(talk, out / NAME, steps, told)
-    write_text(out / "talk.html", page([talk]))
-    console.print(f"{out / 'talk.html'}\n{out / NAME}")
+        return run(talk, out / NAME, steps, told)
 
 
 def merge(

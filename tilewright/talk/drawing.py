@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from html import escape
 
 from tilewright.talk.figures import KINDS, Point
-from tilewright.talk.verdicts import LOW, OURS, cases
+from tilewright.talk.verdicts import OURS, cases, kind_of
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 380, 62, 14, 12, 44
 DASHES = ("", "7 4", "2 4", "10 3 2 3", "1 3")
@@ -116,7 +116,7 @@ def _legend(
         colour, dash, mark = styles[name]
         errors = [p.more["error"] for p in points if p.who == name and p.more.get("error")]
         error = (
-            f", error {max(errors):.2g}" if errors and (LOW in name or max(errors) > 1e-4) else ""
+            f", error {max(errors):.2g}" if errors and (kind_of(name) or max(errors) > 1e-4) else ""
         )
         items.append(
             f'<span><svg viewBox="0 0 34 10" aria-hidden="true"><line x1="0" x2="34" y1="5" y2="5" '

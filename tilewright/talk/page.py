@@ -24,7 +24,7 @@ def page(talks: Sequence[Talk]) -> str:
     """Of one record, or of several side by side."""
     body = [
         f"<h1>The talk, {'made again' if len(talks) == 1 else 'on several machines'}</h1>",
-        *(f'<p class="soft">{escape(_machine(talk))}</p>' for talk in talks),
+        *(f'<p class="soft">{escape(described(talk))}</p>' for talk in talks),
         "<p>Every number has a kind, and bars are drawn by it. A ratio is only ever formed of two "
         "numbers that were measured by turns in one run on one machine.</p>",
         drawing.kinds(),
@@ -36,23 +36,29 @@ def page(talks: Sequence[Talk]) -> str:
             body.append(
                 f"<section><h2>{escape(title)}</h2>{_claims(workload)}{''.join(parts)}</section>"
             )
-    body.append(_conditions(talks))
+    body.append(conditions(talks))
+    return document("The talk, made again", body)
+
+
+def document(title: str, body: Sequence[str]) -> str:
+    """A whole file."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>The talk, made again</title><style>{STYLE}</style></head>"
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>"
         f"<body><main>{''.join(body)}</main></body></html>\n"
     )
 
 
-def _machine(talk: Talk) -> str:
-    machine, packages = talk.machine, talk.packages
-    caches = ", ".join(f"{size:,} KiB L{i}" for i, size in enumerate(machine["cache_kib"], 1))
-    battery = " On battery: such a host slows down." if machine.get("battery") else ""
+def described(talk: Talk) -> str:
+    """What it is, in a sentence."""
+    its, packages = talk.machine, talk.packages
+    caches = ", ".join(f"{size:,} KiB L{i}" for i, size in enumerate(its["cache_kib"], 1))
+    battery = " On battery: such a host slows down." if its.get("battery") else ""
     with_them = ", ".join(f"{name} {found}" for name, found in packages.items())
     return (
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['level'].upper()}, {caches}, "
-        f"{machine['memory_gib']} GiB, {machine['system']}. With {with_them}.{battery}"
+        f"{its['cpu']}, {its['cores']} cores, {its['level'].upper()}, {caches}, "
+        f"{its['memory_gib']} GiB, {its['system']}. With {with_them}.{battery}"
     )
 
 
@@ -68,8 +74,8 @@ def _of_machine(workload: str, talk: Talk, named: bool) -> list[str]:
     parts = [
         f"<h3>{escape(talk.machine['cpu'])}, {escape(talk.machine['level'].upper())}</h3>"
     ] * named
-    parts.append(_items("found", found))
-    parts += [f'<p class="warn">{escape(line)}</p>' for line in _troubles(outcomes)]
+    parts.append(items("found", found))
+    parts += [f'<p class="warn">{escape(line)}</p>' for line in troubles(outcomes)]
     if workload == "lstm":
         parts.append(drawing.scatter(points))
     else:
@@ -87,7 +93,7 @@ def _claims(workload: str) -> str:
     return f"<h3>What the talk said</h3>{text}<h3>Here</h3>" if text else ""
 
 
-def _troubles(outcomes: dict[str, Outcome]) -> list[str]:
+def troubles(outcomes: dict[str, Outcome]) -> list[str]:
     """Peers that are missing, steps that ended, runs that others disturbed."""
     missing = {peer: how for o in outcomes.values() for peer, how in o.missing.items()}
     lines = [f"{peer} is not installed: {how}" for peer, how in missing.items()]
@@ -107,11 +113,11 @@ def _table(points: Sequence[Point]) -> str:
         cells = [escape(p.case), escape(p.who), drawing.shown(p.figure.value, p.figure.unit)]
         cells += [_quartiles(p), p.figure.kind, _times(p, points)]
         cells += [_cell(p.more.get(name)) for name in extra]
-        rows.append(_row("td", cells))
+        rows.append(row("td", cells))
     sources = dict.fromkeys(p.figure.source for p in points if p.figure.source)
     note = f'<p class="soft">Sources: {escape("; ".join(sources))}.</p>' if sources else ""
     return (
-        f'<details><summary>The numbers</summary><div class="scroll"><table>{_row("th", head)}'
+        f'<details><summary>The numbers</summary><div class="scroll"><table>{row("th", head)}'
         f"{''.join(rows)}</table></div>{note}</details>"
     )
 
@@ -121,8 +127,7 @@ def _times(p: Point, points: Sequence[Point]) -> str:
     if p.who.startswith(verdicts.OURS) or not p.figure.run:
         return ""
     here = [q for q in points if q.figure.run == p.figure.run]
-    low = verdicts.LOW in p.who
-    mine = verdicts.ours(here, low, p.more.get("error") if low else None)
+    mine = verdicts.ours(here, verdicts.kind_of(p.who), p.more.get("error"))
     return "" if mine is None else f"{verdicts.times_as_fast(mine.figure, p.figure).value:.2f} ×"
 
 
@@ -141,12 +146,14 @@ def _cell(value: Any) -> str:
     return f"{value:,.3g}" if isinstance(value, float | int) else escape(str(value))
 
 
-def _row(kind: str, cells: Sequence[str]) -> str:
-    tags = (f"<{kind}{' class=left' * (i < 2)}>{cell}</{kind}>" for i, cell in enumerate(cells))
+def row(kind: str, cells: Sequence[str], left: int = 2) -> str:
+    """Of a table; the first `left` cells are words."""
+    tags = (f"<{kind}{' class=left' * (i < left)}>{cell}</{kind}>" for i, cell in enumerate(cells))
     return f"<tr>{''.join(tags)}</tr>"
 
 
-def _items(kind: str, lines: Sequence[str]) -> str:
+def items(kind: str, lines: Sequence[str]) -> str:
+    """A list of sentences, or nothing."""
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
     return f'<ul class="{kind}">{items}</ul>' if items else ""
 
@@ -157,9 +164,9 @@ def _machines() -> str:
     from tilewright.report.machines import overview
 
     found = overview({name: machine(name) for name in names()})
-    rows = (_row("td", [escape(cell) for cell in row]) for row in found.rows)
+    rows = (row("td", [escape(cell) for cell in cells]) for cells in found.rows)
     notes = "".join(f'<p class="soft">{escape(note)}.</p>' for note in found.notes)
-    table = f"<table>{_row('th', list(found.columns))}{''.join(rows)}</table>"
+    table = f"<table>{row('th', list(found.columns))}{''.join(rows)}</table>"
     return f'<div class="scroll">{table}</div>{notes}'
 
 
@@ -187,7 +194,13 @@ def _same_machine(talks: Sequence[Talk]) -> list[str]:
     return [f"<p>{escape(line)}</p>" for line in lines]
 
 
-def _conditions(talks: Sequence[Talk]) -> str:
+PEERS = (
+    "Peers are pinned to a core each (HMC), have one thread or one a core, whichever is faster, "
+    "where ours has a tile a core (LSTM), or have one thread, as ours has."
+)
+
+
+def conditions(talks: Sequence[Talk], peers: str = PEERS) -> str:
     """How each step was measured."""
     head = ["step", "machine", "seconds", "processors taken by others", "stolen", "MHz", "joules"]
     rows = []
@@ -196,12 +209,15 @@ def _conditions(talks: Sequence[Talk]) -> str:
             known = outcome.conditions
             cells = [escape(name), escape(talk.machine["cpu"])]
             cells += [_cell(known.get(k)) for k in ("seconds", "others", "stolen", "MHz", "joules")]
-            rows.append(_row("td", cells))
+            rows.append(row("td", cells))
+    how = (
+        "Contenders take turns, and of the ratios inside a round the median counts. "
+        f"{peers} Each step runs in a process of its own; one that others disturb is done again, "
+        "once."
+    )
     return (
-        "<section><h2>How it was measured</h2><p>Contenders take turns, and of the ratios inside a "
-        "round the median counts. Peers are pinned to a core each (HMC), or have one thread, as "
-        "ours has. Each step runs in a process of its own; one that others disturb is done once "
-        f"more.</p><div class=scroll><table>{_row('th', head)}{''.join(rows)}</table></div>"
+        f"<section><h2>How it was measured</h2><p>{escape(how)}</p>"
+        f"<div class=scroll><table>{row('th', head)}{''.join(rows)}</table></div>"
         f'<p class="soft">tilewright {escape(tilewright.__version__)}, settings '
         f"{escape(talks[0].settings_hash[:12])}.</p></section>"
     )

@@ -74,7 +74,7 @@ def settings() -> dict[str, Any]:
     """Sizes and rounds: records with other ones are not comparable, nor to be gone on with."""
     return {
         "hmc": [hmc.WHOLE_LEAPFROGS, hmc.ROUNDS],
-        "lstm": [lstm.bench.HIDDEN, lstm.bench.INPUTS, lstm.bench.STEPS, str(lstm.ROUNDS)],
+        "lstm": [lstm.bench.HIDDEN, lstm.bench.INPUTS, lstm.bench.STEPS, str(lstm.ROUNDS), "cores"],
         "images": [images.SIZE, images.ROUNDS, images.STEPS, images.bench.TRAINED],
         "groups": [groups.CHANNELS, groups.SIZE, groups.BATCH, groups.TAPS, groups.ROUNDS],
         "argument": [argument.ROUNDS, *argument.SWITCHES],

@@ -7,20 +7,26 @@ from collections.abc import Sequence
 from tilewright.talk.figures import MEASURED, Point, Ratio, is_rate, times_as_fast
 
 OURS = "tilewright"
-LOW = "int8"
-"""In the name of a peer of lower precision: held against ours of lower precision alone."""
+HALF, LOW = "bfloat16", "int8"
+"""In the names of what computes in less than float32."""
 
 
 def cases(points: Sequence[Point]) -> list[str]:
     return list(dict.fromkeys(point.case for point in points))
 
 
-def best_peer(points: Sequence[Point], low: bool = False) -> Point | None:
-    """Of one case, the fastest that is not ours, in full or in low precision."""
+def kind_of(who: str) -> str:
+    """HALF, LOW or, in full precision, nothing."""
+    return next((kind for kind in (LOW, HALF) if kind in who), "")
+
+
+def best_peer(points: Sequence[Point], kind: str = "") -> Point | None:
+    """Of one case, the fastest that is not ours and is as precise; for HALF, or more so."""
+    kinds = (kind, "") if kind == HALF else (kind,)
     peers = [
         p
         for p in points
-        if p.figure.kind == MEASURED and not p.who.startswith(OURS) and (LOW in p.who) == low
+        if p.figure.kind == MEASURED and not p.who.startswith(OURS) and kind_of(p.who) in kinds
     ]
     return fastest(peers)
 
@@ -34,37 +40,35 @@ def fastest(points: Sequence[Point]) -> Point | None:
     return min(points, key=lambda p: p.figure.value)
 
 
-def ours(points: Sequence[Point], low: bool = False, most: float | None = None) -> Point | None:
-    """Ours of one case: in full precision, or the fastest low one that errs by `most` at most."""
+def ours(points: Sequence[Point], kind: str = "", most: float | None = None) -> Point | None:
+    """Ours of one case: the fastest so precise that errs, if it is LOW, by `most` at most."""
     mine = [p for p in points if p.figure.kind == MEASURED and p.who.startswith(OURS)]
-    if not low:
-        return next((p for p in mine if LOW not in p.who), None)
-    errors = {p.who: p.more.get("error") for p in mine}
-    return fastest(
-        [p for p in mine if LOW in p.who and (most is None or (errors[p.who] or 0.0) <= most)]
-    )
+    mine = [p for p in mine if kind_of(p.who) == kind]
+    if kind == LOW and most is not None:
+        mine = [p for p in mine if (p.more.get("error") or 0.0) <= most]
+    return fastest(mine)
 
 
-def against_best(points: Sequence[Point], low: bool = False) -> tuple[Point, Ratio] | None:
+def against_best(points: Sequence[Point], kind: str = "") -> tuple[Point, Ratio] | None:
     """The best peer of one case, and how many times as fast ours is; None without a peer."""
-    peer = best_peer(points, low)
+    peer = best_peer(points, kind)
     if peer is None:
         return None
-    mine = ours(points, low, peer.more.get("error") if low else None)
+    mine = ours(points, kind, peer.more.get("error"))
     return None if mine is None else (peer, times_as_fast(mine.figure, peer.figure))
 
 
 def sentences(points: Sequence[Point]) -> list[str]:
-    """One for each case that has a peer, then for those in low precision."""
+    """One for each case that has a peer, then for those in lower precision."""
     found = []
+    words = {"": "", HALF: ", bfloat16", LOW: ", int8, with no larger error"}
     for case in cases(points):
         here = [p for p in points if p.case == case]
-        for low in (False, True):
-            pair = against_best(here, low)
+        for kind, said in words.items():
+            pair = against_best(here, kind)
             if pair is not None:
                 peer, ratio = pair
-                kind = ", int8, with no larger error" if low else ""
-                found.append(f"{case}{kind}: {_how(ratio)} {peer.who}.")
+                found.append(f"{case}{said}: {_how(ratio)} {peer.who}.")
     return found
 
 

@@ -1,0 +1,97 @@
+"""A PyTorch net of LSTMs through everything else that answers it on this host, by name.
+
+In: a module in evaluation mode, an example of its input (batch, steps, inputs), how many threads a
+peer may have. Out: what answers such inputs. PyTorch is asked in float32, in bfloat16 and with
+dynamically quantised weights; ONNX Runtime, where it is installed, in float32 and with dynamically
+quantised weights, plain and with `reduce_range`; OpenVINO, where it is installed, in float32 and in
+bfloat16 where it says that the processor has it.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from tilewright.bench import onnx_runtime
+
+Answers = Callable[[np.ndarray], np.ndarray]
+
+
+def answering(net: Any, xs: np.ndarray, threads: int = 1) -> dict[str, Answers]:
+    """Of all that are installed. Weights are the net's own, and stay as they are."""
+    torch = import_module("torch")
+    found = _by_torch(torch, net, threads)
+    if onnx_runtime.is_here():
+        content = onnx_runtime.exported(torch, net, torch.from_numpy(xs))
+        found |= _by_onnx_runtime(content, threads)
+        if find_spec("openvino") is not None:
+            found |= _by_openvino(content, xs.shape, threads)
+    return found
+
+
+def precision_of(name: str) -> str:
+    """Of a peer, by its name."""
+    return next((kind for kind in ("int8", "bfloat16") if kind in name), "float32")
+
+
+def _by_torch(torch: Any, net: Any, threads: int) -> dict[str, Answers]:
+    def answer(own: Any, kind: Any, x: np.ndarray) -> np.ndarray:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        with torch.inference_mode():
+            return own(torch.from_numpy(x).to(kind)).float().numpy()
+
+    kinds, single = {torch.nn.LSTM, torch.nn.Linear}, torch.float32
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantised = torch.ao.quantization.quantize_dynamic(net, kinds, dtype=torch.qint8)
+    return {
+        "PyTorch": partial(answer, net, single),
+        "PyTorch bfloat16": partial(answer, copy.deepcopy(net).bfloat16(), torch.bfloat16),
+        "PyTorch int8": partial(answer, quantised, single),
+    }
+
+
+def _by_onnx_runtime(content: bytes, threads: int) -> dict[str, Answers]:
+    quantisation = import_module("onnxruntime.quantization")
+    contents = {"ONNX Runtime": content}
+    with TemporaryDirectory() as folder:
+        plain, made = Path(folder, "net.onnx"), Path(folder, "int8.onnx")
+        plain.write_bytes(content)
+        for name, reduce in (("ONNX Runtime int8", False), ("ONNX Runtime int8, 7 bits", True)):
+            kind = quantisation.QuantType.QInt8
+            quantisation.quantize_dynamic(plain, made, weight_type=kind, reduce_range=reduce)
+            contents[name] = made.read_bytes()
+    return {name: onnx_runtime.answering(own, threads) for name, own in contents.items()}
+
+
+def _by_openvino(content: bytes, shape: tuple[int, ...], threads: int) -> dict[str, Answers]:
+    core = import_module("openvino").Core()
+    kinds = {"OpenVINO": "f32"}
+    if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        kinds["OpenVINO bfloat16"] = "bf16"
+    found: dict[str, Answers] = {}
+    for name, kind in kinds.items():
+        model = core.read_model(content)
+        model.reshape(list(shape))
+        settings = {
+            "INFERENCE_PRECISION_HINT": kind,
+            "INFERENCE_NUM_THREADS": threads,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        request = core.compile_model(model, "CPU", settings).create_infer_request()
+        found[name] = partial(_asked, request)
+    return found
+
+
+def _asked(request: Any, x: np.ndarray) -> np.ndarray:
+    return np.array(request.infer([x])[0])
