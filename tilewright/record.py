@@ -12,14 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from tilewright.codegen.cache import (
-    RECORD_SUFFIX,
-    key,
-    read_content,
-    shrink,
-    usable_folder,
-    write_content,
-)
+from tilewright.codegen.cache import RECORD_SUFFIX, key, read_content, store, usable_folder
 from tilewright.env import ENVIRONMENT
 from tilewright.image import Image
 from tilewright.machine.machine import Machine
@@ -35,8 +28,7 @@ def recall(graph_text: str, machine: Machine, make: Callable[[], Image]) -> Imag
     if content is not None:
         return Image.from_bytes(content)
     image = make()
-    write_content(path, image.to_bytes())
-    shrink(folder, ENVIRONMENT.cache_bytes)
+    store(path, image.to_bytes())
     return image
 
 

@@ -132,7 +132,7 @@ def test_a_file_in_place_of_the_folder(tmp_path, compiles):
 def test_the_oldest_entries_go(tmp_path):
     for age, name in enumerate(("new", "middle", "old")):
         path = tmp_path / f"{name}.object"
-        cache.write_entry(path, CompiledObject((bytes(1000),)))
+        cache.write_content(path, CompiledObject((bytes(1000),)).to_bytes())
         then = time.time() - 100 * age
         os.utime(path, (then, then))
     (tmp_path / "not ours.txt").write_text("x" * 5000)
@@ -140,6 +140,15 @@ def test_the_oldest_entries_go(tmp_path):
     cache.shrink(tmp_path, 2500)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"new.object", "old.object", "not ours.txt"}
+
+
+def test_a_full_folder_is_looked_through_now_and_then(tmp_path):
+    names = [f"{first:x}{second:x}.object" for first in range(1, 16) for second in range(4)]
+    for name in names:
+        cache.store(tmp_path / name, bytes(1000), limit=2500)
+    assert len(list(tmp_path.iterdir())) == len(names)
+    cache.store(tmp_path / "0.object", bytes(1000), limit=2500)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_two_processes_share_a_folder(tmp_path):

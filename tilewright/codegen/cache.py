@@ -5,7 +5,8 @@ In: a module, or its text, and a target. Out: the `CompiledObject`, from the fol
 An entry is named by the hash of all that decides its bytes (text, processor, features, pass list,
 versions) and holds a checksum of its content. What is foreign, corrupt or from another user is
 ignored and rebuilt. Entries are replaced whole (rename), so processes may share the folder. The
-least recently used ones go when the folder outgrows its limit.
+least recently used ones go when the folder outgrows its limit, which one store in sixteen looks at:
+it takes a look at every entry, and there may be tens of thousands.
 """
 
 from __future__ import annotations
@@ -39,8 +40,7 @@ def compile_cached(
     found = read_entry(path)
     if found is None:
         found = _compile(source, target)
-        write_entry(path, found)
-        shrink(folder, ENVIRONMENT.cache_bytes)
+        store(path, found.to_bytes())
     return found
 
 
@@ -83,9 +83,14 @@ def read_content(path: Path) -> bytes | None:
     return content
 
 
-def write_entry(path: Path, compiled: CompiledObject) -> None:
-    """Leave an object in the folder."""
-    write_content(path, compiled.to_bytes())
+def store(path: Path, content: bytes, limit: int = ENVIRONMENT.cache_bytes) -> None:
+    """Leave an entry in its folder and, now and then, see that all of them stay within `limit`.
+
+    Names are hashes: one in sixteen begins with a 0.
+    """
+    write_content(path, content)
+    if path.name.startswith("0"):
+        shrink(path.parent, limit)
 
 
 def write_content(path: Path, content: bytes) -> None:
@@ -102,17 +107,17 @@ def write_content(path: Path, content: bytes) -> None:
 
 def shrink(folder: Path, limit: int) -> None:
     """Remove entries, the longest unused first, until the rest is within `limit` bytes."""
-    entries = []
-    with contextlib.suppress(OSError):  # the folder itself may go meanwhile
-        for path in folder.iterdir():
-            with contextlib.suppress(OSError):
-                status = path.lstat()
-                if path.suffix in (_SUFFIX, RECORD_SUFFIX, ".partial"):
-                    entries.append((status.st_mtime, status.st_size, path))
+    entries: list[tuple[float, int, str]] = []
+    with contextlib.suppress(OSError), os.scandir(folder) as found:  # it may go meanwhile
+        for entry in found:
+            if entry.name.endswith((_SUFFIX, RECORD_SUFFIX, ".partial")):
+                with contextlib.suppress(OSError):
+                    status = entry.stat(follow_symlinks=False)
+                    entries.append((status.st_mtime, status.st_size, entry.path))
     total = sum(size for _, size, _ in entries)
     for _, size, path in sorted(entries):
         if total <= limit:
             return
         with contextlib.suppress(OSError):
-            path.unlink()
+            os.unlink(path)
         total -= size
