@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.files import Written
+from tilewright.graph.pattern import Pattern, digest, thin_lines
 from tilewright.image import Image, Interface, Parts
 from tilewright.machine.machine import Machine
 from tilewright.record import recall
@@ -56,6 +57,7 @@ class Compilation:
 
     `hidden` are its constants but for the literals of its own text: what the function closes over,
     then what is made from those beforehand. `fixed` are the leaves that are bound, by position.
+    `skips` names the patterns of weights whose zero blocks it skips: those of `base` are whole.
     """
 
     def __init__(
@@ -66,9 +68,11 @@ class Compilation:
         stages: Callable[[], Stages],
         base: Compilation | None = None,
         fixed: tuple[int, ...] = (),
+        skips: str = "",
     ):
         self.source, self.image, self.hidden = source, image, hidden
         self._make, self.base, self.fixed = stages, base or self, fixed
+        self.skips = skips
 
     @cached_property
     def stages(self) -> Stages:
@@ -123,17 +127,40 @@ class Compilation:
         text = f"{len(source.constants)} {list(places)}\n{source.text}"
         found = recall(text, source.machine, lambda: stages().image())
         if found.object == base.image.object:
-            return base._with(fixed=places)
+            return base.thinned._with(fixed=places)
         arguments = [
             fixed.get(i, np.zeros(kind.shape, kind.numpy))
             for i, kind in enumerate(source.interface.inputs)
         ]
         made = _made(found, (*base.hidden, *arguments))
-        return _completed(source, found, (*base.hidden, *made), stages, base, places)
+        return _completed(source, found, (*base.hidden, *made), stages, base, places).thinned
 
     def _with(self, fixed: tuple[int, ...]) -> Compilation:
         """The same program, where nothing is to be done beforehand."""
-        return Compilation(self.source, self.image, self.hidden, lambda: self.stages, self, fixed)
+        given = self.source, self.image, self.hidden, lambda: self.stages, self.base, fixed
+        return Compilation(*given, self.skips)
+
+    @cached_property
+    def thinned(self) -> Compilation:
+        """The program that skips blocks of zeros in its packed weights, where that pays."""
+        lines = thin_lines(self.hidden)
+        if not lines:
+            return self
+        patterns = self.stages.patterns(lines)
+        if not patterns:
+            return self
+        return self._skipping(patterns)
+
+    def _skipping(self, patterns: Mapping[int, Pattern]) -> Compilation:
+        source, skips = self.source, digest(patterns)
+        stages = _once(lambda: self.stages.thinned(patterns))
+        text = f"{skips} {len(source.constants)} {list(self.fixed)}\n{source.text}"
+        found = recall(text, source.machine, lambda: stages().image())
+        hidden = tuple(
+            patterns[i].blocks(array) if i in patterns else array
+            for i, array in enumerate(self.hidden)
+        )
+        return _completed(source, found, hidden, stages, self.base, self.fixed, skips)
 
     @cached_property
     def parts(self) -> Parts:
@@ -141,7 +168,7 @@ class Compilation:
         source, interface = self.source, self.source.interface
         ticks, leaves = self._ticks(), len(interface.inputs)
         stages = _once(lambda: self.stages.split(leaves, ticks))
-        text = f"{len(source.constants)} {list(self.fixed)} {ticks}\n{source.text}"
+        text = f"{self.skips}{len(source.constants)} {list(self.fixed)} {ticks}\n{source.text}"
         images = []
         for number, name in enumerate(("answer", "settle", "prepare")):
             make = partial(_image_of, stages, number)
@@ -170,7 +197,7 @@ def compiled(source: Source) -> Compilation:
     text = f"{len(source.constants)}\n{source.text}"
     found = recall(text, source.machine, lambda: stages().image())
     hidden = (*source.constants, *_made(found, source.constants))
-    return _completed(source, found, hidden, stages)
+    return _completed(source, found, hidden, stages).thinned
 
 
 def _made(image: Image, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:

@@ -5,7 +5,7 @@ JAX function -trace-> Graph -rewrites-> Graph -lower-> Program -codegen-> machin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from tilewright.compilation import Source, compiled
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
 from tilewright.graph.ahead import ahead
+from tilewright.graph.blocks import chosen, with_blocks
 from tilewright.graph.by_law import by_law
 from tilewright.graph.counted import counted
 from tilewright.graph.eliminate import eliminate
@@ -28,6 +29,7 @@ from tilewright.graph.hoist import hoist
 from tilewright.graph.images import one_by_one
 from tilewright.graph.ir import Graph
 from tilewright.graph.layout import layout, pack_fixed
+from tilewright.graph.pattern import Pattern
 from tilewright.graph.products import simplify_products
 from tilewright.graph.rewrite import anywhere
 from tilewright.graph.shares import by_shares
@@ -236,6 +238,18 @@ class Stages:
         first, rest = halves
         once = Stages(first, Dump("packing"), (), (), self.machine)
         return Stages(rest, Dump("packed"), (), (), self.machine, once=once)
+
+    def patterns(self, lines: Mapping[int, np.ndarray]) -> dict[int, Pattern]:
+        """Of those inputs, panels of which some lines are zero, the ones that had better be blocks
+        (see `graph/blocks.py`)."""
+        return chosen(self.graph, lines, self.machine)
+
+    def thinned(self, patterns: Mapping[int, Pattern]) -> Stages:
+        """Of the same with blocks in the place of those inputs."""
+        if not patterns:
+            return self
+        graph = _as_before(self.graph, with_blocks(self.graph, patterns))
+        return Stages(graph, Dump("blocks"), (), (), self.machine, self.hidden, self.once)
 
     def on(self, machine: Machine) -> Stages:
         """The same for another machine, from the traced graph on."""

@@ -19,6 +19,7 @@ import numpy as np
 from tilewright.c_export.levels import Level
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.ir import Type
+from tilewright.graph.pattern import thin_lines
 from tilewright.image import Image
 from tilewright.machine.host import host_names
 from tilewright.runtime.executable import Executable
@@ -63,6 +64,9 @@ def pieces_of(
             given = [fixed.get(i, np.zeros(t.shape, t.numpy)) for i, t in enumerate(inputs)]
             hidden = (*hidden, *_made(bound.once, (*hidden, *given), level))
             stages = bound
+    patterns = stages.patterns(thin_lines(hidden))
+    stages = stages.thinned(patterns)
+    hidden = tuple(patterns[i].blocks(a) if i in patterns else a for i, a in enumerate(hidden))
     places = _leaves(len(inputs), fixed, state)
     data = [("data", array) for array in hidden]
     whole = _piece("run", stages, [*data, *places], len(source.interface.outputs))

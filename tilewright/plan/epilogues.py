@@ -27,7 +27,7 @@ from tilewright.graph.ops import ELEMENTWISE
 if TYPE_CHECKING:
     from tilewright.plan.schedule import Unit
 
-TAKERS = ("dot", "dot_packed", "conv")
+TAKERS = ("dot", "dot_packed", "dot_blocks", "conv")
 WORTH_TAKING = 256
 """Outputs from which on a product takes nodes: loops of small vertices stay as they are."""
 
@@ -134,7 +134,7 @@ def _beside(node: Node, made: set[Value], unit: Unit, root: Callable[[Value], Va
 
 def _may_take(node: Node) -> bool:
     large = node.output.type.size >= WORTH_TAKING
-    if node.op == "dot_packed":
+    if node.op in ("dot_packed", "dot_blocks"):
         return large
     lhs, rhs = node.inputs
     kept = dot_working_dtype(lhs.dtype, rhs.dtype, node.output.dtype)

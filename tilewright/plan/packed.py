@@ -1,4 +1,5 @@
-"""`pack` and the products of what is packed (see `graph/ops/packed.py`), to vertices.
+"""`pack` and the products of what is packed (see `graph/ops/packed.py`), or of the blocks that are
+left of it (`graph/ops/blocks.py`), to vertices.
 
 Whole panels are copied one after the other (turned round in registers where columns lie along k);
 the last, if it is not whole, is filled with zeros before.
@@ -11,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tilewright.codelets.contract import ContractPanels
+from tilewright.codelets.contract import ContractBlocks, ContractPanels
 from tilewright.codelets.expression import Expression
 from tilewright.graph.count import node_count
 from tilewright.graph.ir import Node, Type, Value
@@ -63,11 +64,14 @@ def _zeros(scope: Scope, like: View) -> View:
     return views.broadcast(zero, like.shape, ())
 
 
+CODELETS = {"dot_packed": ContractPanels, "dot_blocks": ContractBlocks}
+
+
 def lower_dot_packed(scope: Scope, node: Node) -> None:
-    lhs, panels = (scope.view(value) for value in node.inputs)
+    given = [scope.view(value) for value in node.inputs]
     target = scope.target(node.output)
-    codelet = ContractPanels(operand(lhs), operand(panels), operand(target))
-    scope.call(codelet, [lhs, panels], [target])
+    codelet = CODELETS[node.op](*map(operand, (*given, target)))
+    scope.call(codelet, given, [target])
 
 
 def lower_packed_with_epilogue(
@@ -75,22 +79,21 @@ def lower_packed_with_epilogue(
 ) -> bool:
     """A product whose sums go through an expression into `outs`; False where arrays lie across:
     those are faster gone through afterwards, in blocks."""
-    lhs, panels = (scope.view(value) for value in node.inputs)
+    given = [scope.view(value) for value in node.inputs]
     shape = node.output.shape
     sides = [side for v in (*beside, *outs) if (side := views.reshape(v, shape))]
     if len(sides) < len(beside) + len(outs) or any(s.strides[1] not in (0, 1) for s in sides):
         return False
     beside, outs = sides[: len(beside)], sides[len(beside) :]
     out, *more = map(operand, outs)
-    codelet = ContractPanels(
-        operand(lhs),
-        operand(panels),
+    codelet = CODELETS[node.op](
+        *map(operand, given),
         out,
         epilogue=expression,
         beside=tuple(map(operand, beside)),
         more=tuple(more),
     )
-    scope.call(codelet, [lhs, panels, *beside], outs)
+    scope.call(codelet, [*given, *beside], outs)
     return True
 
 

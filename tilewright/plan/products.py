@@ -23,6 +23,7 @@ from tilewright.plan.scope import Scope
 FORMS = {
     "dot": (lower_contraction, lower_with_epilogue),
     "dot_packed": (lower_dot_packed, lower_packed_with_epilogue),
+    "dot_blocks": (lower_dot_packed, lower_packed_with_epilogue),
     "conv": (lower_conv, lower_conv_with_epilogue),
 }
 """How a product becomes a vertex, alone and with what follows it."""

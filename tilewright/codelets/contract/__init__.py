@@ -1,6 +1,7 @@
-"""Contractions: matrices times matrices, vectors and packed panels."""
+"""Contractions: matrices times matrices, vectors, packed panels and blocks of them."""
 
+from tilewright.codelets.contract.blocks import ContractBlocks
 from tilewright.codelets.contract.codelet import ContractOuter, ContractVector
 from tilewright.codelets.contract.panels import ContractPanels
 
-__all__ = ["ContractOuter", "ContractPanels", "ContractVector"]
+__all__ = ["ContractBlocks", "ContractOuter", "ContractPanels", "ContractVector"]

@@ -1,4 +1,4 @@
-"""What one step adds to the sums of rows times panels: see `panels.py`.
+"""What one step adds to the sums of rows times panels, or blocks of them: see `panels.py`.
 
 In: the places of a row's and of a panel's d neighbouring k. Out: LLVM text of what they add to a
 vector of sums. A term a format of panels; all of them have 32-bit sums.
@@ -18,10 +18,11 @@ from tilewright.codelets.emit.vectors import itemsize, offset
 from tilewright.graph.law import LEAF
 
 if TYPE_CHECKING:
+    from tilewright.codelets.contract.blocks import ContractBlocks
     from tilewright.codelets.contract.panels import ContractPanels
 
 
-def term_of(function: Function, codelet: ContractPanels, width: int) -> Term:
+def term_of(function: Function, codelet: ContractPanels | ContractBlocks, width: int) -> Term:
     """The one of the codelet's panels, in vectors of `width` lanes."""
     dtype = codelet.panels.dtype
     if dtype == "int8":
@@ -38,7 +39,7 @@ class Term(ABC):
     """What one step of d neighbouring k adds to a vector of sums."""
 
     function: Function
-    codelet: ContractPanels
+    codelet: ContractPanels | ContractBlocks
     width: int
 
     kind = "float"

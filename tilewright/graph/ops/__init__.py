@@ -18,7 +18,7 @@ The others, whose operands and parameters stand in the files of their families:
     movement        constant iota broadcast reshape transpose slice reverse pad concatenate copy
     indexed         dynamic_slice dynamic_update_slice gather scatter
     across          reduce argreduce cumulative sort
-    dot, packed     dot; pack dot_packed
+    dot, packed     dot; pack dot_packed; dot_blocks
     conv, window    conv conv_data conv_filter; window window_scatter
     linalg          cholesky triangular_solve lu
     control, strips loop scan map branch; strips
@@ -33,6 +33,7 @@ from tilewright.graph import scalar
 from tilewright.graph.ir import Type
 from tilewright.graph.ops import (
     across,
+    blocks,
     control,
     conv,
     dot,
@@ -55,6 +56,7 @@ OPERATIONS: dict[str, Operation] = {
     **conv.ROWS,
     **window.ROWS,
     **packed.ROWS,
+    **blocks.ROWS,
     **linalg.ROWS,
 }
 """Without bodies."""

@@ -1,0 +1,146 @@
+"""Rewrite: products of packed matrices skip the blocks that are zero.
+
+In: a graph, and which lines of some inputs, all of them panels, are not zero. Out: the same
+function of what is left of those panels, or the same graph. A program's weights are data, but where
+they are zero may be known before it runs: what a user binds, and what a function closes over, is
+looked at once it is packed (`Stages.thinned`). So however weights came to be zero (pruned by
+whomever, masked in the function, blocks on a diagonal), and wherever they are read (dense layers,
+gates of an LSTM in a loop or tick by tick, convolutions of one tap, which are products), they are
+skipped. The pattern is part of the program: new weights in an old one are found in the cache.
+
+Whether, and in what blocks, is a matter of cost (`machine/cost.py`): multiply-adds and bytes of
+what is left, and a look-up a block. Where that saves less than a tenth the product stays dense: at
+density 0.9 and more, or where all of it lies in the nearest memory for a few columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from tilewright.graph.ir import Builder, Graph, Node, Type, Value
+from tilewright.graph.law import LANES
+from tilewright.graph.pattern import Pattern, patterns
+from tilewright.machine.cost import Count, price
+from tilewright.machine.machine import Machine
+
+MOST = 0.9
+"""Of the dense product's price, up to which blocks are skipped."""
+LOOK_UP = 1.0
+"""Moves that finding a block takes the time of: its place, and the rows there."""
+OVERHEAD = 1.03
+"""Of the work on blocks, over that on as many lines of whole panels."""
+
+
+def depth_of(kind: Type) -> int | None:
+    """How many k lie side by side in an array that may be panels; None where it is none."""
+    shape = kind.shape
+    is_panels = len(shape) == 4 and shape[2] == LANES and shape[3] in (1, 2, 4)
+    return shape[3] if is_panels and kind.dtype in ("float32", "bfloat16", "int8") else None
+
+
+def chosen(graph: Graph, lines: Mapping[int, np.ndarray], machine: Machine) -> dict[int, Pattern]:
+    """The patterns of those inputs whose products had better skip blocks, by position."""
+    found = {}
+    for position, some in lines.items():
+        value = graph.inputs[position]
+        products = _products(graph, value)
+        depth = depth_of(value.type)
+        if products and depth:
+            best = _best(products, some, depth, value.type, machine)
+            if best is not None:
+                found[position] = best
+    return found
+
+
+def _products(graph: Graph, panels: Value) -> list[Node] | None:
+    """All that reads panels, here and in bodies; None where something else than products does."""
+    if panels in graph.outputs:
+        return None
+    found: list[Node] = []
+    for node in graph.nodes:
+        for position in (i for i, value in enumerate(node.inputs) if value is panels):
+            inside = _inside(node, position)
+            if node.op == "dot_packed" and position == 1:
+                found.append(node)
+            elif inside is None:
+                return None
+            for body, value in inside or ():
+                products = _products(body, value)
+                if products is None:
+                    return None
+                found += products
+    return found
+
+
+def _inside(node: Node, position: int) -> list[tuple[Graph, Value]] | None:
+    """Bodies that see an operand of a node, as it is, and what stands for it there."""
+    if not node.bodies:
+        return None
+    if node.op == "branch":
+        return [(body, body.inputs[position - 1]) for body in node.bodies] if position else None
+    if position >= node.params["consts"]:
+        return None
+    return [(body, body.inputs[position]) for body in node.bodies]
+
+
+def _best(
+    products: Sequence[Node], lines: np.ndarray, depth: int, panels: Type, machine: Machine
+) -> Pattern | None:
+    k = products[0].inputs[0].shape[1]
+    if any(node.inputs[0].shape[1] != k for node in products) or k != lines.shape[1] * depth:
+        return None  # the last line is not whole
+
+    def cycles(work: Count, held: float) -> float:
+        return price(work, machine.tile, held).cycles
+
+    rows = sum(node.inputs[0].shape[0] for node in products)
+    least, best = MOST * cycles(_work(rows, panels.size, panels.nbytes), panels.nbytes), None
+    for pattern in patterns(lines, depth):
+        share = OVERHEAD * pattern.density
+        found = _work(rows, panels.size * share, panels.nbytes * share)
+        looked = Count(operations={("move", "float32"): LOOK_UP * pattern.count * LANES})
+        taken = cycles(found, panels.nbytes * share) + cycles(looked, 0)
+        if taken < least:
+            least, best = taken, pattern
+    return best
+
+
+def _work(rows: int, elements: float, nbytes: float) -> Count:
+    return Count(macs={"float32": rows * elements}, loads=nbytes)
+
+
+def with_blocks(graph: Graph, found: Mapping[int, Pattern]) -> Graph:
+    """The graph that takes blocks in the place of those inputs."""
+    kinds = {}
+    for position, pattern in found.items():
+        kind = graph.inputs[position].type
+        kinds[position] = Type(kind.dtype, (pattern.count, pattern.height, *kind.shape[2:]))
+    return _rewritten(graph, found, kinds)
+
+
+def _rewritten(graph: Graph, found: Mapping[int, Pattern], kinds: Mapping[int, Type]) -> Graph:
+    inputs = tuple(Value(kinds[i]) if i in found else value for i, value in enumerate(graph.inputs))
+    known = {graph.inputs[i]: (inputs[i], pattern) for i, pattern in found.items()}
+    builder = Builder()
+    tables: dict[Value, tuple[Value, Value]] = {}
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        own = {i: known[value] for i, value in enumerate(node.inputs) if value in known}
+        if own and node.op == "dot_packed":
+            blocks, pattern = own[1]
+            if blocks not in tables:
+                places, starts = pattern.tables()
+                tables[blocks] = builder.constant(places), builder.constant(starts)
+            node = replace(node, op="dot_blocks", inputs=(node.inputs[0], blocks, *tables[blocks]))
+        elif own:
+            shift = node.op == "branch"
+            inside = {i - shift: pattern for i, (_, pattern) in own.items()}
+            types = {i - shift: blocks.type for i, (blocks, _) in own.items()}
+            given = tuple(own[i][0] if i in own else v for i, v in enumerate(node.inputs))
+            bodies = tuple(_rewritten(body, inside, types) for body in node.bodies)
+            node = replace(node, inputs=given, bodies=bodies)
+        nodes.append(node)
+    return replace(graph, inputs=inputs, nodes=(*builder.nodes, *nodes))

@@ -1,0 +1,128 @@
+"""Products of a packed matrix of which only some blocks are left; the others are zero.
+
+    dot_blocks (lhs, blocks, places, starts) columns=    (m, k) times the blocks: (m, columns), of
+                                                         `dtype`= where that is not lhs's
+
+In: a matrix (k, n) in panels of 16 columns (see `packed.py`), of which `blocks`
+(count, h, 16, d) holds those that are left, panel by panel, of a panel from the first k on: each is
+h lines of panels, h d neighbouring k of 16 columns. `places` (count,), int32: a block's first k.
+`starts` (panels, leaves, 2), int32: the blocks that meet a leaf of the sum, from ... to. Both are
+constants: a pattern is part of the graph, and so of what a program is found again by. Weights are
+data.
+
+The law is that of the product with zeros in the place of blocks that are not there, in `sequence`,
+but for those terms, which take no part. While the operands are finite the bits are the same: a
+product with zero adds +0 or -0, and what it is added to begins at +0. They differ in two things.
+A sum that is -0, as a product below the smallest float gives it, keeps its sign (a zero term might
+have made it +0). And what is not read does not show: an infinity or a NaN of lhs that meets only
+blocks that are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tilewright.graph import law
+from tilewright.graph.floats import flush
+from tilewright.graph.fma import fma32
+from tilewright.graph.ir import Node
+from tilewright.graph.law import LANES
+from tilewright.graph.ops.operation import Operation, typed
+from tilewright.graph.ops.packed import unpack
+from tilewright.graph.scalar import SCALAR
+from tilewright.machine.cost import Count
+
+
+def whole_panels(blocks: np.ndarray, places: np.ndarray, starts: np.ndarray, k: int) -> np.ndarray:
+    """The panels that the blocks are what is left of, with zeros for what is gone."""
+    _, height, lanes, depth = blocks.shape
+    panels = np.zeros((len(starts), k // depth, lanes, depth), blocks.dtype)
+    for panel, leaves in zip(panels, starts, strict=True):
+        for start, stop in leaves:
+            for number in range(start, stop):
+                first = places[number] // depth
+                panel[first : first + height] = blocks[number]
+    return panels
+
+
+def sums(
+    lhs: np.ndarray, blocks: np.ndarray, places: np.ndarray, starts: np.ndarray, columns: int
+) -> np.ndarray:
+    """(m, columns), in float32 or int32, by the law."""
+    if blocks.dtype == np.int8:  # they wrap, and have no order
+        matrix = unpack(whole_panels(blocks, places, starts, lhs.shape[1]), lhs.shape[1], columns)
+        return law.product(lhs, matrix.T, "sequence", "int32")
+    rows, matrix = (flush(SCALAR["convert"](x, dtype="float32")) for x in (lhs, blocks))
+    panels, leaves, _ = starts.shape
+    parts = np.zeros((leaves, len(lhs), panels, LANES), np.float32)
+    for part, ranges in zip(parts, starts.swapaxes(0, 1), strict=True):
+        _add(part, rows, matrix, places, ranges)
+    if not leaves:
+        return np.zeros((len(lhs), columns), np.float32)
+    total = law.combine_pairs("sum", parts)
+    return total.reshape(len(lhs), panels * LANES)[:, :columns]
+
+
+def _add(
+    part: np.ndarray, rows: np.ndarray, blocks: np.ndarray, places: np.ndarray, ranges: np.ndarray
+) -> None:
+    """One leaf's terms, all panels at once: the first block of each, then the second."""
+    _, height, _, depth = blocks.shape
+    first, counts = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
+    for turn in range(counts.max(initial=0)):
+        (some,) = np.nonzero(counts > turn)
+        number = first[some] + turn
+        for line in range(height):
+            for which in range(depth):
+                x = rows[:, places[number] + line * depth + which, None]
+                part[:, some] = fma32(x, blocks[number, line, :, which], part[:, some])
+
+
+def dot_blocks(
+    lhs: np.ndarray,
+    blocks: np.ndarray,
+    places: np.ndarray,
+    starts: np.ndarray,
+    *,
+    columns: int,
+    dtype: str | None = None,
+) -> np.ndarray:
+    """(m, k) times the blocks of (k, columns)."""
+    found = sums(lhs, blocks, places, starts, columns)
+    return SCALAR["convert"](found, dtype=dtype or lhs.dtype.name)
+
+
+def _faults(node: Node) -> Iterable[str]:
+    lhs, blocks, places, starts = node.inputs
+    _, height, lanes, depth = blocks.shape
+    if lanes != LANES:
+        yield f"blocks are of {LANES} columns"
+    if lhs.shape[1] % (height * depth):
+        yield "whole blocks make up k"
+    if places.shape != blocks.shape[:1] or places.dtype != "int32":
+        yield "every block has a place"
+    if starts.shape != (-(-node.params["columns"] // LANES), leaves_of(lhs.shape[1]), 2):
+        yield "every leaf of a panel has a range of blocks"
+
+
+def leaves_of(k: int) -> int:
+    """Of a sum of k terms."""
+    return -(-k // law.LEAF)
+
+
+def _count(node: Node) -> Count:
+    lhs, blocks = node.inputs[:2]
+    return Count(macs={node.output.dtype: lhs.shape[0] * blocks.type.size}, iterations=1)
+
+
+ROWS = {
+    "dot_blocks": Operation(
+        typed(lambda operands, params: (operands[0].shape[0], params["columns"])),
+        dot_blocks,
+        _count,
+        _faults,
+        flushes=True,
+    )
+}
