@@ -58,3 +58,11 @@ def test_variances_have_the_position_as_pattern():
     variances = returns.posterior_variance(22, 40, 5000)
     assert jax.tree.map(jnp.shape, variances) == jax.tree.map(jnp.shape, position(0))
     assert float(variances.b2) < 0.01
+
+
+def test_a_weight_is_how_often_a_row_is_there():
+    weight = np.arange(len(Y)) % 4
+    weighted = returns.log_density(X, Y, 4.0, weight=weight.astype(np.float32))
+    repeated = returns.log_density(np.repeat(X, weight, axis=0), np.repeat(Y, weight), 4.0)
+    at = position(1)
+    np.testing.assert_allclose(float(weighted(at)), float(repeated(at)), rtol=1e-5)

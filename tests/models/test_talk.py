@@ -33,6 +33,13 @@ def test_density_differs_from_scipys_by_a_constant():
     np.testing.assert_allclose(gaps, gaps[0], atol=1e-3)
 
 
+def test_a_weight_is_how_often_a_row_is_there():
+    weight = np.arange(len(Y)) % 4
+    weighted = talk.log_density(X, Y, weight=weight.astype(np.float32))
+    repeated = talk.log_density(np.repeat(X, weight, axis=0), np.repeat(Y, weight))
+    np.testing.assert_allclose(float(weighted(net(1))), float(repeated(net(1))), rtol=1e-5)
+
+
 def test_columns_give_the_same_net():
     np.testing.assert_allclose(
         talk.predict(net(0), X), talk.predict_columns(net(0), X.T), rtol=1e-4, atol=1e-5

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.priors import LEARNED, PRIORS, RETURNS, Learned, Prior, Returns, Talk
 from tilewright.alpha.settings import Chain, Sampler, between, check_run, choice, whole
@@ -41,6 +43,29 @@ def prior_of(given: Any, features: int, seed: Any) -> Prior:
     if given.prior == RETURNS:
         return Returns(_sampler(given, hidden[0]), features)
     return Talk(_chain(given), features, hidden[0])
+
+
+def weights_of(sample_weight: Any, rows: int) -> np.ndarray:
+    """How often each row counts, (rows,); raises ValueError for what says nothing of the sort."""
+    try:
+        weight = np.asarray(sample_weight, np.float64)
+    except (TypeError, ValueError):
+        raise ValueError("sample_weight must hold numbers.") from None
+    if weight.shape == ():
+        weight = np.full(rows, float(weight))
+    if weight.shape != (rows,):
+        raise ValueError(
+            f"sample_weight.shape == {weight.shape}, expected {(rows,)}: a weight for each row."
+        )
+    wrong = ~(np.isfinite(weight) & (weight >= 0))
+    if wrong.any():
+        at = int(wrong.argmax())
+        raise ValueError(
+            f"sample_weight must be finite and 0 or more, not {weight[at]:g}, as of row {at}."
+        )
+    if not weight.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weight
 
 
 def _layers(name: str, value: Any) -> tuple[int, ...]:

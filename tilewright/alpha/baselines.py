@@ -58,15 +58,22 @@ def best_penalty(X: np.ndarray, y: np.ndarray) -> float:
     return float(PENALTIES[int(np.argmin(cross_validation(X, y, PENALTIES)))])
 
 
-def cross_validation(X: np.ndarray, y: np.ndarray, penalties: np.ndarray) -> np.ndarray:
+def cross_validation(
+    X: np.ndarray, y: np.ndarray, penalties: np.ndarray, weight: np.ndarray | None = None
+) -> np.ndarray:
     """Generalised cross-validation of ridge regressions with an intercept, (penalties,).
 
-    A sum of squares over all rows, as it would be of rows not fitted (Golub, Heath & Wahba 1979).
+    A sum of squares over all rows, as it would be of rows not fitted (Golub, Heath & Wahba 1979). A
+    row counts `weight` (rows,) times.
     """
-    Xc, yc = X - X.mean(axis=0), y - y.mean()
+    Xc = X - np.average(X, axis=0, weights=weight)
+    yc, rows = y - np.average(y, weights=weight), float(len(y))
+    if weight is not None:
+        root, rows = np.sqrt(weight), float(weight.sum())
+        Xc, yc = Xc * root[:, None], yc * root
     values, vectors = np.linalg.eigh(Xc.T @ Xc)
     along = vectors.T @ (Xc.T @ yc)
-    total, rows = float(yc @ yc), len(y)
+    total = float(yc @ yc)
     scores = []
     for penalty in penalties:
         shrunk = along / (values + penalty)

@@ -30,8 +30,8 @@ class Learned:
     form: Form
     df_known: bool
 
-    def sample(self, key: Any, X: Any, y: Any, df: Any) -> Any:
-        """`Draws` of one chain."""
+    def sample(self, key: Any, X: Any, y: Any, df: Any, weight: Any = None) -> Any:
+        """`Draws` of one chain; a row counts `weight` (rows,) times."""
         import jax
 
         from tilewright.alpha.adapted import sample_adapted
@@ -39,7 +39,8 @@ class Learned:
 
         start, key = jax.random.split(key)
         first = bnn.initial(start, self.form, self.df_known)
-        return sample_adapted(self.chain, key, bnn.log_density(X, y, df), first, _whole)
+        density = bnn.log_density(X, y, df, weight)
+        return sample_adapted(self.chain, key, density, first, _whole)
 
     def forecast(self, position: Any, X: np.ndarray, df: float) -> tuple[Any, Any, Any]:
         """Mean (rows,), scale () or (rows,) and degrees of freedom () of one draw."""
@@ -65,10 +66,10 @@ class Returns:
     chain: Sampler
     features: int
 
-    def sample(self, key: Any, X: Any, y: Any, df: Any) -> Any:
+    def sample(self, key: Any, X: Any, y: Any, df: Any, weight: Any = None) -> Any:
         from tilewright.alpha.sample import sample_posterior
 
-        return sample_posterior(self.chain, key, X, y, df, keep=_whole)
+        return sample_posterior(self.chain, key, X, y, df, keep=_whole, weight=weight)
 
     def forecast(self, position: Any, X: np.ndarray, df: float) -> tuple[Any, Any, Any]:
         from tilewright.models.returns import Net, prior_deviation
@@ -92,12 +93,13 @@ class Talk:
     features: int
     hidden: int
 
-    def sample(self, key: Any, X: Any, y: Any, df: Any) -> Any:
+    def sample(self, key: Any, X: Any, y: Any, df: Any, weight: Any = None) -> Any:
         from tilewright.alpha.adapted import sample_adapted
         from tilewright.models import talk
 
         start = talk.start(self.features, self.hidden)
-        return sample_adapted(self.chain, key, talk.log_density(X, y), start, _whole)
+        density = talk.log_density(X, y, weight=weight)
+        return sample_adapted(self.chain, key, density, start, _whole)
 
     def forecast(self, position: Any, X: np.ndarray, df: float) -> tuple[Any, Any, Any]:
         from tilewright.models import talk

@@ -18,14 +18,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tilewright.alpha.arguments import prior_of
+from tilewright.alpha.arguments import prior_of, weights_of
 from tilewright.alpha.diagnostics import ROWS, diagnose
 from tilewright.alpha.keys import chain_keys
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.noise import fit_degrees
 from tilewright.alpha.priors import RETURNS, TALK, Prior, forecasts
 from tilewright.alpha.signal import fit_signal
-from tilewright.alpha.windows import inside
+from tilewright.alpha.windows import inside, moments
 
 CONSTANT = 1e-12
 """A deviation below this share of the largest value is rounding."""
@@ -108,24 +108,28 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         self.signal = signal
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Sample the posterior of rows X (rows, features), y (rows,).
 
+        A row counts `sample_weight` (rows,) times: 2 is as if it stood there twice, 0 leaves it
+        out. So weights say how much is known, too: twice as large, the posterior is narrower.
         Raises ValueError for data or settings that cannot be used; warns when the chains failed.
         """
         seed = self._seed()
         prior_of(self, 1, seed)
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2)
+        weight = None if sample_weight is None else weights_of(sample_weight, len(y))
         self._prior = prior_of(self, X.shape[1], seed)
-        self.train_ = X.mean(axis=0), X.std(axis=0)
+        self.train_ = moments(X, weight)
         if not np.isfinite(self.train_).all():
             raise ValueError("A feature is too large: its variance is infinite.")
-        rows, scaled = self._rows(X), self._scaled(y)
-        df = self._degrees(scaled)
-        scaled = self._in_units_of_prior(rows, scaled)
-        run = _compiled(self._prior, self.machine, self.chains, *X.shape)
-        keys = chain_keys(seed, self.chains)
-        draws = run(keys, *(a.astype(np.float32) for a in (rows, scaled)), np.float32(df))
+        rows, scaled = self._rows(X), self._scaled(y, weight)
+        df = self._degrees(scaled, weight)
+        scaled = self._in_units_of_prior(rows, scaled, weight)
+        run = _compiled(self._prior, self.machine, self.chains, *X.shape, weight is not None)
+        keys, given = chain_keys(seed, self.chains), () if weight is None else (weight,)
+        data = (a.astype(np.float32) for a in (rows, scaled, np.asarray(df), *given))
+        draws = run(keys, *data)
         self.positions_ = draws.kept
         self.acceptance_ = np.asarray(draws.acceptance)
         self.df_ = df
@@ -187,9 +191,11 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         """Features as the net sees them."""
         return TALK_UNIT * X if self.prior == TALK else inside(X, *self.train_)
 
-    def _scaled(self, y: np.ndarray) -> np.ndarray:
+    def _scaled(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """The target, centred and with a standard deviation of 1; what it was is kept."""
-        self.centre_, self.unit_ = float(y.mean()), float(y.std())
+        self.centre_, self.unit_ = map(float, moments(y, weight))
+        if weight is not None:
+            y = np.where(weight > 0, y, self.centre_)  # 0 times what is infinite is no number
         if not np.isfinite(self.unit_):
             raise ValueError("The target is too large: its variance is infinite.")
         if self.prior == TALK:
@@ -199,7 +205,7 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
             return np.zeros_like(y)
         return (y - self.centre_) / self.unit_
 
-    def _degrees(self, scaled: np.ndarray) -> float:
+    def _degrees(self, scaled: np.ndarray, weight: np.ndarray | None) -> float:
         """Known degrees of freedom; any where they are sampled."""
         if self.prior == TALK:
             from tilewright.models.talk import DF
@@ -207,15 +213,18 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
             return DF
         if self.df is not None:
             return float(self.df)
-        return fit_degrees(scaled) if self.prior == RETURNS else 1.0
+        return fit_degrees(scaled, weight) if self.prior == RETURNS else 1.0
 
-    def _in_units_of_prior(self, rows: np.ndarray, scaled: np.ndarray) -> np.ndarray:
+    def _in_units_of_prior(
+        self, rows: np.ndarray, scaled: np.ndarray, weight: np.ndarray | None
+    ) -> np.ndarray:
         """The prior "returns" expects a signal of OUTPUT units: so large is this one made."""
         from tilewright.models.returns import OUTPUT
 
         if self.prior != RETURNS:
             return scaled
-        self.signal_ = fit_signal(rows, scaled) if self.signal is None else float(self.signal)
+        fitted = self.signal is None
+        self.signal_ = fit_signal(rows, scaled, weight) if fitted else float(self.signal)
         self.unit_ *= self.signal_ / OUTPUT
         return scaled * (OUTPUT / self.signal_)
 
@@ -244,17 +253,21 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
 
 
 @lru_cache(maxsize=8)
-def _compiled(prior: Prior, machine: str, chains: int, rows: int, features: int) -> Any:
+def _compiled(
+    prior: Prior, machine: str, chains: int, rows: int, features: int, weighted: bool
+) -> Any:
     """The program for all data of one shape."""
     import jax
 
     import tilewright
 
+    weight = [jax.ShapeDtypeStruct((rows,), np.float32)] if weighted else []
     return tilewright.compile(
-        tilewright.tile_map(prior.sample, in_axes=(0, None, None, None)),
+        tilewright.tile_map(prior.sample, in_axes=(0, None, None, None, *[None] * len(weight))),
         jax.eval_shape(lambda: chain_keys(0, chains)),
         jax.ShapeDtypeStruct((rows, features), np.float32),
         jax.ShapeDtypeStruct((rows,), np.float32),
         jax.ShapeDtypeStruct((), np.float32),
+        *weight,
         machine=machine,
     )

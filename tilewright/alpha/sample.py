@@ -68,17 +68,22 @@ def sample_posterior(
     df: Array,
     keep: Callable[[returns.Net], Any],
     columns: bool = False,
+    weight: Array | None = None,
 ) -> Draws:
-    """Sample, keeping `keep(position)` of every draw; `columns` transposes the data first."""
-    density = returns.log_density(X.T, y, df, returns.predict_columns) if columns else None
-    density = density or returns.log_density(X, y, df)
+    """Sample, keeping `keep(position)` of every draw; `columns` transposes the data first.
+
+    A row counts `weight` (rows,) times.
+    """
+    seen, predict = (X.T, returns.predict_columns) if columns else (X, returns.predict)
+    density = returns.log_density(seen, y, df, predict, weight)
     if settings.precision != "float32":
         from tilewright import force
 
         density = force(density, settings.precision)
     start, warm, sample = jax.random.split(key, 3)
     features = X.shape[1]
-    metric, _ = ravel_pytree(returns.posterior_variance(features, settings.hidden, y.shape[0]))
+    rows = y.shape[0] if weight is None else jnp.sum(weight)
+    metric, _ = ravel_pytree(returns.posterior_variance(features, settings.hidden, rows))
     step = _transition(settings, density, metric)
     position = returns.initial(start, features, settings.hidden)
     state = blackjax.hmc.init(position, density)

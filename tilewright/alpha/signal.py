@@ -22,15 +22,16 @@ UNITS, ROWS_A_UNIT = 100, 4
 PENALTIES = np.logspace(-3, 6, 19)
 
 
-def fit_signal(X: np.ndarray, y: np.ndarray) -> float:
-    """Between `LEAST` and 1; always the same for the same rows."""
-    rows, features = X.shape
-    units = min(UNITS, rows // ROWS_A_UNIT)
-    total = float(y @ y) / (1 - 1 / rows) ** 2
-    if not units or not total:
+def fit_signal(X: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> float:
+    """Between `LEAST` and 1; always the same for the same rows. One counts `weight` times."""
+    rows = len(y) if weight is None else float(weight.sum())
+    units = min(UNITS, int(rows // ROWS_A_UNIT))
+    squares = float(y @ y if weight is None else weight * y @ y)
+    if not units or not squares:
         return LEAST
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=(features, units)) / math.sqrt(features)
-    hidden = np.tanh(X @ weights + rng.normal(size=units))
-    unforeseen = float(cross_validation(hidden, y, PENALTIES).min()) / total
+    rng, features = np.random.default_rng(0), X.shape[1]
+    W = rng.normal(size=(features, units)) / math.sqrt(features)
+    hidden = np.tanh(X @ W + rng.normal(size=units))
+    total = squares / (1 - 1 / rows) ** 2
+    unforeseen = float(cross_validation(hidden, y, PENALTIES, weight).min()) / total
     return min(1.0, math.sqrt(max(1 - unforeseen, LEAST**2)))

@@ -78,6 +78,14 @@ def inside(X: Any, centre: Any, spread: Any) -> Any:
     return ((X - centre) / (spread + (spread < 1e-6))).clip(-CLIP, CLIP)
 
 
+def moments(rows: np.ndarray, weight: np.ndarray | None = None) -> tuple[Any, Any]:
+    """Mean and deviation over rows (rows, ...), which count `weight` (rows,) times."""
+    if weight is None:
+        return rows.mean(axis=0), rows.std(axis=0)
+    centre = np.average(rows, axis=0, weights=weight)
+    return centre, np.sqrt(np.average((rows - centre) ** 2, axis=0, weights=weight))
+
+
 Days = Callable[[Any, int], Any]
 """`(first, count)` to that many days of an array from that day on: (count, stocks, ...)."""
 

@@ -67,14 +67,22 @@ def noise_scale(position: Net) -> Array:
 
 
 def log_density(
-    X: Array, y: Array, df: Array, predict: Callable[[Net, Array], Array] = predict
+    X: Array,
+    y: Array,
+    df: Array,
+    predict: Callable[[Net, Array], Array] = predict,
+    weight: Array | None = None,
 ) -> Callable[[Net], Array]:
-    """Log posterior of a position, up to a constant that depends on `df` alone."""
-    rows = y.shape[0]
+    """Log posterior of a position, up to a constant that depends on `df` alone.
+
+    A row counts `weight` (rows,) times.
+    """
+    rows = y.shape[0] if weight is None else jnp.sum(weight)
 
     def density(position: Net) -> Array:
         error = (y - predict(position, X)) / noise_scale(position)
-        likelihood = -0.5 * (df + 1) * jnp.sum(jnp.log1p(error * error / df))
+        losses = jnp.log1p(error * error / df)
+        likelihood = -0.5 * (df + 1) * jnp.sum(losses if weight is None else weight * losses)
         log_scale = parameters(position).log_scale
         prior = -0.5 * sum(jnp.sum(z * z) for z in position)
         return likelihood - rows * log_scale + prior
@@ -94,7 +102,7 @@ def initial(key: Array, features: int, hidden: int) -> Net:
     )
 
 
-def posterior_variance(features: int, hidden: int, rows: int) -> Net:
+def posterior_variance(features: int, hidden: int, rows: Array) -> Net:
     """Rough posterior variances of a position's coordinates: a diagonal inverse mass matrix.
 
     Weak signals leave the weights near their prior. Intercept and log scale are known to about

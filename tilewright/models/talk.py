@@ -52,13 +52,17 @@ def predict_columns(net: TalkNet, XT: Array) -> Array:
 
 
 def log_density(
-    X: Array, y: Array, predict: Callable[[TalkNet, Array], Array] = predict
+    X: Array,
+    y: Array,
+    predict: Callable[[TalkNet, Array], Array] = predict,
+    weight: Array | None = None,
 ) -> Callable[[TalkNet], Array]:
-    """Log posterior of the parameters, up to a constant."""
+    """Log posterior of the parameters, up to a constant; a row counts `weight` (rows,) times."""
 
     def density(net: TalkNet) -> Array:
         error = (y - predict(net, X)) / SCALE
-        likelihood = -0.5 * (DF + 1) * jnp.sum(jnp.log1p(error * error / DF))
+        losses = jnp.log1p(error * error / DF)
+        likelihood = -0.5 * (DF + 1) * jnp.sum(losses if weight is None else weight * losses)
         prior = -0.5 * sum(jnp.sum((p / PRIOR) ** 2) for p in net)
         return likelihood + prior
 
