@@ -94,13 +94,24 @@ def _by_day(result: Result) -> dict[str, np.ndarray]:
 
 
 def rank_correlation(forecast: np.ndarray, outcome: np.ndarray) -> np.ndarray:
-    """Spearman's over the last axis; 0 where a forecast is the same for all stocks."""
-    from scipy.stats import rankdata
+    """Spearman's over the last axis; 0 where a forecast is the same for all stocks.
 
-    a, b = rankdata(forecast, axis=-1), rankdata(outcome, axis=-1)
-    a, b = a - a.mean(axis=-1, keepdims=True), b - b.mean(axis=-1, keepdims=True)
+    Both are NaN for stocks that are left out.
+    """
+    a, b = centred_ranks(forecast), centred_ranks(outcome)
     size = np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1))
     return (a * b).sum(axis=-1) / np.where(size > 0, size, np.inf)
+
+
+def centred_ranks(values: np.ndarray) -> np.ndarray:
+    """Over the last axis, less their mean; 0 for what is NaN."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(values, axis=-1, nan_policy="omit")
+    known = np.isfinite(ranks)
+    total = np.where(known, ranks, 0.0).sum(axis=-1, keepdims=True)
+    mean = total / np.maximum(known.sum(axis=-1, keepdims=True), 1)
+    return np.where(known, ranks - mean, 0.0)
 
 
 def _cell(values: np.ndarray, null: np.ndarray) -> Cell:

@@ -14,23 +14,27 @@ from tilewright.alpha.controls import SERIES
 from tilewright.alpha.forward import Outcome
 from tilewright.alpha.job import Job
 from tilewright.alpha.report.page import page
+from tilewright.alpha.report.trading import SUMMARY, TRADING, as_json, sentences, trading_of
 from tilewright.alpha.report.verdict import Verdict, verdict
 from tilewright.alpha.results import LEVELS, MODELS
 from tilewright.alpha.scores import MEASURES, Scores, score
+from tilewright.alpha.walking.figures import finite
 from tilewright.files import write_text
 
 
 def write_report(job: Job, outcome: Outcome) -> tuple[dict[str, Scores], Verdict]:
     """Write all files; scores by series, and the verdict."""
     scores = {name: score(outcome.series(name)) for name in SERIES if outcome.series(name)}
-    said = verdict(outcome, scores)
+    traded = trading_of(job.folder, outcome)
+    said = verdict(outcome, scores, sentences(traded) if traded else [])
     write_text(job.folder / "scores.csv", _scores(scores))
     write_text(job.folder / "forecasts.csv", _forecasts(outcome))
-    write_text(job.folder / "report.html", page(outcome, scores, said))
+    write_text(job.folder / "report.html", page(outcome, scores, said, traded))
     summary = {"headline": said.headline, "sound": said.sound, "readable": said.readable}
     summary |= {"findings": said.findings}
     more = {"controls": said.controls, "caveats": said.caveats, "windows": outcome.windows}
-    write_text(job.folder / "summary.json", json.dumps({**summary, **more}, indent=2))
+    more[TRADING] = as_json(traded) if traded else None
+    write_text(job.folder / SUMMARY, json.dumps(finite({**summary, **more}), indent=2))
     return scores, said
 
 

@@ -16,7 +16,7 @@ from tilewright.alpha.baselines import NULL
 from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
 from tilewright.alpha.features import ewma_volatility
 from tilewright.alpha.forward import Outcome
-from tilewright.alpha.report import figures
+from tilewright.alpha.report import figures, trading
 from tilewright.alpha.report.html import (
     document,
     facts_of,
@@ -29,6 +29,7 @@ from tilewright.alpha.report.table import difference, side, value
 from tilewright.alpha.report.verdict import Verdict
 from tilewright.alpha.results import MODELS, NET
 from tilewright.alpha.scores import COVER_90, CRPS, MEASURES, Scores
+from tilewright.alpha.trading import Trading
 from tilewright.alpha.windows import GAP, TEST, TRAIN
 
 TITLES = {
@@ -46,7 +47,9 @@ NOTES = {
 }
 
 
-def page(outcome: Outcome, scores: Mapping[str, Scores], said: Verdict) -> str:
+def page(
+    outcome: Outcome, scores: Mapping[str, Scores], said: Verdict, traded: Trading | None = None
+) -> str:
     """The whole page."""
     body = [
         f'<p class="kicker">tilewright alpha · {escape(outcome.prices.source)}</p>',
@@ -56,6 +59,7 @@ def page(outcome: Outcome, scores: Mapping[str, Scores], said: Verdict) -> str:
         _verdict(said),
         section(TITLES[REAL], NOTES[REAL], _table(scores[REAL], MEASURES)),
         *_figures(outcome, scores[REAL]),
+        *([] if traded is None else _trading(outcome, traded)),
         _controls(scores),
         section("How it was made", "", _facts(outcome)),
     ]
@@ -147,6 +151,36 @@ def _figures(outcome: Outcome, real: Scores) -> list[str]:
             "Did the chains agree?",
             "R-hat near 1, and many effective draws, of the forecasts themselves.",
             plot(figures.chains(outcome)),
+        ),
+        "</div>",
+    ]
+
+
+def _trading(outcome: Outcome, found: Trading) -> list[str]:
+    days = list(outcome.prices.days)
+    return [
+        section(
+            "Had one traded on it",
+            f"Long and short by rank of the net's mean, one unit invested in all, changed at the "
+            f"close after the forecast; {found.cost:g} basis points a purchase or sale. Sums of "
+            "daily returns.",
+            plot(trading.over_time(found, days)),
+        ),
+        section(
+            "Does the order of the stocks hold?",
+            "Rank correlation of forecasts and returns within a day, over the years.",
+            plot(trading.correlation(found, days)),
+        ),
+        '<div class="pair">',
+        section(
+            "How long it lasts",
+            "The rank correlation with returns of later days ± two standard errors.",
+            plot(trading.decay(found)),
+        ),
+        section(
+            "By fifth",
+            "Mean next-day return less that of all stocks ± two standard errors.",
+            plot(trading.fifths(found)),
         ),
         "</div>",
     ]

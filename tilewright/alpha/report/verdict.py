@@ -6,7 +6,7 @@ the rules below; a difference counts when `scores.Cell.effect` says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tilewright.alpha.baselines import NORMAL, NULL, OLS, RIDGE
@@ -32,8 +32,8 @@ class Verdict:
     readable: bool  # some window passed its diagnostics
 
 
-def verdict(outcome: Outcome, scores: Mapping[str, Scores]) -> Verdict:
-    """The verdict on all series that were run."""
+def verdict(outcome: Outcome, scores: Mapping[str, Scores], traded: Sequence[str] = ()) -> Verdict:
+    """The verdict on all series that were run; `traded` says what trading would have come to."""
     real = scores[REAL]
     checks = [_planted(outcome, scores), _shuffled(outcome, scores)]
     told = [good for _, good in checks]
@@ -49,7 +49,7 @@ def verdict(outcome: Outcome, scores: Mapping[str, Scores]) -> Verdict:
     controls = [sentence for sentence, _ in checks]
     if PLANTED not in scores and SHUFFLED not in scores:
         controls = ["Nothing was controlled: neither a planted nor a shuffled target was run."]
-    findings = _findings(real) if readable else []
+    findings = [*_findings(real), *traded] if readable else []
     return Verdict(headline, findings, controls, _caveats(outcome), sound, readable)
 
 
@@ -181,5 +181,8 @@ def _caveats(outcome: Outcome) -> list[str]:
             f"{len(suspects)} things look wrong with the table, and everything here rests on it. "
             + " ".join(one.sentence() for one in suspects[:MOST_SUSPICIONS])
         )
-    said.append("Costs of trading are not in any figure.")
+    said.append(
+        "Costs of trading are in the figures of the book, and in no score. Borrowing, taxes and "
+        "what a purchase does to a price are in none: no claim of money is made."
+    )
     return said

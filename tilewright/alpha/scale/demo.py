@@ -23,7 +23,7 @@ MEAN_SHARE = 0.35
 """Of the demo's minutes."""
 SURVIVORS = (
     "The 20 stocks are survivors: nobody could have chosen them beforehand. Costs are in no "
-    "figure, and no claim of money is made."
+    "score, and no claim of money is made."
 )
 
 
