@@ -62,7 +62,7 @@ def test_trials_deflate():
     later = np.concatenate([AHEAD[1:], np.full((1, 10), np.nan)])
     weak = np.nan_to_num(later) + 0.12 * rng.normal(size=later.shape)
     alone = trade(weak, PRICES, cost=0)
-    others = 0.06 * rng.normal(size=20)
+    others = (0.06 * rng.normal(size=20)).tolist()
     among = trade(weak, PRICES, cost=0, others=others)
     assert among.trials == 21
     assert among.sharpe == alone.sharpe
@@ -103,8 +103,8 @@ def test_the_report_counts_the_jobs_in_the_folder_around(tmp_path):
     assert "best of 2 trials" in sentences(found)[1]
     assert json.loads(json.dumps(as_json(found)))["trials"] == 2
     for draw in (over_time, correlation):
-        assert len(draw(found, list(table.days)).data)
+        assert len(draw(found, list(table.days)).to_dict()["data"])
     for draw in (decay, fifths):
-        assert len(draw(found).data)
+        assert len(draw(found).to_dict()["data"])
     one = Outcome(prices(stocks=1), Settings(), {}, 0, 0, {})
     assert trading_of(tmp_path / "mine", one) is None

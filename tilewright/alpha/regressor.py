@@ -223,8 +223,8 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
 
         if self.prior != RETURNS:
             return scaled
-        fitted = self.signal is None
-        self.signal_ = fit_signal(rows, scaled, weight) if fitted else float(self.signal)
+        given = self.signal
+        self.signal_ = fit_signal(rows, scaled, weight) if given is None else float(given)
         self.unit_ *= self.signal_ / OUTPUT
         return scaled * (OUTPUT / self.signal_)
 

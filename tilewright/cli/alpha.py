@@ -3,129 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
 from tilewright.alpha.errors import AlphaError
-from tilewright.alpha.settings import MACHINES, PRECISIONS, SAMPLERS, Sampler, Settings
+from tilewright.alpha.settings import Sampler, Settings
 from tilewright.cli import NOTHING_TO_READ, STOPPED
+from tilewright.cli import alpha_options as options
 
 if TYPE_CHECKING:
     from tilewright.alpha.report.verdict import Verdict
 
 WINDOWS, DEMO_MINUTES, MOST_MINUTES = 200, 3.0, 1_000_000
-JOB, CHAIN, RUN, TALK = "The job", "The sampler", "How it runs", "The talk's workload"
 
 
 def alpha(
-    table: Annotated[
-        Path | None,
-        typer.Argument(
-            help="Prices: CSV, Parquet or Feather; a column of dates, then one of adjusted closes "
-            "for each stock, oldest row first.",
-            show_default=False,
-        ),
-    ] = None,
-    demo: Annotated[
-        bool,
-        typer.Option("--demo", help="20 S&P 500 stocks, 1990-2022.", rich_help_panel=JOB),
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the job. A job that was stopped goes on in its folder. "
-            "[dim]default: alpha-demo, or alpha-NAME of the table[/]",
-            show_default=False,
-            rich_help_panel=JOB,
-        ),
-    ] = None,
-    windows: Annotated[
-        int | None,
-        typer.Option(
-            help="Windows of 250 training and 21 test days, newest first. [dim]default: 200[/]",
-            show_default=False,
-            rich_help_panel=JOB,
-        ),
-    ] = None,
-    anchor: Annotated[
-        str,
-        typer.Option(
-            help="newest: windows end at the newest day. dates: they are known by their dates, so "
-            "that days added or cut off at the end leave the finished ones as they are.",
-            rich_help_panel=JOB,
-        ),
-    ] = Settings.anchor,
-    controls: Annotated[
-        int, typer.Option(help="Windows of each control.", rich_help_panel=JOB)
-    ] = 8,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict", help="Refuse a table in which something looks wrong.", rich_help_panel=JOB
-        ),
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Same seed, same bits.", rich_help_panel=JOB)] = 0,
-    minutes: Annotated[
-        float | None,
-        typer.Option(
-            help="Time limit: if it is too short, there are fewer windows, never shorter chains. "
-            "[dim]default: 3 with --demo, else none[/]",
-            show_default=False,
-            rich_help_panel=JOB,
-        ),
-    ] = None,
-    sampler: Annotated[
-        str, typer.Option(help=f"{' or '.join(SAMPLERS)}.", rich_help_panel=CHAIN)
-    ] = Sampler.name,
-    chains: Annotated[int, typer.Option(rich_help_panel=CHAIN, help="A window.")] = Settings.chains,
-    warmup: Annotated[
-        int, typer.Option(rich_help_panel=CHAIN, help="Transitions that adapt the step size.")
-    ] = Sampler.warmup,
-    draws: Annotated[
-        int, typer.Option(rich_help_panel=CHAIN, help="Draws kept of each chain.")
-    ] = Sampler.draws,
-    leapfrogs: Annotated[
-        int, typer.Option(rich_help_panel=CHAIN, help="Steps of a trajectory, on average.")
-    ] = Sampler.leapfrogs,
-    hidden: Annotated[
-        int, typer.Option(rich_help_panel=CHAIN, help="Width of the net.")
-    ] = Sampler.hidden,
-    precision: Annotated[
-        str,
-        typer.Option(
-            rich_help_panel=CHAIN,
-            help=f"Of the force: {' or '.join(PRECISIONS)}. Draws are exact with both; bfloat16 "
-            "trades acceptance for speed.",
-        ),
-    ] = Sampler.precision,
-    machine: Annotated[
-        str,
-        typer.Option(
-            rich_help_panel=RUN,
-            help=f"{' or '.join(MACHINES)}: this host's cores, or JAX's default device.",
-        ),
-    ] = Settings.machine,
-    compare: Annotated[
-        bool, typer.Option(rich_help_panel=RUN, help="First measure plain JAX on one window.")
-    ] = True,
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="talk: the talk's own net, priors and sampler, for speed alone.",
-            show_default=False,
-            rich_help_panel=TALK,
-        ),
-    ] = None,
-    rows: Annotated[
-        int | None,
-        typer.Option(
-            help="Rows of its window. [dim]default: 58368[/]",
-            show_default=False,
-            rich_help_panel=TALK,
-        ),
-    ] = None,
+    table: options.Table = None,
+    demo: options.Demo = False,
+    out: options.Out = None,
+    windows: options.Windows = None,
+    anchor: options.Anchor = Settings.anchor,
+    controls: options.Controls = 8,
+    strict: options.Strict = False,
+    seed: options.Seed = 0,
+    minutes: options.Minutes = None,
+    sampler: options.Kind = Sampler.name,
+    chains: options.Chains = Settings.chains,
+    warmup: options.WarmUp = Sampler.warmup,
+    draws: options.Draws = Sampler.draws,
+    leapfrogs: options.Leapfrogs = Sampler.leapfrogs,
+    hidden: options.Hidden = Sampler.hidden,
+    precision: options.Precision = Sampler.precision,
+    machine: options.Machine = Settings.machine,
+    compare: options.Compare = True,
+    preset: options.Preset = None,
+    rows: options.Rows = None,
 ) -> None:
     """Forecast next-day returns by a Bayesian neural net, walking forward through the years.
 
@@ -141,14 +55,7 @@ def alpha(
     console = Console()
     chain = Sampler(sampler, warmup, draws, leapfrogs, hidden, precision=precision)
     settings = Settings(chain, windows or WINDOWS, controls, chains, seed, machine, anchor)
-    if windows is not None and windows < 1:
-        raise AlphaError(f"windows must be 1 or more, not {windows}.")
-    if minutes is not None and not 0 < minutes <= MOST_MINUTES:
-        raise AlphaError(
-            f"minutes must be above 0, and {MOST_MINUTES} at most, not {minutes:g}: leave it out "
-            "for no limit."
-        )
-    settings.check()
+    _check(settings, windows, minutes)
     if preset is not None or rows is not None:
         _talk(console, preset, rows, settings, compare, given=demo or table is not None)
         return
@@ -161,6 +68,18 @@ def alpha(
     said = walk_job(console, table, folder, settings, limit, compare, strict)
     if not said.readable:
         raise typer.Exit(NOTHING_TO_READ)
+
+
+def _check(settings: Settings, windows: int | None, minutes: float | None) -> None:
+    """What was asked for can be run."""
+    if windows is not None and windows < 1:
+        raise AlphaError(f"windows must be 1 or more, not {windows}.")
+    if minutes is not None and not 0 < minutes <= MOST_MINUTES:
+        raise AlphaError(
+            f"minutes must be above 0, and {MOST_MINUTES} at most, not {minutes:g}: leave it out "
+            "for no limit."
+        )
+    settings.check()
 
 
 def walk_job(

@@ -7,14 +7,9 @@ folder, with more days or fewer, only what is new is done; killed at any instant
 
 from __future__ import annotations
 
-import math
-import shutil
-import time
-import weakref
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 from tilewright.alpha.errors import AlphaError
@@ -25,8 +20,7 @@ from tilewright.alpha.scale.panel import ScalePanel, make_panel
 from tilewright.alpha.scale.schedule import Schedule
 from tilewright.alpha.scale.scored import Scored
 from tilewright.alpha.scale.settings import ScaleSettings
-from tilewright.alpha.tables import Prices, prices_of
-from tilewright.alpha.walking.walk import AnyWalk, Silence, Watcher
+from tilewright.alpha.walking.walk import AnyWalk, Silence, Watcher, asked, begun, place_of
 from tilewright.alpha.walking.windows import Window, windows_of
 
 
@@ -70,28 +64,15 @@ def walk(
     `AlphaError` for what cannot be run, before anything is written, and OSError when a file cannot
     be.
     """
-    began = time.monotonic()
     settings, watcher = settings or ScaleSettings(), watcher or Silence()
-    settings.check()
-    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-        raise AlphaError(f"seconds must be above 0, or None for no limit, not {seconds}.")
-    if not isinstance(prices, Prices):
-        prices = prices_of(prices, gaps=True)
-    windows = windows_of(prices.days, settings)
+    prices, windows, deadline = asked(prices, settings, seconds)
     with closing(_crew(cluster, level)) as crew:
         watcher.stage("features of all stocks and days")
         material = crew.prepare(settings, prices)
-        place = Path(mkdtemp(prefix="tilewright-") if folder is None else folder)
-        job = ScaleFolder(place, prices, settings, other_version)
+        job = ScaleFolder(place_of(folder), prices, settings, other_version)
         found = Walk(job, windows, material.panel)
-        if folder is None:
-            weakref.finalize(found, shutil.rmtree, place, ignore_errors=True)
-        job.prepare(windows)
-        with job.locked():
-            job.claim(crew.level)
-            job.save_prices()
-            schedule = Schedule(job, windows, crew, watcher)
-            schedule.run(None if seconds is None else began + seconds)
+        with begun(found, crew.level, lasting=folder is not None):
+            Schedule(job, windows, crew, watcher).run(deadline)
     return found
 
 

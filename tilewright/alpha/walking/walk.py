@@ -1,17 +1,24 @@
-"""What a job that walks forward has come to, and who hears of one under way."""
+"""What a job that walks forward has come to, how it is begun, and who hears of one under way."""
 
 from __future__ import annotations
 
+import math
+import shutil
+import time
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from tempfile import mkdtemp
+from typing import Any, NamedTuple, Protocol
 
 from tilewright.alpha.controls import REAL
-from tilewright.alpha.tables import Prices
-from tilewright.alpha.walking.folder import JobFolder
-from tilewright.alpha.walking.windows import Window
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.tables import Prices, prices_of
+from tilewright.alpha.walking.folder import JobFolder, JobSettings
+from tilewright.alpha.walking.windows import Window, windows_of
 
 
 class Watcher(Protocol):
@@ -26,6 +33,49 @@ class Silence:
 
     def stage(self, text: str) -> None: ...
     def window(self, found: Any, done: int, wanted: int) -> None: ...
+
+
+class Asked(NamedTuple):
+    """What a job is to do, checked."""
+
+    prices: Prices
+    windows: list[Window]
+    deadline: float | None  # of `time.monotonic`
+
+
+def asked(prices: Any, settings: JobSettings, seconds: float | None) -> Asked:
+    """`prices` is `Prices` or a data frame, which may have gaps; the time runs from now.
+
+    Raises `AlphaError` for what cannot be run.
+    """
+    began = time.monotonic()
+    settings.check()
+    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+        raise AlphaError(f"seconds must be above 0, or None for no limit, not {seconds}.")
+    if not isinstance(prices, Prices):
+        prices = prices_of(prices, gaps=True)
+    return Asked(prices, windows_of(prices.days, settings), seconds and began + seconds)
+
+
+def place_of(folder: str | Path | None) -> Path:
+    """Where the job's files are: without a folder, one that `begun` removes with its walk."""
+    return Path(mkdtemp(prefix="tilewright-") if folder is None else folder)
+
+
+@contextmanager
+def begun(walk: AnyWalk, level: str, lasting: bool) -> Iterator[None]:
+    """The walk's folder is made ready, and nobody else's meanwhile; `level` is that of the work.
+
+    Raises `AlphaError` for a folder of something else, and OSError where it cannot be written.
+    """
+    job = walk.folder
+    if not lasting:
+        weakref.finalize(walk, shutil.rmtree, job.path, ignore_errors=True)
+    job.prepare(walk.windows)
+    with job.locked():
+        job.claim(level)
+        job.save_prices()
+        yield
 
 
 @dataclass(frozen=True)

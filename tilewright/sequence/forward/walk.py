@@ -8,14 +8,9 @@ own; a fit that was killed goes on from its checkpoint in the folder.
 from __future__ import annotations
 
 import hashlib
-import math
-import shutil
-import time
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -25,10 +20,9 @@ from tilewright.alpha.controls import REAL, SHUFFLED
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.scale.level import here
-from tilewright.alpha.tables import Prices, prices_of
 from tilewright.alpha.walking.folder import UNDER_WAY, JobFolder
 from tilewright.alpha.walking.shuffle import shuffled_days
-from tilewright.alpha.walking.walk import AnyWalk, Silence, Watcher
+from tilewright.alpha.walking.walk import AnyWalk, Silence, Watcher, asked, begun, place_of
 from tilewright.alpha.walking.windows import Window, windows_of
 from tilewright.errors import ArgumentError
 from tilewright.sequence.forward.extra import extra_rivals
@@ -201,27 +195,14 @@ def walk_forward(
     Without a folder, files live as long as the result. Raises `AlphaError` for what cannot be run,
     before anything is written, and OSError when a file cannot be.
     """
-    began = time.monotonic()
     settings, watcher = settings or ForwardSettings(), watcher or Silence()
-    settings.check()
-    if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
-        raise AlphaError(f"seconds must be above 0, or None for no limit, not {seconds}.")
-    if not isinstance(prices, Prices):
-        prices = prices_of(prices, gaps=True)
-    windows = windows_of(prices.days, settings)
+    prices, windows, deadline = asked(prices, settings, seconds)
     watcher.stage("inputs of all stocks and days")
     panel = make_forward_panel(prices, settings.target)
-    place = Path(mkdtemp(prefix="tilewright-") if folder is None else folder)
-    job = ForwardFolder(place, prices, settings, other_version)
+    job = ForwardFolder(place_of(folder), prices, settings, other_version)
     found = ForwardWalk(job, windows)
-    if folder is None:
-        weakref.finalize(found, shutil.rmtree, place, ignore_errors=True)
-    job.prepare(windows)
-    with job.locked():
-        job.claim(here())
-        job.save_prices()
-        work = Work(found, ForwardMethod(job, panel), watcher)
-        work.run(None if seconds is None else began + seconds)
+    with begun(found, here(), lasting=folder is not None):
+        Work(found, ForwardMethod(job, panel), watcher).run(deadline)
     return found
 
 

@@ -13,6 +13,7 @@ from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
 from tilewright.alpha.scale.scored import MODELS, NET
 from tilewright.alpha.scale_baselines import EWMA, GJR, LINEAR
 from tilewright.alpha.scores import LEAST_DAYS
+from tilewright.alpha.walking.controls import placebo, planted, soundness
 from tilewright.alpha.walking.page import figure, joined
 from tilewright.alpha.walking.scored import LOG
 from tilewright.alpha.walking.tally import BEATS, COVER_90, LOSES, TAILS, TIES, Tally
@@ -55,9 +56,11 @@ def words(tallies: Mapping[str, Tally], failures: Mapping[str, Sequence[str]]) -
     """`failures` holds for each series what each window says of itself, "" if it is well."""
     real = tallies[REAL]
     readable = not all(failures[REAL])
-    checks = [_planted(tallies), _placebo(tallies)]
-    told = [good for _, good in checks]
-    sound = False if False in told else None if None in told else True
+    checks = [
+        planted(tallies.get(PLANTED), LINEAR),
+        placebo(tallies.get(SHUFFLED), EWMA, "the EWMA"),
+    ]
+    sound = soundness(checks)
     headline = _headline(real) if readable else "No verdict: every window failed its diagnostics."
     if sound is False:
         headline = "A control failed: do not read anything into these figures."
@@ -125,26 +128,6 @@ def _tails(real: Tally) -> str:
         f"gains beyond the upper ones in {high1:.2%} and {high5:.2%} (levels {TAILS[0]:.0%} and "
         f"{TAILS[1]:.0%}): the noise is symmetric, markets are not quite."
     )
-
-
-def _planted(tallies: Mapping[str, Tally]) -> tuple[str, bool | None]:
-    name = "A planted signal of the scale that is not linear"
-    if PLANTED not in tallies or len(tallies[PLANTED].days) < LEAST_DAYS:
-        return f"{name}: not run, or on too few days.", None
-    found = tallies[PLANTED].over(LINEAR)
-    good = found.side == BEATS
-    text = "the net finds it" if good else "the net DOES NOT FIND IT"
-    return f"{name}: {text}; its log score is {figure(found)} to the linear model's.", good
-
-
-def _placebo(tallies: Mapping[str, Tally]) -> tuple[str, bool | None]:
-    name = "A placebo, days in random order"
-    if SHUFFLED not in tallies or len(tallies[SHUFFLED].days) < LEAST_DAYS:
-        return f"{name}: not run, or on too few days.", None
-    found = tallies[SHUFFLED].over(EWMA)
-    good = found.side != BEATS
-    text = "nothing is found, as it must be" if good else "the net SEEMS TO FIND SOMETHING"
-    return f"{name}: {text}; {figure(found)} to the EWMA.", good
 
 
 def _caveats(failures: Sequence[str]) -> list[str]:

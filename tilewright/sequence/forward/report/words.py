@@ -14,6 +14,7 @@ import numpy as np
 
 from tilewright.alpha.controls import REAL, SHUFFLED
 from tilewright.alpha.scores import LEAST_DAYS
+from tilewright.alpha.walking.controls import placebo
 from tilewright.alpha.walking.page import figure, joined
 from tilewright.alpha.walking.tally import BEATS, COVER_90, LOSES, TIES, Tally
 from tilewright.sequence.forward.rivals import EWMA, HAR, LINEAR
@@ -69,7 +70,7 @@ def words(
     """
     real = tallies[REAL]
     best = best_rival(real)
-    control, sound = _placebo(tallies)
+    control, sound = placebo(tallies.get(SHUFFLED), EWMA, "a constant")
     readable = not all(failures)
     headline = _headline(kind, real, best) if readable else "No verdict: no net could be trained."
     if sound is False:
@@ -169,16 +170,6 @@ def _location(real: Tally, ranks: np.ndarray) -> str:
         f"{mean:+.4f} a day (t = {t:.1f}), its squared error {figure(lead)} to that of 0: "
         f"{verdict}."
     )
-
-
-def _placebo(tallies: Mapping[str, Tally]) -> tuple[str, bool | None]:
-    name = "A placebo, days in random order"
-    if SHUFFLED not in tallies or len(tallies[SHUFFLED].days) < LEAST_DAYS:
-        return f"{name}: not run, or on too few days.", None
-    found = tallies[SHUFFLED].over(EWMA)
-    good = found.side != BEATS
-    text = "nothing is found, as it must be" if good else "the net SEEMS TO FIND SOMETHING"
-    return f"{name}: {text}; {figure(found)} to a constant.", good
 
 
 def _caveats(failures: Sequence[str], best: str) -> list[str]:
