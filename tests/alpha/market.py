@@ -47,6 +47,9 @@ class Listener:
     def stage(self, text: str) -> None:
         self.stages.append(text)
 
+    def outlook(self, ask) -> None:
+        self.asked = ask
+
     def progress(self, progress) -> None:
         self.resumed = progress.resumed
 

@@ -43,6 +43,7 @@ def test_every_window_is_there(whole):
     _, outcome, listener = whole
     wanted = {("real", i) for i in range(4)} | {("planted", 0), ("shuffled", 0)}
     assert set(outcome.results) == wanted == set(listener.done)
+    assert 0 < listener.asked() < 600
     assert outcome.windows == outcome.planned == 4
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ import numpy as np
 
 from tilewright.alpha.check import Check, compare
 from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED, planted, shuffled
+from tilewright.alpha.cost import gradient_seconds
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.features import HISTORY, target_and_features
 from tilewright.alpha.job import Job
@@ -28,6 +29,7 @@ from tilewright.alpha.noise import fit_degrees
 from tilewright.alpha.peer import Measured, Peer
 from tilewright.alpha.program import Panel, Program, Task, in_order, keys_of
 from tilewright.alpha.results import Result, result_of
+from tilewright.alpha.sample import density_of, example
 from tilewright.alpha.settings import Settings
 from tilewright.alpha.tables import Prices
 from tilewright.alpha.windows import Window, rows_of, training_targets, walk_forward
@@ -59,6 +61,9 @@ class Watcher(Protocol):
     """What hears of a job under way."""
 
     def stage(self, text: str) -> None: ...
+    def outlook(self, ask: Callable[[], float]) -> None:
+        """May ask how many seconds all will take, which costs one."""
+
     def progress(self, progress: Progress) -> None: ...
     def window(self, result: Result, progress: Progress) -> None: ...
     def fewer(self, windows: int, planned: int) -> None: ...
@@ -235,6 +240,7 @@ class _Work:
         progress = Progress(len(pending), self.cores, resumed=len(self.results))
         before = self.job.notes()
         progress.jax_rate = float(before.get("jax_rate", 0.0))
+        self.watcher.outlook(lambda: self._seconds(tasks))
         self.watcher.progress(progress)
         stream = program.stream(tasks)
         for task, draws in stream:
@@ -250,6 +256,18 @@ class _Work:
             if not self.pending():
                 stream.close()
                 break
+
+    def _seconds(self, tasks: list[Task]) -> float:
+        """What all of them will take, by the time of one gradient."""
+        sampler, first = self.settings.sampler, tasks[0]
+        X, y, _, _ = rows_of(first.window, self.panel.features, self.panel.targets[first.series])
+        data = (X.astype(np.float32), y.astype(np.float32), np.float32(first.df))
+        one = gradient_seconds(
+            density_of(sampler.precision), example(X.shape[1], sampler.hidden), data,
+            self.settings.machine,
+        )  # fmt: skip
+        gradients = len(tasks) * (sampler.warmup + sampler.draws) * sampler.leapfrogs
+        return gradients * one / self.cores
 
     def _finish(
         self, task: Task, chains: dict[int, Any], progress: Progress, before: dict[str, Any]

@@ -16,6 +16,7 @@ section 5.4.2.1).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import blackjax
@@ -74,12 +75,7 @@ def sample_posterior(
 
     A row counts `weight` (rows,) times.
     """
-    seen, predict = (X.T, returns.predict_columns) if columns else (X, returns.predict)
-    density = returns.log_density(seen, y, df, predict, weight)
-    if settings.precision != "float32":
-        from tilewright import force
-
-        density = force(density, settings.precision)
+    density = density_of(settings.precision)(X, y, df, columns, weight)
     start, warm, sample = jax.random.split(key, 3)
     features = X.shape[1]
     rows = y.shape[0] if weight is None else jnp.sum(weight)
@@ -106,6 +102,27 @@ def sample_posterior(
         size,
         warm_trace,
     )
+
+
+@lru_cache
+def density_of(precision: str) -> Callable:
+    """`(X, y, df) -> log density`, whose gradient is of that precision; one object for each."""
+
+    def density(X: Array, y: Array, df: Array, columns: bool = False, weight: Any = None) -> Any:
+        seen, predict = (X.T, returns.predict_columns) if columns else (X, returns.predict)
+        found = returns.log_density(seen, y, df, predict, weight)
+        if precision == "float32":
+            return found
+        from tilewright import force
+
+        return force(found, precision)
+
+    return density
+
+
+def example(features: int, hidden: int) -> returns.Net:
+    """A position, of which the shapes count."""
+    return jax.eval_shape(lambda: returns.initial(jax.random.key(0), features, hidden))
 
 
 def _transition(settings: Sampler, density: Callable, metric: Array) -> Callable:

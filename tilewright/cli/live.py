@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +16,8 @@ from rich.live import Live as RichLive
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
+
+from tilewright.alpha.cost import in_words
 
 if TYPE_CHECKING:
     from tilewright.alpha.forward import Progress as JobProgress
@@ -61,6 +64,10 @@ class Live:
         """What is being done now."""
         self._bar.update(self._task, description=text)
         self._plain(text, always=True)
+
+    def outlook(self, ask: Callable[[], float]) -> None:
+        """How long sampling will take."""
+        self._say(f"Sampling will take about {in_words(ask())}, unless a time limit ends it.")
 
     def progress(self, progress: JobProgress) -> None:
         """Sampling begins."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from tilewright.alpha.scale.estimate import Estimate
     from tilewright.alpha.scale.scored import Scored
 
 
@@ -19,6 +21,12 @@ class ScaleLive:
 
     def stage(self, text: str) -> None:
         self.console.print(text, highlight=False, style="dim")
+
+    def outlook(self, ask: Callable[[], Estimate | None]) -> None:
+        """How long it will take, if there is something to do."""
+        found = ask()
+        if found is not None:
+            self.console.print(f"{found.sentence()}.", highlight=False)
 
     def window(self, found: Any, done: int, wanted: int) -> None:
         left = (time.monotonic() - self.began) / done * (wanted - done)

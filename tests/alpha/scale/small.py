@@ -26,10 +26,14 @@ class Listener:
     def __init__(self, stop_after: int | None = None):
         self.stop_after = stop_after
         self.stages: list[str] = []
+        self.asked = None
         self.done: list[str] = []
 
     def stage(self, text: str) -> None:
         self.stages.append(text)
+
+    def outlook(self, ask) -> None:
+        self.asked = ask
 
     def window(self, found, done: int, wanted: int) -> None:
         self.done.append(found.day if found else "open")

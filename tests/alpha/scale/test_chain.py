@@ -42,11 +42,11 @@ def test_a_window_is_the_same_whenever_it_is_run_and_a_key_is_its_own(cold):
     assert not np.array_equal(cold.log_density[0], cold.log_density[1])
 
 
-def test_one_chain_in_four_is_cold(cold):
+def test_one_chain_in_four_is_cold():
     four = replace(SMALL, chains=8)
-    assert cold_chains(four, cold.state).tolist() == [True, False, False, False] * 2
-    assert cold_chains(four, None).all()
-    assert cold_chains(replace(four, warm=False), cold.state).all()
+    assert cold_chains(four, False).tolist() == [True, False, False, False] * 2
+    assert cold_chains(four, True).all()
+    assert cold_chains(replace(four, warm=False), False).all()
 
 
 def test_rows_without_weight_change_nothing_but_rounding(cold):

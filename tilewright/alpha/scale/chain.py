@@ -23,7 +23,13 @@ from blackjax.adaptation.step_size import dual_averaging_adaptation
 from jax.flatten_util import ravel_pytree
 
 from tilewright.alpha.adapted import climb
-from tilewright.alpha.scale.coordinates import at_position, coordinates_of, log_volume, position_of
+from tilewright.alpha.scale.coordinates import (
+    Coordinates,
+    at_position,
+    coordinates_of,
+    log_volume,
+    position_of,
+)
 from tilewright.alpha.scale.settings import FLOOR, ScaleChain
 from tilewright.alpha.scale.units import apart, linear_part, units_of
 from tilewright.models import bnn
@@ -70,18 +76,7 @@ def sample_chain(
     weight: Array,
 ) -> Chained:
     """Draws of the posterior of rows X (rows, features), y (rows,) that count by `weight`."""
-    units, linear = None, jnp.zeros((0, 0))
-    if form.scale == bnn.UNITS:
-        whole = units_of(X, form.scale_hidden[0])
-        linear = linear_part(X, whole, weight)
-        units = apart(X, whole, linear) * weight[:, None]
-    coordinates = coordinates_of(X, weight, units)
-    seen = X if units is None else jnp.concatenate([X, units], axis=1)
-    posterior = bnn.log_density(seen, y, jnp.float32(1), weight, FLOOR)
-
-    def density(at: Any) -> Array:
-        return posterior(position_of(at, coordinates)) + log_volume(at, coordinates)
-
+    density, coordinates, linear = posterior_of(form, X, y, weight)
     opening, key = jax.random.split(key)
 
     def from_nothing(key: Array) -> _Ready:
@@ -96,6 +91,25 @@ def sample_chain(
     ready = jax.lax.cond(cold, from_nothing, from_before, warm)
     drawn = _drawn(settings, sample, density, ready, lambda at: position_of(at, coordinates))
     return drawn._replace(linear=linear)
+
+
+def posterior_of(
+    form: bnn.Form, X: Array, y: Array, weight: Array
+) -> tuple[Callable, Coordinates, Array]:
+    """The log density in a chain's coordinates, those, and what `units.apart` takes away."""
+    units, linear = None, jnp.zeros((0, 0))
+    if form.scale == bnn.UNITS:
+        whole = units_of(X, form.scale_hidden[0])
+        linear = linear_part(X, whole, weight)
+        units = apart(X, whole, linear) * weight[:, None]
+    coordinates = coordinates_of(X, weight, units)
+    seen = X if units is None else jnp.concatenate([X, units], axis=1)
+    posterior = bnn.log_density(seen, y, jnp.float32(1), weight, FLOOR)
+
+    def density(at: Any) -> Array:
+        return posterior(position_of(at, coordinates)) + log_volume(at, coordinates)
+
+    return density, coordinates, linear
 
 
 def _held(density: Callable) -> Callable:

@@ -76,7 +76,7 @@ def fit_of(settings: ScaleSettings, parts: Sequence[Part], state: State | None) 
         spread=parts[0].spread,
         linear=np.asarray(found.linear)[0],
         state=State(found.last, _pooled(np.asarray(found.variance)), np.asarray(found.step_size)),
-        cold=cold_chains(settings, state),
+        cold=cold_chains(settings, state is None),
         acceptance=np.asarray(found.acceptance, np.float64),
         divergences=np.asarray(found.divergences, np.float64),
         gradients=np.asarray(found.gradients, np.float64),
@@ -88,7 +88,7 @@ def of_chain(settings: ScaleSettings, state: State | None, chain: int) -> State 
     """What of a window's state is for one chain; None if it starts cold."""
     import jax
 
-    if state is None or cold_chains(settings, state)[chain]:
+    if state is None or cold_chains(settings, False)[chain]:
         return None
     own = slice(chain, chain + 1)
     return State(
@@ -98,9 +98,9 @@ def of_chain(settings: ScaleSettings, state: State | None, chain: int) -> State 
     )
 
 
-def cold_chains(settings: ScaleSettings, state: State | None) -> np.ndarray:
-    """Which chains start without a state, (chains,)."""
-    everywhere = state is None or not settings.warm
+def cold_chains(settings: ScaleSettings, opens: bool) -> np.ndarray:
+    """Which chains start without a state, (chains,); all do where a sequence opens."""
+    everywhere = opens or not settings.warm
     return np.array([everywhere or i % COLD == 0 for i in range(settings.chains)])
 
 

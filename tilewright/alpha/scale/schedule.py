@@ -17,12 +17,15 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
 from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
 from tilewright.alpha.scale.crew import Crew
+from tilewright.alpha.scale.estimate import Estimate, estimate
 from tilewright.alpha.scale.fit import Fit, State
 from tilewright.alpha.scale.folder import ScaleFolder
-from tilewright.alpha.scale.material import ChainTask, ScoreTask, Task
-from tilewright.alpha.scale.program import Part, fit_of, of_chain
+from tilewright.alpha.scale.material import ChainTask, Material, ScoreTask, Task
+from tilewright.alpha.scale.program import Part, cold_chains, fit_of, of_chain
 from tilewright.alpha.scale.scored import Scored
 from tilewright.alpha.walking.folder import FITS
 from tilewright.alpha.walking.walk import Watcher
@@ -74,6 +77,23 @@ class Schedule:
                     self._keep_scores(task, found)
                 else:
                     self._keep_chain(task, found)
+
+    def estimate(self, material: Material) -> Estimate | None:
+        """How long `run` will take; None when there is nothing to do."""
+        if not self.wanted:
+            return None
+        cold = [
+            cold_chains(self.settings, before is None)
+            for line in self.lines
+            for series, window, before in line
+            if not self.job.fit_path(window, series).exists()
+        ]
+        starts = np.concatenate([np.empty(0, np.bool_), *cold])
+        series, window, _ = self.lines[0][0]
+        return estimate(
+            self.settings, material.rows(window, series), self.wanted,
+            int(starts.sum()), int((~starts).sum()), max(self.crew.room() // 2, 1),
+        )  # fmt: skip
 
     # Which
 

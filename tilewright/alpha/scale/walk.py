@@ -72,7 +72,9 @@ def walk(
         job = ScaleFolder(place_of(folder), prices, settings, other_version)
         found = Walk(job, windows, material.panel)
         with begun(found, crew.level, lasting=folder is not None):
-            Schedule(job, windows, crew, watcher).run(deadline)
+            schedule = Schedule(job, windows, crew, watcher)
+            watcher.outlook(lambda: schedule.estimate(material))
+            schedule.run(deadline)
     return found
 
 

@@ -7,7 +7,7 @@ import shutil
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,13 @@ from tilewright.alpha.walking.windows import Window, windows_of
 
 
 class Watcher(Protocol):
-    """What hears of a job under way: of a window's scores, None for one that is still open."""
+    """What hears of a job under way: of a window's scores, None for one that is still open.
+
+    Before the first it may ask how long all will take, which costs a second.
+    """
 
     def stage(self, text: str) -> None: ...
+    def outlook(self, ask: Callable[[], Any]) -> None: ...
     def window(self, found: Any, done: int, wanted: int) -> None: ...
 
 
@@ -32,6 +36,7 @@ class Silence:
     """Hears, and says nothing."""
 
     def stage(self, text: str) -> None: ...
+    def outlook(self, ask: Callable[[], Any]) -> None: ...
     def window(self, found: Any, done: int, wanted: int) -> None: ...
 
 
