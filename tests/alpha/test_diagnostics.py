@@ -7,11 +7,11 @@ from tilewright.alpha.diagnostics import ROWS, diagnose
 
 RNG = np.random.default_rng(0)
 MEAN, SCALE = RNG.normal(size=(2, 200, 40)), RNG.uniform(0.9, 1.1, (2, 200))
-GOOD, NONE = np.array([0.8, 0.9]), np.zeros(2)
+GOOD, NONE, DENSITY = np.array([0.8, 0.9]), np.zeros(2), RNG.normal(size=(2, 200))
 
 
 def test_chains_that_agree():
-    found = diagnose(MEAN, SCALE, GOOD, NONE)
+    found = diagnose(MEAN, SCALE, GOOD, NONE, DENSITY)
     assert found.failure == ""
     assert found.r_hat.shape == found.ess.shape == (ROWS + 1,)
     assert found.r_hat.max() < 1.1
@@ -23,11 +23,12 @@ def test_chains_that_agree():
     [
         (dict(mean=MEAN + np.array([0, 2])[:, None, None]), "chains disagree"),
         (dict(scale=SCALE * np.array([1, np.nan])[:, None]), "not finite"),
+        (dict(log_density=DENSITY - np.array([0, np.inf])[:, None]), "no start of a chain has a"),
         (dict(acceptance=np.array([0.9, 0.2])), "accepted 20%"),
         (dict(divergences=np.array([0, 40])), "20% of a chain's draws diverged"),
         (dict(mean=np.zeros_like(MEAN)), "chains disagree"),
     ],
 )
 def test_failures(change, words):
-    sound = dict(mean=MEAN, scale=SCALE, acceptance=GOOD, divergences=NONE)
+    sound = dict(mean=MEAN, scale=SCALE, acceptance=GOOD, divergences=NONE, log_density=DENSITY)
     assert words in diagnose(**{**sound, **change}).failure

@@ -31,9 +31,14 @@ class Diagnosis:
 
 
 def diagnose(
-    mean: np.ndarray, scale: np.ndarray, acceptance: np.ndarray, divergences: np.ndarray
+    mean: np.ndarray,
+    scale: np.ndarray,
+    acceptance: np.ndarray,
+    divergences: np.ndarray,
+    log_density: np.ndarray,
 ) -> Diagnosis:
-    """From mean (chains, draws, rows), scale (chains, draws[, rows]), and two figures a chain.
+    """From mean (chains, draws, rows), scale (chains, draws[, rows]), log density (chains, draws),
+    and two figures a chain.
 
     Both measures are of ranks (R-hat) or nearly so: those of a scale and of its logarithm agree.
     """
@@ -43,6 +48,9 @@ def diagnose(
     if not np.isfinite(traces).all():
         nothing = np.full(traces.shape[2], np.nan)
         return Diagnosis(nothing, nothing, "draws are not finite")
+    if not np.isfinite(log_density).all():
+        nothing = np.full(traces.shape[2], np.nan)
+        return Diagnosis(nothing, nothing, "no start of a chain has a finite density")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import arviz

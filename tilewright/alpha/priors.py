@@ -35,11 +35,12 @@ class Learned:
         import jax
 
         from tilewright.alpha.adapted import sample_adapted
+        from tilewright.alpha.start import finite_start
         from tilewright.models import bnn
 
         start, key = jax.random.split(key)
-        first = bnn.initial(start, self.form, self.df_known)
         density = bnn.log_density(X, y, df, weight)
+        first = finite_start(start, lambda key: bnn.initial(key, self.form, self.df_known), density)
         return sample_adapted(self.chain, key, density, first, _whole)
 
     def forecast(self, position: Any, X: np.ndarray, df: float) -> tuple[Any, Any, Any]:

@@ -133,7 +133,7 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         self.positions_ = draws.kept
         self.acceptance_ = np.asarray(draws.acceptance)
         self.df_ = df
-        self._diagnose(X[np.linspace(0, len(X) - 1, ROWS).astype(int)], draws.divergences)
+        self._diagnose(X[np.linspace(0, len(X) - 1, ROWS).astype(int)], draws)
         self._summarise()
         return self
 
@@ -233,9 +233,10 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         location, scale, df = forecasts(self._prior, self.positions_, self._rows(X), self.df_)
         return self.centre_ + self.unit_ * location, self.unit_ * scale, df
 
-    def _diagnose(self, X: np.ndarray, divergences: np.ndarray) -> None:
+    def _diagnose(self, X: np.ndarray, draws: Any) -> None:
         location, scale, _ = self._draws(X)
-        found = diagnose(location, scale, self.acceptance_, np.asarray(divergences))
+        divergences, log_density = np.asarray(draws.divergences), np.asarray(draws.log_density)
+        found = diagnose(location, scale, self.acceptance_, divergences, log_density)
         self.r_hat_, self.ess_, self.failure_ = found.r_hat, found.ess, found.failure
         if found.failure:
             warnings.warn(f"The chains failed: {found.failure}.", ConvergenceWarning, stacklevel=3)

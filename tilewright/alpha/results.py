@@ -80,7 +80,8 @@ def result_of(
         np.array([float(getattr(c, name)) for c in chains])
         for name in ("acceptance", "divergences", "leapfrogs", "step_size")
     )
-    diagnosis = diagnose(mean, scale, acceptance, divergences)
+    log_density = np.stack([np.asarray(c.log_density) for c in chains])
+    diagnosis = diagnose(mean, scale, acceptance, divergences, log_density)
     finite = np.isfinite(mean).all() and np.isfinite(scale).all()
     net = (
         Mixture(mean.reshape(-1, mean.shape[2]), scale.ravel(), df)

@@ -26,6 +26,7 @@ from blackjax.adaptation.step_size import dual_averaging_adaptation
 from jax.flatten_util import ravel_pytree
 
 from tilewright.alpha.settings import Sampler
+from tilewright.alpha.start import finite_start
 from tilewright.models import returns
 
 Array = Any
@@ -81,7 +82,9 @@ def sample_posterior(
     rows = y.shape[0] if weight is None else jnp.sum(weight)
     metric, _ = ravel_pytree(returns.posterior_variance(features, settings.hidden, rows))
     step = _transition(settings, density, metric)
-    position = returns.initial(start, features, settings.hidden)
+    position = finite_start(
+        start, lambda key: returns.initial(key, features, settings.hidden), density
+    )
     state = blackjax.hmc.init(position, density)
     state, size, warm_trace, spent = _warm_up(settings, step, state, warm)
 

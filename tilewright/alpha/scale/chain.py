@@ -32,6 +32,7 @@ from tilewright.alpha.scale.coordinates import (
 )
 from tilewright.alpha.scale.settings import FLOOR, ScaleChain
 from tilewright.alpha.scale.units import apart, linear_part, units_of
+from tilewright.alpha.start import finite_start
 from tilewright.models import bnn
 
 Array = Any
@@ -80,7 +81,9 @@ def sample_chain(
     opening, key = jax.random.split(key)
 
     def from_nothing(key: Array) -> _Ready:
-        start = at_position(bnn.initial(opening, form, False), coordinates)
+        start = finite_start(
+            opening, lambda key: at_position(bnn.initial(key, form, False), coordinates), density
+        )
         return _adapted(settings, key, density, climb(_held(density), start, settings.climb))
 
     def from_before(key: Array) -> _Ready:

@@ -100,7 +100,7 @@ def scored(
 ) -> Scored:
     """Of test rows X (rows, 28) at `places`, and what came of them, (rows,)."""  # fmt: skip
     mean, scale, df = fit.forecasts(X)
-    diagnosis = diagnose(mean, scale, fit.acceptance, fit.divergences)
+    diagnosis = diagnose(mean, scale, fit.acceptance, fit.divergences, fit.log_density)
     finite = np.isfinite(mean).all() and np.isfinite(scale).all()
     each = max(1, df.size // MOST_DRAWS)
     flat = mean.reshape(-1, len(X))[::each], scale.reshape(-1, len(X))[::each], df.ravel()[::each]
