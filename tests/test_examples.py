@@ -9,16 +9,18 @@ import pytest
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*_*.py"))
 
 
-LONG = ("13_features_into_alpha", "14_card_frauds")
-"""Those that train several nets."""
+MARKS = {
+    # Those that train several nets, and one whose net is PyTorch's.
+    "13_features_into_alpha": pytest.mark.slow,
+    "14_card_frauds": pytest.mark.slow,
+    "15_torch_weights_to_ticks": pytest.mark.peers,
+    "16_volatility_beside_ridge": pytest.mark.slow,
+}
 
 
 @pytest.mark.parametrize(
     "path",
-    [
-        pytest.param(path, marks=[pytest.mark.slow] * (path.stem in LONG), id=path.stem)
-        for path in EXAMPLES
-    ],
+    [pytest.param(path, marks=MARKS.get(path.stem, ()), id=path.stem) for path in EXAMPLES],
 )
 def test_runs(path):
     done = subprocess.run(
