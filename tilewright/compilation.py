@@ -109,11 +109,12 @@ class Compilation:
         folder: Path,
         name: str,
         nan: str = "refuse",
+        tiles: int = 1,
     ) -> Written:
         """Leave it as a library for C, with what the signature has bound, and such a state."""
         from tilewright.c_export import export  # LLVM is for few
 
-        return export(self, signature, initial, folder, name, nan)
+        return export(self, signature, initial, folder, name, nan, tiles)
 
     def bound(self, fixed: Mapping[int, np.ndarray]) -> Compilation:
         """The program for fixed inputs, by position among the arguments' leaves.

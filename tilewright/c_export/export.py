@@ -1,8 +1,8 @@
 """`export`: a compiled function as a library for C and C++, without Python, JAX or LLVM.
 
 In: a compiled function, what is bound of it, the state that it begins with. Out: files in a folder,
-each replaced in one step: `NAME.h`, `NAME.o`, `libNAME.a`, `NAME_example.c`, `CMakeLists.txt`, and
-`libNAME.so` where the host has a linker.
+each replaced in one step: `NAME.h`, `NAME.o`, `libNAME.a`, `NAME_example.c`, `CMakeLists.txt`,
+`libNAME.so` where the host has a linker, and `NAME_gang.c` where there are several tiles.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.c_export import text
+from tilewright.c_export import gang, text
 from tilewright.c_export.archive import static_library
 from tilewright.c_export.gaps import Gaps, check_policy
 from tilewright.c_export.header import C_TYPES, Given, cmake, example, header, identifiers
@@ -41,6 +41,8 @@ _TAKEN = frozenset(
     "stream program".split()
 )
 ANY = Target("x86-64", "")
+MOST_TILES = 64
+"""Each takes memory in every stream."""
 
 
 def export(
@@ -50,38 +52,46 @@ def export(
     folder: Path,
     name: str,
     nan: str = "refuse",
+    tiles: int = 1,
 ) -> Written:
-    """`nan` is what a step with a state does about float32 that are not finite (`gaps.py`).
+    """`nan` is what a step with a state does about float32 that are not finite (`gaps.py`); with
+    more than one of `tiles`, other threads may help with a call (`gang.py`).
 
     Raises ArgumentError for a name that C does not take, and for what has no type in C.
     """
     check_policy(nan)
+    if type(tiles) is not int or not 1 <= tiles <= MOST_TILES:
+        raise ArgumentError(f"tiles must be a whole number from 1 to {MOST_TILES}, not {tiles!r}.")
     names = Names(_checked(name), _verb(signature.interface.name))
     fixed, state = signature.fixed, signature.state
     inputs, outputs = _given(signature, fixed, state)
     kept = [signature.interface.inputs[i] for i in state]
     first = [np.ascontiguousarray(a) for arrays in initial.values() for a in arrays]
-    levels = [pieces_of(compilation, level, fixed, state) for level in LEVELS]
+    levels = [pieces_of(compilation, level, fixed, state, tiles) for level in LEVELS]
     data = _Data()
     floats = {i: given for i, given in enumerate(inputs) if given.type.dtype == "float32"}
     held = [given.type for given in floats.values() if state and nan == "hold"]
     first += [np.full(kind.shape, np.nan, np.float32) for kind in held]
     mark = _mark(compilation, fixed, nan) if state else b""
-    insides = [_inside(pieces, kept, held, first, mark, data) for pieces in levels]
+    insides = [_inside(pieces, kept, held, first, mark, data, tiles) for pieces in levels]
     layout = insides[0].layout
     counts = [(i, given.count) for i, given in floats.items()]
     gaps = Gaps(nan, counts, layout.state[len(kept) :], layout.filled)
-    symbols = exports(names, bool(state))
-    parts = _compiled(insides, text.module(names, insides, gaps))
-    content = object_file(parts, bytes(data.content), symbols, OUTSIDE)
+    symbols = exports(names, bool(state), tiles)
+    parts = _compiled(insides, text.module(names, insides, gaps, tiles))
+    outside = (*OUTSIDE, "sched_yield") if tiles > 1 else OUTSIDE
+    content = object_file(parts, bytes(data.content), symbols, outside)
+    help_ = gang.header(name) if tiles > 1 else ""
     folder.mkdir(parents=True, exist_ok=True)
     files = {
-        f"{name}.h": header(names, inputs, outputs, nan if state else None),
+        f"{name}.h": header(names, inputs, outputs, nan if state else None, help_),
         f"{name}.o": content,
         f"lib{name}.a": static_library([(f"{name[:11]}.o", content, symbols)]),
         f"{name}_example.c": example(names, inputs, outputs, bool(state)),
-        "CMakeLists.txt": cmake(names),
+        "CMakeLists.txt": cmake(names, tiles),
     }
+    if tiles > 1:
+        files[f"{name}_gang.c"] = gang.source(name)
     shared = _shared(content)
     if shared is not None:
         files[f"lib{name}.so"] = shared
@@ -155,8 +165,9 @@ def _inside(
     first: Sequence[np.ndarray],
     mark: bytes,
     data: _Data,
+    tiles: int,
 ) -> Inside:
-    layout = layout_of(pieces, state, held)
+    layout = layout_of(pieces, state, held, tiles)
 
     def placed(kind: str, what: Any) -> tuple[str, int]:
         match kind:

@@ -60,9 +60,14 @@ def identifiers(names: Sequence[str]) -> list[str]:
 
 
 def header(
-    names: Names, inputs: Sequence[Given], outputs: Sequence[Given], gaps: str | None
+    names: Names,
+    inputs: Sequence[Given],
+    outputs: Sequence[Given],
+    gaps: str | None,
+    help_: str = "",
 ) -> str:
-    """The header, for C and C++; `gaps` is the policy of a step with a state."""
+    """The header, for C and C++; `gaps` is the policy of a step with a state, `help_` what is said
+    of other threads."""
     p, guard = names.prefix, f"{names.prefix.upper()}_H"
     levels = ", ".join(f"{i} {level.name}" for i, level in enumerate(LEVELS))
     arrays = [f"const {given.shown}" for given in inputs] + [given.shown for given in outputs]
@@ -103,7 +108,7 @@ void {p}_stop({p}_stream *stream);
 /* {whole} */
 int {names.whole}(
     {call});
-{state}
+{state}{help_}
 #ifdef __cplusplus
 }}
 #endif
@@ -179,9 +184,11 @@ int main(void) {{
 """
 
 
-def cmake(names: Names) -> str:
-    """`add_subdirectory` it, then `target_link_libraries(yours PRIVATE <name>)`."""
+def cmake(names: Names, tiles: int = 1) -> str:
+    """`add_subdirectory` it, then `target_link_libraries(yours PRIVATE <name>)`; or `<name>_gang`,
+    which has the threads, too."""
     p = names.prefix
+    gang = _GANG.format(p=p) if tiles > 1 else ""
     return f"""cmake_minimum_required(VERSION 3.13)
 project({p} C)
 
@@ -191,6 +198,13 @@ set_target_properties({p} PROPERTIES
   INTERFACE_INCLUDE_DIRECTORIES "${{CMAKE_CURRENT_SOURCE_DIR}}"
   INTERFACE_LINK_LIBRARIES m)
 
-add_executable({p}_example "${{CMAKE_CURRENT_SOURCE_DIR}}/{p}_example.c")
+{gang}add_executable({p}_example "${{CMAKE_CURRENT_SOURCE_DIR}}/{p}_example.c")
 target_link_libraries({p}_example PRIVATE {p})
+"""
+
+
+_GANG = """find_package(Threads REQUIRED)
+add_library({p}_gang STATIC "${{CMAKE_CURRENT_SOURCE_DIR}}/{p}_gang.c")
+target_link_libraries({p}_gang PUBLIC {p} Threads::Threads)
+
 """

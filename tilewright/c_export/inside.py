@@ -47,8 +47,9 @@ def symbol(level: int, piece: str) -> str:
     return f"tw_level{level}_{piece}"
 
 
-def exports(names: Names, has_state: bool) -> list[str]:
+def exports(names: Names, has_state: bool, tiles: int) -> list[str]:
     """What others may call."""
     plain = ["abi", "open", "open_level", "level", "start", "stop"]
     kept = ["reset", "answer", "prepare", "late", "state_bytes", "save", "restore"]
-    return [names.whole, *map(names, plain + kept * has_state)]
+    shared = ["tiles", "join"]
+    return [names.whole, *map(names, plain + kept * has_state + shared * (tiles > 1))]

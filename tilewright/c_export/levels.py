@@ -6,7 +6,7 @@ say so: Intel's manual, volume 2A; the registers that a system saves: volume 1, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tilewright.codegen.target import Target
 from tilewright.machine.host import described
@@ -27,10 +27,11 @@ class Level:
     extended: int
     saved: int
 
-    @property
-    def machine(self) -> Machine:
-        """A host of this level, with stated figures: an export is the same wherever it is made."""
-        return described(self.names)
+    def machine(self, tiles: int) -> Machine:
+        """A host of this level with so many cores and stated figures: an export is the same
+        wherever it is made."""
+        host = described(self.names)
+        return replace(host, chip=replace(host.chip, tiles=tiles))
 
 
 def _bits(*numbers: int) -> int:

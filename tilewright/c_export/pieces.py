@@ -51,11 +51,16 @@ class Pieces:
 
 
 def pieces_of(
-    compilation: Any, level: Level, fixed: Mapping[int, np.ndarray], state: Sequence[int]
+    compilation: Any,
+    level: Level,
+    fixed: Mapping[int, np.ndarray],
+    state: Sequence[int],
+    tiles: int = 1,
 ) -> Pieces:
-    """`fixed` are the leaves that are bound, `state` those that calls overwrite, by position."""
+    """`fixed` are the leaves that are bound, `state` those that calls overwrite, by position; plans
+    are for so many tiles."""
     source = compilation.source
-    stages = compilation.base.stages.on(level.machine)
+    stages = compilation.base.stages.on(level.machine(tiles))
     hidden = (*source.constants, *_made(stages.once, source.constants, level))
     inputs = source.interface.inputs
     if fixed:

@@ -11,7 +11,7 @@ from tilewright.c_export.calls import dispatch, parameters
 from tilewright.c_export.gaps import Gaps, checked
 from tilewright.c_export.inside import Inside, Names
 from tilewright.c_export.pieces import Piece
-from tilewright.c_export.stream import HEAD
+from tilewright.c_export.stream import HEAD, HEAD_BYTES
 from tilewright.codegen.context import LINE
 from tilewright.codegen.object_file import DATA
 
@@ -114,7 +114,7 @@ define void @{names("save")}(ptr %s, ptr %to) nounwind {{
   call void @settle(ptr %s)
   %mark = getelementptr i8, ptr @{DATA}, i64 {mark}
   call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %mark, i64 {LINE}, i1 false)
-  %at = getelementptr i8, ptr %s, i64 {LINE}
+  %at = getelementptr i8, ptr %s, i64 {HEAD_BYTES}
   %behind = getelementptr i8, ptr %to, i64 {LINE}
   call void @llvm.memcpy.p0.p0.i64(ptr %behind, ptr %at, i64 {size}, i1 false)
   ret void
@@ -137,7 +137,7 @@ look:
   %same = icmp eq i64 %own, %its
   br i1 %same, label %turn, label %other
 good:
-  %at = getelementptr i8, ptr %s, i64 {LINE}
+  %at = getelementptr i8, ptr %s, i64 {HEAD_BYTES}
   %behind = getelementptr i8, ptr %from, i64 {LINE}
   call void @llvm.memcpy.p0.p0.i64(ptr %at, ptr %behind, i64 {size}, i1 false)
   call void @forget(ptr %s)
@@ -161,7 +161,7 @@ entry:
 def resetting(number: int, inside: Inside) -> str:
     lines = []
     for i, (at, source) in enumerate(zip(inside.layout.state, inside.initial, strict=True)):
-        end = [*inside.layout.state, LINE + inside.layout.state_bytes][i + 1]
+        end = [*inside.layout.state, HEAD_BYTES + inside.layout.state_bytes][i + 1]
         lines.append(f"  %t{i} = getelementptr i8, ptr %s, i64 {at}")
         lines.append(f"  %f{i} = getelementptr i8, ptr @{DATA}, i64 {source}")
         call = f"ptr %t{i}, ptr %f{i}, i64 {end - at}, i1 false"

@@ -15,8 +15,14 @@ from tilewright.c_export.pieces import Piece, Pieces
 from tilewright.codegen.context import LINE, Context
 from tilewright.graph.ir import Type
 
-HEAD = {"level": 0, "prepared": 8, "unsettled": 16, "late": 24}
-"""Words that a stream begins with."""
+HEAD = {
+    name: 8 * place
+    for place, name in enumerate(
+        ("level", "prepared", "unsettled", "late", "workers", "patience", "helper", "post", "wait")
+    )
+}
+"""Words that a stream begins with; the last five are its help (`gang.py`)."""
+HEAD_BYTES = 2 * LINE
 _PAGE = 4096
 
 
@@ -47,23 +53,28 @@ class Layout:
     carried: tuple[int, ...]
     shared: int
     tile: int
+    tile_stride: int
     size: int
 
 
-def layout_of(pieces: Pieces, state: Sequence[Type], held: Sequence[Type] = ()) -> Layout:
+def layout_of(
+    pieces: Pieces, state: Sequence[Type], held: Sequence[Type] = (), tiles: int = 1
+) -> Layout:
     """`held` are arrays of a tick that belong to the state, too, as they were last, behind it."""
-    at = LINE
+    at = HEAD_BYTES
     placed, at = _one_by_one([*state, *held], at)
-    state_bytes = at - LINE
+    state_bytes = at - HEAD_BYTES
     filled, at = _one_by_one(held, at)
     carried, at = _one_by_one(pieces.carried, at)
     rooms = {}
     for piece in pieces.pieces:
-        rooms[piece.name], at = _room(piece, at)
+        rooms[piece.name], at = _room(piece, at, tiles)
     images = [piece.image for piece in pieces.pieces]
     shared, at = at, at + _up(max(image.shared_bytes for image in images))
-    tile, at = at, at + _up(max(image.tile_bytes for image in images) + LINE)
-    return Layout(rooms, placed, state_bytes, filled, carried, shared, tile, _up(at, _PAGE))
+    stride = _up(max(image.tile_bytes for image in images) + LINE)
+    tile, at = at, at + stride * tiles
+    size = _up(at, _PAGE)
+    return Layout(rooms, placed, state_bytes, filled, carried, shared, tile, stride, size)
 
 
 def _one_by_one(types: Sequence[Type], at: int) -> tuple[tuple[int, ...], int]:
@@ -74,7 +85,7 @@ def _one_by_one(types: Sequence[Type], at: int) -> tuple[tuple[int, ...], int]:
     return tuple(places), at
 
 
-def _room(piece: Piece, at: int) -> tuple[Room, int]:
+def _room(piece: Piece, at: int, tiles: int) -> tuple[Room, int]:
     image = piece.image
     context, at = at, at + _up(ctypes.sizeof(Context))
     inputs, at = at, at + _up(8 * max(1, len(piece.places)))
@@ -85,8 +96,8 @@ def _room(piece: Piece, at: int) -> tuple[Room, int]:
         "completed": LINE,
         "drained": LINE,
         "filled": LINE,
-        "trips": _up(8 * len(image.loops)),
-        "queues": image.maps * LINE,
+        "trips": tiles * trips_stride(piece),
+        "queues": tiles * image.maps * LINE,
         "done": LINE,
     }
     control, fields = at, []
@@ -94,6 +105,11 @@ def _room(piece: Piece, at: int) -> tuple[Room, int]:
         fields.append((name, at))
         at += size
     return Room(context, inputs, outputs, control, at - control, tuple(fields)), at
+
+
+def trips_stride(piece: Piece) -> int:
+    """Bytes from one worker's counters to the next worker's."""
+    return _up(8 * len(piece.image.loops))
 
 
 def _up(size: int, step: int = LINE) -> int:

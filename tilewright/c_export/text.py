@@ -1,28 +1,34 @@
 """The LLVM text of a library beside its programs: a module for any x86-64.
 
 In: names, levels with their layouts, and where arrays lie among the data. Out: text. Nothing here
-allocates but `start`, nothing locks, and nothing asks the system for anything.
+allocates but `start`, nothing locks, and nothing asks the system for anything, except to give way
+where threads that help are too many for the processors (`gang.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tilewright.c_export import gang
 from tilewright.c_export.calls import call, dispatch
 from tilewright.c_export.gaps import TEXT as GAPS
 from tilewright.c_export.gaps import Gaps
 from tilewright.c_export.inside import ALLOCATE, FREE, Inside, Names, symbol
 from tilewright.c_export.opening import opening
 from tilewright.c_export.steps import resetting, steps
+from tilewright.c_export.stream import HEAD, trips_stride
 from tilewright.codegen.context import FIELDS
 from tilewright.codegen.object_file import DATA
 
 
-def module(names: Names, insides: Sequence[Inside], gaps: Gaps) -> str:
-    """`gaps` are for a program with a state."""
+def module(names: Names, insides: Sequence[Inside], gaps: Gaps, tiles: int = 1) -> str:
+    """`gaps` are for a program with a state; with several tiles, others may help."""
     first = insides[0]
     has_state = bool(first.layout.state)
     text = [_HEAD, opening(names, insides), _starting(names, insides, has_state)]
+    text.append(gang.ALONE if tiles == 1 else gang.TOGETHER)
+    if tiles > 1:
+        text.append(gang.joining(names("join"), names("tiles"), tiles))
     for number, inside in enumerate(insides):
         text.append(_declarations(number, inside))
         text.append(_pointing(number, inside))
@@ -46,21 +52,10 @@ declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare void @llvm.x86.sse.stmxcsr(ptr)
 declare void @llvm.x86.sse.ldmxcsr(ptr)
 
-; One worker: nobody to wait for, nobody who cancels.
-define hidden i32 @tw_barrier(ptr %context, i64 %worker) nounwind {{ ret i32 0 }}
+; Nobody cancels, and nobody takes results before the end.
 define hidden i32 @tw_cancelled(ptr %context, i64 %worker) nounwind {{ ret i32 0 }}
 define hidden i32 @tw_wait_slot(ptr %context, i64 %instance) nounwind {{ ret i32 0 }}
 define hidden void @tw_finished(ptr %context, i64 %instance) nounwind {{ ret void }}
-define hidden i64 @tw_next(ptr %context, i64 %line) nounwind {{
-  %at = getelementptr i64, ptr %context, i64 {FIELDS["queues"]}
-  %queues = load ptr, ptr %at
-  %byte = shl i64 %line, 6
-  %queue = getelementptr i8, ptr %queues, i64 %byte
-  %number = load i64, ptr %queue
-  %next = add i64 %number, 1
-  store i64 %next, ptr %queue
-  ret i64 %number
-}}
 
 ; Run a program: denormals are zero, as everywhere in tilewright; the caller's mode comes back.
 define internal i32 @drive(ptr %stream, i64 %context, i64 %control, i64 %bytes, i64 %filled,
@@ -75,7 +70,7 @@ define internal i32 @drive(ptr %stream, i64 %context, i64 %control, i64 %bytes, 
   %filled_at = getelementptr i8, ptr %stream, i64 %filled
   store i64 %count, ptr %filled_at
   %context_at = getelementptr i8, ptr %stream, i64 %context
-  %result = call i32 %function(ptr %context_at, i64 0)
+  %result = call i32 @together(ptr %stream, ptr %context_at, ptr %function)
   call void @llvm.x86.sse.ldmxcsr(ptr %old)
   ret i32 %result
 }}
@@ -95,6 +90,8 @@ l{number}:
 f{number}:
   call void @llvm.memset.p0.i64(ptr %s{number}, i8 0, i64 {inside.layout.size}, i1 false)
   store i64 {number}, ptr %s{number}
+  %w{number} = getelementptr i8, ptr %s{number}, i64 {HEAD["workers"]}
+  store i64 1, ptr %w{number}
   call void @point{number}(ptr %s{number})
   {reset}
   ret ptr %s{number}
@@ -152,7 +149,9 @@ def _pointing(number: int, inside: Inside) -> str:
         for field, offset in pointers.items():
             store(address("%s", offset), "ptr", room.context + 8 * FIELDS[field])
         count = piece.image.streamed.count if piece.image.streamed else 0
-        for field, number_ in (("workers", 1), ("ring_slots", max(1, count))):
+        numbers = {"workers": 1, "ring_slots": max(1, count)}
+        numbers |= {"tile_arena_stride": layout.tile_stride, "trips_stride": trips_stride(piece)}
+        for field, number_ in numbers.items():
             store(str(number_), "i64", room.context + 8 * FIELDS[field])
         for position, (kind, at) in enumerate(inside.inputs[name]):
             if kind in ("data", "stream"):

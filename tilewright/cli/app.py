@@ -69,6 +69,7 @@ def export(
     name: Annotated[
         str | None, typer.Option(help="What every name begins with; by default the file's.")
     ] = None,
+    tiles: lstm.Tiles = 1,
 ) -> None:
     """Leave a saved program as a library for C and C++: header, object, library, example.
 
@@ -76,7 +77,8 @@ def export(
     """
     import re
 
-    lstm.tell(tilewright.load(model).export(c, name or re.sub(r"\W", "_", model.stem)))
+    named = name or re.sub(r"\W", "_", model.stem)
+    lstm.tell(tilewright.load(model).export(c, named, tiles=tiles))
 
 
 alphas = with_default("mean", "Forecasts of returns by Bayesian nets over sliding windows.")

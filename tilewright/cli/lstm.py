@@ -29,6 +29,12 @@ Slide = Annotated[
 Gaps = Annotated[
     str, typer.Option(help="Numbers that are not finite: refuse, hold (the last ones) or pass.")
 ]
+Tiles = Annotated[
+    int,
+    typer.Option(
+        help="Threads that a call may have: more than 1 adds a gang of them in NAME_gang.c."
+    ),
+]
 Precision = Annotated[
     str,
     typer.Option(
@@ -163,6 +169,7 @@ def export(
     slide: Slide = None,
     nan: Gaps = "refuse",
     precision: Precision = "float32",
+    tiles: Tiles = 1,
 ) -> None:
     """Leave the net as a library for C and C++: ticks with a state, or whole windows.
 
@@ -174,9 +181,9 @@ def export(
     if window is not None and slide is not None:
         raise ArgumentError("A library is of windows or of one that slides, not of both.")
     if window is None:
-        tell(_running(model, precision, slide, nan).export(c, name))
+        tell(_running(model, precision, slide, nan).export(c, name, tiles=tiles))
     else:
-        tell(model.window(1, window, precision=precision).export(c, name))
+        tell(model.window(1, window, precision=precision).export(c, name, tiles=tiles))
 
 
 def _running(model: Any, precision: str, slide: int | None, nan: str = "refuse") -> Any:

@@ -114,17 +114,22 @@ class Executable:
         """
         self.compiled.save(Path(path), self.signature.bound)
 
-    def export(self, folder: str | os.PathLike[str], name: str, *, nan: str = "refuse") -> Written:
+    def export(
+        self, folder: str | os.PathLike[str], name: str, *, nan: str = "refuse", tiles: int = 1
+    ) -> Written:
         """Leave it as a library for C and C++: `NAME.h`, `NAME.o`, `libNAME.a`, an example, a file
         for CMake, and `libNAME.so` where this host has a linker.
 
         It holds code for AVX2 and AVX-512, of which the library takes what its host has, and all
         data; it needs no Python. Arguments that are not bound are given with each call. What a
         program with a state does about a float32 that is not finite, `nan` says: "refuse" the call,
-        "hold" the last value in its place, or let it "pass". Raises ArgumentError for another
-        policy, and for a name that C does not take.
+        "hold" the last value in its place, or let it "pass". A call runs on the thread that makes
+        it; with several `tiles`, a gang of threads (`NAME_gang.c`) may help. Raises ArgumentError
+        for another policy, more than 64 tiles, and a name that C does not take.
         """
-        return self.compiled.export(self.signature, self._begins_with, Path(folder), name, nan)
+        return self.compiled.export(
+            self.signature, self._begins_with, Path(folder), name, nan, tiles
+        )
 
     @property
     def _begins_with(self) -> Mapping[int, Sequence[np.ndarray]]:

@@ -51,6 +51,7 @@ class Origin(Protocol):
         folder: Path,
         name: str,
         nan: str = "refuse",
+        tiles: int = 1,
     ) -> Any:
         """Leave it as a library for C, with what the signature has bound, and such a state."""
         ...
@@ -80,7 +81,13 @@ class Made:
         raise ValueError("A program made by hand has no graph that could be split.")
 
     def export(
-        self, signature: Any, initial: Any, folder: Path, name: str, nan: str = "refuse"
+        self,
+        signature: Any,
+        initial: Any,
+        folder: Path,
+        name: str,
+        nan: str = "refuse",
+        tiles: int = 1,
     ) -> Any:
         raise ValueError("A program made by hand has no graph that could be compiled for others.")
 

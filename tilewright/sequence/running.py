@@ -72,9 +72,9 @@ class Running(ABC):
         """Answers that had to prepare first, because nobody had."""
         return self.program.late
 
-    def export(self, folder: str | os.PathLike[str], name: str) -> Written:
+    def export(self, folder: str | os.PathLike[str], name: str, *, tiles: int = 1) -> Written:
         """Leave it as a library for C and C++ (`Executable.export`), with the same policy."""
-        return self.program.export(folder, name, nan=self.nan)
+        return self.program.export(folder, name, nan=self.nan, tiles=tiles)
 
     def rates(self, seconds: float = 1.0) -> Rates:
         """Measured now, on a copy: from tick to answer, and the work between two ticks."""
