@@ -12,6 +12,7 @@ __all__ = [
     "Run",
     "Stateful",
     "UnsupportedError",
+    "blocks",
     "chains",
     "compare",
     "compile",
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tilewright.runtime.executable import Executable
     from tilewright.runtime.run import Run
     from tilewright.runtime.stateful import Stateful
+    from tilewright.trace.blocks import blocks
     from tilewright.trace.force import force
     from tilewright.trace.tile_map import tile_map
 
@@ -46,6 +48,7 @@ _HOME = {
     "Stateful": "tilewright.runtime.stateful",
     "jit": "tilewright.jitted",
     "load": "tilewright.loading",
+    "blocks": "tilewright.trace.blocks",
     "force": "tilewright.trace.force",
     "tile_map": "tilewright.trace.tile_map",
 }

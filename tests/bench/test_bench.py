@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tilewright.bench import (
+    blocks,
     call,
     chains,
     cold,
@@ -54,6 +55,12 @@ def test_contract():
     assert row.detail
     assert 0 < row.ours < 2
     assert summary.ours == row.ours
+
+
+def test_blocks():
+    rows = blocks.run(2, 64, 1)
+    assert [row.name for row in rows] == [f"2 × 64 × 64, {d:g} left" for d in blocks.DENSITIES]
+    assert all(row.ratio and row.notes.startswith("SciPy") for row in rows)
 
 
 def test_panels():

@@ -16,6 +16,7 @@ HEADINGS = ("what", "tilewright", "peer", "", "ratio", "quartiles", "bar", "")
 TITLES = {
     "contract": "Contractions, share of the multiply-add peak and of the lanes that can be used",
     "panels": "A few rows times packed columns, share of what reading or multiplying alone takes",
+    "blocks": "Weights of which blocks of 4 × 16 are zero, one core, against dense ones",
     "convolutions": "Convolutions, share of the multiply-add peak",
     "recurrent": "Recurrent nets as they are written, one thread",
     "precision": "A recurrent net in lower precision, one thread, with its error",

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax._src import api_util, dispatch
 from jax._src import config as settings
@@ -222,6 +223,25 @@ def new_primitive(name: str, meaning: Callable) -> Primitive:
     primitive.def_impl(meaning)
     primitive.def_abstract_eval(lambda x: x)
     batching.defvectorized(primitive)
+    mlir.register_lowering(primitive, mlir.lower_fun(meaning, multiple_results=False))
+    return primitive
+
+
+def new_linear_primitive(name: str, meaning: Callable) -> Primitive:
+    """A primitive of one operand and static parameters that is its own transpose.
+
+    It works on an operand's last dimensions, and JAX runs it as `meaning(operand, **parameters)`.
+    """
+    primitive = Primitive(name)
+    primitive.def_impl(meaning)
+    primitive.def_abstract_eval(lambda x, **parameters: x)
+    ad.deflinear2(primitive, lambda cotangent, x, **own: [primitive.bind(cotangent, **own)])
+
+    def batched(operands: Any, dimensions: Any, **own: Any) -> Any:
+        (operand,), (dimension,) = operands, dimensions
+        return primitive.bind(jnp.moveaxis(operand, dimension, 0), **own), 0
+
+    batching.primitive_batchers[primitive] = batched
     mlir.register_lowering(primitive, mlir.lower_fun(meaning, multiple_results=False))
     return primitive
 

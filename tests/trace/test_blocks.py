@@ -1,0 +1,118 @@
+"""Masks of blocks: JAX's transformations keep them, programs skip what they hide."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax import lax
+
+import tilewright
+from tests.agree import agree
+from tests.graph.test_blocks import array, skips
+from tilewright.errors import ArgumentError
+
+RANDOM = np.random.default_rng(3)
+
+
+def case(k: int, n: int, tall: int, density: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
+    """A mask of blocks, and which numbers it leaves."""
+    mask = RANDOM.random((-(-k // tall), -(-n // 16))) < density
+    return mask, np.repeat(np.repeat(mask, tall, 0), 16, 1)[:k, :n]
+
+
+@pytest.mark.parametrize(("k", "n", "tall"), [(64, 48, 4), (50, 40, 16), (7, 16, 1)])
+def test_value_tangent_and_gradient(k, n, tall):
+    mask, left = case(k, n, tall, 0.4)
+    w, x, t = array(k, n), array(3, k), array(k, n)
+
+    def loss(w, mask=mask):
+        return jnp.sum((x @ tilewright.blocks(w, mask)) ** 3)
+
+    def plain(w):
+        return jnp.sum((x @ jnp.where(left, w, 0)) ** 3)
+
+    for ours, theirs in ((loss, plain), (jax.jit(loss), plain), (lambda w: loss(w, left), plain)):
+        np.testing.assert_allclose(ours(w), theirs(w), 1e-5)
+        np.testing.assert_allclose(jax.grad(ours)(w), jax.grad(theirs)(w), 1e-5, 1e-6)
+        assert (np.asarray(jax.grad(ours)(w))[~left] == 0).all()
+        for one, other in zip(jax.jvp(ours, (w,), (t,)), jax.jvp(theirs, (w,), (t,)), strict=True):
+            np.testing.assert_allclose(one, other, 1e-6)
+    stack = np.stack([w, 2 * w], 1)  # along another axis than the first
+    found = jax.vmap(lambda w: tilewright.blocks(w, mask), in_axes=1, out_axes=1)(stack)
+    np.testing.assert_array_equal(found, jnp.where(left[:, None], stack, 0))
+    assert jax.linear_transpose(lambda w: tilewright.blocks(w, mask), w)(t)[0].shape == w.shape
+
+
+@pytest.mark.parametrize(("k", "n", "tall"), [(64, 48, 4), (50, 40, 16)])
+def test_on_all_ways_to_run(k, n, tall):
+    mask, _ = case(k, n, tall)
+
+    def gradient(w, x):
+        return jax.value_and_grad(lambda w: jnp.sum((x @ tilewright.blocks(w, mask)) ** 2))(w)
+
+    agree(gradient, array(k, n), array(5, k), absolute=1e-4, relative=1e-5)
+
+
+def test_a_kernel_of_one_tap_and_a_stack():
+    mask, left = case(32, 48, 4)
+    kernel = array(1, 1, 32, 48)
+    agree(lambda w: tilewright.blocks(w, mask) * 2, kernel)
+    np.testing.assert_array_equal(tilewright.blocks(kernel, mask)[0, 0], kernel[0, 0] * left)
+
+
+def test_what_is_bound_is_skipped():
+    mask, left = case(128, 96, 4)
+    w, x = array(128, 96), array(1, 128)
+    program = tilewright.compile(lambda w, x: x @ tilewright.blocks(w, mask), w, x)
+    bound = program.bind(w)
+    assert skips(bound) == 1
+    np.testing.assert_array_equal(
+        bound(x), tilewright.compile(jnp.matmul, x, w * left)(x, w * left)
+    )
+    assert skips(tilewright.compile(lambda x: x @ tilewright.blocks(w, mask), x)) <= 1
+
+
+def test_training_stays_in_the_pattern():
+    """A whole descent as one program: what is masked never moves, what is left learns."""
+    mask, left = case(32, 32, 4, 0.5)
+    x, truth = array(200, 32), array(32, 32) * left
+    y, optimiser = x @ truth, optax.adam(0.02)
+
+    def descend(w):
+        def step(carry, _):
+            w, state = carry
+
+            def loss(w):
+                return jnp.mean((x @ tilewright.blocks(w, mask) - y) ** 2)
+
+            value, gradient = jax.value_and_grad(loss)(w)
+            updates, state = optimiser.update(gradient, state)
+            return (optax.apply_updates(w, updates), state), value
+
+        (w, _), losses = lax.scan(step, (w, optimiser.init(w)), length=200)
+        return w, losses
+
+    start = array(32, 32)
+    w, losses = tilewright.compile(descend, start)(start)
+    np.testing.assert_array_equal(np.asarray(w)[~left], start[~left])
+    assert losses[-1] < losses[0] / 100
+
+
+@pytest.mark.parametrize(
+    ("W", "mask", "message"),
+    [
+        (np.ones(5, np.float32), np.ones(5, bool), "needs a matrix of floats"),
+        (np.ones((4, 5), np.int32), np.ones((4, 5), bool), "needs a matrix of floats"),
+        (np.ones((8, 20), np.float32), np.ones((2, 2)), "mask of bools"),
+        (np.ones((8, 20), np.float32), np.ones((3, 2), bool), r"not \(3, 2\)"),
+    ],
+)
+def test_bad_masks(W, mask, message):
+    with pytest.raises(ArgumentError, match=message):
+        tilewright.blocks(W, mask)
+
+
+def test_a_mask_that_is_not_known():
+    with pytest.raises(ArgumentError, match="known when the function is traced"):
+        jax.jit(tilewright.blocks)(np.ones((8, 16), np.float32), np.ones((2, 1), bool))
