@@ -109,8 +109,9 @@ def compile(
     tuple that begins with their new values; the rest of it is what a call returns. The result is
     then a `Stateful`. Its state begins with the example's values, or zeros where that has none.
 
-    `law` names the order of sums (`graph/law.py`): "host", or "fine", whose short leaves keep more
-    tiles of a modelled machine at work, and cost hosts time. Bits depend on it, and on no machine.
+    `law` names the order of sums (`graph/law.py`): "host"; "fine", whose short leaves keep more
+    tiles of a modelled machine at work, and cost hosts time; or "pairs", in which processors with
+    AVX512-BF16 multiply bfloat16 twice as fast. Bits depend on it, and on no machine.
 
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument,
     `CapacityError` for what does not fit a modelled machine.

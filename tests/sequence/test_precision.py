@@ -8,10 +8,11 @@ from ml_dtypes import bfloat16
 from tilewright.errors import ArgumentError
 from tilewright.models.quantised import Quantised
 from tilewright.models.recurrent import Dense, Layer, Recurrent, initial, window
+from tilewright.models.rounded import Rounded
 from tilewright.sequence import Model
 from tilewright.sequence.precision import PRECISIONS, Error, error, exact, in_precision
 
-BARS = {"float32": 1e-5, "bfloat16": 0.008, "int8": 0.015, "int8x8": 0.04}
+BARS = {"float32": 1e-5, "bfloat16": 0.008, "bfloat16x16": 0.008, "int8": 0.015, "int8x8": 0.04}
 """Of the root mean square error, over the answers' deviation."""
 
 
@@ -61,7 +62,8 @@ def test_batches_and_windows_alone(precision):
 
 def test_products_are_all_that_changes():
     net = model()
-    for precision, kind in (("bfloat16", np.ndarray), ("int8", Quantised)):
+    kinds = {"bfloat16": np.ndarray, "bfloat16x16": Rounded, "int8": Quantised}
+    for precision, kind in kinds.items():
         changed = in_precision(net.weights, precision)
         cell = changed.layers[0][0]
         assert isinstance(cell.W, kind)
@@ -75,7 +77,7 @@ def test_products_are_all_that_changes():
 def test_the_function_is_jaxs_own():
     """What a quantised net means, JAX says as well."""
     net, xs = model(hidden=48), windows(3, 20, 16)
-    for precision in ("bfloat16", "int8"):
+    for precision in ("bfloat16", "bfloat16x16", "int8"):
         weights = in_precision(net.weights, precision)
         found = net.window(3, 20, precision=precision)(xs)
         np.testing.assert_allclose(found, window(net.net, weights, xs), atol=2e-4)

@@ -38,8 +38,8 @@ Tiles = Annotated[
 Precision = Annotated[
     str,
     typer.Option(
-        help="float32; bfloat16 (weights); int8 (weights, with 16-bit activations); int8x8 (both). "
-        "`lstm run` says what the error is."
+        help="float32; bfloat16 (weights), bfloat16x16 (activations, too); int8 (weights, with "
+        "16-bit activations), int8x8 (both). `lstm run` says what the error is."
     ),
 ]
 

@@ -63,7 +63,7 @@ def _products(graph: Graph, panels: Value) -> list[Node] | None:
     for node in graph.nodes:
         for position in (i for i, value in enumerate(node.inputs) if value is panels):
             inside = _inside(node, position)
-            if node.op == "dot_packed" and position == 1:
+            if node.op == "dot_packed" and position == 1 and not node.params.get("pairs"):
                 found.append(node)
             elif inside is None:
                 return None

@@ -1,8 +1,9 @@
-"""A graph under another law of sums than the host's: how many terms its sums' leaves have.
+"""A graph under another law of sums than the host's.
 
 In: a graph as traced, the name of a law. Out: the same graph, under that law. Each product and each
-reduction says how many terms a leaf of its has, where it is not the host's number, so that parts of
-it, whatever later rewrites cut it into, are taken in the same leaves.
+reduction says how many terms a leaf of its has, where it is not the host's number, and each product
+whether its terms are taken in pairs, so that parts of it, whatever later rewrites cut it into, are
+taken in the same order.
 """
 
 from __future__ import annotations
@@ -33,7 +34,19 @@ def _node(node: Node, law: str) -> Node:
     if node.bodies:
         node = replace(node, bodies=tuple(_inside(body, law) for body in node.bodies))
     leaf = laws.leaf_of(law, terms) if (terms := terms_of(node)) else LEAF
-    return node if leaf == LEAF else replace(node, params={**node.params, "leaf": leaf})
+    said = {} if leaf == LEAF else {"leaf": leaf}
+    if law == "pairs" and _has_pairs(node):
+        said["pairs"] = True
+    return replace(node, params={**node.params, **said}) if said else node
+
+
+def _has_pairs(node: Node) -> bool:
+    if node.op != "dot" or {value.dtype for value in node.inputs} != {"bfloat16"}:
+        return False
+    contract, batch = node.params["contract"], node.params["batch"]
+    left, right = (len(value.shape) for value in node.inputs)
+    one = len(contract[0]) == 1 and node.params["dtype"] in ("float32", "bfloat16")
+    return one and laws.dot_order(left, right, contract, batch) == "sequence"
 
 
 def terms_of(node: Node) -> int:

@@ -23,8 +23,7 @@ end), and may be computed by itself, anywhere, at any time.
 Arithmetic is IEEE's, to nearest even, denormals flushed to zero before and after. float32: fma
 rounds once. float64: the product is rounded, then added. Integers wrap, so they have no order.
 16-bit floats are exact in float32, are summed there by this same law, and rounded once, at the end
-of the whole sum: hosts that multiply bfloat16 themselves have no say (`vdpbf16ps` takes the odd
-element of a pair before the even one: a law of its own, should one want it).
+of the whole sum: hosts that multiply bfloat16 themselves have no say, unless asked for by `pairs`.
 
 What follows, with |error| <= c u sum|a b| to first order in the unit roundoff u, where
 c = min(n, 256) + ceil(log2(n / 256)) in sequence, and min(n / 16, 16) + 4 + ceil(log2(n / 256)) in
@@ -56,6 +55,12 @@ of 64 terms; of 8 where a sum has more than 512, which are rows of data. It is a
 and part of a graph; nothing else chooses it. Convolutions keep their leaves. A node's leaf stands
 among its parameters, where it is not 256 (see `by_law.py`).
 
+The law `pairs` is this one, but that a product in sequence of two bfloat16 operands, along a single
+contracted axis, takes terms 2 i and 2 i + 1 of it in turned order: the odd one first. So does
+`vdpbf16ps`, which has twice the multiply-adds of an fma; hosts without it do the same by fma, at an
+fma's speed. Both are exact in float32, denormals flushed. Leaves begin at even terms, so a pair is
+never cut. Pairs are of a product, not of a concatenation: of its parts, each for itself.
+
 cumulative: one after the other from the first element, 16-bit floats in float32, each output
 rounded. It has no leaves: every prefix is a result.
 
@@ -81,8 +86,9 @@ from tilewright.graph.fma import fma32
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.scalar import SCALAR
 
-LAWS = ("host", "fine")
-"""The names of all laws: the one that hosts are fast under, and one of shorter leaves."""
+LAWS = ("host", "fine", "pairs")
+"""The names of all laws: the one that hosts are fast under, one of shorter leaves, and one in which
+bfloat16 is multiplied in pairs."""
 LANES = 16
 LEAF = 256
 """Terms of a leaf."""
@@ -240,14 +246,21 @@ def cumulative_ordered(
 
 
 def dot_ordered(
-    lhs: np.ndarray, rhs: np.ndarray, contract: Axes, batch: Axes, dtype: str, leaf: int = LEAF
+    lhs: np.ndarray,
+    rhs: np.ndarray,
+    contract: Axes,
+    batch: Axes,
+    dtype: str,
+    leaf: int = LEAF,
+    pairs: bool = False,
 ) -> np.ndarray:
     """The contraction; the result is (batch, lhs free, rhs free) of `dtype`."""
     a, free_a = _rows(lhs, contract[0], batch[0])
     b, free_b = _rows(rhs, contract[1], batch[1])
     shape = (*(lhs.shape[i] for i in batch[0]), *free_a, *free_b)
     working = dot_working_dtype(lhs.dtype.name, rhs.dtype.name, dtype)
-    sums = product(a, b, dot_order(lhs.ndim, rhs.ndim, contract, batch), working, leaf)
+    order = "pairs" if pairs else dot_order(lhs.ndim, rhs.ndim, contract, batch)
+    sums = product(a, b, order, working, leaf)
     return SCALAR["convert"](sums, dtype=dtype).reshape(shape)
 
 
@@ -264,8 +277,15 @@ def _rows(
 def product(
     lhs: np.ndarray, rhs: np.ndarray, order: str, working: str, leaf: int = LEAF
 ) -> np.ndarray:
-    """(*batch, m, k) and (*batch, n, k) to (*batch, m, n) of `working` dtype."""
+    """(*batch, m, k) and (*batch, n, k) to (*batch, m, n) of `working` dtype.
+
+    `order` is "sequence", "lanes" or "pairs": in sequence, of each pair the odd term first.
+    """
     lhs, rhs = (SCALAR["convert"](x, dtype=working) for x in (lhs, rhs))
+    if order == "pairs":
+        turned = [i for even in range(0, lhs.shape[-1], 2) for i in (even + 1, even)]
+        turned = [i for i in turned if i < lhs.shape[-1]]
+        lhs, rhs = lhs[..., turned], rhs[..., turned]
     if working not in FLOATS:
         with np.errstate(all="ignore"):
             return np.matmul(lhs, rhs.swapaxes(-1, -2))

@@ -7,7 +7,8 @@ level: of 256 x 1024 in float32, one row takes 0.70 of the time that it takes ov
 64 rows 0.95 of it with AVX-512 and 0.8 with AVX2, where those rows meet in few sets of a cache.
 
 What a product would widen first (bfloat16 to float32, int8 to int32) is packed as narrow as it was
-and widened in registers, exactly: fewer bytes, the same bits. Integers stay narrow on both sides.
+and widened in registers, exactly: fewer bytes, the same bits. Integers stay narrow on both sides,
+and so do bfloat16 in pairs (see `law.py`), which one instruction multiplies where there is it.
 """
 
 from __future__ import annotations
@@ -64,13 +65,18 @@ class Packing:
         """`mine` is the position of the operand that stays."""
         if sides[mine].value in self.turned:
             return None
-        sides = _narrow(new, node, sides, mine)
+        pairs = bool(node.params.get("pairs"))
+        sides = sides if pairs else _narrow(new, node, sides, mine)
         matrix, other = sides[mine], sides[1 - mine]
         if not self._pays(node, sides, mine):
             return None
         rows = _as_matrix(new, other, (*other.free, *other.contract), (other.width, other.terms))
         order, shape = (*matrix.contract, *matrix.free), (matrix.terms, matrix.width)
-        result = self._times(new, rows, _as_matrix(new, matrix, order, shape), node.output.dtype)
+        panels = _as_matrix(new, matrix, order, shape)
+        if pairs:
+            result = _times_in_pairs(new, rows, panels, node.output.dtype)
+        else:
+            result = self._times(new, rows, panels, node.output.dtype)
         if mine == 0:
             result = new.op("transpose", result, permutation=(1, 0))
         shape = node.output.shape
@@ -89,7 +95,8 @@ class Packing:
     def _pays(self, node: Node, sides: list[Side], mine: int) -> bool:
         matrix, other = sides[mine], sides[1 - mine]
         kind = other.value.dtype, matrix.value.dtype, node.output.dtype
-        if kind not in KINDS or matrix.batch or is_lanes(sides):
+        known = kind in KINDS or bool(node.params.get("pairs"))
+        if not known or matrix.batch or is_lanes(sides):
             return False
         rows, terms, columns = other.width, matrix.terms, matrix.width
         if self.trips < WORTH_TRIPS and self.trips * rows < WORTH_ROWS:
@@ -102,6 +109,13 @@ class Packing:
         if moved > own and terms < DEEP:
             return False  # it is cut in strips instead
         return matrix.value.type.nbytes > SMALL * near
+
+
+def _times_in_pairs(new: Rebuilder, rows: Value, matrix: Value, dtype: str) -> Value:
+    columns = matrix.shape[1]
+    given = {"columns": columns, "dtype": "float32", "pairs": True}
+    result = new.op("dot_packed", rows, new.op("pack", matrix), **given)
+    return result if dtype == "float32" else new.op("convert", result, dtype=dtype)
 
 
 def _narrow(new: Rebuilder, node: Node, sides: list[Side], mine: int) -> list[Side]:

@@ -2,7 +2,8 @@
 
 A value is rounded once, where it is computed, and not unpacked each time that it is read. Products
 of such values are exact in float32 and added in the order of float32 products, on every host, so
-that bits do not depend on whether it multiplies bfloat16 itself.
+that bits do not depend on whether it multiplies bfloat16 itself. Those under the law `pairs` stay,
+for hosts that do; see `pairs.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _MOVES = frozenset("broadcast reshape transpose slice reverse copy".split())
 
 
 def widen(graph: Graph) -> Graph:
-    """The same graph, in all bodies too, with no product of bfloat16 left."""
+    """The same graph, in all bodies too, with no product of bfloat16 left that is not in pairs."""
     builder = Builder()
     builder.inputs = graph.inputs
     producers = graph.producers()
@@ -37,7 +38,7 @@ def widen(graph: Graph) -> Graph:
 
     for node in graph.nodes:
         builder.source = node.source
-        if node.op == "dot" and {v.dtype for v in node.inputs} == {"bfloat16"}:
+        if _is_narrow(node) and not node.params.get("pairs"):
             params = dict(node.params) | {"dtype": "float32"}
             result = builder.op("dot", *map(widened, node.inputs), **params)
             if node.output.dtype != "float32":
@@ -50,3 +51,7 @@ def widen(graph: Graph) -> Graph:
                 Node(node.op, inputs, node.outputs, node.params, bodies, node.source)
             )
     return builder.graph(renamed.get(v, v) for v in graph.outputs)
+
+
+def _is_narrow(node: Node) -> bool:
+    return node.op == "dot" and {v.dtype for v in node.inputs} == {"bfloat16"}

@@ -7,8 +7,9 @@ the last, if it is not whole, is filled with zeros before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -64,14 +65,23 @@ def _zeros(scope: Scope, like: View) -> View:
     return views.broadcast(zero, like.shape, ())
 
 
-CODELETS = {"dot_packed": ContractPanels, "dot_blocks": ContractBlocks}
-
-
 def lower_dot_packed(scope: Scope, node: Node) -> None:
-    given = [scope.view(value) for value in node.inputs]
-    target = scope.target(node.output)
-    codelet = CODELETS[node.op](*map(operand, (*given, target)))
+    given, target = _given(scope, node), scope.target(node.output)
+    codelet = _kind(node)(*map(operand, (*given, target)))
     scope.call(codelet, given, [target])
+
+
+def _kind(node: Node) -> Callable[..., ContractPanels | ContractBlocks]:
+    if node.op == "dot_blocks":
+        return ContractBlocks
+    return partial(ContractPanels, paired=bool(node.params.get("pairs")))
+
+
+def _given(scope: Scope, node: Node) -> list[View]:
+    """What a product reads; pairs are read from rows that lie one element after the other."""
+    rows, *others = (scope.view(value) for value in node.inputs)
+    across = node.params.get("pairs") and rows.strides[1] != 1
+    return [scope.dense(rows) if across else rows, *others]
 
 
 def lower_packed_with_epilogue(
@@ -79,14 +89,14 @@ def lower_packed_with_epilogue(
 ) -> bool:
     """A product whose sums go through an expression into `outs`; False where arrays lie across:
     those are faster gone through afterwards, in blocks."""
-    given = [scope.view(value) for value in node.inputs]
+    given = _given(scope, node)
     shape = node.output.shape
     sides = [side for v in (*beside, *outs) if (side := views.reshape(v, shape))]
     if len(sides) < len(beside) + len(outs) or any(s.strides[1] not in (0, 1) for s in sides):
         return False
     beside, outs = sides[: len(beside)], sides[len(beside) :]
     out, *more = map(operand, outs)
-    codelet = CODELETS[node.op](
+    codelet = _kind(node)(
         *map(operand, given),
         out,
         epilogue=expression,
@@ -103,7 +113,7 @@ def lower_packed_with_cell(scope: Scope, unit: Unit) -> bool:
     builder, number = gated(scope, unit)
     outputs = [n.output for n in inside if scope.leaves_unit(n.output, unit)]
     expression = builder.build(outputs)
-    lhs, panels = (scope.view(value) for value in node.inputs)
+    lhs, panels = _given(scope, node)
     shape = (lhs.shape[0], unit.shape[-1])
     targets = [scope.free_destination(v, unit) or scope.new(v.type) for v in outputs]
     beside = builder.leaves[number:]
@@ -117,7 +127,7 @@ def lower_packed_with_cell(scope: Scope, unit: Unit) -> bool:
     count, *panel = panels.shape
     apart = views.reshape(panels, (number, count // number, *panel))
     assert apart is not None, "panels lie one after the other"
-    codelet = ContractPanels(
+    codelet = _kind(node)(
         operand(lhs),
         operand(apart),
         out,

@@ -29,6 +29,7 @@ from tilewright.sequence.precision import (
     error,
     exact,
     in_precision,
+    law_of,
 )
 from tilewright.sequence.slide import Slide
 from tilewright.sequence.stream import Stream
@@ -64,11 +65,13 @@ class Model:
         import jax
 
         _check_sizes(batch=batch, steps=steps)
-        weights = in_precision(self.weights, self._precision(precision, tolerance, data))
+        precision = self._precision(precision, tolerance, data)
+        weights = in_precision(self.weights, precision)
         inputs = jax.ShapeDtypeStruct((batch, steps, self.net.inputs), np.float32)
         run = partial(_window, self.net)
         run.__name__ = "window"  # what a C program calls it
-        return compile(run, weights, inputs, tiles=tiles).bind(weights)
+        program = compile(run, weights, inputs, tiles=tiles, law=law_of(precision))
+        return program.bind(weights)
 
     def error(self, precision: str, data: Any) -> Error:
         """What a window in that precision errs on `data` (batch, steps, inputs).
@@ -185,7 +188,8 @@ class Model:
         x = jax.ShapeDtypeStruct((streams, self.net.inputs), np.float32)
         run = partial(_step, step, self.net)
         run.__name__ = step.__name__
-        program = compile(run, weights, state, x, tiles=tiles, state="state")
+        law = law_of(precision)
+        program = compile(run, weights, state, x, tiles=tiles, state="state", law=law)
         assert isinstance(program, Stateful)
         return program.bind(weights)
 

@@ -75,7 +75,9 @@ def _contenders(batch: int) -> tuple[dict[str, bench.Answers], dict[str, float]]
 
 
 def _named(name: str) -> str:
-    return f"tilewright, {name}" if name in ("float32", "bfloat16", "int8", "int8x8") else name
+    from tilewright.sequence.precision import PRECISIONS
+
+    return f"tilewright, {name}" if name in PRECISIONS else name
 
 
 def _alone(batch: int) -> dict[str, bench.Answers]:

@@ -20,8 +20,9 @@ NET = (
     "root mean square against float64, over the deviation of the answers."
 )
 CORES = (
-    "Ours has a tile a core; a peer has one thread or one a core, whichever is faster. Int8 of "
-    "ours is weights by row with 16-bit activations, int8x8 both in 8 bits."
+    "Ours has a tile a core; a peer has one thread or one a core, whichever is faster. Bfloat16 "
+    "of ours is weights alone, bfloat16x16 what meets them too; int8 is weights by row with 16-bit "
+    "activations, int8x8 both in 8 bits."
 )
 BATCHED = "One call answers a whole batch: its latency is that of each window in it."
 

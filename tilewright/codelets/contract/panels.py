@@ -9,8 +9,7 @@ from contiguous rows.
     panels    d  lhs                 sums
     float32   1  float32             the law's sequence
     bfloat16  2  float32, bfloat16   the same: panels are widened in registers
-    bfloat16  2  bfloat16, `paired`  in leaves of `sequence`, but of each pair the odd k before the
-                                     even one: what `vdpbf16ps` does. Elsewhere by two fma
+    bfloat16  2  bfloat16, `paired`  the law's pairs: what `vdpbf16ps` does. Elsewhere by two fma
     int8      2  int16               int32, which wraps: exact while sums fit
     int8      4  uint8               the same; `vpdpbusd` where there is it
 
@@ -35,7 +34,6 @@ from tilewright.codelets.cut import Cut
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.graph import law
-from tilewright.graph.fma import fma32
 from tilewright.graph.ops.packed import unpack
 from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
@@ -128,24 +126,7 @@ class ContractPanels(Codelet):
         matrix = unpack(panels, self.k, self.n)
         if self.panels.dtype == "int8":
             return law.product(lhs, matrix.T, "sequence", "int32")
-        if self.paired:
-            return _paired(lhs.astype(np.float32), matrix.astype(np.float32))
-        return law.product(lhs, matrix.T, "sequence", "float32")
+        return law.product(lhs, matrix.T, "pairs" if self.paired else "sequence", "float32")
 
     def emit(self, module: Module, symbol: str) -> None:
         panels_emit.emit(self, module, symbol)
-
-
-def _paired(lhs: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    leaves = []
-    for start in range(0, lhs.shape[1], law.LEAF):
-        first = -0.0 if lhs.shape[1] == 1 else 0.0  # as in the law
-        sums = np.full((len(lhs), matrix.shape[1]), first, np.float32)
-        stop = min(start + law.LEAF, lhs.shape[1])
-        for even in range(start, stop, 2):
-            for i in (i for i in (even + 1, even) if i < stop):
-                sums = fma32(lhs[:, i, None], matrix[i], sums)
-        leaves.append(sums)
-    if not leaves:
-        return np.zeros((len(lhs), matrix.shape[1]), np.float32)
-    return law.combine_pairs("sum", np.stack(leaves))

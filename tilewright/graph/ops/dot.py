@@ -1,6 +1,7 @@
 """Products of matrices, of any number of dimensions.
 
-    dot (lhs, rhs) contract=((lhs dims), (rhs dims)), batch=((...), (...)), dtype=[, leaf=]
+    dot (lhs, rhs) contract=((lhs dims), (rhs dims)), batch=((...), (...)), dtype=
+                   [, leaf=][, pairs=]
                                 result: batch, lhs free, rhs free; sums kept in float32 for 16-bit
                                 floats
 
@@ -32,9 +33,16 @@ from tilewright.machine.cost import Count
 
 
 def dot(
-    lhs: np.ndarray, rhs: np.ndarray, *, contract: Any, batch: Any, dtype: str, leaf: int = law.LEAF
+    lhs: np.ndarray,
+    rhs: np.ndarray,
+    *,
+    contract: Any,
+    batch: Any,
+    dtype: str,
+    leaf: int = law.LEAF,
+    pairs: bool = False,
 ) -> np.ndarray:
-    return law.dot_ordered(lhs, rhs, contract, batch, dtype, leaf)
+    return law.dot_ordered(lhs, rhs, contract, batch, dtype, leaf, pairs)
 
 
 def _shape(operands: Types, params: Params) -> Shape:

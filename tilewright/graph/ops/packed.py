@@ -2,12 +2,13 @@
 
     pack (matrix) depth=                the panels of a matrix (k, n)
     dot_packed (lhs, panels) columns=   (m, k) times the panels of (k, columns): (m, columns), of
-                                        `dtype`= where that is not lhs's: int32 of integers
+                                        `dtype`= where that is not lhs's: int32 of integers;
+                                        `pairs`=: of two of bfloat16, in pairs
 
 In: a matrix (k, n). Out: its panels (panels, ceil(k / d), 16, d), of 16 columns each: columns lie
 side by side, of each of them d neighbouring k (one in float32, two in lower precisions, four of
 int8 that meet uint8). What lies beyond the matrix is zero. Products of packed matrices are the
-law's `sequence`.
+law's `sequence`, or its `pairs`.
 """
 
 from __future__ import annotations
@@ -48,11 +49,16 @@ def unpack(panels: np.ndarray, k: int, n: int) -> np.ndarray:
 
 
 def dot_packed(
-    lhs: np.ndarray, panels: np.ndarray, *, columns: int, dtype: str | None = None
+    lhs: np.ndarray,
+    panels: np.ndarray,
+    *,
+    columns: int,
+    dtype: str | None = None,
+    pairs: bool = False,
 ) -> np.ndarray:
     """(m, k) times the panels of (k, columns); what is narrower than the result is widened."""
-    matrix = unpack(panels, lhs.shape[1], columns)
-    return law.product(lhs, matrix.T, "sequence", dtype or lhs.dtype.name)
+    matrix, order = unpack(panels, lhs.shape[1], columns), "pairs" if pairs else "sequence"
+    return law.product(lhs, matrix.T, order, dtype or lhs.dtype.name)
 
 
 def _panels(matrix: Type, depth: int | None) -> Shape:

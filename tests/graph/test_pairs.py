@@ -1,0 +1,131 @@
+"""The law of pairs: bfloat16 products with the bits of `vdpbf16ps`, on any host."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import tilewright
+from tests.codelets.layouts import same_bits
+from tests.machines import tiny
+from tilewright.compiler import Stages
+from tilewright.dump import Dump
+from tilewright.graph.by_law import by_law
+from tilewright.graph.evaluate import evaluate
+from tilewright.graph.fma import fma32
+from tilewright.graph.text import parse, to_text
+from tilewright.plan.verify import faults
+from tilewright.simulate import simulate
+from tilewright.trace import trace
+
+RANDOM = np.random.default_rng(0)
+
+
+def halves(*shape):
+    return RANDOM.normal(size=shape).astype(jnp.bfloat16)
+
+
+def product(x, w):
+    return jnp.dot(x, w, preferred_element_type=jnp.float32)
+
+
+def steps(x, w):
+    def step(h, _):
+        h = jnp.clip(product(h.astype(jnp.bfloat16), w), -1.0, 1.0)
+        return h, h
+
+    return jax.lax.scan(step, x.astype(jnp.float32), None, length=9)[1]
+
+
+def loss(w, x):
+    return jnp.sum(jnp.maximum(product(x, w), 0.0) * 0.125)
+
+
+CASES = {
+    "even": (product, halves(5, 300), halves(300, 70)),
+    "odd": (product, halves(33, 301), halves(301, 17)),
+    "rounded": (lambda x, w: x @ w, halves(6, 520), halves(520, 9)),
+    "one term": (product, halves(4, 1), halves(1, 20)),
+    "batched": (jax.vmap(product), halves(3, 4, 37), halves(3, 37, 21)),
+    "rows": (jax.value_and_grad(loss), halves(10, 4), halves(300, 10)),
+    "loop": (steps, halves(20, 256), halves(256, 256)),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request):
+    fn, *args = CASES[request.param]
+    graph = by_law(trace(fn, *args).graph, "pairs")
+    return fn, args, graph, evaluate(graph, jax.tree.leaves(args))
+
+
+def test_host_code_has_the_laws_bits(case):
+    fn, args, _, expected = case
+    found = jax.tree.leaves(tilewright.compile(fn, *args, law="pairs")(*args))
+    for array, wanted in zip(found, expected, strict=True):
+        same_bits(np.asarray(array), wanted)
+
+
+def test_tiles_have_the_laws_bits(case):
+    _, args, graph, expected = case
+    program, literals = Stages(graph, Dump("test"), machine=tiny(5, 1 << 20)).lowered
+    assert faults(program, 1 << 20) == []
+    result = simulate(program, [*literals, *jax.tree.leaves(args)], 5, seed=0)
+    assert result.races == []
+    for flat, array in zip(result.outputs, expected, strict=True):
+        same_bits(flat.reshape(array.shape), array)
+
+
+def test_odd_terms_come_before_even_ones():
+    fn, x, w = CASES["odd"]
+    wide_x, wide_w = x.astype(np.float32), w.astype(np.float32)
+    leaves = []
+    for start in (0, 256):
+        sums = np.zeros((33, 17), np.float32)
+        for even in range(start, min(start + 256, 301), 2):
+            for i in [i for i in (even + 1, even) if i < 301]:
+                sums = fma32(wide_x[:, i, None], wide_w[i], sums)
+        leaves.append(sums)
+    same_bits(evaluate(by_law(trace(fn, x, w).graph, "pairs"), [x, w])[0], leaves[0] + leaves[1])
+
+
+def test_bits_hang_on_the_law():
+    fn, *args = CASES["even"]
+    pairs, host = (tilewright.compile(fn, *args, law=law)(*args) for law in ("pairs", "host"))
+    assert not np.array_equal(pairs, host)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x, w: jnp.einsum("mk,kn->mn", x, w, preferred_element_type=jnp.float32),
+        lambda x, w: jnp.einsum("kn,mk->nm", w, x, preferred_element_type=jnp.float32).T,
+        jax.vmap(lambda row, w: product(row[None], w)[0], (0, None)),
+    ],
+)
+def test_spellings_and_rows_alone(fn):
+    x, w = halves(40, 260), halves(260, 128)
+    wanted = tilewright.compile(product, x, w, law="pairs")(x, w)
+    same_bits(np.asarray(tilewright.compile(fn, x, w, law="pairs")(x, w)), wanted)
+    bound = tilewright.compile(product, x[:1], w, law="pairs").bind(w=w)
+    assert "paired" in bound.program
+    same_bits(np.asarray(bound(x[7:8])), wanted[7:8])
+
+
+def test_what_has_no_pairs_keeps_the_hosts_law():
+    """A vector, two contracted axes, float32."""
+    cases = [
+        (product, halves(40, 300), halves(300)),
+        (lambda x, y: jnp.einsum("aij,bij->ab", x, y), halves(4, 9, 30), halves(5, 9, 30)),
+        (product, np.float32(halves(4, 300)), np.float32(halves(300, 5))),
+    ]
+    for fn, *args in cases:
+        graph = trace(fn, *args).graph
+        assert to_text(by_law(graph, "pairs")).count("pairs=") == 0
+
+
+def test_text_says_so():
+    fn, *args = CASES["loop"]
+    text = to_text(by_law(trace(fn, *args).graph, "pairs"))
+    assert "pairs=True" in text
+    assert to_text(parse(text)) == text
