@@ -31,6 +31,7 @@ CASES = [
     (5, 2, 1, 3, 3, (2, 1), (1, 1), 2, 9),
     (6, 4, 4, 3, 3, (1, 1), (1, 1), 2, 9),
     (3, 8, 8, 3, 3, (2, 2), (1, 1), 2, 9),
+    (4, 8, 8, 3, 3, (1, 1), (1, 2), 1, 17),
     (3, 16, 16, 3, 3, (1, 1), (1, 1), 2, 9),
     (2, 32, 32, 3, 3, (1, 1), (1, 1), 2, 3),
     (3, 3, 3, 2, 3, (1, 1), (1, 1), 2, 4),
@@ -74,6 +75,17 @@ def test_every_other_row_of_a_kernel(features):
     groups, row, *inner = codelet.kernel.strides
     kernel = replace(codelet.kernel, strides=(2 * groups, 2 * row, *inner))
     check(replace(codelet, kernel=kernel), features)
+
+
+@levels
+def test_images_that_are_turned_round(features):
+    """Rows and columns of the image change places in memory, kernels of few channels do not."""
+    codelet = convolution((4, 8, 8, 3, 3, (1, 1), (1, 1), 2, 15))
+    n, high, wide, groups, each = codelet.image.strides
+    shape = codelet.image.shape
+    turned = replace(codelet.image, strides=(n, groups * shape[3], shape[1] * wide, groups, each))
+    check(replace(codelet, image=turned), features)
+    check(replace(codelet, image=replace(turned, strides=(n, 0, wide, groups, each))), features)
 
 
 @levels

@@ -9,6 +9,7 @@ not hang on tiles, strides or the instruction set.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -17,7 +18,9 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand, nbytes
+from tilewright.codelets.convolution.ahead import Ahead
 from tilewright.codelets.convolution.channels import Channels, Reading
+from tilewright.codelets.convolution.streams import forget, in_streams
 from tilewright.codelets.convolution.terms import Dimension, Places, Sums, Term, Terms
 from tilewright.codelets.cut import Cut, over_images
 from tilewright.codelets.emit import tiling, vectors
@@ -37,6 +40,10 @@ FEW_REGISTERS = 16
 ROWS_TOGETHER = 8
 """Neighbours of a row in a tile where each reads vectors of its own. Of 16 registers too: a
 kernel's vector, and the image's that neighbours share, are then read less often."""
+KEPT = 9
+"""A kernel's vectors, up to which they stay in registers."""
+ROWS_SHARED, WRITTEN_SHARED = 14, 600
+"""The same where a pixel serves all taps of a row, and multiply-adds that are written out there."""
 MANY_LEAVES = 8
 """Leaves from which on, if they are no loop, tiles are small so that the code is, too."""
 
@@ -129,6 +136,10 @@ class Convolution(Codelet):
         function.close()
 
 
+Asked = Sequence[tuple[Ahead, str]]
+"""What is asked for, and from which place on."""
+
+
 class _Writer:
     """Writes one convolution."""
 
@@ -138,6 +149,9 @@ class _Writer:
         sides = [(side.strides[-5 + at], side.strides[-1]) for side, at in ((kernel, 0), (out, 3))]
         bits = function.module.features.vector_bits
         self.channels = Channels.of(codelet.image, sides, kernel.shape[4], codelet.sum_dtype, bits)
+        registers = function.module.features.registers
+        self.shares = self.channels.together and kernel.shape[3] > 1 and registers > FEW_REGISTERS
+        """Whether what is read of a pixel is kept for all taps of a row."""
         self.row_step = codelet.stride[1] * codelet.image.strides[2]
         self.dtypes = [operand.dtype for operand in (codelet.image, kernel, *codelet.sides)]
         self.end = Epilogue(
@@ -152,23 +166,71 @@ class _Writer:
         return min(side.strides[3], 1) if self.channels.together else side.strides[4]
 
     def write(self) -> None:
+        """Images; then all groups of a row, or all rows of a group's panel."""
         codelet, function = self.codelet, self.function
-        image, kernel, sides = codelet.image, codelet.kernel, codelet.sides
-        counts = [codelet.out.shape[0]]
-        steps = [[image.strides[0]], [0], *([side.strides[0]] for side in sides)]
+        image, sides = codelet.image, codelet.sides
+        n, high, _, groups, _ = codelet.out.shape
+        plan, width, by_row = self._plan(), self.channels.width, self._is_by_row
+        tiles = sum(run.count for run in plan.rows)
+        abreast = list(panels(plan.columns, self.channels.columns, width))
+        steps = tiles * sum(count for _, count, _ in abreast)
+        apart = 1 if self.channels.together else groups
+        ahead = self._ahead(steps * apart)
+        self.dtypes += [each.image.dtype for each in ahead]
+        images = [
+            image.strides[0],
+            0,
+            *(x.strides[0] for x in (*sides, *(each.image for each in ahead))),
+        ]
+        down = codelet.stride[0] * image.strides[1]
+        rows = [down, 0, *(side.strides[1] for side in sides), *(each.down for each in ahead)]
+        outer = [(n, images), (high, rows)] if by_row else [(n, images)]
         if not self.channels.together:
-            counts.append(codelet.out.shape[3])
-            groups = image.strides[3], kernel.strides[0], *(side.strides[3] for side in sides)
-            for row, step in zip(steps, groups, strict=True):
-                row.append(step)
-        arguments = [function.argument(i) for i in range(len(self.dtypes))]
-        plan, width = self._plan(), self.channels.width
-        with walk(function, counts, arguments, self.dtypes, steps) as here:
-            for start, count, lanes in panels(plan.columns, self.channels.columns, width):
-                moved = self._moved(here, self._columns(start))
-                along = [[step] for step in self._columns(lanes[-1].start + width)]
-                with walk(function, [count], moved, self.dtypes, along) as panel:
-                    self._panel(plan.rows, lanes, panel)
+            across = [x.strides[3] for x in sides]
+            shares = [steps * each.share for each in ahead]
+            outer.append((groups, [image.strides[3], codelet.kernel.strides[0], *across, *shares]))
+        arguments = [function.argument(i) for i in range(2 + len(sides))]
+        for each, at in zip(ahead, (0, 2), strict=False):
+            arguments.append(offset(function, arguments[at], each.image.dtype, each.first))
+        done = 0
+        with self._walk(outer, arguments) as here:
+            for start, count, lanes in abreast:
+                before = [done * each.share for each in ahead]
+                moved = self._moved(here, [*self._columns(start), *before])
+                a_row = [tiles * each.share for each in ahead]
+                inner = [(count, [*self._columns(lanes[-1].start + width), *a_row])]
+                with self._walk(inner if by_row else [*inner, (high, rows)], moved) as row:
+                    self._row(plan.rows, lanes, row, ahead)
+                done += count * tiles
+
+    def _ahead(self, steps: int) -> tuple[Ahead, ...]:
+        """Of the image; of what is written too, where little is computed for each element.
+        Channels by themselves are read vector after vector, and need neither."""
+        codelet = self.codelet
+        if not self._is_by_row or codelet.kernel.shape[3] == 1:
+            return ()
+        window = (codelet.kernel.shape[1] - 1) * codelet.dilation[0] + 1
+        read = Ahead.of(codelet.image, codelet.stride[0], window, steps, "read")
+        if not self.shares:
+            return (read,)
+        return read, Ahead.of(codelet.out, 1, 1, steps, "write")
+
+    @property
+    def _is_by_row(self) -> bool:
+        """Whether the kernel is the smaller to be read again for each row: it then stays near, and
+        all channels of a pixel are read while its row is. A few vectors stay in registers instead.
+        """
+        image, kernel = self.codelet.image, self.codelet.kernel
+        kept = self.channels.together and prod(kernel.shape[1:4]) <= KEPT
+        return kernel.size <= prod(image.shape[1:]) and not kept
+
+    def _walk(
+        self, dimensions: Sequence[tuple[int, list[int]]], places: Sequence[str]
+    ) -> AbstractContextManager[list[str]]:
+        """Loops over (count, steps of all places)."""
+        steps = [list(row) for row in zip(*(steps for _, steps in dimensions), strict=True)]
+        counts = [count for count, _ in dimensions]
+        return walk(self.function, counts, places, self.dtypes, steps)
 
     def _plan(self) -> tiling.Tiling:
         """Tiles of neighbours in a row, and of vectors of channels."""
@@ -176,7 +238,8 @@ class _Writer:
         registers = self.function.module.features.registers
         rows, columns = codelet.out.shape[2], -(-channels.columns // channels.width)
         if channels.together:
-            return tiling.Tiling(split(rows, ROWS_TOGETHER), split(columns, 1))
+            size = ROWS_SHARED if self.shares else ROWS_TOGETHER
+            return tiling.Tiling(split(rows, size), split(columns, 1))
         terms = self._terms(1)
         if terms.count >= MANY_LEAVES * law.LEAF and not terms.has_equal_leaves:
             registers = min(registers, FEW_REGISTERS)
@@ -194,27 +257,41 @@ class _Writer:
         rows = zip(places, self.dtypes, steps, strict=True)
         return [offset(self.function, place, dtype, step) for place, dtype, step in rows]
 
-    def _panel(self, runs: Sequence[Run], lanes: tuple[Lanes, ...], places: list[str]) -> None:
-        """All rows of an image, in some vectors of channels."""
-        codelet, function, sides = self.codelet, self.function, self.codelet.sides
-        down = [codelet.stride[0] * codelet.image.strides[1], 0, *(x.strides[1] for x in sides)]
-        right = [self.row_step, 0, *(x.strides[2] for x in sides)]
-        with walk(
-            function, [codelet.out.shape[1]], places, self.dtypes, [[step] for step in down]
-        ) as row:
-            for run in runs:
-                first = self._moved(row, [run.start * step for step in right])
-                along = [[run.size * step] for step in right]
-                with walk(function, [run.count], first, self.dtypes, along) as tile:
-                    self._tile(run.size, lanes, tile)
+    def _row(
+        self,
+        runs: Sequence[Run],
+        lanes: tuple[Lanes, ...],
+        places: list[str],
+        ahead: tuple[Ahead, ...],
+    ) -> None:
+        """A row of an image, in some vectors of channels."""
+        right = [self.row_step, 0, *(side.strides[2] for side in self.codelet.sides)]
+        shares, done = [each.share for each in ahead], 0
+        for run in runs:
+            before = [done * share for share in shares]
+            first = self._moved(places, [*(run.start * step for step in right), *before])
+            along = [*(run.size * step for step in right), *shares]
+            with self._walk([(run.count, along)], first) as tile:
+                asked = list(zip(ahead, tile[len(right) :], strict=True))
+                if not self.shares:
+                    self._ask(asked)
+                self._tile(run.size, lanes, tile[: len(right)], asked)
+            done += run.count
 
-    def _tile(self, rows: int, lanes: tuple[Lanes, ...], places: list[str]) -> None:
+    def _ask(self, ahead: Asked, part: int = 0, parts: int = 1) -> None:
+        for each, place in ahead:
+            each.ask(self.function, place, part, parts)
+
+    def _tile(self, rows: int, lanes: tuple[Lanes, ...], places: list[str], ahead: Asked) -> None:
         image, kernel, *sides = places
         function, arithmetic = self.function, self.channels.arithmetic
         terms = self._terms(rows * len(lanes))
         widths = [lane.width for lane in lanes] * rows
         starts = [arithmetic.start(terms.count, width) for width in widths]
-        add = partial(self._add, rows, lanes)
+        if self.shares:
+            add = partial(self._add_in_streams, rows, lanes[0], ahead)
+        else:
+            add = partial(self._add, rows, lanes)
         sums = Sums(function, arithmetic.kind, widths, starts, arithmetic.add, add)
         totals = sums.over(terms, Places(function, (self.dtypes[0], self.dtypes[1]), image, kernel))
         self.end.finish(
@@ -241,7 +318,8 @@ class _Writer:
             Dimension(kw, codelet.dilation[1] * image[2], kernel[2]),
         ]
         if channels.together:
-            return Terms.of(dimensions, inputs, kernel[3], weight)
+            most = {"most": WRITTEN_SHARED} if self.shares else {}
+            return Terms.of(dimensions, inputs, kernel[3], weight, **most)
         return Terms.of([*dimensions, Dimension(inputs, image[4], kernel[3])], 1, 0, weight)
 
     def _add(
@@ -252,19 +330,55 @@ class _Writer:
         terms: Sequence[Term],
         sums: list[str],
     ) -> list[str]:
-        """Terms one after the other; of each, the kernel's vectors are read first and kept."""
-        arithmetic, sums = self.channels.arithmetic, list(sums)
+        """Terms one after the other; of each, vectors of the shorter side are read first and kept:
+        the kernel's, or the image's."""
+        sums = list(sums)
         read = Reading(self.function, self.channels, places.image)
+        columns = range(len(lanes))
+        tall = rows >= len(lanes)
+        order = list(product(range(rows), columns))
+        if not tall:
+            order.sort(key=lambda place: place[1])
         for term in terms:
-            factors = [self._factor(places, term, lane) for lane in lanes]
-            for row in range(rows):
-                for i, lane in enumerate(lanes):
-                    x = read(row * self.row_step + term.image, term.channel, lane)
-                    at = row * len(lanes) + i
-                    sums[at] = arithmetic.multiply_add(
-                        self.function, lane.width, x, factors[i], sums[at]
-                    )
+            factors: dict[int, str] = {}
+            if tall:
+                factors = {i: self._factor(places, term, lanes[i]) for i in columns}
+            for row, i in order:
+                x = read(row * self.row_step + term.image, term.channel, lanes[i])
+                if i not in factors:
+                    factors[i] = self._factor(places, term, lanes[i])
+                at = row * len(lanes) + i
+                sums[at] = self._multiply_add(lanes[i], x, factors[i], sums[at])
         return sums
+
+    def _add_in_streams(
+        self,
+        rows: int,
+        lane: Lanes,
+        ahead: Asked,
+        places: Places,
+        terms: Sequence[Term],
+        sums: list[str],
+    ) -> list[str]:
+        """Pixels one after the other; each is spread over the lanes once. The next row is asked
+        for between them: at once, it would be waited for."""
+        sums = list(sums)
+        pixels = list(in_streams(rows, self.row_step, terms))
+        for number, turns in enumerate(pixels):
+            forget(self.function)
+            self._ask(ahead, number, len(pixels))
+            read = Reading(self.function, self.channels, places.image)
+            factors: dict[int, str] = {}
+            for row, i in turns:
+                term = terms[i]
+                x = read(row * self.row_step + term.image, term.channel, lane)
+                if i not in factors:
+                    factors[i] = self._factor(places, term, lane)
+                sums[row] = self._multiply_add(lane, x, factors[i], sums[row])
+        return sums
+
+    def _multiply_add(self, lane: Lanes, x: str, y: str, total: str) -> str:
+        return self.channels.arithmetic.multiply_add(self.function, lane.width, x, y, total)
 
     def _factor(self, places: Places, term: Term, lane: Lanes) -> str:
         """A vector of the kernel."""

@@ -74,10 +74,16 @@ class Terms:
     channels: int
     channel_step: int
     weight: int
-    most: int = 200
+    most: int
 
     @staticmethod
-    def of(dimensions: Sequence[Dimension], channels: int, channel_step: int, weight: int) -> Terms:
+    def of(
+        dimensions: Sequence[Dimension],
+        channels: int,
+        channel_step: int,
+        weight: int,
+        most: int = 200,
+    ) -> Terms:
         """Dimensions are joined where a step of one is a whole run of the next."""
         joined: list[Dimension] = []
         for inner in reversed([d for d in dimensions if d.count != 1]):
@@ -90,7 +96,7 @@ class Terms:
                 joined[0] = Dimension(inner.count * outer.count, outer.image, outer.kernel)
             else:
                 joined.insert(0, inner)
-        return Terms(tuple(joined), channels, channel_step, weight)
+        return Terms(tuple(joined), channels, channel_step, weight, most)
 
     @property
     def count(self) -> int:

@@ -8,6 +8,7 @@ lanes read as zero. Narrowing to bfloat16 rounds to nearest even and makes every
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function, vector
 from tilewright.graph.ir import numpy_dtype
@@ -135,13 +136,15 @@ def store(
             function.do(f"store {kind} {scalar}, ptr {target}, align {align}")
 
 
-def prefetch(function: Function, pointer: str, nbytes: int) -> None:
-    """Ask for bytes that will be read soon; they need not exist."""
+def prefetch(
+    function: Function, pointer: str, nbytes: int, use: Literal["read", "write"] = "read"
+) -> None:
+    """Ask for bytes that will be read or written soon; they need not exist."""
     symbol = "llvm.prefetch.p0"
     function.module.declare(symbol, "void", "ptr", *["i32 immarg"] * 3)
     for line in range(0, nbytes, 64):
         where = function.address(pointer, "i8", line) if line else pointer
-        function.do(f"call void @{symbol}(ptr {where}, i32 0, i32 3, i32 1)")
+        function.do(f"call void @{symbol}(ptr {where}, i32 {int(use == 'write')}, i32 3, i32 1)")
 
 
 def widen(function: Function, value: str, dtype: str, wide: str, width: int) -> str:
