@@ -8,8 +8,11 @@ channels, stays in registers for a whole leaf. Always: the leaves and the order 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -21,9 +24,9 @@ from tilewright.codelets.emit import tiling, vectors
 from tilewright.codelets.emit.columns import Lanes, panels
 from tilewright.codelets.emit.llvm import Function, LoopHandle, Module, vector
 from tilewright.codelets.emit.loops import repeat, walk
-from tilewright.codelets.emit.pairwise import Pairwise
+from tilewright.codelets.emit.pairwise import Pairwise, levels, pitch
 from tilewright.codelets.emit.tiling import split
-from tilewright.codelets.emit.vectors import offset
+from tilewright.codelets.emit.vectors import itemsize, offset
 from tilewright.graph import law
 from tilewright.graph.ops import conv
 from tilewright.machine.cost import Count
@@ -32,6 +35,8 @@ MOST_WRITTEN = 64
 """Taps and channels whose places are written into code; of more, there are loops."""
 SPARE = 4
 """Registers that a tile leaves for what it reads."""
+MOST_WAITING = 256 << 10
+"""Bytes of sums of leaves that wait for others: of all taps together, or else of some."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +103,83 @@ class FilterGradient(Codelet):
 
 @dataclass(frozen=True)
 class _Row:
-    """One tap and input channel: where it is read, and where its sums go."""
+    """One tap and input channel: where it is read, where its sums go, and where they wait (in
+    bytes)."""
 
     image: int
     out: int
+    waiting: int
     channel: int
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """Where it begins in the image and in the gradient; a number of rows, or a register with it."""
+
+    image: str
+    gradient: str
+    lines: int | str
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Which of the tiles that are written out, in how many turns of loops; in each turn the sums
+    that wait are so many bytes further."""
+
+    tile: int
+    tiles: int
+    turns: int
+    bytes_a_turn: int
+
+
+@dataclass(frozen=True)
+class _Next:
+    """The next leaf: bytes from this one's image and gradient to its own, how many neighbouring
+    channels of both are read, and where sums wait in the first turn.
+
+    Each tile asks for its part of every row. What is asked for twice costs time, too.
+    """
+
+    codelet: FilterGradient
+    image_away: str
+    gradient_away: str
+    channels: tuple[int, int]
+    waiting: str
+
+    def part(self, function: Function, part: _Part, waiting: str) -> Callable[[str, str], None]:
+        """(where a row is in the image, in the gradient) -> asks for a tile's part of it."""
+        codelet, count = self.codelet, self.codelet.gradient.shape[2]
+        chunk = -(-count // (part.tiles * part.turns))
+        here, first = (number_of(function, place) for place in (waiting, self.waiting))
+        gone = function.let(f"sub i64 {here}, {first}")
+        turn = function.let(f"udiv i64 {gone}, {part.bytes_a_turn}")
+        sides = []
+        for operand, step, away, channels in (
+            (codelet.image, codelet.stride[1], self.image_away, self.channels[0]),
+            (codelet.gradient, 1, self.gradient_away, self.channels[1]),
+        ):
+            pitch = step * operand.strides[2] * itemsize(operand.dtype)
+            moved = function.let(f"mul i64 {turn}, {part.tiles * chunk * pitch}")
+            away = function.let(f"add i64 {away}, {moved}")
+            places = [(part.tile * chunk + i) * pitch for i in range(chunk)]
+            sides.append((away, places, channels * itemsize(operand.dtype)))
+
+        def ask(*rows: str) -> None:
+            for row, (away, places, length) in zip(rows, sides, strict=True):
+                there = function.address(row, "i8", away)
+                for place in places:
+                    vectors.prefetch(function, function.address(there, "i8", place), length)
+
+        return ask
+
+
+def number_of(function: Function, place: str) -> str:
+    """A place as a number."""
+    return function.let(f"ptrtoint ptr {place} to i64")
+
+
+Visit = Callable[[list[_Row], tuple[Lanes, ...], list[str], _Part], None]
+"""(taps and channels, output channels, places, which tile) -> writes one tile."""
 
 
 class _Writer:
@@ -156,87 +233,91 @@ class _Writer:
 
     def _panel(self, tile: int, lanes: tuple[Lanes, ...], places: list[str]) -> None:
         """All taps and input channels, in some vectors of output channels."""
-        codelet = self.codelet
-        image, out = codelet.image.strides, codelet.out.strides
-        counts = codelet.out.shape[1:4]
-        steps = [
-            (codelet.dilation[0] * image[1], out[1]),
-            (codelet.dilation[1] * image[2], out[2]),
-            (0 if self.channels.together else image[4], out[3]),
-        ]
-        level = 0
-        while level < 2 and prod(counts[level:]) > MOST_WRITTEN:
-            level += 1
-        outer = [[a for a, _ in steps[:level]], [0] * level, [b for _, b in steps[:level]]]
-        with walk(self.function, counts[:level], places, self.dtypes, outer) as inner:
-            if prod(counts[level:]) > MOST_WRITTEN and not self.channels.together:
-                self._channels(tile, lanes, inner, counts[2], steps[2])
+        function, before = self.function, self.leaves - 1
+        size = pitch(self.channels.arithmetic.kind, [lane.width for lane in lanes]) * len(lanes)
+        counts = self.codelet.out.shape[1:4]
+        outside = 0
+        while outside < 2 and prod(counts[outside:]) * size * levels(before) > MOST_WAITING:
+            outside += 1
+        taps = _Taps(self, tile, lanes, size)
+        with taps.walk(0, outside, [*places, "null"]) as (image, gradient, out, _):
+            if not self.positions:
+                taps.visit(outside, [image, gradient, out, "null"], self._nothing)
                 return
-            rows = [
-                _Row(
-                    sum(i * a for i, (a, _) in zip(index, steps[level:], strict=True)),
-                    sum(i * b for i, (_, b) in zip(index, steps[level:], strict=True)),
-                    index[-1] if self.channels.together else 0,
-                )
-                for index in np.ndindex(*counts[level:])
-            ]
-            for run in split(len(rows), tile):
-                for first in range(run.start, run.start + run.size * run.count, run.size):
-                    self._tile(rows[first : first + run.size], lanes, inner)
+            step = prod(counts[outside:]) * size
+            waiting = function.reserve("i8", levels(before) * step) if before else "null"
+            if before:
+                with repeat(function, before) as turn:
+                    leaf = self._leaf(turn.index, image, gradient)
+                    ahead = self._ahead(leaf, turn.index, (image, gradient, waiting), lanes)
+                    push = partial(self._push, turn.index, step, leaf.lines, ahead)
+                    taps.visit(outside, [leaf.image, leaf.gradient, out, waiting], push)
+            leaf = self._leaf(str(before), image, gradient, last=True)
+            finish = partial(self._finish, step, leaf.lines)
+            taps.visit(outside, [leaf.image, leaf.gradient, out, waiting], finish)
 
-    def _channels(
+    def _nothing(
+        self, rows: list[_Row], lanes: tuple[Lanes, ...], places: list[str], part: _Part
+    ) -> None:
+        """Sums over no position."""
+        widths = [lane.width for lane in lanes] * len(rows)
+        self._store(rows, lanes, places[2], [self.channels.arithmetic.start(0, w) for w in widths])
+
+    def _push(
         self,
-        tile: int,
+        number: str,
+        step: int,
+        lines: int | str,
+        ahead: _Next | None,
+        rows: list[_Row],
         lanes: tuple[Lanes, ...],
         places: list[str],
-        count: int,
-        steps: tuple[int, int],
+        part: _Part,
     ) -> None:
-        """Many input channels of one tap: a loop over tiles of them."""
-        image, out = steps
-        for run in split(count, tile):
-            first = self._moved(places, (run.start * image, 0, run.start * out))
-            along = [[run.size * image], [0], [run.size * out]]
-            with walk(self.function, [run.count], first, self.dtypes, along) as here:
-                self._tile([_Row(i * image, i * out, 0) for i in range(run.size)], lanes, here)
+        """Sums over a leaf, kept until others come."""
+        image, gradient, _, waiting = places
+        ask = ahead.part(self.function, part, waiting) if ahead else None
+        sums = self._lines(rows, lanes, lines, image, gradient, ask)
+        self._tree(rows, lanes, waiting, step).push(number, sums)
 
-    def _tile(self, rows: list[_Row], lanes: tuple[Lanes, ...], places: list[str]) -> None:
-        """Sums over all positions, and their place in the result."""
+    def _finish(
+        self,
+        step: int,
+        lines: int | str,
+        rows: list[_Row],
+        lanes: tuple[Lanes, ...],
+        places: list[str],
+        part: _Part,
+    ) -> None:
+        """Sums over the last leaf, all that waits, and their place in the result."""
+        image, gradient, out, waiting = places
+        sums = self._lines(rows, lanes, lines, image, gradient)
+        self._store(rows, lanes, out, self._tree(rows, lanes, waiting, step).finish(sums))
+
+    def _tree(
+        self, rows: list[_Row], lanes: tuple[Lanes, ...], waiting: str, step: int
+    ) -> Pairwise:
+        arithmetic = self.channels.arithmetic
+        widths = [lane.width for lane in lanes] * len(rows)
+        place = offset(self.function, waiting, "int8", rows[0].waiting)
+        return Pairwise(
+            self.function, arithmetic.kind, widths, arithmetic.add, self.leaves - 1, (place, step)
+        )
+
+    def _store(
+        self, rows: list[_Row], lanes: tuple[Lanes, ...], out: str, totals: Sequence[str]
+    ) -> None:
         function, arithmetic, dtype = self.function, self.channels.arithmetic, self.dtypes[2]
-        totals = self._sums(rows, lanes, places[0], places[1])
         step = self._columns(1)[2] if not self.channels.together else 1
         for i, row in enumerate(rows):
             for j, lane in enumerate(lanes):
                 total = totals[i * len(lanes) + j]
                 total = vectors.narrow(function, total, arithmetic.dtype, dtype, lane.width)
-                where = offset(function, places[2], dtype, row.out + lane.start * step)
+                where = offset(function, out, dtype, row.out + lane.start * step)
                 vectors.store(function, dtype, total, where, step, lane.width, lane.valid)
 
-    def _sums(
-        self, rows: list[_Row], lanes: tuple[Lanes, ...], image: str, gradient: str
-    ) -> list[str]:
-        function, arithmetic = self.function, self.channels.arithmetic
-        widths = [lane.width for lane in lanes] * len(rows)
-        if not self.positions:
-            return [arithmetic.start(0, width) for width in widths]
-        before = self.leaves - 1
-        if not before:
-            return self._leaf(rows, lanes, "0", image, gradient, last=True)
-        tree = Pairwise(function, arithmetic.kind, widths, arithmetic.add, before)
-        with repeat(function, before) as turn:
-            tree.push(turn.index, self._leaf(rows, lanes, turn.index, image, gradient))
-        return tree.finish(self._leaf(rows, lanes, str(before), image, gradient, last=True))
-
-    def _leaf(
-        self,
-        rows: list[_Row],
-        lanes: tuple[Lanes, ...],
-        number: str,
-        image: str,
-        gradient: str,
-        last: bool = False,
-    ) -> list[str]:
-        """The sums of a leaf, by its number: a register or digits."""
+    def _leaf(self, number: str, image: str, gradient: str, last: bool = False) -> _Leaf:
+        """A leaf by its number: a register or digits."""
         function, codelet, height = self.function, self.codelet, self.height
         oh = codelet.gradient.shape[1]
         one = self.leaves_of_one
@@ -248,14 +329,26 @@ class _Writer:
         else:
             ends = function.let(f"icmp eq i64 {band}, {one - 1}")
             lines = function.let(f"select i1 {ends}, i64 {rest}, i64 {height}")
-        image, gradient = (
-            self._at(place, operand, n, band, lines_apart)
-            for place, operand, lines_apart in (
-                (image, codelet.image, codelet.stride[0]),
-                (gradient, codelet.gradient, 1),
-            )
-        )
-        return self._lines(rows, lanes, lines, image, gradient)
+        image = self._at(image, codelet.image, n, band, codelet.stride[0])
+        return _Leaf(image, self._at(gradient, codelet.gradient, n, band, 1), lines)
+
+    def _ahead(
+        self, leaf: _Leaf, number: str, places: tuple[str, str, str], lanes: tuple[Lanes, ...]
+    ) -> _Next | None:
+        """The leaf after the one with this number; of a single group's channels most have been read
+        for others."""
+        function, codelet, channels = self.function, self.codelet, self.channels
+        if codelet.image.shape[3] == 1:
+            return None
+        image, gradient, waiting = places
+        after = self._leaf(function.let(f"add i64 {number}, 1"), image, gradient)
+        away = [
+            function.let(f"sub i64 {number_of(function, there)}, {number_of(function, here)}")
+            for here, there in ((leaf.image, after.image), (leaf.gradient, after.gradient))
+        ]
+        columns = lanes[-1].start + lanes[-1].width
+        read = channels.inputs * (columns // channels.outputs if channels.together else 1)
+        return _Next(codelet, away[0], away[1], (read, columns), waiting)
 
     def _at(self, place: str, operand: Operand, n: str, band: str, lines_apart: int) -> str:
         """Where a leaf begins: band of rows number `band` of image `n`."""
@@ -273,6 +366,7 @@ class _Writer:
         count: int | str,
         image: str,
         gradient: str,
+        ask: Callable[[str, str], None] | None = None,
     ) -> list[str]:
         function, codelet, arithmetic = self.function, self.codelet, self.channels.arithmetic
         widths = [lane.width for lane in lanes] * len(rows)
@@ -288,6 +382,8 @@ class _Writer:
         )
         with loop as line:
             *sums, x, g = line.carry
+            if ask:
+                ask(x, g)
             inside = [*zip(kinds, sums, strict=True), ("ptr", x), ("ptr", g)]
             with repeat(function, codelet.gradient.shape[2], inside) as position:
                 *sums, here, there = position.carry
@@ -312,14 +408,90 @@ class _Writer:
         function, arithmetic, dtype = self.function, self.channels.arithmetic, self.dtypes[1]
         step = self._columns(1)[1] if not self.channels.together else 1
         read, sums = Reading(function, self.channels, image), list(sums)
-        factors = []
-        for lane in lanes:
+
+        @cache
+        def factor(number: int) -> str:
+            lane = lanes[number]
             where = offset(function, gradient, dtype, lane.start * step)
             value = vectors.load(function, dtype, where, step, lane.width, lane.valid)
-            factors.append(vectors.widen(function, value, dtype, arithmetic.dtype, lane.width))
-        for i, row in enumerate(rows):
-            for j, lane in enumerate(lanes):
-                x = read(row.image, row.channel, lane)
-                at = i * len(lanes) + j
-                sums[at] = arithmetic.multiply_add(function, lane.width, x, factors[j], sums[at])
+            return vectors.widen(function, value, dtype, arithmetic.dtype, lane.width)
+
+        order = product(range(len(rows)), range(len(lanes)))
+        if len(rows) < len(lanes):  # those vectors are kept of which there are fewer
+            order = sorted(order, key=lambda place: place[1])
+        for i, j in order:
+            x = read(rows[i].image, rows[i].channel, lanes[j])
+            at = i * len(lanes) + j
+            y = factor(j)
+            sums[at] = arithmetic.multiply_add(function, lanes[j].width, x, y, sums[at])
         return sums
+
+
+class _Taps:
+    """Tiles of taps and input channels, in some vectors of output channels.
+
+    Places are those of the image, the gradient, the result, and of sums that wait, `size` bytes for
+    each tap and channel.
+    """
+
+    def __init__(self, writer: _Writer, tile: int, lanes: tuple[Lanes, ...], size: int):
+        self.function, self.tile, self.lanes, self.size = writer.function, tile, lanes, size
+        codelet, self.together = writer.codelet, writer.channels.together
+        image, out = codelet.image.strides, codelet.out.strides
+        self.dtypes = [*writer.dtypes, "int8"]
+        self.counts = codelet.out.shape[1:4]
+        self.steps = [
+            (codelet.dilation[0] * image[1], out[1]),
+            (codelet.dilation[1] * image[2], out[2]),
+            (0 if self.together else image[4], out[3]),
+        ]
+
+    def walk(
+        self, first: int, end: int, places: Sequence[str]
+    ) -> AbstractContextManager[list[str]]:
+        """Loops over the dimensions first ... end - 1 of tap rows, tap columns, channels."""
+        steps = [
+            [image, 0, out, prod(self.counts[first + i + 1 :]) * self.size]
+            for i, (image, out) in enumerate(self.steps[first:end])
+        ]
+        rows = [list(row) for row in zip(*steps, strict=True)] or [[]] * 4
+        return walk(self.function, self.counts[first:end], places, self.dtypes, rows)
+
+    def visit(self, outside: int, places: Sequence[str], body: Visit) -> None:
+        """All tiles of the dimensions from `outside` on."""
+        counts, level = self.counts, outside
+        while level < 2 and prod(counts[level:]) > MOST_WRITTEN:
+            level += 1
+        with self.walk(outside, level, places) as here:
+            if prod(counts[level:]) > MOST_WRITTEN and not self.together:
+                self._channels(outside, here, body)
+                return
+            rows = [
+                self._row(level, i, index) for i, index in enumerate(np.ndindex(*counts[level:]))
+            ]
+            runs = split(len(rows), self.tile)
+            tiles = [(run.start + i * run.size, run.size) for run in runs for i in range(run.count)]
+            for number, (first, size) in enumerate(tiles):
+                turns = prod(counts[outside:level])
+                part = _Part(number, len(tiles), turns, len(rows) * self.size)
+                body(rows[first : first + size], self.lanes, here, part)
+
+    def _row(self, level: int, number: int, index: tuple[int, ...]) -> _Row:
+        image, out = (
+            sum(i * step[side] for i, step in zip(index, self.steps[level:], strict=True))
+            for side in (0, 1)
+        )
+        return _Row(image, out, number * self.size, index[-1] if self.together else 0)
+
+    def _channels(self, outside: int, places: Sequence[str], body: Visit) -> None:
+        """Many input channels of one tap: a loop over tiles of them."""
+        image, out = self.steps[2]
+        for run in split(self.counts[2], self.tile):
+            steps = [image, 0, out, self.size]
+            rows = zip(places, self.dtypes, steps, strict=True)
+            first = [offset(self.function, p, d, run.start * step) for p, d, step in rows]
+            along = [[run.size * step] for step in steps]
+            with walk(self.function, [run.count], first, self.dtypes, along) as here:
+                made = [_Row(i * image, i * out, i * self.size, 0) for i in range(run.size)]
+                turns = prod(self.counts[outside:2]) * run.count
+                body(made, self.lanes, here, _Part(0, 1, turns, run.size * self.size))

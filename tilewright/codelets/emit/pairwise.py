@@ -20,23 +20,42 @@ Combine = Callable[[Function, int, str, str], str]
 """(function, width, x, y) -> the register that holds x combined with y."""
 
 
+def levels(before: int) -> int:
+    """Of slots, for so many results before the last."""
+    return max(1, before.bit_length())
+
+
+def pitch(kind: str, widths: Sequence[int]) -> int:
+    """Bytes from one tree's slot to the next's."""
+    return max(kind_bits(kind) * max(width, 1) // 8 for width in widths)
+
+
 class Pairwise:
     """Several independent trees that advance together; each of vectors of its own width.
 
-    `before` is how many results come before the last, which `finish` takes.
+    `before` is how many results come before the last, which `finish` takes. Slots are reserved,
+    unless there are some: a place, and bytes from one level's to the next's.
     """
 
     def __init__(
-        self, function: Function, kind: str, widths: Sequence[int], combine: Combine, before: int
+        self,
+        function: Function,
+        kind: str,
+        widths: Sequence[int],
+        combine: Combine,
+        before: int,
+        slots: tuple[str, int] | None = None,
     ):
         self.function = function
         self.widths = widths
         self.rows = [vector(kind, width) for width in widths]
         self.combine = combine
         self.before = before
-        self.pitch = max(kind_bits(kind) * max(width, 1) // 8 for width in widths)
-        levels = max(1, before.bit_length())
-        self.slots = function.reserve("i8", levels * len(widths) * self.pitch)
+        self.pitch = pitch(kind, widths)
+        if slots is None:
+            step = len(widths) * self.pitch
+            slots = function.reserve("i8", levels(before) * step), step
+        self.slots, self.step = slots
 
     def push(self, number: str, results: Sequence[str]) -> None:
         """Take the results with this number (an i64), one for each tree."""
@@ -102,10 +121,9 @@ class Pairwise:
             self.function.do(f"store volatile {row} {result}, ptr {slot}, align 4")
 
     def _slot(self, level: str, tree: int) -> str:
-        step = len(self.rows) * self.pitch
         if level.isdigit():
-            where = str(int(level) * step + tree * self.pitch)
+            where = str(int(level) * self.step + tree * self.pitch)
         else:
-            row = self.function.let(f"mul i64 {level}, {step}")
+            row = self.function.let(f"mul i64 {level}, {self.step}")
             where = self.function.let(f"add i64 {row}, {tree * self.pitch}")
         return self.function.address(self.slots, "i8", where)
