@@ -29,6 +29,9 @@ from tilewright.plan.ir import View
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
 
+CROWDED, CACHE_WAYS = 512, 8
+"""Rows so many bytes apart, or a multiple, share the lines of caches that have so many ways."""
+
 
 def lower_conv(scope: Scope, node: Node) -> None:
     image, kernel = _sides(scope, node)
@@ -218,7 +221,21 @@ def _side_by_side(scope: Scope, kernel: View) -> View:
         packed = scope.new(Type(kernel.dtype, (kh, kw, channels, groups, out)))
         scope.copy(views.transpose(kernel, (1, 2, 3, 0, 4)), packed)
         return views.transpose(packed, (3, 0, 1, 2, 4))
-    return kernel if out == 1 or kernel.strides[4] == 1 else scope.dense(kernel)
+    is_dense = out == 1 or kernel.strides[4] == 1
+    if is_dense and not _is_crowded(kernel, kernel.strides[3]):
+        return kernel
+    pitch = out + (LANES if _is_crowded(kernel, out) else 0)
+    made = scope.new(Type(kernel.dtype, (groups, kh, kw, channels, pitch)))
+    made = views.window(made, (0,) * 5, kernel.shape)
+    scope.copy(kernel, made)
+    return made
+
+
+def _is_crowded(kernel: View, step: int) -> bool:
+    """Whether rows of a kernel, one for each tap and input channel and so many elements apart, fall
+    into the same few lines of caches."""
+    nbytes = step * numpy_dtype(kernel.dtype).itemsize
+    return nbytes % CROWDED == 0 and prod(kernel.shape[1:4]) * nbytes > CROWDED * CACHE_WAYS
 
 
 def _bordered(
