@@ -81,7 +81,7 @@ def test_every_other_row_of_a_kernel(features):
 def test_images_that_are_turned_round(features):
     """Rows and columns of the image change places in memory, kernels of few channels do not."""
     codelet = convolution((4, 8, 8, 3, 3, (1, 1), (1, 1), 2, 15))
-    n, high, wide, groups, each = codelet.image.strides
+    n, _, wide, groups, each = codelet.image.strides
     shape = codelet.image.shape
     turned = replace(codelet.image, strides=(n, groups * shape[3], shape[1] * wide, groups, each))
     check(replace(codelet, image=turned), features)
