@@ -86,11 +86,16 @@ def test_a_bound_is_never_above_what_was_published():
         shapes = [jax.ShapeDtypeStruct(s, np.float16) for s in ((m, 12288), (12288, 12288))]
         found = tilewright.compare(lambda x, y: x @ y, *shapes, machines=["gpu:a100"]).rows[0]
         assert seconds / 2 <= found.seconds[0] <= seconds
+        shapes = [jax.ShapeDtypeStruct(s.shape, jnp.bfloat16) for s in shapes]
+        other = tilewright.compare(lambda x, y: x @ y, *shapes, machines=["gpu:a100"]).rows[0]
+        assert other.seconds == found.seconds, "the same units"
 
 
 def test_tiles_that_share_no_memory_are_rows_like_others():
-    found = tilewright.compare(product, X, W, machines=["cpu:graviton4", "ipu:gc200", "ipu:c2"])
-    server, chip, card = found.rows
+    found = tilewright.compare(
+        product, X, W, machines=["cpu:graviton4", "ipu:gc200", "ipu:c2", "tt:n150"]
+    )
+    server, chip, card, mesh = found.rows
     exe = tilewright.compile(product, X, W, machine="ipu:gc200")
     assert chip.seconds[0] == pytest.approx(exe.simulate().seconds)
     assert chip.counts.macs == server.counts.macs
@@ -98,6 +103,8 @@ def test_tiles_that_share_no_memory_are_rows_like_others():
     assert 0 < chip.busy <= 1472
     assert card.machine.tiles == 2 * 1216
     assert "IPU GC200" in str(found)
+    assert mesh.limit == "exchange"
+    assert mesh.fits
 
 
 @pytest.mark.parametrize(
@@ -107,7 +114,6 @@ def test_tiles_that_share_no_memory_are_rows_like_others():
         ("cpu", "machines must be a list"),
         (["cpu", "cpu"], "has .* twice"),
         (["cpu:epic-9755"], "the nearest are cpu:epyc-9755"),
-        (["tt:n150"], "cannot be planned for yet"),
     ],
 )
 def test_machines_that_will_not_do(machines, words):

@@ -14,10 +14,10 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from tilewright.compiler import Stages
+from tilewright.compiler import WHOLE, Stages
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
-from tilewright.graph.ir import Graph
+from tilewright.graph.widen import widen
 from tilewright.machine.catalogue import machine as named
 from tilewright.machine.host import host_machine
 from tilewright.machine.machine import Machine
@@ -30,6 +30,8 @@ from tilewright.trace import trace
 
 WIDE = 120
 """Characters from which on a terminal shows all columns."""
+AS_TYPED = tuple(rewrite for rewrite in WHOLE if rewrite is not widen)
+"""For a bound: what is bfloat16 is counted as such."""
 COLUMNS: tuple[str, ...] = ("machine", "rank", "time", "limit", "busy", "memory", "energy", "price")
 
 
@@ -115,16 +117,13 @@ def compare(
     hidden = len(traced.constants)
 
     def planned(machine: Machine) -> Program:
-        planned_for = machine.chip.exchange.kind in ("coherent", "scheduled")
-        own = machine if planned_for else host_machine()
-        return _program(traced.graph, name, hidden, own)
+        if machine.chip.exchange.kind != "bound":
+            return Stages(traced.graph, Dump(name), hidden=hidden, machine=machine).program
+        stages = Stages(traced.graph, Dump(name), AS_TYPED, hidden=hidden, machine=host_machine())
+        return stages.program
 
     rows = [estimate(planned(machine), machine, tiles, trips) for machine in found]
     return Comparison(name, tuple(rows))
-
-
-def _program(graph: Graph, name: str, hidden: int, machine: Machine) -> Program:
-    return Stages(graph, Dump(name), hidden=hidden, machine=machine).program
 
 
 def _machines(given: Sequence[str | Path | Machine]) -> list[Machine]:

@@ -66,7 +66,7 @@ WHOLE: Sequence[Rewrite] = (
     anywhere(simplify),
     anywhere(eliminate),
     anywhere(counted),
-    anywhere(widen),
+    widen,
     anywhere(simplify_products),
     anywhere(raise_transposes),
     one_by_one,
@@ -160,10 +160,10 @@ def _elsewhere(machine: object) -> Machine:
             f'machine must be "native", "xla", a machine by name or file, or None, not {machine!r}.'
         )
     found = named(machine)
-    if found.chip.exchange.kind != "scheduled":
+    if not found.chip.exchange.apart:
         raise ArgumentError(
             f"{found.name} is not compiled for: tilewright.compare says what it would take; "
-            'machine must be "native", "xla", or one of the IPUs.'
+            'machine must be "native", "xla", an IPU or a Tenstorrent card.'
         )
     return found
 

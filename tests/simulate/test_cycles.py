@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import tilewright
 from tests.machines import tiny
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
@@ -86,3 +87,23 @@ def test_more_tiles_are_no_slower_on_work_for_all():
 def test_tiny_machines_can_be_timed_as_well():
     small = tiny(8)
     assert run(planned(lambda x: x + 1, (64,), on=small), small).cycles > 0
+
+
+def test_instances_of_unequal_length_end_with_the_busiest_tile():
+    """Two of them a tile: the tile with the longest pair is waited for, not the mean."""
+
+    def climb(x, n):
+        return jax.lax.fori_loop(0, n, lambda _, y: y * 0.5 + 1.0, x)
+
+    shapes = jax.ShapeDtypeStruct((16, 64), np.float32), jax.ShapeDtypeStruct((16,), np.int32)
+    on = tiny(8)
+    program = Stages(
+        trace(tilewright.tile_map(climb), *shapes).graph, Dump("x"), machine=on
+    ).program
+    turns = np.arange(16.0)
+    unequal, equal, one = (
+        run(program, on, {"while0": t}).total("compute") for t in (turns, turns.mean(), 1)
+    )
+    longest = run(program, on, {"while0": (turns[-1] + turns[-2]) / 2}).total("compute")
+    assert unequal == pytest.approx(longest)
+    assert one < equal < unequal

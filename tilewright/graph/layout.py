@@ -80,7 +80,7 @@ def _with_loop_bodies(node: Node, machine: Machine) -> Node:
     consts = node.params["consts"] if trips > 1 else 0
 
     def laid(body: Graph) -> Graph:
-        apart = machine.chip.exchange.kind == "scheduled"  # no lanes of registers to pack for
+        apart = machine.chip.exchange.apart  # no lanes of registers to pack for
         packing = None if apart else Packing.of(body, machine.tile, trips)
         return _laid(layout(body, machine), set(body.inputs[:consts]), _as_it_is, packing)
 

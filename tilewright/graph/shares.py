@@ -31,7 +31,7 @@ def by_shares(graph: Graph, machine: Machine) -> Graph:
     Not for tiles that share no memory: rows lie in all of them at once, and stay.
     """
     scans = any(node.op == "scan" for node in graph.nodes)
-    if not scans or machine.chip.exchange.kind == "scheduled":
+    if not scans or machine.chip.exchange.apart:
         return graph
     chains = [chain for rows in classes_of(graph) if (chain := _Chain(graph, rows)).scans]
     ways = [chain.ways(machine) for chain in chains]

@@ -224,7 +224,7 @@ class _Chain:
 
 def _is_apart(machine: Machine) -> bool:
     """Whether tiles share no memory."""
-    return machine.chip.exchange.kind == "scheduled"
+    return machine.chip.exchange.apart
 
 
 def _strip(length: int, most: int, leaf: int) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tilewright.errors import ArgumentError
 from tilewright.machine.levels import LEVELS, Level, stated, units
-from tilewright.machine.machine import Chip, Exchange, Features, Machine, Memory, Tile, Unit
+from tilewright.machine.machine import Chip, Exchange, Features, Machine, Memory, Mesh, Tile, Unit
 from tilewright.machine.schema import FREE, NAMED, TOP, Content, checked
 
 _NAMES = {
@@ -63,7 +63,7 @@ def of_content(content: Mapping[str, Any], file: str = "the machine") -> Machine
         _tile(tables, clock, count, file),
         tiles=count,
         clock=clock,
-        exchange=_exchange(tables),
+        exchange=_exchange(tables, count, file),
         sync_cycles=_barrier(tables.get("barrier", {}), clock),
         boost=boost if boost > clock else 0.0,
     )
@@ -161,7 +161,7 @@ def _barrier(table: Content, clock: float) -> int:
     return round(table["time"] * clock) if "time" in table else int(table.get("cycles", 0))
 
 
-def _exchange(tables: Content) -> Exchange:
+def _exchange(tables: Content, tiles: int, file: str) -> Exchange:
     row = tables.get("exchange", {})
     return Exchange(
         row.get("bytes", 0.0),
@@ -171,7 +171,21 @@ def _exchange(tables: Content) -> Exchange:
         link_efficiency=row.get("efficiency", 1.0),
         seconds_per_hop=row.get("hop", 0.0),
         bus=row.get("bus", 1),
+        mesh=_mesh(row, tiles, file) if row.get("kind") == "mesh" else None,
+        overhead_between_chips=int(tables.get("chips", {}).get("begin", 0)),
     )
+
+
+def _mesh(row: Content, tiles: int, file: str) -> Mesh:
+    grid, rate = row.get("grid", []), row.get("bytes", 0.0)
+    whole = isinstance(grid, list) and [type(n) for n in grid] == [int, int]
+    if not whole or min(grid) < 1 or grid[0] * grid[1] != tiles or not rate:
+        raise ArgumentError(
+            f"{file}: [exchange] of a mesh needs bytes, and grid = [columns, rows] of all {tiles} "
+            f"tiles, not bytes = {rate:g}, grid = {grid}."
+        )
+    others = (row.get(name, rate) for name in ("gather", "spread", "card"))
+    return Mesh(*grid, *others)
 
 
 # Sources.

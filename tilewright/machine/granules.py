@@ -5,7 +5,8 @@ In: sizes, numbers or arrays of them, one for each of many candidates; a tile. O
 Products: Graphcore's own planner counts so (poplibs, lib/poplin/PerformanceEstimation.hpp, the 1x1
 vertices): for each granule of weights, their loading at 16 bytes a cycle, and for each row as long
 as the unit takes; the threads share the rows, and each begins with some 46 bundles, three rows'
-work among them.
+work among them. A unit that takes several rows at once (a Tenstorrent tile of 32 by 32) is fed
+whole granules of both operands, and takes as long for one that is not full.
 """
 
 from __future__ import annotations
@@ -39,8 +40,17 @@ def matrix_unit(tile: Tile, dtype: str) -> Unit | None:
     return max(units, key=lambda unit: unit.macs, default=None)
 
 
+def takes_blocks(unit: Unit) -> bool:
+    """Whether a granule has several rows, so that single ones go through it as well."""
+    return unit.shape[0] > 1
+
+
 def product(m: Numbers, n: Numbers, k: Numbers, tile: Tile, unit: Unit, dtype: str) -> Numbers:
     """Cycles of (m, k) times (k, n) on one tile, whichever operand is better as the weights."""
+    if takes_blocks(unit):
+        high, wide, deep = unit.shape
+        granules = np.ceil(m / high) * np.ceil(n / wide) * np.ceil(k / deep)
+        return tile.call + granules / unit.rate
     turned = _product(n, m, k, tile, unit, dtype)
     return np.minimum(_product(m, n, k, tile, unit, dtype), turned)
 

@@ -102,12 +102,27 @@ class Tile:
 
 
 @dataclass(frozen=True)
+class Mesh:
+    """Tiles in `rows` of `columns`, whose links a message shares on its way: along its row, then
+    along a column. Bytes a cycle, at most: what one tile gets from many, what each of many gets
+    from one, and what one tile reads of the card's memory.
+    """
+
+    columns: int
+    rows: int
+    gather: float
+    spread: float
+    card: float
+
+
+@dataclass(frozen=True)
 class Exchange:
     """How tiles of a chip, and chips, pass data on. Cycles are the chip's own.
 
     `kind` is "coherent" (any tile reads what another wrote), "scheduled" (messages at times fixed
     beforehand), "mesh" (messages that share links), or "bound" (we only know what it cannot beat).
     `bus` neighbouring tiles share a way in: what all of them get, each gets so many times as fast.
+    On a `mesh` a program's inputs and results lie in the card's memory.
     """
 
     bytes_per_cycle_per_tile: float
@@ -117,6 +132,14 @@ class Exchange:
     link_efficiency: float = 1.0
     seconds_per_hop: float = 0.0
     bus: int = 1
+    mesh: Mesh | None = None
+    overhead_between_chips: int = 0
+    """Cycles before anything passes over links; 0: as on the chip."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether tiles share no memory, and are planned for."""
+        return self.kind in ("scheduled", "mesh")
 
 
 @dataclass(frozen=True)

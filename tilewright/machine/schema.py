@@ -13,8 +13,9 @@ expected. Always: a figure that passes is within bounds that any machine of our 
     [operations]  "tanh float32" = cycles for a vector
     [families]    Elementwise = how much longer than its operations
     [barrier]     cycles, or time
-    [exchange]    kind, bytes, overhead, bus, links, efficiency, hop
-    [chips]       count, replicas, sync
+    [exchange]    kind, bytes, overhead, bus, links, efficiency, hop; of a mesh: grid (columns,
+                  rows), gather, spread, card
+    [chips]       count, replicas, sync, begin (an exchange over links)
     [launch]      time
     [price]       hour
 
@@ -117,11 +118,16 @@ TABLES: dict[str, dict[str, Field]] = {
         "links": _figure(0, 1e16, '"320 GB/s"', RATES),
         "efficiency": _figure(1e-3, 1, "0.85"),
         "hop": _figure(0, 1, '"15 ns"', TIMES),
+        "grid": _TEXT,
+        "gather": _figure(1e-3, 1e6, "30 (bytes a cycle)"),
+        "spread": _figure(1e-3, 1e6, "19 (bytes a cycle)"),
+        "card": _figure(1e-3, 1e6, "22 (bytes a cycle)"),
     },
     "chips": {
         "count": _count(1 << 20, required=True),
         "replicas": _count(1 << 20),
         "sync": _figure(0, 1e9, "600", _CYCLES),
+        "begin": _figure(0, 1e9, "3700", _CYCLES),
     },
     "launch": {"time": _figure(0, 10, '"5 us"', TIMES, required=True)},
     "price": {"hour": _figure(0, 1e6, "3.2", required=True)},

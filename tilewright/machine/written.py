@@ -46,6 +46,7 @@ def content_of(machine: Machine) -> Content:
     if machine.chips > 1:
         tables["chips"] = {"count": machine.chips_per_replica, "replicas": machine.replicas}
         tables["chips"] |= {"sync": machine.sync_cycles_between_chips}
+        tables["chips"] |= {"begin": exchange.overhead_between_chips}
     if machine.watts:
         tables["tiles"]["watts"] = machine.watts
     if chip.boost:
@@ -69,7 +70,10 @@ def _exchange(exchange: Exchange) -> Content:
         "efficiency": exchange.link_efficiency if exchange.link_efficiency != 1 else 0,
         "hop": exchange.seconds_per_hop,
     }
-    return {name: figure for name, figure in figures.items() if figure}
+    if (mesh := exchange.mesh) is not None:
+        figures |= {"gather": mesh.gather, "spread": mesh.spread, "card": mesh.card}
+    found: Content = {name: figure for name, figure in figures.items() if figure}
+    return found | ({"grid": [mesh.columns, mesh.rows]} if mesh else {})
 
 
 def _memory(memory: Memory, clock: float) -> Content:

@@ -21,7 +21,7 @@ import numpy as np
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import LEAF
 from tilewright.machine.cost import lanes
-from tilewright.machine.granules import matrix_unit, product, threaded
+from tilewright.machine.granules import matrix_unit, product, takes_blocks, threaded
 from tilewright.machine.machine import Machine
 from tilewright.plan.slots import SHARED
 
@@ -44,6 +44,8 @@ class Problem:
     """Sums must not be cut: an expression follows them."""
     leaf: int = LEAF
     """Terms of a leaf of the law."""
+    afar: tuple[bool, ...] = ()
+    """Operands that lie in the card's memory, and come from there."""
     fixed: tuple[bool, ...] = ()
     """Operands that a loop around it does not change: they are brought before it, once."""
 
@@ -59,6 +61,12 @@ class Problem:
     def total(self) -> int:
         """Bytes of all operands and of the result."""
         return self.item * sum(_product(self.sizes, side) for side in (*self.sides, "mn"))
+
+    @property
+    def kept(self) -> int:
+        """Bytes of those that lie on the tiles."""
+        far = sum(_product(self.sizes, s) for s, a in zip(self.sides, self.afar, strict=False) if a)
+        return self.total - self.item * far
 
 
 @dataclass(frozen=True)
@@ -129,7 +137,7 @@ def candidates(problem: Problem, machine: Machine) -> Candidates:
     adding = several * _adding(problem, m * n / adders, parts["k"], machine)
     compute = serial * (_vertex(problem, m, n, k, machine) + adding)
     held = sum(brought) + out + several * share * parts["k"] + share
-    held = held + problem.total / machine.tiles
+    held = held + problem.kept / machine.tiles
     return Candidates(
         problem, m, n, k, serial, inner, compute, passed, rounds * machine.chip.sync_cycles, held
     )
@@ -194,9 +202,14 @@ def _vertex(
     results = m * n / width
     units = np.maximum(results, np.maximum(m * k, n * k) / SHARED)
     plain = threaded(bundles + m * n * tile.turn / 16, units, tile) + tile.call
-    if unit is None or "n" not in "".join(problem.sides):
+    sides = "".join(problem.sides)
+    if unit is None or "k" not in sides or len(problem.sides) < 2:
+        return plain
+    if "n" not in sides and not takes_blocks(unit):
         return plain
     by_unit = product(m, n, k, tile, unit, problem.dtype)
+    if takes_blocks(unit):
+        return np.minimum(by_unit, plain)
     return np.where(np.minimum(m, n) > 1, by_unit, plain)
 
 

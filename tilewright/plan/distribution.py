@@ -23,7 +23,7 @@ from tilewright.errors import CapacityError
 from tilewright.machine.machine import Machine
 from tilewright.plan.again import made_again
 from tilewright.plan.basic import operand
-from tilewright.plan.candidates import Candidates, Layout, Problem, alone, candidates
+from tilewright.plan.candidates import TURNS, Candidates, Layout, Problem, alone, candidates
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import (
     Branch,
@@ -100,6 +100,9 @@ def distributed(call: Call, machine: Machine, around: Around | None = None) -> l
         views = call.views[: len(found.problem.sides)]
         fixed = tuple(around.leaves(view) for view in views)
         found = replace(found, problem=replace(found.problem, fixed=fixed))
+    if machine.chip.exchange.mesh is not None:
+        afar = tuple(view.buffer.space == "input" for view in call.views[: len(found.axes) - 1])
+        found = replace(found, problem=replace(found.problem, afar=afar))
     by_one = vertex(call.codelet, machine.tile)
     one_tile = alone(found.problem, by_one, machine)
     rounds = 2 * (machine.chip.sync_cycles + machine.chip.exchange.overhead_cycles)
@@ -110,10 +113,30 @@ def distributed(call: Call, machine: Machine, around: Around | None = None) -> l
     ways = candidates(found.problem, machine)
     number = ways.best(room)
     if number is None:
-        raise CapacityError(_too_large(ways, machine))
+        return _by_rows(found, machine, room) or _fail(ways, machine)
     if fits and one_tile <= ways.cycles[number]:
         return None
     return steps(found, ways.layout(number))
+
+
+def _by_rows(cut: Cutting, machine: Machine, room: int) -> list[Step] | None:
+    """Where not even turns along n help: in turns along m as well, as few as fit."""
+    for turns in TURNS[1:]:
+        if cut.problem.m % turns:
+            continue
+        problem = replace(cut.problem, m=cut.problem.m // turns)
+        ways = candidates(problem, machine)
+        number = ways.best(room - cut.problem.item * cut.problem.m * cut.problem.n // machine.tiles)
+        if number is not None:
+            turn = new_var()
+            share = replace(cut, problem=problem)
+            inside = steps(share, ways.layout(number), ((turn, "m", problem.m),))
+            return [Loop(turn, turns, tuple(inside))]
+    return None
+
+
+def _fail(ways: Candidates, machine: Machine) -> list[Step]:
+    raise CapacityError(_too_large(ways, machine))
 
 
 @dataclass(frozen=True)
@@ -184,12 +207,13 @@ def _too_large(ways: Candidates, machine: Machine) -> str:
     )
 
 
-def steps(cut: Cutting, layout: Layout) -> list[Step]:
+def steps(cut: Cutting, layout: Layout, around: Turn = ()) -> list[Step]:
     """The families of a layout, in turns if it has several."""
     if layout.serial == 1:
-        return list(_grid(cut, layout, cut.problem.n, ()))
+        return list(_grid(cut, layout, cut.problem.n, around))
     turn, share = new_var(), cut.problem.n // layout.serial
-    return [Loop(turn, layout.serial, tuple(_grid(cut, layout, share, ((turn, share),))))]
+    turns = (*around, (turn, "n", share))
+    return [Loop(turn, layout.serial, tuple(_grid(cut, layout, share, turns)))]
 
 
 @dataclass(frozen=True)
@@ -208,7 +232,8 @@ def _runs(length: int, size: int) -> list[_Run]:
     return found + ([_Run(full, 1, rest, full * size)] if rest else [])
 
 
-Turn = tuple[tuple[Var, int], ...]
+Turn = tuple[tuple[Var, str, int], ...]
+"""Loops around a grid: along which dimension each goes on, and by how much."""
 
 
 def _grid(cut: Cutting, layout: Layout, n: int, turn: Turn) -> Iterator[Step]:
@@ -274,7 +299,7 @@ def _blocks(
             shape[axis] = run.size
             offset += run.start * stride
             moves.append((vars[name], run.size * stride))
-            moves += [(var, share * stride) for var, share in turn if name == "n"]
+            moves += [(var, share * stride) for var, along, share in turn if name == along]
         moves = [(var, step) for var, step in moves if step]
         found.append(replace(view, shape=tuple(shape), offset=offset, moves=tuple(moves)))
     return found

@@ -55,7 +55,7 @@ def place(
     settled = Settled(machine.tiles, set(inputs) if even else set(), set() if even else set(inputs))
     settled.note(steps)
     settled.settle(inputs, outputs)
-    placer = _Placer(settled)
+    placer = _Placer(settled, machine.chip.exchange.mesh is not None)
     placer.begin(inputs)
     placer.all(steps)
     placer.end(outputs)
@@ -75,7 +75,9 @@ class _Frame:
 
 
 class _Placer:
-    def __init__(self, settled: Settled):
+    def __init__(self, settled: Settled, card: bool = False):
+        self.card = card
+        """Whether inputs lie in a memory of the machine, where any turn of a loop may read them."""
         self.units, self.canon, self.users = settled.units, settled.canon, settled.users
         self.given = settled.given
         """Inputs that come straight from the host, as long as nobody writes them."""
@@ -97,7 +99,7 @@ class _Placer:
 
     def _turns(self, unit: Unit, region: Region) -> bool:
         """Whether a loop around the family moves it."""
-        return bool({var for var, _ in region.moves} - set(unit.family.vars))
+        return not self.card and bool({var for var, _ in region.moves} - set(unit.family.vars))
 
     def end(self, outputs: Sequence[Buffer]) -> None:
         self.given -= set(outputs)

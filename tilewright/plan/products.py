@@ -89,7 +89,7 @@ def lower_dot(scope: Scope, unit: Unit) -> None:
 def _is_cut(scope: Scope, node: Node) -> bool:
     """Whether tiles that share no memory may each take some terms of the sums: what follows must
     then wait for all of them."""
-    if scope.plan.machine.chip.exchange.kind != "scheduled" or not scope.parallel:
+    if not scope.plan.machine.chip.exchange.apart or not scope.parallel:
         return False
     if node.op == "conv":  # whose pieces are rows
         return False

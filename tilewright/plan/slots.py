@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from math import prod
 
 from tilewright.codelets.base import Codelet
+from tilewright.codelets.contract import ContractVector
 from tilewright.machine.cost import Count, computed, lanes
-from tilewright.machine.granules import matrix_unit, product, threaded
+from tilewright.machine.granules import matrix_unit, product, takes_blocks, threaded
 from tilewright.machine.machine import Tile
 
 SHARED = 32
@@ -72,12 +73,19 @@ def _cycles(tile: Tile, name: str, dtype: str) -> float:
 
 def vertex(codelet: Codelet, tile: Tile) -> float:
     """Cycles of one vertex of a codelet."""
-    shape = _matrices(codelet)
-    if shape is not None:
-        batch, m, n, k, dtype = shape
-        unit = matrix_unit(tile, dtype)
-        if unit is not None and min(m, n) > 1:
-            return batch * float(product(m, n, k, tile, unit, dtype))
+    shape, plain = _matrices(codelet), _plain(codelet, tile)
+    if shape is None:
+        return plain
+    batch, m, n, k, dtype = shape
+    unit = matrix_unit(tile, dtype)
+    if unit is None or (min(m, n) == 1 and not takes_blocks(unit)):
+        return plain
+    cycles = batch * float(product(m, n, k, tile, unit, dtype))
+    return min(cycles, plain) if takes_blocks(unit) else cycles
+
+
+def _plain(codelet: Codelet, tile: Tile) -> float:
+    """Without the unit for matrices."""
     count = codelet.work
     out = sum(operand.size for operand in codelet.outputs)
     dtypes = [operand.dtype for operand in codelet.outputs] or ["float32"]
@@ -94,9 +102,11 @@ def _units(codelet: Codelet, results: float) -> float:
 
 
 def _matrices(codelet: Codelet) -> tuple[int, int, int, int, str] | None:
-    """Batch, m, n, k and dtype of a product of matrices."""
+    """Batch, m, n, k and dtype of a product of matrices, or of one and a vector."""
+    inputs = codelet.inputs
+    if isinstance(codelet, ContractVector):
+        return prod(codelet.batch), codelet.m, 1, codelet.k, inputs[0].dtype
     if not all(hasattr(codelet, name) for name in ("m", "n", "k")):
         return None
-    inputs = codelet.inputs
     batch = prod(inputs[0].shape[:-2])
     return batch, codelet.m, codelet.n, codelet.k, inputs[0].dtype  # type: ignore[attr-defined]

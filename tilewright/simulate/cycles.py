@@ -9,7 +9,8 @@ and with rows of messages, never with vertices or turns.
     exchange    what it takes to begin, then the most that one tile sends or receives, at so many
                 bytes a cycle; or the most that leaves or enters a chip, over its links
     host        bytes that come from there or go there: counted, not timed, as nobody waits for them
-                while a program runs again and again
+                while a program runs again and again; on a mesh they are the card's memory's, and
+                timed (`mesh.py`)
 
 The body of a loop is gone through once; a branch is its dearest case.
 """
@@ -39,6 +40,7 @@ from tilewright.plan.ir import (
 from tilewright.plan.replicas import one_chip
 from tilewright.plan.slots import vertex
 from tilewright.simulate.flows import Flows, flows
+from tilewright.simulate.mesh import mesh_cycles, mesh_flows
 from tilewright.simulate.trips import Trips, whiles
 
 
@@ -112,6 +114,14 @@ def run(
     return Run(machine, tuple(walk.found), walk.counts)
 
 
+Cycles = float | np.ndarray
+"""Of any instance of a family, or of each."""
+
+
+def _mean(pair: tuple[Cycles, Count]) -> float:
+    return float(np.mean(pair[0]))
+
+
 @dataclass
 class _Open:
     """A superstep under way: cycles by tile, and of each codelet on its busiest tile."""
@@ -130,6 +140,8 @@ class _Walk:
         self.known: dict[Codelet, float] = {}
         self.chips: Replicas | None = None
         """Around the present step."""
+        self.instances = 1
+        """Of the family at hand."""
 
     def steps(self, steps: Sequence[Step], times: float, depth: int) -> None:
         for step in steps:
@@ -152,7 +164,7 @@ class _Walk:
                     raise AssertionError(f"{type(step).__name__} has no home")
 
     def length(self, step: While) -> float:
-        """Of a loop; where instances have lengths of their own, those of the busiest chip."""
+        """Of a loop of all tiles, or of the busiest chip, where instances have their own."""
         turns = np.atleast_1d(self.turns[id(step)])
         chips = self.chips.chips if self.chips else 1
         if turns.size == 1 or chips == 1:
@@ -227,11 +239,18 @@ class _Walk:
 
     def exchange(self, moves: Sequence, times: float, depth: int) -> None:
         chip = self.machine.chip
+        if chip.exchange.mesh is not None:
+            self.close(times, depth, mesh_flows(moves, self.machine))
+            return
         self.close(times, depth, flows(moves, self.machine.tiles, chip.tiles, chip.exchange.bus))
 
     def passing(self, flow: Flows) -> float:
         """Cycles of an exchange."""
-        exchange, clock = self.machine.chip.exchange, self.machine.chip.clock
+        exchange = self.machine.chip.exchange
+        if exchange.mesh is not None:
+            most = mesh_cycles(flow, self.machine)
+            begun = exchange.overhead_cycles + most if most else 0.0
+            return max(begun, self.through_links(flow))
         rate = exchange.bytes_per_cycle_per_tile or 1.0
         received = flow.received + flow.shared / exchange.bus
         most = float(max(flow.sent.max(initial=0), received.max(initial=0))) / rate
@@ -239,24 +258,38 @@ class _Walk:
         if not most:
             return copied
         cycles = exchange.overhead_cycles + max(most, copied)
-        if flow.links.any():
-            a_second = exchange.bytes_per_second_between_chips * exchange.link_efficiency
-            through = flow.links.max() / a_second * clock + exchange.seconds_per_hop * clock
-            cycles = max(cycles, exchange.overhead_cycles + through)
-        return cycles
+        return max(cycles, self.through_links(flow))
+
+    def through_links(self, flow: Flows) -> float:
+        """Cycles of what passes between chips, from its beginning."""
+        exchange, clock = self.machine.chip.exchange, self.machine.chip.clock
+        if not flow.links.any():
+            return 0.0
+        a_second = exchange.bytes_per_second_between_chips * exchange.link_efficiency
+        begun = max(exchange.overhead_cycles, exchange.overhead_between_chips)
+        return float(begun + flow.links.max() / a_second * clock + exchange.seconds_per_hop * clock)
 
     # Vertices.
 
     def family(self, family: Family, times: float) -> None:
-        cycles, count = self.alone(family.steps, family.homes.slots)
         homes = family.homes
-        blocks = np.bincount(homes.tile(np.arange(homes.blocks)), minlength=self.machine.tiles)
-        self.open.tiles += blocks * cycles
+        self.instances = homes.blocks
+        cycles, count = self.alone(family.steps, homes.slots)
+        weights = np.broadcast_to(cycles, homes.blocks)
+        tiles = homes.tile(np.arange(homes.blocks))
+        self.open.tiles += np.bincount(tiles, weights, self.machine.tiles)
         self.counts += count * (times * homes.blocks)
 
-    def alone(self, steps: Sequence[Step], slots: float) -> tuple[float, Count]:
-        """Cycles of one instance, and what it does; names get the time of `slots` instances."""
-        total, count = 0.0, NOTHING
+    def turns_of_each(self, step: While) -> Cycles:
+        """Of a loop inside an instance: one number, or one for each of them."""
+        turns = np.atleast_1d(self.turns[id(step)])
+        return turns if turns.size == self.instances > 1 else self.length(step)
+
+    def alone(self, steps: Sequence[Step], slots: float) -> tuple[Cycles, Count]:
+        """Cycles of an instance, of each where they differ, and what it does; names get the time
+        of `slots` instances."""
+        total: Cycles = 0.0
+        count = NOTHING
         for step in steps:
             match step:
                 case Call(codelet, _):
@@ -267,12 +300,13 @@ class _Walk:
                     cycles, done = self.alone(body, slots * times)
                     cycles, done = times * cycles, done * times
                 case While(condition, _, body):
-                    turns = self.length(step)
-                    cycles, done = self.alone((*condition, *body), slots * turns)
-                    cycles, done = turns * cycles, done * turns
+                    turns = self.turns_of_each(step)
+                    often = float(np.mean(turns))
+                    cycles, done = self.alone((*condition, *body), slots * often)
+                    cycles, done = turns * cycles, done * often
                 case Branch(_, cases):
                     found = [self.alone(case, slots) for case in cases]
-                    cycles, done = max(found, key=lambda f: f[0], default=(0.0, NOTHING))
+                    cycles, done = max(found, key=_mean, default=(0.0, NOTHING))
                 case _:
                     raise AssertionError(step)
             total, count = total + cycles, count + done

@@ -24,7 +24,9 @@ from tilewright.simulate.messages import pairs, starts, tile_of, totals
 @dataclass
 class Flows:
     """Bytes by tile; `shared` of those received come on a bus that neighbours share. `links` are
-    bytes that leave or enter each chip, the larger; `host` those that come from or go there."""
+    bytes that leave or enter each chip, the larger; `host` those that come from or go there. On a
+    mesh (`mesh.py`) `told` is what comes to a tile as one of several, `card` what it reads of the
+    card's memory itself, or writes there, `busiest_link` the bytes that pass over one."""
 
     sent: np.ndarray
     received: np.ndarray
@@ -33,11 +35,15 @@ class Flows:
     links: np.ndarray
     host: float = 0.0
     messages: int = 0
+    told: np.ndarray | None = None
+    card: np.ndarray | None = None
+    busiest_link: float = 0.0
 
     @property
     def passed(self) -> float:
-        """Bytes that tiles receive."""
-        return float(self.received.sum() + self.shared.sum())
+        """Bytes that tiles receive from each other."""
+        told = 0.0 if self.told is None else float(self.told.sum())
+        return float(self.received.sum() + self.shared.sum()) + told
 
 
 def flows(moves: Sequence[Move], tiles: int, tiles_a_chip: int, bus: int = 1) -> Flows:

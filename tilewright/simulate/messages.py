@@ -103,6 +103,14 @@ def pairs(move: Move) -> Columns:
     return tile_of(move.source.buffer, at), tile_of(move.target.buffer, to), left * float(item)
 
 
+def lands(view: View, move: Move) -> tuple[np.ndarray, np.ndarray]:
+    """Of one side of a move: the tile of each run of elements within a block, and its length."""
+    length = _run(move)
+    at = starts(view, move, length)
+    at, _, left = _cut(at, at, np.full(at.shape, length), view.buffer.block)
+    return tile_of(view.buffer, at), left
+
+
 def _cut(
     at: np.ndarray, other: np.ndarray, left: np.ndarray, block: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

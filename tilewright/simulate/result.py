@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tilewright.errors import ArgumentError
 from tilewright.machine.cost import Count, computed, lanes
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
@@ -37,7 +36,7 @@ class Estimate:
 
     @property
     def fits(self) -> bool:
-        if self.machine.chip.exchange.kind == "scheduled":
+        if self.machine.chip.exchange.apart:
             return self.bytes <= self.machine.tile.memory * self.machine.tiles
         return self.bytes <= max(memory.size for memory in self.machine.tile.memories)
 
@@ -59,16 +58,11 @@ def estimate(
 ) -> Estimate:
     """Of a program that was planned for the machine (for a GPU, for any other)."""
     kind = machine.chip.exchange.kind
-    if kind == "scheduled":
+    if machine.chip.exchange.apart:
         return _on_tiles(program, machine, trips)
     held = _held(program, tiles or machine.tiles)
     if kind == "bound":
         return _bound(program, machine, trips, held)
-    if kind != "coherent":
-        raise ArgumentError(
-            f"{machine.name} cannot be planned for yet: its tiles share no memory; "
-            "`tilewright machine show` has its figures."
-        )
     clocks = sorted({machine.chip.clock, machine.chip.boost or machine.chip.clock})
     times = [timing(program, at_clock(machine, c), tiles, trips) for c in clocks]
     seconds = sorted(t.cycles / c for t, c in zip(times, clocks, strict=True))

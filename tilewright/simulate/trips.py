@@ -9,6 +9,7 @@ The names are "while0", "while1", ... in the order in which the program's text h
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 
 import numpy as np
 
@@ -47,8 +48,8 @@ def _walk(steps: Sequence[Step], instances: int) -> Iterator[tuple[While, int]]:
                 yield from _walk(body, count)
             case Loop(_, _, body) | Spread(_, _, body):
                 yield from _walk(body, instances)
-            case Family(_, _, _, body):
-                yield from _walk(body, instances)
+            case Family(_, counts, _, body):
+                yield from _walk(body, prod(counts) if instances == 1 else instances)
             case Branch(_, cases):
                 for case in cases:
                     yield from _walk(case, instances)
