@@ -55,6 +55,16 @@ def product(m: Numbers, n: Numbers, k: Numbers, tile: Tile, unit: Unit, dtype: s
     return np.minimum(_product(m, n, k, tile, unit, dtype), turned)
 
 
+def convolution(
+    pixels: Numbers, outputs: Numbers, channels: Numbers, taps: int, tile: Tile, unit: Unit,
+    dtype: str,
+) -> Numbers:  # fmt: skip
+    """Cycles of a group: each tap is a product of (pixels, channels) and (channels, outputs)."""
+    if takes_blocks(unit):
+        return product(pixels, outputs, channels * taps, tile, unit, dtype)
+    return PRODUCT + taps * (_product(pixels, outputs, channels, tile, unit, dtype) - PRODUCT)
+
+
 def _product(
     rows: Numbers, columns: Numbers, k: Numbers, tile: Tile, unit: Unit, dtype: str
 ) -> Numbers:

@@ -42,6 +42,7 @@ from tilewright.plan.ir import (
     dense_strides,
     new_var,
 )
+from tilewright.plan.merged import merged
 from tilewright.plan.slots import vertex
 
 Dimensions = tuple[str, ...]
@@ -59,6 +60,8 @@ class Cutting:
 
 def cutting(call: Call) -> Cutting | None:
     """How a grid may cut it; None: not at all."""
+    if isinstance(call.codelet, Reduce) and len(call.codelet.shape) > 2:
+        call = merged(call) or call
     codelet, views = call.codelet, call.views
     match codelet:
         case ContractOuter() if not codelet.batch:

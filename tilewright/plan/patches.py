@@ -1,8 +1,9 @@
-"""Elementwise vertices over a matrix, in patches of a row: for tiles that share no memory.
+"""Elementwise vertices in patches: for tiles that share no memory.
 
-In: a vertex of few rows whose operands are no lines that could be cut anywhere (the gates of a cell
-lie beside each other in each row); the machine. Out: a family with an instance for each piece of
-each row, or None where rows are enough, or one tile is as fast.
+In: a vertex whose operands are no lines that could be cut anywhere (the gates of a cell lie beside
+each other in each row, an image has a border around it); the machine. Out: families: of a matrix of
+few rows an instance for each piece of each row; of images as many images, rows and columns as there
+are tiles. None where rows are enough, or one tile is as fast.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import replace
 
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.machine.machine import Machine
+from tilewright.plan.grid import block, combinations
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import Call, Family, View, new_var
 from tilewright.plan.slots import vertex
@@ -27,7 +29,11 @@ def share(size: int, tiles: int) -> int:
     return even if even <= WIDER * least else max(least, 1)
 
 
-def patches(codelet: Elementwise, arguments: Sequence[View], machine: Machine) -> Family | None:
+def patches(
+    codelet: Elementwise, arguments: Sequence[View], machine: Machine
+) -> list[Family] | None:
+    if len(codelet.shape) > 2:
+        return _of_images(codelet, arguments, machine)
     if len(codelet.shape) != 2:
         return None
     rows, columns = codelet.shape
@@ -45,14 +51,42 @@ def patches(codelet: Elementwise, arguments: Sequence[View], machine: Machine) -
         output_strides=tuple(s[1:] for s in codelet.output_strides),
     )
     whole_rows = replace(one, shape=(columns,))
-    chip = machine.chip
-    saved = vertex(whole_rows, machine.tile) - vertex(one, machine.tile)
-    if saved <= 2 * (chip.sync_cycles + chip.exchange.overhead_cycles):
+    if not _saves(whole_rows, one, machine):
         return None
     views = tuple(_piece(view, piece, i, j) for view in arguments)
     count = columns // piece
     homes = Homes(0, (Axis(rows, 1, count), Axis(count)))
-    return Family((i, j), (rows, count), homes, (Call(one, views),))
+    return [Family((i, j), (rows, count), homes, (Call(one, views),))]
+
+
+def _of_images(
+    codelet: Elementwise, arguments: Sequence[View], machine: Machine
+) -> list[Family] | None:
+    """Cut along the first dimension as far as tiles allow, then along the next."""
+    room, sizes = machine.chip.tiles, []
+    for length in codelet.shape:
+        parts = max(min(length, room), 1)
+        sizes.append(-(-length // parts))
+        room //= parts
+    found = []
+    for runs, homes in combinations(codelet.shape, sizes):
+        vars = [new_var() for _ in runs]
+        views = list(arguments)
+        for axis, (run, var) in enumerate(zip(runs, vars, strict=True)):
+            views = [block(view, axis, run, var) for view in views]
+        one = replace(codelet, shape=tuple(run.size for run in runs))
+        if not found and not _saves(codelet, one, machine):
+            return None
+        counts = tuple(run.count for run in runs)
+        found.append(Family(tuple(vars), counts, homes, (Call(one, tuple(views)),)))
+    return found
+
+
+def _saves(whole: Elementwise, part: Elementwise, machine: Machine) -> bool:
+    """Whether a part is sooner done than the whole, by more than it takes to pass things on."""
+    chip = machine.chip
+    saved = vertex(whole, machine.tile) - vertex(part, machine.tile)
+    return saved > 2 * (chip.sync_cycles + chip.exchange.overhead_cycles)
 
 
 def _piece(view: View, piece: int, i: int, j: int) -> View:

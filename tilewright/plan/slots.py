@@ -18,8 +18,9 @@ from math import prod
 
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.contract import ContractVector
+from tilewright.codelets.convolution import Convolution
 from tilewright.machine.cost import Count, computed, lanes
-from tilewright.machine.granules import matrix_unit, product, takes_blocks, threaded
+from tilewright.machine.granules import convolution, matrix_unit, product, takes_blocks, threaded
 from tilewright.machine.machine import Tile
 
 SHARED = 32
@@ -73,7 +74,10 @@ def _cycles(tile: Tile, name: str, dtype: str) -> float:
 
 def vertex(codelet: Codelet, tile: Tile) -> float:
     """Cycles of one vertex of a codelet."""
-    shape, plain = _matrices(codelet), _plain(codelet, tile)
+    plain = _plain(codelet, tile)
+    if isinstance(codelet, Convolution):
+        return min(plain, _convolution(codelet, tile))
+    shape = _matrices(codelet)
     if shape is None:
         return plain
     batch, m, n, k, dtype = shape
@@ -82,6 +86,20 @@ def vertex(codelet: Codelet, tile: Tile) -> float:
         return plain
     cycles = batch * float(product(m, n, k, tile, unit, dtype))
     return min(cycles, plain) if takes_blocks(unit) else cycles
+
+
+def _convolution(codelet: Convolution, tile: Tile) -> float:
+    """Group by group through the unit for matrices, then what follows on the sums."""
+    unit = matrix_unit(tile, codelet.image.dtype)
+    if unit is None:
+        return float("inf")
+    groups, kh, kw, channels, outputs = codelet.kernel.shape
+    pixels, dtype = prod(codelet.out.shape[:3]), codelet.image.dtype
+    sums = groups * float(convolution(pixels, outputs, channels, kh * kw, tile, unit, dtype))
+    if codelet.epilogue is None:
+        return sums
+    after = slots(codelet.epilogue.work(codelet.out.size), tile).written
+    return sums + float(threaded(after, codelet.out.size / lanes(tile, codelet.sum_dtype), tile))
 
 
 def _plain(codelet: Codelet, tile: Tile) -> float:

@@ -12,11 +12,13 @@ from dataclasses import replace
 
 from tilewright.codelets.base import LANES, Codelet, Operand
 from tilewright.codelets.contract import ContractOuter, ContractVector
+from tilewright.codelets.convolution import Convolution
 from tilewright.codelets.cut import Cut
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
+from tilewright.plan.conv_grid import convolution_grid
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 from tilewright.plan.patches import patches, share
 from tilewright.plan.slots import vertex
@@ -33,13 +35,16 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
     if not shares_memory(machine):
         if is_gridded(codelet):
             return None
+        if isinstance(codelet, Convolution):
+            families = convolution_grid(codelet, arguments, machine)
+            return None if families is None else list(families)
         flat = _flat(codelet, arguments, machine)
         if flat:
             return _pieces(*flat, share(flat[0].outputs[0].size, machine.chip.tiles))
         if isinstance(codelet, Elementwise) and codelet.cut and not _counts(codelet):
-            family = patches(codelet, arguments, machine)
-            if family is not None:
-                return [family]
+            found = patches(codelet, arguments, machine)
+            if found:
+                return list(found)
     held = sum(view.buffer.nbytes for view in arguments)
     cut = codelet.cut if is_worth_dealing(codelet.work, machine, held) else None
     if cut is None:

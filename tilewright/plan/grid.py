@@ -1,0 +1,54 @@
+"""Families over a grid of blocks: what any vertex becomes that is cut along several dimensions.
+
+In: for each dimension the size of its blocks, the last one shorter; for each view the axis that is
+cut along a dimension. Out: homes, and views that move from block to block. A dimension whose blocks
+are not all alike has two runs, and there is a family for each combination of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product as every
+from math import prod
+
+from tilewright.plan.homes import Axis, Homes
+from tilewright.plan.ir import Var, View
+
+
+@dataclass(frozen=True)
+class Run:
+    """`count` blocks of `size` along a dimension, the first is number `block`, at `start`."""
+
+    block: int
+    count: int
+    size: int
+    start: int
+
+
+def runs(length: int, size: int) -> list[Run]:
+    full, rest = divmod(length, size)
+    found = [Run(0, full, size, 0)] if full else []
+    return found + ([Run(full, 1, rest, full * size)] if rest else [])
+
+
+def combinations(
+    lengths: Sequence[int], sizes: Sequence[int]
+) -> Iterator[tuple[tuple[Run, ...], Homes]]:
+    """A run of each dimension, and the homes of its blocks: neighbours along the last one."""
+    some = [runs(length, size) for length, size in zip(lengths, sizes, strict=True)]
+    parts = [sum(run.count for run in one) for one in some]
+    apart = [prod(parts[d + 1 :]) for d in range(len(parts))]
+    for chosen in every(*some):
+        first = sum(run.block * step for run, step in zip(chosen, apart, strict=True))
+        axes = (Axis(run.count, 1, step) for run, step in zip(chosen, apart, strict=True))
+        yield chosen, Homes(first, tuple(axes))
+
+
+def block(view: View, axis: int, run: Run, var: Var, step: int = 1, window: int = 1) -> View:
+    """What blocks of a run touch along an axis: `window` elements for each, `step` apart."""
+    shape = list(view.shape)
+    shape[axis] = (run.size - 1) * step + window
+    stride = view.strides[axis] * step
+    moves = (*view.moves, (var, run.size * stride)) if run.count > 1 and stride else view.moves
+    return replace(view, shape=tuple(shape), offset=view.offset + run.start * stride, moves=moves)
