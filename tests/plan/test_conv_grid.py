@@ -1,4 +1,4 @@
-"""Convolutions, images and sums over them on tiles that share no memory: blocks of all dimensions."""
+"""Convolutions, images and sums over them on tiles that share no memory."""
 
 import jax
 import jax.numpy as jnp

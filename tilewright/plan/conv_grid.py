@@ -9,7 +9,6 @@ no cut changes a bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
 
 import numpy as np
 
@@ -19,32 +18,31 @@ from tilewright.machine.cost import lanes
 from tilewright.machine.granules import convolution, matrix_unit, threaded
 from tilewright.machine.machine import Machine
 from tilewright.plan.basic import operand
-from tilewright.plan.grid import Run, block, combinations
+from tilewright.plan.grid import Run, block, combinations, sizes
 from tilewright.plan.homes import Homes
 from tilewright.plan.ir import Call, Family, View, new_var
-
-MOST = 24
-"""Sizes of blocks along a dimension that are tried."""
 
 
 def convolution_grid(
     codelet: Convolution, arguments: Sequence[View], machine: Machine
 ) -> list[Family] | None:
     """None if it has few results, or no more than one tile would be busy."""
-    sizes = codelet.out.shape
     if not codelet.out.size:
         return None
     blocks = _best(codelet, machine)
-    if blocks == sizes:
+    if blocks == codelet.out.shape:
         return None
-    return [_family(codelet, arguments, runs, homes) for runs, homes in combinations(sizes, blocks)]
+    return [
+        _family(codelet, arguments, runs, homes)
+        for runs, homes in combinations(codelet.out.shape, blocks)
+    ]
 
 
 def _best(codelet: Convolution, machine: Machine) -> tuple[int, ...]:
     """Sizes of the blocks that are soonest done, of those that fit a tile."""
     tiles, item = machine.chip.tiles, numpy_dtype(codelet.image.dtype).itemsize
-    sizes = [_sizes(length, tiles) for length in codelet.out.shape]
-    grid = [axis.reshape(-1) for axis in np.meshgrid(*sizes, indexing="ij")]
+    some = [sizes(length, tiles) for length in codelet.out.shape]
+    grid = [axis.reshape(-1) for axis in np.meshgrid(*some, indexing="ij")]
     parts = np.prod([np.ceil(n / b) for n, b in zip(codelet.out.shape, grid, strict=True)], axis=0)
     few = parts <= tiles
     n, rows, columns, groups, outputs = (axis[few] for axis in grid)
@@ -71,12 +69,6 @@ def _best(codelet: Convolution, machine: Machine) -> tuple[int, ...]:
     cost = np.where(held <= machine.tile.memory // 2, compute + passed, np.inf)
     best = int(np.argmin(cost)) if np.isfinite(cost).any() else int(np.argmin(held))
     return tuple(int(axis[best]) for axis in (n, rows, columns, groups, outputs))
-
-
-def _sizes(length: int, most: int) -> np.ndarray:
-    """Sizes of blocks for 1 to `most` parts, each once; not too many of them."""
-    found = np.unique([ceil(length / parts) for parts in range(1, min(length, most) + 1)])
-    return found[np.unique(np.linspace(0, found.size - 1, MOST).round().astype(np.int64))]
 
 
 def _family(

@@ -10,10 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product as every
-from math import prod
+from math import ceil, prod
+
+import numpy as np
 
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import Var, View
+
+MOST = 24
+"""Sizes of blocks along a dimension that are tried."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,26 @@ def combinations(
         first = sum(run.block * step for run, step in zip(chosen, apart, strict=True))
         axes = (Axis(run.count, 1, step) for run, step in zip(chosen, apart, strict=True))
         yield chosen, Homes(first, tuple(axes))
+
+
+def sizes(length: int, most: int) -> np.ndarray:
+    """Sizes of blocks for 1 to `most` parts, each once; not too many of them."""
+    found = np.unique([ceil(length / parts) for parts in range(1, max(min(length, most), 1) + 1)])
+    return found[np.unique(np.linspace(0, found.size - 1, MOST).round().astype(np.int64))]
+
+
+def even(shape: Sequence[int], tiles: int, whole: Sequence[int] = ()) -> tuple[int, ...]:
+    """The smallest blocks of which there are no more than tiles; the axes `whole` are not cut.
+
+    Of equals those with the longest rows.
+    """
+    some = [np.array([n]) if axis in whole else sizes(n, tiles) for axis, n in enumerate(shape)]
+    grid = [axis.reshape(-1) for axis in np.meshgrid(*some, indexing="ij")]
+    parts = np.prod([np.ceil(n / size) for n, size in zip(shape, grid, strict=True)], axis=0)
+    weight = np.prod(grid, axis=0, dtype=float)
+    weight[parts > tiles] = np.inf
+    best = np.lexsort((*(-axis for axis in grid), weight))[0]
+    return tuple(int(axis[best]) for axis in grid)
 
 
 def block(view: View, axis: int, run: Run, var: Var, step: int = 1, window: int = 1) -> View:

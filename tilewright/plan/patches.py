@@ -3,7 +3,7 @@
 In: a vertex whose operands are no lines that could be cut anywhere (the gates of a cell lie beside
 each other in each row, an image has a border around it); the machine. Out: families: of a matrix of
 few rows an instance for each piece of each row; of images as many images, rows and columns as there
-are tiles. None where rows are enough, or one tile is as fast.
+are tiles, and so of sums over them. None where rows are enough, or one tile is as fast.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tilewright.codelets.base import Codelet
 from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.reduce import Reduce
 from tilewright.machine.machine import Machine
-from tilewright.plan.grid import block, combinations
+from tilewright.plan.again import made_again
+from tilewright.plan.grid import block, combinations, even
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import Call, Family, View, new_var
 from tilewright.plan.slots import vertex
@@ -62,13 +65,8 @@ def patches(
 def _of_images(
     codelet: Elementwise, arguments: Sequence[View], machine: Machine
 ) -> list[Family] | None:
-    """Cut along the first dimension as far as tiles allow, then along the next."""
-    room, sizes = machine.chip.tiles, []
-    for length in codelet.shape:
-        parts = max(min(length, room), 1)
-        sizes.append(-(-length // parts))
-        room //= parts
-    found = []
+    """Cut along all dimensions, into the smallest blocks."""
+    sizes, found = even(codelet.shape, machine.chip.tiles), []
     for runs, homes in combinations(codelet.shape, sizes):
         vars = [new_var() for _ in runs]
         views = list(arguments)
@@ -82,7 +80,29 @@ def _of_images(
     return found
 
 
-def _saves(whole: Elementwise, part: Elementwise, machine: Machine) -> bool:
+def sums_of_images(
+    codelet: Reduce, arguments: Sequence[View], machine: Machine
+) -> list[Family] | None:
+    """A sum of each image and channel, cut along both as far as there are tiles; sums are whole."""
+    if codelet.stored or any(step.op == "iota" for step in codelet.expression.instructions):
+        return None
+    sizes, found = even(codelet.shape, machine.chip.tiles, codelet.axes), []
+    for runs, homes in combinations(codelet.shape, sizes):
+        vars = [new_var() for _ in runs]
+        *read, out = arguments
+        for axis, (run, var) in enumerate(zip(runs, vars, strict=True)):
+            read = [block(view, axis, run, var) for view in read]
+            if axis not in codelet.axes:
+                out = block(out, codelet.kept.index(axis), run, var)
+        counts = tuple(run.count for run in runs)
+        call = Call(made_again(codelet, (*read, out)), (*read, out))
+        if not found and not _saves(codelet, call.codelet, machine):
+            return None
+        found.append(Family(tuple(vars), counts, homes, (call,)))
+    return found
+
+
+def _saves(whole: Codelet, part: Codelet, machine: Machine) -> bool:
     """Whether a part is sooner done than the whole, by more than it takes to pass things on."""
     chip = machine.chip
     saved = vertex(whole, machine.tile) - vertex(part, machine.tile)

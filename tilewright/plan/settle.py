@@ -183,7 +183,8 @@ def _line(homes: Homes, steps: Sequence[int]) -> tuple[Axis, int] | None:
 
 def _alone(steps: tuple[Step, ...]) -> Unit:
     """Work of tile 0."""
-    return Unit(Family((), (), Homes(), steps), regions(steps, {}))
+    family = Family((), (), Homes(), steps)
+    return Unit(family, _dense(family, regions(steps, {})))
 
 
 def placed_buffer(dtype: str, block: int, homes: Homes) -> Buffer:

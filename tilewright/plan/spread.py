@@ -15,12 +15,14 @@ from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.convolution import Convolution
 from tilewright.codelets.cut import Cut
 from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.reduce import Reduce
 from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.conv_grid import convolution_grid
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
-from tilewright.plan.patches import patches, share
+from tilewright.plan.merged import merged
+from tilewright.plan.patches import patches, share, sums_of_images
 from tilewright.plan.slots import vertex
 
 PIECES_A_TILE = 32
@@ -38,6 +40,10 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
         if isinstance(codelet, Convolution):
             families = convolution_grid(codelet, arguments, machine)
             return None if families is None else list(families)
+        if isinstance(codelet, Reduce) and len(codelet.shape) > 2:
+            call = merged(Call(codelet, tuple(arguments)))
+            sums = None if call else sums_of_images(codelet, arguments, machine)
+            return list(sums) if sums else None
         flat = _flat(codelet, arguments, machine)
         if flat:
             return _pieces(*flat, share(flat[0].outputs[0].size, machine.chip.tiles))
