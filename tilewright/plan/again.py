@@ -11,18 +11,21 @@ from typing import Any
 
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.contract import ContractOuter, ContractVector
-from tilewright.codelets.convolution import Convolution
+from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.reduce import Reduce, Tree
 from tilewright.plan.basic import operand
 from tilewright.plan.ir import View
 
-KINDS = (ContractOuter, ContractVector, Convolution, Elementwise, Reduce, Tree)
+KINDS = (ContractOuter, ContractVector, Convolution, FilterGradient, Elementwise, Reduce, Tree)
 
 
 def made_again(codelet: Codelet, views: Sequence[View]) -> Codelet:
     """Scratch memory, if any, comes last among the views and stands for nothing."""
     operands = [operand(view) for view in views[: len(codelet.inputs) + len(codelet.outputs)]]
+    if isinstance(codelet, FilterGradient):
+        image, gradient, out = operands
+        return replace(codelet, image=image, gradient=gradient, out=out)
     if isinstance(codelet, Elementwise):
         count, strides = len(codelet.inputs), [side.strides for side in operands]
         inside = strides[:count], strides[count:]

@@ -18,7 +18,7 @@ from math import prod
 
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.contract import ContractVector
-from tilewright.codelets.convolution import Convolution
+from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.machine.cost import Count, computed, lanes
 from tilewright.machine.granules import convolution, matrix_unit, product, takes_blocks, threaded
 from tilewright.machine.machine import Tile
@@ -77,6 +77,8 @@ def vertex(codelet: Codelet, tile: Tile) -> float:
     plain = _plain(codelet, tile)
     if isinstance(codelet, Convolution):
         return min(plain, _convolution(codelet, tile))
+    if isinstance(codelet, FilterGradient):
+        return min(plain, _filter_gradient(codelet, tile))
     shape = _matrices(codelet)
     if shape is None:
         return plain
@@ -100,6 +102,17 @@ def _convolution(codelet: Convolution, tile: Tile) -> float:
         return sums
     after = slots(codelet.epilogue.work(codelet.out.size), tile).written
     return sums + float(threaded(after, codelet.out.size / lanes(tile, codelet.sum_dtype), tile))
+
+
+def _filter_gradient(codelet: FilterGradient, tile: Tile) -> float:
+    """A product for each tap: channels by positions, positions by outputs."""
+    unit, dtype = matrix_unit(tile, codelet.image.dtype), codelet.image.dtype
+    if unit is None:
+        return float("inf")
+    groups, kh, kw, channels, outputs = codelet.out.shape
+    positions = prod(codelet.gradient.shape[:3])
+    one = float(product(channels, outputs, positions, tile, unit, dtype))
+    return groups * kh * kw * one
 
 
 def _plain(codelet: Codelet, tile: Tile) -> float:

@@ -12,14 +12,14 @@ from dataclasses import replace
 
 from tilewright.codelets.base import LANES, Codelet, Operand
 from tilewright.codelets.contract import ContractOuter, ContractVector
-from tilewright.codelets.convolution import Convolution
+from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.codelets.cut import Cut
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.reduce import Reduce
 from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
-from tilewright.plan.conv_grid import convolution_grid
+from tilewright.plan.conv_grid import convolution_grid, gradient_grid
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 from tilewright.plan.merged import merged
 from tilewright.plan.patches import patches, share, sums_of_images
@@ -39,6 +39,9 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
             return None
         if isinstance(codelet, Convolution):
             families = convolution_grid(codelet, arguments, machine)
+            return None if families is None else list(families)
+        if isinstance(codelet, FilterGradient):
+            families = gradient_grid(codelet, arguments, machine)
             return None if families is None else list(families)
         if isinstance(codelet, Reduce) and len(codelet.shape) > 2:
             call = merged(Call(codelet, tuple(arguments)))
