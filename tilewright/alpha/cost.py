@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-STEPS = 20
-"""Gradients a call: enough to hide what a call costs."""
+FEW, MANY = 10, 60
+"""Gradients of a call: the difference of two calls is without what a call does once."""
 SECONDS, FEWEST = 0.15, 2
-"""How long is measured; calls at least, after a first one that warms the caches."""
+"""How long is measured; pairs of calls at least, after a first that warms the caches."""
 TINY = 1e-6
 """Of a gradient is added to the position, so that no step is the same as the one before."""
 
@@ -34,12 +34,17 @@ def gradient_seconds(
     leaves, pattern = jax.tree.flatten(shapes)
     program = _compiled(density, machine, pattern, tuple(leaves))
     position = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes[0])
-    program(position, *data)
-    count, began = 0, time.monotonic()
-    while count < FEWEST or time.monotonic() - began < SECONDS:
-        program(position, *data)
-        count += 1
-    return (time.monotonic() - began) / (count * STEPS)
+
+    def seconds(steps: int) -> float:
+        began = time.monotonic()
+        jax.block_until_ready(program(position, np.int32(steps), *data))
+        return time.monotonic() - began
+
+    seconds(FEW)
+    pairs, began = [], time.monotonic()
+    while len(pairs) < FEWEST or time.monotonic() - began < SECONDS:
+        pairs.append(seconds(MANY) - seconds(FEW))
+    return max(float(np.median(pairs)), 0.0) / (MANY - FEW)
 
 
 def in_words(seconds: float) -> str:
@@ -62,14 +67,15 @@ def _compiled(density: Callable, machine: str, pattern: Any, leaves: tuple[Any, 
 
     import tilewright
 
-    def climb(position: Any, *data: Any) -> Any:
+    def climb(position: Any, steps: Any, *data: Any) -> Any:
         slope = jax.grad(density(*data))
 
         def turn(_: Any, at: Any) -> Any:
             return jax.tree.map(lambda z, g: z + TINY * g, at, slope(at))
 
-        return jax.lax.fori_loop(0, STEPS, turn, position)
+        return jax.lax.fori_loop(0, steps, turn, position)
 
     position, data = pattern.unflatten(leaves)
     tiles = 1 if machine == "native" else None
-    return tilewright.compile(climb, position, *data, machine=machine, tiles=tiles)
+    steps = jax.ShapeDtypeStruct((), np.int32)
+    return tilewright.compile(climb, position, steps, *data, machine=machine, tiles=tiles)

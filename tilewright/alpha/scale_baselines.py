@@ -110,7 +110,7 @@ def garch_scale(
     model = arch_model(PERCENT * returns, mean="Zero", vol="GARCH", dist="t", **order)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a fit that ends at a bound: it is used as it is
-        fitted = model.fit(last_obs=last, disp="off")
+        fitted = model.fit(last_obs=last, disp="off", show_warning=False)
         ahead = fitted.forecast(horizon=1, start=test, reindex=False)
     df = float(fitted.params.to_dict()["nu"])
     variance = ahead.variance.to_numpy()[:, 0] / PERCENT**2
