@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 INK, GRID, FAINT = "#1f2933", "#e4e9ee", "#9aa5b1"
 MAIN, SECOND = "#0b6e99", "#c78a1b"
 BETTER, WORSE = "#2f8f5b", "#c0504d"
+LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
+"""Above the plot, which makes room for as many lines as a narrow page needs."""
 
 
 def figure_of(height: int) -> Figure:

@@ -13,7 +13,7 @@ from tilewright.alpha.baselines import NORMAL, NULL, OLS, RIDGE
 from tilewright.alpha.controls import REAL
 from tilewright.alpha.diagnostics import WORST_R_HAT
 from tilewright.alpha.forward import Outcome
-from tilewright.alpha.report.drawing import BETTER, FAINT, INK, WORSE, figure_of, styled
+from tilewright.alpha.report.drawing import BETTER, FAINT, INK, LEGEND, WORSE, figure_of, styled
 from tilewright.alpha.results import MODELS, NET, Result
 from tilewright.alpha.scores import CRPS, Scores
 from tilewright.alpha.windows import TEST
@@ -51,7 +51,7 @@ def fan(outcome: Outcome, volatility: np.ndarray) -> Figure:
     ]
     figure.update_layout(
         updatemenus=[{"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.14, "yanchor": "top"}],
-        legend={"orientation": "h", "y": 1.12, "x": 0},
+        legend={**LEGEND, "y": -0.16, "yanchor": "top"},
     )
     figure.update_yaxes(title="next-day return, %")
     return figure
@@ -101,8 +101,8 @@ def calibration(results: list[Result]) -> Figure:
             fillcolor="rgba(11,110,153,0.10)",
         )
     figure.add_hline(y=1, line={"color": INK, "dash": "dot", "width": 1})
-    figure.update_layout(legend={"orientation": "h", "y": 1.12, "x": 0})
-    figure.update_xaxes(title="share of the forecast below the outcome", range=[0, 1])
+    figure.update_layout(legend=LEGEND)
+    figure.update_xaxes(title="share below the outcome", range=[0, 1])
     figure.update_yaxes(title="density", rangemode="tozero")
     return figure
 
@@ -128,7 +128,7 @@ def chains(outcome: Outcome) -> Figure:
         figure.add_hline(y=WORST_R_HAT, line={"color": WORSE, "dash": "dot"}, row=first, col=first)
     figure.update_yaxes(title="R-hat", row=1, col=1)
     figure.update_yaxes(title="ESS", rangemode="tozero", row=2, col=1)
-    figure.update_layout(legend={"orientation": "h", "y": 1.14, "x": 0})
+    figure.update_layout(legend=LEGEND)
     return figure
 
 
@@ -193,5 +193,5 @@ def running(outcome: Outcome, scores: Scores) -> Figure:
         )
     figure.add_hline(y=0, line={"color": INK, "width": 1})
     figure.update_yaxes(title="summed CRPS less null's")
-    figure.update_layout(legend={"orientation": "h", "y": 1.12, "x": 0})
+    figure.update_layout(legend=LEGEND)
     return figure

@@ -44,4 +44,9 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margi
   font-size: 14px; }
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 480px) { main { padding: 20px 10px 40px; }
+  section { padding: 16px 12px; } h1 { font-size: 23px; }
+  th, td { padding: 5px 3px; font-size: 11px; white-space: normal; }
+  td small { font-size: 9.5px; }
+  dl { grid-template-columns: 1fr; } dt { margin-top: 6px; } }
 """

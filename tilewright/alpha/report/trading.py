@@ -15,7 +15,7 @@ import numpy as np
 from tilewright.alpha.controls import REAL
 from tilewright.alpha.features import ewma_volatility
 from tilewright.alpha.forward import Outcome
-from tilewright.alpha.report.drawing import FAINT, INK, MAIN, SECOND, figure_of
+from tilewright.alpha.report.drawing import FAINT, INK, LEGEND, MAIN, SECOND, figure_of
 from tilewright.alpha.results import MODELS, NET
 from tilewright.alpha.trading import DELAYS, YEAR, Trading, trade
 from tilewright.alpha.windows import TEST
@@ -95,8 +95,8 @@ def over_time(found: Trading, days: list[str]) -> Figure:
         figure.add_scatter(x=dates, y=np.round(100 * np.cumsum(series), 2), name=name,
                            mode="lines", line={"color": colour, "width": 2})  # fmt: skip
     figure.add_hline(y=0, line={"color": INK, "width": 1})
-    figure.update_yaxes(title="return of the book, %, added up")
-    figure.update_layout(legend={"orientation": "h", "y": 1.12, "x": 0})
+    figure.update_yaxes(title="added up, %")
+    figure.update_layout(legend=LEGEND)
     return figure
 
 
@@ -109,7 +109,7 @@ def correlation(found: Trading, days: list[str]) -> Figure:
     figure.add_scatter(x=[days[day] for day in found.days], y=year.round(4), mode="lines",
                        line={"color": MAIN, "width": 2}, showlegend=False)  # fmt: skip
     figure.add_hline(y=0, line={"color": INK, "width": 1})
-    figure.update_yaxes(title="rank correlation, mean of a year")
+    figure.update_yaxes(title="mean of a year")
     return figure
 
 

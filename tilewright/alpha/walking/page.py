@@ -26,11 +26,7 @@ svg text { font: 13px Inter, system-ui, sans-serif; fill: #52606d; }
   margin: 0 6px 3px 0; background: var(--c); }
 details > summary { cursor: pointer; font-weight: 600; }
 .pair > section.verdict { margin: 0 0 18px; }
-@media (max-width: 480px) { svg text { font-size: 21px; } main { padding: 20px 10px 40px; }
-  section { padding: 16px 12px; } h1 { font-size: 23px; }
-  th, td { padding: 5px 3px; font-size: 11px; white-space: normal; }
-  td small { font-size: 9.5px; }
-  dl { grid-template-columns: 1fr; } dt { margin-top: 6px; } }
+@media (max-width: 480px) { svg text { font-size: 21px; } }
 """
 
 
