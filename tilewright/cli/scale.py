@@ -71,8 +71,8 @@ def walk_forward(
     test: Annotated[int | None, typer.Option(help="Test days. [dim]63[/]")] = None,
     horizon: Annotated[int | None, typer.Option(help="Days of a return. [dim]1[/]")] = None,
     first: Annotated[str | None, typer.Option(help="The earliest first test day.")] = None,
-    scale: Annotated[str | None, typer.Option(help="net, or linear. [dim]net[/]")] = None,
-    hidden: Annotated[int | None, typer.Option(help="Units of the net. [dim]8[/]")] = None,
+    scale: Annotated[str | None, typer.Option(help="units, net or linear. [dim]units[/]")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Units of the net. [dim]32[/]")] = None,
     chains: Annotated[int | None, typer.Option(help="A window. [dim]4[/]")] = None,
     controls: Annotated[int | None, typer.Option(help="Windows of each control.")] = None,
     keep: Annotated[

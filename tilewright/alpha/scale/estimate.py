@@ -18,8 +18,8 @@ from tilewright.alpha.scale.panel import Rows
 from tilewright.alpha.scale.settings import ALL, ScaleChain, ScaleSettings
 from tilewright.models.bnn import Form
 
-COLD_STEPS, WARM_STEPS = 54, 15
-"""Of a trajectory, as a rule: with a metric adapted in few transitions, and with an older one."""
+WARM_UP_STEPS, COLD_STEPS, WARM_STEPS = 58, 35, 15
+"""Of a trajectory, as a rule: while a cold chain adapts, when it draws, and of a warm one."""
 SCORING, RIVALS = 1.0, 10.0
 """Seconds a window: to score the net and the quick rivals, and those of all rivals besides."""
 
@@ -62,9 +62,12 @@ def estimate(
 
 def usual_gradients(chain: ScaleChain, cold: bool) -> int:
     """Of a chain, as a rule."""
-    steps = min(2**chain.doublings - 1, COLD_STEPS if cold else WARM_STEPS)
-    first = chain.climb + chain.warmup * steps if cold else chain.rewarm * steps
-    return first + chain.draws * chain.thin * steps
+    most = 2**chain.doublings - 1
+    first, steps = (min(most, WARM_UP_STEPS), min(most, COLD_STEPS))
+    if not cold:
+        first = steps = min(most, WARM_STEPS)
+    opening = chain.climb + chain.warmup * first if cold else chain.rewarm * first
+    return opening + chain.draws * chain.thin * steps
 
 
 @lru_cache(maxsize=4)

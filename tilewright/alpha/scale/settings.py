@@ -21,13 +21,14 @@ class ScaleChain:
     """A cold chain climbs, then takes `warmup` transitions; a warm one takes `rewarm`.
 
     Both draw `draws` times `thin`, of which each `thin`th is kept. A trajectory has 2^`doublings`
-    - 1 steps at most.
+    - 1 steps at most. (With 100 draws one window in ten had an R-hat above 1.05; over nine windows
+    before 2000 the worst was 1.036 with 100, 1.015 with 200.)
     """
 
     climb: int = 300
     warmup: int = 150
     rewarm: int = 30
-    draws: int = 100
+    draws: int = 200
     thin: int = 1
     doublings: int = 6
     target_acceptance: float = 0.9
