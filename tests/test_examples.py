@@ -15,6 +15,7 @@ MARKS = {
     "14_card_frauds": pytest.mark.slow,
     "15_torch_weights_to_ticks": pytest.mark.peers,
     "16_volatility_beside_ridge": pytest.mark.slow,
+    "17_skip_zero_blocks": pytest.mark.slow,
 }
 
 

@@ -62,6 +62,8 @@ def test_nets_of_today(files, tmp_path):
         (("walk-forward", "--out", "nowhere"), "nowhere is not the folder of a job"),
         (("walk-forward", "x.csv", "--demo"), "--demo brings its own prices"),
         (("walk-forward", "--demo", "--target", "mean"), "--target must be one of"),
+        (("prune",), "Which prices? Give a table, or --demo"),
+        (("prune", "--demo", "--density", "2"), "density must be above 0 to 1, not 2"),
     ],
 )
 def test_mistakes(arguments, words, tmp_path, monkeypatch):

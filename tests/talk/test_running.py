@@ -116,3 +116,19 @@ def test_strips_are_switched_off_and_on_again():
     strips = tilewright.compile(tilewright.tile_map(workload.chain), *workload.arguments)
     assert "_256x40x22" in str(strips.program)
     assert "_600x40x22" in str(whole.program) or "_40x600x22" in str(whole.program)
+
+
+def test_sparsity_is_switched_off_and_on_again():
+    import tilewright
+    from tests.graph.test_blocks import pruned, skips
+    from tilewright import compilation
+
+    w = pruned(np.random.default_rng(0).normal(size=(128, 96)).astype(np.float32), 4, 0.2)
+    x, looked = np.ones((1, 128), np.float32), compilation.thin_lines
+    program = tilewright.compile(lambda w, x: x @ w, w, x)
+    with argument._without_blocks():
+        whole = program.bind(w)
+    assert compilation.thin_lines is looked
+    thin = program.bind(w)
+    assert (skips(whole), skips(thin)) == (0, 1)
+    assert whole(x).tobytes() == thin(x).tobytes()

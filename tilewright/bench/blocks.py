@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -125,22 +126,25 @@ def _row(rows: int, size: int, density: float, measured: Rounds) -> Row:
     )
 
 
-def run_net(rounds: int) -> list[Row]:
-    """The talk's net: windows, alone and 64 at a time, and ticks."""
+def thinned(model: Any, density: float) -> Any:
+    """A `sequence.Model` whose cells' matrices have lost all but a share of their blocks."""
     import jax
 
     from tilewright.sequence import Model
 
+    seeds = count()
+    cells = jax.tree.map(
+        lambda a: pruned(a, density, next(seeds)) if a.ndim == 2 else a, model.weights.layers
+    )
+    return Model(model.net, model.weights._replace(layers=cells))
+
+
+def run_net(rounds: int) -> list[Row]:
+    """The talk's net: windows, alone and 64 at a time, and ticks."""
     model = precision.drawn()
     runs = dict(_runs(model, "dense"))
     for density in DENSITIES:
-        seeds = iter(range(100))
-
-        def thin(matrix: np.ndarray, share: float = density, seeds: Any = seeds) -> np.ndarray:
-            return pruned(matrix, share, next(seeds)) if min(matrix.shape) > 1 else matrix
-
-        cells = jax.tree.map(lambda a: thin(a) if a.ndim == 2 else a, model.weights.layers)
-        runs |= _runs(Model(model.net, model.weights._replace(layers=cells)), f"{density}")
+        runs |= _runs(thinned(model, density), f"{density}")
     measured = compare(runs, rounds, keep=tuple(runs))
     return [
         _net_row(what, unit, scale, density, measured)

@@ -13,7 +13,18 @@ from rich.console import Console
 from rich.text import Text
 
 import tilewright
-from tilewright.cli import STOPPED, WRONG, forward, fraud, lstm, machine, scale, talk, vision
+from tilewright.cli import (
+    STOPPED,
+    WRONG,
+    densities,
+    forward,
+    fraud,
+    lstm,
+    machine,
+    scale,
+    talk,
+    vision,
+)
 from tilewright.cli.alpha import alpha
 from tilewright.cli.named import with_default
 
@@ -97,6 +108,7 @@ for one in (lstm.run, lstm.stream, lstm.bench, lstm.export, fraud.fraud):
 lstm.app.callback()(command(lstm.demo))
 lstm.app.command("fit")(command(forward.fit))
 lstm.app.command("walk-forward")(command(forward.walk))
+lstm.app.command()(command(densities.prune))
 app.add_typer(lstm.app, name="lstm")
 app.command("export")(command(export))
 for name, one in talk.COMMANDS.items():

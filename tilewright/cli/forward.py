@@ -63,7 +63,7 @@ def fit(
     from tilewright.sequence.forward.ahead import today
     from tilewright.sequence.forward.walk import walk_forward
 
-    console, prices = Console(), _prices(table, demo)
+    console, prices = Console(), prices_of(table, demo)
     for kind, place in _places(_targets(target, demo), out).items():
         chosen = _settings(settings, target=kind, seeds=seeds, first=prices.days[-1], controls=0)
         found = walk_forward(prices, chosen, place, _live(console))
@@ -112,7 +112,7 @@ def walk(
     if table is None and not demo:
         _again(console, out, minutes, other_version)
         return
-    prices = _prices(table, demo)
+    prices = prices_of(table, demo)
     targets = _targets(target, demo)
     said: dict[str, Words | None] = {}
     for i, (kind, place) in enumerate(_places(targets, out).items()):
@@ -222,7 +222,7 @@ def _places(targets: tuple[str, ...], out: Path) -> dict[str, Path]:
     return {kind: out / kind for kind in targets}
 
 
-def _prices(table: Path | None, demo: bool) -> Prices:
+def prices_of(table: Path | None, demo: bool) -> Prices:
     from tilewright.alpha.tables import read_prices, sp500
 
     if demo and table is not None:

@@ -61,6 +61,10 @@ contracted axis, takes terms 2 i and 2 i + 1 of it in turned order: the odd one 
 fma's speed. Both are exact in float32, denormals flushed. Leaves begin at even terms, so a pair is
 never cut. Pairs are of a product, not of a concatenation: of its parts, each for itself.
 
+Terms with a weight of a block that is known to be zero may be left out of a sum in sequence: that
+changes no bit of finite operands but the sign of a zero, and hides what is not finite (see
+`ops/blocks.py`).
+
 cumulative: one after the other from the first element, 16-bit floats in float32, each output
 rounded. It has no leaves: every prefix is a result.
 

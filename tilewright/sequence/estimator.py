@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
@@ -33,6 +34,7 @@ from tilewright.sequence.checkpoint import Checkpoint, digest
 from tilewright.sequence.fitting import Task, answered, example, fitted
 from tilewright.sequence.moved import moved
 from tilewright.sequence.panel import Panel
+from tilewright.sequence.pieces import Table
 from tilewright.sequence.sequences import Reading, Sequences
 from tilewright.sequence.settings import whole
 from tilewright.sequence.stream import Stream
@@ -72,6 +74,9 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         known; targets not known when the later part begins are not learned from.
     refit : "steps" trains again, on everything, for the number of steps that was best.
     warm_start : another `fit` goes on from the nets of the one before, on whatever data.
+    density : share of the blocks of the cells' matrices that are left when `prune_epochs` are over,
+        each of `block_rows` (1, 4 or 16) rows and 16 columns, the least in magnitude gone first;
+        streams and libraries for C skip what is gone. Nets of that density are judged alone.
     checkpoint : path of a file; a fit that was killed goes on from it, and ends with the same bits.
     checkpoint_seconds : between two writings of it.
     machine : "native", or "xla" for JAX's default device. random_state : a whole number for the
@@ -104,6 +109,9 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         refit: str | None = None,
         warm_start: bool = False,
         optimizer: Any = None,
+        density: float = 1.0,
+        block_rows: int = 4,
+        prune_epochs: int = 20,
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = 30.0,
         machine: str = "native",
@@ -129,6 +137,9 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         self.refit = refit
         self.warm_start = warm_start
         self.optimizer = optimizer
+        self.density = density
+        self.block_rows = block_rows
+        self.prune_epochs = prune_epochs
         self.checkpoint = checkpoint
         self.checkpoint_seconds = checkpoint_seconds
         self.machine = machine
@@ -158,7 +169,8 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         reading = self._reading()
         form = self._form(rows.x.shape[1], rows.y.shape[1])
         room = -(-self.epochs // HISTORY) * HISTORY
-        self._recipe = Recipe(form, self.batch_size, reading.steps, room, self.optimizer)
+        tall = self.block_rows if self.density < 1 else 0
+        self._recipe = Recipe(form, self.batch_size, reading.steps, room, self.optimizer, tall)
         return Task(
             self._keys(),
             self._hyper(),
@@ -176,8 +188,18 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         reading, steps = self._reading(), int(np.median(fit.best_step))
         everything = sequences.learned(given, int(given.when.max()), reading)
         none = sequences.later(given, int(given.when.max()) + 1, reading)
-        hyper = task.hyper._replace(steps=np.int32(steps), epochs=np.int32(self._recipe.epochs))
+        # Of more data, as many steps are fewer epochs: pruning is over with as many steps.
+        faster = self._turns(task.learned) / max(1, self._turns(everything))
+        hyper = task.hyper._replace(
+            steps=np.int32(steps),
+            epochs=np.int32(self._recipe.epochs),
+            ramp=np.float32(self.prune_epochs * faster),
+        )
         return task._replace(learned=everything, later=none, hyper=hyper)
+
+    def _turns(self, table: Table) -> int:
+        """Steps of an epoch."""
+        return int(-(-table.count // self.batch_size) * table.turns)
 
     def _kept(self, fit: Any) -> Self:
         """The nets of a fit that is over."""
@@ -238,7 +260,7 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self, "nets_")
         whole("streams", streams, 1)
         form = self._recipe.form
-        run = jax.vmap(partial(forecaster.run, form), in_axes=(0, 1, None), out_axes=(1, 1, 1))
+        run = partial(_each_net, form)
         scaling = tuple(np.asarray(a, np.float32) for a in (self.centre_, 1 / self.unit_))
 
         def step(nets: Any, scaling: Any, state: Any, x: Any) -> Any:
@@ -392,7 +414,8 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
     def _hyper(self) -> Hyper:
         numbers = (self.learning_rate, self.weight_decay, self.clip, self.average)
         counts = (self.patience, self.epochs, ENDLESS)
-        return Hyper(*map(np.float32, numbers), *map(np.int32, counts))
+        pruning = (self.density, self.prune_epochs)
+        return Hyper(*map(np.float32, numbers), *map(np.int32, counts), *map(np.float32, pruning))
 
     def _keys(self) -> Any:
         """One for each seed; the first is the same however many there are."""
@@ -419,6 +442,21 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
             tuple(Layer(self.cell, *pair) for pair in pairwise(sizes)),
             reads="every step",
         )
+
+
+def _each_net(form: Forecaster, nets: Any, state: Any, x: Any) -> Any:
+    """What each net says of x (streams, 1, inputs), and its state; nets are the second dimension.
+
+    One by one, so that each product is of one matrix, which is packed, and skips blocks of zeros.
+    """
+    found = []
+    for i in range(len(nets.skip)):
+        net, old = (
+            jax.tree.map(lambda a, i=i: a[i], nets),
+            jax.tree.map(lambda a, i=i: a[:, i], state),
+        )
+        found.append(forecaster.run(form, net, old, x))
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves, 1), *found)
 
 
 def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.graph.pattern import TALL
 from tilewright.models.forecaster import CLASSES, HEADS, QUANTILES
 from tilewright.models.recurrent import GATES
 
@@ -27,6 +28,13 @@ def check(given: Any) -> None:
     _between("weight_decay", given.weight_decay, 0, 1e6)
     _between("average", given.average, 0, 0.99999)
     _between("validation", given.validation, 0, 0.9)
+    _between("density", given.density, 0, 1, open_=True)
+    _choice("block_rows", given.block_rows, TALL[::-1])
+    whole("prune_epochs", given.prune_epochs, 1)
+    if given.density < 1 and given.prune_epochs > given.epochs:
+        raise ArgumentError(
+            f"prune_epochs must be at most epochs={given.epochs}, not {given.prune_epochs}."
+        )
     _choice("refit", given.refit, (None, "steps"))
     _choice("machine", given.machine, ("native", "xla"))
     if not isinstance(given.carry, bool):

@@ -19,10 +19,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from tilewright.models import forecaster, recurrent
 from tilewright.models.forecaster import Forecaster, Parameters
+from tilewright.sequence import pruning
 from tilewright.sequence.pieces import Table
 
 Array = Any
@@ -35,7 +37,8 @@ class Recipe:
     """`steps` rows a turn; `epochs` is how many the history has room for.
 
     `optimiser` is any transformation of optax's; None for AdamW behind a clipped gradient, whose
-    settings are those of `Hyper`.
+    settings are those of `Hyper`. `tall` is how many rows the blocks have that weights are pruned
+    to (see `pruning.py`); 0: they are not.
     """
 
     form: Forecaster
@@ -43,6 +46,7 @@ class Recipe:
     steps: int
     epochs: int
     optimiser: Any = None
+    tall: int = 0
 
 
 class Hyper(NamedTuple):
@@ -55,6 +59,8 @@ class Hyper(NamedTuple):
     patience: Array  # () epochs without a better score on later data
     epochs: Array  # () at most
     steps: Array  # () at most
+    density: Array = np.float32(1)  # () share of blocks that are left in the end
+    ramp: Array = np.float32(1)  # () epochs until then
 
 
 class Rows(NamedTuple):
@@ -123,11 +129,22 @@ def advance(
 
     def turn(fit: Fit) -> Fit:
         order = _order(jax.random.fold_in(orders, fit.epoch), learned)
+        fit = _thinned(recipe, hyper, fit)
         new, score = _epoch(recipe, hyper, rows, learned, order, fit)
         judged = score_of(recipe, new.mean, rows, later)
-        return _judged(hyper, fit, new, score, judged, later.count > 0)
+        thinner = recipe.tall > 0 and new.epoch <= hyper.ramp
+        return _judged(hyper, fit, new, score, judged, later.count > 0, thinner)
 
     return jax.lax.while_loop(going, turn, fit)
+
+
+def _thinned(recipe: Recipe, hyper: Hyper, fit: Fit) -> Fit:
+    """Before an epoch: with the least blocks gone, of averaged weights the same ones."""
+    if not recipe.tall:
+        return fit
+    share = pruning.left(hyper.density, hyper.ramp, fit.epoch)
+    now = pruning.pruned(fit.now, recipe.tall, share)
+    return fit._replace(now=now, mean=pruning.kept(fit.mean, now, recipe.tall))
 
 
 def score_of(recipe: Recipe, parameters: Parameters, rows: Rows, table: Table) -> Array:
@@ -201,6 +218,8 @@ def _step(
     gradient, (after, lost) = jax.grad(mean_loss, has_aux=True)(fit.now)
     updates, optimiser = _optimiser(recipe, hyper).update(gradient, fit.optimiser, fit.now)
     updates = jax.tree.map(lambda update: fit.factor * update, updates)
+    if recipe.tall:  # what is gone stays gone
+        updates = pruning.kept(updates, fit.now, recipe.tall)  # pyright: ignore[reportArgumentType]
     now: Any = optax.apply_updates(fit.now, updates)  # pyright: ignore[reportArgumentType]
     # Early averages are short: the first steps are soon forgotten.
     keep = jnp.minimum(hyper.average, (1 + fit.step) / (10 + fit.step))
@@ -209,15 +228,26 @@ def _step(
     return _chosen(count > 0, new, fit), jax.lax.stop_gradient(after), lost
 
 
-def _judged(hyper: Hyper, old: Fit, new: Fit, score: Array, judged: Array, is_judged: Array) -> Fit:
-    """After an epoch: the best so far, how long ago, and whether the fit is over."""
+def _judged(
+    hyper: Hyper,
+    old: Fit,
+    new: Fit,
+    score: Array,
+    judged: Array,
+    is_judged: Array,
+    thinner: Array | bool,
+) -> Fit:
+    """After an epoch: the best so far, how long ago, and whether the fit is over.
+
+    While weights are still being pruned the newest are the best: earlier ones have more blocks.
+    """
     sound = jnp.isfinite(score) & (jnp.isfinite(judged) | ~is_judged)
     new = _chosen(
         sound,
         new,
         old._replace(factor=old.factor / 2, retreats=old.retreats + 1, epoch=new.epoch),
     )
-    better = sound & (~is_judged | (judged < old.best_score))
+    better = sound & (~is_judged | (judged < old.best_score) | thinner)
     best = _chosen(better, new.mean, old.best)
     wait = jnp.where(better, 0, old.wait + 1)
     over = (

@@ -121,12 +121,41 @@ def reused_weights(batch: int = 64) -> dict[str, Timed]:
     }
 
 
+def sparsity(density: float = 0.25) -> dict[str, Timed]:
+    """The talk's LSTM on one sequence, whose matrices have lost three blocks of four: what is gone
+    is skipped, or multiplied like the rest. Both hold the same weights, and give the same bits."""
+    from tilewright.bench.blocks import thinned
+
+    model, data = thinned(precision.drawn(), density), precision.windows(1)
+    skipping = model.window(1, precision.STEPS, tiles=1)
+    with _without_blocks():
+        whole = model.window(1, precision.STEPS, tiles=1)
+    return {
+        "blocks of zeros are skipped": clocked(partial(skipping, data)),
+        "zeros are multiplied": clocked(partial(whole, data)),
+    }
+
+
+@contextmanager
+def _without_blocks() -> Iterator[None]:
+    """Programs are completed without a look at the zeros of their weights."""
+    from tilewright import compilation
+
+    looked = compilation.thin_lines
+    compilation.thin_lines = lambda arrays: {}
+    try:
+        yield
+    finally:
+        compilation.thin_lines = looked
+
+
 SWITCHES: dict[str, Callable[[], dict[str, Timed]]] = {
     "independent cores": independent_cores,
     "data in the core's memory": near_memory,
     "a static graph": static_graph,
     "low precision": low_precision,
     "parameters used again": reused_weights,
+    "sparsity": sparsity,
 }
 """What the talk names, in its order of appearance here; each gives with it first, then without."""
 
