@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from rich.table import Table
 
 from tilewright.cli.talk import measured
 
-PAGE = "lstm.html"
+PAGE, WIDE = "lstm.html", 160
 
 
 def measure(out: Path) -> None:
@@ -18,12 +19,12 @@ def measure(out: Path) -> None:
     from tilewright.talk.lstm_page import page, points, tables
     from tilewright.talk.steps import chosen
 
-    console = Console(highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     talk = measured(out, chosen(quick=False, only="lstm"), console)
     for title, (head, *rows) in tables(points(talk)).items():
         table = Table(title=title, title_justify="left")
         for number, name in enumerate(head):
-            table.add_column(name, justify="right" if number else "left", no_wrap=True)
+            table.add_column(name, justify="right" if number else "left", overflow="fold")
         for cells in rows:
             table.add_row(*cells)
         console.print(table)

@@ -156,6 +156,10 @@ class _Emitter:
 
     def _queue(self, step: Spread | Map) -> str:
         function = self._function("queue")
+        if isinstance(step, Spread) and step.evenly:
+            self.queues.evenly(function, step.var, step.count, partial(self._alone, step.steps))
+            function.close()
+            return function.symbol
         streams = step is self.streaming and bool(self.rings)
         site = self.queues.new(step.var, streams)
         body = self._alone(step.steps)

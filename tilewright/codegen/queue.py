@@ -6,7 +6,8 @@ a slow one.
 
     Map      one queue, in order: instances are long, and may be streamed
     Spread   a share of neighbours for each worker, who then helps the others: a worker meets the
-             same part of the data again in the next run, so that it stays in its cache
+             same part of the data again in the next run, so that it stays in its cache; dealt out
+             evenly, it helps nobody, and there is no queue
 
 Each worker draws one number too many from a queue, so every run starts where the last one ended,
 and a worker keeps the number of runs in its frame. A queue's counter has a line for each worker's
@@ -14,6 +15,8 @@ share.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from tilewright.codegen.calls import ring
 from tilewright.codegen.control import Control
@@ -94,6 +97,25 @@ class Queues:
         function.do(f"{after} = add i64 {others}, 1")
         more = function.let(f"icmp ult i64 {after}, {workers}")
         function.do(f"br i1 {more}, label %{share}, label %{done}")
+        function.label(done)
+
+    def evenly(self, function: Function, var: Var, count: int, body: Callable[[], str]) -> None:
+        """The worker's own share, in order, and no queue. Come here before the body."""
+        worker, slot = self.slots.fixed(function, "worker"), self.slots.number(var)
+        symbol = body()
+        first, end = (self._bound(function, worker, add, count) for add in (0, 1))
+        test, run, done = map(function.name, ("test", "share", "done"))
+        self.slots.store(function, slot, "i64", first)
+        function.do(f"br label %{test}")
+        function.label(test)
+        instance = self.slots.load(function, slot)
+        more = function.let(f"icmp slt i64 {instance}, {end}")
+        function.do(f"br i1 {more}, label %{run}, label %{done}")
+        function.label(run)
+        self._run(function, symbol, done)
+        again = self.slots.load(function, slot)
+        self.slots.store(function, slot, "i64", function.let(f"add i64 {again}, 1"))
+        function.do(f"br label %{test}")
         function.label(done)
 
     def _known(self, function: Function) -> tuple[str, str]:

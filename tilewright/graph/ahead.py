@@ -33,6 +33,8 @@ CHUNKS, LEAST = 8, 16
 `plan/stages.py`); but of so many rows at least."""
 SMALL = 1 / 4
 """A share of the nearest memory, up to which constants are read as fast as they are multiplied."""
+ABOUT = 0.8
+"""Reading and multiplying that take the same but for what figures are worth are taken as equal."""
 KEPT = 1 / 2
 """The share of a tile's memory that a chunk's results may fill."""
 
@@ -109,7 +111,7 @@ def _pays(
     macs = node.output.type.size * constant.terms
     reading = size / (home(tile, held).read or 1e9)
     rate = product_rate(tile, (rows.dtype, matrix.dtype), node.output.dtype)
-    return size > SMALL * tile.memories[0].size and reading >= macs / rate
+    return size > SMALL * tile.memories[0].size and reading >= ABOUT * macs / rate
 
 
 def _rows(node: Node, moving: set[Value]) -> int:

@@ -14,7 +14,8 @@ from dataclasses import replace
 
 from tilewright.codelets.contract import ContractPanels, ContractVector
 from tilewright.machine.machine import Machine
-from tilewright.plan.ir import Branch, Call, Loop, Map, Spread, Step, Var, View, While, new_var
+from tilewright.plan.ir import Branch, Call, Loop, Map, Spread, Step, Var, While, new_var
+from tilewright.plan.trips import in_trip
 
 HOPELESS = 2.5
 """Times the nearest memory, from which on what stays there is too little to gain by."""
@@ -37,9 +38,9 @@ def _turned(step: Step, machine: Machine) -> Sequence[Step]:
     if not near < read < HOPELESS * near:
         return [step]
     var, (turns, rest) = new_var(), divmod(step.count, 2)
-    forth = [_at(call, step.var, var, 0) for call in calls]
-    back = [_backwards(_at(call, step.var, var, 1)) for call in calls]
-    last = [_at(call, step.var, var, 2 * turns, 0) for call in calls] if rest else []
+    forth = in_trip(calls, step.var, var, 0)
+    back = map(_backwards, in_trip(calls, step.var, var, 1))
+    last = in_trip(calls, step.var, var, 2 * turns, trips=0) if rest else []
     return [Loop(var, turns, (*forth, *back)), *last]
 
 
@@ -68,17 +69,3 @@ def _backwards(call: Call) -> Call:
     if not isinstance(call.codelet, ContractPanels | ContractVector):
         return call
     return replace(call, codelet=replace(call.codelet, backwards=True))
-
-
-def _at(call: Call, var: Var, turn: Var, trip: int, trips: int = 2) -> Call:
-    """The call in trip `trips` * turn + `trip`."""
-    return replace(call, views=tuple(_moved(view, var, turn, trip, trips) for view in call.views))
-
-
-def _moved(view: View, var: Var, turn: Var, trip: int, trips: int) -> View:
-    step = sum(step for moved, step in view.moves if moved == var)
-    if not step:
-        return view
-    others = tuple(move for move in view.moves if move[0] != var)
-    moves = (*others, (turn, trips * step)) if trips else others
-    return replace(view, offset=view.offset + trip * step, moves=moves)

@@ -47,13 +47,19 @@ def with_epilogues(
         readers[value].append(None)
     home = {node: unit for unit in units for node in unit.nodes}
     units = list(units)
-    for product in [unit for unit in units if unit.kind in TAKERS]:
+    takers = [unit for unit in units if unit.kind in TAKERS]
+    for product in sorted(takers, key=_read, reverse=True):
         ops = ELEMENTWISE if product.kind == "conv" else cheap
         chain = _chain(product.nodes[0], readers, home, ops, root)
         if chain:
             _take(units, product, home[chain[-1]], chain)
             home |= dict.fromkeys(chain, product)
     return units
+
+
+def _read(product: Unit) -> int:
+    """Bytes: where two products meet in a sum, the longer one takes what follows."""
+    return sum(value.type.nbytes for value in product.nodes[0].inputs)
 
 
 def _take(units: list[Unit], product: Unit, unit: Unit, chain: Sequence[Node]) -> None:

@@ -156,12 +156,16 @@ class Branch:
 
 @dataclass(frozen=True)
 class Spread:
-    """With `joins`, it needs no `Sync` after the spread before it: both are parts of one work."""
+    """With `joins`, it needs no `Sync` after the spread before it: both are parts of one work.
+
+    Dealt out `evenly`, each tile does its share of neighbours and helps nobody: of short work.
+    """
 
     var: Var
     count: int
     steps: tuple[Step, ...]
     joins: bool = False
+    evenly: bool = False
 
 
 @dataclass(frozen=True)

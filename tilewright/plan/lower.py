@@ -26,6 +26,7 @@ from tilewright.plan import (
     products,
     strips,
 )
+from tilewright.plan.alternating import alternating
 from tilewright.plan.back_and_forth import back_and_forth
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
@@ -71,7 +72,7 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
     )
     constants = [buffer for buffer, _ in plan.constants]
     if machine.chip.exchange.kind == "coherent":
-        steps = synchronise(back_and_forth(steps, machine))
+        steps = synchronise(alternating(back_and_forth(steps, machine)))
     else:
         steps = place(steps, (*constants, *inputs), outputs, machine, even)
     placed = place_buffers(steps)

@@ -27,6 +27,9 @@ from tilewright.plan.slots import vertex
 
 PIECES_A_TILE = 32
 """Pieces for each tile, if they are worth it: whoever is slow leaves some of them to others."""
+EVENLY = 100
+"""Barriers' time up to which work is dealt out once and for all, a piece a tile: to draw a number
+from another tile's queue costs as much as a barrier, and the slow have little to leave."""
 
 
 def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -> list[Step] | None:
@@ -58,17 +61,20 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
     cut = codelet.cut if is_worth_dealing(codelet.work, machine, held) else None
     if cut is None:
         return None
-    length = _piece_length(cut, price(codelet.work, machine.tile, held).cycles, machine)
-    return _pieces(codelet, cut, arguments, length)
+    cycles = price(codelet.work, machine.tile, held).cycles
+    evenly = shares_memory(machine) and cycles < EVENLY * machine.chip.sync_cycles
+    length = _even_length(cut, cycles, machine) if evenly else _piece_length(cut, cycles, machine)
+    return _pieces(codelet, cut, arguments, length, evenly)
 
 
 def _pieces(
-    codelet: Codelet, cut: Cut, arguments: Sequence[View], length: int
+    codelet: Codelet, cut: Cut, arguments: Sequence[View], length: int, evenly: bool = False
 ) -> list[Step] | None:
     full, rest = divmod(cut.length, length)
     if full + (rest > 0) < 2:
         return None
-    steps: list[Step] = [_piece(codelet, cut, arguments, length, full, 0)]
+    spread = _piece(codelet, cut, arguments, length, full, 0)
+    steps: list[Step] = [replace(spread, evenly=evenly and not rest)]
     if rest:
         steps.append(_piece(codelet, cut, arguments, rest, 1, full * length))
     return steps
@@ -117,6 +123,13 @@ def _line(view: View, size: int) -> View | None:
     if not any(step for n, step in zip(view.shape, view.strides, strict=True) if n > 1):
         return replace(view, shape=(size,), strides=(0,))
     return None
+
+
+def _even_length(cut: Cut, cycles: float, machine: Machine) -> int:
+    """A piece a tile, or a tile for what takes a barrier's time, if that is less."""
+    worth = int(cycles // max(machine.chip.sync_cycles, 1))
+    length = -(-cut.length // max(2, min(machine.tiles, cut.length // cut.grain, worth)))
+    return -(-length // LANES) * LANES if cut.along_lanes else length
 
 
 def _piece_length(cut: Cut, cycles: float, machine: Machine) -> int:

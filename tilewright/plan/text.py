@@ -76,8 +76,8 @@ class _Writer:
                 for move in moves:
                     yield f"{indent}exchange {self.move(move)}"
             case Loop(var, count, body) | Spread(var, count, body) | Map(var, count, body):
-                joins = " with it" if isinstance(step, Spread) and step.joins else ""
-                yield f"{indent}{type(step).__name__.lower()} {self.var(var)} < {count}{joins}:"
+                how = _how(step) if isinstance(step, Spread) else ""
+                yield f"{indent}{type(step).__name__.lower()} {self.var(var)} < {count}{how}:"
                 yield from self.steps(body, inside)
             case Replicas(var, count, chips, stride, body):
                 where = f"{chips} chips of {stride} tiles"
@@ -117,6 +117,10 @@ class _Writer:
         dense = view.strides == dense_strides(view.shape)
         strides = "" if dense else " by (" + ",".join(map(str, view.strides)) + ")"
         return f"{self.names[view.buffer]}{place} {shape}{strides}"
+
+
+def _how(step: Spread) -> str:
+    return " with it" * step.joins + " evenly" * step.evenly
 
 
 def _homes(homes: Homes) -> str:
