@@ -3,12 +3,12 @@
 In: steps, before it is known where tiles wait. Out: the same, where a loop whose trips are dealt
 out and end in tile 0's copy of what was made, into its carry and perhaps into rows that are kept,
 
-    loop: spread (reads carry, writes made); copy made -> carry, row
+    loop: spreads (read carry, write made); copy made -> carry, row
 
 does two trips a turn instead:
 
-    loop: spread (reads carry, writes made; a piece copies its part of the row)
-          spread (reads made, writes carry; likewise)
+    loop: spreads (read carry, write made; a piece copies its part of the row)
+          spreads (read made, write carry; likewise)
 
 Tiles then wait for each other once a trip, not twice, and nobody waits for a copy. (A layer of 256
 units, float32, on two tiles of Zen 4.) Always: the same numbers in the same places behind the loop.
@@ -84,7 +84,7 @@ class _Trip:
         return trip if trip._is_apart() else None
 
     def _is_apart(self) -> bool:
-        """Whether pieces write `made` part by part and never read it, and read but the carry."""
+        """Whether pieces never write the carry, and rows are somewhere else."""
         made, carry = self.made.buffer, self.carry.buffer
         if made is carry or {view.buffer for view in self.rows} & {made, carry}:
             return False
@@ -96,10 +96,7 @@ class _Trip:
             for call in calls:
                 count = len(call.codelet.inputs)
                 outputs = len(call.codelet.outputs)
-                read, written = call.views[:count], call.views[count : count + outputs]
-                if any(view.buffer is made for view in read):
-                    return False
-                if any(view.buffer is carry for view in written):
+                if any(v.buffer is carry for v in call.views[count : count + outputs]):
                     return False
         return True
 

@@ -63,7 +63,7 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
         return None
     cycles = price(codelet.work, machine.tile, held).cycles
     evenly = shares_memory(machine) and cycles < EVENLY * machine.chip.sync_cycles
-    length = _even_length(cut, cycles, machine) if evenly else _piece_length(cut, cycles, machine)
+    length = _piece_length(cut, cycles, machine, 1 if evenly else PIECES_A_TILE)
     return _pieces(codelet, cut, arguments, length, evenly)
 
 
@@ -125,20 +125,13 @@ def _line(view: View, size: int) -> View | None:
     return None
 
 
-def _even_length(cut: Cut, cycles: float, machine: Machine) -> int:
-    """A piece a tile, or a tile for what takes a barrier's time, if that is less."""
-    worth = int(cycles // max(machine.chip.sync_cycles, 1))
-    length = -(-cut.length // max(2, min(machine.tiles, cut.length // cut.grain, worth)))
-    return -(-length // LANES) * LANES if cut.along_lanes else length
-
-
-def _piece_length(cut: Cut, cycles: float, machine: Machine) -> int:
+def _piece_length(cut: Cut, cycles: float, machine: Machine, pieces_a_tile: int) -> int:
     """Even pieces; whole vectors along lanes; no shorter than a codelet is fast on.
 
     A piece takes no less than a barrier: drawing its number is a message between two tiles, too.
     """
     worth = int(cycles // max(machine.chip.sync_cycles, 1))
-    most, grain = PIECES_A_TILE * machine.tiles, cut.grain
+    most, grain = pieces_a_tile * machine.tiles, cut.grain
     if not shares_memory(machine):  # nobody helps out, and short pieces cost nothing more
         most, grain = machine.tiles, 1
     count = max(2, min(most, cut.length // grain, worth))
