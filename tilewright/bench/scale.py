@@ -6,7 +6,8 @@ processor seconds of chains alone, nothing compiled. Effective draws are those o
 for rows held out: location, log-scale at some rows, and the degrees of freedom.
 
     ours      `tilewright.alpha.scale`, chains of a window one after the other
-    JAX       the same function, by `jax.jit`
+    JAX       the same function, by `jax.jit`; and so with the rows' features in columns, which
+              XLA likes better
     NumPyro   the same model, its NUTS and warm-up, weights in units of their scales
     nutpie    the same by PyMC
 
@@ -33,7 +34,8 @@ from tilewright.bench.level import JAX_FLAGS
 from tilewright.bench.record import Row
 from tilewright.machine.cpu import allowed_cpus
 
-OURS, JAX, NUMPYRO, NUTPIE = CONTENDERS = ("ours", "JAX", "NumPyro", "nutpie")
+OURS, JAX, COLUMNS, NUMPYRO, NUTPIE = ("ours", "JAX", "JAX, columns", "NumPyro", "nutpie")
+CONTENDERS = (OURS, JAX, COLUMNS, NUMPYRO, NUTPIE)
 WINDOWS, CHAINS, BAR = 8, 2, 2.0
 ROWS = 9
 """Held-out rows that are looked at."""
@@ -96,7 +98,9 @@ def _row(found: Mapping[str, list[dict[str, float]]], peer: str, bar: float | No
 
 def main(contender: str, windows: str, chains: str) -> None:
     os.sched_setaffinity(0, {max(allowed_cpus())})
-    fit = {OURS: _ours, JAX: _jax, NUMPYRO: _numpyro, NUTPIE: _nutpie}[contender]
+    if contender == COLUMNS:
+        _turn()
+    fit = {OURS: _ours, NUMPYRO: _numpyro, NUTPIE: _nutpie}.get(contender, _jax)
     given = _windows(int(windows))
     sampler = fit(given[0][1], int(chains))
     print(json.dumps([_summary(sampler(*one)) for one in given]))
@@ -158,6 +162,29 @@ def _ours(rows: Any, chains: int) -> Sampler:
         return _of_fit(fit, X, time.process_time() - began)
 
     return sample
+
+
+class _Columns(NamedTuple):
+    """Rows whose features are in columns, (features, rows)."""
+
+    turned: Any
+
+    def __matmul__(self, weights: Any) -> Any:
+        return weights @ self.turned
+
+
+def _turn() -> None:
+    """From now on, rows of this process's densities are in columns."""
+    import jax
+
+    from tilewright.models import bnn
+
+    by_rows = bnn.log_density
+
+    def by_columns(X: Any, *others: Any) -> Any:
+        return by_rows(_Columns(jax.lax.optimization_barrier(X.T)), *others)  # or it is undone
+
+    bnn.log_density = by_columns
 
 
 def _jax(rows: Any, chains: int) -> Sampler:
