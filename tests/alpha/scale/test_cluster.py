@@ -1,6 +1,7 @@
 """On Ray: the same bytes as on one machine, whoever is killed; and what cannot be is said."""
 
 import random
+import signal
 import socket
 import subprocess
 import time
@@ -76,6 +77,24 @@ def test_killed_with_its_cluster_it_leaves_nothing_behind(tmp_path):
     driver.kill()
     driver.communicate()
     until = time.monotonic() + 90  # Ray's two agents of a node look for it now and then
+    while any(alive(pid) for pid in group) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not [pid for pid in group if alive(pid)]
+
+
+def test_ctrl_c_ends_it_soon_and_leaves_nobody_behind(tmp_path):
+    """After 1.96 s on a quiet machine of two cores; here others may be at work."""
+    driver = started(str(tmp_path / "job"), "local:1")
+    wait_for(tmp_path / "job", 1, driver)
+    group = of_parent(driver.pid)
+    began = time.monotonic()
+    driver.send_signal(signal.SIGINT)
+    while driver.poll() is None and time.monotonic() - began < 60:
+        time.sleep(0.01)
+    seconds = time.monotonic() - began
+    driver.communicate()
+    assert seconds < 15
+    until = time.monotonic() + 10
     while any(alive(pid) for pid in group) and time.monotonic() < until:
         time.sleep(0.1)
     assert not [pid for pid in group if alive(pid)]

@@ -21,8 +21,8 @@ class ScaleChain:
     """A cold chain climbs, then takes `warmup` transitions; a warm one takes `rewarm`.
 
     Both draw `draws` times `thin`, of which each `thin`th is kept. A trajectory has 2^`doublings`
-    - 1 steps at most. (With 100 draws one window in ten had an R-hat above 1.05; over nine windows
-    before 2000 the worst was 1.036 with 100, 1.015 with 200.)
+    - 1 steps at most. (With 100 draws two windows of 22 had an R-hat of 1.06; over twelve windows
+    before 2000 the worst was 1.041 with 100, 1.015 with 200.)
     """
 
     climb: int = 300
