@@ -23,6 +23,7 @@ from tilewright.graph.ahead import ahead
 from tilewright.graph.blocks import chosen, with_blocks
 from tilewright.graph.by_law import by_law
 from tilewright.graph.counted import counted
+from tilewright.graph.declared import declared, unmasked
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_constant, split_fixed
 from tilewright.graph.hoist import hoist
@@ -73,6 +74,7 @@ WHOLE: Sequence[Rewrite] = (
     by_shares,
     sink,
     ahead,
+    declared,
     layout,
     hoist,
     anywhere(eliminate),
@@ -229,7 +231,7 @@ class Stages:
 
     def bound(self, positions: Sequence[int]) -> Stages:
         """Of the same with some leaves of the arguments fixed: `once` is what hangs on them."""
-        graph = self.graph
+        graph = self._without_masks.graph
         hidden = len(graph.inputs) - len(self.traced.inputs) + (self.hidden or 0)
         known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in positions)}
         packed = _as_before(graph, pack_fixed(graph, known, self.machine))
@@ -239,6 +241,14 @@ class Stages:
         first, rest = halves
         once = Stages(first, Dump("packing"), (), (), self.machine)
         return Stages(rest, Dump("packed"), (), (), self.machine, once=once)
+
+    @cached_property
+    def _without_masks(self) -> Stages:
+        """The same, where all weights are packed and looked at, declared or not."""
+        if declared not in self.rewrites or "masked" not in to_text(self.traced, short=True):
+            return self
+        rewrites = tuple(unmasked if r is declared else r for r in self.rewrites)
+        return Stages(self.traced, Dump("bound"), rewrites, self.then, self.machine, self.hidden)
 
     def patterns(self, lines: Mapping[int, np.ndarray]) -> dict[int, Pattern]:
         """Of those inputs, panels of which some lines are zero, the ones that had better be blocks

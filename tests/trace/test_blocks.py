@@ -116,3 +116,46 @@ def test_bad_masks(W, mask, message):
 def test_a_mask_that_is_not_known():
     with pytest.raises(ArgumentError, match="known when the function is traced"):
         jax.jit(tilewright.blocks)(np.ones((8, 16), np.float32), np.ones((2, 1), bool))
+
+
+def test_arguments_are_skipped_where_they_lie():
+    """Not bound: in a product, in a loop that reads what was masked before, in a gradient."""
+    mask, _ = case(128, 96, 4)
+    w, x = array(128, 96), array(3, 128)
+    agree(lambda w, x: jnp.tanh(x @ tilewright.blocks(w, mask)), w, x, exact=False, absolute=1e-5)
+    program = tilewright.compile(lambda w, x: x @ tilewright.blocks(w, mask) + 1, w, x)
+    assert skips(program) == 1
+    assert "select" not in program.graph
+    assert "in_place" in program.program
+    turned = tilewright.compile(lambda w, x: tilewright.blocks(w, mask).T @ x.T, w, x)
+    assert skips(turned) == 1
+    np.testing.assert_array_equal(turned(w, x).T + 1, program(w, x))
+    bound = program.bind(w)
+    assert skips(bound) == 1
+    assert "in_place" not in bound.program
+    np.testing.assert_array_equal(bound(x), program(w, x))
+
+    square, left = case(64, 64, 4)
+
+    def run(w, x):
+        w = tilewright.blocks(w, square)
+        return lax.fori_loop(0, 4, lambda _, h: jnp.tanh(h @ w) + x, x)
+
+    u, h = array(64, 64), array(40, 64)
+    agree(run, u, h, exact=False, absolute=1e-4)
+    assert skips(tilewright.compile(run, u, h)) == 1
+    grad = jax.grad(lambda w, x: jnp.sum(run(w, x) ** 2))
+    agree(grad, u, h, exact=False, absolute=3e-3)
+    assert skips(tilewright.compile(grad, u, h)) >= 1
+    whole = tilewright.compile(
+        lambda w, x: lax.fori_loop(0, 4, lambda _, h: jnp.tanh(h @ w) + x, x), u, h
+    )
+    np.testing.assert_array_equal(tilewright.compile(run, u, h)(u, h), whole(u * left, h))
+
+
+def test_dense_masks_are_multiplied_whole():
+    w, x = array(128, 96), array(3, 128)
+    for density, count in ((0.9, 0), (0.4, 1)):
+        mask, _ = case(128, 96, 4, density)
+        program = tilewright.compile(lambda w, x, m=mask: x @ tilewright.blocks(w, m), w, x)
+        assert skips(program) == count

@@ -25,7 +25,10 @@ def prune(
     ] = None,
     hidden: Annotated[int, typer.Option(min=16, help="Units.")] = 128,
     seeds: Annotated[int, typer.Option(min=1, help="Nets a density.")] = 3,
-    epochs: Annotated[int, typer.Option(min=2, help="At most; pruning takes half of them.")] = 40,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 40,
+    prune_epochs: Annotated[
+        int, typer.Option(min=1, help="Of them, until all that goes is gone.")
+    ] = 4,
     block_rows: Annotated[int, typer.Option(help="Rows of a block: 1, 4 or 16.")] = 4,
 ) -> None:
     """Train nets of the next day's density, prune them to blocks, and say what that costs and buys.
@@ -39,7 +42,7 @@ def prune(
 
     prices = prices_of(table, demo)
     chosen = tuple(sorted({1.0, *(density or Study.densities)}, reverse=True))
-    settings = Study(chosen, hidden, seeds, epochs, prune_epochs=epochs // 2, block_rows=block_rows)
+    settings = Study(chosen, hidden, seeds, epochs, prune_epochs, block_rows)
     rows = study(prices, settings)
     shown = RichTable("left", "log score", "over dense", "µs a tick")
     for row in rows:

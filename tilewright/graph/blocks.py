@@ -92,17 +92,27 @@ def _best(
     k = products[0].inputs[0].shape[1]
     if any(node.inputs[0].shape[1] != k for node in products) or k != lines.shape[1] * depth:
         return None  # the last line is not whole
+    rows = sum(node.inputs[0].shape[0] for node in products)
+    return best_pattern(rows, lines, depth, panels, machine)
+
+
+def best_pattern(
+    rows: int, lines: np.ndarray, depth: int, kind: Type, machine: Machine, dearer: float = 1.0
+) -> Pattern | None:
+    """The cheapest way to skip lines of a matrix that so many rows meet; None: to do it whole.
+
+    `dearer`: times as long as packed blocks take.
+    """
 
     def cycles(work: Count, held: float) -> float:
         return price(work, machine.tile, held).cycles
 
-    rows = sum(node.inputs[0].shape[0] for node in products)
-    least, best = MOST * cycles(_work(rows, panels.size, panels.nbytes), panels.nbytes), None
+    least, best = MOST * cycles(_work(rows, kind.size, kind.nbytes), kind.nbytes), None
     for pattern in patterns(lines, depth):
         share = OVERHEAD * pattern.density
-        found = _work(rows, panels.size * share, panels.nbytes * share)
+        found = _work(rows, kind.size * share, kind.nbytes * share)
         looked = Count(operations={("move", "float32"): LOOK_UP * pattern.count * LANES})
-        taken = cycles(found, panels.nbytes * share) + cycles(looked, 0)
+        taken = dearer * (cycles(found, kind.nbytes * share) + cycles(looked, 0))
         if taken < least:
             least, best = taken, pattern
     return best

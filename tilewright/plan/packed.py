@@ -73,15 +73,19 @@ def lower_dot_packed(scope: Scope, node: Node) -> None:
 
 def _kind(node: Node) -> Callable[..., ContractPanels | ContractBlocks]:
     if node.op == "dot_blocks":
-        return ContractBlocks
+        return partial(ContractBlocks, tall=node.params.get("height", 0))
     return partial(ContractPanels, paired=bool(node.params.get("pairs")))
 
 
 def _given(scope: Scope, node: Node) -> list[View]:
-    """What a product reads; pairs are read from rows that lie one element after the other."""
-    rows, *others = (scope.view(value) for value in node.inputs)
+    """What a product reads; pairs are read from rows that lie one element after the other, blocks
+    that are not packed from lines that do."""
+    rows, matrix, *others = (scope.view(value) for value in node.inputs)
     across = node.params.get("pairs") and rows.strides[1] != 1
-    return [scope.dense(rows) if across else rows, *others]
+    turned = node.params.get("height") and matrix.strides[1] != 1
+    return [
+        scope.dense(v) if lies else v for v, lies in ((rows, across), (matrix, turned))
+    ] + others
 
 
 def lower_packed_with_epilogue(

@@ -260,7 +260,8 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         check_is_fitted(self, "nets_")
         whole("streams", streams, 1)
         form = self._recipe.form
-        run = partial(_each_net, form)
+        together = jax.vmap(partial(forecaster.run, form), in_axes=(0, 1, None), out_axes=(1, 1, 1))
+        run = partial(_each_net, form) if self.density < 1 else together
         scaling = tuple(np.asarray(a, np.float32) for a in (self.centre_, 1 / self.unit_))
 
         def step(nets: Any, scaling: Any, state: Any, x: Any) -> Any:

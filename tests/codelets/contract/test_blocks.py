@@ -10,16 +10,19 @@ from tests.codelets.contract.test_panels import codelet as whole
 from tests.codelets.contract.test_panels import operands as whole_operands
 from tests.codelets.run import LEVELS, levels, run
 from tests.codelets.test_cut import pieces
+from tilewright.codelets.base import Operand
 from tilewright.codelets.contract import ContractBlocks
 from tilewright.codelets.emit.llvm import Features
 from tilewright.codelets.expression import Expression, Instruction, evaluate_expression
-from tilewright.graph.ops.packed import shape
+from tilewright.graph.ops.packed import pack, shape
 from tilewright.graph.pattern import Pattern, lines_of
 
 F = "float32"
 KINDS = [(F, F), ("bfloat16", F), ("bfloat16", "bfloat16"), ("int8", "int16"), ("int8", "uint8")]
 SIZES = [(1, 33, 64, 4), (2, 96, 528, 4), (3, 20, 1100, 1), (4, 16, 48, 16), (9, 50, 512, 16)]
 """Rows, columns, k, and how many k a block has, if a line has no more."""
+WHOLE = [(1, 80, 528, 4), (3, 64, 48, 16), (9, 96, 64, 1)]
+"""The same, of whole panels."""
 
 
 def pattern(n: int, k: int, tall: int, depth: int, density: float, seed: int = 0) -> Pattern:
@@ -87,6 +90,28 @@ def test_panels_of_any_length_side_by_side(features):
         (expected,) = whole(F, F, False, m, 100, 640).meaning(rows, panels)
         assert_same_bits(ours.meaning(*given)[0], found, ours.name)
         assert_same_bits(expected, found, ours.name)
+
+
+@levels
+@pytest.mark.parametrize(
+    ("m", "n", "k", "tall"), [(1, 80, 528, 4), (3, 64, 48, 16), (9, 96, 64, 1)]
+)
+def test_blocks_of_a_whole_matrix_are_read_where_they_lie(m, n, k, tall, features):
+    """Its rows may be further apart than they are long."""
+    of = pattern(n, k, tall, 1, 0.3)
+    packed = codelet(F, F, m, n, k, of)
+    matrix = Operand(F, (k, n), (n + 8, 1))
+    ours = replace(packed, panels=matrix, tall=tall)
+    rows, weights = values(ours.lhs), values(matrix, 1)
+    given = [rows, weights, *of.tables()]
+    (found,) = run(ours, *given, features=features)
+    (expected,) = packed.meaning(rows, of.blocks(pack(weights)), *of.tables())
+    assert_same_bits(ours.meaning(*given)[0], found, ours.name)
+    assert_same_bits(expected, found, ours.name)
+    assert ours.work.macs == packed.work.macs
+    for piece, slices in pieces(ours, 32):
+        arrays = [array[where] for array, where in zip(given, slices, strict=False)]
+        assert_same_bits(expected[slices[-1]], run(piece, *arrays, features=features)[0], ours.name)
 
 
 @levels

@@ -12,8 +12,8 @@ from tilewright.graph.verify import GraphError, verify
 from tilewright.plan.lower import KINDS
 from tilewright.plan.views import MOVEMENT
 
-WITHOUT_VERTEX = ELEMENTWISE | VIEWS | {"constant", "iota"}
-"""Fused with others, read as they lie, or written into code."""
+WITHOUT_VERTEX = ELEMENTWISE | VIEWS | {"constant", "iota", "masked"}
+"""Fused with others, read as they lie, written into code, or rewritten (`graph/declared.py`)."""
 
 WHOLE = frozenset(
     "not and or xor popcount clz shift_left shift_right_logical shift_right_arithmetic".split()

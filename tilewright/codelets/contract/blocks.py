@@ -1,7 +1,8 @@
 """Rows times what is left of a packed matrix: blocks that are zero are neither kept nor read.
 
 In: `lhs` (m, k); `panels` (count, h, 16, d), the blocks that are left, panel by panel; `places` and
-`starts`, int32, which say where each belongs (see `graph/ops/blocks.py`). Out: (m, n). Formats of
+`starts`, int32, which say where each belongs (see `graph/ops/blocks.py`). Or `panels` is the whole
+matrix (k, n), whose blocks of `tall` rows are read where they lie. Out: (m, n). Formats of
 blocks and their terms are those of `ContractPanels`. Nothing of a pattern is in the code but how
 many blocks there are: it goes by the tables.
 
@@ -22,6 +23,7 @@ from tilewright.codelets.contract import blocks_emit
 from tilewright.codelets.cut import Cut
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.ops import blocks
 from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
@@ -34,7 +36,8 @@ ROWS_GRAIN, COLUMNS_GRAIN = 16, 4 * LANES
 class ContractBlocks(Codelet):
     """`epilogue`, `beside`, `more`: see `ContractOuter`.
 
-    `whole`: of a piece of the columns, how many panels all of them are, whose blocks are given.
+    `tall`: rows of a block of a whole matrix; 0 where `panels` are the blocks. `whole`: of a piece
+    of the columns, how many panels all of them are, whose blocks are given.
     """
 
     lhs: Operand
@@ -45,6 +48,7 @@ class ContractBlocks(Codelet):
     epilogue: Expression | None = None
     beside: tuple[Operand, ...] = ()
     more: tuple[Operand, ...] = ()
+    tall: int = 0
     whole: int = 0
 
     paired = False
@@ -64,12 +68,18 @@ class ContractBlocks(Codelet):
     @property
     def height(self) -> int:
         """Lines of panels in a block."""
-        return self.panels.shape[1]
+        return self.tall or self.panels.shape[1]
+
+    @property
+    def depth(self) -> int:
+        """Neighbouring k of a line."""
+        return 1 if self.tall else self.panels.shape[3]
 
     @property
     def name(self) -> str:
         after = f"_{self.epilogue.label}" if self.epilogue else ""
-        size = f"{self.m}x{self.n}x{self.k}_{self.panels.shape[0]}_of_{self.height}"
+        size = f"{self.m}x{self.n}x{self.k}_{self.places.shape[0]}_of_{self.height}"
+        size += "_in_place" if self.tall else ""
         return f"contract_blocks_{self.panels.dtype}_{size}{after}"
 
     @property
@@ -87,7 +97,7 @@ class ContractBlocks(Codelet):
         sides = len(self.beside) + len(self.outputs)
         if self.m >= self.n:
             return Cut(self.m, (0, None, None, None, *(0,) * sides), grain=ROWS_GRAIN)
-        axes = (None, None, None, 0, *(1,) * sides)
+        axes = (None, 1 if self.tall else None, None, 0, *(1,) * sides)
         return Cut(self.n, axes, along_lanes=True, grain=COLUMNS_GRAIN, panels=3)
 
     def on(self, operands: Sequence[Operand]) -> ContractBlocks:
@@ -106,15 +116,20 @@ class ContractBlocks(Codelet):
     def work(self) -> Count:
         """Of a piece of the columns, with its share of the blocks."""
         share = self.starts.shape[0] / self._panels
-        macs = self.m * self.panels.size * share
+        elements = self.places.shape[0] * self.height * LANES * self.depth * share
+        macs = self.m * elements
         macs = {"int32" if self.panels.dtype == "int8" else "float32": macs}
-        loads = nbytes(self.panels, self.places) * share + nbytes(self.lhs, self.starts)
+        loads = elements * numpy_dtype(self.panels.dtype).itemsize + nbytes(self.places) * share
+        loads += nbytes(self.lhs, self.starts)
         loads += nbytes(*self.beside)
         count = Count(macs, {}, loads, nbytes(*self.outputs), self.starts.shape[0])
         return count + self.epilogue.work(self.out.size) if self.epilogue else count
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         lhs, panels, places, starts, *beside = arrays
+        if self.tall:
+            places, starts = _of_piece(places, starts)
+            panels = blocks.taken(panels, places, starts, self.tall)
         sums = blocks.sums(lhs, panels, places, starts, self.n)
         if self.epilogue is None:
             return (SCALAR["convert"](sums, dtype=self.out.dtype),)
@@ -122,3 +137,9 @@ class ContractBlocks(Codelet):
 
     def emit(self, module: Module, symbol: str) -> None:
         blocks_emit.emit(self, module, symbol)
+
+
+def _of_piece(places: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the panels that there are."""
+    first, end = starts[0, 0, 0], starts[-1, -1, 1]
+    return places[first:end], starts - first

@@ -48,7 +48,10 @@ def emit(codelet: ContractBlocks, module: Module, symbol: str) -> None:
 
 @dataclass(frozen=True)
 class _Stream:
-    """A panel's blocks of one leaf: pointers at the first of them and at its place; how many."""
+    """A panel's blocks of one leaf: pointers at the first of them and at its place; how many.
+
+    Of a whole matrix, at the panel's first row.
+    """
 
     blocks: str
     places: str
@@ -122,16 +125,19 @@ class _Writer:
         whole, rest = divmod(self.codelet.n, LANES)
         groups = [(0, whole, LANES)] if whole else []
         groups += [(whole, 1, rest)] if rest else []
-        dtypes = ["int32", *(side.dtype for side in problem.sides)]
+        dtype, across = self.codelet.panels.dtype, LANES if self.codelet.tall else 0
+        dtypes = ["int32", dtype, *(side.dtype for side in problem.sides)]
         for first, count, valid in groups:
             for run in split(count, self.together):
                 at = first + run.start
                 table = offset(function, starts, "int32", at * self._table)
-                here = [table, *problem.moved(function, sides, 0, at * LANES)]
+                panel = offset(function, blocks, dtype, at * across)
+                here = [table, panel, *problem.moved(function, sides, 0, at * LANES)]
                 columns = [LANES * run.size * side.column_step for side in problem.sides]
-                steps = [[run.size * self._table], *([step] for step in columns)]
-                with walk(function, [run.count], here, dtypes, steps) as (near, *inside):
-                    sums = self._sums(rows, run.size, [lhs, blocks, places, near])
+                steps = [run.size * self._table, run.size * across, *columns]
+                along = [[step] for step in steps]
+                with walk(function, [run.count], here, dtypes, along) as (near, own, *inside):
+                    sums = self._sums(rows, run.size, [lhs, own, places, near])
                     self._finish(problem, sums, rows, run.size, valid, inside)
 
     def _finish(
@@ -179,10 +185,12 @@ class _Writer:
         """Sums over the blocks of a leaf, and of `last` more of them."""
         function, each = self.function, rows * self.parts
         lhs, blocks, places, starts = given
-        streams = [
-            self._stream(blocks, places, offset(function, starts, "int32", i * self._table), last)
-            for i in range(count)
-        ]
+        streams = []
+        for i in range(count):
+            table = offset(function, starts, "int32", i * self._table)
+            own = offset(function, blocks, self.codelet.panels.dtype, i * LANES)
+            own = own if self.codelet.tall else blocks
+            streams.append(self._stream(own, places, table, last))
         sums = [self.term.start] * (count * each)
         least = streams[0].count
         for stream in streams[1:]:
@@ -204,9 +212,11 @@ class _Writer:
         function = self.function
         first = self._number(starts)
         end = self._number(offset(function, starts, "int32", 2 * last + 1))
-        where = function.let(f"mul i64 {first}, {self._block}")
+        if not self.codelet.tall:
+            where = function.let(f"mul i64 {first}, {self._block}")
+            blocks = offset(function, blocks, self.codelet.panels.dtype, where)
         return _Stream(
-            offset(function, blocks, self.codelet.panels.dtype, where),
+            blocks,
             offset(function, places, "int32", first),
             function.let(f"sub i64 {end}, {first}"),
         )
@@ -215,9 +225,15 @@ class _Writer:
         loaded = self.function.let(f"load i32, ptr {place}, align 4")
         return self.function.let(f"sext i32 {loaded} to i64")
 
+    def _far(self, place: str, dtype: str, number: str, step: int) -> str:
+        """So many steps on."""
+        if step != 1:
+            number = self.function.let(f"mul i64 {number}, {step}")
+        return offset(self.function, place, dtype, number)
+
     @property
     def _block(self) -> int:
-        """Elements of a block."""
+        """Elements of a block; of a whole matrix, from row to row."""
         return self.codelet.panels.strides[0]
 
     def _turns(
@@ -233,22 +249,24 @@ class _Writer:
         function, row = self.function, vector(self.term.kind, self.width)
         dtype, step = self.codelet.panels.dtype, self._block
         pointers = [stream.blocks for stream in streams]
-        if start != "0":
+        if start != "0" and not self.codelet.tall:
             moved = function.let(f"mul i64 {start}, {step}")
             pointers = [offset(function, pointer, dtype, moved) for pointer in pointers]
         carry = [*((row, total) for total in sums), *(("ptr", pointer) for pointer in pointers)]
         with function.loop(start, stop, carry=carry) as turn:
             sums, pointers = turn.carry[: len(sums)], turn.carry[len(sums) :]
             places = [offset(function, stream.places, "int32", turn.index) for stream in streams]
+            numbers = [self._number(place) for place in places]
             k_step = self.codelet.lhs.strides[1]
-            near = []
-            for place in places:
-                number = self._number(place)
-                if k_step != 1:
-                    number = function.let(f"mul i64 {number}, {k_step}")
-                near.append(offset(function, lhs, self.codelet.lhs.dtype, number))
-            sums, after = self._lines(rows, near, pointers, list(sums), start == "0")
-            turn.next[:] = [*sums, *after]
+            near = [self._far(lhs, self.codelet.lhs.dtype, number, k_step) for number in numbers]
+            if self.codelet.tall:
+                first = [self._far(p, dtype, number, step) for p, number in
+                         zip(pointers, numbers, strict=True)]  # fmt: skip
+                sums, _ = self._lines(rows, near, first, list(sums), start == "0")
+                turn.next[:] = [*sums, *pointers]
+            else:
+                sums, after = self._lines(rows, near, pointers, list(sums), start == "0")
+                turn.next[:] = [*sums, *after]
         return turn.result[: len(sums)]
 
     def _lines(
@@ -276,9 +294,10 @@ class _Writer:
         """One line of panels on."""
         codelet, depth = self.codelet, self.term.depth
         step = depth * codelet.lhs.strides[1]
+        line = self._block if codelet.tall else LANES * depth
         return (
             [offset(self.function, place, codelet.lhs.dtype, step) for place in near],
-            [offset(self.function, p, codelet.panels.dtype, LANES * depth) for p in pointers],
+            [offset(self.function, p, codelet.panels.dtype, line) for p in pointers],
         )
 
     def _step(

@@ -2,13 +2,16 @@
 
     dot_blocks (lhs, blocks, places, starts) columns=    (m, k) times the blocks: (m, columns), of
                                                          `dtype`= where that is not lhs's
+    masked (matrices) kept=, tall=, wide=                (..., k, n), zero but for blocks of
+                                                         tall x wide that `kept` has
 
 In: a matrix (k, n) in panels of 16 columns (see `packed.py`), of which `blocks`
 (count, h, 16, d) holds those that are left, panel by panel, of a panel from the first k on: each is
 h lines of panels, h d neighbouring k of 16 columns. `places` (count,), int32: a block's first k.
 `starts` (panels, leaves, 2), int32: the blocks that meet a leaf of the sum, from ... to. Both are
 constants: a pattern is part of the graph, and so of what a program is found again by. Weights are
-data.
+data. `blocks` may also be the whole matrix (k, columns), in which blocks of `height`= rows are read
+where they lie: for what is known of a matrix that is an argument.
 
 The law is that of the product with zeros in the place of blocks that are not there, in `sequence`,
 but for those terms, which take no part. While the operands are finite the bits are the same: a
@@ -29,7 +32,7 @@ from tilewright.graph.floats import flush
 from tilewright.graph.fma import fma32
 from tilewright.graph.ir import Node
 from tilewright.graph.law import LANES
-from tilewright.graph.ops.operation import Operation, typed
+from tilewright.graph.ops.operation import Operation, moves, same, typed
 from tilewright.graph.ops.packed import unpack
 from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
@@ -88,20 +91,43 @@ def dot_blocks(
     *,
     columns: int,
     dtype: str | None = None,
+    height: int = 0,
 ) -> np.ndarray:
     """(m, k) times the blocks of (k, columns)."""
+    if height:
+        blocks = taken(blocks, places, starts, height)
     found = sums(lhs, blocks, places, starts, columns)
     return SCALAR["convert"](found, dtype=dtype or lhs.dtype.name)
 
 
+def taken(matrix: np.ndarray, places: np.ndarray, starts: np.ndarray, height: int) -> np.ndarray:
+    """(count, height, 16, 1): the blocks of a whole matrix."""
+    panel = np.repeat(np.arange(len(starts)), starts[:, -1, 1] - starts[:, 0, 0])
+    panels = matrix.reshape(len(matrix), -1, LANES)
+    lines = places[:, None] + np.arange(height)
+    return panels[lines, panel[:, None]][..., None]
+
+
+def masked(matrices: np.ndarray, *, kept: np.ndarray, tall: int, wide: int) -> np.ndarray:
+    """(..., k, n) with zeros for blocks that are not kept."""
+    where = np.repeat(np.repeat(kept, tall, 0), wide, 1)
+    where = where[: matrices.shape[-2], : matrices.shape[-1]]
+    return np.where(where, matrices, np.zeros((), matrices.dtype))
+
+
 def _faults(node: Node) -> Iterable[str]:
     lhs, blocks, places, starts = node.inputs
-    _, height, lanes, depth = blocks.shape
+    if node.params.get("height"):
+        count, height, lanes, depth = places.shape[0], node.params["height"], LANES, 1
+        if blocks.shape != (lhs.shape[1], node.params["columns"]) or blocks.shape[1] % LANES:
+            yield "a whole matrix is of k rows, and whole panels"
+    else:
+        count, height, lanes, depth = blocks.shape
     if lanes != LANES:
         yield f"blocks are of {LANES} columns"
     if lhs.shape[1] % (height * depth):
         yield "whole blocks make up k"
-    if places.shape != blocks.shape[:1] or places.dtype != "int32":
+    if places.shape != (count,) or places.dtype != "int32":
         yield "every block has a place"
     if starts.shape != (-(-node.params["columns"] // LANES), leaves_of(lhs.shape[1]), 2):
         yield "every leaf of a panel has a range of blocks"
@@ -113,8 +139,11 @@ def leaves_of(k: int) -> int:
 
 
 def _count(node: Node) -> Count:
-    lhs, blocks = node.inputs[:2]
-    return Count(macs={node.output.dtype: lhs.shape[0] * blocks.type.size}, iterations=1)
+    lhs, blocks, places, _ = node.inputs
+    size = blocks.type.size
+    if node.params.get("height"):
+        size = places.shape[0] * node.params["height"] * LANES
+    return Count(macs={node.output.dtype: lhs.shape[0] * size}, iterations=1)
 
 
 ROWS = {
@@ -124,5 +153,6 @@ ROWS = {
         _count,
         _faults,
         flushes=True,
-    )
+    ),
+    "masked": Operation(typed(same), masked, moves),
 }

@@ -158,20 +158,7 @@ def empty(scope: Scope, equation: internals.Equation, *operands: Value) -> Value
 def blocks(scope: Scope, equation: internals.Equation, operand: Value) -> Value:
     """Zeros for all that the mask has not: see `trace/blocks.py`. The mask is part of the graph."""
     mask = equation.params["mask"]
-    (rows, columns), (tall, wide) = mask.shape, (mask.tall, mask.wide)
-    where = scope.small(mask.array)
-    if (tall, wide) != (1, 1):
-        shape = (rows, tall, columns, wide)
-        where = scope.op("broadcast", where, shape=shape, dimensions=(0, 2))
-        where = scope.reshape(where, (rows * tall, columns * wide))
-    matrix = operand.shape[-2:]
-    if where.shape != matrix:
-        where = scope.op("slice", where, start=(0, 0), limit=matrix, stride=(1, 1))
-    rank = len(operand.shape)
-    if rank > 2:
-        dimensions = (rank - 2, rank - 1)
-        where = scope.op("broadcast", where, shape=operand.shape, dimensions=dimensions)
-    return scope.op("select", where, scope.full(0, operand.type), operand)
+    return scope.op("masked", operand, kept=mask.array, tall=mask.tall, wide=mask.wide)
 
 
 RULES: dict[str, Rule] = {
