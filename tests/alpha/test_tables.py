@@ -66,7 +66,14 @@ BAD_FILES = {
     "nodate.csv": (b"a,A,B\nfoo,1,2\nbar,1,2\n", "neither numbers nor dates"),
     "twice.csv": (b"d,A,B,A\n2020-01-01,1,2,3\n", "two columns of the same name: 'A'"),
     "nat.csv": (b"d,A,B\n2020-01-01,1,2\n,1,2\n", "row 2: the date is missing"),
-    "order.csv": (b"d,A,B\n2020-01-02,1,2\n2020-01-01,1,2\n", "row 2: 2020-01-01 does not come"),
+    "order.csv": (
+        b"d,A,B\n2020-01-03,1,2\n2020-01-01,1,2\n2020-01-02,1,2\n",
+        "row 2: 2020-01-01 does not come after 2020-01-03.$",
+    ),
+    "newest.csv": (
+        b"d,A,B\n2020-01-03,1,2\n2020-01-02,1,2\n2020-01-01,1,2\n",
+        "row 2: 2020-01-02 does not come after 2020-01-03: the newest day comes first",
+    ),
     "gap.csv": (b"d,A,B\n2020-01-01,1,2\n2020-01-02,,\n", "column 'A', row 2: a price is missing"),
     "zero.csv": (b"d,A,B\n2020-01-01,1,2\n2020-01-02,1,0\n", "'B', row 2: .* not above zero"),
     "inf.csv": (b"d,A,B\n2020-01-01,1,inf\n2020-01-02,1,1\n", "'B', row 1: .* infinite"),

@@ -235,4 +235,6 @@ def _check_rows(numbers: Sequence[float], source: str) -> None:
 def _check_order(days: Sequence[str], source: str) -> None:
     for row, (before, day) in enumerate(pairwise(days), 2):
         if day <= before and not day.isdecimal():
-            raise AlphaError(f"In {source}, row {row}: {day} does not come after {before}.")
+            falls = all(later < earlier for earlier, later in pairwise(days))
+            more = ": the newest day comes first, turn the rows round" if falls else ""
+            raise AlphaError(f"In {source}, row {row}: {day} does not come after {before}{more}.")
