@@ -30,7 +30,7 @@ def geqrf(matrix: Array) -> tuple[Array, Array]:
     """As `qr.geqrf`."""
     steps = min(matrix.shape)
     taus, factors = [], jnp.zeros_like(matrix)
-    for start, columns in _stretches(steps):
+    for start, columns in stretches(steps):
 
         def panel(first: Array | int, width: int, state: tuple[Array, ...]) -> tuple[Array, ...]:
             rest, found, tau = state
@@ -44,7 +44,7 @@ def geqrf(matrix: Array) -> tuple[Array, Array]:
 
         rest = matrix[start:, start:]
         state = (rest, jnp.zeros_like(rest), jnp.zeros(columns, matrix.dtype))
-        rest, found, tau = _over_panels(panel, columns, state, backwards=False)
+        rest, found, tau = over_panels(panel, columns, state, backwards=False)
         matrix = matrix.at[start:, start:].set(rest)
         factors = factors.at[start:, start:].add(found)
         taus.append(tau)
@@ -54,8 +54,23 @@ def geqrf(matrix: Array) -> tuple[Array, Array]:
 def product(reflectors: Array, taus: Array) -> Array:
     """As `qr.householder_product`."""
     m, n = reflectors.shape
-    result = jnp.eye(m, n, dtype=reflectors.dtype)
-    for start, columns in reversed(list(_stretches(taus.shape[0]))):
+    return _times(reflectors, taus, jnp.eye(m, n, dtype=reflectors.dtype), PANEL, triangular=True)
+
+
+def applied(reflectors: Array, taus: Array, matrix: Array) -> Array:
+    """The product of k reflectors, held as `geqrf` leaves them, (m, k), times a matrix (m, n)."""
+    steps = taus.shape[0]
+    width, all_of = whole(steps)
+    reflectors = jnp.pad(reflectors, ((0, 0), (0, all_of - steps)))
+    taus = jnp.pad(taus, (0, all_of - steps))
+    return _times(reflectors, taus, matrix, width, triangular=False)
+
+
+def _times(
+    reflectors: Array, taus: Array, result: Array, panel_width: int, *, triangular: bool
+) -> Array:
+    """`triangular`: what is left of the matrix's diagonal is zero."""
+    for start, columns in reversed(list(stretches(taus.shape[0], panel_width))):
         known, tau = reflectors[start:, start:], taus[start:]
 
         def panel(first: Array | int, width: int, state: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -63,35 +78,54 @@ def product(reflectors: Array, taus: Array) -> Array:
             scales = lax.dynamic_slice_in_dim(tau, first, width, 0)  # noqa: B023
             return (_applied(state[0], _vectors(part, first), scales, transposed=False),)
 
-        state = (result[start:, start:],)
-        (rest,) = _over_panels(panel, columns, state, backwards=True)
-        result = result.at[start:, start:].set(rest)
+        left = start if triangular else 0
+        state = (result[start:, left:],)
+        (rest,) = over_panels(panel, columns, state, backwards=True, width=panel_width)
+        result = result.at[start:, left:].set(rest)
     return result
 
 
-def _stretches(steps: int) -> Iterator[tuple[int, int]]:
+def whole(steps: int) -> tuple[int, int]:
+    """Columns of a panel, and of all, so that no panel is left over: a few more than `steps`.
+
+    A matrix with zeros for those has the same reflectors, and others that change nothing.
+    """
+    count = -(-steps // PANEL)
+    width = -(-steps // max(count, 1))
+    return width, width * count
+
+
+def stretches(steps: int, width: int | None = None) -> Iterator[tuple[int, int]]:
     """First column and number of columns of each, whole panels but for the last."""
-    length = max(_STRETCH, -(-steps // (_MOST_STRETCHES * PANEL)) * PANEL)
+    width = width or PANEL
+    most = max(_STRETCH, -(-steps // _MOST_STRETCHES))
+    length = -(-most // width) * width
     for start in range(0, steps, length):
         yield start, min(length, steps - start)
 
 
-def _over_panels(
-    panel: Callable, columns: int, state: tuple[Array, ...], *, backwards: bool
+def over_panels(
+    panel: Callable,
+    columns: int,
+    state: tuple[Array, ...],
+    *,
+    backwards: bool,
+    width: int | None = None,
 ) -> tuple[Array, ...]:
     """`panel` for each whole one in a loop, and for what is left: the last one, or the first."""
-    count, rest = divmod(columns, PANEL)
+    width = width or PANEL
+    count, rest = divmod(columns, width)
 
     def turn(i: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
         number = count - 1 - i if backwards else i
-        return panel(number * PANEL, PANEL, state)
+        return panel(number * width, width, state)
 
     if rest and backwards:
-        state = panel(count * PANEL, rest, state)
+        state = panel(count * width, rest, state)
     if count:
         state = lax.fori_loop(0, count, turn, state)
     if rest and not backwards:
-        state = panel(count * PANEL, rest, state)
+        state = panel(count * width, rest, state)
     return state
 
 

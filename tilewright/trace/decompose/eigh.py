@@ -1,4 +1,7 @@
-"""Eigenvalues and eigenvectors of a symmetric matrix by two-sided Jacobi rotations.
+"""Eigenvalues and eigenvectors of a symmetric matrix.
+
+Of small ones by two-sided Jacobi rotations, which do many at once; larger ones are made tridiagonal
+first, and then diagonal by implicit QL.
 
 An eigenvector's sign is nobody's convention: LAPACK's follows from the course of its iteration, and
 ours from that of the rotations. What hangs on it (draws by `method="eigh"`) has the same
@@ -10,9 +13,14 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from tilewright.trace.decompose import jacobi
+from tilewright.trace.decompose import blocked_qr, jacobi
+from tilewright.trace.decompose.implicit_ql import implicit_ql
+from tilewright.trace.decompose.tridiagonalise import tridiagonalise
 
 Array = jax.Array
+
+SMALL = 8
+"""Matrices of up to so many rows are diagonalised by rotations alone."""
 
 
 def eigh(
@@ -26,7 +34,7 @@ def eigh(
     triangle = jnp.tril(matrix) if lower else jnp.triu(matrix)
     other = jnp.tril(matrix, -1).T if lower else jnp.triu(matrix, 1).T
     scaled, scale = jacobi.prepare(triangle + other)
-    values, vectors = _diagonalise(scaled)
+    values, vectors = (_by_rotations if n <= SMALL else _by_reflectors)(scaled)
     values = values * scale
     if sort:
         order = jnp.argsort(values)
@@ -35,7 +43,16 @@ def eigh(
     return vectors[start:stop].T, values[start:stop]
 
 
-def _diagonalise(matrix: Array) -> tuple[Array, Array]:
+def _by_reflectors(matrix: Array) -> tuple[Array, Array]:
+    """Eigenvalues (n,) and eigenvectors (n, n), in rows."""
+    diagonal, beside, taus, reflectors = tridiagonalise(matrix)
+    values, rows = implicit_ql(diagonal, beside, jacobi.identity(matrix, matrix.shape[0]))
+    columns = rows.T
+    below = blocked_qr.applied(reflectors, taus, columns[1:])
+    return values, jnp.concatenate([columns[:1], below]).T
+
+
+def _by_rotations(matrix: Array) -> tuple[Array, Array]:
     """Eigenvalues (n,) and eigenvectors (n, n), in rows. A row of zeros makes n even."""
     n = matrix.shape[0]
     size = n + n % 2

@@ -22,18 +22,20 @@ def reduce(matrix: Array, first: Array | int, steps: int) -> tuple[Array, Array]
     def column(j: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
         a, taus = state
         top = first + j
-        values = lax.dynamic_index_in_dim(a, j, 1, keepdims=False)
-        vector, tau, beta = _reflector(values, rows, top)
-        along = jnp.where(columns > j, tau * dot(vector, a), 0)
-        a = a - vector[:, None] * along[None, :]
+        values = lax.dynamic_index_in_dim(a, j, 0, keepdims=False)
+        vector, tau, beta = reflector(values, rows, top)
+        along = jnp.where(columns > j, tau * dot(a, vector), 0)
+        a = a - along[:, None] * vector[None, :]
         stored = jnp.where(rows > top, vector, jnp.where(rows == top, beta, values))
-        a = lax.dynamic_update_index_in_dim(a, stored, j, 1)
+        a = lax.dynamic_update_index_in_dim(a, stored, j, 0)
         return a, lax.dynamic_update_index_in_dim(taus, tau, j, 0)
 
-    return lax.fori_loop(0, steps, column, (matrix, jnp.zeros(steps, matrix.dtype)))
+    state = (matrix.T, jnp.zeros(steps, matrix.dtype))  # columns are rows here: they lie together
+    reduced, taus = lax.fori_loop(0, steps, column, state)
+    return reduced.T, taus
 
 
-def _reflector(column: Array, rows: Array, j: Array) -> tuple[Array, Array, Array]:
+def reflector(column: Array, rows: Array, j: Array) -> tuple[Array, Array, Array]:
     """v (1 at j, 0 above), tau and beta: (I - tau v v') sends the column, from j on, to beta e_j.
 
     As LAPACK's larfg; scaled, so that squares do not overflow.
@@ -55,12 +57,13 @@ def product(reflectors: Array, taus: Array) -> Array:
     m, n = reflectors.shape
     rows = lax.iota(jnp.int32, m)
     steps = taus.shape[0]
+    held = reflectors.T
 
     def apply(step: Array, q: Array) -> Array:
         j = steps - 1 - step
-        column = lax.dynamic_index_in_dim(reflectors, j, 1, keepdims=False)
+        column = lax.dynamic_index_in_dim(held, j, 0, keepdims=False)
         vector = jnp.where(rows > j, column, jnp.where(rows == j, 1, 0))
         tau = lax.dynamic_index_in_dim(taus, j, 0, keepdims=False)
-        return q - (tau * vector)[:, None] * dot(vector, q)[None, :]
+        return q - dot(q, tau * vector)[:, None] * vector[None, :]
 
-    return lax.fori_loop(0, steps, apply, jnp.eye(m, n, dtype=reflectors.dtype))
+    return lax.fori_loop(0, steps, apply, jnp.eye(n, m, dtype=reflectors.dtype)).T

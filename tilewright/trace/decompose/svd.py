@@ -1,4 +1,7 @@
-"""Singular values and vectors: one-sided Jacobi rotations (Hestenes), of a tall matrix after QR.
+"""Singular values and vectors, of a tall matrix after QR.
+
+Of small ones by one-sided Jacobi rotations (Hestenes), which do many at once; larger ones are made
+bidiagonal first, and then diagonal by implicit QR.
 
 Signs of the vectors are ours, not LAPACK's (see `eigh`); those of a pair agree with each other.
 """
@@ -8,11 +11,16 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from tilewright.trace.decompose import jacobi
+from tilewright.trace.decompose import blocked_qr, jacobi
+from tilewright.trace.decompose.bidiagonalise import bidiagonalise
 from tilewright.trace.decompose.cholesky import dot
+from tilewright.trace.decompose.implicit_qr import implicit_qr
 from tilewright.trace.decompose.qr import geqrf, householder_product, qr
 
 Array = jax.Array
+
+SMALL = 8
+"""Matrices of up to so many columns are made diagonal by rotations alone."""
 
 
 def singular_values(matrix: Array) -> Array:
@@ -20,8 +28,12 @@ def singular_values(matrix: Array) -> Array:
     if matrix.shape[0] < matrix.shape[1]:
         matrix = matrix.T
     scaled, scale = jacobi.prepare(matrix)
-    rows, _ = _orthogonal_rows(_square(scaled).T, with_vectors=False)
-    return -jnp.sort(-_norms(rows)) * scale
+    square = _square(scaled)
+    if square.shape[0] > SMALL:
+        values, _, _ = _by_reflectors(square)
+    else:
+        values = _norms(_orthogonal_rows(square.T, with_vectors=False)[0])
+    return -jnp.sort(-values) * scale
 
 
 def svd(matrix: Array, *, full_matrices: bool) -> tuple[Array, Array, Array]:
@@ -34,14 +46,31 @@ def svd(matrix: Array, *, full_matrices: bool) -> tuple[Array, Array, Array]:
     first, reduced = None, scaled
     if m > n:
         first, reduced = qr(scaled, full_matrices=full_matrices)
-    rows, vectors = _orthogonal_rows(reduced[:n].T, with_vectors=True)
-    values = _norms(rows)
-    order = jnp.argsort(-values)
-    values, rows, vectors = values[order], rows[order], vectors[order]
-    left = _normalised(rows)
+    values, left, right = (_by_rotations if n <= SMALL else _by_reflectors)(reduced[:n])
     if first is not None:
         left = jnp.concatenate([dot(first[:, :n], left), first[:, n:]], 1)
-    return values * scale, left, vectors
+    return values * scale, left, right
+
+
+def _by_rotations(matrix: Array) -> tuple[Array, Array, Array]:
+    """Values (n,), descending, left vectors (n, n), right ones transposed."""
+    rows, vectors = _orthogonal_rows(matrix.T, with_vectors=True)
+    values = _norms(rows)
+    order = jnp.argsort(-values)
+    return values[order], _normalised(rows[order]), vectors[order]
+
+
+def _by_reflectors(matrix: Array) -> tuple[Array, Array, Array]:
+    """As `_by_rotations`."""
+    diagonal, beside, of_left, of_right = bidiagonalise(matrix)
+    start = jacobi.identity(matrix, matrix.shape[0])
+    values, left, right = implicit_qr(diagonal, beside, start, start)
+    order = jnp.argsort(-jnp.abs(values))
+    values, left, right = values[order], left[order].T, right[order].T
+    left = blocked_qr.applied(*of_left, left)
+    right = jnp.concatenate([right[:1], blocked_qr.applied(*of_right, right[1:])])
+    right = right * jnp.where(values < 0, -1, 1)
+    return jnp.abs(values), left, right.T
 
 
 def _square(matrix: Array) -> Array:

@@ -21,6 +21,9 @@ from tilewright.trace.scope import Scope
 from tilewright.trace.session import Rule
 from tilewright.trace.types import type_of
 
+ITERATED, APART = (eigh, singular_values, svd), 32
+"""Matrices of more rows wait for no other's iteration: each is done whole, where it stays near."""
+
 
 def _inline(
     scope: Scope,
@@ -47,8 +50,9 @@ def _over_batch(
     options: Mapping[str, object],
 ) -> Sequence[Value]:
     mapped = partial(function, **options)
+    iterated = function in ITERATED and min(avals[0].shape[-2:]) > APART
     for _ in range(len(avals[0].shape) - rank):
-        mapped = jax.vmap(mapped)
+        mapped = partial(jax.lax.map, mapped) if iterated else jax.vmap(mapped)
     key = (function, tuple(sorted(options.items())))
     return scope.inline(mapped, avals, operands, key=key)
 
