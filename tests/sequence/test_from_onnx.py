@@ -102,6 +102,34 @@ def test_what_does_not_map_is_refused_by_node(tmp_path):
     )
 
 
+def test_lengths_are_those_of_the_whole_input_or_refused(tmp_path):
+    node, arrays = lstm()
+    node.input.append("lengths")
+    squeeze = onnx.helper.make_node("Squeeze", ["h", "first"], ["y"])
+    arrays["lengths"] = np.array([6], np.int32)
+    refused([node, squeeze], arrays, tmp_path, "node rnn: LSTM with a sequence_lens of its own")
+    del arrays["lengths"]
+    given = onnx.helper.make_tensor_value_info("lengths", onnx.TensorProto.INT32, ("batch",))
+    refused([node, squeeze], arrays, tmp_path, "lengths: an input beside the sequence", [given])
+    arrays["lengths"] = np.array([7], np.int32)
+    path = tmp_path / "net.onnx"
+    onnx.save(graph([node, squeeze], arrays, "y", shape=(7, 1, 4)), path)
+    xs = inputs()[:1]
+    wanted = by_runtime(path, xs.swapaxes(0, 1).copy())
+    np.testing.assert_allclose(load(path).window(1, 7)(xs), wanted, atol=1e-5)
+
+
+def test_opsets_that_mean_something_else(tmp_path):
+    node, arrays = lstm()
+    squeeze = onnx.helper.make_node("Squeeze", ["h", "first"], ["y"])
+    file, path = graph([node, squeeze], arrays, "y"), tmp_path / "net.onnx"
+    for version in (6, 999):
+        file.opset_import[0].version = version
+        path.write_bytes(file.SerializeToString())
+        with pytest.raises(UnsupportedError, match=f"is of ONNX opset {version}: 7 to "):
+            load(path)
+
+
 def test_states_that_are_given_with_each_call_begin_at_zero(tmp_path):
     """Two of them in one input, as streaming exporters like it, and an activation after them."""
     node, arrays = lstm()

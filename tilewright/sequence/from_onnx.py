@@ -25,6 +25,8 @@ ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 SAME = ("Identity", "Cast", "Dropout")
 MOVES = (*SAME, *"Squeeze Unsqueeze Slice Gather Split Reshape Transpose Concat".split())
 """What an initial state that is given with each call may go through."""
+OLDEST = 7
+"""The opset from which on LSTM and GRU mean what they do."""
 DIMENSIONS = ("batch", "steps", "ways", "features")
 DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
 
@@ -46,7 +48,10 @@ def from_file(path: Path) -> Model:
 
     try:
         file = onnx.load(path)
+        _check_opset(path, file)
         onnx.checker.check_model(file)
+    except UnsupportedError:
+        raise
     except (
         Exception
     ) as error:  # protobuf, the checker and the file system have classes of their own
@@ -55,6 +60,17 @@ def from_file(path: Path) -> Model:
     walk = _Walk(file)
     source = _Reference(file, walk)
     return matching([walk.net()], walk.weights(), source, source.batch, source.steps)
+
+
+def _check_opset(path: Path, file: Any) -> None:
+    import onnx
+
+    newest = onnx.defs.onnx_opset_version()
+    for opset in file.opset_import:
+        if opset.domain in ("", "ai.onnx") and not OLDEST <= opset.version <= newest:
+            raise UnsupportedError(
+                f"{path} is of ONNX opset {opset.version}: {OLDEST} to {newest} map."
+            )
 
 
 class _Walk:
@@ -142,9 +158,9 @@ class _Walk:
             raise self._refused(node, "with activations, clip or input_forget of its own")
         if own.get("layout", 0) or (len(node.input) > 7 and node.input[7]):
             raise self._refused(node, "with layout=1 or peepholes")
+        flow = self._named(self.flows[node.input[0]], ("steps", "batch", "features"))
         for position, what in ((4, "sequence_lens"), (5, "initial_h"), (6, "initial_c")):
             self._check_plain(node, position, what)
-        flow = self._named(self.flows[node.input[0]], ("steps", "batch", "features"))
         plain = not self.head and self.read_activation == "linear"
         if flow.axes != ("steps", "batch", "features") or not plain:
             raise self._refused(node, "on something else than the steps of a sequence")
@@ -164,11 +180,12 @@ class _Walk:
         self.flows |= zip(node.output, results, strict=False)
 
     def _check_plain(self, node: Any, position: int, what: str) -> None:
-        """Absent, or zeros that were baked in (for lengths: all of the sequence)."""
+        """Absent, or baked in: zeros; for lengths, that of the graph's whole input."""
         if len(node.input) <= position or not node.input[position]:
             return
         value = self.constants.get(node.input[position])
-        if value is None or what == "sequence_lens" or np.any(value):
+        usual = self.sizes()["steps"] if what == "sequence_lens" else 0
+        if value is None or np.any(value != usual):
             raise self._refused(node, f"with a {what} of its own")
 
     def _named(self, flow: Flow, axes: tuple[str, ...]) -> Flow:
