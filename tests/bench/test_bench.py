@@ -17,6 +17,7 @@ from tilewright.bench import (
     cold,
     contract,
     convolutions,
+    groups,
     hmc,
     images,
     nuts,
@@ -78,6 +79,19 @@ def test_convolutions():
     assert [row.bar for row in rows] == [0.75, 0.6, 0.6, 0.65, 0.5, 0.5]
     assert 0 < rows[0].ours == rows[1].ours == rows[2].ours < 2
     assert all("filter gradient" in row.name for row in rows[3:])
+
+
+def test_groups():
+    """The two agree, and each direction has a row."""
+    layer = groups.Layer(8, 16, 5, 2)
+    rows = groups.run(layer, 1)
+    assert [row.name for row in rows] == [f"groups of 8, {name}" for name in groups.DIRECTIONS]
+    ours, theirs = groups._ours(layer), groups._theirs(layer)
+    orders = (0, 2, 3, 1), (0, 2, 3, 1), (2, 3, 1, 0)
+    for name, order in zip(theirs, orders, strict=False):
+        made = theirs[name]()
+        made = made if name == "forward" else next(x for x in made if x is not None)
+        np.testing.assert_allclose(ours[name](), made.numpy().transpose(order), atol=1e-4)
 
 
 def test_images(monkeypatch):

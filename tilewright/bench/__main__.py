@@ -1,9 +1,9 @@
 """`python -m tilewright.bench [part ...]`: measure, print tables, save a record.
 
-Parts: contract, panels, blocks, convolutions, recurrent, precision, ticks, learning, images, hmc,
-spread, nuts, chains, scale, tiles, compile, call; all of them by default. A run of some parts
-replaces just these in the record. With TILEWRIGHT_FEATURES=avx2, JAX and PyTorch are kept to AVX2
-as well, and the record and the bars are that level's.
+Parts: contract, panels, blocks, convolutions, groups, recurrent, precision, ticks, learning,
+images, hmc, spread, nuts, chains, scale, tiles, compile, call; all of them by default. A run of
+some parts replaces just these in the record. With TILEWRIGHT_FEATURES=avx2, JAX and PyTorch are
+kept to AVX2 as well, and the record and the bars are that level's.
 `--readme PAGE` measures nothing: it renders the record into the page, between its markers.
 """
 
@@ -26,7 +26,7 @@ from tilewright.calibrate import DisturbedError, calibrate
 from tilewright.machine.cpu import model_name
 from tilewright.machine.host import host_machine
 
-_KERNELS = "contract panels blocks convolutions".split()
+_KERNELS = "contract panels blocks convolutions groups".split()
 _WORKLOADS = (
     "recurrent precision ticks learning images hmc spread nuts chains scale tiles call".split()
 )

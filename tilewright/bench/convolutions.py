@@ -86,6 +86,7 @@ KINDS: dict[str, tuple[Bars, Bars, tuple[Case, ...]]] = {
     "groups of 4, 8 and 32": (None, None, (
         Case(32, 4, 3, 56), Case(32, 8, 3, 28), Case(32, 32, 3, 7),
     )),
+    "regular": (None, None, (Case(1, 64, 3, 56), Case(1, 256, 3, 14))),
 }  # fmt: skip
 """Bars forward and for filter gradients, and shapes."""
 

@@ -135,7 +135,7 @@ def _our_step(name: str, batch: int, size: int) -> Timed:
 
 
 def _peers(name: str, batch: int, size: int) -> Mapping[str, Timed]:
-    torch = _torch()
+    torch = torch_here()
     if torch is None:
         return {}
     from tilewright.bench.image_peers import torch_net
@@ -155,7 +155,7 @@ def _peers(name: str, batch: int, size: int) -> Mapping[str, Timed]:
 
 
 def _their_step(name: str, batch: int, size: int) -> Mapping[str, Timed]:
-    torch = _torch()
+    torch = torch_here()
     if torch is None:
         return {}
     from tilewright.bench.image_peers import torch_net
@@ -173,7 +173,7 @@ def _their_step(name: str, batch: int, size: int) -> Mapping[str, Timed]:
     return {"PyTorch": timed(run)}
 
 
-def _torch() -> Any:
+def torch_here() -> Any:
     """PyTorch at this run's level, on one thread, or None."""
     if find_spec("torch") is None:
         return None
