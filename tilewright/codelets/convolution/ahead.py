@@ -46,3 +46,12 @@ class Ahead:
         if start < end:
             place = offset(function, place, dtype, start * line)
             prefetch(function, place, (end - start) * LINE, self.use)
+
+    def ask_along(
+        self, function: Function, place: str, number: str, terms: int, total: int
+    ) -> None:
+        """For the share of some terms, of so many in a step, from a number (a register) on."""
+        nbytes = self.share * itemsize(self.image.dtype)
+        scaled = function.let(f"mul i64 {number}, {nbytes}")
+        place = function.address(place, "i8", function.let(f"udiv i64 {scaled}, {total}"))
+        prefetch(function, place, -(-nbytes * terms // total), self.use)

@@ -26,7 +26,7 @@ from tilewright.codelets.emit.llvm import Function, LoopHandle, Module, vector
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise, levels, pitch
 from tilewright.codelets.emit.tiling import split
-from tilewright.codelets.emit.vectors import itemsize, offset
+from tilewright.codelets.emit.vectors import itemsize, number_of, offset
 from tilewright.graph import law
 from tilewright.graph.ops import conv
 from tilewright.machine.cost import Count
@@ -171,11 +171,6 @@ class _Next:
                     vectors.prefetch(function, function.address(there, "i8", place), length)
 
         return ask
-
-
-def number_of(function: Function, place: str) -> str:
-    """A place as a number."""
-    return function.let(f"ptrtoint ptr {place} to i64")
 
 
 Visit = Callable[[list[_Row], tuple[Lanes, ...], list[str], _Part], None]

@@ -8,7 +8,7 @@ not hang on tiles, strides or the instruction set.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,7 +30,7 @@ from tilewright.codelets.emit.epilogue import Sums as Ended
 from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.loops import walk
 from tilewright.codelets.emit.tiling import Run, split
-from tilewright.codelets.emit.vectors import offset
+from tilewright.codelets.emit.vectors import itemsize, number_of, offset
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.graph import law
 from tilewright.graph.ops import conv
@@ -273,8 +273,6 @@ class _Writer:
             along = [*(run.size * step for step in right), *shares]
             with self._walk([(run.count, along)], first) as tile:
                 asked = list(zip(ahead, tile[len(right) :], strict=True))
-                if not self.shares:
-                    self._ask(asked)
                 self._tile(run.size, lanes, tile[: len(right)], asked)
             done += run.count
 
@@ -282,16 +280,30 @@ class _Writer:
         for each, place in ahead:
             each.ask(self.function, place, part, parts)
 
+    def _ask_along(self, ahead: Asked, kernel: str, at: str, terms: int, total: int) -> None:
+        """For the share of terms whose kernel is at a place, of a tile's whose kernel is at one."""
+        function, operand = self.function, self.codelet.kernel
+        gone = function.let(f"sub i64 {number_of(function, at)}, {number_of(function, kernel)}")
+        step = operand.strides[3] * itemsize(operand.dtype)
+        number = function.let(f"udiv i64 {gone}, {max(step, 1)}")
+        for each, place in ahead:
+            each.ask_along(function, place, number, terms, total)
+
     def _tile(self, rows: int, lanes: tuple[Lanes, ...], places: list[str], ahead: Asked) -> None:
         image, kernel, *sides = places
         function, arithmetic = self.function, self.channels.arithmetic
         terms = self._terms(rows * len(lanes))
         widths = [lane.width for lane in lanes] * rows
         starts = [arithmetic.start(terms.count, width) for width in widths]
+
+        def asked_along(at: str, number: int) -> None:
+            if ahead:
+                self._ask_along(ahead, kernel, at, number, terms.count)
+
         if self.shares:
             add = partial(self._add_in_streams, rows, lanes[0], ahead)
         else:
-            add = partial(self._add, rows, lanes)
+            add = partial(self._add, rows, lanes, asked_along)
         sums = Sums(function, arithmetic.kind, widths, starts, arithmetic.add, add)
         totals = sums.over(terms, Places(function, (self.dtypes[0], self.dtypes[1]), image, kernel))
         self.end.finish(
@@ -326,12 +338,14 @@ class _Writer:
         self,
         rows: int,
         lanes: tuple[Lanes, ...],
+        ask: Callable[[str, int], None],
         places: Places,
         terms: Sequence[Term],
         sums: list[str],
     ) -> list[str]:
         """Terms one after the other; of each, vectors of the shorter side are read first and kept:
         the kernel's, or the image's."""
+        ask(places.kernel, len(terms))
         sums = list(sums)
         read = Reading(self.function, self.channels, places.image)
         columns = range(len(lanes))

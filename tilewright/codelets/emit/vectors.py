@@ -68,6 +68,11 @@ def offset(function: Function, pointer: str, dtype: str, elements: int | str) ->
     return pointer if elements == 0 else function.address(pointer, MEMORY_TYPE[dtype], elements)
 
 
+def number_of(function: Function, pointer: str) -> str:
+    """A pointer as a number."""
+    return function.let(f"ptrtoint ptr {pointer} to i64")
+
+
 def load_scalar(function: Function, dtype: str, pointer: str) -> str:
     return function.let(f"load {MEMORY_TYPE[dtype]}, ptr {pointer}, align {itemsize(dtype)}")
 
