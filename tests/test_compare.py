@@ -149,3 +149,26 @@ def test_turns_of_a_loop_in_a_loop_are_those_of_one_entry():
     assert sorted(trips) == sorted(found) == ["while0", "while1"]
     assert trips == {"while0": 5.0, "while1": 4.0}
     assert tilewright.compile(product, X, W).trips(X, W) == {}
+
+
+def test_the_law_of_sums_is_asked_for_and_said():
+    on = machine("ipu:gc200")
+    host, fine = (
+        tilewright.compare(
+            lambda x: x.T @ jnp.tanh(x), np.zeros((8000, 22), np.float32), machines=[on], law=law
+        )
+        for law in (None, "fine")
+    )
+    assert "by the law 'fine'" in str(fine)
+    assert "law" not in str(host)
+    assert fine.rows[0].seconds[0] < host.rows[0].seconds[0]
+    with pytest.raises(ArgumentError, match="law must be"):
+        tilewright.compare(lambda x: x, np.zeros(3), machines=[on], law="coarse")
+
+
+def test_more_chips_are_never_slower_than_one():
+    """What passes between chips costs more here than they save: one does it alone."""
+    one, four = tilewright.compare(product, X, W, machines=["ipu:gc200", "ipu:m2000"]).rows
+    assert four.seconds[0] <= one.seconds[0]
+    ways = tilewright.compile(product, X, W, machine="ipu:m2000").simulate().ways
+    assert set(ways) == {"tiles", "chip"}

@@ -17,6 +17,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from tilewright.compiler import WHOLE, Stages
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
+from tilewright.graph.by_law import by_law
 from tilewright.graph.widen import widen
 from tilewright.machine.catalogue import machine as named
 from tilewright.machine.host import host_machine
@@ -41,6 +42,7 @@ class Comparison:
 
     name: str
     rows: tuple[Estimate, ...]
+    law: str | None = None
 
     @property
     def ranks(self) -> tuple[int | None, ...]:
@@ -58,7 +60,8 @@ class Comparison:
         ]
         kept = tuple(name for name in columns if any(row[name] for row in cells))
         rows = tuple(tuple(row[name] for name in kept) for row in cells)
-        return Report(f"{self.name}, modelled", kept, rows, tuple(self._notes()))
+        by = f", sums by the law {self.law!r}" if self.law else ""
+        return Report(f"{self.name}, modelled{by}", kept, rows, tuple(self._notes()))
 
     def _notes(self) -> list[str]:
         notes = [
@@ -99,13 +102,15 @@ def compare(
     machines: Sequence[str | Path | Machine],
     trips: Trips | None = None,
     tiles: int | None = None,
+    law: str | None = None,
     **named_specs: Any,
 ) -> Comparison:
     """What each machine would take for `fn` on arguments like `specs` (arrays or shapes).
 
     Machines are names ("cpu", "cpu:epyc-9755"; `tilewright machine show` has all), TOML files, or
     `machine(...).with_(...)`. `trips` says how often loops of unknown length turn, by name, as
-    `tilewright.compile(fn, *args).trips(*args)` records them. `tiles` is how many cores at most.
+    `tilewright.compile(fn, *args).trips(*args)` records them. `tiles` is how many cores at most,
+    `law` the order of sums, as `tilewright.compile` takes it.
 
     Raises `ArgumentError` for no machines, one twice, one that cannot be planned for, or trips that
     are missing.
@@ -113,17 +118,18 @@ def compare(
     found = _machines(machines)
     called = parameters(fn, specs, named_specs)
     traced = trace(called.fn, *called.values)
+    graph = by_law(traced.graph, law)
     name = getattr(fn, "__name__", "program")
     hidden = len(traced.constants)
 
     def planned(machine: Machine) -> Program:
         if machine.chip.exchange.kind != "bound":
-            return Stages(traced.graph, Dump(name), hidden=hidden, machine=machine).program
-        stages = Stages(traced.graph, Dump(name), AS_TYPED, hidden=hidden, machine=host_machine())
+            return Stages(graph, Dump(name), hidden=hidden, machine=machine).program
+        stages = Stages(graph, Dump(name), AS_TYPED, hidden=hidden, machine=host_machine())
         return stages.program
 
     rows = [estimate(planned(machine), machine, tiles, trips) for machine in found]
-    return Comparison(name, tuple(rows))
+    return Comparison(name, tuple(rows), law)
 
 
 def _machines(given: Sequence[str | Path | Machine]) -> list[Machine]:

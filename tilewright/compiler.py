@@ -294,6 +294,14 @@ class Stages:
         from tilewright.simulate.ways import way  # hosts' programs do without the simulator
 
         found = {"tiles": way(partial(lower, self.graph, self.machine), self.machine)}
+        if self.machine.chips > 1:
+            alone = self.on(one_chip(self.machine))
+
+            def by_one() -> tuple[Program, list[np.ndarray]]:
+                program, literals = lower(alone.graph, alone.machine)
+                return replace(program, tiles=self.machine.tiles), literals
+
+            found["chip"] = way(by_one, self.machine)
         split = instances(self.halves[1])
         if split is not None:
             one = Stages(split.body, Dump("instance"), (), self.then, one_chip(self.machine))

@@ -55,6 +55,9 @@ def compare(
         str, typer.Option(help="The tuple of example arguments, by its name in the file.")
     ] = "arguments",
     cores: Annotated[int | None, typer.Option(min=1, help="At most so many cores.")] = None,
+    law: Annotated[
+        str | None, typer.Option(help="The order of sums: host, or fine (shorter leaves).")
+    ] = None,
     run: Annotated[
         bool, typer.Option("--run", help="Run once here: how often loops of unknown length turn.")
     ] = False,
@@ -71,11 +74,12 @@ def compare(
         raise ArgumentError(f"{name} in {file} must be a function, not {function!r}.")
     if not isinstance(given, tuple):
         raise ArgumentError(f"{arguments} in {file} must be a tuple of arguments, not {given!r}.")
-    trips = tilewright.compile(function, *given).trips(*given) if run else None
+    trips = tilewright.compile(function, *given, law=law).trips(*given) if run else None
     machines = on or ["cpu"]
-    _console().print(
-        tilewright.compare(function, *given, machines=machines, trips=trips, tiles=cores)
+    found = tilewright.compare(
+        function, *given, machines=machines, trips=trips, tiles=cores, law=law
     )
+    _console().print(found)
 
 
 def _loaded(path: Path) -> ModuleType:

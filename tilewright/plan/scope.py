@@ -31,7 +31,7 @@ from tilewright.plan.ir import Buffer, Call, Step, View
 from tilewright.plan.lives import FOREVER
 from tilewright.plan.places import Places
 from tilewright.plan.schedule import Unit
-from tilewright.plan.spread import spread_call
+from tilewright.plan.spread import shares_memory, spread_call
 
 COPIES_AT_ONCE = 8
 
@@ -139,6 +139,9 @@ class Scope(Places):
 
     def copy(self, source: View, target: View) -> None:
         if source == target or not source.size:
+            return
+        if not shares_memory(self.plan.machine):  # turning rows round is for registers and caches
+            self.call(copy_codelet([source], [target]), [source], [target])
             return
         call = copy_call(source, target)
         self.call(call.codelet, call.views[:1], call.views[1:])

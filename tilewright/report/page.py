@@ -87,7 +87,8 @@ def verdict(run: Run, held: Occupancy) -> str:
 
 def compared(ways: Mapping[str, Run | str]) -> str:
     """In words: an instance a tile against an instance a chip."""
-    words = {"tiles": "a tile an instance", "chips": "a chip an instance"}
+    one = "a tile an instance" if "chips" in ways else "all chips together"
+    words = {"tiles": one, "chips": "a chip an instance", "chip": "one chip alone"}
     return "; ".join(
         f"{words[name]}: {found if isinstance(found, str) else _seconds(found.seconds)}"
         for name, found in ways.items()

@@ -36,7 +36,7 @@ class Simulated:
     run: Run
     held: Occupancy
     ways: Mapping[str, Run | str] = field(default_factory=dict)
-    """Of a map: one instance a tile, and one a chip, each timed, or why it does not fit."""
+    """Of a map an instance a tile, or a chip; of several chips one alone: timed, or why not."""
 
     @property
     def cycles(self) -> float:
@@ -94,7 +94,7 @@ class Modelled:
         self.name, self.machine = name, machine
         self._native = native
         self.ways = ways()
-        """What was planned, by how instances of a map use the machine: "tiles", "chips"."""
+        """What was planned, by how it uses the machine: "tiles", "chips", "chip"."""
         chosen = best(self.ways)
         if chosen.fault:
             raise CapacityError(chosen.fault)

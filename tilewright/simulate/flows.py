@@ -48,7 +48,9 @@ class Flows:
 
 def flows(moves: Sequence[Move], tiles: int, tiles_a_chip: int, bus: int = 1) -> Flows:
     sent, received, shared, local = (np.zeros(tiles) for _ in range(4))
-    found = Flows(sent, received, shared, local, np.zeros(-(-tiles // tiles_a_chip)))
+    chips = -(-tiles // tiles_a_chip)
+    within = all(_last(move) < tiles_a_chip for move in moves)
+    found = Flows(sent, received, shared, local, np.zeros(1 if within else chips))
     inward, outward = found.links.copy(), found.links.copy()
     for move in _listeners_together(moves, found, bus):
         source, target = move.source.buffer, move.target.buffer
@@ -58,8 +60,14 @@ def flows(moves: Sequence[Move], tiles: int, tiles_a_chip: int, bus: int = 1) ->
             found.host += size
             continue
         _add(found, move, source.homes, target.homes, (inward, outward), tiles_a_chip, bus)
-    found.links = np.maximum(inward, outward)
+    found.links = np.maximum(inward, outward) if not within else np.zeros(chips)
     return found
+
+
+def _last(move: Move) -> int:
+    """Of the tiles that a move reaches."""
+    homes = (view.buffer.homes for view in (move.source, move.target))
+    return max((int(h.tiles()[-1]) for h in homes if h is not None), default=0)
 
 
 def _listeners_together(moves: Sequence[Move], found: Flows, bus: int) -> list[Move]:

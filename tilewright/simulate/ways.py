@@ -2,7 +2,8 @@
 
 In: plans, a machine. Out: `Way`s, and the `best` of them. Maps have two on tiles that share no
 memory: "tiles", where an instance has one tile, and "chips", where it has a whole chip, whose tiles
-share its work, so that there are fewer at once.
+share its work, so that there are fewer at once. Of several chips "chip" leaves all but one alone:
+what passes between them can cost more than they save.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from tilewright.errors import ArgumentError
-from tilewright.talk import argument, groups, hmc, images, lstm
+from tilewright.talk import argument, elsewhere, groups, hmc, images, lstm
 from tilewright.talk.record import Outcome
 
 WORKLOADS: Mapping[str, str] = {
@@ -22,6 +22,7 @@ WORKLOADS: Mapping[str, str] = {
     "training": "EfficientNet-B0, training",
     "groups": "Group against regular convolution",
     "machines": "CPU, GPU, IPU",
+    "modelled": "On machines that are not here",
     "argument": "What frees these models, switched off one at a time",
 }
 """In the page's order, with their headings. `machines` are read from files."""
@@ -54,6 +55,9 @@ def steps() -> tuple[Step, ...]:
         *(Step("training", name, 60, partial(images.training, name), name == "B0")
           for name in images.TRAINED),
         Step("groups", "3×3, 28 px", 15, groups.run, quick=True),
+        Step("modelled", "hmc", 60, elsewhere.hmc, quick=True),
+        Step("modelled", "lstm", 20, elsewhere.lstm, quick=True),
+        Step("modelled", "B0", 60, elsewhere.images, quick=True),
         *(Step("argument", name, 10, partial(argument.run, name), quick=True)
           for name in argument.SWITCHES),
     )  # fmt: skip
@@ -77,6 +81,7 @@ def settings() -> dict[str, Any]:
         "lstm": [lstm.bench.HIDDEN, lstm.bench.INPUTS, lstm.bench.STEPS, str(lstm.ROUNDS), "cores"],
         "images": [images.SIZE, images.ROUNDS, images.STEPS, images.bench.TRAINED],
         "groups": [groups.CHANNELS, groups.SIZE, groups.BATCH, groups.TAPS, groups.ROUNDS],
+        "modelled": [*elsewhere.MACHINES, *elsewhere.ROWS, *elsewhere.BATCHES, *elsewhere.IMAGES],
         "argument": [argument.ROUNDS, *argument.SWITCHES],
     }
 
