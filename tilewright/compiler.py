@@ -183,7 +183,7 @@ def _modelled(called: Parameters, machine: Machine, tiles: int | None, law: str 
     def native() -> Executable:
         return compile(called.fn, *called.values, tiles=tiles, law=law)
 
-    return Modelled(name, machine, lambda: stages.ways, native)
+    return Modelled(name, machine, lambda: stages.ways, native, graph.law)
 
 
 class Stages:

@@ -61,6 +61,22 @@ def test_levers_say_what_counts(exe):
         assert less >= 1.0 - 1e-9
 
 
+def test_a_card_has_levers_of_its_own():
+    exe = tilewright.compile(layer, shaped(600, 96), shaped(96, 50), machine="tt:n150")
+    found = {lever.figure: lever for lever in exe.levers()}
+    assert found["the card's memory, bytes a second"].doubled < 0.95
+    assert found["mesh, one to many and many to one"].halved > 1.05
+
+
+def test_the_law_of_sums_is_said():
+    exe = tilewright.compile(
+        layer, shaped(600, 96), shaped(96, 50), machine="ipu:gc200", law="fine"
+    )
+    found = exe.simulate()
+    assert "Sums go by the law 'fine'" in str(found)
+    assert json.loads(found.to_json())["law"] == "fine"
+
+
 def test_the_page_stands_alone(exe, tmp_path):
     path = exe.report(tmp_path / "report.html")
     text = path.read_text()

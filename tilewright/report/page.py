@@ -38,14 +38,16 @@ pre { overflow: auto; max-height: 30rem; font-size: 12px; border: 1px solid var(
 """
 
 
-def page(name: str, run: Run, held: Occupancy, levers: Sequence[Lever], text: str) -> str:
-    """The whole page."""
+def page(
+    name: str, said: str, run: Run, held: Occupancy, levers: Sequence[Lever], text: str
+) -> str:
+    """The whole page; `said` is its verdict."""
     machine = run.machine
     parts = [
         f"<h1>{escape(name)} on {escape(machine.name)}</h1>",
         '<p class="note">Modelled, not measured: every figure below follows from the plan and the '
         f"machine's file ({escape(machine.source)}).</p>",
-        f'<p class="verdict">{escape(verdict(run, held))}</p>',
+        f'<p class="verdict">{escape(said)}</p>',
         "<h2>Where the cycles go</h2>",
         _key(),
         _bars(run),
@@ -70,7 +72,7 @@ def page(name: str, run: Run, held: Occupancy, levers: Sequence[Lever], text: st
     return f"{head}<body>{''.join(parts)}</body></html>\n"
 
 
-def verdict(run: Run, held: Occupancy) -> str:
+def verdict(run: Run, held: Occupancy, law: str = "") -> str:
     """In words: how long, what limits it, whether it fits, what to look at."""
     machine, cycles = run.machine, run.cycles or 1.0
     shares = {kind: run.total(kind) / cycles for kind in KINDS}
@@ -82,6 +84,7 @@ def verdict(run: Run, held: Occupancy) -> str:
         f"them are {limit}. Tiles are at work {run.busy:.0%} of the time"
         f"{f', {flops / 1e12:,.3g} TFLOP/s' if flops > 1e9 else ''}. The fullest tile holds "
         f"{held.needed:,} bytes, {used:.0%} of its memory. {_advice(limit, run)}"
+        f"{f' Sums go by the law {law!r}.' if law not in ('', 'host') else ''}"
     )
 
 

@@ -38,6 +38,9 @@ class Simulated:
     ways: Mapping[str, Run | str] = field(default_factory=dict)
     """Of a map an instance a tile, or a chip; of several chips one alone: timed, or why not."""
 
+    law: str = ""
+    """The order of sums, by name."""
+
     @property
     def cycles(self) -> float:
         return self.run.cycles
@@ -48,7 +51,7 @@ class Simulated:
         return self.run.seconds
 
     def __str__(self) -> str:
-        text = verdict(self.run, self.held)
+        text = verdict(self.run, self.held, self.law)
         return f"{text} {compared(self.ways)}" if self.ways else text
 
     def to_json(self) -> str:
@@ -57,6 +60,7 @@ class Simulated:
         kinds = ("compute", "exchange", "sync", "passed", "host")
         return json.dumps({
             "machine": self.run.machine.name,
+            "law": self.law,
             "cycles": self.cycles,
             "seconds": self.seconds,
             "busy": self.run.busy,
@@ -90,8 +94,9 @@ class Modelled:
         machine: Machine,
         ways: Callable[[], Mapping[str, Way]],
         native: Callable[[], Executable],
+        law: str,
     ):
-        self.name, self.machine = name, machine
+        self.name, self.machine, self.law = name, machine, law
         self._native = native
         self.ways = ways()
         """What was planned, by how it uses the machine: "tiles", "chips", "chip"."""
@@ -128,7 +133,8 @@ class Modelled:
             for name, way in self.ways.items()
             if len(self.ways) > 1
         }
-        return Simulated(run(self.plan, self.machine, trips), occupancy(self.plan), others)
+        found = run(self.plan, self.machine, trips)
+        return Simulated(found, occupancy(self.plan), others, self.law)
 
     def levers(self, trips: Trips | None = None) -> tuple[Lever, ...]:
         """What halving or doubling each figure of the machine would do, the strongest first."""
@@ -137,7 +143,8 @@ class Modelled:
     def report(self, path: str | Path, trips: Trips | None = None) -> Path:
         """One self-contained page. Raises `ArgumentError` where `path` cannot be written."""
         found = self.simulate(trips)
-        text = page(self.name, found.run, found.held, self.levers(trips), self.program)
+        said = verdict(found.run, found.held, self.law)
+        text = page(self.name, said, found.run, found.held, self.levers(trips), self.program)
         try:
             write_text(Path(path), text)
         except OSError as error:

@@ -33,7 +33,8 @@ def levers(program: Program, machine: Machine, trips: Trips | None = None) -> tu
         other = replace(machine, chip=change(machine.chip, factor))
         return run(program, other, trips).seconds / now if now else 1.0
 
-    found = [Lever(name, time(c, 0.5), time(c, 2.0)) for name, c in _CHANGES.items()]
+    changes = _CHANGES | (_OF_A_MESH if machine.chip.exchange.mesh else {})
+    found = [Lever(name, time(c, 0.5), time(c, 2.0)) for name, c in changes.items()]
     return tuple(sorted(found, key=lambda lever: lever.doubled))
 
 
@@ -63,9 +64,32 @@ _CHANGES: dict[str, Callable[[Chip, float], Chip]] = {
     "exchange, cycles to begin": lambda chip, f: _exchange(
         chip, overhead_cycles=round(chip.exchange.overhead_cycles * f)
     ),
+    "exchange between chips, cycles to begin": lambda chip, f: _exchange(
+        chip, overhead_between_chips=round(chip.exchange.overhead_between_chips * f)
+    ),
     "links between chips": lambda chip, f: _exchange(
         chip, bytes_per_second_between_chips=chip.exchange.bytes_per_second_between_chips * f
     ),
     "cycles of a sync": lambda chip, f: replace(chip, sync_cycles=round(chip.sync_cycles * f)),
     "cycles to begin a vertex": lambda chip, f: _tile(chip, call=chip.tile.call * f),
+}
+
+
+def _mesh(chip: Chip, **figures: float) -> Chip:
+    """Figures of its mesh, so many times as large."""
+    mesh = chip.exchange.mesh
+    assert mesh is not None
+    times = {name: getattr(mesh, name) * factor for name, factor in figures.items()}
+    return _exchange(chip, mesh=replace(mesh, **times))
+
+
+def _card(chip: Chip, factor: float) -> Chip:
+    *near, far = chip.tile.memories
+    far = replace(far, read=far.read * factor, read_all=far.read_all * factor)
+    return _mesh(_tile(chip, memories=(*near, far)), card=factor)
+
+
+_OF_A_MESH: dict[str, Callable[[Chip, float], Chip]] = {
+    "mesh, one to many and many to one": lambda chip, f: _mesh(chip, gather=f, spread=f),
+    "the card's memory, bytes a second": _card,
 }
