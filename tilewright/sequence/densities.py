@@ -168,9 +168,9 @@ def spread(dense: Row) -> float:
 
 
 def thinnest(rows: Sequence[Row]) -> Row:
-    """The one of least density whose lead is no worse than two errors, or the seeds' spread."""
+    """The one of least density that is behind by no more than its error, or the seeds' spread."""
     dense = rows[0]
-    fine = [r for r in rows if r.lead >= -max(2 * r.error, spread(dense))]
+    fine = [r for r in rows if r.lead >= -max(r.error, spread(dense))]
     return min(fine, key=lambda row: row.density)
 
 
@@ -183,12 +183,12 @@ def said(rows: Sequence[Row]) -> list[str]:
         f"apart (one deviation). A tick takes {dense.tick:.1f} µs."
     ]
     if best is dense:
-        return [*found, "No thinner net is as good, within two standard errors or the spread."]
+        return [*found, "No thinner net is as good, within a standard error or the spread."]
     return [
         *found,
         f"With {best.density:.0%} of the blocks left, {best.lead:+.4f} ± {best.error:.4f} nats to "
         f"the dense ones, and {faster:.1f} times as fast a tick: the thinnest that is as good, "
-        "within two standard errors or the spread of the seeds.",
+        "within a standard error or the spread of the seeds.",
     ]
 
 
