@@ -106,5 +106,10 @@ def test_the_report_counts_the_jobs_in_the_folder_around(tmp_path):
         assert len(draw(found, list(table.days)).to_dict()["data"])
     for draw in (decay, fifths):
         assert len(draw(found).to_dict()["data"])
+    few = Outcome(table, Settings(), {("real", 0): results[0]}, 1, 1, {})
+    short = trading_of(tmp_path / "mine", few)
+    assert short is not None
+    (told,) = sentences(short)
+    assert "cannot be told from 21 days" in told
     one = Outcome(prices(stocks=1), Settings(), {}, 0, 0, {})
     assert trading_of(tmp_path / "mine", one) is None

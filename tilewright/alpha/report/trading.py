@@ -17,6 +17,7 @@ from tilewright.alpha.features import ewma_volatility
 from tilewright.alpha.forward import Outcome
 from tilewright.alpha.report.drawing import FAINT, INK, LEGEND, MAIN, SECOND, figure_of
 from tilewright.alpha.results import MODELS, NET
+from tilewright.alpha.scores import LEAST_DAYS
 from tilewright.alpha.trading import DELAYS, YEAR, Trading, trade
 from tilewright.alpha.windows import TEST
 
@@ -56,6 +57,11 @@ def _others(folder: Path) -> list[float]:
 
 def sentences(found: Trading) -> list[str]:
     """In words, for a report."""
+    if len(found.days) < LEAST_DAYS:
+        return [
+            f"What trading on it would have come to cannot be told from {len(found.days)} days: "
+            f"{LEAST_DAYS} are needed."
+        ]
     (mean, error), later = found.decay[0], found.decay[1]
     spread, spread_error = (1e4 * value for value in found.spread)
     gross, net = (YEAR * float(series.mean()) for series in (found.gross, found.net))
