@@ -100,7 +100,8 @@ class Jitted:
 
     def __repr__(self) -> str:
         name = getattr(self._fn, "__name__", "program")
-        return f"<tilewright.jit of {name}, {len(self._programs)} programs>"
+        count = len(self._programs)
+        return f"<tilewright.jit of {name}, {count} program{'s' * (count != 1)}>"
 
     def _compile(
         self,

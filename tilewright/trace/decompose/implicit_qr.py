@@ -7,6 +7,8 @@ its rotations and then turns the vectors by all of them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -80,7 +82,7 @@ def _rotations(
     over = shift / jnp.where(shift == 0, 1, start)
     f = (jnp.abs(start) - shift) * (jnp.where(start < 0, -1, 1) + over)
 
-    def chase(state: tuple[Array, ...]) -> tuple[Array, ...]:
+    def chase(state: tuple[Any, ...]) -> tuple[Any, ...]:
         i, d, e, f, g, turns, on, off = state
         cosine, sine, length = _rotation(f, g)
         e = put(
