@@ -100,6 +100,9 @@ def test_images(monkeypatch):
     (row,) = images.answers(images.RESNEXT, 2, 32, 1)
     assert row.ours > 0
     assert row.peer is None or "tilewright" in row.notes
+    for row in images.halves(images.RESNEXT, 2, 32, 1):
+        assert row.ours > 0
+        assert "bfloat16" in row.name
 
 
 def convolutions_of(torch, net):

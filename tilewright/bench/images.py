@@ -1,9 +1,10 @@
 """Nets over images, beside PyTorch (channels last) and ONNX Runtime, one thread each.
 
 Answers: norms are folded into the weights for all, as each one's experts would; our weights are
-bound. Training: a step of plain gradient descent by the batch's own statistics. Times are the
-processor's. With another level than the host's, PyTorch is kept to it by its own switches, and ONNX
-Runtime, which has none, is left out.
+bound. In bfloat16, our products of matrices are, in pairs (`graph/law.py`), and nothing else; what
+PyTorch computes is, all of it. Training: a step of plain gradient descent by the batch's own
+statistics. Times are the processor's. With another level than the host's, PyTorch is kept to it by
+its own switches, and ONNX Runtime, which has none, is left out.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tilewright.bench.level import PRETENDS, bar
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
 from tilewright.bench.rounds import compare
+from tilewright.machine.host import host_machine
 
 Timed = Callable[[], float]
 
@@ -34,6 +36,8 @@ ANSWERS = {
     RESNEXT: ((1.05, 1.05), (1.05, 1.05)),
 }
 """Bars for one image and for a batch: on AVX2 and on AVX-512."""
+HALVES = {"B0": (1.25, 1.4), "B0, groups of 16": (1.25, 1.4), RESNEXT: (1.0, 1.0)}
+"""The same in bfloat16, against the best peer in either precision, with AVX512-BF16."""
 STEPS = {"B0": (2.0, 2.2), "B0, groups of 16": (1.4, 1.7), RESNEXT: (1.1, 1.1)}
 BATCH, TRAINED = 8, 16
 CLASSES = 1000
@@ -44,6 +48,7 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
     for name in list(ANSWERS)[:1] if quick else ANSWERS:
         for batch in (1, 2 if quick else BATCH):
             yield f"{name}, batch {batch}", partial(answers, name, batch, size, rounds)
+            yield f"{name}, batch {batch}, bfloat16", partial(halves, name, batch, size, rounds)
         batch = 2 if quick else TRAINED
         yield f"{name}, training", partial(training, name, batch, size, min(rounds, 5))
 
@@ -55,13 +60,27 @@ def answers(name: str, batch: int, size: int, rounds: int) -> list[Row]:
     return [_row(what, runs, batch, rounds, bars)]
 
 
+def halves(name: str, batch: int, size: int, rounds: int) -> list[Row]:
+    """Of hosts that multiply bfloat16."""
+    if not any(unit.feature == "avx512bf16" for unit in host_machine().tile.units):
+        return []
+    both = _peers(name, batch, size), _peers(name, batch, size, half=True)
+    runs = {"tilewright": _ours(name, batch, size, half=True), **both[0], **both[1]}
+    what = f"{name}, {size} px, batch {batch}, bfloat16"
+    return [_row(what, runs, batch, rounds, (None, HALVES[name][batch > 1]))]
+
+
 def training(name: str, batch: int, size: int, rounds: int) -> list[Row]:
     runs = {"tilewright": _our_step(name, batch, size), **_their_step(name, batch, size)}
     return [_row(f"{name}, {size} px, training, batch {batch}", runs, batch, rounds, STEPS[name])]
 
 
 def _row(
-    what: str, runs: Mapping[str, Timed], batch: int, rounds: int, bars: tuple[float, float]
+    what: str,
+    runs: Mapping[str, Timed],
+    batch: int,
+    rounds: int,
+    bars: tuple[float | None, float | None],
 ) -> Row:
     measured = compare(runs, rounds, keep=tuple(runs))
     names = [name for name in runs if name != "tilewright"]
@@ -94,16 +113,16 @@ def _images(batch: int, size: int) -> np.ndarray:
     return np.random.default_rng(1).normal(size=(batch, size, size, 3)).astype(np.float32)
 
 
-def _ours(name: str, batch: int, size: int) -> Timed:
+def _ours(name: str, batch: int, size: int, half: bool = False) -> Timed:
     import jax
 
     import tilewright
 
     module, net = _net(name, size)
     weights, kept = module.start(net, jax.random.key(0))
-    program = tilewright.compile(
-        partial(module.predict, net), weights, kept, _images(batch, size), tiles=1
-    )
+    function, given = partial(module.predict, net), (weights, kept, _images(batch, size))
+    with jax.default_matmul_precision("bfloat16" if half else "float32"):
+        program = tilewright.compile(function, *given, tiles=1, law="pairs" if half else None)
     return timed(partial(program.bind(weights, kept), _images(batch, size)))
 
 
@@ -134,7 +153,7 @@ def _our_step(name: str, batch: int, size: int) -> Timed:
 # Peers.
 
 
-def _peers(name: str, batch: int, size: int) -> Mapping[str, Timed]:
+def _peers(name: str, batch: int, size: int, half: bool = False) -> Mapping[str, Timed]:
     torch = torch_here()
     if torch is None:
         return {}
@@ -142,11 +161,15 @@ def _peers(name: str, batch: int, size: int) -> Mapping[str, Timed]:
 
     net = torch_net(torch, _net(name, size)[1], folded=True).eval()
     images = torch.from_numpy(_images(batch, size)).permute(0, 3, 1, 2)
+    if half:
+        net, images = net.bfloat16(), images.bfloat16()
 
     def run() -> Any:
         with torch.inference_mode():
             return net(images)
 
+    if half:
+        return {"PyTorch bfloat16": timed(run)}
     found = {"PyTorch": timed(run)}
     if onnx_runtime.is_here() and not PRETENDS:
         answer = onnx_runtime.answering(onnx_runtime.exported(torch, net, images))
