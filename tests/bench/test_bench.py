@@ -21,7 +21,10 @@ from tilewright.bench import (
     hmc,
     images,
     nuts,
+    onnx_runtime,
+    openvino,
     panels,
+    photographs,
     precision,
     recurrent,
     rounds,
@@ -103,6 +106,39 @@ def test_images(monkeypatch):
     for row in images.halves(images.RESNEXT, 2, 32, 1):
         assert row.ours > 0
         assert "bfloat16" in row.name
+
+
+def test_photographs_come_batch_after_batch():
+    with photographs.loader(2, 32) as load:
+        first, second = load(), load()
+    assert first.shape == (2, 32, 32, 3)
+    assert first.dtype == np.float32
+    assert 0.1 < np.std(first) < 3
+    assert not np.array_equal(first, second)
+
+
+def test_openvino_answers_what_pytorch_does():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("openvino")
+    net, x = torch.nn.Linear(5, 3).eval(), torch.ones(2, 5)
+    answers = openvino.answering(onnx_runtime.exported(torch, net, x), x.shape)
+    wanted = net(x).detach().numpy()
+    np.testing.assert_allclose(answers[openvino.NAME](x.numpy()), wanted, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_numpyro_makes_the_same_transitions():
+    """The same work, and as many are accepted: of 40, within what chance makes of it."""
+    pytest.importorskip("numpyro")
+    found = []
+    for sampler in ("blackjax", "numpyro"):
+        workload = Hmc((22, 4, 1), 50, 20, 5, sampler=sampler).workload()
+        found.append(workload.totals(jax.jit(jax.vmap(workload.chain))(*workload.arguments)))
+    theirs, ours = found
+    assert theirs["leapfrogs"] == ours["leapfrogs"] == 200
+    assert theirs["divergent"] == ours["divergent"] == 0
+    assert abs(theirs["acceptance"] - ours["acceptance"]) < 40 * 0.15
+    assert ours["jump"] > 0
 
 
 def convolutions_of(torch, net):

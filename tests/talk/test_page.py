@@ -43,11 +43,26 @@ def test_low_precision_is_held_against_low_precision_that_errs_no_less():
     assert "int8, with no larger error" in found[1]
 
 
+def test_half_precision_and_a_gpu_are_held_against_their_like():
+    def point(who, seconds):
+        return Point("batch 1", who, measured("images", [seconds] * 3, "ms"))
+
+    points = [point("tilewright", 4.0), point("PyTorch", 8.0), point("OpenVINO bfloat16", 2.0)]
+    found = sentences([*points, point("JAX on a card", 1.0)])
+    assert found == [
+        "batch 1: 2.00 × (2.00–2.00) as fast as the best peer, PyTorch.",
+        "batch 1, bfloat16: slower, 0.50 × (0.50–0.50), than OpenVINO bfloat16.",
+        "batch 1, on a GPU: slower, 0.25 × (0.25–0.25), than JAX on a card.",
+    ]
+    mine = point("tilewright, bfloat16", 1.0)
+    assert "2.00 ×" in sentences([*points, mine])[1]
+
+
 def test_without_peers_nothing_is_claimed():
     alone = replace(images(), points=images().points[:1])
     assert sentences(alone.points) == []
     text = page([talk(one=alone)])
-    assert "ONNX Runtime is not installed: pip install onnxruntime onnx" in text
+    assert "ONNX Runtime is not here: pip install onnxruntime onnx" in text
 
 
 def test_claims_are_quotes_and_no_ratio_holds_one():

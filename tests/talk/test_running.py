@@ -3,12 +3,15 @@
 import sys
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
 
 from tests.talk.records import images, talk
+from tilewright.bench import gpu
 from tilewright.errors import ArgumentError
 from tilewright.talk import argument, running
+from tilewright.talk.installed import no_gpu
 from tilewright.talk.record import Outcome, load
 from tilewright.talk.steps import Step, chosen, settings, step_of, steps
 
@@ -84,6 +87,17 @@ def test_steps_have_names_and_a_short_run_has_fewer():
         chosen(False, "lstms")
     with pytest.raises(ArgumentError, match="There is no step"):
         step_of("lstm: batch 3")
+
+
+def test_a_gpu_that_jax_sees_is_a_contender_and_its_absence_is_said(monkeypatch):
+    assert gpu.device() is None
+    assert list(no_gpu()) == ["A GPU"]
+    assert gpu.contender(np.add, 1.0, 2.0) == {}
+    monkeypatch.setattr(gpu, "device", lambda: jax.devices("cpu")[0])
+    assert no_gpu() == {}
+    (found,) = gpu.contender(lambda x: x + 1, np.ones(3)).items()
+    assert found[0].startswith("JAX on ")
+    assert 0 < found[1]() < 1
 
 
 def test_a_program_an_operation_gives_what_one_program_gives():

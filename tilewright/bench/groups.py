@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.bench.images import torch_here
+from tilewright.bench.image_peers import torch_here
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
 from tilewright.bench.rounds import compare

@@ -1,6 +1,8 @@
 """HMC leapfrog steps a second on all cores: a chain a core, against a pinned JAX process a core.
 
-The peers run the same chains from the same keys, with the data in both orders; the better counts.
+The peers run the same chains from the same keys, with the data in both orders; the best counts. In
+float32 NumPyro's sampler is a peer, too, where it is installed, and a GPU where JAX sees one (all
+chains as one `vmap`; shown, not held against the bar).
 With a bfloat16 force the bar is held against JAX with that force; a second row holds the same
 against JAX in float32, which may be the faster one.
 """
@@ -10,7 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 
+from tilewright.bench import gpu
 from tilewright.bench.level import bar
 from tilewright.bench.ours import Ours, behaviour
 from tilewright.bench.peer import Peers
@@ -21,6 +25,7 @@ from tilewright.machine.cpu import allowed_cpus
 
 FULL, LOW = "float32", "bfloat16"
 ORDERS = ("rows", "columns")
+NUMPYRO = "NumPyro "
 
 
 @dataclass(frozen=True)
@@ -61,17 +66,33 @@ def run(case: Case, rounds: int, cpus: Sequence[int] | None = None) -> list[Row]
         for precision in (FULL, LOW):
             for order in ORDERS:
                 peers.build(precision + order, replace(spec, precision=precision, order=order), "")
+        for name, order in _numpyro().items():
+            peers.build(name, replace(spec, sampler="numpyro", order=order), "")
         ours = {p: Ours(replace(spec, precision=p)) for p in (FULL, LOW)}
-        names = [p + order for p in (FULL, LOW) for order in ORDERS]
-        contenders = {**ours, **{name: peers.timed(name) for name in names}}
+        names = [p + order for p in (FULL, LOW) for order in ORDERS] + list(_numpyro())
+        contenders = {**ours, **{name: peers.timed(name) for name in names}, **_gpu(spec)}
         measured = compare(contenders, rounds, keep=tuple(contenders))
         totals = peers.totals
-    best = {p: measured.best([p + order for order in ORDERS]) for p in (FULL, LOW)}
+    best = {p: measured.best([n for n in names if n.startswith(p)]) for p in (FULL, LOW)}
     return [
         _row(case, measured, (FULL, ours[FULL]), (FULL, best[FULL]), totals),
         _row(case, measured, (LOW, ours[LOW]), (LOW, best[LOW]), totals),
         _row(case, measured, (LOW, ours[LOW]), (FULL, best[FULL]), totals),
     ]
+
+
+def _numpyro() -> dict[str, str]:
+    """Names of NumPyro's runs, and their order of data."""
+    if find_spec("numpyro") is None:
+        return {}
+    return {FULL + NUMPYRO + order: order for order in ORDERS}
+
+
+def _gpu(spec: Hmc) -> Mapping[str, Callable[[], float]]:
+    import jax
+
+    workload = spec.workload()
+    return gpu.contender(jax.vmap(workload.chain), *workload.arguments)
 
 
 def _row(

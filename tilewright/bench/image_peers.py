@@ -1,18 +1,102 @@
 """The nets of `models/` in PyTorch, layer for layer, channels last: peers to be timed.
 
-In: PyTorch and an `EfficientNet` or `ResNeXt` with even padding. Out: a module of the same
-shapes, with weights of its own. `folded`: convolutions have shifts and no norms.
+In: an `EfficientNet` or `ResNeXt` with even padding. Out: contenders of its shape, with weights of
+their own, where they are installed. With another level than the host's, PyTorch is kept to it by
+its own switches, and the others, which have none, are left out.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+
+from tilewright.bench import onnx_runtime, openvino
+from tilewright.bench.level import PRETENDS
+from tilewright.bench.recurrent import timed
 from tilewright.models.efficientnet import EfficientNet
 from tilewright.models.resnext import ResNeXt
 
+Timed = Callable[[], float]
+
+
+def answering(net: Any, images: np.ndarray) -> Mapping[str, Timed]:
+    """PyTorch, and what ONNX Runtime and OpenVINO make of its export."""
+    torch = torch_here()
+    if torch is None:
+        return {}
+    module = torch_net(torch, net, folded=True).eval()
+    given = torch.from_numpy(images).permute(0, 3, 1, 2)
+
+    def run() -> Any:
+        with torch.inference_mode():
+            return module(given)
+
+    found, answers = {"PyTorch": timed(run)}, {}
+    if PRETENDS:
+        return found
+    if onnx_runtime.is_here():
+        answers["ONNX Runtime"] = onnx_runtime.answering(
+            onnx_runtime.exported(torch, module, given)
+        )
+    if openvino.is_here():
+        answers |= openvino.answering(onnx_runtime.exported(torch, module, given), given.shape)
+    plain = given.contiguous().numpy()
+    return found | {name: timed(partial(answer, plain)) for name, answer in answers.items()}
+
+
+def answering_in_half(net: Any, images: np.ndarray) -> Mapping[str, Timed]:
+    """PyTorch, all of it in bfloat16."""
+    torch = torch_here()
+    if torch is None:
+        return {}
+    module = torch_net(torch, net, folded=True).eval().bfloat16()
+    given = torch.from_numpy(images).permute(0, 3, 1, 2).bfloat16()
+
+    def run() -> Any:
+        with torch.inference_mode():
+            return module(given)
+
+    return {"PyTorch bfloat16": timed(run)}
+
+
+def stepping(net: Any, load: Callable[[], np.ndarray], classes: int) -> Mapping[str, Timed]:
+    """PyTorch's step of gradient descent on the images that `load` gives."""
+    torch = torch_here()
+    if torch is None:
+        return {}
+    module = torch_net(torch, net, folded=False).train()
+    optimiser = torch.optim.SGD(module.parameters(), 0.01)
+
+    def run() -> None:
+        images = torch.from_numpy(load()).permute(0, 3, 1, 2)
+        labels = torch.arange(len(images)) % classes
+        optimiser.zero_grad()
+        torch.nn.functional.cross_entropy(module(images), labels).backward()
+        optimiser.step()
+
+    return {"PyTorch": timed(run)}
+
+
+def torch_here() -> Any:
+    """PyTorch at this run's level, on one thread, or None."""
+    if find_spec("torch") is None:
+        return None
+    if PRETENDS:
+        os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx2")
+        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
+    torch = import_module("torch")
+    torch.set_num_threads(1)
+    return torch
+
 
 def torch_net(torch: Any, net: EfficientNet | ResNeXt, folded: bool) -> Any:
+    """A module; `folded`: convolutions have shifts and no norms."""
     nn = torch.nn
 
     def layer(of: Any) -> Any:

@@ -1,32 +1,33 @@
-"""Nets over images, beside PyTorch (channels last) and ONNX Runtime, one thread each.
+"""Nets over images, beside PyTorch (channels last), ONNX Runtime, OpenVINO and JAX.
 
-Answers: norms are folded into the weights for all, as each one's experts would; our weights are
-bound. In bfloat16, our products of matrices are, in pairs (`graph/law.py`), and nothing else; what
-PyTorch computes is, all of it. Training: a step of plain gradient descent by the batch's own
-statistics. Times are the processor's. With another level than the host's, PyTorch is kept to it by
-its own switches, and ONNX Runtime, which has none, is left out.
+Answers: norms are folded into the weights for all but JAX, as each one's experts would; our weights
+are bound. In bfloat16, our products of matrices are, in pairs (`graph/law.py`), and nothing else;
+what PyTorch computes is, all of it. Training: a step of plain gradient descent by the batch's own
+statistics. One thread each (but for JAX, which takes what it likes), whose processor time counts. Peers are kept to another
+level than the host's by `image_peers.py`. A GPU, where JAX sees one, is timed on the clock and
+shown; the bar is held against the best in float32 on the processor.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 
-from tilewright.bench import onnx_runtime
-from tilewright.bench.level import PRETENDS, bar
+from tilewright.bench import gpu, image_peers
+from tilewright.bench.level import bar
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
 from tilewright.bench.rounds import compare
 from tilewright.machine.host import host_machine
 
 Timed = Callable[[], float]
+Loader = Callable[[], np.ndarray]
+"""A batch of images, (batch, size, size, 3) float32."""
 
+JAX = "JAX"
 NETS = {"B0": {}, "B0, groups of 16": {"group": 16, "expansion": 4}}
 """EfficientNets, by what sets them apart."""
 RESNEXT = "ResNeXt-50"
@@ -54,24 +55,49 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
 
 
 def answers(name: str, batch: int, size: int, rounds: int) -> list[Row]:
-    bars = ANSWERS[name][batch > 1]
-    runs = {"tilewright": _ours(name, batch, size), **_peers(name, batch, size)}
+    module, net = _net(name, size)
+    images = synthetic(batch, size)
+    held = _start(module, net)
+    fn = partial(module.predict, net)
+    runs = {
+        "tilewright": _ours(fn, held, images),
+        **image_peers.answering(net, images),
+        **_jax(fn, held, lambda: images),
+        **gpu.contender(fn, *held, images),
+    }
     what = f"{name}, {size} px, batch {batch}"
-    return [_row(what, runs, batch, rounds, bars)]
+    return [_row(what, runs, batch, rounds, ANSWERS[name][batch > 1])]
 
 
 def halves(name: str, batch: int, size: int, rounds: int) -> list[Row]:
     """Of hosts that multiply bfloat16."""
     if not any(unit.feature == "avx512bf16" for unit in host_machine().tile.units):
         return []
-    both = _peers(name, batch, size), _peers(name, batch, size, half=True)
-    runs = {"tilewright": _ours(name, batch, size, half=True), **both[0], **both[1]}
+    module, net = _net(name, size)
+    images = synthetic(batch, size)
+    runs = {
+        "tilewright": _ours(partial(module.predict, net), _start(module, net), images, half=True),
+        **image_peers.answering(net, images),
+        **image_peers.answering_in_half(net, images),
+    }
     what = f"{name}, {size} px, batch {batch}, bfloat16"
-    return [_row(what, runs, batch, rounds, (None, HALVES[name][batch > 1]))]
+    return [_row(what, runs, batch, rounds, (None, HALVES[name][batch > 1]), half=True)]
 
 
-def training(name: str, batch: int, size: int, rounds: int) -> list[Row]:
-    runs = {"tilewright": _our_step(name, batch, size), **_their_step(name, batch, size)}
+def training(
+    name: str, batch: int, size: int, rounds: int, load: Loader | None = None
+) -> list[Row]:
+    """`load` is part of every contender's step on the processor; without it images lie ready."""
+    module, net = _net(name, size)
+    images = synthetic(batch, size)
+    load = (lambda: images) if load is None else load
+    held, step = _start(module, net), _step(module, net, batch)
+    runs = {
+        "tilewright": _our_step(step, held, images, load),
+        **image_peers.stepping(net, load, CLASSES),
+        **_jax(step, held, load),
+        **gpu.contender(step, *held, images),
+    }
     return [_row(f"{name}, {size} px, training, batch {batch}", runs, batch, rounds, STEPS[name])]
 
 
@@ -81,14 +107,14 @@ def _row(
     batch: int,
     rounds: int,
     bars: tuple[float | None, float | None],
+    half: bool = False,
 ) -> Row:
-    measured = compare(runs, rounds, keep=tuple(runs))
-    names = [name for name in runs if name != "tilewright"]
+    """Against the best peer in float32 on the processor or, with `half`, in either precision. JAX
+    is asked again where it is near."""
+    measured = compare(runs, rounds, keep=tuple(name for name in runs if name != JAX))
+    names = [name for name in runs if _is_peer(name, half)]
     each = {name: measured.median(name) * 1e3 / batch for name in runs}
     notes = "; ".join(f"{name} {time:.2f} ms" for name, time in each.items())
-    if not names:
-        return Row("images", what, each["tilewright"], "ms an image", notes="no peer is installed",
-                   more={"seconds": measured.seconds})  # fmt: skip
     peer = measured.best(names)
     return Row(
         "images", what, each["tilewright"], "ms an image", each[peer], peer,
@@ -97,7 +123,9 @@ def _row(
     )  # fmt: skip
 
 
-# Ours.
+def _is_peer(name: str, half: bool) -> bool:
+    others = name == "tilewright" or name.startswith(gpu.PREFIX)
+    return not others and (half or "bfloat16" not in name)
 
 
 def _net(name: str, size: int) -> tuple[Any, Any]:
@@ -109,31 +137,22 @@ def _net(name: str, size: int) -> tuple[Any, Any]:
     return efficientnet, efficientnet.named("b0", pad="even", size=size, **NETS[name])
 
 
-def _images(batch: int, size: int) -> np.ndarray:
+def synthetic(batch: int, size: int) -> np.ndarray:
+    """(batch, size, size, 3) of noise."""
     return np.random.default_rng(1).normal(size=(batch, size, size, 3)).astype(np.float32)
 
 
-def _ours(name: str, batch: int, size: int, half: bool = False) -> Timed:
+def _start(module: Any, net: Any) -> tuple[Any, Any]:
+    """Weights, and what the norms keep."""
     import jax
 
-    import tilewright
-
-    module, net = _net(name, size)
-    weights, kept = module.start(net, jax.random.key(0))
-    function, given = partial(module.predict, net), (weights, kept, _images(batch, size))
-    with jax.default_matmul_precision("bfloat16" if half else "float32"):
-        program = tilewright.compile(function, *given, tiles=1, law="pairs" if half else None)
-    return timed(partial(program.bind(weights, kept), _images(batch, size)))
+    return module.start(net, jax.random.key(0))
 
 
-def _our_step(name: str, batch: int, size: int) -> Timed:
+def _step(module: Any, net: Any, batch: int) -> Callable[..., Any]:
     import jax
     import jax.numpy as jnp
 
-    import tilewright
-
-    module, net = _net(name, size)
-    weights, kept = module.start(net, jax.random.key(0))
     labels = np.arange(batch) % CLASSES
 
     def loss(weights: Any, kept: Any, images: Any) -> Any:
@@ -145,64 +164,35 @@ def _our_step(name: str, batch: int, size: int) -> Timed:
         gradients, kept = jax.grad(loss, has_aux=True)(weights, kept, images)
         return jax.tree.map(lambda w, g: w - 0.01 * g, weights, gradients), kept
 
-    images = _images(batch, size)
-    return timed(partial(tilewright.compile(step, weights, kept, images, tiles=1), weights, kept,
-                         images))  # fmt: skip
+    return step
 
 
-# Peers.
+def _ours(fn: Callable, held: tuple[Any, Any], images: np.ndarray, half: bool = False) -> Timed:
+    import jax
+
+    import tilewright
+
+    with jax.default_matmul_precision("bfloat16" if half else "float32"):
+        program = tilewright.compile(fn, *held, images, tiles=1, law="pairs" if half else None)
+    return timed(partial(program.bind(*held), images))
 
 
-def _peers(name: str, batch: int, size: int, half: bool = False) -> Mapping[str, Timed]:
-    torch = torch_here()
-    if torch is None:
-        return {}
-    from tilewright.bench.image_peers import torch_net
+def _our_step(step: Callable, held: tuple[Any, Any], images: np.ndarray, load: Loader) -> Timed:
+    import tilewright
 
-    net = torch_net(torch, _net(name, size)[1], folded=True).eval()
-    images = torch.from_numpy(_images(batch, size)).permute(0, 3, 1, 2)
-    if half:
-        net, images = net.bfloat16(), images.bfloat16()
-
-    def run() -> Any:
-        with torch.inference_mode():
-            return net(images)
-
-    if half:
-        return {"PyTorch bfloat16": timed(run)}
-    found = {"PyTorch": timed(run)}
-    if onnx_runtime.is_here() and not PRETENDS:
-        answer = onnx_runtime.answering(onnx_runtime.exported(torch, net, images))
-        found["ONNX Runtime"] = timed(partial(answer, images.contiguous().numpy()))
-    return found
+    program = tilewright.compile(step, *held, images, tiles=1)
+    return timed(lambda: program(*held, load()))
 
 
-def _their_step(name: str, batch: int, size: int) -> Mapping[str, Timed]:
-    torch = torch_here()
-    if torch is None:
-        return {}
-    from tilewright.bench.image_peers import torch_net
+def _jax(fn: Callable, held: tuple[Any, Any], load: Loader) -> Mapping[str, Timed]:
+    """On the processor, whatever else JAX sees."""
+    import jax
 
-    net = torch_net(torch, _net(name, size)[1], folded=False).train()
-    images = torch.from_numpy(_images(batch, size)).permute(0, 3, 1, 2)
-    labels = torch.arange(batch) % CLASSES
-    optimiser = torch.optim.SGD(net.parameters(), 0.01)
+    processor = jax.devices("cpu")[0]
+    function, held = jax.jit(fn), jax.device_put(held, processor)
 
     def run() -> None:
-        optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(net(images), labels).backward()
-        optimiser.step()
+        with jax.default_device(processor):
+            jax.block_until_ready(function(*held, load()))
 
-    return {"PyTorch": timed(run)}
-
-
-def torch_here() -> Any:
-    """PyTorch at this run's level, on one thread, or None."""
-    if find_spec("torch") is None:
-        return None
-    if PRETENDS:
-        os.environ.setdefault("ATEN_CPU_CAPABILITY", "avx2")
-        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX2")
-    torch = import_module("torch")
-    torch.set_num_threads(1)
-    return torch
+    return {JAX: timed(run)}

@@ -2,7 +2,8 @@
 
 Weights are bound, one thread each, whose processor time counts. A spelling's figure is the slowest
 one's time over the best one's. The peers of the talk's net (2 x 256, 200 steps, 16 inputs, a
-sequence at a time) are JAX, and PyTorch and ONNX Runtime where they are installed; the best counts.
+sequence at a time) are JAX, and PyTorch, ONNX Runtime and OpenVINO where they are installed; the
+best counts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.bench import onnx_runtime
+from tilewright.bench import onnx_runtime, openvino
 from tilewright.bench.level import PRETENDS, bar
 from tilewright.bench.record import Row
 from tilewright.bench.rounds import compare
@@ -147,7 +148,7 @@ def _jax(net: Any, xs: np.ndarray) -> Timed:
 
 
 def _others(kind: str, hidden: int, xs: np.ndarray) -> Mapping[str, Timed]:
-    """PyTorch, and ONNX Runtime on what it exports."""
+    """PyTorch, and ONNX Runtime and OpenVINO on what it exports, in float32."""
     if find_spec("torch") is None:
         return {}
     torch = import_module("torch")
@@ -173,4 +174,7 @@ def _others(kind: str, hidden: int, xs: np.ndarray) -> Mapping[str, Timed]:
     if onnx_runtime.is_here():
         answer = onnx_runtime.answering(onnx_runtime.exported(torch, net, x))
         found["ONNX Runtime"] = timed(partial(answer, xs))
+    if openvino.is_here():
+        answer = openvino.answering(onnx_runtime.exported(torch, net, x), x.shape)[openvino.NAME]
+        found[openvino.NAME] = timed(partial(answer, xs))
     return found

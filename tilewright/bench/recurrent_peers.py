@@ -14,14 +14,13 @@ import warnings
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from tilewright.bench import onnx_runtime
+from tilewright.bench import onnx_runtime, openvino
 
 Answers = Callable[[np.ndarray], np.ndarray]
 
@@ -33,8 +32,8 @@ def answering(net: Any, xs: np.ndarray, threads: int = 1) -> dict[str, Answers]:
     if onnx_runtime.is_here():
         content = onnx_runtime.exported(torch, net, torch.from_numpy(xs))
         found |= _by_onnx_runtime(content, threads)
-        if find_spec("openvino") is not None:
-            found |= _by_openvino(content, xs.shape, threads)
+        if openvino.is_here():
+            found |= openvino.answering(content, xs.shape, threads)
     return found
 
 
@@ -72,26 +71,3 @@ def _by_onnx_runtime(content: bytes, threads: int) -> dict[str, Answers]:
             quantisation.quantize_dynamic(plain, made, weight_type=kind, reduce_range=reduce)
             contents[name] = made.read_bytes()
     return {name: onnx_runtime.answering(own, threads) for name, own in contents.items()}
-
-
-def _by_openvino(content: bytes, shape: tuple[int, ...], threads: int) -> dict[str, Answers]:
-    core = import_module("openvino").Core()
-    kinds = {"OpenVINO": "f32"}
-    if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-        kinds["OpenVINO bfloat16"] = "bf16"
-    found: dict[str, Answers] = {}
-    for name, kind in kinds.items():
-        model = core.read_model(content)
-        model.reshape(list(shape))
-        settings = {
-            "INFERENCE_PRECISION_HINT": kind,
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
-        }
-        request = core.compile_model(model, "CPU", settings).create_infer_request()
-        found[name] = partial(_asked, request)
-    return found
-
-
-def _asked(request: Any, x: np.ndarray) -> np.ndarray:
-    return np.array(request.infer([x])[0])

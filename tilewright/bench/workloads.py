@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -37,7 +38,8 @@ class Workload:
 class Hmc:
     """HMC on synthetic rows; `layers` as widths; only layers of several units have tanh.
 
-    The step size is `step` / sqrt(rows), about as wide as the posterior.
+    The step size is `step` / sqrt(rows), about as wide as the posterior. `sampler`: whose
+    transitions they are, "blackjax" or "numpyro".
     """
 
     layers: tuple[int, ...]
@@ -48,6 +50,7 @@ class Hmc:
     order: str = "rows"
     chains: int = 2
     step: float = 0.3
+    sampler: str = "blackjax"
 
     def workload(self) -> Workload:
         import jax
@@ -113,12 +116,15 @@ def log_density(spec: Hmc) -> Callable[[Any], Any]:
 
 
 def _hmc_chain(spec: Hmc) -> Callable[[Any], Any]:
-    import blackjax
     import jax
     import jax.numpy as jnp
 
     density = log_density(spec)
     params = initial(spec.layers)
+    if spec.sampler == "numpyro":
+        return partial(_numpyro_chain, spec, density, jax.tree.map(jnp.asarray, params))
+    import blackjax
+
     count = sum(p.size for p in params.values())
     step_size = spec.step / np.sqrt(spec.rows)
     metric = jnp.ones(count, jnp.float32)
@@ -128,6 +134,32 @@ def _hmc_chain(spec: Hmc) -> Callable[[Any], Any]:
         return draws(sampler, jax.tree.map(jnp.asarray, params), key, spec.draws)
 
     return chain
+
+
+def _numpyro_chain(spec: Hmc, density: Callable, params: Any, key: Any) -> dict[str, Any]:
+    """The same transitions by NumPyro's kernel, its adaptation off."""
+    import jax
+    from numpyro.infer.hmc import hmc
+
+    start, sample = hmc(lambda params: -density(params), algo="HMC")
+    step_size = float(spec.step / np.sqrt(spec.rows))
+    by_count: dict[str, Any] = dict(num_steps=spec.leapfrogs, trajectory_length=None)
+    state = start(
+        params, 0, step_size, rng_key=key, **by_count,
+        adapt_step_size=False, adapt_mass_matrix=False,
+    )  # fmt: skip
+
+    def draw(state: Any, _: None) -> Any:
+        new = sample(state)
+        moves = jax.tree.map(lambda a, b: ((a - b) ** 2).sum(), new.z, state.z)
+        return new, {
+            "acceptance": new.accept_prob,
+            "jump": sum(jax.tree.leaves(moves)),
+            "leapfrogs": new.num_steps,
+            "divergent": new.diverging,
+        }
+
+    return jax.lax.scan(draw, state, None, spec.draws)[1]
 
 
 def draws(sampler: Any, position: Any, key: Any, count: int) -> dict[str, Any]:

@@ -116,10 +116,10 @@ def _usable(out: Path) -> None:
 
 
 def _warn(console: Console, talk: object) -> None:
-    from tilewright.talk.installed import PEERS, missing
+    from tilewright.talk.installed import PEERS, missing, no_gpu
 
-    for peer, how in missing(*PEERS).items():
-        console.print(f"[yellow]{peer} is not installed and will be missing: {how}[/]")
+    for peer, how in (missing(*PEERS) | no_gpu()).items():
+        console.print(f"[yellow]{peer} is not here and will be missing: {how}[/]")
     machine = talk.machine  # type: ignore[attr-defined]
     if machine["cores"] < 2:
         console.print("[yellow]One core: chains and tiles have no company here.[/]")

@@ -5,7 +5,6 @@ With and without are both ours, by turns in one run, so that nothing else differ
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.bench import precision
+from tilewright.bench.gpu import clocked
 from tilewright.bench.nuts_workloads import Nuts
 from tilewright.bench.rounds import compare
 from tilewright.bench.workloads import TALK, Hmc
@@ -170,22 +170,6 @@ def run(name: str) -> Outcome:
         Point(name, who, measured(f"argument: {name}", found.seconds[who], "ms")) for who in ways
     )
     return Outcome("argument", tuple(points))
-
-
-def clocked(call: Callable[[], Any]) -> Timed:
-    """Seconds of a call on the clock, as many calls as take a hundredth of one; warm."""
-    call()
-    start = time.perf_counter()
-    call()
-    turns = max(1, round(0.01 / max(time.perf_counter() - start, 1e-9)))
-
-    def seconds() -> float:
-        start = time.perf_counter()
-        for _ in range(turns):
-            call()
-        return (time.perf_counter() - start) / turns
-
-    return seconds
 
 
 def one_by_one(fn: Callable, *examples: Any) -> Callable[..., list[Any]]:

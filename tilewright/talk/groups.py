@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.bench import onnx_runtime, openvino
 from tilewright.bench.recurrent import timed
 from tilewright.bench.rounds import compare
 from tilewright.talk.figures import Point, measured
@@ -41,7 +42,7 @@ def run() -> Outcome:
             points.append(
                 Point(name, who, measured(f"groups: {name}", found.seconds[who], "ms"), more)
             )
-    return Outcome("groups", tuple(points), missing("PyTorch"))
+    return Outcome("groups", tuple(points), missing("PyTorch", "OpenVINO"))
 
 
 def flops(each: int) -> float:
@@ -72,22 +73,31 @@ def _contenders(each: int) -> dict[str, Callable[[], Any]]:
     ours = tilewright.compile(layer, weights, images, tiles=1).bind(weights)
     found: dict[str, Callable[[], Any]] = {"tilewright": partial(ours, images)}
     if find_spec("torch") is not None:
-        found["PyTorch"] = _torch(each, images, weights)
+        found |= _peers(each, images, weights)
     return found
 
 
-def _torch(each: int, images: np.ndarray, weights: np.ndarray) -> Callable[[], Any]:
-    """Channels last."""
+def _peers(each: int, images: np.ndarray, weights: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """PyTorch, channels last, and OpenVINO on what it exports."""
     from importlib import import_module
 
     torch = import_module("torch")
     torch.set_num_threads(1)
     x = torch.from_numpy(images).permute(0, 3, 1, 2)
-    w = torch.from_numpy(weights).permute(3, 2, 0, 1)
-    w = w.contiguous(memory_format=torch.channels_last)
+    layer = torch.nn.Conv2d(
+        CHANNELS, CHANNELS, TAPS, padding=TAPS // 2, groups=CHANNELS // each, bias=False
+    )
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weights).permute(3, 2, 0, 1))
+    layer = layer.eval().to(memory_format=torch.channels_last)
 
     def call() -> Any:
         with torch.inference_mode():
-            return torch.nn.functional.conv2d(x, w, padding=TAPS // 2, groups=CHANNELS // each)
+            return layer(x)
 
-    return call
+    found: dict[str, Callable[[], Any]] = {"PyTorch": call}
+    if openvino.is_here():
+        plain = x.contiguous()
+        answers = openvino.answering(onnx_runtime.exported(torch, layer, plain), plain.shape)
+        found |= {name: partial(answer, plain.numpy()) for name, answer in answers.items()}
+    return found

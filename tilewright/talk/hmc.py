@@ -1,6 +1,7 @@
 """The talk's alpha: leapfrogs a second of one chain a core, and what that makes of a whole job.
 
-Peers are pinned JAX processes that run the same unmodified BlackJAX, with the data in both orders.
+Peers are pinned JAX processes that run the same unmodified BlackJAX, or NumPyro's sampler, with the
+data in both orders; and a GPU, where JAX sees one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import numpy as np
 from tilewright.bench import hmc as bench
 from tilewright.talk.claims import WHOLE
 from tilewright.talk.figures import EXTRAPOLATED, Figure, Point, measured
+from tilewright.talk.installed import missing, no_gpu
 from tilewright.talk.record import Outcome
 
 WINDOWS = ("250 rows", "1,000 rows", "5,000 rows")
@@ -25,17 +27,24 @@ def run(size: str) -> Outcome:
     row = bench.run(case, ROUNDS)[0]
     seconds, work = row.more["seconds"], row.more["ours"]["leapfrogs"]
     run_name = f"hmc: {size}"
-    names = {bench.FULL: "tilewright"} | {
-        bench.FULL + order: f"JAX, data by {order}" for order in bench.ORDERS
-    }
     points = [
-        Point(size, name, measured(run_name, seconds[key], "leapfrogs/s", work))
-        for key, name in names.items()
-        if np.isfinite(seconds[key]).any()
+        Point(size, named(key), measured(run_name, taken, "leapfrogs/s", work))
+        for key, taken in seconds.items()
+        if not key.startswith(bench.LOW) and np.isfinite(taken).any()
     ]
     if size == "58,368 rows":
         points += [whole(point) for point in points]
-    return Outcome("hmc", tuple(points))
+    return Outcome("hmc", tuple(points), missing("NumPyro") | no_gpu())
+
+
+def named(key: str) -> str:
+    """A contender of the bench in words."""
+    if key == bench.FULL:
+        return "tilewright"
+    rest = key.removeprefix(bench.FULL)
+    if rest in bench.ORDERS:
+        return f"BlackJAX, data by {rest}"
+    return rest.replace(bench.NUMPYRO, "NumPyro, data by ")
 
 
 def whole(point: Point) -> Point:

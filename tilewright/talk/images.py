@@ -1,29 +1,40 @@
-"""EfficientNet-B0 by batch, and its training step; rows are the bench's, one thread each."""
+"""EfficientNet-B0 by batch, and its training step; rows are the bench's.
+
+Real images are photographs in files, which every contender decodes by the same code in its step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from tilewright.bench import images as bench
+from tilewright.bench import photographs
 from tilewright.bench.record import Row
 from tilewright.talk.figures import Point, measured
-from tilewright.talk.installed import missing
+from tilewright.talk.installed import missing, no_gpu
 from tilewright.talk.record import Outcome
 
 BATCHES = (1, 2, 4, 8, 16, 32)
-TRAINED = ("B0", "B0, groups of 16")
+REAL = ", photographs"
+TRAINED = tuple(name + real for real in ("", REAL) for name in ("B0", "B0, groups of 16"))
 SIZE, ROUNDS, STEPS = 224, 9, 5
 
 
 def answers(batch: int) -> Outcome:
     """Images a second of each contender."""
     (row,) = bench.answers("B0", batch, SIZE, ROUNDS)
-    return _outcome("images", f"batch {batch}", row, batch, ("PyTorch", "ONNX Runtime"))
+    return _outcome("images", f"batch {batch}", row, batch, ("PyTorch", "ONNX Runtime", "OpenVINO"))
 
 
 def training(name: str) -> Outcome:
-    """The same of a step of gradient descent on a batch of 16, synthetic images."""
-    (row,) = bench.training(name, bench.TRAINED, SIZE, STEPS)
+    """The same of a step of gradient descent on a batch of 16, synthetic images or photographs."""
+    if name.endswith(REAL):
+        with photographs.loader(bench.TRAINED, SIZE) as load:
+            (row,) = bench.training(name.removesuffix(REAL), bench.TRAINED, SIZE, STEPS, load)
+    else:
+        (row,) = bench.training(name, bench.TRAINED, SIZE, STEPS)
     return _outcome("training", name, row, bench.TRAINED, ("PyTorch",))
 
 
@@ -33,5 +44,6 @@ def _outcome(workload: str, case: str, row: Row, batch: int, peers: Sequence[str
         Point(case, name, measured(f"{workload}: {case}", taken, "images/s", batch),
               {"ms a batch": float(measured("-", taken, "ms").value)})
         for name, taken in seconds.items()
+        if np.isfinite(taken).any()
     )  # fmt: skip
-    return Outcome(workload, tuple(points), missing(*peers))
+    return Outcome(workload, tuple(points), missing(*peers) | no_gpu())

@@ -14,10 +14,12 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from tilewright.bench import gpu
 from tilewright.bench import precision as bench
 from tilewright.machine.cpu import cpu_limit
+from tilewright.models import recurrent
 from tilewright.talk.figures import Point, measured
-from tilewright.talk.installed import missing
+from tilewright.talk.installed import missing, no_gpu
 from tilewright.talk.record import Outcome
 
 ROUNDS = {1: 200, 2: 120, 4: 100, 16: 40, 64: 15, 256: 7, 1024: 5}
@@ -31,10 +33,13 @@ LONG = 0.2
 
 def run(batch: int) -> Outcome:
     """A point a contender: seconds of a call; windows a second, p99 and error beside it."""
-    absent = missing("PyTorch", "ONNX Runtime")
+    absent = missing("PyTorch", "ONNX Runtime", "OpenVINO") | no_gpu()
     contenders, errors = _contenders(batch)
-    data = bench.windows(batch)
-    calls = {name: partial(answer, data) for name, answer in contenders.items()}
+    data, model = bench.windows(batch), bench.drawn()
+    calls: dict[str, Callable[[], object]] = {
+        name: partial(answer, data) for name, answer in contenders.items()
+    }
+    calls |= gpu.calling(partial(recurrent.window, model.net), model.weights, data)
     return Outcome("lstm", points(f"batch {batch}", calls, batch, errors, ROUNDS[batch]), absent)
 
 
@@ -83,8 +88,6 @@ def _named(name: str) -> str:
 def _alone(batch: int) -> dict[str, bench.Answers]:
     """Without PyTorch, whose initial weights the others take: ours and JAX."""
     import jax
-
-    from tilewright.models import recurrent
 
     model = bench.drawn()
     theirs = jax.jit(partial(recurrent.window, model.net, model.weights))

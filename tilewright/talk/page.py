@@ -105,7 +105,7 @@ def _claims(workload: str) -> str:
 def troubles(outcomes: dict[str, Outcome]) -> list[str]:
     """Peers that are missing, steps that ended, runs that others disturbed."""
     missing = {peer: how for o in outcomes.values() for peer, how in o.missing.items()}
-    lines = [f"{peer} is not installed: {how}" for peer, how in missing.items()]
+    lines = [f"{peer} is not here: {how}" for peer, how in missing.items()]
     lines += [f"{name} was not measured: {o.failed}." for name, o in outcomes.items() if o.failed]
     shaken = [name for name, o in outcomes.items() if disturbed(o)]
     if shaken:

@@ -28,7 +28,10 @@ DISTURBED = 0.15
 """Of a processor's time, taken by others while a step runs."""
 LONGEST = 900
 """Seconds that a step may take."""
-PACKAGES = ("tilewright", "jax", "numpy", "llvmlite", "blackjax", "torch", "onnxruntime")
+PACKAGES = (
+    *("tilewright", "jax", "numpy", "llvmlite"),
+    *("blackjax", "numpyro", "torch", "onnxruntime", "openvino"),
+)
 MACHINE = ("cpu", "cores", "level", "vector_bits", "cache_kib", "memory_gib", "system", "python")
 PROC, RAPL = Path("/proc"), Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tilewright.bench import gpu
 from tilewright.talk.figures import MEASURED, Point, Ratio, is_rate, times_as_fast
 
 OURS = "tilewright"
-HALF, LOW = "bfloat16", "int8"
-"""In the names of what computes in less than float32."""
+HALF, LOW, GPU = "bfloat16", "int8", "GPU"
+"""What computes in less than float32, in whose names it is; and what is not on the processor."""
 
 
 def cases(points: Sequence[Point]) -> list[str]:
@@ -16,13 +17,16 @@ def cases(points: Sequence[Point]) -> list[str]:
 
 
 def kind_of(who: str) -> str:
-    """HALF, LOW or, in full precision, nothing."""
+    """HALF, LOW, GPU or, in full precision on the processor, nothing."""
+    if who.startswith(gpu.PREFIX):
+        return GPU
     return next((kind for kind in (LOW, HALF) if kind in who), "")
 
 
 def best_peer(points: Sequence[Point], kind: str = "") -> Point | None:
-    """Of one case, the fastest that is not ours and is as precise; for HALF, or more so."""
-    kinds = (kind, "") if kind == HALF else (kind,)
+    """Of one case, the fastest of a kind that is not ours; or, if ours is HALF, more precise."""
+    half = any(p.who.startswith(OURS) and kind_of(p.who) == HALF for p in points)
+    kinds = (kind, "") if kind == HALF and half else (kind,)
     peers = [
         p
         for p in points
@@ -41,9 +45,13 @@ def fastest(points: Sequence[Point]) -> Point | None:
 
 
 def ours(points: Sequence[Point], kind: str = "", most: float | None = None) -> Point | None:
-    """Ours of one case: the fastest so precise that errs, if it is LOW, by `most` at most."""
+    """Ours of one case: the fastest so precise that errs, if it is LOW, by `most` at most; beside
+    HALF or a GPU, where there is none of the kind, in full precision."""
     mine = [p for p in points if p.figure.kind == MEASURED and p.who.startswith(OURS)]
-    mine = [p for p in mine if kind_of(p.who) == kind]
+    own = [p for p in mine if kind_of(p.who) == kind]
+    if not own and kind in (HALF, GPU):
+        own = [p for p in mine if not kind_of(p.who)]
+    mine = own
     if kind == LOW and most is not None:
         mine = [p for p in mine if (p.more.get("error") or 0.0) <= most]
     return fastest(mine)
@@ -61,7 +69,7 @@ def against_best(points: Sequence[Point], kind: str = "") -> tuple[Point, Ratio]
 def sentences(points: Sequence[Point]) -> list[str]:
     """One for each case that has a peer, then for those in lower precision."""
     found = []
-    words = {"": "", HALF: ", bfloat16", LOW: ", int8, with no larger error"}
+    words = {"": "", HALF: ", bfloat16", LOW: ", int8, with no larger error", GPU: ", on a GPU"}
     for case in cases(points):
         here = [p for p in points if p.case == case]
         for kind, said in words.items():
