@@ -1,41 +1,37 @@
-"""What the estimators of sequences have in common: settings, data, training, answers.
+"""What the estimators of sequences have in common: settings, training, answers.
 
-In: samples (samples, steps, inputs), or (samples, steps * inputs), with a target each; or a
-`Panel`, with targets in most rows. Out: trained nets, one for each seed, and what they say.
+In: what `given.py` reads, with targets in most rows. Out: trained nets, one for each seed, and what
+they say.
 """
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from abc import ABCMeta, abstractmethod
-from functools import partial
+from abc import abstractmethod
 from itertools import pairwise
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from tilewright.compiler import compile
 from tilewright.errors import ArgumentError
-from tilewright.models import forecaster, recurrent
+from tilewright.models import forecaster
 from tilewright.models.forecaster import Forecaster
 from tilewright.models.recurrent import Layer, Recurrent
-from tilewright.runtime.stateful import Stateful
 from tilewright.sequence import saved, sequences
-from tilewright.sequence.checkpoint import Checkpoint, digest
+from tilewright.sequence.checkpoint import Checkpoint
 from tilewright.sequence.fitting import Task, answered, example, fitted
+from tilewright.sequence.given import SequenceReader
+from tilewright.sequence.live_stream import live_stream
 from tilewright.sequence.moved import moved
-from tilewright.sequence.panel import Panel
 from tilewright.sequence.pieces import Table
-from tilewright.sequence.sequences import Reading, Sequences
+from tilewright.sequence.sequences import Sequences
 from tilewright.sequence.settings import whole
 from tilewright.sequence.stream import Stream
 from tilewright.sequence.training import MOST_RETREATS, Hyper, Recipe, Rows
@@ -49,7 +45,7 @@ UNSEEN = ("checkpoint", "checkpoint_seconds", "optimizer", "machine")
 """Settings that a checkpoint does not hold: where it lies, and code."""
 
 
-class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
+class SequenceEstimator(SequenceReader):
     """Not for use by itself. Sub-classes say what the net is (`_form`) and what y must be.
 
     X is (samples, steps, inputs), or (samples, columns), the columns cut into `steps` parts, with
@@ -259,24 +255,10 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self, "nets_")
         whole("streams", streams, 1)
-        form = self._recipe.form
-        together = jax.vmap(partial(forecaster.run, form), in_axes=(0, 1, None), out_axes=(1, 1, 1))
-        run = partial(_each_net, form) if self.density < 1 else together
-        scaling = tuple(np.asarray(a, np.float32) for a in (self.centre_, 1 / self.unit_))
-
-        def step(nets: Any, scaling: Any, state: Any, x: Any) -> Any:
-            x = (x - scaling[0]) * scaling[1]
-            state, z, hidden = run(nets, state, x[:, None])
-            return state, self._live(z[:, :, 0], hidden[:, :, 0])
-
-        nets = len(self.nets_.skip)
-        zero = jax.tree.map(np.asarray, recurrent.zero_state(form.net, (streams, nets)))
-        x = jax.ShapeDtypeStruct((streams, form.net.inputs), np.float32)
-        program = compile(step, self.nets_, scaling, zero, x, tiles=tiles, state="state")
-        assert isinstance(program, Stateful)
-        mark = digest((self.nets_, scaling))
-        bound = program.bind(self.nets_, scaling)
-        return Stream(mark, "float32", bound, streams, form.net.inputs, nan)
+        scaling = np.float32([self.centre_, 1 / self.unit_])
+        return live_stream(
+            self._recipe.form, self.nets_, scaling, self._live, streams, nan=nan, tiles=tiles
+        )
 
     @abstractmethod
     def _live(self, z: Any, hidden: Any) -> Any:
@@ -323,95 +305,6 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
         table = sequences.everything(given, steps)
         return given.answers(answered(recipe, self.nets_, x, table, self.machine, hidden))
 
-    # What is given
-
-    def _given(self, X: Any, y: Any, reset: bool) -> Sequences:
-        """Checked data; y may be None where nothing is learned."""
-        if not reset:
-            check_is_fitted(self, "nets_")
-        if reset:
-            self._of_panel = isinstance(X, Panel)
-        if isinstance(X, Panel):
-            return self._panel(X, y, reset)
-        X = self._flat(X, reset)
-        if reset and y is not None:
-            rules: dict[str, Any] = dict(
-                multi_output=True, y_numeric=self._numeric, ensure_min_samples=2
-            )
-            X, y = validate_data(self, X, y, dtype=np.float64, **rules)
-        else:
-            X = validate_data(self, X, reset=reset, dtype=np.float64)
-        if X.shape[1] % self.steps_:
-            raise ArgumentError(
-                f"X has {X.shape[1]} columns, which steps={self.steps_} does not divide."
-            )
-        if y is not None:
-            self._single = np.ndim(y) == 1
-            y = self._coded(np.asarray(y))
-        return sequences.samples(X, y, self.steps_)
-
-    _numeric = True
-    """Whether targets are numbers."""
-    _needs_targets = True
-
-    def _coded(self, y: np.ndarray) -> np.ndarray:
-        """Targets as numbers, (samples, targets)."""
-        return y.reshape(len(y), -1).astype(np.float64)
-
-    def _flat(self, X: Any, reset: bool) -> Any:
-        """(samples, steps, inputs) as (samples, steps * inputs)."""
-        shape = np.shape(X) if isinstance(X, np.ndarray) else ()
-        if len(shape) != 3:
-            self.steps_ = self.steps if reset else self.steps_
-            return X
-        if reset:
-            self.steps_ = shape[1]
-        elif shape[1] != self.steps_:
-            raise ArgumentError(f"X has {shape[1]} steps, it was fitted to {self.steps_}.")
-        return X.reshape(shape[0], -1)
-
-    def _panel(self, X: Panel, y: Any, reset: bool) -> Sequences:
-        if y is not None:
-            raise ArgumentError("y must be None: the targets of a Panel are columns of its own.")
-        found = X.sequences
-        if reset:
-            if self._needs_targets and not found.y.shape[1]:
-                raise ArgumentError("The Panel has no targets to learn from.")
-            self._single, self.steps_ = isinstance(X.targets, str), 1
-            self.inputs_, self.n_features_in_ = list(X.inputs), found.x.shape[1]
-        elif getattr(self, "inputs_", None) != list(X.inputs):
-            wanted = getattr(self, "inputs_", "samples, not a Panel")
-            raise ArgumentError(f"It was fitted to {wanted}, not to inputs {list(X.inputs)}.")
-        return found
-
-    # What is learned from it
-
-    def _reading(self) -> Reading:
-        """Samples are read whole."""
-        if not self._of_panel:
-            return Reading(self.steps_)
-        return Reading(self.steps_back, 0 if self.carry else self.warm_up, self.carry)
-
-    def _scale(self, given: Sequences, last: int) -> None:
-        """Means and deviations of what is learned from, up to time `last`."""
-        old = given.when <= last
-        self.centre_, self.unit_ = _moments(given.x[old])
-        y = given.y[old] if given.base is None else given.y[old] / given.base[old]
-        self.target_centre_, self.target_unit_ = self._scale_targets(y)
-
-    def _scale_targets(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What they are moved and divided by, each (targets,)."""
-        return _moments(y)
-
-    def _scaled(self, given: Sequences) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and targets in float32, of about unit size."""
-        x = (given.x - self.centre_) / self.unit_
-        x = np.where(np.isnan(x), 0.0, x)
-        y = given.y if given.base is None else given.y / given.base
-        if y.shape[1]:
-            y = (y - self.target_centre_) / self.target_unit_
-        return x.astype(np.float32), y.astype(np.float32)
-
     def _hyper(self) -> Hyper:
         numbers = (self.learning_rate, self.weight_decay, self.clip, self.average)
         counts = (self.patience, self.epochs, ENDLESS)
@@ -443,30 +336,3 @@ class SequenceEstimator(BaseEstimator, metaclass=ABCMeta):
             tuple(Layer(self.cell, *pair) for pair in pairwise(sizes)),
             reads="every step",
         )
-
-
-def _each_net(form: Forecaster, nets: Any, state: Any, x: Any) -> Any:
-    """What each net says of x (streams, 1, inputs), and its state; nets are the second dimension.
-
-    One by one, so that each product is of one matrix, which is packed, and skips blocks of zeros.
-    """
-    found = []
-    for i in range(len(nets.skip)):
-        net, old = (
-            jax.tree.map(lambda a, i=i: a[i], nets),
-            jax.tree.map(lambda a, i=i: a[:, i], state),
-        )
-        found.append(forecaster.run(form, net, old, x))
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves, 1), *found)
-
-
-def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each column; 1 for one that is constant."""
-    if np.isnan(values).all(axis=0).any():
-        raise ArgumentError("A column is missing in all rows that are learned from.")
-    centre = np.nanmean(values, axis=0)
-    unit = np.nanstd(values, axis=0)
-    largest = np.nanmax(np.abs(values), axis=0)
-    if not np.isfinite(unit).all():
-        raise ArgumentError("A column is too large: its variance is infinite.")
-    return centre, np.where(unit > 1e-12 * largest, unit, 1.0)
