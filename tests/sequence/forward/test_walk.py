@@ -93,7 +93,7 @@ def test_tomorrow_is_what_the_walk_says_of_that_day(whole, tmp_path):
 
 
 def test_the_report_of_volatilities_with_warm_starts_and_a_control(tmp_path):
-    settings = replace(SMALL, target="volatility", warm=True, controls=1)
+    settings = replace(SMALL, target="volatility", warm=True, controls=1, rivals="all")
     found = walk_forward(cut(405), settings, tmp_path / "job")
     scored = list(found.scored())
     assert scored[0].models[:2] == (NET, WARM)

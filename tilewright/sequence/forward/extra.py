@@ -56,6 +56,8 @@ def _garch_volatility(
     error = panel.target[before[:, 0], before[:, 1]] - old
     error = error[np.isfinite(error)]
     known = np.flatnonzero(np.isfinite(new))
+    if not len(error) or not len(known):  # too few days for any stock's GARCH
+        return []
     return [(known, with_noise(new[known] + error.mean(), error - error.mean()))]
 
 
