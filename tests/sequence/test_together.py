@@ -93,7 +93,7 @@ def test_what_cannot_be_fitted_together():
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_nets_beside_other_scalers_say_the_same(cell):
     model = LSTMRegressor(cell=cell, **SMALL | dict[str, Any](epochs=2)).fit(DATA[0])
-    form, x = model._recipe.form, RNG.normal(size=(1, 30, 2))
+    form, x = model._recipe.form, RNG.normal(size=(30, 1, 2))
     old = model._scalers()
     new = (old[0] + 0.3, old[1] * [2.0, 0.7], old[2] - 0.2, old[3] * 1.5)
     nets = moved(form, model.nets_, *old, *new)

@@ -97,7 +97,8 @@ def test_jax_learns_the_same(three):
     def step(parameters, state, x, y, known):
         def loss(parameters):
             zeros = recurrent.zero_state(FORM.net, (len(x),))
-            z = forecaster.run(FORM, parameters, zeros, x)[1]
+            z = forecaster.run(FORM, parameters, zeros, jnp.swapaxes(x, 0, 1))[1]
+            z = jnp.swapaxes(z, 0, 1)
             each = forecaster.loss(FORM, parameters, z, y)
             return jnp.where(known, each, 0).sum() / known.sum()
 
@@ -181,8 +182,8 @@ def test_answers_are_those_of_whole_sequences():
     same(found[:50], whole[:50])
     assert (found[50:60] != whole[50:60]).all()
     zeros = recurrent.zero_state(FORM.net, (1,))
-    wanted = tilewright.compile(partial(forecaster.run, FORM), parameters, zeros, X[None, 40:60])(
-        parameters, zeros, X[None, 40:60]
+    wanted = tilewright.compile(partial(forecaster.run, FORM), parameters, zeros, X[40:60, None])(
+        parameters, zeros, X[40:60, None]
     )[1]
-    np.testing.assert_allclose(whole[40:60], wanted[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(whole[40:60], wanted[:, 0], rtol=1e-5, atol=1e-6)
     assert not whole[23:40].any()

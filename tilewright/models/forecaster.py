@@ -98,12 +98,18 @@ def _first_answer(form: Forecaster) -> Array:
 def run(
     form: Forecaster, parameters: Parameters, state: tuple[State, ...], xs: Array
 ) -> tuple[tuple[State, ...], Array, Array]:
-    """Steps on from a state: xs (batch, steps, inputs) to the state after them, z and h.
+    """Steps on from a state: xs (steps, batch, inputs) to the state after them, z and h.
 
-    z is (batch, steps, width), h (batch, steps, hidden) what the last layer says.
+    z is (steps, batch, width), h (steps, batch, hidden) what the last layer says. All of a step is
+    in one turn: read again for z afterwards, h would be turned round, which costs more than z.
     """
-    state, hidden = recurrent.run(form.net, parameters.net, state, xs)
-    z = xs @ parameters.skip + hidden @ parameters.out.W + parameters.out.b
+
+    def advance(state: tuple[State, ...], x: Array) -> tuple[tuple[State, ...], tuple[Array, ...]]:
+        state, hidden = recurrent.step(form.net, parameters.net, state, x)
+        z = x @ parameters.skip + hidden @ parameters.out.W + parameters.out.b
+        return state, (z, hidden)
+
+    state, (z, hidden) = jax.lax.scan(advance, state, xs)
     return state, z, hidden
 
 

@@ -211,21 +211,6 @@ def step(
     return tuple(states), head(net, weights, x)
 
 
-def run(
-    net: Recurrent, weights: Weights, state: tuple[State, ...], xs: Array
-) -> tuple[tuple[State, ...], Array]:
-    """Steps of a causal net on from a state: xs (batch, steps, inputs) to the state after them.
-
-    And to what the last layer says at each, (batch, steps, hidden); there is no head.
-    """
-    steps = jnp.swapaxes(xs, 0, 1)
-    states = []
-    for layer, (own,), old in zip(net.layers, weights.layers, state, strict=True):
-        new, steps = _scan(layer, own, old, steps)
-        states.append(new)
-    return tuple(states), jnp.swapaxes(steps, 0, 1)
-
-
 class Sliding(NamedTuple):
     """Of a window that slides: a state for each tick at which one began, (streams, steps, hidden).
 

@@ -37,8 +37,8 @@ def live_stream(
 
     def step(nets: Any, scaling: Any, state: Any, x: Any) -> Any:
         x = (x - scaling[0]) * scaling[1]
-        state, z, hidden = _each_net(form, nets, state, x[:, None])
-        return state, said(z[:, :, 0], hidden[:, :, 0])
+        state, z, hidden = _each_net(form, nets, state, x)
+        return state, said(z, hidden)
 
     shape = (streams, len(nets.skip))
     zero = jax.tree.map(np.asarray, recurrent.zero_state(form.net, shape))
@@ -50,7 +50,7 @@ def live_stream(
 
 
 def _each_net(form: Forecaster, nets: Any, state: Any, x: Any) -> Any:
-    """What each net says of x (streams, 1, inputs), and its state; nets are the second dimension.
+    """What each net says of x (streams, inputs), and its state; nets are the second dimension.
 
     One by one, so that each product is of one matrix, which is packed, and skips blocks of zeros.
     """
@@ -60,5 +60,6 @@ def _each_net(form: Forecaster, nets: Any, state: Any, x: Any) -> Any:
             jax.tree.map(lambda a, i=i: a[i], nets),
             jax.tree.map(lambda a, i=i: a[:, i], state),
         )
-        found.append(forecaster.run(form, net, old, x))
+        new, z, hidden = forecaster.run(form, net, old, x[None])
+        found.append((new, z[0], hidden[0]))
     return jax.tree.map(lambda *leaves: jnp.stack(leaves, 1), *found)

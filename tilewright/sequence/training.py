@@ -275,7 +275,7 @@ def _lost(form: Forecaster, parameters: Parameters, z: Array, y: Array, weight: 
 def _read(
     recipe: Recipe, rows: Rows, table: Table, order: Array, k: Array, turns: Array
 ) -> tuple[Array, Array, Array]:
-    """Turn k: x (batch, steps, inputs), y (batch, steps, targets) and how much of it counts."""
+    """Turn k: x (steps, batch, inputs), y (steps, batch, targets) and how much of it counts."""
     row, inside, spoken = _places(recipe, table, order, k, turns)
     y = rows.y[row]
     known = spoken[..., None] & ~jnp.isnan(y)
@@ -286,13 +286,13 @@ def _read(
 def _places(
     recipe: Recipe, table: Table, order: Array, k: Array, turns: Array
 ) -> tuple[Array, Array, Array]:
-    """Rows of turn k (batch, steps), which of them are in a piece, and which of those count."""
+    """Rows of turn k (steps, batch), which of them are in a piece, and which of those count."""
     start = k // turns * recipe.batch
     pieces = jax.lax.dynamic_slice(order, (start,), (recipe.batch,))
-    at = k % turns * recipe.steps + jnp.arange(recipe.steps)
-    inside = at < table.length[pieces][:, None]
-    row = jnp.where(inside, table.first[pieces][:, None] + at, 0)
-    return row, inside, inside & (at >= table.silent[pieces][:, None])
+    at = k % turns * recipe.steps + jnp.arange(recipe.steps)[:, None]
+    inside = at < table.length[pieces]
+    row = jnp.where(inside, table.first[pieces] + at, 0)
+    return row, inside, inside & (at >= table.silent[pieces])
 
 
 def _order(key: Array, table: Table) -> Array:
