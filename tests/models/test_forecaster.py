@@ -49,10 +49,10 @@ def test_quantiles_rise_and_their_loss_is_pinball():
 @pytest.mark.parametrize("head", [head for head in HEADS if head != CLASSES])
 def test_the_first_forecast_is_a_standard_normal_whatever_the_inputs(head):
     form, start, _ = made(head)
-    xs = RANDOM.normal(size=(2, 6, 3)).astype(np.float32)
+    xs = RANDOM.normal(size=(6, 2, 3)).astype(np.float32)
     _, z, _ = forecaster.run(form, start, recurrent.zero_state(NET, (2,)), xs)
     if head == "quantiles":
-        wanted = np.broadcast_to(stats.norm.ppf(LEVELS), (2, 6, 2, 3))
+        wanted = np.broadcast_to(stats.norm.ppf(LEVELS), (6, 2, 2, 3))
         np.testing.assert_allclose(forecaster.quantiles(form, z), wanted, atol=1e-6)
     else:
         location, scale = forecaster.location_and_scale(form, z)
@@ -62,12 +62,12 @@ def test_the_first_forecast_is_a_standard_normal_whatever_the_inputs(head):
 
 def test_steps_go_on_from_a_state():
     form, _, parameters = made("student_t")
-    xs = RANDOM.normal(size=(2, 9, 3)).astype(np.float32)
+    xs = RANDOM.normal(size=(9, 2, 3)).astype(np.float32)
     zero = recurrent.zero_state(NET, (2,))
     end, whole, _ = forecaster.run(form, parameters, zero, xs)
-    middle, first, _ = forecaster.run(form, parameters, zero, xs[:, :4])
-    last, rest, _ = forecaster.run(form, parameters, middle, xs[:, 4:])
-    np.testing.assert_allclose(np.concatenate([first, rest], 1), whole, rtol=1e-5, atol=1e-6)
+    middle, first, _ = forecaster.run(form, parameters, zero, xs[:4])
+    last, rest, _ = forecaster.run(form, parameters, middle, xs[4:])
+    np.testing.assert_allclose(np.concatenate([first, rest]), whole, rtol=1e-5, atol=1e-6)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), last, end)
 
 

@@ -89,6 +89,14 @@ def test_disturbed_and_failed_steps_are_said():
     assert "images: two was not measured: it took too long." in text
 
 
+def test_a_host_that_was_held_back_is_said():
+    quick, slow = images(MHz=3000.0), images(MHz=1500.0)
+    text = page([talk(one=quick, two=slow)])
+    assert "held back in these steps: images: two." in text
+    assert "held back" not in page([talk(one=quick, two=quick)])
+    assert "held back" not in page([talk(one=images())])
+
+
 def test_what_is_switched_off():
     points = [
         Point("low precision", who, measured("argument: low precision", [s] * 3, "ms"))

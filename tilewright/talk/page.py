@@ -209,6 +209,20 @@ PEERS = (
 )
 
 
+SLOW = 0.8
+"""Of the highest clock that a machine showed: below it a step was held back."""
+
+
+def _held_back(talk: Talk) -> str:
+    """Steps at whose end the processor's clock was low: it was hot, or saved power."""
+    clocks = {name: o.conditions.get("MHz") or 0.0 for name, o in talk.outcomes.items()}
+    slow = [name for name, clock in clocks.items() if 0 < clock < SLOW * max(clocks.values())]
+    if not slow:
+        return ""
+    words = f"The processor's clock was held back in these steps: {'; '.join(slow)}."
+    return f'<p class="warn">{escape(words)}</p>'
+
+
 def conditions(talks: Sequence[Talk], peers: str = PEERS) -> str:
     """How each step was measured."""
     head = ["step", "machine", "seconds", "processors taken by others", "stolen", "MHz", "joules"]
@@ -226,6 +240,7 @@ def conditions(talks: Sequence[Talk], peers: str = PEERS) -> str:
     )
     return (
         f"<section><h2>How it was measured</h2><p>{escape(how)}</p>"
+        f"{''.join(map(_held_back, talks))}"
         f"<div class=scroll><table>{row('th', head)}{''.join(rows)}</table></div>"
         f'<p class="soft">tilewright {escape(tilewright.__version__)}, settings '
         f"{escape(talks[0].settings_hash[:12])}.</p></section>"
