@@ -3,7 +3,8 @@
 import numpy as np
 
 from tilewright.alpha.mixture import Mixture
-from tilewright.alpha.walking.tally import tally
+from tilewright.alpha.walking.page import _errors
+from tilewright.alpha.walking.tally import Lead, tally
 from tilewright.sequence.forward.report.words import best_rival, words
 from tilewright.sequence.forward.scored import SQUARE, scored
 
@@ -70,3 +71,8 @@ def test_few_days_and_failed_nets_have_no_verdict():
     told = words("volatility", {"real": found}, ["the loss was not finite"], np.empty(0))
     assert "no net could be trained" in told.headline
     assert not told.readable
+
+
+def test_errors_that_there_are_none_of_are_not_said():
+    """Of a single year there is none by year."""
+    assert _errors(Lead(0.1, 0.2, float("nan"), 0.3)) == "0.2000 by date, 0.3000 by stock"

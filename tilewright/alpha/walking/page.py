@@ -140,8 +140,7 @@ def by_year_and_stock(real: Tally, prices: Prices, other: str) -> str:
     shown = order if len(order) <= 40 else np.concatenate([order[:20], order[-20:]])
     worse = [prices.names[i] for i in order if stocks[i] > 0]
     text = (
-        f"Mean {lead.mean:+.4f}; standard errors {lead.by_date:.4f} by date, {lead.by_year:.4f} by "
-        f"year, {lead.by_stock:.4f} by stock. The net is behind in "
+        f"Mean {lead.mean:+.4f}; standard errors {_errors(lead)}. The net is behind in "
         f"{np.sum(values > 0)} of {len(values)} years and on {len(worse)} of {len(stocks)} stocks"
         f"{': ' + ', '.join(worse[:8]) if worse else ''}."
     )
@@ -152,6 +151,12 @@ def by_year_and_stock(real: Tally, prices: Prices, other: str) -> str:
     )  # fmt: skip
     by_year = svg.bars(labels, values, "Lead by year", colours, height=200)
     return f'<p class="note">{escape(text)}</p>{by_year}{by_stock}'
+
+
+def _errors(lead: Lead) -> str:
+    """Those that there are: one year, or one stock, has none."""
+    known = {"date": lead.by_date, "year": lead.by_year, "stock": lead.by_stock}
+    return ", ".join(f"{e:.4f} by {by}" for by, e in known.items() if np.isfinite(e)) or "unknown"
 
 
 def beyond(real: Tally) -> str:
