@@ -255,7 +255,7 @@ class SequenceEstimator(SequenceReader):
         """
         check_is_fitted(self, "nets_")
         whole("streams", streams, 1)
-        scaling = np.float32([self.centre_, 1 / self.unit_])
+        scaling = np.array([self.centre_, 1 / self.unit_], np.float32)
         return live_stream(
             self._recipe.form, self.nets_, scaling, self._live, streams, nan=nan, tiles=tiles
         )
