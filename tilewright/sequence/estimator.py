@@ -257,7 +257,14 @@ class SequenceEstimator(SequenceReader):
         whole("streams", streams, 1)
         scaling = np.array([self.centre_, 1 / self.unit_], np.float32)
         return live_stream(
-            self._recipe.form, self.nets_, scaling, self._live, streams, nan=nan, tiles=tiles
+            self._recipe.form,
+            self.nets_,
+            scaling,
+            self._live,
+            streams,
+            pruned=self.density < 1,
+            nan=nan,
+            tiles=tiles,
         )
 
     @abstractmethod

@@ -7,6 +7,7 @@ In: stacked nets, how inputs are scaled, and a function from what the nets say t
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -28,16 +29,18 @@ def live_stream(
     said: Callable[[Any, Any], Any],
     streams: int,
     *,
+    pruned: bool,
     nan: str,
     tiles: int | None,
 ) -> Stream:
     """`nets` have a leading axis. Ticks (streams, inputs) are moved by `scaling[0]` and multiplied
     by `scaling[1]`, together (2, inputs); `said` makes an answer of z (streams, nets, width) and
-    h (streams, nets, hidden)."""
+    h (streams, nets, hidden). Of `pruned` nets blocks of zeros are skipped."""
+    run = _each_net if pruned else _together
 
     def step(nets: Any, scaling: Any, state: Any, x: Any) -> Any:
         x = (x - scaling[0]) * scaling[1]
-        state, z, hidden = _each_net(form, nets, state, x)
+        state, z, hidden = run(form, nets, state, x)
         return state, said(z, hidden)
 
     shape = (streams, len(nets.skip))
@@ -49,11 +52,16 @@ def live_stream(
     return Stream(digest((nets, scaling)), "float32", bound, streams, form.net.inputs, nan)
 
 
-def _each_net(form: Forecaster, nets: Any, state: Any, x: Any) -> Any:
-    """What each net says of x (streams, inputs), and its state; nets are the second dimension.
+def _together(form: Forecaster, nets: Any, state: Any, x: Any) -> Any:
+    """What each net says of x (streams, inputs), and its state; nets are the second dimension."""
+    run = jax.vmap(partial(forecaster.run, form), in_axes=(0, 1, None), out_axes=(1, 2, 2))
+    state, z, hidden = run(nets, state, x[None])
+    return state, z[0], hidden[0]
 
-    One by one, so that each product is of one matrix, which is packed, and skips blocks of zeros.
-    """
+
+def _each_net(form: Forecaster, nets: Any, state: Any, x: Any) -> Any:
+    """The same one by one: each product is of one matrix, which is packed, and skips blocks of
+    zeros."""
     found = []
     for i in range(len(nets.skip)):
         net, old = (
