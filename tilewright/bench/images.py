@@ -3,9 +3,9 @@
 Answers: norms are folded into the weights for all but JAX, as each one's experts would; our weights
 are bound. In bfloat16, our products of matrices are, in pairs (`graph/law.py`), and nothing else;
 what PyTorch computes is, all of it. Training: a step of plain gradient descent by the batch's own
-statistics. One thread each (but for JAX, which takes what it likes), whose processor time counts. Peers are kept to another
-level than the host's by `image_peers.py`. A GPU, where JAX sees one, is timed on the clock and
-shown; the bar is held against the best in float32 on the processor.
+statistics. One thread each (but for JAX, which takes what it likes), whose processor time counts.
+Peers are kept to another level than the host's by `image_peers.py`. A GPU, where JAX sees one, is
+timed on the clock and shown; the bar is held against the best on the processor.
 """
 
 from __future__ import annotations
