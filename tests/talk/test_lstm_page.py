@@ -54,7 +54,7 @@ def test_the_page_is_whole_and_needs_nothing():
     assert not re.search(r"(src|href)\s*=|url\(|<script|<b>int8", text)
     assert text.count("<polyline") == len(SECONDS)
     assert text.count("<table>") == 5
-    assert "A is not installed: pip a" in text
+    assert "A is not here: pip a" in text
     assert "pinned" not in text
 
 
