@@ -17,6 +17,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from tilewright.trace import approximate
 from tilewright.trace import jax_internals as internals
+from tilewright.trace.blocks import blocks
 
 X = np.arange(1, 7, dtype=np.float32).reshape(2, 3) / 8
 V, N, B = X[0], np.arange(3, dtype=np.int32), np.array([True, False, True])
@@ -76,6 +77,7 @@ PROGRAMS: list[tuple[Callable, tuple[Any, ...]]] = [
     (lambda x: (x.sum(), x.prod(), x.max(), x.min(), x.argmax(), x.argmin()), (V,)),
     (lambda n: lax.reduce(n, np.int32(0), lax.bitwise_xor, (0,)), (N,)),
     (lambda x: lax.reduce(x, np.float32(0), lambda a, b: a * b + a + b, (0,)), (V,)),
+    (lambda x: blocks(x, X > 0.5), (X,)),
     (lambda x: (x**3, x**0.5, lax.reduce_precision(x, 5, 10)), (V,)),
     (lambda x: (lax.clamp(0.0, x, 1.0), lax.select(x > 0, x, -x)), (V,)),
     (lambda x: (x.astype(jnp.int32), lax.bitcast_convert_type(x, jnp.int32)), (V,)),

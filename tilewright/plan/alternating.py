@@ -66,8 +66,10 @@ class _Trip:
 
     @classmethod
     def of(cls, loop: Loop) -> _Trip | None:
+        if loop.count < 2 or len(loop.steps) < 2:
+            return None
         *spreads, copy = loop.steps
-        if loop.count < 2 or not spreads or not isinstance(copy, Call):
+        if not isinstance(copy, Call):
             return None
         if not all(isinstance(step, Spread) for step in spreads) or not _is_copy(copy):
             return None

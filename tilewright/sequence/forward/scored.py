@@ -63,6 +63,13 @@ class Scored:
             SQUARE: (self.mean.astype(np.float64) - came) ** 2,
         }
 
+    def means(self) -> np.ndarray:
+        """(models,) of the main score, over the rows that a model speaks of; NaN if there is none."""
+        scores = self.scores()[self.main]
+        spoken = np.isfinite(scores).sum(axis=1)
+        total = np.nansum(scores, axis=1)
+        return np.divide(total, spoken, out=np.full(len(total), np.nan), where=spoken > 0)
+
     def save(self, path: Path) -> None:
         """All or nothing; raises OSError."""
         plain: dict[str, Any] = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}

@@ -36,7 +36,7 @@ def write_report(walk: ForwardWalk) -> Words | None:
     failures = [one.failure for one in walk.scored()]
     ranks = _ranks(walk.scored()) if kind == DENSITY else np.empty(0)
     said = words(kind, tallies, failures, ranks)
-    found, newest = _windows(walk.scored(), said.best, tallies[REAL].main)
+    found, newest = _windows(walk.scored(), said.best)
     write_text(
         folder / "report.html", page(walk.prices, walk.settings, tallies, said, newest, found)
     )
@@ -62,11 +62,11 @@ def tallies_of(walk: ForwardWalk) -> dict[str, Tally]:
     }
 
 
-def _windows(windows: Iterable[Scored], best: str, main: str) -> tuple[Windows, Scored]:
+def _windows(windows: Iterable[Scored], best: str) -> tuple[Windows, Scored]:
     """Of the real series; and its newest window."""
     rows, newest = [], None
     for one in windows:
-        values = np.nanmean(one.scores()[main], axis=1)
+        values = one.means()
         other = one.models.index(best)
         rows.append((one.day, one.steps, float(values[0]), float(values[other]), one.failure))
         newest = one

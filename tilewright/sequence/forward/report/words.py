@@ -90,8 +90,11 @@ def best_rival(real: Tally) -> str:
 
 def best_of_window(found: Scored) -> str:
     """The nets' main score against the least one of any rival in the window."""
-    values = np.nanmean(found.scores()[found.main], axis=1)
-    others = [i for i, model in enumerate(found.models) if model not in (NET, WARM)]
+    values = found.means()
+    rivals = [i for i, model in enumerate(found.models) if model not in (NET, WARM)]
+    others = [i for i in rivals if np.isfinite(values[i])]
+    if not others:
+        return f"{found.main} {values[0]:+.4f}; no rival has a forecast"
     best = min(others, key=lambda i: values[i])
     return f"{found.main} {values[0] - values[best]:+.4f} to that of {_named(found.models[best])}"
 
