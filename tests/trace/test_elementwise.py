@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+import tilewright
 from tests.trace.comparing import agree, ways
 
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.5, 1e10, -1e10, np.inf, -np.inf, np.nan]
@@ -175,3 +176,22 @@ def test_passing_through():
     agree(lambda x: lax.optimization_barrier((x, x + 1)), x)
     agree(lambda x: lax.stop_gradient(x) + jax.checkpoint(jnp.square)(x), x)
     agree(lambda x: (jnp.copy(x), jax.device_put(x)), x)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, jnp.bfloat16])
+@pytest.mark.parametrize("divisor", [100.0, 3.0, 0.1, 2.0, np.inf])
+def test_division_by_a_number_has_the_bits_of_jit(dtype, divisor):
+    """Which takes the product with a reciprocal, but for bfloat16."""
+    x = np.random.default_rng(0).normal(size=1000).astype(dtype)
+
+    def divided(x):
+        return x / divisor
+
+    found, wanted = tilewright.compile(divided, x)(x), jax.jit(divided)(x)
+    assert np.asarray(found).tobytes() == np.asarray(wanted).tobytes()
+
+
+def test_a_reciprocal_that_would_vanish_is_not_taken():
+    x = np.array([3e38, 1e38], np.float32)
+    found = tilewright.compile(lambda x: x / 2e38, x)(x)
+    np.testing.assert_array_equal(found, x / np.float32(2e38))

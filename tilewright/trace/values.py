@@ -32,6 +32,7 @@ class Values:
         self.builder.source = source
         self.hidden: dict[int, tuple[Any, Value]] = {}
         self._fixed: dict[Any, Value] = {}
+        self._numbers: dict[Value, np.generic] = {}
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -71,7 +72,13 @@ class Values:
         key = (array.tobytes(), array.dtype.name, array.shape)
         if key not in self._fixed:
             self._fixed[key] = self.builder.constant(array)
+            if not array.shape:
+                self._numbers[self._fixed[key]] = array[()]
         return self._fixed[key]
+
+    def number(self, value: Value) -> np.generic | None:
+        """What each element of a value is, where it is a number in the function's text."""
+        return self._numbers.get(value)
 
     def full(self, number: Any, like: Type) -> Value:
         """A number, repeated over a shape."""
@@ -83,10 +90,13 @@ class Values:
             return value
         key = (value, shape)
         if key not in self._fixed:
+            number = self.number(value)
             kept = [i for i, n in enumerate(value.shape) if n == shape[i]] if value.shape else []
             if len(kept) < len(value.shape):
                 value = self.op("reshape", value, shape=tuple(shape[i] for i in kept))
             self._fixed[key] = self.op("broadcast", value, shape=shape, dimensions=tuple(kept))
+            if number is not None:
+                self._numbers[self._fixed[key]] = number
         return self._fixed[key]
 
     def reshape(self, value: Value, shape: Iterable[int]) -> Value:

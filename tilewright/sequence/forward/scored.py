@@ -64,7 +64,7 @@ class Scored:
         }
 
     def means(self) -> np.ndarray:
-        """(models,) of the main score, over the rows that a model speaks of; NaN if there is none."""
+        """(models,) of the main score, over the rows that a model speaks of; NaN without any."""
         scores = self.scores()[self.main]
         spoken = np.isfinite(scores).sum(axis=1)
         total = np.nansum(scores, axis=1)

@@ -32,6 +32,29 @@ def on_bools(op: str, bool_op: str) -> Rule:
     return rule
 
 
+def divide(scope: Scope, equation: internals.Equation, left: Value, right: Value) -> Value:
+    """By a number in the function's text, which is a product with its reciprocal, as XLA has it.
+
+    That may differ in the last bit from a division, and what counts steps or draws by the bits of a
+    time must count as under `jax.jit`. XLA does so but for bfloat16.
+    """
+    number = scope.number(right)
+    inverse = None if number is None or scope.number(left) is not None else _reciprocal(number)
+    if inverse is None:
+        return direct("div")(scope, equation, left, right)
+    return direct("mul")(scope, equation, left, scope.small(inverse))
+
+
+def _reciprocal(number: np.generic) -> np.ndarray | None:
+    """In its own type; None for a type that keeps its divisions, and where it would vanish."""
+    array = np.asarray(number)
+    if array.dtype.name not in _INVERTED:
+        return None
+    with np.errstate(all="ignore"):
+        inverse = np.reciprocal(array)
+    return inverse if np.finfo(array.dtype).tiny <= abs(inverse) < np.inf else None
+
+
 def ordering(op: str) -> Callable[..., Value]:
     """Comparisons of order; bools are compared as numbers."""
 
@@ -246,9 +269,10 @@ def approximate_tanh(scope: Scope, equation: internals.Equation, operand: Value)
 _SAME_NAME = (
     "neg abs sign floor ceil sqrt rsqrt cbrt exp exp2 expm1 log log1p sin cos tan asin acos atan "
     "sinh cosh tanh asinh acosh atanh logistic erf erfc erf_inv lgamma digamma not is_finite clz "
-    "add sub div rem atan2 nextafter and or xor shift_left shift_right_logical "
+    "add sub rem atan2 nextafter and or xor shift_left shift_right_logical "
     "shift_right_arithmetic"
 )
+_INVERTED = ("float16", "float32", "float64")
 _IDENTITIES = (
     "copy stop_gradient optimization_barrier name device_put sharding_constraint reshard "
     "layout_constraint pvary stage"
@@ -263,6 +287,7 @@ RULES: dict[str, Rule] = {
     "add_any": direct("add"),
     "approximate_tanh": approximate_tanh,
     "population_count": direct("popcount"),
+    "div": divide,
     "mul": multiply,
     "max": on_bools("max", "or"),
     "min": on_bools("min", "and"),
