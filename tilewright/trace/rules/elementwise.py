@@ -52,7 +52,7 @@ def _reciprocal(number: np.generic) -> np.ndarray | None:
         return None
     with np.errstate(all="ignore"):
         inverse = np.reciprocal(array)
-    return inverse if np.finfo(array.dtype).tiny <= abs(inverse) < np.inf else None
+    return inverse if np.finfo(array.dtype.name).tiny <= abs(inverse) < np.inf else None
 
 
 def ordering(op: str) -> Callable[..., Value]:
