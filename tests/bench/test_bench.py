@@ -39,7 +39,14 @@ from tilewright.bench.nuts_workloads import Nuts
 from tilewright.bench.ours import Ours
 from tilewright.bench.peer import Peers
 from tilewright.bench.record import Record, Row, load, this_machine
-from tilewright.bench.table import END, START, markdown, part_table, write_between_markers
+from tilewright.bench.table import (
+    END,
+    START,
+    TITLES,
+    markdown,
+    part_table,
+    write_between_markers,
+)
 from tilewright.bench.workloads import Hmc
 from tilewright.machine.cpu import allowed_cpus
 from tilewright.models import resnext
@@ -361,3 +368,7 @@ def test_command_line(tmp_path):
     assert default_path().suffix == ".json"
     refused = subprocess.run([*command[:3], "nonsense"], capture_output=True, check=False)
     assert refused.returncode == 2
+
+
+def test_every_part_has_a_title():
+    assert set(TITLES) == set(PARTS)

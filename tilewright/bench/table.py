@@ -14,27 +14,31 @@ from tilewright.files import write_text
 START, END = "<!-- bench: start -->", "<!-- bench: end -->"
 HEADINGS = ("what", "tilewright", "peer", "", "ratio", "quartiles", "bar", "")
 TITLES = {
-    "contract": "Contractions, share of the multiply-add peak and of the lanes that can be used",
-    "panels": "A few rows times packed columns, share of what reading or multiplying alone takes",
-    "blocks": "Weights of which blocks of 4 × 16 are zero, one core, against dense ones",
-    "convolutions": "Convolutions, share of the multiply-add peak",
-    "recurrent": "Recurrent nets as they are written, one thread",
-    "precision": "A recurrent net in lower precision, one thread, with its error",
-    "ticks": "One tick at a time through Python, one thread",
-    "images": "Nets over images, one thread",
     "hmc": "HMC, a chain a core",
     "spread": "One chain on all cores",
     "nuts": "NUTS through tile_map",
     "chains": "NumPyro's models, 500 + 500 draws by NUTS: first call, and again with other data",
+    "scale": "The alpha's scale net: effective draws",
+    "recurrent": "Recurrent nets as they are written, one thread",
+    "precision": "A recurrent net in lower precision, one thread, with its error",
+    "ticks": "One tick at a time through Python, one thread",
+    "learning": "An LSTM that learns, batches of 64 sequences of 128 steps",
+    "blocks": "Weights of which blocks of 4 × 16 are zero, one core, against dense ones",
+    "images": "Nets over images, one thread",
+    "groups": "A convolution in groups, one thread",
+    "convolutions": "Convolutions, share of the multiply-add peak",
+    "contract": "Contractions, share of the multiply-add peak and of the lanes that can be used",
+    "panels": "A few rows times packed columns, share of what reading or multiplying alone takes",
     "tiles": "All tiles against one",
     "compile": "Compiling",
     "call": "Calling",
 }
+"""Of all parts, in the order of the page."""
 
 
 def part_table(part: str, rows: Sequence[Row]) -> Table:
     """All rows of one part, with what there is to say about them."""
-    table = Table(title=TITLES.get(part, part), box=SIMPLE_HEAD, title_justify="left")
+    table = Table(title=TITLES[part], box=SIMPLE_HEAD, title_justify="left")
     for number, heading in enumerate((*HEADINGS, "notes")):
         left = number in (0, 3, 8)
         table.add_column(heading, justify="left" if left else "right", no_wrap=number != 8)
@@ -74,10 +78,11 @@ def markdown(record: Record) -> str:
     lines = [machine_sentence(record)]
     if record.quick:
         lines += ["", "**From a quick run, which is too short to be quoted.**"]
-    for part in dict.fromkeys(row.part for row in record.rows):
+    measured = {row.part for row in record.rows}
+    for part in [part for part in TITLES if part in measured]:
         rows = [row for row in record.rows if row.part == part and not row.detail]
         headings = [heading or " " for heading in HEADINGS]
-        lines += ["", f"**{TITLES.get(part, part)}**", ""]
+        lines += ["", f"**{TITLES[part]}**", ""]
         lines += [_line(headings), _line(["---", *["---:"] * (len(HEADINGS) - 1)])]
         lines += [_line(cells(row)) for row in rows]
     return "\n".join(lines)
