@@ -5,7 +5,8 @@ tangent that of the tangent, and a gradient through it is masked the same way, s
 trained with it stays in its pattern. The mask is part of the program; the matrix is data.
 
 Where the matrix is bound, or closed over, products skip the blocks that are zero, whoever made them
-so (see `graph/blocks.py`); elsewhere they are multiplied like others.
+so (see `graph/blocks.py`); of an argument, those that the mask names, where they lie (see
+`graph/declared.py`), if that pays.
 """
 
 from __future__ import annotations
