@@ -14,12 +14,11 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.base import LANES
-from tilewright.codelets.contract.operand import Matrix
-from tilewright.codelets.contract.panels_terms import Term, term_of
-from tilewright.codelets.contract.problem import Problem, Side
+from tilewright.codelets.contract.panels_writer import PackedWriter
+from tilewright.codelets.contract.problem import Problem
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.columns import Lanes
-from tilewright.codelets.emit.llvm import Function, Module, vector
+from tilewright.codelets.emit.llvm import Module, vector
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.tiling import Run, split
@@ -59,33 +58,8 @@ class _Stream:
 
 
 @dataclass(frozen=True)
-class _Writer:
-    function: Function
+class _Writer(PackedWriter):
     codelet: ContractBlocks
-
-    @property
-    def width(self) -> int:
-        """Lanes of a machine vector: all sums have 32 bits."""
-        return min(LANES, self.function.module.features.vector_bits // 32)
-
-    @property
-    def parts(self) -> int:
-        """Machine vectors of a panel."""
-        return LANES // self.width
-
-    @property
-    def term(self) -> Term:
-        return term_of(self.function, self.codelet, self.width)
-
-    @property
-    def problem(self) -> Problem:
-        """What becomes of sums, and where."""
-        codelet = self.codelet
-        left = Matrix(codelet.lhs.dtype, codelet.lhs.strides[0], codelet.lhs.strides[1])
-        right = Matrix(codelet.panels.dtype, 1, LANES)
-        sides = tuple(Side.of(side, False) for side in (*codelet.beside, *codelet.outputs))
-        sums = Arithmetic("int32" if codelet.panels.dtype == "int8" else "float32")
-        return Problem(codelet.m, codelet.n, codelet.k, left, right, sides, sums, codelet.epilogue)
 
     @property
     def together(self) -> int:
