@@ -75,10 +75,13 @@ def halves(name: str, batch: int, size: int, rounds: int) -> list[Row]:
         return []
     module, net = _net(name, size)
     images = synthetic(batch, size)
+    held = _start(module, net)
+    fn = partial(module.predict, net)
     runs = {
-        "tilewright": _ours(partial(module.predict, net), _start(module, net), images, half=True),
+        "tilewright": _ours(fn, held, images, half=True),
         **image_peers.answering(net, images),
         **image_peers.answering_in_half(net, images),
+        **_jax(fn, held, lambda: images),
     }
     what = f"{name}, {size} px, batch {batch}, bfloat16"
     return [_row(what, runs, batch, rounds, (None, HALVES[name][batch > 1]), half=True)]
