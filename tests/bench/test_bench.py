@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from math import prod
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -41,11 +42,14 @@ from tilewright.bench.peer import Peers
 from tilewright.bench.record import Record, Row, load, this_machine
 from tilewright.bench.table import (
     END,
-    START,
+    HEADLINES,
+    SHORT,
+    TABLES,
     TITLES,
+    headlines,
     markdown,
     part_table,
-    write_between_markers,
+    render,
 )
 from tilewright.bench.workloads import Hmc
 from tilewright.machine.cpu import allowed_cpus
@@ -342,19 +346,20 @@ def test_record_and_page(tmp_path):
     assert "| c |" not in text, "details stay out"
     assert "too short to be quoted" in text
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{START}\nold\n{END}\nafter\n")
-    write_between_markers(page, text)
-    assert page.read_text() == f"before\n{START}\n\n{text}\n\n{END}\nafter\n"
+    page.write_text(f"before\n{TABLES}\nold\n{END}\nafter\n{HEADLINES}\n{END}\n")
+    render(page, newer)
+    short = f"{HEADLINES}\n\n{headlines(newer)}\n\n{END}\n"
+    assert page.read_text() == f"before\n{TABLES}\n\n{text}\n\n{END}\nafter\n{short}"
     part_table("call", rows)
 
 
 def test_a_page_without_markers(tmp_path, capsys):
     record, page = tmp_path / "r.json", tmp_path / "page.md"
     page.write_text("nothing")
-    assert main(["--save", str(record), "--readme", str(page)]) == 2
+    assert main(["--save", str(record), "--page", str(page)]) == 2
     Record(this_machine(), ()).save(record)
-    assert main(["--save", str(record), "--readme", str(page)]) == 2
-    assert START in capsys.readouterr().err
+    assert main(["--save", str(record), "--page", str(page)]) == 2
+    assert TABLES in capsys.readouterr().err
     assert page.read_text() == "nothing"
 
 
@@ -372,3 +377,12 @@ def test_command_line(tmp_path):
 
 def test_every_part_has_a_title():
     assert set(TITLES) == set(PARTS)
+    assert {part for part, _ in SHORT} <= set(PARTS)
+
+
+def test_headlines_are_rows_of_the_record():
+    record = load(Path(__file__).parents[2] / "bench/results/amd-epyc.json")
+    measured = {row.part for row in record.rows}
+    text = headlines(record)
+    for (part, _), name in SHORT.items():
+        assert part not in measured or f"| {name} |" in text

@@ -4,7 +4,7 @@ Parts: contract, panels, blocks, convolutions, groups, recurrent, precision, tic
 images, hmc, spread, nuts, chains, scale, tiles, compile, call; all of them by default. A run of
 some parts replaces just these in the record. With TILEWRIGHT_FEATURES=avx2, JAX and PyTorch are
 kept to AVX2 as well, and the record and the bars are that level's.
-`--readme PAGE` measures nothing: it renders the record into the page, between its markers.
+`--page PAGE` measures nothing: it renders the record into a page, between its markers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tilewright.bench.level import PRETENDS, keep_jax_to_it, level
 from tilewright.bench.record import Record, Row, load, this_machine
-from tilewright.bench.table import machine_sentence, markdown, part_table, write_between_markers
+from tilewright.bench.table import machine_sentence, part_table, render
 from tilewright.calibrate import DisturbedError, calibrate
 from tilewright.machine.cpu import model_name
 from tilewright.machine.host import host_machine
@@ -42,8 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"there is no part {unknown[0]!r}; parts are {', '.join(PARTS)}")
     path = options.save or default_path(options.quick)
-    if options.readme is not None:
-        return _render(path, options.readme)
+    if options.page is not None:
+        return _render(path, options.page)
     keep_jax_to_it()
     console = Console(width=None if sys.stdout.isatty() else 180)
     if not options.quick:
@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="small sizes: not to be quoted")
     parser.add_argument("--check", action="store_true", help="status 1 if a bar is missed")
     parser.add_argument("--save", type=Path, help="the record (default: bench/results/CPU.json)")
-    parser.add_argument("--readme", type=Path, metavar="PAGE", help="render the record into a page")
+    parser.add_argument("--page", type=Path, metavar="PAGE", help="render the record into a page")
     return parser
 
 
@@ -126,7 +126,7 @@ def _render(path: Path, page: Path) -> int:
         print(f"There is no record {path}: run `make bench` first.", file=sys.stderr)
         return 2
     try:
-        write_between_markers(page, markdown(load(path)))
+        render(page, load(path))
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -11,7 +11,9 @@ from rich.table import Table
 from tilewright.bench.record import Record, Row
 from tilewright.files import write_text
 
-START, END = "<!-- bench: start -->", "<!-- bench: end -->"
+TABLES, HEADLINES, END = (f"<!-- bench: {name} -->" for name in ("tables", "headlines", "end"))
+"""What a page has between TABLES and END is every table; after HEADLINES, one of a dozen rows."""
+
 HEADINGS = ("what", "tilewright", "peer", "", "ratio", "quartiles", "bar", "")
 TITLES = {
     "hmc": "HMC, a chain a core",
@@ -34,6 +36,25 @@ TITLES = {
     "call": "Calling",
 }
 """Of all parts, in the order of the page."""
+
+SHORT = {
+    ("hmc", "talk's net, 250 rows"): "HMC, the talk's net, 250 rows",
+    ("hmc", "talk's net, 58,368 rows"): "HMC, the talk's net, 58,368 rows",
+    ("nuts", "funnel"): "NUTS, a funnel of 10 dimensions, 64 chains",
+    ("nuts", "logistic regression"): "NUTS, logistic regression, 500 × 20, 64 chains",
+    ("precision", "talk's net, batch 1, float32"): "LSTM 2 × 256, 200 steps, float32",
+    ("precision", "talk's net, batch 1, int8x8, against"): "the same in 8-bit integers",
+    ("precision", "talk's net, batch 64, float32"): "64 at a time, float32",
+    ("precision", "talk's net, batch 64, bfloat16x16"): "64 at a time, bfloat16",
+    ("ticks", "talk's net, a stream"): "a tick of it, through Python",
+    ("learning", "a training step, 128 units"): "LSTM of 128 units, a step of training",
+    ("images", "B0, 224 px, batch 1"): "EfficientNet-B0, one image",
+    ("images", "B0, 224 px, training, batch 16"): "EfficientNet-B0, a step of training",
+    ("groups", "groups of 4, forward"): "3 × 3 convolution in groups of 4",
+    ("groups", "groups of 4, filter gradient"): "its filter gradient",
+    ("call", "2 x + y"): "a call of a tiny program",
+}
+"""Part and beginning of the name of each headline's row, and what it is called there."""
 
 
 def part_table(part: str, rows: Sequence[Row]) -> Table:
@@ -75,17 +96,41 @@ def _figure(value: float, unit: str) -> str:
 
 def markdown(record: Record) -> str:
     """The machine in a sentence, and a table for each part without its details."""
-    lines = [machine_sentence(record)]
-    if record.quick:
-        lines += ["", "**From a quick run, which is too short to be quoted.**"]
+    lines = _opening(record)
     measured = {row.part for row in record.rows}
     for part in [part for part in TITLES if part in measured]:
         rows = [row for row in record.rows if row.part == part and not row.detail]
         headings = [heading or " " for heading in HEADINGS]
-        lines += ["", f"**{TITLES[part]}**", ""]
-        lines += [_line(headings), _line(["---", *["---:"] * (len(HEADINGS) - 1)])]
-        lines += [_line(cells(row)) for row in rows]
+        lines += ["", f"**{TITLES[part]}**", "", *_table(headings, map(cells, rows))]
     return "\n".join(lines)
+
+
+def headlines(record: Record) -> str:
+    """The machine in a sentence, and one table: for each of SHORT, the first row that it means."""
+    found = [(name, _first(record, *key)) for key, name in SHORT.items()]
+    texts = [(name, *cells(row)[1:4], _times(row)) for name, row in found if row is not None]
+    return "\n".join([*_opening(record), "", *_table([h or " " for h in HEADINGS[:5]], texts)])
+
+
+def _first(record: Record, part: str, start: str) -> Row | None:
+    rows = (row for row in record.rows if row.part == part and row.name.startswith(start))
+    return next(rows, None)
+
+
+def _times(row: Row) -> str:
+    """The row's ratio or, of what is timed once, that of its figures."""
+    ratio = row.ratio or (row.peer / row.ours if row.peer else None)
+    return "" if ratio is None else f"{ratio:.2f}×"
+
+
+def _opening(record: Record) -> list[str]:
+    quick = ["", "**From a quick run, which is too short to be quoted.**"] if record.quick else []
+    return [machine_sentence(record), *quick]
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return [_line(headings), _line(rule), *(_line(row) for row in rows)]
 
 
 def _line(texts: Iterable[str]) -> str:
@@ -107,11 +152,17 @@ def machine_sentence(record: Record) -> str:
     )
 
 
-def write_between_markers(page: Path, text: str) -> None:
-    """Replaces what stands between START and END. Raises ValueError where they are missing."""
-    content = page.read_text()
-    before, start, rest = content.partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
-        raise ValueError(f"{page} has no {START} … {END}.")
-    write_text(page, f"{before}{START}\n\n{text}\n\n{END}{after}")
+def render(page: Path, record: Record) -> None:
+    """Replaces what stands between the markers of a page.
+
+    Raises ValueError where it has none that are closed.
+    """
+    content, found = page.read_text(), False
+    for start, write in ((TABLES, markdown), (HEADLINES, headlines)):
+        before, opened, rest = content.partition(start)
+        _, closed, after = rest.partition(END)
+        if opened and closed:
+            content, found = f"{before}{start}\n\n{write(record)}\n\n{END}{after}", True
+    if not found:
+        raise ValueError(f"{page} has no {TABLES} … {END}, nor {HEADLINES} … {END}.")
+    write_text(page, content)
