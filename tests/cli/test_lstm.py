@@ -47,12 +47,14 @@ def test_stream(net):
     assert len(found.stderr.strip().splitlines()) >= 2
 
 
-def test_bench(net, tmp_path):
+def test_bench(net, tmp_path, told):
     out = tmp_path / "out"
     np.save(tmp_path / "t.npy", np.arange(50) * 1e-4)
     found = run("lstm", "bench", net, "--ticks", 100, "--every", 0.1, "--times",
                 tmp_path / "t.npy", "--out", out)  # fmt: skip
     assert found.exit_code == 0, found.output
+    assert told
+    assert "Plans see" in found.stderr
     content = json.loads((out / "latency.json").read_text())
     names = {histogram["name"] for histogram in content["histograms"]}
     for way in ("saturated", "every 0.1 ms", "at random", "caches emptied", "replayed", "floor"):
@@ -84,7 +86,7 @@ def test_exports(net, tmp_path):
     assert "my_model_window" in (tmp_path / "whole" / "my_model.h").read_text()
 
 
-def test_the_demo_measures_batches_and_goes_on(tmp_path, monkeypatch):
+def test_the_demo_measures_batches_and_goes_on(tmp_path, monkeypatch, told):
     asked = []
 
     def measured(step):
@@ -101,6 +103,7 @@ def test_the_demo_measures_batches_and_goes_on(tmp_path, monkeypatch):
     assert all(f"<td class=left>batch {batch}</td>" in page for batch in batches)
     run("lstm", "--demo", "--out", tmp_path / "demo")
     assert len(asked) == len(batches)
+    assert len(told) == 1
     (tmp_path / "file").write_text("")
     found = run("lstm", "--demo", "--out", tmp_path / "file")
     assert found.exit_code == 2

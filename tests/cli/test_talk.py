@@ -17,13 +17,14 @@ def test_what_would_be_measured():
     assert "batch 1024" in found.output
 
 
-def test_a_page_and_its_numbers(tmp_path, monkeypatch):
+def test_a_page_and_its_numbers(tmp_path, monkeypatch, told):
     monkeypatch.setattr(running, "_child", lambda step: images())
     found = invoke("--out", str(tmp_path / "a"), "--only", "images", "--quick")
     assert found.exit_code == 0, found.output
     assert (tmp_path / "a/talk.html").stat().st_size > 5000
     assert "0 of 2 steps" in invoke("--out", str(tmp_path / "a"), "--only", "images",
                                     "--quick").output  # fmt: skip
+    assert len(told) == 1  # and not where nothing is left to be measured
 
 
 def test_records_of_two_machines(tmp_path):

@@ -22,9 +22,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tilewright.bench.level import PRETENDS, keep_jax_to_it, level
 from tilewright.bench.record import Record, Row, load, this_machine
 from tilewright.bench.table import machine_sentence, part_table, render
-from tilewright.calibrate import DisturbedError, calibrate
+from tilewright.calibrate import known
 from tilewright.machine.cpu import model_name
-from tilewright.machine.host import host_machine
 
 _KERNELS = "contract panels blocks convolutions groups".split()
 _WORKLOADS = (
@@ -47,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     keep_jax_to_it()
     console = Console(width=None if sys.stdout.isatty() else 180)
     if not options.quick:
-        _calibrate(console)
+        known(console.print)
     rows = measure(options.part or list(PARTS), options.quick, console)
     record = Record(this_machine(), tuple(rows), options.quick)
     if options.part and path.exists():
@@ -97,16 +96,6 @@ def measure(parts: list[str], quick: bool, console: Console) -> list[Row]:
             console.print(part_table(part, rows))
             found += rows
     return found
-
-
-def _calibrate(console: Console) -> None:
-    """Let plans see this host as it is, where its figures are missing or out of date."""
-    if host_machine().source.endswith("measured"):
-        return
-    try:
-        calibrate()
-    except DisturbedError as error:
-        console.print(f"[yellow]{error}[/] Plans see what is stated for its level.")
 
 
 def _merged(path: Path, record: Record) -> Record:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -141,9 +142,11 @@ def bench(
     """
     from rich.console import Console
 
+    from tilewright.calibrate import known
     from tilewright.files import write_text
     from tilewright.sequence.latency import chart
 
+    known(partial(print, file=sys.stderr))
     found = _measured(net, precision, slide, ticks, every / 1e3, times)
     Console().print(_table(found))
     for histogram in found:

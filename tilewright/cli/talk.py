@@ -59,6 +59,7 @@ def measured(out: Path, steps: Sequence[Step], console: Console) -> Talk:
 
     Raises `ArgumentError` for a folder that cannot be written to, or holds another record.
     """
+    from tilewright.calibrate import known
     from tilewright.talk.record import NAME
     from tilewright.talk.running import begin, disturbed, run
     from tilewright.talk.steps import settings
@@ -68,6 +69,8 @@ def measured(out: Path, steps: Sequence[Step], console: Console) -> Talk:
     _warn(console, talk)
     left = [s for s in steps if s.name not in talk.outcomes or talk.outcomes[s.name].failed]
     console.print(f"{len(left)} of {len(steps)} steps to do, {_minutes(left)}.")
+    if left:
+        known(console.print)
     names = {step.name for step in left}
 
     def told(step: Step, outcome: Outcome | None) -> None:
