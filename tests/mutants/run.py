@@ -61,7 +61,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("tilewright", "tests", "examples", "pyproject.toml", "README.md")
+COPIED = ("tilewright", "tests", "examples", "bench", "docs", "pyproject.toml", "README.md")
 KEYS = {"name", "file", "tests", "old", "new"}
 LIMIT, AT_LEAST = 5.0, 60.0
 """Times the usual length of a run, and seconds that are always given."""

@@ -18,6 +18,6 @@ def with_default(name: str, text: str) -> typer.Typer:
             return super().parse_args(ctx, args)
 
     return typer.Typer(
-        cls=Group, no_args_is_help=False, help=f"{text} Without a name: `{name}`.", rich_markup_mode="rich",
-        add_completion=False,
+        cls=Group, no_args_is_help=False, help=f"{text} Without a name: `{name}`.",
+        rich_markup_mode="rich", add_completion=False,
     )  # fmt: skip
