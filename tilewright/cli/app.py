@@ -1,21 +1,14 @@
-"""All commands, and what is said when one goes wrong: a sentence, and an exit code."""
+"""All commands, by their groups."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 import tilewright
 from tilewright.cli import (
-    STOPPED,
-    WRONG,
     densities,
     forward,
     fraud,
@@ -26,6 +19,7 @@ from tilewright.cli import (
     vision,
 )
 from tilewright.cli.alpha import alpha
+from tilewright.cli.mistakes import command
 from tilewright.cli.named import with_default
 
 app = typer.Typer(
@@ -36,42 +30,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="JAX functions as tile programs, and what a quant does with them.",
 )
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """Mistakes, a full disk and Ctrl-C end the command without a traceback."""
-    from tilewright.alpha.errors import AlphaError
-    from tilewright.errors import ArgumentError, LoadError, UnsupportedError
-
-    try:
-        yield
-    except (AlphaError, ArgumentError, LoadError, UnsupportedError) as error:
-        _say(str(error))
-    except MemoryError:
-        _say("There is not enough memory for this: smaller settings need less.")
-    except OSError as error:
-        _say(f"{error.filename or 'The system'}: {error.strerror or error}.")
-    except KeyboardInterrupt:
-        raise typer.Exit(STOPPED) from None
-
-
-def _say(text: str) -> NoReturn:
-    Console(stderr=True, soft_wrap=True, highlight=False).print(
-        Text.assemble(("Error: ", "bold red"), text)
-    )
-    raise typer.Exit(WRONG) from None
-
-
-def command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function under `plain_errors`."""
-
-    @functools.wraps(function)
-    def guarded(*args: Any, **options: Any) -> None:
-        with plain_errors():
-            function(*args, **options)
-
-    return guarded
 
 
 def export(
@@ -102,6 +60,7 @@ for one in (machine.show, machine.measure, machine.compare):
 app.add_typer(machine.app, name="machine")
 for one in (vision.train, vision.predict, vision.export):
     vision.app.command()(command(one))
+vision.app.callback()(command(vision.options))
 app.add_typer(vision.app, name="vision")
 for one in (lstm.run, lstm.stream, lstm.bench, lstm.export, fraud.fraud):
     lstm.app.command()(command(one))

@@ -151,7 +151,6 @@ def export(
     Console().print(f"{to} is written.", highlight=False, soft_wrap=True)
 
 
-@app.callback()
 def options(
     context: typer.Context,
     demo: Annotated[
@@ -168,14 +167,12 @@ def options(
     if not demo:
         print(context.get_help())
         raise typer.Exit
-    from tilewright.cli.app import plain_errors
     from tilewright.vision.datasets import demonstration
     from tilewright.vision.job import Plan
 
-    with plain_errors():
-        seconds = _seconds(DEMO_MINUTES if minutes is None else minutes)
-        plan = Plan(stage, "lite0", seconds=seconds, options={"class_weight": None}, seed=seed)
-        _job(out, demonstration(), plan)
+    seconds = _seconds(DEMO_MINUTES if minutes is None else minutes)
+    plan = Plan(stage, "lite0", seconds=seconds, options={"class_weight": None}, seed=seed)
+    _job(out, demonstration(), plan)
 
 
 def _seconds(minutes: float | None) -> float | None:
