@@ -6,7 +6,7 @@ machines' files. Out: a row a phase. No figure of a machine comes from a case.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,13 +34,19 @@ from tilewright.plan.ir import (
 from tilewright.plan.slots import compiled, slots
 from tilewright.simulate.cycles import Run, run
 
+ROW = 12 + 23
+"""Bundles to begin a row of a copy: the loop's, and the copy's own [poplibs,
+lib/popops/popopsCycleEstimators.cpp, BroadcastSelectorSelectCycles]."""
+
 
 @dataclass(frozen=True)
 class Published(Codelet):
-    """A vertex that is only timed: what it does, and how it is shared out.
+    """A vertex of somebody else's, by what it does and how it is shared out.
+
+    Its operands are not ours to know: it has none, so it means nothing and writes nothing.
 
     `lanes` numbers of `item` bytes at a time as compiled, 0: written by hand; `units` are what the
-    threads take whole.
+    threads take whole; `rows` begin one by one.
     """
 
     label: str
@@ -49,6 +55,7 @@ class Published(Codelet):
     units: float
     lanes: int = 0
     item: int = 4
+    rows: int = 0
 
     @property
     def name(self) -> str:
@@ -67,13 +74,13 @@ class Published(Codelet):
         return self.count
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        raise NotImplementedError("this vertex is only timed")
+        return ()
 
     def emit(self, module: Module, symbol: str) -> None:
-        raise NotImplementedError("this vertex is only timed")
+        module.function(symbol, "void", []).close()
 
     def __hash__(self) -> int:
-        return hash((self.label, self.results, self.units, self.lanes))
+        return hash((self.label, self.results, self.units, self.lanes, self.rows))
 
 
 def price(codelet: Codelet, tile: Tile) -> float:
@@ -82,16 +89,17 @@ def price(codelet: Codelet, tile: Tile) -> float:
     if codelet.lanes:
         bundles = compiled(codelet.count, codelet.results, codelet.lanes, codelet.item)
     else:
-        bundles = slots(codelet.count, tile).written
+        bundles = slots(codelet.count, tile).written + ROW * codelet.rows
     return float(threaded(bundles, codelet.units, tile)) + tile.call
 
 
 def rows() -> Iterator[Row]:
     """All, in the order of the table."""
     yield from _triad()
-    yield from _stencil("fp32", 1, 4, (117, 1173, 8279, 6954, 210_249), 0.10)
-    yield from _stencil("fp16 in fours", 4, 2, (64, 637, 5741, 4826, 63_531), 0.20)
-    yield from _sixteen()
+    for kind in KINDS:
+        yield from _stencil(kind)
+    for kind in KINDS:
+        yield from _sixteen(kind)
     yield from _heat()
     yield from _matrix_vector()
 
@@ -123,85 +131,141 @@ def _triad() -> Iterator[Row]:
     yield Row("GC200", "triad, TB/s at 1.33 GHz", 46.55, rate / 1e12, 0.02, "TB/s")
 
 
-def _stencil(
-    name: str, lanes: int, item: int, published: Sequence[float], bar: float
-) -> Iterator[Row]:
-    """3 x 3 on 2200 x 1122 pixels of four channels, 24 x 49 tiles, workers by rows
-    [thorbenlouw/lbm-graphcore, GaussianBlurCodelets.cpp]: nine loads, eight additions and three
-    multiplications, one store."""
+@dataclass(frozen=True)
+class Kind:
+    """A way in which the stencil was written: `lanes` numbers of `item` bytes at a time.
+
+    `published` is of one chip: cycles of sync, exchange, copies before and after, compute; `chips`
+    of 16: sync, between chips, exchange, copies, compute. `bar` is of compute.
+    """
+
+    name: str
+    lanes: int
+    item: int
+    published: tuple[float, ...]
+    chips: tuple[float, ...]
+    bar: float
+
+    @property
+    def dtype(self) -> str:
+        return "float32" if self.item == 4 else "float16"
+
+    def blur(self, pixels: int, rows: int) -> Published:
+        """Nine loads, eight additions, three multiplications, one store. The factors are floats,
+        whatever they multiply: halves take a conversion of each."""
+        channels = 4 * pixels
+        done = {("add", self.dtype): 8 * channels, ("mul", self.dtype): 3 * channels}
+        if self.dtype == "float16":
+            done["cast", self.dtype] = 3 * channels
+        count = Count({}, done, 9 * self.item * channels, self.item * channels)
+        return Published("blur", count, channels / self.lanes, rows, self.lanes, self.item)
+
+    def copies(self, high: int, wide: int, rows: int) -> tuple[Published, ...]:
+        """Of a block of pixels, before it and after: each of six workers has a part of the rows of
+        its own, a row and a column around it, all in one piece."""
+        workers = 6
+        return tuple(
+            self._copy(name, lines, columns)
+            for name, lines, columns in (
+                ("before", high + 2 * workers, wide + 2),
+                ("after", rows, wide),
+            )
+        )
+
+    def _copy(self, name: str, lines: int, columns: int) -> Published:
+        size = 4 * self.item * lines * columns
+        return Published(name, Count({}, {}, size, size), size / 8, lines, rows=lines)
+
+
+KINDS = (
+    Kind("fp32", 1, 4, (117, 1173, 8279, 6954, 210_249), (640, 4048, 397, 1894, 954, 13_152), 0.10),
+    Kind("fp32 in twos", 2, 4, (117, 1173, 8279, 6954, 100_257),
+         (642, 4017, 397, 1897, 954, 7914), 0.10),
+    Kind("fp16 in fours", 4, 2, (64, 637, 5741, 4826, 63_531),
+         (501, 3043, 263, 1611, 882, 4446), 0.20),
+)  # fmt: skip
+"""3 x 3 on 2200 x 1122 pixels of four channels [thorbenlouw/lbm-graphcore: GaussianBlurCodelets.cpp
+and GaussianBlurCodeletsVectorised.cpp, exchange-vs-compute.csv]."""
+
+
+def _stencil(kind: Kind) -> Iterator[Row]:
+    """On one chip, 24 x 49 tiles, workers by rows."""
     on, tiles, high, wide = machine("ipu:gc2"), 24 * 49, 47, 45
-    channels = 4 * high * wide
-    dtype = "float32" if item == 4 else "float16"
-    done = Count({}, {("add", dtype): 8 * channels, ("mul", dtype): 3 * channels},
-                 9 * item * channels, item * channels)  # fmt: skip
-    blur = Published("blur", done, channels / lanes, high, lanes, item)
-    before = item * 4 * (high + 2) * (wide + 2)
-    copies = [
-        Published(f"copy of {size}", Count({}, {}, size, size), size / 8, 600)
-        for size in (before, item * channels)
-    ]
     rim = 4 * 2 * (high + wide + 2)
-    exchange = Exchange(_neighbours(tiles, rim, dtype))
-    found = [
-        _timed(on, Sync(), exchange),
-        *(_timed(on, _family(tiles, codelet)) for codelet in (*copies, blur)),
-    ]
+    exchange = Exchange(_neighbours(tiles, rim, kind.dtype))
+    codelets = (*kind.copies(high, wide, high), kind.blur(high * wide, high))
+    found = [_timed(on, Sync(), exchange), *(_timed(on, _family(tiles, c)) for c in codelets)]
     names = ["sync", "exchange", "copies before", "copies after", "compute"]
-    bars = [0.35, 0.35, 0.40, 0.40, bar]
+    bars = [0.35, 0.35, 0.40, 0.40, kind.bar]
     figures = [found[0].total("sync"), found[0].total("exchange")]
     figures += [one.cycles for one in found[1:]]
-    for phase, said, figure, most in zip(names, published, figures, bars, strict=True):
-        yield Row("GC2", f"3 × 3 stencil, {name}: {phase}", said, figure, most)
-    yield Row("GC2", f"3 × 3 stencil, {name}: all", sum(published), sum(figures), 0.10)
+    for phase, said, figure, most in zip(names, kind.published, figures, bars, strict=True):
+        yield Row("GC2", f"3 × 3 stencil, {kind.name}: {phase}", said, figure, most)
+    yield Row("GC2", f"3 × 3 stencil, {kind.name}: all", sum(kind.published), sum(figures), 0.10)
 
 
-def _sixteen() -> Iterator[Row]:
-    """The first of them on 16 chips, 4 x 4, each with the cut of one: blocks of 12 x 12 pixels.
-    What passes before anything goes between chips is from this very run: of that it says nothing.
+def _sixteen(kind: Kind) -> Iterator[Row]:
+    """On 16 chips, 4 x 4, each with the cut of one: blocks of 12 x 12 pixels. What passes before
+    anything goes between chips is from the first of these very runs: of that it says nothing.
     """
     one, side, cut = machine("ipu:c2"), 12, (24, 49)
     on = replace(one, chips_per_replica=16)
-    pixels, wide, high = 4 * side * side, side * cut[1], side * cut[0]
-    done = Count({}, {("add", "float32"): 11 * pixels}, 9 * 4 * pixels, 4 * pixels)
-    blur = Published("blur", done, pixels, side, 1)
-    copies = [
-        Published(f"copy of {size}", Count({}, {}, size, size), size / 8, 600)
-        for size in (16 * (side + 2) ** 2, 4 * pixels)
-    ]
-    edge = 4 * 2 * (wide + high) // on.chip.tiles + 1
-    moves = _neighbours(on.tiles, edge, "float32", on.chip.tiles)
-    inside = _neighbours(on.chip.tiles, 4 * 4 * (side + 1), "float32")
+    edge = 4 * 2 * side * sum(cut) // on.chip.tiles + 1
+    moves = _neighbours(on.tiles, edge, kind.dtype, on.chip.tiles)
+    inside = _neighbours(on.chip.tiles, 4 * 4 * (side + 1), kind.dtype)
+    codelets = (*kind.copies(side, side, side), kind.blur(side * side, side))
     found = [
         _timed(on, Sync("chips"), Exchange(moves)),
         _timed(on, Exchange(inside)),
-        *(_timed(on, _family(on.tiles, codelet)) for codelet in (*copies, blur)),
+        *(_timed(on, _family(on.tiles, codelet)) for codelet in codelets),
     ]
-    yield Row("16 × GC2", "3 × 3 stencil, fp32: all", 640 + 4048 + 397 + 1894 + 954 + 13_152,
-              sum(one.cycles for one in found), 0.20)  # fmt: skip
+    yield Row("16 × GC2", f"3 × 3 stencil, {kind.name}: all", sum(kind.chips),
+              sum(each.cycles for each in found), 0.20)  # fmt: skip
 
 
 def _heat() -> Iterator[Row]:
-    """The 7-point stencil in float2, compiled, 1,000 steps [SciCoLab/WaveEquation-IPU]: for two
-    cells seven loads, nine operations, two stores and four more."""
+    """The 7-point stencil in float2, compiled, 1,000 steps [SciCoLab/WaveEquation-IPU,
+    HeatEquation3D]: chips are slices of the depth; a chip's tiles the factors of 1,472 of least
+    surface; workers two by three along height and width."""
     for chips, name, side, grid, bar in (
-        (1, "ipu:gc200", 360, (8, 8, 23), 0.15),
-        (4, "ipu:m2000", 508, (16, 16, 23), 0.20),
+        (1, "ipu:gc200", 360, (23, 8, 8), 0.15),
+        (4, "ipu:m2000", 508, (23, 16, 4), 0.20),
     ):
         on = machine(name)
-        block = [-(-side // parts) for parts in grid]
-        cells = int(np.prod(block))
-        done = Count({}, {("add", "float32"): 9 * cells}, 4 * 7 * cells, 4 * 2 * cells)
-        heat = Published("heat", done, cells / 2, block[0] * block[1], 2)
-        faces = 2 * (block[0] * block[1] + block[1] * block[2] + block[0] * block[2])
-        tiles = int(np.prod(grid))
-        moves = _neighbours(tiles, faces, "float32")
-        if chips > 1:  # chips are slices: a face to the next one, in equal parts of its tiles
+        inner = side - 2
+        lengths = (inner, inner, -(-inner // chips))
+        block = [-(-length // parts) for length, parts in zip(lengths, grid, strict=True)]
+        around = int(np.prod([length + 2 for length in block]) - np.prod(block))
+        moves = _neighbours(on.chip.tiles, around, "float32")
+        if chips > 1:
             part = -(-side * side // on.chip.tiles)
             moves += _neighbours(on.tiles, part, "float32", on.chip.tiles)
-        step = _timed(on, _family(tiles, heat), Sync(), Exchange(moves))
-        seconds = 1000 * step.seconds
+        lines = 6 * -(-block[0] // 2) * -(-block[1] // 3)
+        steps = (_family(on.tiles, codelet) for codelet in _columns(lines, block[2]))
+        seconds = 1000 * _timed(on, *steps, Sync(), Exchange(moves)).seconds
         label = f"{chips} × GC200" if chips > 1 else "GC200"
         yield Row(label, f"7-point stencil, {side}³, 1,000 steps", 0.26, seconds, bar, "s")
+
+
+def _columns(lines: int, depth: int) -> tuple[Published, ...]:
+    """So many columns of cells: two at a time, the first and, of an even number, the last alone.
+
+    Two cells: seven loads, nine operations, two stores. One: seven, eight, one. Both ways through
+    a column begin with the addresses of five columns around it and of the result.
+    """
+    ends = 1 + (depth + 1) % 2
+    pairs = (depth - ends) // 2
+
+    def work(cells: int, loads: int, operations: int) -> Count:
+        done = {("add", "float32"): float(operations * cells)}
+        return Count({}, done, 4 * loads * cells, 4 * cells)
+
+    inside, alone = 2 * pairs * lines, ends * lines
+    return (
+        Published("pairs", work(inside, 7, 9), inside / 2, lines, 2),
+        Published("ends", work(alone, 7, 8), alone, lines, 1),
+        Published("addresses", Count({}, {}, 4 * 12 * lines, 0), 2 * lines, lines, 1),
+    )
 
 
 def _matrix_vector() -> Iterator[Row]:

@@ -4,19 +4,14 @@ from statistics import median
 
 import pytest
 
+from fidelity.ipu import Published
 from fidelity.published import rows, table
+from tilewright.codelets.emit.llvm import Module
 from tilewright.machine import machine
+from tilewright.machine.cost import NOTHING
 
 FOUND = list(rows())
-MISSED = {
-    "3 × 3 stencil, fp32: copies before",
-    "3 × 3 stencil, fp16 in fours: sync",
-    "3 × 3 stencil, fp16 in fours: copies before",
-    "3 × 3 stencil, fp16 in fours: copies after",
-    "3 × 3 stencil, fp16 in fours: all",
-    "7-point stencil, 508³, 1,000 steps",
-    "8192 × 512 × 512, fp16",
-}
+MISSED = {"3 × 3 stencil, fp16 in fours: sync"}
 """Bars that are missed, as `fidelity/README.md` says: a list that may only get shorter."""
 
 
@@ -43,3 +38,11 @@ def test_products_on_a_mesh_are_a_fifth_off_at_most_in_the_middle():
 
 def test_the_table_has_every_row():
     assert len(table(FOUND).splitlines()) == len(FOUND) + 2
+
+
+def test_a_published_vertex_has_no_operands_and_so_does_nothing():
+    vertex = Published("copy", NOTHING, 1, 1)
+    module = Module(machine("cpu").tile.features)
+    vertex.emit(module, "copy")
+    assert vertex.meaning() == ()
+    assert module.functions["copy"].body.split() == ["entry:", "ret", "void"]

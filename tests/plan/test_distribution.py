@@ -17,7 +17,9 @@ from tilewright.errors import CapacityError
 from tilewright.graph.law import LEAF, product, reduce_ordered
 from tilewright.machine import machine
 from tilewright.plan.candidates import Problem, candidates
-from tilewright.plan.distribution import cutting, distributed, steps
+from tilewright.plan.cutting import cutting
+from tilewright.plan.distribution import distributed
+from tilewright.plan.gridded import steps
 from tilewright.plan.ir import Buffer, Call, Program, View
 from tilewright.plan.memory import place_buffers
 from tilewright.plan.place import place
@@ -157,18 +159,17 @@ def quiet(on):
     return replace(on, chip=replace(on.chip, sync_cycles=10**9))
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", (0, 2, 11, 29, 36, 97, 126, 152))
 def test_what_is_chosen_is_within_a_tenth_of_the_best_of_all(seed):
+    """Among them those that once were not."""
     chosen, best = compared(seed)
     assert chosen <= 1.1 * best
 
 
 @pytest.mark.slow
-def test_what_is_chosen_is_within_a_tenth_of_the_best_of_all_but_for_one_in_fifty():
-    """Seed 11 is 13 % off: the price takes ragged blocks of rows to lie as even shares do."""
-    apart = [chosen / best for chosen, best in map(compared, range(50))]
-    assert sum(ratio > 1.1 for ratio in apart) <= 1
-    assert max(apart) < 1.15
+def test_what_is_chosen_is_within_a_tenth_of_the_best_of_all_of_many():
+    apart = [chosen / best for chosen, best in map(compared, range(160))]
+    assert max(apart) <= 1.1
 
 
 def roofline(call, on):

@@ -7,6 +7,8 @@ tree of sums has a node (`graph/law.py`), so that no way changes a bit.
     m, n    parts of the results;  k  parts of the sums, which are then added up
     serial  turns, each with a part of n, where not all fits at once
     inner   which of n and m neighbouring tiles differ in: they share a bus for what they both get
+    last    without n, rows of a block of the last part of k, which is shorter: as long a work
+    share   without n, neighbouring results that a tile adds up the parts of (`row_sums.py`)
 """
 
 from __future__ import annotations
@@ -71,13 +73,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class Layout:
-    """Sizes of blocks, turns, and whether neighbours differ in n (else in m)."""
+    """Sizes of blocks, turns, and whether neighbours differ in n (else in m).
+
+    With a `share`, parts of sums lie as rows do, in blocks of `last` rows where k is shorter.
+    """
 
     m: int
     n: int
     k: int
     serial: int = 1
     n_inner: bool = True
+    last: int = 0
+    share: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,6 +97,8 @@ class Candidates:
     k: np.ndarray
     serial: np.ndarray
     n_inner: np.ndarray
+    last: np.ndarray
+    share: np.ndarray
     compute: np.ndarray
     exchange: np.ndarray
     sync: np.ndarray
@@ -101,7 +110,8 @@ class Candidates:
 
     def layout(self, number: int) -> Layout:
         m, n, k, serial = (int(c[number]) for c in (self.m, self.n, self.k, self.serial))
-        return Layout(m, n, k, serial, bool(self.n_inner[number]))
+        last, share = int(self.last[number]), int(self.share[number])
+        return Layout(m, n, k, serial, bool(self.n_inner[number]), last, share)
 
     def best(self, memory: int) -> int | None:
         """The number of the fastest that fits; None if nothing does."""
@@ -110,13 +120,16 @@ class Candidates:
 
 
 def candidates(problem: Problem, machine: Machine) -> Candidates:
-    blocks = _blocks(problem, machine.tiles)
-    m, n, k, serial, inner = blocks
-    step = np.ceil(problem.n / serial)
+    m, n, k, serial, inner, last, rows = _blocks(problem, machine.tiles)
+    step, lie = np.ceil(problem.n / serial), rows > 0
     parts = {"m": np.ceil(problem.m / m), "n": np.ceil(step / n), "k": np.ceil(problem.k / k)}
+    parts["m"] = np.where(lie, even_blocks(problem.m, m), parts["m"])
     exchange, rate = machine.chip.exchange, machine.chip.exchange.bytes_per_cycle_per_tile
-    sizes, item = {"m": m, "n": n, "k": k}, problem.item
-    brought = [item * _product(sizes, side) for side in problem.sides]
+    item, rest = problem.item, problem.k % k
+    sizes, short = {"m": m, "n": n, "k": k}, {"m": last, "n": n, "k": rest}
+    brought = [
+        item * np.maximum(_product(sizes, side), _product(short, side)) for side in problem.sides
+    ]
     ways = [
         (size - _there(problem, side, size, parts, inner, machine.tiles))
         / _faster(parts, side, inner, exchange.bus)
@@ -127,20 +140,31 @@ def candidates(problem: Problem, machine: Machine) -> Candidates:
             ways[number] = np.where((serial == 1) | ("n" not in side), 0.0, ways[number])
     out = item * m * n
     several = parts["k"] > 1
-    gathered = np.where(several, out * (parts["k"] - 1) / parts["k"], 0.0)
     adders = np.minimum(parts["k"], np.where(m > 1, m, n))
-    share = np.ceil(out / adders)
+    gathered = np.where(several, out * (parts["k"] - 1) / parts["k"], 0.0)
+    gathered = np.where(lie, np.maximum(out, item * rows * parts["k"]), gathered)
+    share = np.where(lie, item * rows, np.ceil(out / adders))
     mine = share - _there(problem, "mn", share, parts, inner, machine.tiles)
+    mine = np.where(lie | _stays_there(problem, m, n, parts, inner, serial), 0.0, mine)
     turns = serial * (sum(ways) + gathered + mine) - _stays(problem, ways, serial)
-    rounds = serial * (2 + several)
+    rounds = serial * (1 * (sum(ways) > 0) + several + (mine > 0))
     passed = turns / rate + rounds * exchange.overhead_cycles
-    adding = several * _adding(problem, m * n / adders, parts["k"], machine)
-    compute = serial * (_vertex(problem, m, n, k, machine) + adding)
+    added = np.where(lie, rows, m * n / adders)
+    adding = several * _adding(problem, added, parts["k"], machine)
+    longest = np.maximum(
+        _vertex(problem, m, n, k, machine), lie * _vertex(problem, last, n, rest, machine)
+    )
+    compute = serial * (longest + adding)
     held = sum(brought) + out + several * share * parts["k"] + share
     held = held + problem.kept / machine.tiles
-    return Candidates(
-        problem, m, n, k, serial, inner, compute, passed, rounds * machine.chip.sync_cycles, held
-    )
+    sync = rounds * machine.chip.sync_cycles
+    return Candidates(problem, m, n, k, serial, inner, last, rows, compute, passed, sync, held)
+
+
+def even_blocks(length: Any, size: Any) -> Any:
+    """How many blocks of so many rows at most: an even number, as pairs of tiles share a bus."""
+    several = -(-length // np.maximum(size, 1))
+    return np.minimum(several + several % 2, length)
 
 
 def _product(sizes: Mapping[str, Any], side: str) -> Any:
@@ -156,14 +180,30 @@ def _there(
 ) -> np.ndarray:
     """Bytes of a block that its tile has already, as rows lie in the order of the tiles.
 
-    A tile's even share is some rows: those of its block, where tiles go on along m last.
+    A tile's even share is some rows: those of its block, where tiles go on along m last. Blocks
+    that are longer than shares run ahead of them: of the last whole one less is there.
     """
     first, *others = side
     share = problem.item * _product(problem.sizes, side) / tiles / _product(parts, "".join(others))
     in_order = parts["k"] == 1
     if first == "m":
         in_order = in_order & (n_inner | (parts["n"] == 1))
+        share = share * _within(problem.m, np.ceil(problem.m / parts["m"]), parts["n"], tiles)
     return np.where(in_order, np.minimum(size, share), 0.0)
+
+
+def _within(length: int, rows: np.ndarray, beside: np.ndarray, tiles: int) -> np.ndarray:
+    """Of an even share of a length, how much is in the block of its tile: the least, as a part.
+
+    Blocks are so many rows, each of as many tiles as are beside each other.
+    """
+    share, block = length / tiles, np.maximum(length // rows - 1, 0)
+    least = np.ones(rows.shape)
+    for tile in (block * beside, block * beside + beside - 1):
+        low = np.maximum(block * rows, tile * share)
+        high = np.minimum((block + 1) * rows, (tile + 1) * share)
+        least = np.minimum(least, np.maximum(high - low, 0) / np.minimum(share, rows))
+    return least
 
 
 def alone(problem: Problem, vertex: float, machine: Machine) -> float:
@@ -182,6 +222,19 @@ def _faster(parts: dict, side: str, n_inner: np.ndarray, bus: int) -> np.ndarray
         if name in missing:
             found = np.where(inner & (parts[name] % bus == 0), float(bus), found)
     return found
+
+
+def _stays_there(
+    problem: Problem,
+    m: np.ndarray,
+    n: np.ndarray,
+    parts: dict,
+    n_inner: np.ndarray,
+    serial: np.ndarray,
+) -> np.ndarray:
+    """Whether results are at home where they are computed: blocks lie one behind the other."""
+    pieces = (m == 1) & n_inner & (problem.n % n == 0)
+    return (parts["k"] == 1) & (serial == 1) & ((parts["n"] == 1) | pieces)
 
 
 def _stays(problem: Problem, ways: Sequence[np.ndarray], serial: np.ndarray) -> np.ndarray:
@@ -227,6 +280,9 @@ def _blocks(problem: Problem, tiles: int) -> tuple[np.ndarray, ...]:
     for k in _terms(problem):
         parts = ceil(problem.k / k)
         room = tiles // parts
+        if parts > 1 and not any("n" in side for side in problem.sides):
+            rows.append(_as_rows(problem, tiles, k))
+            continue
         for serial in TURNS if problem.n > 1 else (1,):
             if problem.n % serial or room < 1:
                 continue
@@ -238,9 +294,28 @@ def _blocks(problem: Problem, tiles: int) -> tuple[np.ndarray, ...]:
             fits = np.ceil(problem.m / m) * np.ceil(problem.n // serial / n) <= room
             m, n = m[fits], n[fits]
             for inner in (True, False):
-                same = [np.full(m.shape, x) for x in (k, serial, inner)]
+                same = [np.full(m.shape, x) for x in (k, serial, inner, 0, 0)]
                 rows.append((m, n, *same))
     return tuple(np.concatenate(column) for column in zip(*rows, strict=True))
+
+
+def _as_rows(problem: Problem, tiles: int, k: int) -> tuple[np.ndarray, ...]:
+    """Blocks of rows of the parts of k; those of the last, which is shorter, get what tiles are
+    left."""
+    whole, rest = divmod(problem.k, k)
+    m = _sizes(problem.m, tiles // whole) if whole <= tiles else np.zeros(0, np.int64)
+    left = tiles - whole * even_blocks(problem.m, m)
+    least = min(2, problem.m) if rest else 0
+    m, left = (column[left >= least] for column in (m, left))
+    last = _last(problem.m, left) if rest else np.zeros(m.shape, np.int64)
+    share = -(-problem.m // tiles)
+    same = [np.full(m.shape, x) for x in (1, k, 1, False)]
+    return (m, *same, last, np.full(m.shape, share))
+
+
+def _last(length: int, tiles: np.ndarray) -> np.ndarray:
+    """Rows of the smallest blocks for which so many tiles are enough."""
+    return -(-length // np.minimum(np.maximum(tiles - tiles % 2, 1), length))
 
 
 def _sizes(length: int, most: int) -> np.ndarray:

@@ -154,6 +154,8 @@ class Settled:
         axis, step = line
         if step <= 0 or region.low < 0 or region.low // step or region.high > step:
             return None
+        if len(homes.axes) > 1 and all(view.size < step for view in region.views):
+            return None  # a part of each block: others of the grid have the rest
         turn = around[0] if around else -(-buffer.size // step) * step
         if turn < step * axis.extent or turn % step:
             return None
@@ -170,11 +172,13 @@ class Settled:
 
 def _line(homes: Homes, steps: Sequence[int]) -> tuple[Axis, int] | None:
     """One axis, and how far each block is from the last: of rows of pieces, too, if those nest."""
-    if len(homes.axes) == 1:
-        return homes.axes[0], steps[0]
-    if len(homes.axes) != 2:
+    found = [(a, s) for a, s in zip(homes.axes, steps, strict=True) if a.extent > 1]
+    found = found or list(zip(homes.axes, steps, strict=True))[:1]
+    if len(found) == 1 and found[0][0].stride == 1:
+        return found[0]
+    if len(found) != 2:
         return None
-    (outer, inner), (down, along) = homes.axes, steps
+    (outer, down), (inner, along) = found
     nested = outer.stride == inner.extent and down == along * inner.extent
     if not nested or (outer.per_tile, inner.per_tile, inner.stride) != (1, 1, 1):
         return None
