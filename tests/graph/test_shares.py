@@ -13,12 +13,14 @@ from tests.graph.same import assert_same, ops
 from tests.machines import STATED, scaled
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
+from tilewright.graph.apart import classes_of
 from tilewright.graph.ir import Graph, Node
-from tilewright.graph.shares import by_shares
+from tilewright.graph.shares import _Chain, by_shares
 from tilewright.machine import machine as named
 from tilewright.machine.machine import Machine
 from tilewright.models.recurrent import Dense, Layer, Recurrent, initial, window
 from tilewright.report import report
+from tilewright.sequence.precision import in_precision
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)
@@ -238,6 +240,19 @@ def test_all_ways_to_run_it_agree(name, monkeypatch):
     fn, weights = CELLS[name]
     weights = jax.tree.map(np.asarray, weights)
     agree(fn, weights, numbers(37, STEPS, FEATURES), exact=False, relative=1e-4, absolute=1e-4)
+
+
+def test_products_are_priced_by_what_they_read():
+    """Bytes take a quarter; and what meets inputs alone is no part of what every trip reads."""
+    net = Recurrent((Layer("lstm", 16, 256), Layer("lstm", 256, 256)), (Dense(256, 1),))
+    weights, taken = initial(net, jax.random.key(0)), {}
+    for precision in ("float32", "int8", "int8x8"):
+        graph = trace(partial(window, net), in_precision(weights, precision), numbers(4, 50, 16))
+        for chain in (_Chain(graph.graph, rows) for rows in classes_of(graph.graph)):
+            if chain.scans:
+                taken[precision] = chain.ways(STATED).shares
+    assert 0.4 < taken["int8"] / taken["float32"] < 0.7
+    assert 0.2 < taken["int8x8"] / taken["float32"] < 0.45
 
 
 def test_report_says_what_was_chosen():

@@ -14,6 +14,7 @@ from tilewright.machine.cost import (
     is_worth_dealing,
     lanes,
     mac_rate,
+    narrow,
     price,
     total,
     work,
@@ -88,6 +89,19 @@ def test_dtypes():
         assert mac_rate(AVX2.tile, dtype) == 16
     assert mac_rate(AVX2.tile, "float64") == 4, "rounded products"
     assert 0 < mac_rate(AVX2.tile, "int32") < 16, "no unit: products, then sums"
+
+
+def test_narrow_operands_are_priced_by_the_unit_that_takes_them():
+    keys = [narrow(*pair, "int32") for pair in (("uint8", "int8"), ("int16", "int8"))]
+    keys += [narrow("bfloat16", "bfloat16", "float32", pairs) for pairs in (True, False)]
+    assert keys[-1] == "float32"
+    able = described(("avx2", "avx512bf16", "avx512f", "avx512vnni", "fma")).tile
+    single = mac_rate(able, "float32")
+    assert [mac_rate(able, key) / single for key in keys] == [4, 2, 2, 1]
+    single = mac_rate(AVX2.tile, "float32")
+    # Without VNNI and BF16: bytes go by pairs of 16 bits, bfloat16 by float32.
+    assert [mac_rate(AVX2.tile, key) / single for key in keys] == [2, 2, 1, 1]
+    assert narrow("int8", "int8", "float32") == "float32"
 
 
 def test_a_measured_machine_is_priced_by_its_own_figures():

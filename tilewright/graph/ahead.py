@@ -23,7 +23,7 @@ from tilewright.graph.ir import Builder, Graph, Node, Type, Value
 from tilewright.graph.ops import ELEMENTWISE
 from tilewright.graph.rewrite import Rebuilder, cone, copy_nodes, fresh, with_bodies
 from tilewright.graph.sides import is_lanes, sides_of
-from tilewright.machine.cost import home, product_rate
+from tilewright.machine.cost import home, mac_rate, narrow
 from tilewright.machine.machine import Machine, Tile
 
 ROWS = 64
@@ -69,7 +69,7 @@ def _leaving(node: Node, tile: Tile) -> _Leaving | None:
     fixed, moving = set(body.inputs[:consts]), set(body.inputs[first:])
     held = sum(value.type.nbytes for value in node.inputs[:consts])
     heavy: dict[Value, None] = {}
-    narrow = {n.output: n.inputs[0] for n in body.nodes if n.op == "convert"}
+    before = {n.output: n.inputs[0] for n in body.nodes if n.op == "convert"}
     rows = 1
     for inner in body.nodes:
         if inner.bodies:
@@ -77,7 +77,7 @@ def _leaving(node: Node, tile: Tile) -> _Leaving | None:
         if fixed.issuperset(inner.inputs):
             fixed.update(inner.outputs)
         elif inner.op in _STACKED and (fixed | moving).issuperset(inner.inputs):
-            pays = inner.op == "dot" and _pays(inner, narrow, moving, tile, held)
+            pays = inner.op == "dot" and _pays(inner, before, moving, tile, held)
             if inner.op == "dot" and not pays:
                 continue
             moving.update(inner.outputs)
@@ -95,22 +95,23 @@ def _leaving(node: Node, tile: Tile) -> _Leaving | None:
 
 
 def _pays(
-    node: Node, narrow: dict[Value, Value], moving: set[Value], tile: Tile, held: int
+    node: Node, before: dict[Value, Value], moving: set[Value], tile: Tile, held: int
 ) -> bool:
     """Whether a product of elements with a constant waits for the constant.
 
-    `narrow` is what operands were before they were widened.
+    `before` is what operands were before they were widened.
     """
     sides = sides_of(node)
     mine = [side for side in sides if side.value in moving]
     if len(mine) != 1 or is_lanes(sides):
         return False
     (constant,) = (side for side in sides if side is not mine[0])
-    rows, matrix = (narrow.get(side.value, side.value) for side in (mine[0], constant))
+    rows, matrix = (before.get(side.value, side.value) for side in (mine[0], constant))
     size = matrix.type.nbytes
     macs = node.output.type.size * constant.terms
     reading = size / (home(tile, held).read or 1e9)
-    rate = product_rate(tile, (rows.dtype, matrix.dtype), node.output.dtype)
+    key = narrow(rows.dtype, matrix.dtype, node.output.dtype, node.params.get("pairs"))
+    rate = mac_rate(tile, key)
     return size > SMALL * tile.memories[0].size and reading >= ABOUT * macs / rate
 
 

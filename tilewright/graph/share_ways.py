@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from tilewright.graph.count import nodes_count
-from tilewright.graph.ir import Node
+from tilewright.graph.count import nodes_count, widened
+from tilewright.graph.ir import Node, Value
 from tilewright.graph.ops import VIEWS
 from tilewright.graph.ops.operation import Rows
 from tilewright.machine.cost import home, work
@@ -91,14 +91,16 @@ class _Trip:
     @classmethod
     def of(cls, node: Node, rows: Rows, machine: Machine) -> _Trip:
         (body,), tile = node.bodies, machine.tile
-        mine = [n for n in body.nodes if any(v in rows for v in n.outputs)]
-        others = [n for n in body.nodes if n not in mine]
-        calls = sum(inner.op not in VIEWS and inner.op != "constant" for inner in body.nodes)
-        held = sum(v.type.nbytes for v in body.inputs if v not in rows)
+        before = widened(body)
+        nodes = [n for n in body.nodes if before.keys().isdisjoint(n.outputs)]
+        mine = [n for n in nodes if any(v in rows for v in n.outputs)]
+        others = [n for n in nodes if n not in mine]
+        calls = sum(inner.op not in VIEWS and inner.op != "constant" for inner in nodes)
+        held = sum(v.type.nbytes for v in _read_each_trip(node) if v not in rows)
         return cls(
             node.params["length"],
-            work(nodes_count(mine), tile).cycles,
-            work(nodes_count(others), tile).cycles + calls * tile.call,
+            work(nodes_count(mine, before), tile).cycles,
+            work(nodes_count(others, before), tile).cycles + calls * tile.call,
             held / (home(tile, held).read_all or 1e9),
         )
 
@@ -115,6 +117,25 @@ class _Trip:
         one = self.one(1.0)
         dealt = one / machine.chip.tiles * PIECES + WAITS * machine.chip.sync_cycles
         return self.count * min(one, dealt)
+
+
+def _read_each_trip(node: Node) -> set[Value]:
+    """Inputs of a scan's body that every trip reads. Those that only meet what is known of all
+    trips beforehand leave the loop where reading them is dear (`ahead.py`): multiplying counts."""
+    (body,), consts = node.bodies, node.params["consts"]
+    carried = set(body.inputs[consts : consts + node.params["carry"]])
+    fixed, waits = set(body.inputs[:consts]), set(body.inputs[:consts]) & set(body.outputs)
+    now = set(carried)
+    for inner in body.nodes:
+        if fixed.issuperset(inner.inputs):
+            fixed.update(inner.outputs)
+        elif not now.isdisjoint(inner.inputs):
+            now.update(inner.outputs)
+            waits.update(fixed.intersection(inner.inputs))
+    for inner in reversed(body.nodes):
+        if not waits.isdisjoint(inner.outputs):
+            waits.update(inner.inputs)
+    return (waits & fixed & set(body.inputs)) | carried
 
 
 def _passed(size: float, machine: Machine) -> float:

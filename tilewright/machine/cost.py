@@ -37,7 +37,8 @@ _MOST_LANES = 16
 class Count:
     """What is done: `macs` by dtype, `operations` by (name, dtype), bytes, inner loops begun.
 
-    Names are those of the graph's operations; "move" is an element that is only copied.
+    Multiply-adds of narrow operands that some machines have units for go by both (`narrow`). Names
+    are those of the graph's operations; "move" is an element that is only copied.
     """
 
     macs: Mapping[str, float] = field(default_factory=lambda: _NONE)
@@ -177,21 +178,44 @@ def lanes(tile: Tile, dtype: str) -> int:
     return max(1, min(_MOST_LANES, tile.features.vector_bits // _BITS.get(dtype, 32)))
 
 
-def product_rate(tile: Tile, operands: tuple[str, str], sums: str) -> float:
-    """Multiply-adds a cycle of narrow operands: by the unit for the widest type that they need."""
-    wanted = {
-        ("int8", "int8"): (("uint8", "int8"), ("int16", "int16")),
-        ("int16", "int8"): (("int16", "int16"),),
-    }.get(operands, ())
+_NARROW: Mapping[tuple[str, ...], tuple] = {
+    ("int8", "int8"): ("int32", ("uint8", "int8"), ("int16", "int16")),
+    ("uint8", "int8"): ("int32", ("uint8", "int8"), ("int16", "int16")),
+    ("int16", "int8"): ("int32", ("int16", "int16")),
+    ("bfloat16", "bfloat16"): ("float32", ("bfloat16", "bfloat16")),
+}
+"""Operands that products take as they are (of bfloat16: in pairs), what their sums are in, and the
+units that can, by what they multiply: the best first. Where there is none, sums' own unit does."""
+
+
+def narrow(lhs: str, rhs: str, sums: str, pairs: object = False) -> str:
+    """What `Count.macs` has multiply-adds of such operands under. Bfloat16 but for `pairs` is
+    widened first."""
+    known = _NARROW.get((lhs, rhs))
+    taken = known and known[0] == sums and (pairs or lhs != "bfloat16")
+    return f"{lhs} {rhs}" if taken else sums
+
+
+def operand_dtypes(key: str) -> tuple[str, ...]:
+    """Those of a key of `Count.macs`."""
+    return tuple(key.split())
+
+
+def mac_rate(tile: Tile, key: str) -> float:
+    """Multiply-adds a cycle of a key of `Count.macs`; else by products and sums."""
+    operands = operand_dtypes(key)
+    if len(operands) == 1:
+        return _own_rate(tile, key)
+    sums, *wanted = _NARROW[operands]
     for pair in wanted:
         units = [unit.macs for unit in tile.units if (unit.operands, unit.sums) == (pair, sums)]
         if units:
             return max(units)
-    return mac_rate(tile, sums)
+    return _own_rate(tile, sums)
 
 
-def mac_rate(tile: Tile, dtype: str) -> float:
-    """Multiply-adds a cycle, in the dtype that they are computed in; else by products and sums."""
+def _own_rate(tile: Tile, dtype: str) -> float:
+    """In the dtype that they are computed in."""
     same = computed(dtype)
     units = [unit.macs for unit in tile.units if unit.operands == (same, same) == (unit.sums,) * 2]
     return max(units, default=lanes(tile, dtype) / (2 * tile.simple))

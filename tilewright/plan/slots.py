@@ -19,7 +19,7 @@ from math import prod
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.contract import ContractVector
 from tilewright.codelets.convolution import Convolution, FilterGradient
-from tilewright.machine.cost import Count, computed, lanes
+from tilewright.machine.cost import Count, computed, lanes, operand_dtypes
 from tilewright.machine.granules import convolution, matrix_unit, product, takes_blocks, threaded
 from tilewright.machine.machine import Tile
 
@@ -57,7 +57,7 @@ def slots(count: Count, tile: Tile) -> Slots:
         if (rate := _cycles(tile, name, dtype))
     )
     for dtype, macs in count.macs.items():
-        arithmetic += macs / lanes(tile, computed(dtype))
+        arithmetic += macs / lanes(tile, computed(operand_dtypes(dtype)[0]))
     loads, stores = count.loads / (memory.read or 8), count.stores / (memory.write or memory.read)
     if not memory.write:
         loads, stores = loads + stores, 0.0

@@ -18,7 +18,7 @@ import numpy as np
 
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.small import is_small
-from tilewright.machine.cost import NOTHING, Count
+from tilewright.machine.cost import NOTHING, Count, operand_dtypes
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import (
     Branch,
@@ -200,7 +200,8 @@ class _Clock:
 def _as_given(codelet: Codelet) -> Count:
     """The work, multiply-adds by the dtype of operands: other machines have units for those."""
     count, given = codelet.work, {operand.dtype for operand in codelet.inputs[:2]}
-    if len(count.macs) == 1 and len(given) == 1:
+    known = any(len(operand_dtypes(key)) > 1 for key in count.macs)
+    if len(count.macs) == 1 and len(given) == 1 and not known:
         return replace(count, macs={given.pop(): sum(count.macs.values())})
     return count
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tilewright.machine.cost import Count, computed, lanes
+from tilewright.machine.cost import Count, computed, lanes, operand_dtypes
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.simulate.cpu import Timing, at_clock, timing
@@ -103,9 +103,9 @@ def _bound(program: Program, machine: Machine, trips: Trips | None, held: int) -
     return Estimate(machine, (least, least), limit, machine.tiles, held, counts, bound=True)
 
 
-def _most_macs(machine: Machine, dtype: str) -> float:
+def _most_macs(machine: Machine, key: str) -> float:
     """The fastest unit that a product of the dtype may use, whatever it rounds to."""
-    names = {dtype} | ({"tf32"} if dtype == "float32" else set())
+    names = {*operand_dtypes(key)} | ({"tf32"} if key == "float32" else set())
     return max(machine.tile.macs(name) for name in names) or machine.tile.macs("float32")
 
 

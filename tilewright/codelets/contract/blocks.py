@@ -26,7 +26,7 @@ from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.ops import blocks
 from tilewright.graph.scalar import SCALAR
-from tilewright.machine.cost import Count
+from tilewright.machine.cost import Count, narrow
 
 ROWS_GRAIN, COLUMNS_GRAIN = 16, 4 * LANES
 """Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
@@ -117,8 +117,8 @@ class ContractBlocks(Codelet):
         """Of a piece of the columns, with its share of the blocks."""
         share = self.starts.shape[0] / self._panels
         elements = self.places.shape[0] * self.height * LANES * self.depth * share
-        macs = self.m * elements
-        macs = {"int32" if self.panels.dtype == "int8" else "float32": macs}
+        sums = "int32" if self.panels.dtype == "int8" else "float32"
+        macs = {narrow(self.lhs.dtype, self.panels.dtype, sums, self.paired): self.m * elements}
         loads = elements * numpy_dtype(self.panels.dtype).itemsize + nbytes(self.places) * share
         loads += nbytes(self.lhs, self.starts)
         loads += nbytes(*self.beside)

@@ -36,7 +36,7 @@ from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.graph import law
 from tilewright.graph.ops.packed import unpack
 from tilewright.graph.scalar import SCALAR
-from tilewright.machine.cost import Count
+from tilewright.machine.cost import Count, narrow
 
 ROWS_GRAIN, COLUMNS_GRAIN = 32, 4 * LANES
 """Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
@@ -109,8 +109,9 @@ class ContractPanels(Codelet):
 
     @property
     def work(self) -> Count:
-        macs = self.parts * self.out.size * self.k
-        macs = {"int32" if self.panels.dtype == "int8" else "float32": macs}
+        sums = "int32" if self.panels.dtype == "int8" else "float32"
+        key = narrow(self.lhs.dtype, self.panels.dtype, sums, self.paired)
+        macs = {key: self.parts * self.out.size * self.k}
         iterations = prod(self.panels.shape[:-3])
         count = Count(macs, {}, nbytes(*self.inputs), nbytes(*self.outputs), iterations)
         return count + self.epilogue.work(self.out.size) if self.epilogue else count

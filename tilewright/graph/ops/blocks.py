@@ -35,7 +35,7 @@ from tilewright.graph.law import LANES
 from tilewright.graph.ops.operation import Operation, moves, same, typed
 from tilewright.graph.ops.packed import unpack
 from tilewright.graph.scalar import SCALAR
-from tilewright.machine.cost import Count
+from tilewright.machine.cost import Count, narrow
 
 
 def whole_panels(blocks: np.ndarray, places: np.ndarray, starts: np.ndarray, k: int) -> np.ndarray:
@@ -143,7 +143,8 @@ def _count(node: Node) -> Count:
     size = blocks.type.size
     if node.params.get("height"):
         size = places.shape[0] * node.params["height"] * LANES
-    return Count(macs={node.output.dtype: lhs.shape[0] * size}, iterations=1)
+    key = narrow(lhs.dtype, blocks.dtype, node.output.dtype, node.params.get("pairs"))
+    return Count(macs={key: lhs.shape[0] * size}, iterations=1)
 
 
 ROWS = {

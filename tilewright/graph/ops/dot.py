@@ -29,7 +29,7 @@ from tilewright.graph.ops.operation import (
     typed,
     without,
 )
-from tilewright.machine.cost import Count
+from tilewright.machine.cost import Count, narrow
 
 
 def dot(
@@ -58,7 +58,9 @@ def _shape(operands: Types, params: Params) -> Shape:
 def _count(node: Node) -> Count:
     lhs, contract = node.inputs[0], node.params["contract"][0]
     macs = node.output.type.size * prod(lhs.shape[i] for i in contract)
-    return Count(macs={lhs.dtype: macs}, iterations=1)
+    pairs = node.params.get("pairs")
+    key = narrow("bfloat16", "bfloat16", "float32", pairs) if pairs else lhs.dtype
+    return Count(macs={key: macs}, iterations=1)
 
 
 def _links(node: Node) -> Links:

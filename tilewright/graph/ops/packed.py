@@ -19,7 +19,7 @@ from tilewright.graph import law
 from tilewright.graph.ir import Node, Type
 from tilewright.graph.law import LANES
 from tilewright.graph.ops.operation import Operation, Shape, moves, typed
-from tilewright.machine.cost import Count
+from tilewright.machine.cost import Count, narrow
 
 DEPTH = {"float32": 1, "bfloat16": 2, "int8": 2}
 """Neighbouring k of a column that lie together, by the panels' dtype, unless more are asked for."""
@@ -67,8 +67,9 @@ def _panels(matrix: Type, depth: int | None) -> Shape:
 
 
 def _count(node: Node) -> Count:
-    lhs, dtype = node.inputs[0], node.output.dtype
-    return Count(macs={dtype: node.output.type.size * lhs.shape[1]}, iterations=1)
+    (lhs, panels), sums = node.inputs, node.output.dtype
+    key = narrow(lhs.dtype, panels.dtype, sums, node.params.get("pairs"))
+    return Count(macs={key: node.output.type.size * lhs.shape[1]}, iterations=1)
 
 
 ROWS = {
