@@ -53,3 +53,14 @@ def test_a_function_at_places():
 def test_a_function_at_places_outside(mode):
     places = jnp.array([0, 9, 2])
     agree(lambda x: x.at[places, 1].apply(lambda v: 2 * v + 1, mode=mode), X)
+
+
+@pytest.mark.parametrize("spacing", (1, 2))
+@pytest.mark.parametrize("holes", (1, 3))
+@pytest.mark.parametrize("padding", ("VALID", [(2, 3), (0, 1)]))
+def test_padding_and_holes_are_no_elements_of_a_window(padding, holes, spacing):
+    def windows(x):
+        begin, how = np.float32(1), ((2, 3), (1, 2), padding, (holes, 1), (1, spacing))
+        return lax.reduce_window(x, begin, lambda a, b: a - 2 * b, *how)
+
+    agree(windows, np.round(16 * X))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.hijax import VJPHiPrimitive
 from jax.extend.core import Primitive
 
 from tests.trace.comparing import agree, native, trace
@@ -76,3 +77,19 @@ def test_custom_batching():
 
     halved.def_vmap(lambda size, batched, x: (x / 2 + 1, True))
     agree(lambda x: (halved(x), jax.vmap(halved)(x)), X)
+
+
+def test_a_primitive_of_hijax_is_expanded():
+    class Doubled(VJPHiPrimitive):
+        def __init__(self, aval):
+            self.in_avals, self.out_aval, self.params = (aval,), aval, {}
+            super().__init__()
+
+        def expand(self, x):
+            return 2 * x
+
+    def fn(x):
+        return jax.lax.fori_loop(0, 3, lambda _, y: Doubled(jax.typeof(y))(y), x) + x
+
+    (found,) = native(fn, X)
+    np.testing.assert_array_equal(found, 9 * X)

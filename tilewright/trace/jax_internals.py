@@ -155,6 +155,15 @@ def without_references(closed: ClosedJaxpr) -> ClosedJaxpr:
     return closed
 
 
+def without_high_types(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """A jaxpr in which primitives of `jax.experimental.hijax` are what they are expanded to."""
+    if not closed.jaxpr.is_high or any(
+        aval.is_high for aval in (*closed.in_avals, *closed.out_avals)
+    ):
+        return closed
+    return partial_eval.lower_jaxpr2(closed)
+
+
 def frames(equation: Equation) -> list[tuple[str, int]]:
     """(file, line) of every Python frame that led to an equation, innermost first."""
     traceback = equation.source_info.traceback

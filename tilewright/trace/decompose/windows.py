@@ -1,7 +1,8 @@
 """Windows combined by whatever function, in plain JAX: one element of all windows after the other.
 
 In: arrays, and a window's size, strides, padding and dilations in every dimension. Out: an element
-for each window. Always: elements are taken in row-major order of the window.
+for each window. Always: elements are taken in row-major order of the window, and padding, like the
+holes of a dilated operand, is no element, as XLA's CPU has it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def reduce_window(
     base_dilation: Sequence[int],
     window_dilation: Sequence[int],
 ) -> tuple[Array, ...]:
-    """Operands of one shape, then a scalar of each to begin with (and to pad with).
+    """Operands of one shape, then a scalar of each that every window begins with, once.
 
     `function(*left, *right)` takes and gives as many scalars as there are operands.
     """
@@ -39,14 +40,43 @@ def reduce_window(
     ]  # fmt: skip
     results: tuple[Array, ...] | None = None
     shape: tuple[int, ...] = ()
-    for elements in zip(*walks, strict=True):
+    for place, elements in zip(
+        np.ndindex(*window_dimensions), zip(*walks, strict=True), strict=True
+    ):
         shape = elements[0].shape
         flat = tuple(x.ravel() for x in elements)
         if results is None:
             results = tuple(jnp.full(x.shape, s) for x, s in zip(flat, initial, strict=True))
-        results = combine(results, flat)
+        there = _there(
+            place, operands[0].shape, shape, window_strides, padding, base_dilation, window_dilation
+        ).ravel()
+        results = _where(there, combine(results, flat), results)
     assert results is not None
     return tuple(x.reshape(shape) for x in results)
+
+
+def _where(mask: np.ndarray, new: tuple[Array, ...], old: tuple[Array, ...]) -> tuple[Array, ...]:
+    if mask.all():
+        return new
+    return tuple(jnp.where(mask, x, y) for x, y in zip(new, old, strict=True))
+
+
+def _there(
+    place: Sequence[int],
+    shape: Sequence[int],
+    counts: Sequence[int],
+    strides: Sequence[int],
+    padding: Pairs,
+    base: Sequence[int],
+    spacing: Sequence[int],
+) -> np.ndarray:
+    """In which windows, of `counts`, the element at `place` is one of an operand of this shape."""
+    rows = zip(place, shape, counts, strides, padding, base, spacing, strict=True)
+    there = np.ones((), bool)
+    for i, size, count, stride, (low, _), hole, apart in rows:
+        at = np.arange(count) * stride + i * apart - low
+        there = there[..., None] & (at >= 0) & (at <= (size - 1) * hole) & (at % hole == 0)
+    return there
 
 
 def select_and_gather_add(
