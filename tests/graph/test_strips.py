@@ -141,3 +141,18 @@ def test_channels_of_images_are_no_rows():
 
     assert not strips_of(tilewright.compile(excited, *arrays).compiled.graph)
     agree(excited, *arrays, epsilons=64)
+
+
+def test_a_matrix_that_vectors_meet_twice_stays_near():
+    """Strips of it fit the nearest memory; of a matrix that matrices meet, the tile's own."""
+    x = RANDOM.normal(size=(4000, 16)).astype(np.float32)
+
+    def strip(function, *arguments) -> int:
+        graph = make_strips(tilewright.compile(function, *arguments).compiled.graph, STATED)
+        return strips_of(graph)[0].params["strip"]
+
+    near = STATED.tile.memories[0].size
+    logistic = strip(jax.grad(lambda w: jnp.sum(jax.nn.softplus(x @ w))), np.ones(16, np.float32))
+    net = strip(jax.grad(lambda v: loss(x, v)), np.ones((16, 4), np.float32))
+    assert logistic * 16 * 4 <= near < net * 16 * 4
+    agree(jax.grad(lambda w: jnp.sum(jax.nn.softplus(x @ w))), np.ones(16, np.float32), epsilons=64)

@@ -34,10 +34,23 @@ def test_one_vertex_stores_and_sums():
 @pytest.mark.skipif(FEW, reason="long expressions need the registers for themselves")
 def test_long_expressions_are_taken_where_registers_are_many():
     def function(a, b):
-        soft = jnp.log1p(jnp.exp(a)) * jnp.tanh(b)
+        soft = jnp.tanh(a) / (b * b + 1)
         return soft, jnp.sum(soft)
 
     assert len(names(function, A, B)) == 1
+    _, total = tilewright.compile(function, A, B)(A, B)
+    expected = np.tanh(A.astype(np.float64)) / (B.astype(np.float64) ** 2 + 1)
+    np.testing.assert_allclose(total, expected.sum(), rtol=1e-4)
+
+
+def test_several_functions_stay_apart():
+    """They are faster one after the other."""
+
+    def function(a, b):
+        soft = jnp.log1p(jnp.exp(a)) * jnp.tanh(b)
+        return soft, jnp.sum(soft)
+
+    assert len(names(function, A, B)) == 2
     soft, total = tilewright.compile(function, A, B)(A, B)
     expected = np.log1p(np.exp(A.astype(np.float64))) * np.tanh(B)
     np.testing.assert_allclose(soft, expected, rtol=1e-5)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tilewright.codelets.along import ArgReduce, Cumulative, Sort
+from tilewright.codelets.elementwise.stages import is_function
 from tilewright.codelets.reduce import Reduce
 from tilewright.graph.by_law import leaf_of
 from tilewright.graph.count import nodes_count
@@ -61,7 +62,8 @@ def _is_better_apart(scope: Scope, unit: Unit) -> bool:
     It may be dealt out to all tiles, which a sum is not. A sum over rows keeps 16 sums a column in
     memory on the way: dearer than to read again what is near (256 x 40 products of a row and a
     column: 16 % slower), cheaper than what is not (8,192 x 64 and more: 30 to 40 % less time). And
-    long expressions have no registers to spare where these are few (a softplus: 5 %).
+    long expressions have no registers to spare where these are few (a softplus: 5 %); several
+    functions are faster one after the other (see `elementwise/stages.py`).
     """
     machine = scope.plan.machine
     few = machine.tile.features.registers < 32
@@ -73,6 +75,8 @@ def _is_better_apart(scope: Scope, unit: Unit) -> bool:
         v for node in unit.nodes for v in node.inputs if v.shape == unit.nodes[0].output.shape
     }
     near = sum(v.type.nbytes for v in values) <= machine.tile.memory
+    if near and sum(is_function(node.op) for node in unit.nodes[:-1]) > 1:
+        return True
     return near and unit.nodes[-1].output.type.size > 1
 
 

@@ -7,7 +7,7 @@ squares (`squares.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from tilewright.codelets.base import LANES
 from tilewright.codelets.elementwise.blocks import Block, Turned, reserve, turned_arrays
 from tilewright.codelets.elementwise.collapse import Walk, collapse
 from tilewright.codelets.elementwise.squares import Square, copy_square, square_of
+from tilewright.codelets.elementwise.stages import BLOCK, Stage, stages_of
 from tilewright.codelets.emit import memory
 from tilewright.codelets.emit.expression import (
     LONG,
@@ -23,10 +24,10 @@ from tilewright.codelets.emit.expression import (
     emit_expression,
     instructions_of,
 )
-from tilewright.codelets.emit.llvm import Function
+from tilewright.codelets.emit.llvm import REGISTER_TYPE, Function, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.registers import Register
-from tilewright.codelets.emit.vectors import constants, offset, splat
+from tilewright.codelets.emit.vectors import constants, itemsize, offset, splat
 from tilewright.codelets.expression import Expression, indexed_dimensions
 
 if TYPE_CHECKING:
@@ -57,11 +58,13 @@ class _Writer:
     slots: dict[int, str] = field(init=False)
     square: Square | None = field(init=False)
     turned: Turned | None = field(init=False)
+    stages: tuple[Stage, ...] = field(init=False)
 
     def __post_init__(self):
         codelet = self.codelet
         self.dtypes = [operand.dtype for operand in (*codelet.inputs, *codelet.outputs)]
         self.dimensions = indexed_dimensions(codelet.expression)
+        self.stages = stages_of(codelet.expression)
         units = [
             tuple(int(i == dimension) for i in range(len(codelet.shape)))
             for dimension in self.dimensions
@@ -195,6 +198,9 @@ class _Writer:
         if abreast > LANES:
             turns, size = divmod(size, abreast)
             places = self._turns(places, turns, abreast)
+            if size > LANES and self._is_masked():
+                self._body(places, abreast, size, self._repeated(places, abreast))
+                return
         level = len(self.walk.sizes) - 1
         whole, rest = divmod(size, LANES)
         together = self._together(whole)
@@ -220,15 +226,92 @@ class _Writer:
     def _turns(self, places: Sequence[str], count: int, width: int) -> Sequence[str]:
         """`width` neighbours a turn, as one vector; the places after them."""
         level, repeated = len(self.walk.sizes) - 1, self._repeated(places, width)
+        if self.stages and width > LANES and count > 1:
+            return self._in_stages(places, count, width, repeated)
         with repeat(self.function, count, self._carry(places)) as turn:
             self._body(turn.carry, width, width, repeated)
             turn.next[:] = self._moved(turn.carry, level, width)
         return turn.result
 
+    def _in_stages(
+        self,
+        places: Sequence[str],
+        count: int,
+        width: int,
+        repeated: Mapping[int, str],
+    ) -> Sequence[str]:
+        """The same by blocks of turns: all stages of a block, then the next block."""
+        function, level, most = self.function, len(self.walk.sizes) - 1, BLOCK // width
+        slots = {
+            number: function.reserve(self._row_of(number, width), min(most, count))
+            for stage in self.stages
+            for number in stage.leaves
+        }
+        with repeat(function, -(-count // most), self._carry(places)) as block:
+            turns = count if count <= most else self._turns_left(block.index, count, most)
+            after = block.carry
+            for stage in self.stages:
+                with repeat(function, turns, self._carry(block.carry)) as turn:
+                    self._stage(stage, turn.carry, turn.index, width, repeated, slots)
+                    turn.next[:] = self._moved(turn.carry, level, width)
+                after = turn.result
+            block.next[:] = after
+        return block.result
+
+    def _turns_left(self, block: str, count: int, most: int) -> int | str:
+        """Of a block by number: the last one may have fewer."""
+        if count % most == 0:
+            return most
+        left = self.function.let(
+            f"sub i64 {count}, {self.function.let(f'mul i64 {block}, {most}')}"
+        )
+        fewer = self.function.let(f"icmp ult i64 {left}, {most}")
+        return self.function.let(f"select i1 {fewer}, i64 {left}, i64 {most}")
+
+    def _row_of(self, number: int, width: int) -> str:
+        return vector(REGISTER_TYPE[self.codelet.expression.dtype(number)], width)
+
+    def _stage(
+        self,
+        stage: Stage,
+        places: Sequence[str],
+        turn: str,
+        width: int,
+        repeated: Mapping[int, str],
+        slots: Mapping[int, str],
+    ) -> None:
+        """One stage of a turn: it takes and leaves registers in `slots`."""
+        function, steps = self.function, [step[-1] for step in self.walk.steps]
+        inputs = []
+        for i in stage.reads:
+            dtype = self.dtypes[i]
+            raw = repeated.get(i) or memory.load_raw(function, dtype, places[i], width, steps[i])
+            inputs.append(memory.to_register(function, dtype, raw, width))
+        for number in stage.takes:
+            row = self._row_of(number, width)
+            place = function.address(slots[number], row, turn)
+            inputs.append(function.let(f"load {row}, ptr {place}, align 64"))
+        results = emit_expression(function, stage.expression, inputs, width)
+        for number, result in zip(stage.leaves, results, strict=False):
+            row = self._row_of(number, width)
+            place = function.address(slots[number], row, turn)
+            function.do(f"store {row} {result}, ptr {place}, align 64")
+        if not stage.leaves:
+            first = len(self.codelet.inputs)
+            for i, result in enumerate(results, first):
+                memory.store(function, self.dtypes[i], result, places[i], width, steps[i])
+
     def _abreast(self, size: int) -> int:
         """Neighbours that are computed at the same time, as one vector."""
-        lanes = abreast(self.codelet.expression, self.function.module.features)
+        features = self.function.module.features
+        lanes = abreast(self.codelet.expression, features)
+        if features.registers >= 32 and self.stages:
+            lanes //= 2  # stages are short
         return lanes if size >= 2 * lanes else LANES
+
+    def _is_masked(self) -> bool:
+        """Whether lanes that do not exist cost nothing: every level has masks for four bytes."""
+        return all(itemsize(dtype) == 4 for dtype in self.dtypes)
 
     def _together(self, whole: int) -> int:
         """Vectors in one turn: more of them where there is little to do with each."""

@@ -19,6 +19,7 @@ from tilewright.codelets.emit import integers as whole
 from tilewright.codelets.emit.conversions import FLOATS, rounded
 from tilewright.codelets.emit.llvm import REGISTER_TYPE, Function
 from tilewright.codelets.emit.operations import EXACT, OPERATIONS, is_signed, select
+from tilewright.codelets.emit.ranges import narrowed
 from tilewright.codelets.emit.registers import Register, literal
 from tilewright.codelets.expression import Expression, Instruction, constant_value
 from tilewright.graph.floats import bits_of
@@ -50,7 +51,7 @@ def emit_expression(
         Register(function, REGISTER_TYPE[dtype], width, name)
         for dtype, name in zip(expression.inputs, inputs, strict=True)
     ]
-    for instruction in expression.instructions:
+    for instruction in narrowed(expression).instructions:
         dtypes = [expression.dtype(i) for i in instruction.arguments]
         operands = [values[i] for i in instruction.arguments]
         if instruction.op == "constant":

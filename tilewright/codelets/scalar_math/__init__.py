@@ -38,6 +38,7 @@ _FLOAT: dict[str, Formula] = {
     "expm1": exponential.expm1,
     "log": logarithm.log,
     "log1p": logarithm.log1p,
+    "log1p_unit": logarithm.log1p_unit,
     "logistic": exponential.logistic,
     "pow": power.power,
     "sin": trigonometric.sin,

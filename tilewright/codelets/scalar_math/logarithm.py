@@ -32,12 +32,24 @@ def log1p(x: Register) -> Register:
     large = x > 2.0**60
     scaled = large.select(x * 2.0**-30, x)
     above = (scaled + 1.0).bitcast("i32") - _ROOT_HALF
-    power = above & -0x800000
-    scale = (power.full(_ONE) - power).bitcast("float")
-    f = scaled.fma(scale, scale - 1.0)
+    f = _fraction(scaled, above)
     k = above.shift_right_signed(23).cast("sitofp", "float")
     result = _sum(large.select(k + 30.0, k), f).with_sign_of(x)
     return _outside(x, -1.0, result)
+
+
+def log1p_unit(x: Register) -> Register:
+    """log1p for 0 <= x <= 1 or NaN, to the bit; anything else gives something else."""
+    above = (x + 1.0).bitcast("i32") - _ROOT_HALF
+    k = above.shift_right_signed(23).cast("sitofp", "float")
+    return x.is_nan().select(float("nan"), _sum(k, _fraction(x, above)))
+
+
+def _fraction(x: Register, above: Register) -> Register:
+    """f of 1 + x = 2**k (1 + f), k in the exponent of `above`."""
+    power = above & -0x800000
+    scale = (power.full(_ONE) - power).bitcast("float")
+    return x.fma(scale, scale - 1.0)
 
 
 def _sum(k: Register, f: Register) -> Register:
