@@ -13,20 +13,31 @@ from tilewright.graph.count import nodes_count
 from tilewright.machine.cost import is_worth_dealing
 from tilewright.plan import views
 from tilewright.plan.basic import operand
+from tilewright.plan.by_leaves import can_be_dealt
 from tilewright.plan.elementwise import ExpressionBuilder, lower_fused
+from tilewright.plan.ir import View
 from tilewright.plan.schedule import CHEAP, Unit
 from tilewright.plan.scope import Scope
 
 
 def lower_reduce(scope: Scope, unit: Unit) -> None:
     """A reduction, with elementwise nodes computed on the way; what others read is stored."""
-    *before, node = unit.nodes
-    source = node.inputs[0]
-    if unit.elementwise and _is_better_apart(scope, unit):
+    kept = scope.kept()
+    codelet, read, written = _reduction(scope, unit)
+    if unit.elementwise and _is_better_apart(scope, unit, codelet):
+        scope.restore(kept)
         first, rest = unit.nodes[: unit.elementwise], unit.nodes[unit.elementwise :]
-        lower_fused(scope, replace(unit, kind="fused", shape=source.shape, nodes=first))
+        shape = unit.nodes[-1].inputs[0].shape
+        lower_fused(scope, replace(unit, kind="fused", shape=shape, nodes=first))
         lower_reduce(scope, replace(unit, nodes=rest, elementwise=0))
         return
+    scope.call(codelet, read, written)
+
+
+def _reduction(scope: Scope, unit: Unit) -> tuple[Reduce, list[View], list[View]]:
+    """The vertex, what it reads and what it writes."""
+    *before, node = unit.nodes
+    source = node.inputs[0]
     builder = ExpressionBuilder(scope, source.shape)
     for inner in before:
         builder.add(inner)
@@ -53,14 +64,14 @@ def lower_reduce(scope: Scope, unit: Unit) -> None:
         tuple(view.strides for view in stored),
         leaf_of(node),
     )
-    scope.call(codelet, leaves, [target, *stored])
+    return codelet, leaves, [target, *stored]
 
 
-def _is_better_apart(scope: Scope, unit: Unit) -> bool:
+def _is_better_apart(scope: Scope, unit: Unit, codelet: Reduce) -> bool:
     """Whether the elementwise nodes should be a vertex of their own.
 
-    It may be dealt out to all tiles, which a sum is not. A sum over rows keeps 16 sums a column in
-    memory on the way: dearer than to read again what is near (256 x 40 products of a row and a
+    It may be dealt out to all tiles, which not every sum is. A sum over rows keeps 16 sums a column
+    in memory on the way: dearer than to read again what is near (256 x 40 products of a row and a
     column: 16 % slower), cheaper than what is not (8,192 x 64 and more: 30 to 40 % less time). And
     long expressions have no registers to spare where these are few (a softplus: 5 %); several
     functions are faster one after the other (see `elementwise/stages.py`).
@@ -69,7 +80,8 @@ def _is_better_apart(scope: Scope, unit: Unit) -> bool:
     few = machine.tile.features.registers < 32
     if few and sum(node.op not in CHEAP for node in unit.nodes[:-1]) > 1:
         return True
-    if scope.parallel and is_worth_dealing(nodes_count(unit.nodes), machine):
+    large = scope.parallel and is_worth_dealing(nodes_count(unit.nodes), machine)
+    if large and not can_be_dealt(codelet):
         return True
     values = {
         v for node in unit.nodes for v in node.inputs if v.shape == unit.nodes[0].output.shape

@@ -2,7 +2,7 @@
 
 Which dimension, a codelet says itself (`codelets/cut.py`): one that no sum runs along, so cutting
 never changes a bit. The number of pieces depends on the shape and the machine. What is left over is
-a piece of its own beside the others.
+a piece of its own beside the others. Sums over rows are cut between leaves: see `by_leaves.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tilewright.codelets.reduce import Reduce
 from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
+from tilewright.plan.by_leaves import by_leaves
 from tilewright.plan.conv_grid import convolution_grid, gradient_grid
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 from tilewright.plan.merged import merged
@@ -57,6 +58,8 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
             found = patches(codelet, arguments, machine)
             if found:
                 return list(found)
+    if isinstance(codelet, Reduce) and shares_memory(machine):
+        return by_leaves(codelet, arguments, machine, PIECES_A_TILE)
     held = sum(view.buffer.nbytes for view in arguments)
     cut = codelet.cut if is_worth_dealing(codelet.work, machine, held) else None
     if cut is None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 WORTH_TAKING = 256
 """Elements from which on a sum takes a vertex: small ones are written in place, without calls."""
-COLUMNS = 128
+COLUMNS = 1280
 """Of a matrix that is summed over its rows: as many as are summed in one go."""
 
 

@@ -15,9 +15,11 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand, nbytes
-from tilewright.codelets.emit.llvm import Module
+from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.codelets.reduce.by_row import ByRow
 from tilewright.codelets.reduce.column import Column
+from tilewright.codelets.reduce.form import Form
 from tilewright.codelets.reduce.row import Row
 from tilewright.graph.law import LEAF, reduce_ordered
 from tilewright.graph.ops.across import combination
@@ -29,6 +31,7 @@ class Reduce(Codelet):
     """`input_strides`: one a dimension of `shape`; `output_strides`: one a kept dimension.
 
     The expression's first output is reduced, the others are stored as `stored` says, like inputs.
+    What is read comes from `far`: from further than its own size says.
     """
 
     kind: str
@@ -39,6 +42,7 @@ class Reduce(Codelet):
     output_strides: tuple[int, ...]
     stored: tuple[tuple[int, ...], ...] = ()
     leaf: int = LEAF
+    far: bool = False
 
     @property
     def name(self) -> str:
@@ -48,6 +52,7 @@ class Reduce(Codelet):
         fused = f"_of_{count}" if count else ""
         fused += f"_storing_{len(self.stored)}" if self.stored else ""
         fused += f"_leaves_of_{self.leaf}" if self.leaf != LEAF else ""
+        fused += "_from_afar" if self.far else ""
         return f"reduce_{self.kind}_{self.dtype}_{size}_over_{axes}{fused}"
 
     @property
@@ -103,8 +108,6 @@ class Reduce(Codelet):
         )
 
     def emit(self, module: Module, symbol: str) -> None:
-        along_reduced = len(self.shape) - 1 in self.axes
-        form = Row if along_reduced else Column
         count, arrays = len(self.inputs), len(self.inputs) + len(self.outputs)
         function = module.function(symbol, "void", ["ptr"] * arrays)
         inputs, (total, *stored) = (
@@ -112,5 +115,11 @@ class Reduce(Codelet):
             for positions in (range(count), range(count, arrays))
         )
         if self.outputs[0].size:
-            form(function, self).write([*inputs, *stored, total])
+            self._form(function).write([*inputs, *stored, total])
         function.close()
+
+    def _form(self, function: Function) -> Form:
+        if len(self.shape) - 1 in self.axes:
+            return Row(function, self)
+        column = Column(function, self)
+        return column if column.fits else ByRow(function, self)

@@ -1,4 +1,4 @@
-"""What both ways of writing a reduction have: see `row.py` and `column.py`."""
+"""What the ways of writing a reduction have: see `row.py`, `column.py` and `by_row.py`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tilewright.codelets.emit.halving import Lane, halved
 from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.emit.vectors import offset
-from tilewright.codelets.reduce.source import Source
+from tilewright.codelets.reduce.source import Indices, Source, alone
 from tilewright.graph.law import LANES
 
 if TYPE_CHECKING:
@@ -43,6 +44,48 @@ class Form(ABC):
             for pointer, dtype, step in zip(pointers, dtypes, steps, strict=True)
         ]
 
-    def _keep(self, slot: str, value: str) -> None:
+    def keep(self, slot: str, value: str) -> None:
         place = self.function.address(self.lanes, self.row, slot)
         self.function.do(f"store {self.row} {value}, ptr {place}, align 64")
+
+    def kept(self, slot: str) -> str:
+        """What `keep` put there."""
+        place = self.function.address(self.lanes, self.row, slot)
+        return self.function.let(f"load {self.row}, ptr {place}, align 64")
+
+    def halved(self, lanes: Sequence[Lane]) -> str:
+        """Sixteen lanes as one."""
+
+        def combine(x: str, y: str) -> str:
+            return self.apply(self.function, LANES, x, y)
+
+        return halved(lanes, combine, self.start)
+
+
+class Along(Form):
+    """Vectors run along the domain's last dimension, which is kept: its columns."""
+
+    def __init__(self, function: Function, codelet: Reduce):
+        super().__init__(function, codelet)
+        self.last = len(codelet.shape) - 1
+        self.columns = codelet.shape[-1] if codelet.shape else 1
+        self.steps = [steps[-1] if codelet.shape else 0 for steps in codelet.walked]
+        self.out_step = codelet.output_strides[-1] if codelet.shape else 0
+        self.leaf = codelet.leaf
+
+    def valid(self, columns: int) -> list[int]:
+        """Of how many lanes each vector has a column."""
+        return [min(LANES, columns - i) for i in range(0, columns, LANES)]
+
+    def value(
+        self, pointers: Sequence[str], at: int, valid: int, first: str, indices: Indices
+    ) -> str:
+        """The expression on vector `at` of the columns that begin at `first`."""
+        source, function = self.source, self.function
+        places = self._moved(pointers, source.dtypes, self.steps, at * LANES)
+        here: Indices = {}
+        if source.indexed:
+            column = function.let(f"add i64 {first}, {at * LANES}")
+            here = source.spread(indices) | {self.last: source.counted(column)}
+        value = source.value(places, self.steps, valid, here)
+        return alone(function, source.combination, LANES, value) if self.count == 1 else value

@@ -103,7 +103,7 @@ class Row(Form):
             with repeat(function, rows, [("ptr", place) for place in places]) as turn:
                 index = function.let(f"add i64 {first}, {turn.index}")
                 here = indices | {dim: index}
-                self._keep(turn.index, self._leaf(turn.carry, element, length, here))
+                self.keep(turn.index, self._leaf(turn.carry, element, length, here))
                 turn.next[:] = self._moved(turn.carry, source.dtypes, steps, 1)
             return self._folded(rows, range(rows))
 
@@ -150,7 +150,7 @@ class Row(Form):
         if rest:
             places = self._leaves(places, first, rest, indices)
         done = (self.leaves - 1) * self.leaf
-        self._keep(str(rest), self._leaf(places, str(done), self.count - done, indices))
+        self.keep(str(rest), self._leaf(places, str(done), self.count - done, indices))
         register = self._folded(rest + 1, range(rest + 1))
         scalars = [self._lane(register, i) for i in range(rest + 1)]
         while len(scalars) > 1:
@@ -165,7 +165,7 @@ class Row(Form):
         with repeat(function, count, [("ptr", place) for place in places]) as turn:
             moved = function.let(f"mul i64 {turn.index}, {self.leaf}")
             element = function.let(f"add i64 {first}, {moved}")
-            self._keep(turn.index, self._leaf(turn.carry, element, self.leaf, indices))
+            self.keep(turn.index, self._leaf(turn.carry, element, self.leaf, indices))
             turn.next[:] = self._after(turn.carry)
         return turn.result
 
