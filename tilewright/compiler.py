@@ -28,6 +28,7 @@ from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_constant, split_fixed
 from tilewright.graph.hoist import hoist
 from tilewright.graph.images import one_by_one
+from tilewright.graph.in_parts import in_parts
 from tilewright.graph.ir import Graph
 from tilewright.graph.layout import layout, pack_fixed
 from tilewright.graph.pattern import Pattern
@@ -69,6 +70,7 @@ WHOLE: Sequence[Rewrite] = (
     anywhere(counted),
     widen,
     anywhere(simplify_products),
+    in_parts,
     anywhere(raise_transposes),
     one_by_one,
     by_shares,

@@ -213,3 +213,24 @@ def test_gradient_of_a_scan():
         return lax.scan(step, x, None, length=3)[0].sum()
 
     eliminated(jax.value_and_grad(function), X)
+
+
+def test_rows_that_strips_give_twice_or_read_are_given_once_or_not_at_all():
+    b = Builder([Type("float32", (600, 4))])
+    (x,) = b.inputs
+    bodies = []
+    for rows in (256, 88):
+        inside = Builder([Type("float32", (rows, 4))])
+        (here,) = inside.inputs
+        twice, other = inside.op("exp", here), inside.op("neg", here)
+        total = inside.op("reduce", other, kind="sum", axes=(0,))
+        bodies.append(inside.graph([twice, here, twice, other, total]))
+    rows = [Type("float32", (600, 4))] * 4
+    found = b.add("strips", [x], [*rows, Type("float32", (4,))], bodies=bodies, consts=0, ys=4,
+                  rows=600, axes=(0,), first=True, strip=256, strips=3)  # fmt: skip
+    graph = assert_same(eliminate, b.graph(found), [np.ones((600, 4), np.float32)])
+    node = find(graph, "strips")
+    assert node.params["ys"] == 2
+    assert graph.outputs[0] is graph.outputs[2]
+    assert graph.outputs[1] is x
+    assert len(node.outputs) == 3

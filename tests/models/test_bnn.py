@@ -1,6 +1,7 @@
 """The density of both heads against scipy's distributions, and which parts a form has."""
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -71,6 +72,31 @@ def test_density_differs_from_scipys_by_a_constant(form, df):
         at = position(form, df is not None, seed)
         gaps.append(float(density(at)) - by_hand(at, df))
     np.testing.assert_allclose(gaps, gaps[0], atol=2e-3)  # of sums of about 100
+
+
+def test_a_floor_of_the_scale_and_its_slopes():
+    """In float64, by what `heads` says of the scale, derived by JAX."""
+    form = bnn.Form(5, "linear", "linear")
+    with jax.enable_x64(True):
+        at = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), position(form))
+        flat, back = jax.flatten_util.ravel_pytree(at)
+        density = bnn.log_density(X.astype(np.float64), Y, np.float64(0), floor=0.3)
+
+        def by_heads(flat):
+            here = back(flat)
+            mean, log_scale = bnn.heads(here, X.astype(np.float64), floor=0.3)
+            df = bnn.degrees(here, np.float64(0))
+            found = jax.scipy.stats.t.logpdf(Y, df, mean, jnp.exp(log_scale)).sum()
+            return found + bnn.log_prior(here)
+
+        @jax.jit
+        def all_of_it(flat):
+            return [jax.value_and_grad(f)(flat) for f in (lambda at: density(back(at)), by_heads)]
+
+        (here, ours), (there, theirs) = all_of_it(flat)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+        (moved, _), (again, _) = all_of_it(flat + 0.01)
+        np.testing.assert_allclose(moved - here, again - there, rtol=1e-9)
 
 
 @pytest.mark.parametrize("kind", bnn.KINDS)

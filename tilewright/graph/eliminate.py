@@ -34,6 +34,8 @@ def unchanged(graph: Graph) -> Graph:
         node = with_bodies(new.renamed(node), unchanged)
         if node.op in ("loop", "scan"):
             node = _fix_carries(new, node)
+        if node.op == "strips":
+            node = _distinct_rows(new, node)
         new.keep(node)
         if node.op == "branch":
             _pass_operands(new, node)
@@ -63,6 +65,32 @@ def _fix_carries(new: Rebuilder, node: Node) -> Node:
         params=params,
         bodies=tuple(bodies),
     )
+
+
+def _distinct_rows(new: Rebuilder, node: Node) -> Node:
+    """Rows that strips give twice are given once, and those that they read are not given at all."""
+    ys, consts = node.params["ys"], node.params["consts"]
+    end = 0 if node.params["first"] else -1
+    first: dict[tuple[Value, ...], Value] = {}
+    for value, axis, *inside in zip(
+        node.inputs[consts:], node.params["axes"], *(b.inputs[consts:] for b in node.bodies),
+        strict=True,
+    ):  # fmt: skip
+        if axis in (end, end % len(value.shape)):
+            first[tuple(inside)] = value
+    kept = []
+    for i, output in enumerate(node.outputs):
+        inside = tuple(body.outputs[i] for body in node.bodies)
+        if i < ys and inside in first:
+            new.replace([output], [first[inside]])
+        else:
+            first.setdefault(inside, output)
+            kept.append(i)
+    if len(kept) == len(node.outputs):
+        return node
+    bodies = tuple(replace(body, outputs=_pick(body.outputs, kept)) for body in node.bodies)
+    params = dict(node.params) | {"ys": sum(i < ys for i in kept)}
+    return replace(node, outputs=_pick(node.outputs, kept), params=params, bodies=bodies)
 
 
 def _pass_operands(new: Rebuilder, node: Node) -> None:
