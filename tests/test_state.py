@@ -233,7 +233,7 @@ def test_calls_of_many_threads_are_one_after_the_other():
 def test_what_was_interrupted_is_not_used(program):
     mine = program.bind(PARAMS)
     with (
-        mock.patch.object(mine, "_apply", side_effect=KeyboardInterrupt),
+        mock.patch.object(mine._pool, "take", side_effect=KeyboardInterrupt),
         pytest.raises(KeyboardInterrupt),
     ):
         mine(XS[0])

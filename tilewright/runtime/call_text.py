@@ -1,13 +1,14 @@
 """The LLVM text of a call from Python: arguments checked, the program run, signals heard.
 
-In: nothing. Out: the part of the support module (`native_text.py`) that knows Python. It calls four
+In: nothing. Out: the part of the support module (`native_text.py`) that knows Python. It calls six
 functions of Python's stable C interface, holds Python's lock where it reads Python's objects, and
 lets go of it while the program runs.
 
     void @tw_drive(job)                   run the program of a job; returns when all have ended
-    i64  @tw_apply(job, leaves, pieces)   the same with these arrays; 1, and nothing run, if a leaf
-                                          is not exactly as expected; 2 if floats that should be
-                                          finite are not
+    ptr  @tw_apply(job, arguments, n)     a method of a Python int, the job's address: the same with
+                                          its arguments, leaves and pieces; to 0, or 1, and nothing
+                                          run, if a leaf is not exactly as expected; 2 if floats
+                                          that should be finite are not
     void @tw_look(context)                on the calling thread: have Python look for signals
 
 A job is a table of 64-bit words, `JOB`. `leaves` and `pieces` are tuples: NumPy arrays, and the
@@ -42,12 +43,18 @@ JOB = (
 """Names of a job's words, in order."""
 
 WORDS = {name: str(index) for index, name in enumerate(JOB)}
-PYTHON = ("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_CheckSignals")
+PYTHON = (
+    *("PyEval_SaveThread", "PyEval_RestoreThread", "PyErr_CheckSignals", "PyErr_Occurred"),
+    *("PyLong_AsVoidPtr", "PyLong_FromLong"),
+)
 
 TEXT = """
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 declare i32 @PyErr_CheckSignals()
+declare ptr @PyErr_Occurred()
+declare ptr @PyLong_AsVoidPtr(ptr)
+declare ptr @PyLong_FromLong(i64)
 declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 
 define internal void @tw_look(ptr %context) nounwind {
@@ -109,7 +116,24 @@ leave:
   ret void
 }
 
-define i64 @tw_apply(ptr %job, ptr %leaves, ptr %pieces) nounwind {
+define ptr @tw_apply(ptr %self, ptr %arguments, i64 %count) nounwind {
+entry:
+  %job = call ptr @PyLong_AsVoidPtr(ptr %self)
+  %leaves = load ptr, ptr %arguments, align 8
+  %pieces_at = getelementptr ptr, ptr %arguments, i64 1
+  %pieces = load ptr, ptr %pieces_at, align 8
+  %refused = call i64 @apply(ptr %job, ptr %leaves, ptr %pieces)
+  %raised = call ptr @PyErr_Occurred()
+  %fine = icmp eq ptr %raised, null
+  br i1 %fine, label %told, label %thrown
+told:
+  %result = call ptr @PyLong_FromLong(i64 %refused)
+  ret ptr %result
+thrown:
+  ret ptr null
+}
+
+define internal i64 @apply(ptr %job, ptr %leaves, ptr %pieces) nounwind {
 entry:
   %expected_at = getelementptr i64, ptr %job, i64 $job_expected
   %expected = load ptr, ptr %expected_at, align 8

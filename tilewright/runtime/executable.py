@@ -58,7 +58,6 @@ class Executable:
         self._span = range(len(interface.inputs)) if span is None else span
         kinds = interface.inputs[self._span.start : self._span.stop]
         self._expected = expected(kinds, self.signature.finite)
-        self._apply = native().tw_apply if self._expected is not None else _refuse
         self._pool = FramePool(self._frame)
         self._count = -1 if span is None else len(span)
         self._alone = self.workers == 1
@@ -73,11 +72,11 @@ class Executable:
         frame = self._pool.take()
         try:
             if self._alone and signals.watcher.awake:  # as most calls are
-                if self._apply(frame.address, leaves, pieces):
+                if frame.apply(leaves, pieces):
                     self._apply_others(frame, leaves, pieces)
             else:
                 with helped(frame):
-                    if self._apply(frame.address, leaves, pieces):
+                    if frame.apply(leaves, pieces):
                         self._apply_others(frame, leaves, pieces)
             results = self._results.arrays(pieces, frame.shifts)
         finally:
@@ -160,12 +159,12 @@ class Executable:
         )
 
     def _apply_others(
-        self, frame: Frame, leaves: Sequence[Any], pieces: Sequence[np.ndarray]
+        self, frame: Frame, leaves: tuple[Any, ...], pieces: tuple[np.ndarray, ...]
     ) -> None:
         """A call whose leaves are not all exact: make them so, then run."""
         plain, first = self.signature.plain, self._span.start
         exact = tuple([plain(i, leaf) for i, leaf in enumerate(leaves, first)])
-        if self._apply(frame.address, exact, pieces):  # a dtype, or a layout, unknown to it; a gap
+        if frame.apply(exact, pieces):  # a dtype, or a layout, unknown to it; a gap
             if self.signature.finite:
                 self.signature.check_finite(exact, first)
             frame.point_at(exact, self._results.place(pieces, frame.shifts))
@@ -237,11 +236,6 @@ def _workers(image: Image) -> int:
     if not image.shared_work:
         return 1
     return min(image.tiles or MOST_WORKERS, default_workers())
-
-
-def _refuse(*_: Any) -> int:
-    """In place of `tw_apply`, where it cannot read Python's objects."""
-    return 1
 
 
 def _result_builder(interface: Interface) -> Callable[[Sequence[Any]], Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from tilewright.runtime.call_text import JOB
 from tilewright.runtime.gang import spin_for
 from tilewright.runtime.layout import Table
 from tilewright.runtime.memory import address, arena
+from tilewright.runtime.native import applying
 from tilewright.runtime.results import Results
 from tilewright.runtime.signals import watch
 
@@ -107,6 +109,8 @@ class Frame:
             shifts=ctypes.addressof(self.shifts),
         )
         self.address = ctypes.addressof(self.job)
+        self.apply = applying(self.address) if expected is not None else _refuse
+        """Runs the program with leaves and pieces, if native code can read them; else not 0."""
         watch(self)
 
     def _layout(self, maps: int) -> None:
@@ -152,6 +156,11 @@ class Frame:
     def stop(self) -> None:
         """Cancel the run that has this frame."""
         self.cancel.value = 1
+
+
+def _refuse(*_: Any) -> int:
+    """Where native code cannot read Python's objects."""
+    return 1
 
 
 class FramePool:

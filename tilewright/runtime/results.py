@@ -73,13 +73,13 @@ class OneResult(Results):
 
     def __init__(self, outputs: Sequence[Type]):
         super().__init__(outputs)
-        (self._size,), ((self._shape, self._dtype, _),) = self._sizes, self._types
+        (self.size,), ((self.shape, self.dtype, _),) = self._sizes, self._types
 
     def pieces(self) -> tuple[np.ndarray, ...]:
-        return (_empty(self._size, _BYTE),)
+        return (_empty(self.size, _BYTE),)
 
     def arrays(self, pieces: Sequence[np.ndarray], shifts: Words) -> Sequence[np.ndarray]:
-        return (_array(self._shape, self._dtype, pieces[0], shifts[0]),)
+        return (_array(self.shape, self.dtype, pieces[0], shifts[0]),)
 
 
 def results_of(outputs: Sequence[Type]) -> Results:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from tilewright.image import Image, Interface, Parts
-from tilewright.runtime.executable import Executable
+from tilewright.runtime.direct import Direct
 from tilewright.runtime.made import Made
 from tilewright.runtime.memory import aligned
 from tilewright.runtime.signature import Signature
@@ -27,14 +27,14 @@ class Split:
     def __init__(self, parts: Parts, signature: Signature, interface: Interface):
         self._carried = [aligned(kind.shape, kind.numpy, kind.nbytes)[0] for kind in parts.carried]
         self.prepared = self.unsettled = False
-        self.answer = self._program(parts.answer, interface, signature)
+        self.answer = self._program(parts.answer, interface, signature).caller()
         silent = replace(interface, outputs=(), out_tree=None, forms_out={}, state=())
         everything = _everything(signature, silent)
         self._settle = self._prepare = None
         if parts.settle.overwrites:
-            self._settle = self._program(parts.settle, silent, everything)
+            self._settle = self._program(parts.settle, silent, everything).caller()
         if parts.prepare.overwrites:
-            self._prepare = self._program(parts.prepare, silent, everything)
+            self._prepare = self._program(parts.prepare, silent, everything).caller()
         self.settles = self._settle is not None
 
     def settle(self) -> None:
@@ -52,9 +52,9 @@ class Split:
         """The state has been written from outside."""
         self.prepared = self.unsettled = False
 
-    def _program(self, image: Image, interface: Interface, signature: Signature) -> Executable:
+    def _program(self, image: Image, interface: Interface, signature: Signature) -> Direct:
         made = replace(image.given(self._carried), interface=interface)
-        return Executable(Made(made), signature=replace(signature, interface=interface))
+        return Direct(Made(made), signature=replace(signature, interface=interface))
 
 
 def _everything(signature: Signature, interface: Interface) -> Signature:

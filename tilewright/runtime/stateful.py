@@ -83,10 +83,17 @@ class Stateful(Executable):
         with self.lock:
             split = self._split or self._made_split()
             late = not split.prepared
-            if late:
+            if late or self._broken:
                 self.prepare()
-            result = self._advance(split.answer, args, named)
-            split.prepared, split.unsettled = False, split.settles
+            self._broken = True
+            try:  # as in `_advance`, without a call more
+                result = split.answer(*args, **named)
+            except ArgumentError:
+                self._broken = False
+                raise
+            self._broken = split.prepared = False
+            split.unsettled = split.settles
+            self.calls += 1
             self.late += late
             return result
 
@@ -95,9 +102,10 @@ class Stateful(Executable):
         all computed that hangs on it alone."""
         with self.lock:
             split = self._split or self._made_split()
-            self._settle()
-            if not split.prepared:
+            if split.unsettled or self._broken:
+                self._settle()
                 self._check()
+            if not split.prepared:
                 split.prepare()
 
     def start(self, *args: Any, **named: Any) -> NoReturn:

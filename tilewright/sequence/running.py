@@ -36,6 +36,7 @@ class Running(ABC):
             raise ArgumentError(f"nan must be one of {', '.join(POLICIES)}, not {nan!r}.")
         self.model, self.precision, self.nan = model, precision, nan
         self.program = program = program.refusing_gaps() if nan == "refuse" else program
+        self._answer, self._natively = program.answer, nan != "hold"
         self.streams, self.inputs = streams, inputs
         self._begun = np.zeros(streams, np.int64)
         """What `program.calls` was, so to say, when each stream began."""
@@ -57,7 +58,12 @@ class Running(ABC):
         "refuse" them, "hold" the last value of that feature in their place (there must be one), or
         let them "pass". States are then as they were.
         """
-        return self._tick(self.program.answer, x, only)
+        if only is None and type(x) is _ARRAY and x.shape == self._shape and self._natively:
+            try:  # as in `_tick`, without a call more
+                return self._answer(x)
+            except ArgumentError:
+                pass
+        return self._tick(self._answer, x, only)
 
     def __call__(self, x: Any, only: Sequence[int] | None = None) -> np.ndarray:
         """The same as one program: nothing is left to be prepared."""
@@ -82,7 +88,7 @@ class Running(ABC):
 
     def _tick(self, run: Callable, x: Any, only: Sequence[int] | None) -> np.ndarray:
         """What most ticks are is checked natively, by the program; others are looked at here."""
-        if only is None and type(x) is _ARRAY and self.nan != "hold":
+        if only is None and type(x) is _ARRAY and self._natively:
             try:
                 if x.shape == self._shape:
                     return run(x)

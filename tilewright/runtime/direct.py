@@ -1,0 +1,62 @@
+"""The shortest way into a program whose calls wait for each other: one frame, made once.
+
+In: what an `Executable` is made of; a caller who holds a lock. Out: `caller()`, what it is called
+by, with the same arguments and results. Where something is not as in most calls (arguments by name
+or not one by one, several workers, the thread for signals asleep, an array that is not quite of the
+compiled type), it is called as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tilewright.runtime import signals
+from tilewright.runtime.executable import Executable
+from tilewright.runtime.memory import address
+from tilewright.runtime.results import TOGETHER
+
+
+class Direct(Executable):
+    """An Executable that is called once at a time."""
+
+    def caller(self) -> Callable[..., Any]:
+        """It itself where its workers are several, or its results, or those are large."""
+        interface = self.image.interface
+        if self.workers > 1:
+            return self
+        if not interface.outputs and self._count == 0:
+            return self._silent()
+        is_array = interface.out_tree is None or interface.out_tree.is_leaf
+        one = len(interface.outputs) == 1 and is_array and not interface.forms_out
+        return self._of_one() if one and interface.outputs[0].nbytes <= TOGETHER else self
+
+    def _silent(self) -> Callable[[], None]:
+        """Without arguments and results."""
+        frame, watcher = self._frame(), signals.watcher
+        apply, nothing = frame.apply, ()
+
+        def call() -> None:
+            if not watcher.awake or apply(nothing, nothing):
+                self()
+
+        call.frame = frame  # type: ignore[attr-defined]  # lives as long
+        return call
+
+    def _of_one(self) -> Callable[..., Any]:
+        """With one small array to give: it is written to lines of its own, which stay, and copied;
+        that takes less than to have others each time."""
+        frame, watcher = self._frame(), signals.watcher
+        apply, count, pieces = frame.apply, self._count, self._results.pieces()
+        (place,) = self._results.place(pieces, frame.shifts)
+        (kept,) = self._results.arrays(pieces, frame.shifts)
+        assert address(kept) == place
+        copy = kept.copy
+
+        def call(*leaves: Any, **named: Any) -> Any:
+            if named or len(leaves) != count or not watcher.awake or apply(leaves, pieces):
+                return self(*leaves, **named)
+            return copy()
+
+        call.frame = frame  # type: ignore[attr-defined]  # lives as long
+        return call
