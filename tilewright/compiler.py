@@ -49,7 +49,7 @@ from tilewright.machine.host import host_machine
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
-from tilewright.plan.replicas import instances, one_chip, over_chips
+from tilewright.plan.replicas import one_chip
 from tilewright.plan.text import program_to_text
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.parameters import Parameters, parameters
@@ -98,6 +98,7 @@ def compile(
     tiles: int | None = None,
     state: str | Sequence[str] | None = None,
     law: str | None = None,
+    stages: int | None = None,
     **example_named: Any,
 ) -> Executable:
     """Compile `fn` for the shapes and dtypes of its example arguments, given as in a call of it.
@@ -117,6 +118,9 @@ def compile(
     tiles of a modelled machine at work, and cost hosts time; or "pairs", in which processors with
     AVX512-BF16 multiply bfloat16 twice as fast. Bits depend on it, and on no machine.
 
+    `stages`, on a modelled machine of several chips, cuts `fn` into so many parts, each on a chip
+    of its own; if `fn` is a `tile_map`, its instances go from chip to chip, one behind the other.
+
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument,
     `CapacityError` for what does not fit a modelled machine.
     """
@@ -128,7 +132,9 @@ def compile(
     if elsewhere is not None:
         if kept:
             raise ArgumentError("A modelled machine keeps no state: compile for this host instead.")
-        return _modelled(called, elsewhere, tiles, law)  # type: ignore[return-value]
+        return _modelled(called, elsewhere, tiles, law, stages)  # type: ignore[return-value]
+    if stages is not None:
+        raise ArgumentError("stages are chips of a modelled machine: machine must be one of those.")
     if machine == "xla":
         if kept:
             raise ArgumentError('machine="xla" keeps no state: compile for this host instead.')
@@ -172,15 +178,20 @@ def _elsewhere(machine: object) -> Machine:
     return found
 
 
-def _modelled(called: Parameters, machine: Machine, tiles: int | None, law: str | None) -> Modelled:
+def _modelled(
+    called: Parameters, machine: Machine, tiles: int | None, law: str | None, parts: int | None
+) -> Modelled:
     from tilewright.runtime.modelled import Modelled  # it takes rich along, and the simulator
     from tilewright.trace import trace
 
+    if parts is not None and (type(parts) is not int or not 1 <= parts <= machine.chips):
+        chips = f"{machine.chips} chip{'s' * (machine.chips > 1)} of {machine.name}"
+        raise ArgumentError(f"stages must be a whole number from 1 to the {chips}, not {parts!r}.")
     traced = trace(called.fn, *called.values)
     name, hidden = _interface(called, traced).name, len(traced.constants)
     graph = by_law(traced.graph, law)
 
-    stages = Stages(graph, Dump(name), machine=machine, hidden=hidden)
+    stages = Stages(graph, Dump(name), machine=machine, hidden=hidden, parts=parts)
 
     def native() -> Executable:
         return compile(called.fn, *called.values, tiles=tiles, law=law)
@@ -205,9 +216,12 @@ class Stages:
         machine: Machine | None = None,
         hidden: int | None = None,
         once: Stages | None = None,
+        parts: int | None = None,
     ):
         self.traced, self.dump, self.rewrites, self.then = traced, dump, rewrites, then
         self.machine, self.hidden, self._given = machine or host_machine(), hidden, once
+        self.parts = parts
+        """How many chips share each instance, one behind the other; None: as is sooner."""
 
     @cached_property
     def halves(self) -> tuple[Graph | None, Graph]:
@@ -293,27 +307,13 @@ class Stages:
     @cached_property
     def ways(self) -> dict[str, Way]:
         """Programs to choose from, on tiles that share no memory: see `simulate/ways.py`."""
-        from tilewright.simulate.ways import way  # hosts' programs do without the simulator
+        from tilewright.elsewhere import ways  # hosts' programs do without the simulator
 
-        found = {"tiles": way(partial(lower, self.graph, self.machine), self.machine)}
-        if self.machine.chips > 1:
-            alone = self.on(one_chip(self.machine))
+        return ways(self)
 
-            def by_one() -> tuple[Program, list[np.ndarray]]:
-                program, literals = lower(alone.graph, alone.machine)
-                return replace(program, tiles=self.machine.tiles), literals
-
-            found["chip"] = way(by_one, self.machine)
-        split = instances(self.halves[1])
-        if split is not None:
-            one = Stages(split.body, Dump("instance"), (), self.then, one_chip(self.machine))
-
-            def by_chips() -> tuple[Program, list[np.ndarray]]:
-                program, literals = one.lowered
-                return over_chips(program, split, self.machine), literals
-
-            found["chips"] = way(by_chips, self.machine)
-        return found
+    def inside(self, graph: Graph, name: str) -> Stages:
+        """Of what one chip of several does."""
+        return Stages(graph, Dump(name), (), self.then, one_chip(self.machine))
 
     @cached_property
     def lowered(self) -> tuple[Program, list[np.ndarray]]:

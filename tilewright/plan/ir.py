@@ -11,6 +11,7 @@
              | Family(vars, counts, homes, steps)    vertices of tiles that share no memory
              | Exchange(moves)                       what passes between their memories
              | Replicas(var, count, chips, stride, steps)    instances on chips of their own
+             | Pipeline(var, count, stride, parts, passed)   instances, from chip to chip
 
 A `Map` deals out values of `var` one by one, to whichever tile is free; a `Spread` gives each tile
 a share of neighbours, and who is done helps the others. No order changes a bit, and nobody waits
@@ -39,6 +40,7 @@ Buffers live in one of these spaces:
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
@@ -236,7 +238,32 @@ class Replicas:
         return -(-self.count // self.chips)
 
 
-Step = Call | Loop | While | Branch | Spread | Map | Sync | Family | Exchange | Replicas
+@dataclass(frozen=True)
+class Pipeline:
+    """Each instance goes through all `parts`, which have tiles of their own: in turn t part p does
+    instance t - p of `count`, if there is one. Parts do not wait for each other within a turn;
+    after it, `passed` has what part p leaves to the next. What is the host's moves with `var`, the
+    instance. A part's tiles begin `stride` tiles after those of the one before.
+    """
+
+    var: Var
+    count: int
+    stride: int
+    parts: tuple[tuple[Step, ...], ...]
+    passed: tuple[tuple[Move, ...], ...]
+
+    @property
+    def turns(self) -> int:
+        return self.count + len(self.parts) - 1
+
+    def working(self, turn: int) -> Iterator[tuple[int, int]]:
+        """Parts at work in a turn, each with its instance."""
+        for part in range(len(self.parts)):
+            if 0 <= turn - part < self.count:
+                yield part, turn - part
+
+
+Step = Call | Loop | While | Branch | Spread | Map | Sync | Family | Exchange | Replicas | Pipeline
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from tilewright.plan.ir import (
     Family,
     Loop,
     Map,
+    Pipeline,
     Replicas,
     Spread,
     Step,
@@ -43,7 +44,9 @@ class Placement:
 
 
 @dataclass
-class _Life:
+class Life:
+    """The first and the last moment."""
+
     first: int
     last: int
 
@@ -58,16 +61,16 @@ def place_buffers(steps: Sequence[Step]) -> Placement:
     return placement
 
 
-def lifetimes(steps: Sequence[Step]) -> dict[Buffer, _Life]:
+def lifetimes(steps: Sequence[Step]) -> dict[Buffer, Life]:
     """First and last moment of each buffer, loops counted whole for what outlives a turn."""
-    lives: dict[Buffer, _Life] = {}
+    lives: dict[Buffer, Life] = {}
     clock = _Clock(lives)
     clock.walk(steps)
     return lives
 
 
 class _Clock:
-    def __init__(self, lives: dict[Buffer, _Life]):
+    def __init__(self, lives: dict[Buffer, Life]):
         self.lives = lives
         self.time = 0
         self.moving: dict[Buffer, set[Var]] = defaultdict(set)
@@ -76,7 +79,7 @@ class _Clock:
         self.moving[view.buffer].update(var for var, _ in view.moves)
         life = self.lives.get(view.buffer)
         if life is None:
-            self.lives[view.buffer] = _Life(self.time, self.time)
+            self.lives[view.buffer] = Life(self.time, self.time)
         else:
             life.last = self.time
 
@@ -100,6 +103,9 @@ class _Clock:
                     self.overlap(together, start)
                 case Loop() | Map() | Replicas():
                     touched |= self.repeat(step.steps, step.var)
+                case Pipeline(var, _, _, parts, passed):
+                    between = Exchange(tuple(move for moves in passed for move in moves))
+                    touched |= self.pipeline(var, parts, between)
                 case Family():
                     touched |= self.repeat(step.steps, *step.vars)
                 case Exchange(moves):
@@ -121,6 +127,11 @@ class _Clock:
                 case Sync():
                     pass
         return touched
+
+    def pipeline(self, var: Var, parts: Sequence[Sequence[Step]], passed: Exchange) -> set[Buffer]:
+        """What is passed on lives from turn to turn."""
+        between = self.walk((passed,))
+        return between | self.repeat((*(s for part in parts for s in part), passed), var)
 
     def overlap(self, buffers: set[Buffer], start: int) -> None:
         """All live from `start` to now."""
@@ -147,9 +158,9 @@ class _Read:
     view: View
 
 
-def _pack(lives: dict[Buffer, _Life], offsets: dict[Buffer, int]) -> int:
+def _pack(lives: dict[Buffer, Life], offsets: dict[Buffer, int]) -> int:
     """Place largest first; the end of the highest buffer."""
-    placed: list[tuple[int, int, _Life, Buffer]] = []
+    placed: list[tuple[int, int, Life, Buffer]] = []
     end = 0
     for buffer, life in sorted(
         lives.items(), key=lambda item: (-item[0].tile_bytes, item[1].first)

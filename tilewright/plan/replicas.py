@@ -40,6 +40,17 @@ class Instances:
     count: int
     given: tuple[tuple[int, bool], ...]
 
+    @property
+    def shared(self) -> tuple[Value, ...]:
+        """Inputs of the body that are the same for all."""
+        pairs = zip(self.body.inputs, self.given, strict=True)
+        return tuple(value for value, (_, is_row) in pairs if not is_row)
+
+
+def one_instance(graph: Graph) -> Instances:
+    """All of a graph."""
+    return Instances(graph, graph, 1, tuple((i, True) for i in range(len(graph.inputs))))
+
 
 def one_chip(machine: Machine) -> Machine:
     return replace(machine, chips_per_replica=1, replicas=1)

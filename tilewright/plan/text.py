@@ -22,6 +22,7 @@ from tilewright.plan.ir import (
     Loop,
     Map,
     Move,
+    Pipeline,
     Program,
     Replicas,
     Spread,
@@ -83,6 +84,13 @@ class _Writer:
                 where = f"{chips} chips of {stride} tiles"
                 yield f"{indent}replicas {self.var(var)} < {count} over {where}:"
                 yield from self.steps(body, inside)
+            case Pipeline(var, count, stride, parts, passed):
+                yield f"{indent}pipeline {self.var(var)} < {count} over chips of {stride} tiles:"
+                for number, part in enumerate(parts):
+                    yield f"{indent}part {number}:"
+                    yield from self.steps(part, inside)
+                    for move in passed[number] if number < len(passed) else ():
+                        yield f"{inside}pass {self.move(move)}"
             case While(condition, test, body):
                 yield indent + "while:"
                 yield from self.steps(condition, inside)

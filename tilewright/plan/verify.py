@@ -26,6 +26,7 @@ from tilewright.plan.ir import (
     Call,
     Family,
     Loop,
+    Pipeline,
     Program,
     Replicas,
     Step,
@@ -46,7 +47,7 @@ def faults(program: Program, memory: int) -> list[str]:
         for family, loops in _families(program.steps, {})
         for fault in _of(family, loops, program.tiles)
     ]
-    found += _overlaps(program)
+    found += [*_strangers(program.steps), *_overlaps(program)]
     for buffer in program.offsets:
         last = int(buffer.homes.tiles()[-1]) if buffer.homes else 0
         if last >= program.tiles:
@@ -68,11 +69,27 @@ def _families(steps: Sequence[Step], loops: Counts) -> Iterator[tuple[Family, Co
                 yield step, loops
             case Loop(var, count, body) | Replicas(var, count, _, _, body):
                 yield from _families(body, {**loops, var: count})
+            case Pipeline(var, count, _, parts, _):
+                for part in parts:
+                    yield from _families(part, {**loops, var: count})
             case While(condition, _, body):
                 yield from _families((*condition, *body), loops)
             case Branch(_, cases):
                 for case in cases:
                     yield from _families(case, loops)
+
+
+def _strangers(steps: Sequence[Step]) -> Iterator[str]:
+    """Of pipelines, parts that have tiles in common."""
+    for step in steps:
+        if isinstance(step, Pipeline):
+            tiles = [
+                {int(t) for family, _ in _families(part, {}) for t in family.homes.tiles()}
+                for part in step.parts
+            ]
+            for (one, mine), (other, theirs) in combinations(enumerate(tiles), 2):
+                if both := mine & theirs:
+                    yield f"parts {one} and {other} of a pipeline are both on tile {min(both)}"
 
 
 def _of(family: Family, loops: Counts, tiles: int) -> Iterator[str]:

@@ -83,9 +83,17 @@ def verdict(run: Run, held: Occupancy, law: str = "") -> str:
         f"One run takes {run.cycles:,.0f} cycles, {_seconds(run.seconds)}; {shares[limit]:.0%} of "
         f"them are {limit}. Tiles are at work {run.busy:.0%} of the time"
         f"{f', {flops / 1e12:,.3g} TFLOP/s' if flops > 1e9 else ''}. The fullest tile holds "
-        f"{held.needed:,} bytes, {used:.0%} of its memory. {_advice(limit, run)}"
+        f"{held.needed:,} bytes, {used:.0%} of its memory. {_advice(limit, run)}{_line_of(run)}"
         f"{f' Sums go by the law {law!r}.' if law not in ('', 'host') else ''}"
     )
+
+
+def _line_of(run: Run) -> str:
+    """Of a pipeline, how even its parts are."""
+    if not run.parts:
+        return ""
+    cycles = ", ".join(f"{part:,.0f}" for part in run.parts)
+    return f" {len(run.parts)} parts, a chip each, take {cycles} cycles in a turn."
 
 
 def compared(ways: Mapping[str, Run | str]) -> str:

@@ -31,6 +31,7 @@ from tilewright.plan.ir import (
     Exchange,
     Family,
     Loop,
+    Pipeline,
     Program,
     Replicas,
     Step,
@@ -74,6 +75,8 @@ class Run:
     machine: Machine
     supersteps: tuple[Superstep, ...]
     counts: Count
+    parts: tuple[float, ...] = ()
+    """Of a pipeline, the cycles of each part in a turn."""
 
     def total(self, what: str) -> float:
         """Cycles, or bytes, of a kind: "compute", "sync", "exchange", "passed", "host"."""
@@ -111,7 +114,7 @@ def run(
     walk = _Walk(machine, whiles(program, trips or {}), price)
     walk.steps(program.steps, 1.0, 0)
     walk.close(1.0, 0)
-    return Run(machine, tuple(walk.found), walk.counts)
+    return Run(machine, tuple(walk.found), walk.counts, walk.parts)
 
 
 Cycles = float | np.ndarray
@@ -137,6 +140,7 @@ class _Walk:
         self.counts = NOTHING
         self.open = _Open(np.zeros(machine.tiles))
         self.sync = 0.0
+        self.parts: tuple[float, ...] = ()
         self.known: dict[Codelet, float] = {}
         self.chips: Replicas | None = None
         """Around the present step."""
@@ -158,6 +162,8 @@ class _Walk:
                     self.turned((*condition, *body), times, self.length(step), depth)
                 case Replicas():
                     self.replicas(step, times, depth)
+                case Pipeline():
+                    self.pipeline(step, times, depth)
                 case Branch(_, cases):
                     self.dearest(cases, times, depth)
                 case _:
@@ -193,6 +199,36 @@ class _Walk:
             for row in self.found[before:]
         ]  # fmt: skip
         self.open = _Open(np.zeros(whole.tiles))
+
+    def pipeline(self, step: Pipeline, times: float, depth: int) -> None:
+        """Each turn takes as long as the dearest part at work; then all pass on what they have."""
+        self.close(times, depth)
+        before, counts, known = len(self.found), self.counts, []
+        for part in step.parts:
+            self.counts = NOTHING
+            self.steps(part, 1.0, depth + 1)
+            self.close(1.0, depth + 1)
+            known.append((self.found[before:], self.counts))
+            del self.found[before:]
+        self.parts = cycles = tuple(sum(r.cycles * r.times for r in rows) for rows, _ in known)
+        dearest = [
+            max((part for part, _ in step.working(turn)), key=lambda part: cycles[part])
+            for turn in range(step.turns)
+        ]
+        work = [sum(row.busy * row.compute * row.times for row in rows) for rows, _ in known]
+        shown = sum(work[part] for part in dearest) or 1.0
+        at_work = step.count * sum(work) / shown
+        for part, (rows, _) in enumerate(known):
+            often = times * dearest.count(part)
+            self.found += [
+                replace(row, times=row.times * often, busy=row.busy * at_work)
+                for row in rows
+                if often
+            ]
+        self.counts = sum((done * (times * step.count) for _, done in known), counts)
+        self.sync += self.waiting("chips")
+        moves = [move for part in step.passed for move in part]
+        self.exchange(moves, times * step.turns, depth + 1)
 
     def waiting(self, scope: str) -> float:
         between = self.machine.sync_cycles_between_chips

@@ -9,7 +9,7 @@ A tile sends once what several tiles get: all of them listen. What a tile alread
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -49,7 +49,7 @@ class Flows:
 def flows(moves: Sequence[Move], tiles: int, tiles_a_chip: int, bus: int = 1) -> Flows:
     sent, received, shared, local = (np.zeros(tiles) for _ in range(4))
     chips = -(-tiles // tiles_a_chip)
-    within = all(_last(move) < tiles_a_chip for move in moves)
+    within = len({chip for move in moves for chip in _chips(move, tiles_a_chip)}) <= 1
     found = Flows(sent, received, shared, local, np.zeros(1 if within else chips))
     inward, outward = found.links.copy(), found.links.copy()
     for move in _listeners_together(moves, found, bus):
@@ -64,10 +64,12 @@ def flows(moves: Sequence[Move], tiles: int, tiles_a_chip: int, bus: int = 1) ->
     return found
 
 
-def _last(move: Move) -> int:
-    """Of the tiles that a move reaches."""
-    homes = (view.buffer.homes for view in (move.source, move.target))
-    return max((int(h.tiles()[-1]) for h in homes if h is not None), default=0)
+def _chips(move: Move, tiles_a_chip: int) -> Iterator[int]:
+    """The first and the last of those that a move reaches."""
+    for view in (move.source, move.target):
+        if view.buffer.homes is not None:
+            tiles = view.buffer.homes.tiles()
+            yield from (int(tiles[0]) // tiles_a_chip, int(tiles[-1]) // tiles_a_chip)
 
 
 def _listeners_together(moves: Sequence[Move], found: Flows, bus: int) -> list[Move]:

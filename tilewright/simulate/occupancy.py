@@ -8,14 +8,17 @@ a share of each tile (`ROOM`) is left to them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from tilewright.machine.machine import Machine
 from tilewright.plan.distribution import ROOM
-from tilewright.plan.ir import Buffer, Program, Replicas
-from tilewright.plan.memory import lifetimes
+from tilewright.plan.ir import Buffer, Pipeline, Program, Replicas
+from tilewright.plan.memory import Life, lifetimes
+
+Lives = Mapping[Buffer, Life]
 
 LARGEST = 3
 """Tenants that a sentence names."""
@@ -44,16 +47,15 @@ class Occupancy:
 def occupancy(program: Program) -> Occupancy:
     lives = {b: life for b, life in lifetimes(program.steps).items() if b in program.offsets}
     last = max((life.last for life in lives.values()), default=0)
-    change = np.zeros(last + 2)
-    for buffer, life in lives.items():
-        change[life.first] += buffer.tile_bytes
-        change[life.last + 1] -= buffer.tile_bytes
-    moment = int(np.argmax(np.cumsum(change)))  # as if every tile had all
-    present = [b for b, life in lives.items() if life.first <= moment <= life.last]
-    by_tile = np.zeros(program.tiles)
-    for buffer in present:
-        by_tile[_tiles(buffer, program.tiles)] += buffer.tile_bytes
+    by_tile, present = _at_fullest(lives, last, program.tiles)
     full = int(np.argmax(by_tile)) if program.tiles else 0
+    for step in program.steps:
+        if isinstance(step, Pipeline):  # each part has a fullest moment of its own
+            chips = [_of_chip(lives, last, program.tiles, p, step) for p in range(len(step.parts))]
+            by_tile = np.concatenate([held for held, _ in chips])
+            by_tile = np.concatenate([by_tile, np.zeros(program.tiles - by_tile.size)])
+            full = int(np.argmax(by_tile))
+            present = chips[full // step.stride][1]
     by_moment = np.zeros(last + 2)
     for buffer, life in lives.items():
         if full in _tiles(buffer, program.tiles):
@@ -67,6 +69,34 @@ def occupancy(program: Program) -> Occupancy:
     always = sum(b.tile_bytes for b in tenants if lives[b].first <= 1 and lives[b].last >= last)
     order = sorted(tenants, key=lambda b: -b.tile_bytes)
     return Occupancy(by_tile, np.cumsum(by_moment)[:-1], always, tuple(order), program.tile_bytes)
+
+
+def _at_fullest(lives: Lives, last: int, tiles: int) -> tuple[np.ndarray, list[Buffer]]:
+    """Bytes by tile when there are most, as if every tile had all; and what is there then."""
+    change = np.zeros(last + 2)
+    for buffer, life in lives.items():
+        change[life.first] += buffer.tile_bytes
+        change[life.last + 1] -= buffer.tile_bytes
+    moment = int(np.argmax(np.cumsum(change)))
+    present = [b for b, life in lives.items() if life.first <= moment <= life.last]
+    by_tile = np.zeros(tiles)
+    for buffer in present:
+        by_tile[_tiles(buffer, tiles)] += buffer.tile_bytes
+    return by_tile, present
+
+
+def _of_chip(
+    lives: Lives, last: int, tiles: int, part: int, line: Pipeline
+) -> tuple[np.ndarray, list[Buffer]]:
+    """The same of one part of a pipeline."""
+    chip = slice(part * line.stride, (part + 1) * line.stride)
+    own = {
+        buffer: life
+        for buffer, life in lives.items()
+        if buffer.homes is None or buffer.homes.tiles()[0] // line.stride == part
+    }
+    held, present = _at_fullest(own, last, tiles)
+    return held[chip], present
 
 
 def _tiles(buffer: Buffer, tiles: int) -> np.ndarray:

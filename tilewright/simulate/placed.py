@@ -22,6 +22,7 @@ from tilewright.plan.ir import (
     Family,
     Loop,
     Move,
+    Pipeline,
     Program,
     Replicas,
     Step,
@@ -74,6 +75,8 @@ class Placed:
                         self.variables[var], self.shift = i, i % chips * stride
                         self.steps(body)
                     self.shift = 0
+                case Pipeline():
+                    self.pipeline(step)
                 case While(condition, test, body):
                     self.steps(condition)
                     while bool(self.look(test)):
@@ -84,6 +87,17 @@ class Placed:
                     self.steps(cases[min(max(number, 0), len(cases) - 1)])
                 case _:
                     raise RemoteError(f"{type(step).__name__} outside of a family has no home")
+
+    def pipeline(self, step: Pipeline) -> None:
+        """Parts share no tile, so that in which order they take a turn makes no difference."""
+        for turn in range(step.turns):
+            working = list(step.working(turn))
+            for part, self.variables[step.var] in working:
+                self.steps(step.parts[part])
+                self.computed = False
+            self.arenas.sync()
+            ready = [part for part, _ in working if part < len(step.passed)]
+            self.exchange(Exchange(tuple(move for part in ready for move in step.passed[part])))
 
     def look(self, view: View) -> np.ndarray:
         """A scalar that steers: its home tells all others."""

@@ -21,6 +21,7 @@ from tilewright.plan.ir import (
     Family,
     Loop,
     Map,
+    Pipeline,
     Program,
     Replicas,
     Spread,
@@ -46,6 +47,9 @@ def _walk(steps: Sequence[Step], instances: int) -> Iterator[tuple[While, int]]:
                 yield from _walk((*condition, *body), instances)
             case Map(_, count, body) | Replicas(_, count, _, _, body):
                 yield from _walk(body, count)
+            case Pipeline(_, count, _, parts, _):
+                for part in parts:
+                    yield from _walk(part, count)
             case Loop(_, _, body) | Spread(_, _, body):
                 yield from _walk(body, instances)
             case Family(_, counts, _, body):
