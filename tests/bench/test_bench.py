@@ -21,6 +21,7 @@ from tilewright.bench import (
     groups,
     hmc,
     images,
+    latency,
     nuts,
     onnx_runtime,
     openvino,
@@ -54,6 +55,7 @@ from tilewright.bench.table import (
 from tilewright.bench.workloads import Hmc
 from tilewright.machine.cpu import allowed_cpus
 from tilewright.models import resnext
+from tilewright.sequence.latency_in_c import compiler
 
 TINY = Hmc((3, 4, 1, 1), 32, 2, 5)
 
@@ -191,6 +193,20 @@ def test_precision():
     assert [row.more["error"] > 0 for row in rows[:5]] == [True] * 5
     assert all(row.ratio and row.ours > 0 for row in rows)
     assert "int8x8" in rows[4].name
+
+
+def test_latency(monkeypatch):
+    for name, value in (("BYTES", {"float32": 4}), ("FEW", 40), ("READS", 1)):
+        monkeypatch.setattr(latency, name, value)
+    rows = latency.run("tiny", latency.Net(3, 16, 2, 5.0), 1, 60)
+    if compiler() is None:
+        assert not rows
+        return
+    names = [row.name.partition(": ")[2] for row in rows]
+    assert names[0] == "a tick in float32"
+    assert [row.bar for row in rows if "step over C" in row.name] == [3.0]
+    assert all(row.ours > 0 or "over C" in row.name for row in rows)
+    assert any("spinning" in name for name in names)
 
 
 def test_ticks():

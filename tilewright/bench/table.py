@@ -23,6 +23,7 @@ TITLES = {
     "scale": "The alpha's scale net: effective draws",
     "recurrent": "Recurrent nets as they are written, one thread",
     "precision": "A recurrent net in lower precision, one thread, with its error",
+    "latency": "One tick at a time from C, one thread",
     "ticks": "One tick at a time through Python, one thread",
     "learning": "An LSTM that learns, batches of 64 sequences of 128 steps",
     "blocks": "Weights of which blocks of 4 × 16 are zero, one core, against dense ones",

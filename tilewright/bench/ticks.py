@@ -3,8 +3,8 @@
 Weights are bound, float32, one thread. A round's figure is the median of its ticks, so that a tick
 in which the machine was elsewhere does not count. The peer is ONNX Runtime's call of one step,
 states in and out, by `run` or by bound memory, whichever is faster; it has nothing to do between
-ticks. Of a sliding window there is no peer: what it does between ticks is held against its
-multiply-adds at the peak that is measured in the same round.
+ticks. The bar is one of ticks from C (`latency.py`). Of a sliding window there is no peer: what it
+does between ticks is held against its multiply-adds at the peak that is measured in the same round.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.bench.level import PRETENDS
 from tilewright.bench.record import Row
 from tilewright.bench.rounds import Rounds, compare
 
@@ -28,8 +27,8 @@ NETS = {
     "shape A": (100, 100, 2, 50),
     "shape B": (250, 200, 3, 100),
 }
-AHEAD, BETWEEN = 4.0, 1.5
-"""The peer's step over our answer; a sliding window's work over its multiply-adds at the peak."""
+BETWEEN = 1.5
+"""A sliding window's work over its multiply-adds at the peak."""
 TICKS = 200
 """Of a round."""
 
@@ -46,7 +45,7 @@ def run(
 ) -> list[Row]:
     """A stream's ticks beside the peer's, and those of a sliding window."""
     inputs, _, _, steps = sizes
-    model = _model(sizes)
+    model = drawn(sizes)
     xs = np.random.default_rng(1).normal(size=(TICKS, 1, inputs)).astype(np.float32)
     stream = model.stream(tiles=1)
     runs = {"answer": _answers(stream, xs), "between": _between(stream, xs), **_peer(model, xs)}
@@ -59,7 +58,8 @@ def run(
     return rows
 
 
-def _model(sizes: tuple[int, int, int, int]) -> Any:
+def drawn(sizes: tuple[int, int, int, int]) -> Any:
+    """A model with random weights."""
     import jax
 
     from tilewright.models import recurrent
@@ -124,8 +124,6 @@ def _stream_rows(name: str, measured: Rounds, runs: Mapping[str, Timed]) -> list
             measured.median(peer) * 1e6 if peer else None,
             peer,
             *ratio,
-            # A peer that does not know of the pretended level uses the host's own.
-            bar=None if PRETENDS or not peer else AHEAD,
             gflops=measured.gflops,
             notes=f"and {between * 1e6:.1f} µs between ticks",
         )
@@ -161,13 +159,21 @@ def _peer(model: Any, xs: np.ndarray) -> Mapping[str, Timed]:
     """One step by ONNX Runtime, given its states and giving them back; checked against ours."""
     if find_spec("onnxruntime") is None or find_spec("onnx") is None:
         return {}
+    content = one_step(model)
+    _check(_session(content), model, xs[:3])
+    return stepping(content, xs)
+
+
+def _session(content: bytes) -> Any:
     onnxruntime = import_module("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        one_step(model), options, providers=["CPUExecutionProvider"]
-    )
-    _check(session, model, xs[:3])
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def stepping(content: bytes, xs: np.ndarray) -> Mapping[str, Timed]:
+    """Median seconds of a call of one step by ONNX Runtime: by `run`, and by bound memory."""
+    session = _session(content)
     return {
         "ONNX Runtime": _timed(partial(_by_run, session, _zeros(session)), xs),
         "ONNX Runtime, memory bound": _timed(_Bound(session, xs[0]).step, xs),
