@@ -9,10 +9,13 @@ import jax
 import numpy as np
 import optax
 import pytest
+from jax.example_libraries import optimizers
 
 from tilewright.tree import MismatchError, Tree, tree_of
 
 Point = collections.namedtuple("Point", "x y")
+Half = collections.namedtuple("Half", "x y")
+jax.tree_util.register_pytree_node(Half, lambda h: ((h.x,), None), lambda _, x: Half(*x, None))
 LINEAR = equinox.filter(equinox.nn.Linear(2, 3, key=jax.random.key(0)), equinox.is_array)
 VALUES = {
     "a leaf": 1,
@@ -22,6 +25,8 @@ VALUES = {
     "named": Point(1, {"x": Point(None, 2)}),
     "ordered": collections.OrderedDict(b=1, a=2),
     "a module": LINEAR,
+    "a named tuple that is registered": [Half(Point(1, 2), None)],
+    "an optimiser of JAX's examples": optimizers.adam(1e-3)[0]({"w": np.ones(3, np.float32)}),
     "an optimiser": optax.adam(1e-3).init({"w": np.ones(3, np.float32)}),
 }
 

@@ -13,6 +13,7 @@ import sys
 from collections import namedtuple
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -28,7 +29,8 @@ class Tree:
     """`kind` is "leaf", "none", "tuple", "list", "dict", "named" (a named tuple) or "custom".
 
     `keys` are a dict's keys, or what messages append for each child of a "named" or "custom" one;
-    `cls` is the class of those two, `data` what else JAX's registry knows of a "custom" one.
+    `cls` is the class of those two, `data` what else JAX's registry knows of a "custom" one, and
+    `structure` what puts all leaves of that together.
     """
 
     kind: str
@@ -36,6 +38,7 @@ class Tree:
     keys: tuple[Any, ...] = ()
     cls: type | None = None
     data: Any = None
+    structure: Any = None
 
     @property
     def is_leaf(self) -> bool:
@@ -144,6 +147,8 @@ class Tree:
     def _build(self, leaves: Iterator[Any]) -> Any:
         if self.kind == "leaf":
             return next(leaves)
+        if self.kind == "custom":
+            return self.structure.unflatten(islice(leaves, self.structure.num_leaves))
         parts = [child._build(leaves) for child in self.children]
         match self.kind:
             case "none":
@@ -154,9 +159,7 @@ class Tree:
                 return tuple(parts)
             case "dict":
                 return dict(zip(self.keys, parts, strict=True))
-            case "named":
-                return self.cls(*parts)  # type: ignore[misc]
-        return _shallow(self).unflatten(parts)
+        return self.cls(*parts)  # type: ignore[misc]
 
     def __str__(self) -> str:
         """As JAX shows structures."""
@@ -236,19 +239,14 @@ def _tree_of(structure: Any, paths: Sequence[Sequence[Any]], depth: int) -> Tree
     if cls in _PLAIN:
         keys = tuple(data) if cls is dict else ()
         return Tree(_PLAIN[cls], tuple(children), keys)
-    if issubclass(cls, tuple) and hasattr(cls, "_fields") and data is None:
+    if issubclass(cls, tuple) and data is None and _is_named_tuple(structure):
         return Tree("named", tuple(children), tuple(f".{f}" for f in cls._fields), cls)
-    return Tree("custom", tuple(children), tuple(names), cls, data)
+    return Tree("custom", tuple(children), tuple(names), cls, data, structure)
 
 
-def _shallow(tree: Tree) -> Any:
-    """JAX's structure of a custom node whose children are leaves."""
-    import jax
-
-    leaf = jax.tree_util.tree_structure(0)
-    return jax.tree_util.PyTreeDef.from_node_data_and_children(
-        jax.tree_util.default_registry, (tree.cls, tree.data), [leaf] * len(tree.children)
-    )
+def _is_named_tuple(structure: Any) -> bool:
+    """Whether JAX knows a class as a named tuple alone: some are registered as something else."""
+    return str(structure).startswith("PyTreeDef(CustomNode(namedtuple[")
 
 
 def _a(value: Any) -> str:

@@ -184,3 +184,26 @@ def test_borders_are_read_as_padding_alone(monkeypatch, registers):
     np.testing.assert_array_equal(beside, usual[1])
     monkeypatch.setattr(convolution, "zero", nan)  # of one that a copy puts around an input
     assert np.isnan(run()[1][[0, -1]]).all()
+
+
+@pytest.mark.parametrize("groups", (1, 4))
+def test_signals_take_what_follows_in_their_own_shape(groups):
+    """The derivative of what follows a convolution of one dimension."""
+
+    def fn(x, kernel):
+        numbers = ("NCW", "WIO", "NCW")
+        made = lax.conv_general_dilated(
+            x, kernel, (1,), [(4, 0)], rhs_dilation=(2,), dimension_numbers=numbers,
+            feature_group_count=groups,
+        )  # fmt: skip
+        return jnp.sum(jax.nn.relu(made) ** 2)
+
+    kernel = RANDOM.normal(size=(3, 8 // groups, 16)).astype(np.float32)
+    x = RANDOM.normal(size=(2, 8, 24)).astype(np.float32)
+    gradient = jax.grad(fn, (0, 1))
+    for found, expected in zip(
+        tilewright.compile(gradient, x, kernel)(x, kernel),
+        jax.jit(gradient)(x, kernel),
+        strict=True,
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)

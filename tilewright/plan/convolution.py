@@ -42,11 +42,16 @@ def lower_conv(scope: Scope, node: Node) -> None:
 def lower_conv_with_epilogue(
     scope: Scope, node: Node, expression: Expression, beside: Sequence[View], outs: Sequence[View]
 ) -> bool:
-    """A convolution whose sums go through an expression; False where strides forbid it."""
-    groups = node.params["groups"]
-    read, written = ([_grouped(view, groups) for view in views] for views in (beside, outs))
-    if not all(_is_near(view) for view in (*read, *written)):
+    """A convolution whose sums go through an expression; False where strides forbid it.
+
+    What is beside it may have another shape (a signal is an image of one row).
+    """
+    groups, shape = node.params["groups"], node.output.shape
+    sides = [views.reshape(view, shape) for view in (*beside, *outs)]
+    grouped = [_grouped(view, groups) for view in sides if view is not None]
+    if len(grouped) < len(sides) or not all(map(_is_near, grouped)):
         return False
+    read, written = grouped[: len(beside)], grouped[len(beside) :]
     image, kernel = _sides(scope, node)
     out, *more = map(operand, written)
     codelet = Convolution(
