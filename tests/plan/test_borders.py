@@ -33,7 +33,7 @@ def chained(x, w):
 
 
 def twice(x, w):
-    """Of two pads, the first that is met is the border's; the other one is put there by a copy."""
+    """Of two pads, each has a window of what is as wide as both."""
     y = jnp.abs(x)
     return convolve(y, w, ((1, 1), (1, 1))), convolve(y, w, ((2, 0), (1, 3)), 2), y * 2
 
@@ -76,9 +76,10 @@ def test_which_values_have_one(function):
     assert len(bordered_values(trace(function, X, W).graph)) == COUNTS[function]
 
 
-def test_nothing_is_copied_but_weights_and_zeros():
+@pytest.mark.parametrize("function", [chained, twice, gradient], ids=lambda f: f.__name__)
+def test_nothing_is_copied_but_weights_and_zeros(function):
     """A fill reads nothing."""
-    program = tilewright.compile(chained, X, W, tiles=1).program
+    program = tilewright.compile(function, X, W, tiles=1).program
     copies = [line for line in program.splitlines() if line.strip().startswith("copy_")]
     read = [line for line in copies if "(%" in line.split("->")[0]]
     assert copies

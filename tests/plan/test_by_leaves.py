@@ -61,3 +61,14 @@ def test_small_sums_stay_on_a_tile():
     x = images(1, 10, 8)
     assert not any("tree" in name for name in vertices(centred, x, x[0, 0, 0]))
     agree(centred, x, x[0, 0, 0], absolute=1e-3)
+
+
+def test_sums_of_each_image_are_dealt_out_by_images():
+    def pooled(x):
+        return jnp.sum(jnp.abs(x), (1, 2))
+
+    x = images(16, 40, 32)
+    program = tilewright.compile(pooled, x, tiles=2)
+    assert "spread" in program.program
+    expected = law.reduce_ordered("sum", np.abs(x), (1, 2))
+    np.testing.assert_array_equal(program(x), expected)

@@ -16,13 +16,14 @@ import numpy as np
 
 from tilewright.graph.ir import Graph, Node, Value, numpy_dtype
 from tilewright.graph.ops import ELEMENTWISE
+from tilewright.graph.ops.conv import Phase, phase_pairs
 from tilewright.plan import views
 from tilewright.plan.ir import View, dense_strides
 
 CACHE_LINE = 64
 FEWEST_LINES = 4
 """Lines of a pixel from which on a power of two of them crowds."""
-READERS = ("conv", "conv_filter")
+READERS = ("conv", "conv_filter", "conv_data")
 
 Pads = tuple[tuple[int, int], tuple[int, int]]
 """(low, high) of rows and of columns."""
@@ -36,21 +37,61 @@ class Border:
     inside: View
     pads: Pads
 
+    def holds(self, pads: Sequence[Sequence[int]]) -> bool:
+        """Whether it is as wide everywhere."""
+        sides = zip(self.pads, pads, strict=True)
+        return all(a >= b for row in sides for a, b in zip(*row, strict=True))
+
 
 def bordered_values(graph: Graph) -> dict[Value, Pads]:
-    """Values that elementwise nodes make for padded convolutions, and at most such nodes beside."""
+    """Values that elementwise nodes make for padded convolutions, and at most such nodes beside.
+
+    With as much border as any of them reads; who reads less of it has a window.
+    """
     producers, readers = graph.producers(), _readers(graph)
     found: dict[Value, Pads] = {}
     for node in graph.nodes:
-        pads = node.params["pad"] if node.op in READERS else ((0, 0), (0, 0))
-        value = node.inputs[0] if node.inputs else None
+        value = node.inputs[0] if node.op in READERS else None
         maker = producers.get(value) if value is not None else None
         if value is None or maker is None or maker.op not in ELEMENTWISE or value in found:
             continue
-        edges = [edge for row in pads for edge in row]
-        if min(edges) >= 0 and any(edges) and all(map(_reads_lines(value), readers[value])):
+        images = (reader for reader in readers[value] if reader and _is_image(reader, value))
+        wanted = [pads_of(reader) for reader in images]
+        pads = _widest([((0, 0), (0, 0)), *wanted])
+        some = any(min(map(min, one)) >= 0 and any(map(any, one)) for one in wanted)
+        if some and all(map(_reads_lines(value), readers[value])):
             found[value] = pads
     return found
+
+
+def _is_image(reader: Node, value: Value) -> bool:
+    return reader.op in READERS and reader.inputs[0] is value
+
+
+def pads_of(node: Node) -> Pads:
+    """What a convolution reads around its image; of a data gradient, any of its phases."""
+    if node.op != "conv_data":
+        return node.params["pad"]
+    found = [
+        (rows.pad, columns.pad) for rows, columns in phases_of(node) if rows.taps and columns.taps
+    ]
+    return _widest(found or [((0, 0), (0, 0))])
+
+
+def _widest(pads: Sequence[Pads]) -> Pads:
+    """On every side, the most that any has."""
+    (top, bottom), (left, right) = (
+        (max(one[axis][0] for one in pads), max(one[axis][1] for one in pads)) for axis in (0, 1)
+    )
+    return (top, bottom), (left, right)
+
+
+def phases_of(node: Node) -> list[tuple[Phase, Phase]]:
+    """Of a data gradient's rows and columns."""
+    given, kernel = (value.shape for value in node.inputs)
+    names = ("stride", "pad", "dilation")
+    rest = (node.params[name] for name in names)
+    return list(phase_pairs(node.params["size"], given[1:3], kernel[1:3], *rest))
 
 
 def _readers(graph: Graph) -> Mapping[Value, list[Node | None]]:
@@ -69,7 +110,8 @@ def _reads_lines(value: Value) -> Callable[[Node | None], bool]:
     def reads(node: Node | None) -> bool:
         if node is None:
             return False
-        return node.op in ELEMENTWISE or (node.op in READERS and node.inputs[0] is value)
+        gradient = node.op == "conv_filter" and value in node.inputs
+        return node.op in ELEMENTWISE or _is_image(node, value) or gradient
 
     return reads
 

@@ -27,8 +27,11 @@ DTYPES = ("float32", "float64", "int32", "int64", "uint32", "uint64")
 def by_leaves(
     codelet: Reduce, arguments: Sequence[View], machine: Machine, pieces_a_tile: int
 ) -> list[Step] | None:
-    """None where one tile does it, or where the rows of an array are not evenly apart."""
+    """None where one tile does it, where the rows of an array are not evenly apart, and on tiles
+    that share no memory."""
     held = sum(view.buffer.nbytes for view in arguments)
+    if machine.chip.exchange.kind != "coherent":
+        return None
     if not can_be_dealt(codelet) or not is_worth_dealing(codelet.work, machine, held):
         return None
     flat = _flat(replace(codelet, far=held > machine.tile.memory), arguments)

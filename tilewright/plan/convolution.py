@@ -21,10 +21,9 @@ from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
 from tilewright.graph.ir import Node, Type, numpy_dtype
 from tilewright.graph.law import accumulation_dtype, identity
-from tilewright.graph.ops.conv import phase_pairs
 from tilewright.plan import views
 from tilewright.plan.basic import fill_codelet, operand
-from tilewright.plan.borders import zero
+from tilewright.plan.borders import pads_of, phases_of, zero
 from tilewright.plan.ir import View
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
@@ -93,17 +92,9 @@ def lower_conv_data(scope: Scope, unit: Unit) -> None:
     params, groups = node.params, node.params["groups"]
     target = _grouped(scope.target(node.output), groups)
     kernel = _side_by_side(scope, views.transpose(kernel, (0, 1, 2, 4, 3)))
-    phases = list(
-        phase_pairs(
-            params["size"], given.shape[1:3], kernel.shape[1:3], params["stride"], params["pad"],
-            params["dilation"],
-        )
-    )  # fmt: skip
+    phases = phases_of(node)
     read = [pair for pair in phases if all(phase.taps for phase in pair)]
-    most = tuple(
-        tuple(max((pair[i].pad[side] for pair in read), default=0) for side in (0, 1))
-        for i in (0, 1)
-    )
+    most = pads_of(node)
     image = _bordered(scope, given, most) if read else given
     for pair in phases:
         rows, columns = pair
@@ -249,9 +240,11 @@ def _bordered(
     """The image with `pad` ((low, high) of rows, of columns) around it, cropped if negative."""
     (top, bottom), (left, right) = pad
     border = scope.borders.get(image)
-    if border is not None and fill is None and border.pads == ((top, bottom), (left, right)):
-        return border.whole
     n, h, w, channels = image.shape
+    if border is not None and fill is None and border.holds(pad):
+        size = (n, max(0, h + top + bottom), max(0, w + left + right), channels)
+        (above, _), (before, _) = border.pads
+        return views.window(border.whole, (0, above - top, before - left, 0), size)
     start = (0, max(0, -top), max(0, -left), 0)
     inside = (n, h - start[1] + min(0, bottom), w - start[2] + min(0, right), channels)
     whole = (n, max(0, h + top + bottom), max(0, w + left + right), channels)

@@ -58,8 +58,10 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
             found = patches(codelet, arguments, machine)
             if found:
                 return list(found)
-    if isinstance(codelet, Reduce) and shares_memory(machine):
-        return by_leaves(codelet, arguments, machine, PIECES_A_TILE)
+    if isinstance(codelet, Reduce):
+        steps = by_leaves(codelet, arguments, machine, PIECES_A_TILE)
+        if steps or not shares_memory(machine):
+            return steps
     held = sum(view.buffer.nbytes for view in arguments)
     cut = codelet.cut if is_worth_dealing(codelet.work, machine, held) else None
     if cut is None:

@@ -9,12 +9,14 @@ written. Vectors run along the domain's last axis, whether it is reduced or kept
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand, nbytes
+from tilewright.codelets.cut import Cut
 from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.codelets.reduce.by_row import ByRow
@@ -106,6 +108,18 @@ class Reduce(Codelet):
             stores=nbytes(*self.outputs),
             iterations=prod(self.shape[i] for i in self.kept),
         )
+
+    @property
+    def cut(self) -> Cut | None:
+        """Along the first dimension, where it is kept and nobody asks for its numbers."""
+        counts = any(step.op == "iota" for step in self.expression.instructions)
+        if not self.shape or 0 in self.axes or counts or not self.inputs:
+            return None
+        axes = (0,) * (len(self.inputs) + len(self.outputs))
+        return Cut(self.shape[0], axes, along_lanes=self.kept == (0,))
+
+    def on(self, operands: Sequence[Operand]) -> Reduce:
+        return replace(self, shape=operands[0].shape)
 
     def emit(self, module: Module, symbol: str) -> None:
         count, arrays = len(self.inputs), len(self.inputs) + len(self.outputs)
