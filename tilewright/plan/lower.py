@@ -33,6 +33,7 @@ from tilewright.plan.memory import place_buffers
 from tilewright.plan.place import place
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
+from tilewright.plan.side_by_side import side_by_side
 from tilewright.plan.stages import lower_scans
 from tilewright.plan.synchronise import synchronise
 from tilewright.plan.views import whole
@@ -72,7 +73,7 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
     )
     constants = [buffer for buffer, _ in plan.constants]
     if machine.chip.exchange.kind == "coherent":
-        steps = synchronise(alternating(back_and_forth(steps, machine)))
+        steps = synchronise(side_by_side(alternating(back_and_forth(steps, machine))))
     else:
         steps = place(steps, (*constants, *inputs), outputs, machine, even)
     placed = place_buffers(steps)

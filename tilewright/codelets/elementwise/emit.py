@@ -8,7 +8,7 @@ squares (`squares.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -379,3 +379,36 @@ class _Writer:
         start = Register(self.function, "i64", width, splat(self.function, "i64", width, place))
         lanes = constants("i64", [lane * step for lane in range(width)])
         return (start + Register(self.function, "i64", width, lanes)).name
+
+
+class Row:
+    """One row of a short expression over a matrix, written where a loop over its rows stands."""
+
+    WIDEST = 64
+
+    def __init__(self, function: Function, codelet: Elementwise):
+        self.columns = codelet.shape[1]
+        steps = (codelet.input_strides, codelet.output_strides)
+        reads, writes = (tuple((s[1],) for s in some) for some in steps)
+        self.writer = _Writer(
+            function, replace(codelet, shape=(self.columns,), input_strides=reads, output_strides=writes)
+        )
+
+    @classmethod
+    def suits(cls, codelet: Elementwise) -> bool:
+        """Few columns, side by side or repeated, of 32 bits."""
+        strides = (*codelet.input_strides, *codelet.output_strides)
+        dtypes = {operand.dtype for operand in (*codelet.inputs, *codelet.outputs)}
+        light = instructions_of(codelet.expression) <= LONG
+        near = all(s[1] in (0, 1) for s in strides) and all(s[1] for s in codelet.output_strides)
+        return light and near and dtypes == {"float32"} and 1 < codelet.shape[1] <= cls.WIDEST
+
+    def write(self, places: Sequence[str]) -> None:
+        """The row that begins at `places`."""
+        writer, columns = self.writer, self.columns
+        repeated = writer._repeated(places, LANES)
+        for start in range(0, columns, LANES):
+            valid = min(LANES, columns - start)
+            width = LANES if valid == LANES else next(w for w in (4, 8, LANES) if w >= valid)
+            here = writer._moved(places, 0, start) if start else places
+            writer._body(here, width, valid, repeated if width == LANES else {})
