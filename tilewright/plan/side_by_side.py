@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tilewright.codelets.contract import ContractOuter
-from tilewright.codelets.contract.side_by_side import MOST, SideBySide, may_follow, may_stand_beside
+from tilewright.codelets.contract.side_by_side import MOST, Rows, SideBySide, may_stand_beside
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.plan.ir import Branch, Call, Loop, Map, Spread, Step, View, While
 
@@ -79,7 +79,8 @@ class _Group:
         if _is_product(call):
             columns = sum(member.codelet.outputs[0].size for member in (*members, call))
             return call.codelet.inputs[0].shape[-1] == k and columns <= MOST
-        if not isinstance(call.codelet, Elementwise) or not may_follow(call.codelet, k):
+        rows = _rows(call)
+        if rows is None or not rows.is_near or rows.shape[0] != k:
             return False
         matrices = [member.views[1] for member in members]
         return any(view in matrices for view in _read(call))
@@ -92,18 +93,25 @@ class _Group:
 
     def steps(self) -> list[Step]:
         """The calls between, the one, and what comes after."""
-        products = [member.codelet for member in self.products]
-        rows = self.rows.codelet if self.rows else None
-        assert all(isinstance(product, ContractOuter) for product in products)
-        assert rows is None or isinstance(rows, Elementwise)
+        products = [m.codelet for m in self.products if isinstance(m.codelet, ContractOuter)]
+        rows = _rows(self.rows) if self.rows else None
         members = [*self.products, *([self.rows] if self.rows else [])]
         views = [view for some in (_read, _written) for call in members for view in some(call)]
-        one = Call(SideBySide(tuple(products), rows), tuple(views))  # type: ignore[arg-type]
+        one = Call(SideBySide(tuple(products), rows), tuple(views))
         return [*self.passed, one, *self.rest]
 
 
 def _is_product(call: Call) -> bool:
     return isinstance(call.codelet, ContractOuter) and may_stand_beside(call.codelet)
+
+
+def _rows(call: Call) -> Rows | None:
+    """An elementwise vertex over a matrix, as what goes row by row."""
+    codelet = call.codelet
+    if not isinstance(codelet, Elementwise) or len(codelet.shape) != 2:
+        return None
+    height, width = codelet.shape
+    return Rows(codelet.expression, (height, width), codelet.input_strides, codelet.output_strides)
 
 
 def _read(call: Call) -> tuple[View, ...]:

@@ -42,6 +42,14 @@ def test_each_function_is_a_stage():
     assert "gt" in ops[2], "a bool does not lie in memory as in registers"
 
 
+def test_tanh_is_two_stages_where_registers_are_few():
+    tanh = Expression((F,), (step("tanh", 0), step("mul", 1, 0)), (2, 1))
+    assert stages_of(tanh) == ()
+    first, second = stages_of(tanh, few=True)
+    assert first.leaves == second.takes == (1, 2)
+    assert [i.op for i in second.expression.instructions] == ["tanh_end", "mul"]
+
+
 @pytest.mark.parametrize("outputs", [(0,), (2, 0)])
 def test_no_stages_where_an_input_is_given_on(outputs):
     steps = (step("exp", 0), step("log1p", 1))
@@ -57,7 +65,9 @@ def test_stages_change_no_bit(level, monkeypatch):
     sizes = [33, 64, 500, 512, 1024, 1700]
     staged = [run(codelet(n), x[:n], y[:n], features=level) for n in sizes]
     repeated = run(codelet(700, (1, 0, 1, 1)), x[:700], y[:700], features=level)
-    monkeypatch.setattr(emit, "stages_of", lambda expression: ())
+    tanh = Elementwise(Expression((F,), (step("tanh", 0),), (1,)), (1700,), ((1,),), ((1,),))
+    alone = run(tanh, x, features=level)
+    monkeypatch.setattr(emit, "stages_of", lambda expression, few: ())
     for n, ours in zip(sizes, staged, strict=True):
         for a, b in zip(ours, run(codelet(n), x[:n], y[:n], features=level), strict=True):
             same_bits(a, b)
@@ -65,3 +75,4 @@ def test_stages_change_no_bit(level, monkeypatch):
         repeated, run(codelet(700, (1, 0, 1, 1)), x[:700], y[:700], features=level), strict=True
     ):
         same_bits(a, b)
+    same_bits(alone[0], run(tanh, x, features=level)[0])

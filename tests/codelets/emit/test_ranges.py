@@ -17,7 +17,7 @@ def test_the_logarithm_of_one_and_an_exponential_of_nothing_positive():
 
 
 @pytest.mark.parametrize(
-    "ops", ["neg exp log1p", "abs exp log1p", "abs neg log1p", "log1p", "abs neg exp log"]
+    "ops", ["neg exp log1p", "neg abs exp log1p", "abs neg log1p", "log1p", "abs neg exp log"]
 )
 def test_no_other(ops):
     assert of(*ops.split()) == ops.split()

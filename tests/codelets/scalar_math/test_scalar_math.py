@@ -109,8 +109,8 @@ def test_float32_within_the_table(op):
 
 
 def test_every_function_is_in_the_table():
-    functions = set(FORMULAS["float"]) | set(LIBM_NAME)
-    assert functions - {"pow", "atan2", "tanh_approximate", "log1p_unit"} == set(WORST)
+    functions = (set(FORMULAS["float"]) | set(LIBM_NAME)) - {"pow", "atan2", "tanh_approximate"}
+    assert functions == set(WORST)
 
 
 @levels

@@ -1,8 +1,9 @@
 """Products of one row that sum over the same k, term by term together; and what is done row by row.
 
-In: `ContractOuter`s with m = 1 over as many terms, one leaf each; an `Elementwise` over a matrix
-with a row for each term, if there is one. Out: their results. Always: each sum is taken in its own
-order, so that the bits are those of one after the other; a row is read by all before it is written.
+In: `ContractOuter`s with m = 1 over as many terms, one leaf each; `Rows`, an expression over a
+matrix with a row for each term, if there is one. Out: their results. Always: each sum is taken in
+its own order, so that the bits are those of one after the other; a row is read by all before it is
+written.
 
 A product of one row has few sums, each of which waits for its last multiply-add: 40 columns keep a
 processor half busy, one column takes four cycles a term for nothing else. Side by side, they wait
@@ -19,17 +20,17 @@ from operator import add
 
 import numpy as np
 
-from tilewright.codelets.base import LANES, Codelet, Operand
+from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.contract.codelet import ContractOuter
-from tilewright.codelets.elementwise import Elementwise
-from tilewright.codelets.elementwise.emit import Row
-from tilewright.codelets.emit import vectors
+from tilewright.codelets.emit import memory, vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.columns import Lanes, panels
+from tilewright.codelets.emit.expression import LONG, emit_expression, instructions_of
 from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.tiling import Run
 from tilewright.codelets.emit.vectors import offset
+from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.machine.cost import Count
 
 MOST = 64
@@ -37,20 +38,57 @@ MOST = 64
 
 
 @dataclass(frozen=True)
+class Rows:
+    """A short expression over a float32 matrix; `reads` and `writes` are strides of its arrays."""
+
+    expression: Expression
+    shape: tuple[int, int]
+    reads: tuple[tuple[int, ...], ...]
+    writes: tuple[tuple[int, ...], ...]
+
+    @property
+    def inputs(self) -> tuple[Operand, ...]:
+        return tuple(Operand("float32", self.shape, steps) for steps in self.reads)
+
+    @property
+    def outputs(self) -> tuple[Operand, ...]:
+        return tuple(Operand("float32", self.shape, steps) for steps in self.writes)
+
+    @property
+    def work(self) -> Count:
+        moved = Count(loads=nbytes(*self.inputs), stores=nbytes(*self.outputs))
+        return self.expression.work(self.shape[0] * self.shape[1]) + moved
+
+    def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(evaluate_expression(self.expression, arrays, self.shape))
+
+    @property
+    def is_near(self) -> bool:
+        """Whether a row is a few vectors, side by side or repeated, and little to do."""
+        dtypes = {*self.expression.inputs, *map(self.expression.dtype, self.expression.outputs)}
+        near = all(s[1] in (0, 1) for s in self.reads) and all(s[1] == 1 for s in self.writes)
+        light = instructions_of(self.expression) <= LONG
+        numbered = any(step.op == "iota" for step in self.expression.instructions)
+        return (
+            near and light and not numbered and dtypes == {"float32"} and 1 < self.shape[1] <= MOST
+        )
+
+
+@dataclass(frozen=True)
 class SideBySide(Codelet):
     """`products`, then `rows`: so are its inputs, and its outputs."""
 
     products: tuple[ContractOuter, ...]
-    rows: Elementwise | None = None
+    rows: Rows | None = None
 
     @property
-    def parts(self) -> tuple[Codelet, ...]:
+    def parts(self) -> tuple[ContractOuter | Rows, ...]:
         return (*self.products, self.rows) if self.rows else self.products
 
     @property
     def name(self) -> str:
         sizes = "_".join(f"1x{product.n}" for product in self.products)
-        beside = f"_{self.rows.name}" if self.rows else ""
+        beside = f"_{self.rows.expression.label}_x{self.rows.shape[1]}" if self.rows else ""
         return f"contract_beside_f32_{sizes}_x{self.products[0].k}{beside}"
 
     @property
@@ -86,11 +124,6 @@ def may_stand_beside(product: ContractOuter) -> bool:
     return plain and near and alone and long and product.m == 1 and 1 <= product.n <= MOST
 
 
-def may_follow(rows: Elementwise, k: int) -> bool:
-    """Whether an elementwise vertex can go row by row."""
-    return len(rows.shape) == 2 and rows.shape[0] == k and Row.suits(rows)
-
-
 class _Writer:
     """The function of one codelet in the making; places are pointers that move along k."""
 
@@ -113,15 +146,14 @@ class _Writer:
         if codelet.rows:
             moving += [*pointers[2 * count : read], *pointers[read + count :]]
             steps += [o.strides[0] for o in (*codelet.rows.inputs, *codelet.rows.outputs)]
-        row = Row(function, codelet.rows) if codelet.rows else None
         kinds = [vector("float", lane.width) for lanes in self.lanes for lane in lanes]
         carry = [(kind, self.arithmetic.zero) for kind in kinds]
         carry += [("ptr", pointer) for pointer in moving]
         with repeat(function, codelet.products[0].k, carry) as turn:
             sums, places = list(turn.carry[: len(kinds)]), turn.carry[len(kinds) :]
             sums = self._term(sums, places)
-            if row:
-                row.write(places[2 * count :])
+            if codelet.rows:
+                self._row(codelet.rows, places[2 * count :])
             moved = [offset(function, p, "float32", s) for p, s in zip(places, steps, strict=True)]
             turn.next[:] = [*sums, *moved]
         self._store(list(turn.result[: len(kinds)]), pointers[read : read + count])
@@ -144,15 +176,31 @@ class _Writer:
                 at += 1
         return done
 
+    def _row(self, rows: Rows, places: Sequence[str]) -> None:
+        """One row, 16 columns after others."""
+        function, steps = self.function, [s[1] for s in (*rows.reads, *rows.writes)]
+        for start in range(0, rows.shape[1], LANES):
+            valid = min(LANES, rows.shape[1] - start)
+            width = next(w for w in (4, 8, LANES) if w >= valid)
+            here = [
+                offset(function, place, "float32", start * step)
+                for place, step in zip(places, steps, strict=True)
+            ]
+            inputs = [
+                memory.load(function, "float32", place, width, step, valid)
+                for place, step in zip(here, (s[1] for s in rows.reads), strict=False)
+            ]
+            results = emit_expression(function, rows.expression, inputs, width)
+            for result, place in zip(results, here[len(inputs) :], strict=True):
+                memory.store(function, "float32", result, place, width, 1, valid)
+
     def _store(self, sums: list[str], outs: Sequence[str]) -> None:
         for product, lanes, out in zip(self.codelet.products, self.lanes, outs, strict=True):
             step = product.out.strides[-1]
             for lane in lanes:
                 place = offset(self.function, out, "float32", lane.start * step)
                 total = sums.pop(0)
-                vectors.store(
-                    self.function, "float32", total, place, step, lane.width, lane.valid
-                )
+                vectors.store(self.function, "float32", total, place, step, lane.width, lane.valid)
 
 
 def _lanes(columns: int, width: int) -> list[Lanes]:

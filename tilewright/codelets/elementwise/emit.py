@@ -8,7 +8,7 @@ squares (`squares.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -64,7 +64,8 @@ class _Writer:
         codelet = self.codelet
         self.dtypes = [operand.dtype for operand in (*codelet.inputs, *codelet.outputs)]
         self.dimensions = indexed_dimensions(codelet.expression)
-        self.stages = stages_of(codelet.expression)
+        few = self.function.module.features.registers < 32
+        self.stages = stages_of(codelet.expression, few=few)
         units = [
             tuple(int(i == dimension) for i in range(len(codelet.shape)))
             for dimension in self.dimensions
@@ -243,9 +244,9 @@ class _Writer:
         """The same by blocks of turns: all stages of a block, then the next block."""
         function, level, most = self.function, len(self.walk.sizes) - 1, BLOCK // width
         slots = {
-            number: function.reserve(self._row_of(number, width), min(most, count))
+            number: function.reserve(_row_of(dtype, width), min(most, count))
             for stage in self.stages
-            for number in stage.leaves
+            for number, dtype in zip(stage.leaves, stage.left, strict=True)
         }
         with repeat(function, -(-count // most), self._carry(places)) as block:
             turns = count if count <= most else self._turns_left(block.index, count, most)
@@ -268,9 +269,6 @@ class _Writer:
         fewer = self.function.let(f"icmp ult i64 {left}, {most}")
         return self.function.let(f"select i1 {fewer}, i64 {left}, i64 {most}")
 
-    def _row_of(self, number: int, width: int) -> str:
-        return vector(REGISTER_TYPE[self.codelet.expression.dtype(number)], width)
-
     def _stage(
         self,
         stage: Stage,
@@ -287,13 +285,14 @@ class _Writer:
             dtype = self.dtypes[i]
             raw = repeated.get(i) or memory.load_raw(function, dtype, places[i], width, steps[i])
             inputs.append(memory.to_register(function, dtype, raw, width))
-        for number in stage.takes:
-            row = self._row_of(number, width)
+        for number, dtype in zip(stage.takes, stage.taken, strict=True):
+            row = _row_of(dtype, width)
             place = function.address(slots[number], row, turn)
             inputs.append(function.let(f"load {row}, ptr {place}, align 64"))
         results = emit_expression(function, stage.expression, inputs, width)
-        for number, result in zip(stage.leaves, results, strict=False):
-            row = self._row_of(number, width)
+        left = zip(stage.leaves, stage.left, results, strict=False)
+        for number, dtype, result in left:
+            row = _row_of(dtype, width)
             place = function.address(slots[number], row, turn)
             function.do(f"store {row} {result}, ptr {place}, align 64")
         if not stage.leaves:
@@ -381,34 +380,6 @@ class _Writer:
         return (start + Register(self.function, "i64", width, lanes)).name
 
 
-class Row:
-    """One row of a short expression over a matrix, written where a loop over its rows stands."""
-
-    WIDEST = 64
-
-    def __init__(self, function: Function, codelet: Elementwise):
-        self.columns = codelet.shape[1]
-        steps = (codelet.input_strides, codelet.output_strides)
-        reads, writes = (tuple((s[1],) for s in some) for some in steps)
-        self.writer = _Writer(
-            function, replace(codelet, shape=(self.columns,), input_strides=reads, output_strides=writes)
-        )
-
-    @classmethod
-    def suits(cls, codelet: Elementwise) -> bool:
-        """Few columns, side by side or repeated, of 32 bits."""
-        strides = (*codelet.input_strides, *codelet.output_strides)
-        dtypes = {operand.dtype for operand in (*codelet.inputs, *codelet.outputs)}
-        light = instructions_of(codelet.expression) <= LONG
-        near = all(s[1] in (0, 1) for s in strides) and all(s[1] for s in codelet.output_strides)
-        return light and near and dtypes == {"float32"} and 1 < codelet.shape[1] <= cls.WIDEST
-
-    def write(self, places: Sequence[str]) -> None:
-        """The row that begins at `places`."""
-        writer, columns = self.writer, self.columns
-        repeated = writer._repeated(places, LANES)
-        for start in range(0, columns, LANES):
-            valid = min(LANES, columns - start)
-            width = LANES if valid == LANES else next(w for w in (4, 8, LANES) if w >= valid)
-            here = writer._moved(places, 0, start) if start else places
-            writer._body(here, width, valid, repeated if width == LANES else {})
+def _row_of(dtype: str, width: int) -> str:
+    """The type of a register of so many lanes."""
+    return vector(REGISTER_TYPE[dtype], width)

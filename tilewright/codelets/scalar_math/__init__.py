@@ -38,7 +38,6 @@ _FLOAT: dict[str, Formula] = {
     "expm1": exponential.expm1,
     "log": logarithm.log,
     "log1p": logarithm.log1p,
-    "log1p_unit": logarithm.log1p_unit,
     "logistic": exponential.logistic,
     "pow": power.power,
     "sin": trigonometric.sin,
@@ -56,6 +55,13 @@ _DOUBLE: dict[str, Formula] = {
 }
 FORMULAS = {"float": _FLOAT, "double": _DOUBLE}
 """By LLVM type and operation."""
+PIECES: dict[str, Formula] = {
+    "log1p_unit": logarithm.log1p_unit,
+    "tanh_halves": hyperbolic.tanh_halves,
+    "tanh_rest": hyperbolic.tanh_rest,
+    "tanh_end": hyperbolic.tanh_end,
+}
+"""Of float32: formulas that are no operation of their own, by names that only emission knows."""
 
 _NAMES = {"float": "f32", "double": "f64"}
 _SHORT = 45
@@ -67,12 +73,13 @@ def emit(op: str, operands: Sequence[Register], *, approximate: bool = False) ->
     first = operands[0]
     formulas = FORMULAS[first.kind]
     name = f"{op}_approximate" if approximate and f"{op}_approximate" in formulas else op
-    if name not in formulas:
+    formula = formulas.get(name) or PIECES.get(name)
+    if formula is None:
         return lanewise.call(op, operands)
     width = f"_x{first.width}" if first.width else ""
     symbol = f"tw_{name}_{_NAMES[first.kind]}{width}"
     if symbol not in first.function.module.functions:
-        _define(first.function.module, symbol, formulas[name], operands)
+        _define(first.function.module, symbol, formula, operands)
     return first.call(symbol, *operands[1:])
 
 

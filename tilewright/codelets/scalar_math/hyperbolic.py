@@ -25,17 +25,43 @@ _ONE_FROM = 10.0
 
 def tanh(x: Register) -> Register:
     """Within 1.8 units in the last place, within 0.6 below 0.26."""
-    size = x.magnitude()
-    size = (size > _ONE_FROM).select(_ONE_FROM, size)
-    halves = size.fma(1 / _HALF_LN2, _HALVES).bitcast("i32") & ~1
-    r = (halves.bitcast("float") - _HALVES).fma(-_HALF_LN2, size)
+    size = _size(x)
+    halves = _halves(size)
+    return tanh_end(x, halves, _rest(size, halves))
+
+
+def tanh_halves(x: Register) -> Register:
+    """n of |x|, as `_HALVES` leaves it: a first piece of tanh."""
+    return _halves(_size(x))
+
+
+def tanh_rest(x: Register, halves: Register) -> Register:
+    """r of |x|: the second piece."""
+    return _rest(_size(x), halves)
+
+
+def tanh_end(x: Register, halves: Register, r: Register) -> Register:
+    """tanh of x from n and r: the last piece."""
     square = r * r
     t = (r * square).fma(polynomial(square, _TANH), r)
-    half = (halves << 22).bitcast("float")
+    half = (halves.bitcast("i32") << 22).bitcast("float")
     h = half - 0.5
     numerator = t.fma(half + 0.5, h)
     signed = numerator.bitcast("i32") | (x.bitcast("i32") & -0x80000000)
     return signed.bitcast("float") / (numerator + (1.0 - t))
+
+
+def _size(x: Register) -> Register:
+    size = x.magnitude()
+    return (size > _ONE_FROM).select(_ONE_FROM, size)
+
+
+def _halves(size: Register) -> Register:
+    return (size.fma(1 / _HALF_LN2, _HALVES).bitcast("i32") & ~1).bitcast("float")
+
+
+def _rest(size: Register, halves: Register) -> Register:
+    return (halves - _HALVES).fma(-_HALF_LN2, size)
 
 
 def tanh_approximate(x: Register) -> Register:
