@@ -65,6 +65,17 @@ def convolution(
     return PRODUCT + taps * (_product(pixels, outputs, channels, tile, unit, dtype) - PRODUCT)
 
 
+def kept(
+    rows: Numbers, count: Numbers, tall: int, tile: Tile, unit: Unit, dtype: str
+) -> Numbers:  # fmt: skip
+    """Cycles of rows times so many blocks of `tall` by 16, whole granules of each."""
+    if takes_blocks(unit):
+        high, wide, deep = unit.shape
+        granules = np.ceil(rows / high) * np.ceil(16 / wide) * np.ceil(tall / deep)
+        return tile.call + count * granules / unit.rate
+    return PRODUCT + count * (_product(rows, 16, tall, tile, unit, dtype) - PRODUCT)
+
+
 def _product(
     rows: Numbers, columns: Numbers, k: Numbers, tile: Tile, unit: Unit, dtype: str
 ) -> Numbers:

@@ -10,14 +10,23 @@ from dataclasses import replace
 from typing import Any
 
 from tilewright.codelets.base import Codelet
-from tilewright.codelets.contract import ContractOuter, ContractVector
+from tilewright.codelets.contract import ContractBlocks, ContractOuter, ContractVector
 from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.reduce import Reduce, Tree
 from tilewright.plan.basic import operand
 from tilewright.plan.ir import View
 
-KINDS = (ContractOuter, ContractVector, Convolution, FilterGradient, Elementwise, Reduce, Tree)
+KINDS = (
+    ContractBlocks,
+    ContractOuter,
+    ContractVector,
+    Convolution,
+    FilterGradient,
+    Elementwise,
+    Reduce,
+    Tree,
+)
 
 
 def made_again(codelet: Codelet, views: Sequence[View]) -> Codelet:

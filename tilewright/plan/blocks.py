@@ -7,29 +7,13 @@ from block to block with the variables of a family, and of loops around it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tilewright.codelets.base import Codelet
 from tilewright.plan.again import made_again
 from tilewright.plan.cutting import Cutting
+from tilewright.plan.grid import Run
 from tilewright.plan.ir import Call, Var, View
-
-
-@dataclass(frozen=True)
-class Run:
-    """`count` blocks of `size` along a dimension, the first is number `block`, at `start`."""
-
-    block: int
-    count: int
-    size: int
-    start: int
-
-
-def runs(length: int, size: int) -> list[Run]:
-    full, rest = divmod(length, size)
-    found = [Run(0, full, size, 0)] if full else []
-    return found + ([Run(full, 1, rest, full * size)] if rest else [])
-
 
 Turn = tuple[tuple[Var, str, int], ...]
 """Loops around a grid: along which dimension each goes on, and by how much."""

@@ -16,9 +16,10 @@ from itertools import product as every
 
 from tilewright.codelets.reduce import Tree
 from tilewright.plan.basic import operand
-from tilewright.plan.blocks import Run, Turn, blocks, made, runs
+from tilewright.plan.blocks import Turn, blocks, made
 from tilewright.plan.candidates import Layout
 from tilewright.plan.cutting import Cutting
+from tilewright.plan.grid import Run, runs
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import (
     Buffer,

@@ -67,14 +67,27 @@ def _zeros(scope: Scope, like: View) -> View:
 
 def lower_dot_packed(scope: Scope, node: Node) -> None:
     given, target = _given(scope, node), scope.target(node.output)
-    codelet = _kind(node)(*map(operand, (*given, target)))
+    codelet = _kind(scope, node)(*map(operand, (*given, target)))
     scope.call(codelet, given, [target])
 
 
-def _kind(node: Node) -> Callable[..., ContractPanels | ContractBlocks]:
+def _kind(scope: Scope, node: Node) -> Callable[..., ContractPanels | ContractBlocks]:
     if node.op == "dot_blocks":
-        return partial(ContractBlocks, tall=node.params.get("height", 0))
+        height = node.params.get("height", 0)
+        return partial(ContractBlocks, tall=height, counts=_counts(scope, node))
     return partial(ContractPanels, paired=bool(node.params.get("pairs")))
+
+
+def _counts(scope: Scope, node: Node) -> tuple[int, ...]:
+    """Blocks of each panel, where tiles share no memory: each then has tiles of its own."""
+    if not scope.plan.machine.chip.exchange.apart:
+        return ()
+    known = dict(scope.plan.constants)
+    starts = known.get(scope.view(node.inputs[3]).buffer)
+    if starts is None:
+        return ()
+    ranges = starts.reshape(node.inputs[3].shape)
+    return tuple((ranges[..., 1] - ranges[..., 0]).sum(1).tolist())
 
 
 def _given(scope: Scope, node: Node) -> list[View]:
@@ -100,7 +113,7 @@ def lower_packed_with_epilogue(
         return False
     beside, outs = sides[: len(beside)], sides[len(beside) :]
     out, *more = map(operand, outs)
-    codelet = _kind(node)(
+    codelet = _kind(scope, node)(
         *map(operand, given),
         out,
         epilogue=expression,
@@ -131,7 +144,7 @@ def lower_packed_with_cell(scope: Scope, unit: Unit) -> bool:
     count, *panel = panels.shape
     apart = views.reshape(panels, (number, count // number, *panel))
     assert apart is not None, "panels lie one after the other"
-    codelet = _kind(node)(
+    codelet = _kind(scope, node)(
         operand(lhs),
         operand(apart),
         out,

@@ -91,7 +91,7 @@ def _is_cut(scope: Scope, node: Node) -> bool:
     then wait for all of them."""
     if not scope.plan.machine.chip.exchange.apart or not scope.parallel:
         return False
-    if node.op == "conv":  # whose pieces are rows
+    if node.op in ("conv", "dot_blocks"):  # whose pieces are rows, and columns
         return False
     shape = node.inputs[0].shape
     contracted = node.params["contract"][0] if node.op == "dot" else (len(shape) - 1,)

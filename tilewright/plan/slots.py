@@ -17,10 +17,17 @@ from dataclasses import dataclass
 from math import prod
 
 from tilewright.codelets.base import Codelet
-from tilewright.codelets.contract import ContractVector
+from tilewright.codelets.contract import ContractBlocks, ContractVector
 from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.machine.cost import Count, computed, lanes, operand_dtypes
-from tilewright.machine.granules import convolution, matrix_unit, product, takes_blocks, threaded
+from tilewright.machine.granules import (
+    convolution,
+    kept,
+    matrix_unit,
+    product,
+    takes_blocks,
+    threaded,
+)
 from tilewright.machine.machine import Tile
 
 SHARED = 32
@@ -79,6 +86,8 @@ def vertex(codelet: Codelet, tile: Tile) -> float:
         return min(plain, _convolution(codelet, tile))
     if isinstance(codelet, FilterGradient):
         return min(plain, _filter_gradient(codelet, tile))
+    if isinstance(codelet, ContractBlocks):
+        return min(plain, _kept(codelet, tile))
     shape = _matrices(codelet)
     if shape is None:
         return plain
@@ -102,6 +111,18 @@ def _convolution(codelet: Convolution, tile: Tile) -> float:
         return sums
     after = slots(codelet.epilogue.work(codelet.out.size), tile).written
     return sums + float(threaded(after, codelet.out.size / lanes(tile, codelet.sum_dtype), tile))
+
+
+def _kept(codelet: ContractBlocks, tile: Tile) -> float:
+    """Block by block through the unit for matrices, then what follows on the sums."""
+    unit, dtype = matrix_unit(tile, codelet.lhs.dtype), codelet.lhs.dtype
+    if unit is None or not codelet.counts:
+        return float("inf")
+    sums = float(kept(codelet.m, sum(codelet.counts), codelet.tall, tile, unit, dtype))
+    if codelet.epilogue is None:
+        return sums
+    after = slots(codelet.epilogue.work(codelet.out.size), tile).written
+    return sums + float(threaded(after, codelet.out.size / lanes(tile, dtype), tile))
 
 
 def _filter_gradient(codelet: FilterGradient, tile: Tile) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tilewright.codelets.base import LANES, Codelet, Operand
-from tilewright.codelets.contract import ContractOuter, ContractVector
+from tilewright.codelets.contract import ContractBlocks, ContractOuter, ContractVector
 from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.codelets.cut import Cut
 from tilewright.codelets.elementwise import Elementwise
@@ -23,6 +23,7 @@ from tilewright.plan.by_leaves import by_leaves
 from tilewright.plan.conv_grid import convolution_grid, gradient_grid
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 from tilewright.plan.merged import merged
+from tilewright.plan.panel_grid import panel_grid
 from tilewright.plan.patches import patches, share, sums_of_images
 from tilewright.plan.slots import vertex
 
@@ -44,6 +45,8 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
         if isinstance(codelet, Convolution):
             families = convolution_grid(codelet, arguments, machine)
             return None if families is None else list(families)
+        if isinstance(codelet, ContractBlocks) and codelet.tall and codelet.counts:
+            return list(panel_grid(codelet, arguments, machine))
         if isinstance(codelet, FilterGradient):
             families = gradient_grid(codelet, arguments, machine)
             return None if families is None else list(families)

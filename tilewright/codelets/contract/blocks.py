@@ -37,7 +37,8 @@ class ContractBlocks(Codelet):
     """`epilogue`, `beside`, `more`: see `ContractOuter`.
 
     `tall`: rows of a block of a whole matrix; 0 where `panels` are the blocks. `whole`: of a piece
-    of the columns, how many panels all of them are, whose blocks are given.
+    of the columns, how many panels all of them are, whose blocks are given. `counts`: where it is
+    known beforehand, how many blocks each panel has.
     """
 
     lhs: Operand
@@ -50,6 +51,7 @@ class ContractBlocks(Codelet):
     more: tuple[Operand, ...] = ()
     tall: int = 0
     whole: int = 0
+    counts: tuple[int, ...] = ()
 
     paired = False
 
@@ -116,7 +118,8 @@ class ContractBlocks(Codelet):
     def work(self) -> Count:
         """Of a piece of the columns, with its share of the blocks."""
         share = self.starts.shape[0] / self._panels
-        elements = self.places.shape[0] * self.height * LANES * self.depth * share
+        there = sum(self.counts) if self.counts else self.places.shape[0] * share
+        elements = there * self.height * LANES * self.depth
         sums = "int32" if self.panels.dtype == "int8" else "float32"
         macs = {narrow(self.lhs.dtype, self.panels.dtype, sums, self.paired): self.m * elements}
         loads = elements * numpy_dtype(self.panels.dtype).itemsize + nbytes(self.places) * share
