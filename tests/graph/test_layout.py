@@ -163,6 +163,24 @@ def test_packs_leave_every_loop(name):
         assert "copy" in [node.op for node in moved.nodes]
 
 
+@pytest.mark.parametrize(
+    ("rows", "kind", "packs"),
+    [(20, "int8", True), (2, "int8", False), (20, "float32", False), (40, "float32", True)],
+)
+def test_few_turns_of_many_rows_are_worth_a_pack(rows, kind, packs):
+    """Sooner where bytes would be widened for each turn, and multiplied without a unit."""
+    wide = jnp.int32 if kind == "int8" else jnp.float32
+
+    def fn(xs, w):
+        turn = lambda total, x: (total + (x.astype(wide) @ w.astype(wide)).sum(), None)  # noqa: E731
+        return lax.scan(turn, wide(0), xs)[0]
+
+    given = jnp.int16 if kind == "int8" else jnp.float32
+    types = (jax.ShapeDtypeStruct((5, rows, 64), given), jax.ShapeDtypeStruct((64, 256), kind))
+    graph = layout(trace(fn, *types).graph, STATED)
+    assert ("pack" in ops(graph)) == packs
+
+
 def test_what_turns_once_packs_nothing():
     square = V[:, :24].copy()
     traced = trace(lambda w: lax.map(lambda c: c @ w.T, jnp.ones((1, 2, 24))), square).graph
