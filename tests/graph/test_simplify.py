@@ -107,6 +107,17 @@ def test_signs():
     assert row.simplified(row.op("sub", row.x, minus)) == ["add"]
 
 
+def test_what_is_no_number_either_way_is_not_asked_for():
+    row = Row()
+    test, plain = row.op("ne", row.x, row.x), row.op("add", row.x, row.full(0))
+    soft = row.op("add", row.op("max", row.x, row.full(0)), row.op("exp", row.op("abs", row.x)))
+    assert "select" not in row.simplified(row.op("select", test, soft, plain))
+    assert "select" in row.simplified(row.op("select", test, soft, row.full(0)))
+    assert "select" in row.simplified(row.op("select", test, row.full(3), plain))
+    other = row.op("ne", row.x, row.full(0))
+    assert "select" in row.simplified(row.op("select", other, soft, plain))
+
+
 def test_select():
     row = Row()
     other = row.op("neg", row.x)

@@ -12,7 +12,7 @@ import numpy as np
 
 from tilewright.graph.floats import FLOATS
 from tilewright.graph.ir import Node, Value
-from tilewright.graph.known import is_flushed, is_integer, is_repeated, repeated
+from tilewright.graph.known import is_flushed, is_integer, is_nan_with, is_repeated, repeated
 from tilewright.graph.rewrite import Rebuilder
 from tilewright.graph.triangles import mask_of_factor
 
@@ -138,6 +138,18 @@ def _select(new: Rebuilder, node: Node) -> Value | None:
     return _select_again(new, which, cases)
 
 
+def _select_of_nan(new: Rebuilder, node: Node) -> Value | None:
+    """Where x is no number, one value made of it is none, and so is the other: logaddexp asks."""
+    which, *cases = node.inputs
+    test = new.producer(which)
+    if test is None or test.op != "ne" or test.inputs[0] is not test.inputs[1]:
+        return None
+    x = test.inputs[0]
+    if x.dtype not in FLOATS or not all(is_nan_with(new, case, x) for case in cases):
+        return None
+    return cases[0]
+
+
 def _select_of_bools(new: Rebuilder, which: Value, cases: list[Value]) -> Value | None:
     known = [repeated(new, case) for case in cases]
     if known[0] is None or known[1] is None:
@@ -228,7 +240,7 @@ IDENTITIES: dict[str, tuple[Rule, ...]] = {
     "abs": (_abs_of_sign,),
     "eq": (_bool_compared(True),),
     "ne": (_bool_compared(False),),
-    "select": (_select, mask_of_factor),
+    "select": (_select, _select_of_nan, mask_of_factor),
     "convert": (_convert,),
     "bitcast": (_bitcast,),
     "reduce": (_reduce_of_one,),

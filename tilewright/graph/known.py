@@ -16,6 +16,11 @@ _PASSES_ON = frozenset(
     "neg abs broadcast reshape transpose slice reverse copy dynamic_slice".split()
 )
 
+_NAN_OF_NAN = frozenset(
+    "neg abs add sub mul div max min exp expm1 log log1p sqrt tanh logistic sin cos".split()
+)
+"""NaN if any operand is."""
+
 
 def known_array(new: Rebuilder, value: Value) -> np.ndarray | None:
     """The contents of a small constant, whether stored, repeated or counted."""
@@ -73,3 +78,13 @@ def is_flushed(new: Rebuilder, value: Value, depth: int = 8) -> bool:
     if producer.op == "convert":
         return producer.inputs[0].dtype not in ("bfloat16", value.dtype)
     return producer.op in OPERATIONS and OPERATIONS[producer.op].flushes
+
+
+def is_nan_with(new: Rebuilder, value: Value, x: Value, depth: int = 8) -> bool:
+    """Whether an element of a value is known to be NaN where that of `x`, of its shape, is."""
+    if value is x:
+        return True
+    producer = new.producer(value)
+    if producer is None or depth == 0 or producer.op not in _NAN_OF_NAN:
+        return False
+    return any(is_nan_with(new, operand, x, depth - 1) for operand in producer.inputs)
