@@ -46,6 +46,8 @@ def test_a_wide_table(database):
 def test_mistakes(database, tmp_path):
     with pytest.raises(AlphaError, match=r"prices\.duckdb: .*nothing"):
         read_sql(database, "select * from nothing")
+    with pytest.raises(AlphaError, match="the query '' asks for nothing"):
+        read_sql(database, "")
     with pytest.raises(AlphaError, match="There is no file"):
         read_sql(tmp_path / "no.duckdb", "select 1")
     (tmp_path / "bad.duckdb").write_text("this is no database, and long enough not to be one")

@@ -86,6 +86,10 @@ BAD = {
     "first": (("walk-forward", "t.parquet", "--out", "o", "--first", "x"), "first must be an ISO"),
     "few days": (("walk-forward", "t.parquet", "--out", "o"), "the table has 430"),
     "out": (("predict", "o", "--out", "x.xls"), "--out must end with .csv or .parquet"),
+    "constant": (
+        ("fit", "still.parquet", "--out", "o", "--settings", "s.toml"),
+        "column 'S1' is constant: all of its 430 prices are 10.",
+    ),
     "no duckdb file": (("fit", "d.duckdb", "--out", "o", "--sql", "select 1"), "duckdb"),
 }
 
@@ -94,6 +98,9 @@ BAD = {
 def test_mistakes_are_one_sentence(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     table(tmp_path / "t.parquet")
+    still = pd.read_parquet(tmp_path / "t.parquet").assign(S1=10.0)
+    still.to_parquet(tmp_path / "still.parquet")
+    (tmp_path / "s.toml").write_text(SETTINGS)
     (tmp_path / "bad.toml").write_text("train = = 3")
     (tmp_path / "chain.toml").write_text("chain = 3")
     (tmp_path / "name.toml").write_text("units = 3")

@@ -24,8 +24,11 @@ def read_sql(database: Path, sql: str) -> Prices:
         raise AlphaError(f"There is no file {database}.")
     try:
         with duckdb.connect(str(database), read_only=True) as connection:
-            frame = connection.execute(sql).df()
+            found = connection.execute(sql)
+            frame = found and found.df()
     except duckdb.Error as error:
         reason = (str(error).splitlines() or [""])[0].rstrip(".!")
         raise AlphaError(f"{database}: {reason}.") from None
+    if frame is None:
+        raise AlphaError(f"{database}: the query {sql!r} asks for nothing.")
     return prices_of(frame, f"{database.name}: {sql}", gaps=True)

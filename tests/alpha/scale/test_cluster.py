@@ -5,11 +5,14 @@ import signal
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from tests.alpha.scale.cluster_driver import MEMORY, SETTINGS, TABLE, files, started, wait_for
 from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.scale import cluster as cluster_module
 from tilewright.alpha.scale.cluster import Cluster
 from tilewright.alpha.scale.walk import walk
 
@@ -118,6 +121,27 @@ def test_clusters_that_are_none(cluster, words):
     with pytest.raises(AlphaError, match=words) as raised:
         Cluster(cluster.format(free=free))
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("reply", [b"HTTP/1.1 400 Bad Request\r\n", b""], ids=["web", "mute"])
+def test_what_answers_but_is_no_cluster(reply, monkeypatch):
+    """Ray would look for one for minutes, and say so line by line."""
+    monkeypatch.setattr(cluster_module, "SPOKEN", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        served = pool.submit(_answered, server, reply)
+        port = server.getsockname()[1]
+        with pytest.raises(AlphaError, match=f"at 127.0.0.1:{port} is no cluster of Ray"):
+            Cluster(f"127.0.0.1:{port}")
+        served.result()
+
+
+def _answered(server: socket.socket, reply: bytes) -> None:
+    """Two callers: who only looks whether somebody is there, and who says something."""
+    server.accept()[0].close()
+    with server.accept()[0] as connection, suppress(ConnectionError):
+        connection.sendall(reply)
+        while connection.recv(100):
+            pass
 
 
 def of_parent(pid: int) -> list[int]:

@@ -14,6 +14,7 @@ that have more to AVX2. The driver does no arithmetic: it may be of any level.
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import time
 import uuid
@@ -36,8 +37,12 @@ from tilewright.files import usable_folder
 LOCAL, CLIENT = "local:", "ray://"
 RETRIES = 50
 """Losses of a worker or node that a task survives: more are a fault of its own."""
-REACHED, GONE = 3.0, 5.0
-"""Seconds in which a cluster must answer at first, and without an answer until it is given up."""
+REACHED, SPOKEN, GONE = 3.0, 20.0, 5.0
+"""Seconds in which a cluster must answer at first, and say something; and without an answer until
+it is given up."""
+SETTINGS, ALERT = b"\x04", b"\x15"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + SETTINGS + bytes(5)
+"""What a client of HTTP/2 begins with: a magic, and a frame of settings without any."""
 LOOK, PATIENCE = 1.0, 0.2
 """Seconds between looks at the cluster, and between those for a signal such as Ctrl-C."""
 ONE_TILE = {"TILEWRIGHT_TILES": "1", "TILEWRIGHT_PROCESSES": "1"}
@@ -229,8 +234,10 @@ def _connect(ray: Any, cluster: str) -> None:
         place = _host_and_port(cluster.removeprefix(CLIENT), cluster)
         if not _answers(place):
             raise AlphaError(f"No cluster answers at {cluster}.")
+        if not _speaks(place):
+            raise AlphaError(f"What answers at {cluster} is no cluster of Ray.")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _silence():
             warnings.simplefilter("ignore")  # of JAX, about processes that Ray starts
             ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
     except Exception as error:  # whatever Ray makes of it
@@ -264,6 +271,32 @@ def _answers(place: tuple[str, int]) -> bool:
     except OSError:
         return False
     return True
+
+
+def _speaks(place: tuple[str, int]) -> bool:
+    """Whether it answers as servers of gRPC do, of which Ray would find out in minutes.
+
+    A server sends its settings first (RFC 9113, 3.4); one that wants TLS sends an alert (RFC 8446).
+    """
+    with suppress(OSError), socket.create_connection(place, timeout=REACHED) as connection:
+        connection.settimeout(SPOKEN)
+        connection.sendall(PREFACE)
+        answer = connection.recv(9)
+        return answer[3:4] == SETTINGS or answer[:1] == ALERT
+    return False
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Ray's own threads write to the process's standard error: what they say, we say."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _first(error: BaseException) -> str:

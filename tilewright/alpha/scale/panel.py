@@ -62,9 +62,13 @@ class Rows:
 
 
 def make_panel(prices: Prices, horizon: int) -> ScalePanel:
-    """The panel of a table; a price that does not move for `STALE` days is missing."""
+    """The panel of a table; a price that does not move for `STALE` days is missing.
+
+    Raises `AlphaError` for a price that never moves, and where none has enough past.
+    """
     import pandas as pd
 
+    _refuse_still(prices)
     values = without_stale(prices.values)
     features = scale_features(values, prices.days)
     log_price = pd.DataFrame(np.log(values))
@@ -80,6 +84,17 @@ def make_panel(prices: Prices, horizon: int) -> ScalePanel:
         volatility,
         horizon,
     )
+
+
+def _refuse_still(prices: Prices) -> None:
+    """A price that never moves is none of anything that is traded."""
+    for name, column in zip(prices.names, prices.values.T, strict=True):
+        known = column[np.isfinite(column)]
+        if len(known) >= STALE and (known == known[0]).all():
+            raise AlphaError(
+                f"In {prices.source}, column {name!r} is constant: all of its {len(known)} prices "
+                f"are {known[0]:g}."
+            )
 
 
 def without_stale(values: np.ndarray) -> np.ndarray:
