@@ -19,6 +19,7 @@ import numpy as np
 from tilewright.files import Written
 from tilewright.graph.pattern import Pattern, digest, thin_lines
 from tilewright.image import Image, Interface, Parts
+from tilewright.machine.host import check_able
 from tilewright.machine.machine import Machine
 from tilewright.record import recall
 from tilewright.runtime.executable import Executable
@@ -193,7 +194,11 @@ def _image_of(stages: Callable[[], Stages], number: int) -> Image:
 
 
 def compiled(source: Source) -> Compilation:
-    """The program of a source, from the cache or made now."""
+    """The program of a source, from the cache or made now.
+
+    Raises `UnsupportedError` on a processor that programs do not run on.
+    """
+    check_able()
     stages = _once(source.stages)
     text = f"{len(source.constants)}\n{source.text}"
     found = recall(text, source.machine, lambda: stages().image())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tilewright.compilation import Compilation, Source, Stages, compiled
 from tilewright.errors import LoadError
-from tilewright.machine.host import host_machine
+from tilewright.machine.host import check_able, host_machine
 from tilewright.machine.machine import Machine
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.signature import Signature
@@ -28,8 +28,9 @@ def load(path: str | os.PathLike[str], *, tiles: int | None = None) -> Executabl
     the program was compiled. Results that are PRNG keys of JAX's need JAX once they are there.
 
     Raises `LoadError` for a file that is damaged, or no program, or of another version; OSError
-    where there is none.
+    where there is none; `UnsupportedError` on a processor that programs do not run on.
     """
+    check_able()
     file = Path(path)
     saved, host = read(file), host_machine()
     source = Source(

@@ -10,10 +10,12 @@ number of them.
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import replace
 from functools import cache
 
 from tilewright.env import ENVIRONMENT
+from tilewright.errors import UnsupportedError
 from tilewright.machine.cpu import (
     allowed_cpus,
     cache_bytes,
@@ -47,6 +49,17 @@ def host_names() -> tuple[str, ...]:
     """The extensions of this host's instruction set that are in use, by LLVM's names."""
     names = sorted(name for word, name in _NAMES.items() if word in instructions())
     return tuple(filter(is_allowed, names))
+
+
+def check_able() -> None:
+    """Raises `UnsupportedError` on an x86 processor that lacks what all programs there use."""
+    known = instructions()  # none, where the system does not say
+    missing = [word.upper() for word in ("avx2", "fma") if known and word not in known]
+    if missing and platform.machine().lower() in ("x86_64", "amd64"):
+        raise UnsupportedError(
+            f"This processor, {model_name()}, has no {' and no '.join(missing)}: programs need an "
+            "x86-64 with AVX2 (Haswell of 2013, Zen, and later ones) or an aarch64."
+        )
 
 
 @cache
