@@ -100,6 +100,15 @@ def test_what_forward_does_beside_its_layers_is_noticed():
 
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
-    torch.save({"net": torch_net().rnn}, tmp_path / "net.pt")
-    with pytest.raises(ArgumentError, match="not a file of PyTorch weights alone"):
-        load(tmp_path / "net.pt")
+    torch.save({"net": torch_net().rnn}, tmp_path / "code.pt")
+    (tmp_path / "empty.pt").write_bytes(b"")
+    (tmp_path / "foreign.pt").write_bytes(b"no model at all" * 9)
+    torch.save(torch_net().state_dict(), tmp_path / "whole.pt")
+    whole = (tmp_path / "whole.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
+    for name in ("code", "empty", "foreign", "cut"):
+        with pytest.raises(
+            ArgumentError, match=r"not a file of PyTorch weights alone, as \S+ \S+$"
+        ) as found:
+            load(tmp_path / f"{name}.pt")
+        assert "weights_only" not in str(found.value)

@@ -105,9 +105,12 @@ def _from_pickle(path: Path, reads: str | None) -> Model:
 
     try:
         arrays = torch.load(path, map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, KeyError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ArgumentError(f"{path} is not a file of PyTorch weights alone: {first}") from None
+    except (UnpicklingError, RuntimeError, EOFError, KeyError, ValueError):
+        # PyTorch's own words say how to run what the file holds: not here.
+        raise ArgumentError(
+            f"{path} is not a file of PyTorch weights alone, as torch.save(net.state_dict(), path) "
+            "leaves."
+        ) from None
     if not isinstance(arrays, Mapping):
         raise ArgumentError(f"{path} holds a {type(arrays).__name__}, not a state dict.")
     return from_state_dict(arrays, reads)
