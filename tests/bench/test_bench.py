@@ -22,6 +22,7 @@ from tilewright.bench import (
     hmc,
     images,
     latency,
+    loaded,
     nuts,
     onnx_runtime,
     openvino,
@@ -33,6 +34,7 @@ from tilewright.bench import (
     spread,
     ticks,
     tiles,
+    windows,
 )
 from tilewright.bench.__main__ import PARTS, default_path, main
 from tilewright.bench.chains_models import models
@@ -81,7 +83,10 @@ def test_blocks():
 
 
 def test_panels():
-    summary, *rows = panels.run(32, 40, 1)
+    summary, wide, low, *rows = panels.run(32, 40, 1)
+    assert "of reading" in wide.name
+    assert "int16" in low.notes
+    assert "uint8" in low.notes
     assert [row.bar for row in rows[:4]] == [0.9, 0.85, 0.85, 0.85]
     assert all(row.detail and row.ours > 0 for row in rows)
     shares = [row.ours / bar for row, bar in zip(rows, (0.9, 0.85, 0.85, 0.85), strict=False)]
@@ -193,6 +198,30 @@ def test_precision():
     assert [row.more["error"] > 0 for row in rows[:5]] == [True] * 5
     assert all(row.ratio and row.ours > 0 for row in rows)
     assert "int8x8" in rows[4].name
+
+
+def test_bound_products():
+    rows = panels.run_bound(4, 32, 48, 1)
+    assert "float32" in rows[0].name
+    assert all(row.ours > 0 and row.bar for row in rows)
+
+
+@pytest.mark.peers
+def test_windows():
+    case = windows.Case("gru", 3, 16, 1, 4, 64, (1.0, 1.0, 1.1))
+    rows = windows.run("tiny", case, 1)
+    names = [row.name for row in rows]
+    assert names[0] == "tiny, float32"
+    assert sum("share of the peak" in name for name in names) == 2
+    assert rows[-1].unit == "MB"
+    assert all(row.bar for row in rows if row.ratio and "over" not in row.name)
+
+
+@pytest.mark.slow
+def test_loaded():
+    rows = loaded.run("shape A", 1)
+    assert [row.bar for row in rows] == [3.0, 0.2, 1.5]
+    assert all(row.ours > 0 for row in rows)
 
 
 def test_latency(monkeypatch):

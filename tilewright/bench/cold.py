@@ -38,7 +38,7 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
 
 
 def import_time(repeats: int) -> list[Row]:
-    times = [float(_fresh(["-c", IMPORT], {})) for _ in range(repeats)]
+    times = [float(fresh(["-c", IMPORT], {})) for _ in range(repeats)]
     name = "import tilewright"
     seconds = statistics.median(times)
     return [Row("compile", name, seconds, "s", bar=IMPORT_BAR, at_most=True)]
@@ -50,9 +50,9 @@ def run(name: str, repeats: int) -> list[Row]:
     for _ in range(repeats):
         with tempfile.TemporaryDirectory() as folder:
             module = ["-m", "tilewright.bench.cold", name]
-            cold.append(json.loads(_fresh(module, {"TILEWRIGHT_CACHE": folder})))
-            cached.append(json.loads(_fresh(module, {"TILEWRIGHT_CACHE": folder})))
-            jax.append(json.loads(_fresh([*module, "jax"], {})))
+            cold.append(json.loads(fresh(module, {"TILEWRIGHT_CACHE": folder})))
+            cached.append(json.loads(fresh(module, {"TILEWRIGHT_CACHE": folder})))
+            jax.append(json.loads(fresh([*module, "jax"], {})))
 
     def middle(times: list[dict[str, float]], *stages: str) -> float:
         return statistics.median(sum(t[stage] for stage in stages) for t in times)
@@ -85,7 +85,8 @@ def run(name: str, repeats: int) -> list[Row]:
     ]
 
 
-def _fresh(arguments: list[str], variables: dict[str, str]) -> str:
+def fresh(arguments: list[str], variables: dict[str, str]) -> str:
+    """What such a process prints."""
     environment = os.environ | {"JAX_PLATFORMS": "cpu"} | variables
     return subprocess.run(
         [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=True

@@ -11,12 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+import ml_dtypes  # noqa: F401  NumPy knows bfloat16 by its name
+import numpy as np
+
+from tilewright.bench.level import bar
 from tilewright.bench.record import Row
+from tilewright.bench.recurrent import timed
+from tilewright.bench.rounds import compare
 from tilewright.calibrate import Alone
 from tilewright.codelets.base import Operand
 from tilewright.codelets.contract import ContractPanels
 from tilewright.codelets.peak import PeakFma, PeakRead
 from tilewright.graph.ops.packed import QUAD, shape
+from tilewright.machine.host import host_machine
 
 SHAPES = ((256, 512), (512, 256), (200, 640))
 """(k, n)."""
@@ -31,12 +38,19 @@ KINDS = (
 MOST_ROWS = 4
 BARS = (0.9, 0.85, 0.85, 0.85)
 """By rows, in float32."""
+NARROW = {"bfloat16": bar(0.6, 0.8), "int8": bar(0.58, 0.75)}
+"""Of reading alone, by what panels are of: the best of the codelets for them."""
+WEIGHTS = ((64, 1024, 256), (64, 2048, 512))
+"""Rows, k and columns of products whose weights are bound; shares of the peak."""
+BOUND = {"float32": bar(0.86, 0.85), "bfloat16": bar(None, 0.8)}
 TURNS = 20
 
 
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
     for k, n in SHAPES[:1] if quick else SHAPES:
         yield f"{k} × {n}", partial(run, k, n, 5 if quick else 60)
+    for m, k, n in WEIGHTS[:1] if quick else WEIGHTS:
+        yield f"{m} × {k} × {n}", partial(run_bound, m, k, n, 5 if quick else 40)
 
 
 def run(k: int, n: int, rounds: int) -> list[Row]:
@@ -54,9 +68,51 @@ def run(k: int, n: int, rounds: int) -> list[Row]:
     rows = [
         _row(each, time, second, best[2]) for each, time in zip(codelets, best[2:], strict=True)
     ]
+    narrow = [_narrow(f"{k} × {n}", dtype, codelets, best[2:], second[0]) for dtype in NARROW]
     worst = min((row for row in rows if row.bar), key=lambda row: row.ours / (row.bar or 1))
     name = f"{k} × {n}, 1 to {MOST_ROWS} rows in float32: the worst"
-    return [Row("panels", name, worst.ours, "of its limit", bar=worst.bar, notes=worst.name), *rows]
+    first = Row("panels", name, worst.ours, "of its limit", bar=worst.bar, notes=worst.name)
+    return [first, *narrow, *rows]
+
+
+def _narrow(
+    size: str, dtype: str, codelets: Sequence[ContractPanels], times: Sequence[float], read: float
+) -> Row:
+    """The best of one row's codelets for such panels, over reading them."""
+    shares = {
+        each.lhs.dtype: each.panels.nbytes / time / read
+        for each, time in zip(codelets, times, strict=True)
+        if each.panels.dtype == dtype
+    }
+    name, told = f"{size}, a row, {dtype}: of reading", (f"{k}: {v:.2f}" for k, v in shares.items())
+    notes = "by what meets them: " + ", ".join(told)
+    return Row("panels", name, max(shares.values()), "of peak", bar=NARROW[dtype], notes=notes)
+
+
+def run_bound(m: int, k: int, n: int, rounds: int) -> list[Row]:
+    """Products of whole programs, on one tile; bfloat16 in pairs."""
+    from jax import lax
+
+    import tilewright
+
+    x, w = (np.random.default_rng(0).normal(size=s).astype(np.float32) for s in ((m, k), (k, n)))
+    unit = {u.operands[1]: u.macs for u in host_machine().tile.units}
+    rows = []
+    for dtype, limit in BOUND.items():
+        if dtype not in unit:
+            continue
+        product = partial(lax.dot, preferred_element_type=np.float32)
+        law = "pairs" if dtype == "bfloat16" else None
+        given = np.asarray(x).astype(dtype), np.asarray(w).astype(dtype)
+        exe = tilewright.compile(lambda w, x, p=product: p(x, w), *given[::-1], tiles=1, law=law)
+        bound = exe.bind(given[1])
+        measured = compare({"ours": timed(partial(bound, given[0]))}, rounds)
+        peak = unit[dtype] / unit["float32"]
+        taken = zip(measured.seconds["ours"], measured.flops, strict=True)
+        share = float(np.median([2 * m * k * n / t / (flops * peak) for t, flops in taken]))
+        rows.append(Row("panels", f"{m} × {k} × {n}, weights bound, {dtype}", share, "of peak",
+                        bar=limit, gflops=measured.gflops))  # fmt: skip
+    return rows
 
 
 def codelet(dtype: str, lhs: str, paired: bool, m: int, n: int, k: int) -> ContractPanels:
