@@ -84,6 +84,8 @@ class _Skipping:
         tile, tiles = self.machine.tile, self.machine.chip.tiles
         if not self.machine.chip.exchange.apart:
             return rows * (k + n) * 4 > tile.memory and k < DEEP
+        if self.machine.chip.exchange.kind == "mesh":
+            return True  # whose units take granules as large as four blocks
         panels = n // LANES
         several, taken = max(1, -(-panels // tiles)), -(-rows * panels // tiles)
         return rows * panels < tiles or 4 * k * (several * LANES + taken) > tile.memory // 2

@@ -77,6 +77,8 @@ def _is_better_apart(scope: Scope, unit: Unit, codelet: Reduce) -> bool:
     functions are faster one after the other (see `elementwise/stages.py`).
     """
     machine = scope.plan.machine
+    if machine.chip.exchange.apart and scope.parallel and _stores(scope, unit):
+        return True  # a vertex that stores what it sums is not cut over tiles
     few = machine.tile.features.registers < 32
     if few and sum(node.op not in CHEAP for node in unit.nodes[:-1]) > 1:
         return True
@@ -90,6 +92,11 @@ def _is_better_apart(scope: Scope, unit: Unit, codelet: Reduce) -> bool:
     if near and sum(is_function(node.op) for node in unit.nodes[:-1]) > 1:
         return True
     return near and unit.nodes[-1].output.type.size > 1
+
+
+def _stores(scope: Scope, unit: Unit) -> bool:
+    """Whether others read what is computed on the way to a sum."""
+    return any(scope.leaves_unit(node.output, unit) for node in unit.nodes[:-1])
 
 
 def _lanes_last(

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tilewright.plan.homes import apart
+from tilewright.plan.homes import Homes, apart
 from tilewright.plan.ir import (
     Branch,
     Buffer,
@@ -160,27 +160,45 @@ class _Read:
 
 def _pack(lives: dict[Buffer, Life], offsets: dict[Buffer, int]) -> int:
     """Place largest first; the end of the highest buffer."""
-    placed: list[tuple[int, int, Life, Buffer]] = []
-    end = 0
+    placed: list[tuple[int, int, Life, int]] = []
+    strangers, end = _Strangers(), 0
     for buffer, life in sorted(
         lives.items(), key=lambda item: (-item[0].tile_bytes, item[1].first)
     ):
         size = max(ALIGNMENT, -(-buffer.tile_bytes // ALIGNMENT) * ALIGNMENT)
-        offset = 0
-        for low, high, other, their in placed:
+        offset, mine = 0, strangers.number(buffer)
+        for low, high, other, theirs in placed:
             if other.first > life.last or life.first > other.last:
                 continue
-            if _strangers(buffer, their):
+            if high <= offset or strangers.are(mine, theirs):
                 continue
             if low - offset >= size:
                 break
             offset = max(offset, high)
         offsets[buffer] = offset
-        insort(placed, (offset, offset + size, life, buffer), key=lambda row: row[0])
+        insort(placed, (offset, offset + size, life, mine), key=lambda row: row[0])
         end = max(end, offset + size)
     return end
 
 
-def _strangers(one: Buffer, other: Buffer) -> bool:
-    """Whether no tile has blocks of both."""
-    return one.homes is not None and other.homes is not None and apart(one.homes, other.homes)
+class _Strangers:
+    """Whether no tile has blocks of both of two buffers: by the number of their homes, each pair
+    looked at once."""
+
+    def __init__(self) -> None:
+        self.homes: list[Homes | None] = []
+        self.numbers: dict[Homes | None, int] = {}
+        self.known: dict[tuple[int, int], bool] = {}
+
+    def number(self, buffer: Buffer) -> int:
+        found = self.numbers.setdefault(buffer.homes, len(self.homes))
+        if found == len(self.homes):
+            self.homes.append(buffer.homes)
+        return found
+
+    def are(self, one: int, other: int) -> bool:
+        pair = (one, other) if one < other else (other, one)
+        if pair not in self.known:
+            mine, theirs = self.homes[one], self.homes[other]
+            self.known[pair] = mine is not None and theirs is not None and apart(mine, theirs)
+        return self.known[pair]

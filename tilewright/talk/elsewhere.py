@@ -20,7 +20,7 @@ from tilewright.talk.record import Outcome
 
 MACHINES = ("ipu:c2", "ipu:gc200", "ipu:m2000", "ipu:pod64", "tt:n150", "tt:p150")
 ERRORS = {
-    "ipu": "on others' programs: -21 % to +6 % on a chip, -22 % to -4 % on several",
+    "ipu": "on others' programs: -6 % to +7 % on a chip, -18 % to +3 % on several",
     "tt": "on others' products: -8 % to +10 %; functions and waits are assumed",
 }
 """By kind: (modelled - published) / published of whole programs, `fidelity/README.md`."""
