@@ -1,19 +1,22 @@
-"""Processes killed with SIGKILL at random instants end, run again, with the same bits."""
+"""Processes killed with SIGKILL at random instants end, run again, with the same bits.
+
+A dozen that are started anew, and a thousand that are forked from one that has everything loaded.
+"""
 
 import random
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from tests.alpha.scale.killer import files
 from tests.alpha.scale.small import PRICES, SMALL
 from tilewright.alpha.scale.walk import walk
 
 pytestmark = pytest.mark.slow
-KILLS = 12
+KILLS, FORKED = 12, 1000
 CODE = """
 import sys
 from tests.alpha.scale.small import PRICES, SMALL
@@ -21,12 +24,6 @@ from tilewright.alpha.scale.walk import walk
 
 walk(PRICES, SMALL, sys.argv[1])
 """
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    return {
-        p.name: p.read_bytes() for kind in ("scored", "fits") for p in (folder / kind).iterdir()
-    }
 
 
 def test_killed_at_random_instants(tmp_path):
@@ -43,3 +40,12 @@ def test_killed_at_random_instants(tmp_path):
         process.wait()
     subprocess.run(command, check=True)
     assert files(tmp_path / "job") == files(tmp_path / "whole") == files(tmp_path / "timed")
+
+
+def test_a_thousand_kills(tmp_path):
+    """Each child is killed before it has done what a whole job takes, on average twice in a job."""
+    command = [sys.executable, "-m", "tests.alpha.scale.killer", str(tmp_path), str(FORKED)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    kills, jobs = map(int, found[:2])
+    assert kills == FORKED
+    assert jobs > FORKED / 20
