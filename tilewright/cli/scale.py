@@ -28,6 +28,9 @@ TABLE = typer.Argument(
     show_default=False,
 )
 FOLDER = typer.Argument(help="The folder of a job.", show_default=False)
+Toml = Annotated[
+    Path | None, typer.Option(help="A TOML file with settings by name.", show_default=False)
+]
 Sql = Annotated[str | None, typer.Option(help="A query of a DuckDB file that gives the table.")]
 Version = Annotated[
     bool,
@@ -49,9 +52,7 @@ Level = Annotated[
 def fit(
     table: Annotated[Path, TABLE],
     out: Annotated[Path, typer.Option(help="Folder of the model.", show_default=False)],
-    settings: Annotated[
-        Path | None, typer.Option(help="A TOML file with settings by name.", show_default=False)
-    ] = None,
+    settings: Toml = None,
     sql: Sql = None,
 ) -> None:
     """Fit one model on the newest days, for `predict`."""
@@ -63,9 +64,7 @@ def fit(
 def walk_forward(
     table: Annotated[Path, TABLE],
     out: Annotated[Path, typer.Option(help="Folder of the job.", show_default=False)],
-    settings: Annotated[
-        Path | None, typer.Option(help="A TOML file with settings by name.", show_default=False)
-    ] = None,
+    settings: Toml = None,
     sql: Sql = None,
     train: Annotated[int | None, typer.Option(help="Training days. [dim]1000[/]")] = None,
     test: Annotated[int | None, typer.Option(help="Test days. [dim]63[/]")] = None,

@@ -43,9 +43,9 @@ def test_killed_at_random_instants(tmp_path):
 
 
 def test_a_thousand_kills(tmp_path):
-    """Each child is killed before it has done what a whole job takes, on average twice in a job."""
+    """Each child is killed before it has done what a whole job takes, most before it ends."""
     command = [sys.executable, "-m", "tests.alpha.scale.killer", str(tmp_path), str(FORKED)]
     found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     kills, jobs = map(int, found[:2])
     assert kills == FORKED
-    assert jobs > FORKED / 20
+    assert jobs > FORKED / 100

@@ -9,12 +9,13 @@ from typing import Any
 from tilewright.alpha.report.style import CSS
 
 
-def document(title: str, body: Iterable[str], more_css: str = "") -> str:
-    """The whole page, with everything inside, plotly too."""
+def document(title: str, body: Iterable[str], more_css: str = "", plots: bool = True) -> str:
+    """The whole page, with everything inside, plotly too where there are `plots` of it."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{CSS}{more_css}</style>{_plotly()}</head>"
+        f"<title>{escape(title)}</title><style>{CSS}{more_css}</style>"
+        f"{_plotly() if plots else ''}</head>"
         f"<body><main>{''.join(body)}</main></body></html>"
     )
 
@@ -39,11 +40,13 @@ def tiles_of(tiles: Iterable[tuple[str, str]]) -> str:
     ) + "</div>"  # fmt: skip
 
 
-def verdict_of(sentences: Iterable[str], sound: bool = True) -> str:
+def verdict_of(
+    sentences: Iterable[str], sound: bool = True, title: str = "What this is worth"
+) -> str:
     """What it is worth, in words."""
     items = "".join(f"<li>{escape(text)}</li>" for text in sentences)
     kind = "verdict" if sound else "verdict unsound"
-    return f'<section class="{kind}"><h2>What this is worth</h2><ul>{items}</ul></section>'
+    return f'<section class="{kind}"><h2>{escape(title)}</h2><ul>{items}</ul></section>'
 
 
 def facts_of(facts: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ from html import escape
 
 import numpy as np
 
-from tilewright.alpha.report.style import CSS
+from tilewright.alpha.report.html import document, facts_of, verdict_of
 from tilewright.alpha.tables import Prices
 from tilewright.alpha.walking import svg
 from tilewright.alpha.walking.tally import COVER_50, COVER_90, FIFTHS, REGIMES, Lead, Tally
@@ -32,29 +32,23 @@ details > summary { cursor: pointer; font-weight: 600; }
 
 def html(title: str, body: Sequence[str]) -> str:
     """A page with our style."""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{CSS}{MORE_CSS}</style></head>"
-        f"<body><main>{''.join(body)}</main></body></html>"
-    )
+    return document(title, body, MORE_CSS, plots=False)
 
 
 def verdict(title: str, items: Sequence[str], good: bool) -> str:
-    listed = "".join(f"<li>{escape(text)}</li>" for text in items)
-    kind = "verdict" if good else "verdict unsound"
-    return f'<section class="{kind}"><h2>{escape(title)}</h2><ul>{listed}</ul></section>'
+    """Sentences in a box of their own."""
+    return verdict_of(items, good, title)
 
 
 def section(title: str, note: str, content: str) -> str:
+    """A box with a heading; the note is HTML."""
     note = f'<p class="note">{note}</p>' if note else ""
     return f"<section><h2>{escape(title)}</h2>{note}{content}</section>"
 
 
 def definitions(items: Mapping[str, str]) -> str:
-    return "<dl>" + "".join(
-        f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in items.items()
-    ) + "</dl>"  # fmt: skip
+    """Words and what they mean."""
+    return facts_of(items)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], marked: str = "") -> str:
