@@ -90,7 +90,8 @@ def _dealt(codelet: Reduce, arguments: Sequence[View], length: int) -> list[Step
     if count < 2:
         return None
     parts = View(Buffer(codelet.dtype, count * columns, "shared"), (count, columns), (columns, 1))
-    steps: list[Step] = [_runs(codelet, arguments, parts, length, full, 0)]
+    first = _runs(codelet, arguments, parts, length, full, 0)
+    steps: list[Step] = [replace(first, whole=Call(codelet, tuple(arguments)))]
     if rest:
         steps.append(_runs(codelet, arguments, parts, rest, 1, full))
     at = len(codelet.inputs)

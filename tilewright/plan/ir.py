@@ -161,6 +161,7 @@ class Spread:
     """With `joins`, it needs no `Sync` after the spread before it: both are parts of one work.
 
     Dealt out `evenly`, each tile does its share of neighbours and helps nobody: of short work.
+    `whole` is the vertex whose pieces these are, for who would rather cut it otherwise.
     """
 
     var: Var
@@ -168,6 +169,7 @@ class Spread:
     steps: tuple[Step, ...]
     joins: bool = False
     evenly: bool = False
+    whole: Call | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from tilewright.plan.back_and_forth import back_and_forth
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
 from tilewright.plan.place import place
+from tilewright.plan.run_by_run import run_by_run
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
 from tilewright.plan.side_by_side import side_by_side
@@ -73,7 +74,8 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
     )
     constants = [buffer for buffer, _ in plan.constants]
     if machine.chip.exchange.kind == "coherent":
-        steps = synchronise(side_by_side(alternating(back_and_forth(steps, machine))))
+        steps = back_and_forth(run_by_run(steps, machine), machine)
+        steps = synchronise(side_by_side(alternating(steps)))
     else:
         steps = place(steps, (*constants, *inputs), outputs, machine, even)
     placed = place_buffers(steps)

@@ -82,7 +82,8 @@ def _pieces(
     if full + (rest > 0) < 2:
         return None
     spread = _piece(codelet, cut, arguments, length, full, 0)
-    steps: list[Step] = [replace(spread, evenly=evenly and not rest)]
+    whole = Call(codelet, tuple(arguments))
+    steps: list[Step] = [replace(spread, evenly=evenly and not rest, whole=whole)]
     if rest:
         steps.append(_piece(codelet, cut, arguments, rest, 1, full * length))
     return steps
