@@ -258,6 +258,20 @@ def test_large_matrices_of_a_batch_are_done_one_by_one(monkeypatch):
         np.testing.assert_array_equal(found, expected)
 
 
+def test_values_are_right_to_a_rounding_error_of_the_largest():
+    """And vectors are as good as reflectors alone leave them."""
+    a = RANDOM.normal(size=(72, 72)).astype(np.float32)
+    eps = np.finfo(np.float32).eps
+    values, vectors = tilewright.compile(jnp.linalg.eigh, a + a.T)(a + a.T)
+    expected = np.linalg.eigvalsh((a + a.T).astype(np.float64))
+    assert np.abs(values - expected).max() < 3 * eps * np.abs(expected).max()
+    overlaps = vectors.T.astype(np.float64) @ vectors
+    assert np.linalg.norm(overlaps - np.eye(72), 2) < 16 * eps
+    values = tilewright.compile(lambda a: jnp.linalg.svd(a, compute_uv=False), a)(a)
+    expected = np.linalg.svd(a.astype(np.float64))[1]
+    assert np.abs(values - expected).max() < 3 * eps * expected[0]
+
+
 def test_eigh_of_equal_and_of_no_eigenvalues():
     for a in (np.eye(4), np.ones((3, 3)), np.zeros((3, 3)), np.diag([3, 1, 2, 1])):
         for values, vectors in ways(lambda a: tuple(jnp.linalg.eigh(a)), a.astype(np.float32)):

@@ -1,8 +1,7 @@
 """Singular values and vectors of a bidiagonal matrix: QR with implicit shifts.
 
 Golub and Kahan's chase in the form of Demmel and Kahan, SIAM J. Sci. Stat. Comput. 11 (1990), for
-values that are right to a rounding error of the largest. As in `implicit_ql`, a sweep first finds
-its rotations and then turns the vectors by all of them.
+values that are right to a rounding error of the largest. Vectors are turned as `sweeps` says.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from tilewright.trace.decompose.implicit_ql import SWEEPS, at, put
+from tilewright.trace.decompose.sweeps import at, diagonalised, put, wider
 
 Array = jax.Array
 
@@ -26,22 +25,28 @@ def implicit_qr(
     B has `diagonal` (n,) and `beside` (n - 1,) right of it, its largest element about 1. From
     identities the vectors become the left and right singular vectors, in rows.
     """
-    n = diagonal.shape[0]
+    dtype = diagonal.dtype
+    with jax.enable_x64(True):
+        wide, eps = wider(dtype)
+        d, e = diagonal.astype(wide), jnp.pad(beside, (0, 1)).astype(wide)
+        vectors = jnp.stack([left, right]).astype(wide)
+        (values, _), turned = _diagonalised(d, e, vectors, eps)
+        return values.astype(dtype), turned[0].astype(dtype), turned[1].astype(dtype)
+
+
+def _diagonalised(
+    d: Array, e: Array, vectors: Array, eps: float
+) -> tuple[tuple[Array, Array], Array]:
+    n = d.shape[0]
     places = lax.iota(jnp.int32, n)
-    eps = jnp.finfo(diagonal.dtype).eps
-    beside = jnp.pad(beside, (0, 1))
-    rounding = eps / 2 * jnp.maximum(jnp.max(jnp.abs(diagonal)), jnp.max(jnp.abs(beside)))
+    rounding = eps / 2 * jnp.maximum(jnp.max(jnp.abs(d)), jnp.max(jnp.abs(e)))
 
     def coupled(e: Array) -> Array:
         """Where an element right of the diagonal is more than rounding; false for the last."""
         return jnp.abs(e) > rounding
 
-    def going_on(state: tuple[Array, ...]) -> Array:
-        count, _, e, *_ = state
-        return (count < SWEEPS * n) & jnp.any(coupled(e))
-
-    def sweep(state: tuple[Array, ...]) -> tuple[Array, ...]:
-        count, d, e, left, right = state
+    def sweep(numbers: tuple[Array, Array]) -> tuple[Any, ...]:
+        d, e = numbers
         still = coupled(e)
         first = jnp.min(jnp.where(still, places, n))
         last = jnp.min(jnp.where(~still & (places >= first), places, n))
@@ -49,13 +54,12 @@ def implicit_qr(
         least = jnp.min(jnp.where(within, jnp.abs(d), jnp.inf))
         shift = jnp.where(least <= eps * rounding, 0, _shift(d, e, last))
         d, e, turns = _rotations(d, e, first, last, shift)
-        left = _turned(left, turns[0], turns[1], first, last)
-        right = _turned(right, turns[2], turns[3], first, last)
-        return count + 1, d, e, left, right
+        of_left, left, of_right, right = turns
+        return (d, e), jnp.stack([of_left, of_right]), jnp.stack([left, right]), first, last
 
-    state = (jnp.int32(0), diagonal, beside, left, right)
-    _, values, _, left, right = lax.while_loop(going_on, sweep, state)
-    return values, left, right
+    return diagonalised(
+        (d, e), vectors, lambda numbers: jnp.any(coupled(numbers[1])), sweep, backwards=False
+    )
 
 
 def _shift(d: Array, e: Array, last: Array) -> Array:
@@ -106,17 +110,3 @@ def _rotations(
     state = lax.while_loop(lambda state: state[0] < last, chase, state)
     _, d, e, f, _, turns, on, _ = state
     return put(d, on, last), put(e, f, last - 1), turns
-
-
-def _turned(vectors: Array, cosines: Array, sines: Array, first: Array, last: Array) -> Array:
-    """Rows i and i + 1 of the vectors rotated, from the first pair to the last."""
-
-    def pair(state: tuple[Array, ...]) -> tuple[Array, ...]:
-        i, vectors, upper = state
-        lower, cosine, sine = at(vectors, i + 1), at(cosines, i), at(sines, i)
-        vectors = put(vectors, cosine * upper + sine * lower, i)
-        return i + 1, vectors, cosine * lower - sine * upper
-
-    state = (first, vectors, at(vectors, first))
-    _, vectors, bottom = lax.while_loop(lambda state: state[0] < last, pair, state)
-    return put(vectors, bottom, last)
