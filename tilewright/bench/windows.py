@@ -9,6 +9,7 @@ bfloat16 is multiplied in those), gates and all; and what memory a call of many 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.bench import recurrent_peers
+from tilewright.bench.cold import fresh
 from tilewright.bench.level import PRETENDS, bar
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
@@ -85,7 +87,7 @@ def run(name: str, case: Case, rounds: int) -> list[Row]:
     rows = list(_against(name, case, measured, [who for who in runs if who not in ours]))
     if case.batch >= MANY:
         rows += _shares(name, model.net.macs(case.steps) * case.batch, measured)
-        rows.append(_memory(name, ours["float32"], xs))
+        rows.append(_memory(name, case))
     return rows
 
 
@@ -155,15 +157,33 @@ def _shares(name: str, macs: int, measured: Rounds) -> Iterable[Row]:
               measured.median(wide) * 1e3, wide, ratio, low, high, BYTES_OVER)  # fmt: skip
 
 
-def _memory(name: str, window: Any, xs: np.ndarray) -> Row:
-    """By which a fresh call's residents grow, at most, without inputs and outputs."""
-    fresh = type(window)(window.compiled, signature=window.signature)
+def _memory(name: str, case: Case) -> Row:
+    """In a process of its own, whose heap has nothing to spare."""
+    sizes = case.kind, case.inputs, case.hidden, case.layers, case.steps, case.batch
+    told = fresh(["-m", "tilewright.bench.windows", *map(str, sizes)], {})
+    return Row("windows", f"{name}: memory beside inputs and outputs", float(told), "MB",
+               bar=MEMORY, at_most=True)  # fmt: skip
+
+
+def main(kind: str, *sizes: str) -> None:
+    """Print by how many MB a first call's residents grow, at most, without outputs."""
+    import jax
+
+    from tilewright.models import recurrent
+    from tilewright.sequence.model import Model
+
+    inputs, hidden, layers, steps, batch = map(int, sizes)
+    below = [inputs] + [hidden] * (layers - 1)
+    net = recurrent.Recurrent(
+        tuple(recurrent.Layer(kind, n, hidden) for n in below), (recurrent.Dense(hidden, 1),)
+    )
+    held = jax.tree.map(np.asarray, recurrent.initial(net, jax.random.key(0)))
+    window = Model(net, held).window(batch, steps)
+    xs = np.ones((batch, steps, inputs), np.float32)
     before = _resident()
     with _Watch() as watch:
-        found = fresh(xs)
-    more = max(watch.most - before, 0) - found.nbytes
-    return Row("windows", f"{name}: memory beside inputs and outputs", max(more, 0) / 1e6, "MB",
-               bar=MEMORY, at_most=True)  # fmt: skip
+        found = window(xs)
+    print((watch.most - before - found.nbytes) / 1e6)
 
 
 class _Watch:
@@ -189,3 +209,7 @@ class _Watch:
 def _resident() -> int:
     """Bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
