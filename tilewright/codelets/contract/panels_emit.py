@@ -151,7 +151,7 @@ class _Writer(PackedWriter):
         number = count * rows * self.parts
         sums, places = [term.start] * number, list(places)
         steps, rest = divmod(length, term.depth)
-        together = _STEPS if number <= _SUMS_STEPPED else 1
+        together = _STEPS if number <= _SUMS_STEPPED and term.stepped else 1
         turns, left = divmod(steps, together)
         for many, each in ((turns, together), (1, left)):
             if many and each:
