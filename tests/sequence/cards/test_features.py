@@ -10,7 +10,7 @@ from tilewright.sequence.cards.features import AGGREGATES, LAGS, NIGHT, SPANS
 from tilewright.sequence.cards.purchases import DAY
 
 NOW = 60 * DAY
-ALL = (features.aggregates, features.lags, features.raw)
+ALL = (features.aggregates, features.lags, features.raw, features.shares)
 
 
 def by_hand(given, row, delay=7 * DAY):
@@ -69,11 +69,16 @@ def test_the_first_gap_is_a_month():
 
 def test_amounts_beside_the_cards_mean_so_far():
     given = small()
-    found = features.relative(given)
+    mean, found, read = features.card_mean(given), features.shares(given), features.raw(given)
     for row in range(0, len(given), 997):
         own = given.amount[: row + 1][given.card[: row + 1] == given.card[row]]
-        wanted = np.log((given.amount[row] + 1) / (own.mean() + 1))
-        np.testing.assert_allclose(found[row], wanted, atol=1e-12)
+        np.testing.assert_allclose(mean[row], max(own.mean(), 0.01), atol=1e-12)
+        wanted = np.full(LAGS + 1, np.nan)
+        wanted[: len(own)] = own[::-1][: LAGS + 1] / own.mean()
+        np.testing.assert_allclose(found[row], wanted, atol=1e-9)
+    np.testing.assert_array_equal(read[:, 5], np.minimum(found[:, 0], features.MOST_SHARE))
+    lowest = np.maximum(found[:, 0], features.LEAST_SHARE)
+    np.testing.assert_array_equal(read[:, 6], np.log(lowest))
 
 
 @pytest.mark.parametrize("columns", ALL, ids=lambda f: f.__name__)

@@ -46,7 +46,7 @@ def test_figures_are_for_programs_too(model):
 @pytest.mark.slow
 def test_a_purchase_of_100_000_cards_takes_less_than_10_microseconds():
     """At 64 units, with states that come from memory, as far as others leave the core alone."""
-    X = np.random.default_rng(0).normal(size=(2_000, 5))
+    X = np.random.default_rng(0).normal(size=(2_000, len(RAW)))
     frame = pd.DataFrame(X, columns=list(RAW))
     frame["row"], frame["card"], frame["fraud"] = range(2_000), np.arange(2_000) % 50, X[:, 0] > 1
     panel = Panel(frame, RAW, "fraud", time="row", group="card")

@@ -94,4 +94,4 @@ def test_columns_have_no_name_twice():
     given = small()
     table = columns(given, 7)
     widths = {model: table.of(model).shape[1] for model in comparison.MODELS[:-1]}
-    assert list(widths.values()) == [15, 15, 26, 5, 20]
+    assert list(widths.values()) == [15, 15, 31, 7, 22]

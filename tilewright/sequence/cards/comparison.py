@@ -14,7 +14,7 @@ import numpy as np
 
 from tilewright.sequence.cards import boosting, features, nets
 from tilewright.sequence.cards.boosting import Tuned
-from tilewright.sequence.cards.features import AGGREGATES, RAW, RELATIVE
+from tilewright.sequence.cards.features import AGGREGATES, RAW
 from tilewright.sequence.cards.purchases import DAY, Purchases
 from tilewright.sequence.cards.settings import Settings
 from tilewright.sequence.cards.split import LENGTH, Week, weeks
@@ -45,20 +45,26 @@ class Columns:
 
     aggregates: np.ndarray  # (purchases, 15)
     lags: np.ndarray  # (purchases, 10)
-    raw: np.ndarray  # (purchases, 5)
+    raw: np.ndarray  # (purchases, 7)
+    shares: np.ndarray  # (purchases, 6)
 
     def of(self, model: str) -> np.ndarray:
-        """(purchases, columns). Boosting with lags is told what the net is told of the card's mean,
-        which trees cannot divide by."""
+        """(purchases, columns). Boosting with lags is told amounts over the card's mean, too, as the
+        net is: trees cannot divide."""
         if model in (LOGISTIC, BOOSTING):
             return self.aggregates
         if model == LAGS:
-            return np.hstack([self.aggregates, self.lags, self.raw[:, [RAW.index(RELATIVE)]]])
+            return np.hstack([self.aggregates, self.lags, self.shares])
         return self.raw if model == NET else np.hstack([self.raw, self.aggregates])
 
 
 def columns(given: Purchases, delay: float) -> Columns:
-    return Columns(features.aggregates(given, delay), features.lags(given), features.raw(given))
+    return Columns(
+        features.aggregates(given, delay),
+        features.lags(given),
+        features.raw(given),
+        features.shares(given),
+    )
 
 
 def tuning_week(given: Purchases, settings: Settings) -> Week:

@@ -29,8 +29,13 @@ AGGREGATES = (
     *(f"{what} of the terminal, {span} d" for what in ("count", "fraud share") for span in SPANS),
 )  # fmt: skip
 LAGGED = tuple(f"{what} {lag} before" for what in ("amount", "gap") for lag in range(1, LAGS + 1))
-RELATIVE = "log amount over the card's mean"
-RAW = ("log amount", "log gap", "sine of the hour", "cosine of the hour", RELATIVE)
+RELATIVE, LOG_RELATIVE = "amount over the card's mean", "log of it"
+RAW = (
+    "log amount", "log gap", "gap in days", "sine of the hour", "cosine of the hour",
+    RELATIVE, LOG_RELATIVE,
+)  # fmt: skip
+LONGEST_GAP, LEAST_SHARE, MOST_SHARE = 2.0, 0.02, 4.0
+"""Days, and shares of the card's mean, that what a net reads is held within."""
 
 
 def aggregates(given: Purchases, delay: float = DELAY) -> np.ndarray:
@@ -70,28 +75,40 @@ def lags(given: Purchases) -> np.ndarray:
 
 
 def raw(given: Purchases) -> np.ndarray:
-    """(purchases, 5), the columns of `RAW`: this purchase, the gap before it, and how large it is
+    """(purchases, 7), the columns of `RAW`: this purchase, the gap before it, and how large it is
     beside all of the card's up to now.
 
-    The gap before a card's first purchase counts as 30 days.
+    The gap is there twice, as is the share: its log tells minutes from hours, and days add up to
+    the time since an earlier purchase, which a state can keep. The gap before a card's first
+    purchase counts as 30 days.
     """
     gap = lags(given)[:, LAGS]
     hour = 2 * np.pi * given.time / DAY
     gap = np.where(np.isnan(gap), SPANS[-1] * DAY, gap)
+    share = given.amount / card_mean(given)
     return np.stack(
-        [np.log(given.amount + 1), np.log(gap + 1), np.sin(hour), np.cos(hour), relative(given)],
+        [
+            np.log(given.amount + 1), np.log(gap + 1), np.minimum(gap / DAY, LONGEST_GAP),
+            np.sin(hour), np.cos(hour),
+            np.minimum(share, MOST_SHARE), np.log(np.maximum(share, LEAST_SHARE)),
+        ],
         axis=1,
-    )
+    )  # fmt: skip
 
 
-def relative(given: Purchases) -> np.ndarray:
-    """(purchases,) log of one more than the amount over one more than the card's mean up to now."""
+def shares(given: Purchases) -> np.ndarray:
+    """(purchases, 6): this purchase, then the card's last five, over the card's mean up to now."""
+    amounts = np.column_stack([given.amount, lags(given)[:, :LAGS]])
+    return amounts / card_mean(given)[:, None]
+
+
+def card_mean(given: Purchases) -> np.ndarray:
+    """(purchases,) of the amounts of the card's purchases up to this one; at least a cent."""
     groups = _Groups(given.card, given.time)
     cost = np.concatenate([[0], np.cumsum(exact(given.amount)[groups.order])])
     first = np.searchsorted(groups.group, groups.group)
     last = np.arange(1, len(given) + 1)
-    mean = groups.back((cost[last] - cost[first]) * EXACT / (last - first))
-    return np.log((given.amount + 1) / (mean + 1))
+    return np.maximum(groups.back((cost[last] - cost[first]) * EXACT / (last - first)), 0.01)
 
 
 def weekend(given: Purchases) -> np.ndarray:

@@ -26,13 +26,18 @@ WARM_UP = 24
 
 @dataclass(frozen=True)
 class Net:
-    """Settings of `LSTMClassifier`."""
+    """Settings of `LSTMClassifier`.
 
-    hidden: int = 32
-    seeds: int = 2
-    epochs: int = 60
-    batch_size: int = 64
-    learning_rate: float = 1e-2
+    Frauds are few: batches of 16 pieces find what sets them apart in a third of the epochs that
+    batches of 64 take. More units learn frauds by heart; more seeds do not, and find more.
+    """
+
+    hidden: int = 16
+    seeds: int = 5
+    epochs: int = 45
+    batch_size: int = 16
+    learning_rate: float = 5e-3
+    average: float = 0.999
     patience: int = 10
 
     def model(self, steps_back: int, seed: int) -> LSTMClassifier:
@@ -43,6 +48,7 @@ class Net:
             epochs=self.epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
+            average=self.average,
             patience=self.patience,
             steps_back=steps_back,
             warm_up=WARM_UP,
