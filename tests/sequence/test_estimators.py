@@ -70,6 +70,28 @@ def test_ticks(fitted):
         np.testing.assert_allclose(found, said(fitted)[0], **close)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16x16", "int8"])
+def test_nets_may_answer_in_another_precision(precision, tmp_path):
+    """All that they say is in it: near what float32 says, and a file keeps it."""
+    model = LSTMRegressor(steps=5, epochs=2, hidden=8, seeds=2, head="normal").fit(X, X[:, -1, 0])
+    exact = model.predict(X)
+    model.set_params(precision=precision)
+    found, stream = model.predict(X), model.to_stream(len(X))
+    assert 0 < np.abs(found - exact).max() < 0.02 * exact.std()
+    for step in range(X.shape[1]):
+        ticks = stream.answer(X[:, step].astype(np.float32))
+        stream.prepare()
+    assert stream.precision == precision
+    np.testing.assert_allclose(ticks[:, :, 0, 0].mean(axis=1), found, atol=1e-3 * exact.std())
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(LSTMRegressor.load(tmp_path / "model").predict(X), found)
+
+
+def test_a_precision_that_there_is_not():
+    with pytest.raises(ArgumentError, match="precision must be one of"):
+        LSTMRegressor(precision="float8").fit(X, X[:, -1, 0])
+
+
 def test_files_that_are_none(fitted, tmp_path):
     path = tmp_path / "model.safetensors"
     with pytest.raises(ArgumentError, match="There is no file"):

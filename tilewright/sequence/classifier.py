@@ -80,6 +80,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = 30.0,
         machine: str = "native",
+        precision: str = "float32",
         random_state: Any = 0,
     ):
         super().__init__(
@@ -109,6 +110,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
             machine=machine,
+            precision=precision,
             random_state=random_state,
         )
         self.class_weight = class_weight

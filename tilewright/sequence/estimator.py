@@ -31,8 +31,9 @@ from tilewright.sequence.given import SequenceReader
 from tilewright.sequence.live_stream import live_stream
 from tilewright.sequence.moved import moved
 from tilewright.sequence.pieces import Table
+from tilewright.sequence.precision import PRECISIONS, in_precision, law_of
 from tilewright.sequence.sequences import Sequences
-from tilewright.sequence.settings import whole
+from tilewright.sequence.settings import one_of, whole
 from tilewright.sequence.stream import Stream
 from tilewright.sequence.training import MOST_RETREATS, Hyper, Recipe, Rows
 
@@ -41,8 +42,8 @@ HISTORY = 64
 TURN = 128
 """Rows of a sequence that are read in one turn when it is only answered."""
 ENDLESS = 2**31 - 1
-UNSEEN = ("checkpoint", "checkpoint_seconds", "optimizer", "machine")
-"""Settings that a checkpoint does not hold: where it lies, and code."""
+UNSEEN = ("checkpoint", "checkpoint_seconds", "optimizer", "machine", "precision")
+"""Settings that a checkpoint does not hold: where it lies, code, how trained nets are asked."""
 
 
 class SequenceEstimator(SequenceReader):
@@ -77,6 +78,9 @@ class SequenceEstimator(SequenceReader):
     checkpoint_seconds : between two writings of it.
     machine : "native", or "xla" for JAX's default device. random_state : a whole number for the
         same bits every time.
+    precision : of the cells' products in all that the nets say, `to_stream` included (see
+        `sequence/precision.py`). They are trained in float32, and can be asked in another
+        precision by `set_params`.
 
     Attributes: `nets_` (parameters, with a leading axis of seeds), `scores_` (seeds, epochs, 2:
     mean loss while learning and on later data), `best_step_` (seeds,), `failure_` (empty, or why
@@ -111,6 +115,7 @@ class SequenceEstimator(SequenceReader):
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = 30.0,
         machine: str = "native",
+        precision: str = "float32",
         random_state: Any = 0,
     ):
         self.cell = cell
@@ -139,6 +144,7 @@ class SequenceEstimator(SequenceReader):
         self.checkpoint = checkpoint
         self.checkpoint_seconds = checkpoint_seconds
         self.machine = machine
+        self.precision = precision
         self.random_state = random_state
 
     @abstractmethod
@@ -258,10 +264,11 @@ class SequenceEstimator(SequenceReader):
         scaling = np.array([self.centre_, 1 / self.unit_], np.float32)
         return live_stream(
             self._recipe.form,
-            self.nets_,
+            self._asked(),
             scaling,
             self._live,
             streams,
+            precision=self.precision,
             pruned=self.density < 1,
             nan=nan,
             tiles=tiles,
@@ -310,7 +317,18 @@ class SequenceEstimator(SequenceReader):
         batch = min(self.batch_size, 1 << (len(given.begin) - 1).bit_length())
         recipe = Recipe(self._recipe.form, batch, steps, 0)
         table = sequences.everything(given, steps)
-        return given.answers(answered(recipe, self.nets_, x, table, self.machine, hidden))
+        nets = self._asked()
+        law = None if self.machine == "xla" else law_of(self.precision)
+        return given.answers(answered(recipe, nets, x, table, self.machine, hidden, law))
+
+    def _asked(self) -> Any:
+        """The nets in the precision in which they answer."""
+        one_of("precision", self.precision, PRECISIONS)
+        if self.precision == "float32":
+            return self.nets_
+        nets = [jax.tree.map(lambda a, i=i: a[i], self.nets_) for i in range(self.seeds)]
+        found = [net._replace(net=in_precision(net.net, self.precision)) for net in nets]
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *found)
 
     def _hyper(self) -> Hyper:
         numbers = (self.learning_rate, self.weight_decay, self.clip, self.average)

@@ -102,13 +102,16 @@ def answered(
     table: Table,
     machine: str,
     hidden: bool = False,
+    law: str | None = None,
 ) -> np.ndarray:
-    """What each of the stacked nets says of the rows that the pieces answer: (fits, rows, ...)."""
+    """What each of the stacked nets says of the rows that the pieces answer: (fits, rows, ...).
+
+    Cells' matrices may be of any precision; `law` is the order of sums that it is for.
+    """
     rows = len(x)
     x = _grown(x, _size(rows))
     table = padded(table, _size(len(table.first), recipe.batch))
-    count = len(jax.tree.leaves(parameters)[0])
-    run = _answering(recipe, machine, count, hidden, _shapes((x, table)))
+    run = _answering(recipe, machine, hidden, law, _shapes((parameters, x, table)))
     return np.asarray(run(parameters, x, table))[:, :rows]
 
 
@@ -223,13 +226,10 @@ def _compiled(recipe: Recipe, machine: str, kind: Any, shapes: Any) -> _Programs
 
 
 @lru_cache(maxsize=16)
-def _answering(recipe: Recipe, machine: str, nets: int, hidden: bool, shapes: Any) -> Any:
-    form = recipe.form
-    one = jax.eval_shape(lambda: training.forecaster.initial(form, jax.random.key(0)))
-    stacked = jax.tree.map(lambda a: jax.ShapeDtypeStruct((nets, *a.shape), a.dtype), one)
-    x, table = _specs(shapes)
+def _answering(recipe: Recipe, machine: str, hidden: bool, law: str | None, shapes: Any) -> Any:
     run = partial(training.answers, recipe, hidden=hidden)
-    return compile(tile_map(run, in_axes=(0, None, None)), stacked, x, table, machine=machine)
+    mapped = tile_map(run, in_axes=(0, None, None))
+    return compile(mapped, *_specs(shapes), machine=machine, law=law)
 
 
 @contextmanager

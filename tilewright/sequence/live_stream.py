@@ -19,6 +19,7 @@ from tilewright.models import forecaster, recurrent
 from tilewright.models.forecaster import Forecaster, Parameters
 from tilewright.runtime.stateful import Stateful
 from tilewright.sequence.checkpoint import digest
+from tilewright.sequence.precision import law_of
 from tilewright.sequence.stream import Stream
 
 
@@ -29,14 +30,16 @@ def live_stream(
     said: Callable[[Any, Any], Any],
     streams: int,
     *,
+    precision: str,
     pruned: bool,
     nan: str,
     tiles: int | None,
 ) -> Stream:
     """`nets` have a leading axis. Ticks (streams, inputs) are moved by `scaling[0]` and multiplied
     by `scaling[1]`, together (2, inputs); `said` makes an answer of z (streams, nets, width) and
-    h (streams, nets, hidden). Of `pruned` nets blocks of zeros are skipped."""
-    run = _each_net if pruned else _together
+    h (streams, nets, hidden). Of `pruned` nets blocks of zeros are skipped.
+    Nets are in that `precision` already."""
+    run = _each_net if pruned or precision != "float32" else _together
 
     def step(nets: Any, scaling: Any, state: Any, x: Any) -> Any:
         x = (x - scaling[0]) * scaling[1]
@@ -46,10 +49,11 @@ def live_stream(
     shape = (streams, len(nets.skip))
     zero = jax.tree.map(np.asarray, recurrent.zero_state(form.net, shape))
     x = jax.ShapeDtypeStruct((streams, form.net.inputs), np.float32)
-    program = compile(step, nets, scaling, zero, x, tiles=tiles, state="state")
+    law = law_of(precision)
+    program = compile(step, nets, scaling, zero, x, tiles=tiles, state="state", law=law)
     assert isinstance(program, Stateful)
     bound = program.bind(nets, scaling)
-    return Stream(digest((nets, scaling)), "float32", bound, streams, form.net.inputs, nan)
+    return Stream(digest((nets, scaling)), precision, bound, streams, form.net.inputs, nan)
 
 
 def _together(form: Forecaster, nets: Any, state: Any, x: Any) -> Any:
@@ -60,8 +64,8 @@ def _together(form: Forecaster, nets: Any, state: Any, x: Any) -> Any:
 
 
 def _each_net(form: Forecaster, nets: Any, state: Any, x: Any) -> Any:
-    """The same one by one: each product is of one matrix, which is packed, and skips blocks of
-    zeros."""
+    """The same one by one: each product is of one matrix, which is packed, skips blocks of zeros,
+    and may be of another type."""
     found = []
     for i in range(len(nets.skip)):
         net, old = (

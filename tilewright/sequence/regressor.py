@@ -65,6 +65,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         checkpoint: str | Path | None = None,
         checkpoint_seconds: float = 30.0,
         machine: str = "native",
+        precision: str = "float32",
         random_state: Any = 0,
     ):
         super().__init__(
@@ -94,6 +95,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
             checkpoint=checkpoint,
             checkpoint_seconds=checkpoint_seconds,
             machine=machine,
+            precision=precision,
             random_state=random_state,
         )
         self.head = head

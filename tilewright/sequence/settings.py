@@ -15,11 +15,12 @@ from tilewright.errors import ArgumentError
 from tilewright.graph.pattern import TALL
 from tilewright.models.forecaster import CLASSES, HEADS, QUANTILES
 from tilewright.models.recurrent import GATES
+from tilewright.sequence.precision import PRECISIONS
 
 
 def check(given: Any) -> None:
     """Every setting that all estimators have; raises `ArgumentError`."""
-    _choice("cell", given.cell, tuple(GATES))
+    one_of("cell", given.cell, tuple(GATES))
     for name in "hidden layers steps steps_back seeds epochs batch_size patience horizon".split():
         whole(name, getattr(given, name), 1)
     whole("warm_up", given.warm_up, 0)
@@ -29,14 +30,15 @@ def check(given: Any) -> None:
     _between("average", given.average, 0, 0.99999)
     _between("validation", given.validation, 0, 0.9)
     _between("density", given.density, 0, 1, open_=True)
-    _choice("block_rows", given.block_rows, TALL[::-1])
+    one_of("block_rows", given.block_rows, TALL[::-1])
     whole("prune_epochs", given.prune_epochs, 1)
     if given.density < 1 and given.prune_epochs > given.epochs:
         raise ArgumentError(
             f"prune_epochs must be at most epochs={given.epochs}, not {given.prune_epochs}."
         )
-    _choice("refit", given.refit, (None, "steps"))
-    _choice("machine", given.machine, ("native", "xla"))
+    one_of("refit", given.refit, (None, "steps"))
+    one_of("machine", given.machine, ("native", "xla"))
+    one_of("precision", given.precision, PRECISIONS)
     if not isinstance(given.carry, bool):
         raise ArgumentError(f"carry must be True or False, not {given.carry!r}.")
     if given.checkpoint is not None and not isinstance(given.checkpoint, (str, Path)):
@@ -48,7 +50,7 @@ def check(given: Any) -> None:
 
 def check_head(head: Any, levels: Any) -> None:
     """A kind of head and, for quantiles, at least two rising levels."""
-    _choice("head", head, tuple(known for known in HEADS if known != CLASSES))
+    one_of("head", head, tuple(known for known in HEADS if known != CLASSES))
     if head != QUANTILES:
         return
     rising = len(levels) > 1 and bool(np.all(np.diff(levels) > 0))
@@ -56,7 +58,8 @@ def check_head(head: Any, levels: Any) -> None:
         raise ArgumentError(f"levels must rise, between 0 and 1, not {levels!r}.")
 
 
-def _choice(name: str, value: Any, known: tuple) -> None:
+def one_of(name: str, value: Any, known: tuple) -> None:
+    """Raises unless it is one of those known."""
     if value not in known:
         raise ArgumentError(f"{name} must be one of {known}, not {value!r}.")
 

@@ -49,8 +49,8 @@ class Columns:
     shares: np.ndarray  # (purchases, 6)
 
     def of(self, model: str) -> np.ndarray:
-        """(purchases, columns). Boosting with lags is told amounts over the card's mean, too, as the
-        net is: trees cannot divide."""
+        """(purchases, columns). Boosting with lags is told shares of the card's mean, too, as
+        the net is: trees cannot divide."""
         if model in (LOGISTIC, BOOSTING):
             return self.aggregates
         if model == LAGS:

@@ -55,10 +55,10 @@ class Settings:
 
 
 def recipe(name: str, **changes: Any) -> Settings:
-    """Of full size, by name. Order has few frauds: it is learned from over more days."""
+    """Of full size, by name. Order has few frauds: all days before are learned from."""
     full = Settings()
     if name == ORDER:
-        full = replace(full, recipe=ORDER, train=115, alerts=20)
+        full = replace(full, recipe=ORDER, train=143, alerts=20)
     elif name != PUBLISHED:
         raise ArgumentError(f"recipe must be published or order, not {name!r}.")
     return replace(full, **changes)
