@@ -1,4 +1,4 @@
-"""On tiles that share no memory, what is stored on the way to a sum does not keep it on one tile."""
+"""Where tiles share no memory, what is stored on the way to a sum keeps it on no single tile."""
 
 import jax
 import jax.numpy as jnp
