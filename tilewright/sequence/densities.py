@@ -224,12 +224,12 @@ def _page(source: str, settings: Study, rows: Sequence[Row]) -> str:
             "Log score over the dense nets, against the share of blocks left",
             "Nats a stock-day, with standard errors by blocks of days; of the dense nets, the "
             "deviation over seeds.",
-            svg.bars(names, leads, "Lead over dense", colours, errors, digits=4),
+            svg.bars(names, leads, "Lead over dense", colours, errors),
         ),
         section(
             "Microseconds a tick, against the share of blocks left",
             "One net, through Python, on this machine.",
-            svg.bars(names, np.array([r.tick for r in rows]), "Time of a tick", colours, digits=0),
+            svg.bars(names, np.array([r.tick for r in rows]), "Time of a tick", colours),
         ),
         section(
             "All of it",

@@ -17,15 +17,18 @@ from tilewright.alpha.walking.tally import COVER_50, COVER_90, FIFTHS, REGIMES, 
 
 BLUE, GREY, AMBER, RED, GREEN = "#0b6e99", "#9aa5b1", "#c78a1b", "#a33a3a", "#2f8f5b"
 BANDS = ("rgba(11,110,153,0.14)", "rgba(11,110,153,0.34)")
+ENDS = ("below 1", "below 5", "above 95", "above 99")
 MORE_CSS = """
 svg { display: block; width: 100%; max-width: 820px; height: auto; }
 svg text { font: 13px Inter, system-ui, sans-serif; fill: #52606d; }
+.pair svg text { font-size: 20px; }
 .legend { margin: 4px 0 0; font-size: 13px; color: var(--soft); }
 .legend span { margin-right: 16px; white-space: nowrap; }
 .legend span::before { content: ""; display: inline-block; width: 14px; height: 4px;
   margin: 0 6px 3px 0; background: var(--c); }
 details > summary { cursor: pointer; font-weight: 600; }
 .pair > section.verdict { margin: 0 0 18px; }
+@media (min-width: 700px) { td small { white-space: nowrap; } }
 @media (max-width: 480px) { svg text { font-size: 21px; } }
 """
 
@@ -88,7 +91,7 @@ def running(real: Tally, against: Mapping[str, str]) -> str:
         for model, colour in against.items()
         if real.has(model, real.main)
     }
-    return svg.lines(real.days, lines, f"Lead in {real.main}, added up", digits=0)
+    return svg.lines(real.days, lines, f"Lead in {real.main}, added up")
 
 
 def fifths(real: Tally, other: str) -> str:
@@ -115,9 +118,14 @@ def _grouped(series: Mapping[str, tuple[np.ndarray, str]], names: Sequence[str])
     """Bars of several models beside each other, per cent."""
     values = np.column_stack([100 * v for v, _ in series.values()]).ravel()
     colours = [c for _, c in series.values()]
-    labels = [text for name in names for text in (name, *[""] * (len(series) - 1))]
     return svg.bars(
-        labels, values, "Share in the 90 % interval", colours, digits=0, line=90.0, low=80.0
+        names,
+        values,
+        "Share in the 90 % interval",
+        colours,
+        line=90.0,
+        low=min(80.0, float(np.nanmin(values))),
+        group=len(series),
     ) + svg.legend({name: c for name, (_, c) in series.items()})
 
 
@@ -144,7 +152,8 @@ def by_year_and_stock(real: Tally, prices: Prices, other: str) -> str:
         [GREEN if stocks[i] < 0 else RED for i in shown], height=180,
     )  # fmt: skip
     by_year = svg.bars(labels, values, "Lead by year", colours, height=200)
-    return f'<p class="note">{escape(text)}</p>{by_year}{by_stock}'
+    parts = [text, "By year:", by_year, "By stock, the best lead first:", by_stock]
+    return "".join(p if p.startswith("<svg") else f'<p class="note">{escape(p)}</p>' for p in parts)
 
 
 def _errors(lead: Lead) -> str:
@@ -159,7 +168,7 @@ def beyond(real: Tally) -> str:
         for i, model in enumerate(real.models)
         if real.has(model)
     ]
-    head = ["", "below 1 %", "below 5 %", "above 95 %", "above 99 %"]
+    head = ["", *(f"{where}\N{NO-BREAK SPACE}%" for where in ENDS)]
     return table(head, [["as it should be", "1 %", "5 %", "5 %", "1 %"], *rows])
 
 
@@ -167,7 +176,7 @@ def pit(real: Tally) -> str:
     bins = real.pit[0]
     names = ["0", *[""] * (len(bins) - 2), "1"]
     return svg.bars(names, bins, "Outcomes by the forecast's share below them", [BLUE],
-                    height=180, digits=1, line=1.0)  # fmt: skip
+                    height=180, line=1.0)  # fmt: skip
 
 
 def joined(parts: Sequence[str]) -> str:

@@ -181,7 +181,7 @@ def _weeks(found: Tally) -> str:
         model: (np.array([week.value for week in scores.by_week]), COLOURS[model])
         for model, scores in found.models.items()
     }
-    drawn = svg.lines(head[1:], lines, "Average precision by week", digits=2)
+    drawn = svg.lines(head[1:], lines, "Average precision by week")
     return drawn + _table(head, rows)
 
 

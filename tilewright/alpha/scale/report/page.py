@@ -84,7 +84,7 @@ def page(
     real = tallies[REAL]
     body = [
         f'<p class="kicker">tilewright alpha · the scale · {escape(prices.source)}</p>',
-        f"<h1>{escape(said.headline)}</h1>",
+        f"<h1>{escape(said.headline).replace(GJR, GJR.replace('-', '&#8209;'))}</h1>",
         f'<p class="lede">{escape(_lede(prices, settings, real))}</p>',
         *([verdict("What was found", said.findings, said.readable and said.sound is not False)]
           if said.findings else []),
