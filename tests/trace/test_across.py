@@ -79,6 +79,24 @@ def test_largest():
     agree(lambda x: lax.top_k(x, 3), np.array([1.0, np.nan, 7.0, 2.0], np.float32))
 
 
+FEW = [(dtype, 200, 9) for dtype in ("int32", "uint32", "int8", "bfloat16", "float64")]
+
+
+@pytest.mark.parametrize(("dtype", "length", "count"), [*FEW, ("float32", 1003, 60)])
+def test_the_first_few_of_a_long_line_are_found_without_sorting(dtype, length, count):
+    """Equal ones, the least of all, NaNs and zeros of both signs are in their order."""
+    with jax.enable_x64(dtype == "float64"):
+        dtype = jnp.dtype(dtype)
+        x = np.round(RANDOM.normal(size=(2, length)) * 9).astype(dtype)
+        if jnp.issubdtype(dtype, jnp.integer):
+            x[0], x[1, ::7] = jnp.iinfo(dtype).min, jnp.iinfo(dtype).max
+        else:
+            x[0, ::5], x[1, ::50], x[1, 1::2] = -np.inf, np.nan, -0.0
+        program = agree(lambda x: lax.top_k(x, count), x)
+        assert ("sort(" in program.graph) == (dtype.itemsize == 8)
+        agree(lambda x: lax.top_k(x, count, axis=0), np.ascontiguousarray(x.T))
+
+
 def test_contractions():
     a, b = X, RANDOM.normal(size=(3, 5, 6)).astype(np.float32)
     agree(lambda a, b: (a @ b, a[0] @ b[0], a[0, 0] @ b[0, :, 0]), a, b, epsilons=8, absolute=1e-6)

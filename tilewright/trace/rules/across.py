@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from tilewright.graph.ir import Value
 from tilewright.trace import jax_internals as internals
-from tilewright.trace.decompose import combine
+from tilewright.trace.decompose import combine, select
 from tilewright.trace.rules.elementwise import sort_key, total_key
 from tilewright.trace.rules.movement import integers, part
 from tilewright.trace.scope import Scope
@@ -97,6 +97,10 @@ def _first(
     key = total_key(scope, operand)
     key = scope.op("not", key) if largest else key
     dtype = type_of(equation.outvars[1].aval).dtype
+    if operand.type.size and select.is_worth_it(operand.shape[axis], count, key.dtype):
+        function = partial(select.first, axis=axis, count=count, dtype=dtype)
+        structs = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in (key, operand)]
+        return scope.inline(function, structs, [key, operand])
     positions = scope.op("iota", dimension=axis, shape=operand.shape, dtype=dtype)
     inputs = [key, operand, positions]
     results = scope.builder.add("sort", inputs, [v.type for v in inputs], dimension=axis, keys=1)
