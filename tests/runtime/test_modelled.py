@@ -84,7 +84,28 @@ def test_the_page_stands_alone(exe, tmp_path):
     assert "IPU GC200" in text
     assert "http" not in text
     assert "<script" not in text
+    assert "test_modelled.py:" in text, "the user's lines"
     assert len(text) < 5 << 20
+
+
+def test_two_stand_side_by_side(exe, tmp_path):
+    """A modelled run beside another machine's, and beside one that was measured here."""
+    other = tilewright.compile(layer, shaped(600, 96), shaped(96, 50), machine="ipu:bow")
+    text = exe.report(tmp_path / "two.html", beside=other).read_text()
+    assert "<h1>layer on IPU GC200, modelled beside layer on IPU Bow, modelled</h1>" in text
+    ratio = other.simulate().seconds / exe.simulate().seconds
+    assert f"<td>{ratio:.2f}</td>" in text
+    random = np.random.default_rng(0)
+    x, w = (random.normal(size=s).astype(np.float32) for s in ((600, 96), (96, 50)))
+    measured = tilewright.compile(layer, x, w).profile(x, w)
+    text = exe.report(tmp_path / "two.html", beside=measured).read_text()
+    assert f"{measured.seconds * 1e6:,.1f} µs" in text
+    assert text.count("<h2>") == 2
+    text = measured.report(tmp_path / "host.html").read_text()
+    assert ", measured beside layer on " in text
+    assert f"Modelled: {measured.modelled.seconds * 1e6:,.1f} µs" in text
+    with pytest.raises(ArgumentError, match="cannot be written"):
+        measured.report(tmp_path / "no" / "host.html")
 
 
 def test_a_page_that_cannot_be_written_is_said(exe, tmp_path):
@@ -118,6 +139,11 @@ def test_loops_of_unknown_length_ask_for_their_turns():
         exe.simulate()
     trips = exe.trips(np.ones(16, np.float32))
     assert exe.simulate(trips).cycles > exe.simulate({"while0": 1}).cycles
+
+
+def test_what_is_on_one_tile_only_is_named_with_its_line():
+    with pytest.raises(CapacityError, match=r"cut sort_\w+_10000000_along_0 \(.*test_modelled.py:"):
+        tilewright.compile(lambda x: jnp.sort(x), shaped(10_000_000), machine="ipu:gc200")
 
 
 def test_what_does_not_fit_is_said_before_anything_else():

@@ -50,10 +50,10 @@ class Moved:
     def steps(self, steps: Sequence[Step], inner: tuple[Var, ...] = ()) -> Iterator[Step]:
         for step in steps:
             match step:
-                case Call(codelet, views):
+                case Call(codelet, views, source):
                     moved = tuple(self.view(view, inner) for view in views)
                     changed = any(a.strides != b.strides for a, b in zip(views, moved, strict=True))
-                    yield Call(made_again(codelet, moved) if changed else codelet, moved)
+                    yield Call(made_again(codelet, moved) if changed else codelet, moved, source)
                 case Loop(var, _, body):
                     yield replace(step, steps=tuple(self.steps(body, (*inner, var))))
                 case While(condition, test, body):

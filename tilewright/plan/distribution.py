@@ -31,6 +31,7 @@ from tilewright.plan.ir import (
     new_var,
 )
 from tilewright.plan.slots import vertex
+from tilewright.plan.sources import sourced
 
 
 def distributed(call: Call, machine: Machine, around: Around | None = None) -> list[Step] | None:
@@ -100,7 +101,7 @@ def expanded(
     for step in steps:
         match step:
             case Call():
-                found += distributed(step, machine, around) or [step]
+                found += sourced(distributed(step, machine, around) or [step], step.source)
             case Loop(_, _, body):
                 inside = Around(frozenset(_written(body)))
                 found.append(replace(step, steps=expanded(body, machine, inside)))

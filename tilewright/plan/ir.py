@@ -121,10 +121,12 @@ def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Call:
-    """One vertex. `views` are the codelet's inputs, then its outputs."""
+    """One vertex. `views` are the codelet's inputs, then its outputs; `source` is the user's line,
+    where tiles share no memory."""
 
     codelet: Codelet
     views: tuple[View, ...]
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

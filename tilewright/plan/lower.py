@@ -35,6 +35,7 @@ from tilewright.plan.run_by_run import run_by_run
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
 from tilewright.plan.side_by_side import side_by_side
+from tilewright.plan.sources import sourced
 from tilewright.plan.stages import lower_scans
 from tilewright.plan.synchronise import synchronise
 from tilewright.plan.views import whole
@@ -94,12 +95,15 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
 
 def lower_units(scope: Scope) -> None:
     """Append the steps of every unit of a scope, in order."""
-    number = 0
+    number, apart = 0, scope.plan.machine.chip.exchange.apart
     while number < len(scope.units):
-        scope.now, unit = number, scope.units[number]
+        scope.now, unit, known = number, scope.units[number], len(scope.steps)
         if unit.kind == "scan":
             number += lower_scans(scope, number)
         else:
             KINDS[unit.kind](scope, unit)
             number += 1
+        if apart:
+            source = next((node.source for node in unit.nodes if node.source), "")
+            scope.steps[known:] = sourced(scope.steps[known:], source)
     scope.now = len(scope.units)

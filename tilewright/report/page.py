@@ -49,9 +49,9 @@ def page(
         f"machine's file ({escape(machine.source)}).</p>",
         f'<p class="verdict">{escape(said)}</p>',
         "<h2>Where the cycles go</h2>",
-        _key(),
+        key(),
         _bars(run),
-        _supersteps(run.supersteps),
+        superstep_rows(run.supersteps),
         "<h2>What is dearest</h2>",
         _operations(run),
         "<h2>What another machine would change</h2>",
@@ -64,12 +64,17 @@ def page(
         "<h2>The program</h2>",
         f"<pre>{escape(text[:MOST_TEXT])}{_cut(text)}</pre>",
     ]
+    return document(f"{name} on {machine.name}", "".join(parts))
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """A page with nothing outside of it."""
     head = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(name)} on {escape(machine.name)}</title><style>{STYLE}</style></head>"
+        f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head>"
     )
-    return f"{head}<body>{''.join(parts)}</body></html>\n"
+    return f"{head}<body>{body}</body></html>\n"
 
 
 def verdict(run: Run, held: Occupancy, law: str = "") -> str:
@@ -123,7 +128,7 @@ def _seconds(seconds: float) -> str:
     return f"{seconds * 1e9:,.3g} ns"
 
 
-def _key() -> str:
+def key() -> str:
     swatches = "".join(f'<span style="background:{COLOURS[kind]}"></span>{kind}' for kind in KINDS)
     return f'<p class="key note">{swatches}</p>'
 
@@ -141,7 +146,7 @@ def _bars(run: Run) -> str:
     return f'<svg viewBox="0 0 1000 26" preserveAspectRatio="none">{"".join(found)}</svg>'
 
 
-def _supersteps(rows: Sequence[Superstep]) -> str:
+def superstep_rows(rows: Sequence[Superstep]) -> str:
     shown = sorted(rows, key=lambda row: -row.cycles * row.times)[:MOST_ROWS]
     kept = [row for row in rows if any(row is other for other in shown)]
     head = "superstep,times,compute,exchange,sync,bytes passed,tiles busy,vertices".split(",")
@@ -154,7 +159,7 @@ def _supersteps(rows: Sequence[Superstep]) -> str:
         ]  # fmt: skip
         names = escape(", ".join(row.names[:3]) or ("from or to the host" if row.host else ""))
         body.append([*cells, names])
-    return _table(head, body, names_last=True)
+    return table(head, body, names_last=True)
 
 
 def _operations(run: Run) -> str:
@@ -164,13 +169,22 @@ def _operations(run: Run) -> str:
         if row.names:
             found[row.names[0]] = found.get(row.names[0], 0.0) + row.compute * row.times
     order = sorted(found, key=lambda name: -found[name])[:20]
-    rows = [[escape(n), f"{found[n]:,.0f}", f"{found[n] / run.cycles:.0%}"] for n in order]
-    return _table(["vertex", "cycles", "of all"], rows)
+    rows = [
+        [escape(n), f"{found[n]:,.0f}", f"{found[n] / run.cycles:.0%}", escape(_lines(run, n))]
+        for n in order
+    ]
+    return table(["vertex", "cycles", "of all", "line"], rows, names_last=True)
+
+
+def _lines(run: Run, name: str) -> str:
+    """The first two places of a vertex in the user's text."""
+    lines = run.lines.get(name, ())
+    return "; ".join(lines[:2]) + (f"; {len(lines) - 2} more" if len(lines) > 2 else "")
 
 
 def _levers(levers: Sequence[Lever]) -> str:
     rows = [[lever.figure, f"{lever.halved:.2f}", f"{lever.doubled:.2f}"] for lever in levers]
-    return _table(["figure", "halved", "doubled"], rows)
+    return table(["figure", "halved", "doubled"], rows)
 
 
 def _memory(run: Run, held: Occupancy) -> str:
@@ -204,7 +218,7 @@ def _line(values: np.ndarray, limit: int) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], names_last: bool = False) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], names_last: bool = False) -> str:
     top = "".join(f"<th>{name}</th>" for name in head)
     body = []
     for row in rows:

@@ -15,15 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
+from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
 from tilewright.codelets.base import Codelet
+from tilewright.errors import ArgumentError
+from tilewright.files import write_text
 from tilewright.machine.cost import price
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.plan.price import price_of
 from tilewright.plan.supersteps import Superstep, supersteps
+from tilewright.report.beside import Side, beside_page
+from tilewright.report.page import MOST_ROWS, table
 from tilewright.report.table import Report
 
 Turns = Mapping[str, tuple[int, ...]]
@@ -58,6 +64,44 @@ class Profile:
     supersteps: tuple[SuperstepTime, ...]
     codelets: Report
     machine: Machine
+    name: str = "program"
+    modelled: Side | None = None
+    """What the model of this host makes of the same run."""
+
+    def side(self) -> Side:
+        """For a page on which it stands beside another: threads that wait are in `sync`."""
+        rows, inside = [], sum(row.seconds for row in self.supersteps)
+        for row in sorted(self.supersteps, key=lambda row: -row.seconds)[:MOST_ROWS]:
+            limit = price_of(row.superstep.steps, self.machine, self.threads)
+            least = limit.cycles * row.runs / self.machine.chip.clock
+            rows.append([
+                f"{row.superstep.label} {row.superstep.kind}", f"{row.runs:,}",
+                f"{row.work * 1e6:,.1f}", f"{row.barrier * 1e6:,.1f}", f"{least * 1e6:,.1f}",
+                escape(row.superstep.mostly(self.machine)),
+            ])  # fmt: skip
+        head = ["superstep", "times", "work µs", "barrier µs", "at its limit µs", "mostly"]
+        kinds = {
+            "compute": sum(row.work for row in self.supersteps),
+            "sync": sum(row.barrier for row in self.supersteps),
+            "outside of supersteps": max(self.seconds - inside, 0.0),
+        }
+        said = (
+            f"Measured: {self.seconds * 1e6:,.1f} µs on {self.threads} threads, "
+            f"{inside * 1e6:,.1f} of them in supersteps, with clocks around each."
+        )
+        name = f"{self.name} on {self.machine.name}, measured"
+        more = {"threads": str(self.threads)}
+        return Side(name, said, self.seconds, kinds, more, table(head, rows, names_last=True))
+
+    def report(self, path: str | Path) -> Path:
+        """One page: measured beside modelled. Raises `ArgumentError` where `path` cannot be
+        written."""
+        mine = self.side()
+        try:
+            write_text(Path(path), beside_page(mine, self.modelled or mine))
+        except OSError as error:
+            raise ArgumentError(f"The report {str(path)!r} cannot be written: {error}.") from None
+        return Path(path)
 
     @property
     def table(self) -> Report:

@@ -20,7 +20,9 @@ from tilewright.files import write_text
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.plan.text import program_to_text
-from tilewright.report.page import compared, page, verdict
+from tilewright.report.beside import Side, beside_page
+from tilewright.report.page import compared, page, superstep_rows, verdict
+from tilewright.report.profile import Profile
 from tilewright.runtime.executable import Executable
 from tilewright.simulate.cycles import Run, run
 from tilewright.simulate.levers import Lever, levers
@@ -136,15 +138,41 @@ class Modelled:
         found = run(self.plan, self.machine, trips)
         return Simulated(found, occupancy(self.plan), others, self.law)
 
+    def side(self, trips: Trips | None = None) -> Side:
+        """For a page on which it stands beside another."""
+        found, clock = self.simulate(trips), self.machine.chip.clock
+        kinds = {kind: found.run.total(kind) / clock for kind in ("compute", "exchange", "sync")}
+        more = {
+            "tiles at work": f"{found.run.busy:.0%}",
+            "bytes of the fullest tile": f"{found.held.needed:,}",
+            "bytes passed": f"{found.run.total('passed'):,.0f}",
+        }
+        rows = superstep_rows(found.run.supersteps)
+        name = f"{self.name} on {self.machine.name}, modelled"
+        said = verdict(found.run, found.held, self.law)
+        return Side(name, said, found.seconds, kinds, more, rows)
+
     def levers(self, trips: Trips | None = None) -> tuple[Lever, ...]:
         """What halving or doubling each figure of the machine would do, the strongest first."""
         return levers(self.plan, self.machine, trips)
 
-    def report(self, path: str | Path, trips: Trips | None = None) -> Path:
-        """One self-contained page. Raises `ArgumentError` where `path` cannot be written."""
-        found = self.simulate(trips)
-        said = verdict(found.run, found.held, self.law)
-        text = page(self.name, said, found.run, found.held, self.levers(trips), self.program)
+    def report(
+        self,
+        path: str | Path,
+        trips: Trips | None = None,
+        beside: Modelled | Profile | None = None,
+    ) -> Path:
+        """One self-contained page. With `beside`, another modelled program or a profile of a run
+        here (`Executable.profile`), the two side by side: their times by kind and supersteps.
+
+        Raises `ArgumentError` where `path` cannot be written.
+        """
+        if beside is not None:
+            text = beside_page(self.side(trips), beside.side())
+        else:
+            found = self.simulate(trips)
+            said = verdict(found.run, found.held, self.law)
+            text = page(self.name, said, found.run, found.held, self.levers(trips), self.program)
         try:
             write_text(Path(path), text)
         except OSError as error:

@@ -14,6 +14,7 @@ import ctypes
 import time
 from dataclasses import replace
 from functools import cache
+from html import escape
 from typing import Any
 
 from tilewright.codegen.cache import compile_cached
@@ -22,8 +23,12 @@ from tilewright.codegen.link import load
 from tilewright.codegen.program import emit
 from tilewright.machine.host import host_machine
 from tilewright.report import Profile, profile
+from tilewright.report.beside import Side
+from tilewright.report.page import table
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.made import Made
+from tilewright.simulate.cpu import timing
+from tilewright.simulate.trips import named as loops
 
 
 def timed(executable: Executable, *args: Any, **named: Any) -> Profile:
@@ -50,10 +55,35 @@ def timed(executable: Executable, *args: Any, **named: Any) -> Profile:
     turns = run.progress().by_worker
     second = seconds / max(ticks, 1)
     result = profile(compiled.program, machine, turns, emitted.symbols, seconds, second)
+    name = executable.image.interface.name
+    modelled = _modelled(executable, name, result.threads, args, named)
+    result = replace(result, name=name, modelled=modelled)
     dump = getattr(compiled.stages, "dump", None)  # a program made by hand has no folder
     if dump is not None:
         dump("profile", lambda: str(result))
     return result
+
+
+def _modelled(
+    executable: Executable, name: str, threads: int, args: tuple, named: dict[str, Any]
+) -> Side:
+    """What the model of this host makes of the same run."""
+    program, host = executable.compiled.program, host_machine()
+    trips = executable.trips(*args, **named) if loops(program) else None
+    found = timing(program, host, threads, trips)
+    clock = host.chip.clock
+    barrier = found.by.get("barrier", 0.0) / clock
+    order = sorted(found.by.items(), key=lambda row: -row[1])
+    rows = [
+        [escape(n), f"{c / clock * 1e6:,.1f}", f"{c / found.cycles:.0%}"] for n, c in order if c
+    ]
+    seconds = found.cycles / clock
+    said = f"Modelled: {seconds * 1e6:,.1f} µs, most of them {found.limit}. {host.source}"
+    return Side(
+        f"{name} on {host.name}, modelled", said, seconds,
+        {"compute": seconds - barrier, "sync": barrier}, {"tiles at work": f"{found.busy:.0%}"},
+        table(["spent on", "µs", "of all"], rows),
+    )  # fmt: skip
 
 
 @cache

@@ -17,7 +17,7 @@ The body of a loop is gone through once; a branch is its dearest case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -40,6 +40,7 @@ from tilewright.plan.ir import (
 )
 from tilewright.plan.replicas import one_chip
 from tilewright.plan.slots import vertex
+from tilewright.plan.sources import calls_of
 from tilewright.simulate.flows import Flows, flows
 from tilewright.simulate.mesh import mesh_cycles, mesh_flows
 from tilewright.simulate.trips import Trips, whiles
@@ -77,6 +78,8 @@ class Run:
     counts: Count
     parts: tuple[float, ...] = ()
     """Of a pipeline, the cycles of each part in a turn."""
+    lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each vertex by name, where it stands in the user's text."""
 
     def total(self, what: str) -> float:
         """Cycles, or bytes, of a kind: "compute", "sync", "exchange", "passed", "host"."""
@@ -114,7 +117,11 @@ def run(
     walk = _Walk(machine, whiles(program, trips or {}), price)
     walk.steps(program.steps, 1.0, 0)
     walk.close(1.0, 0)
-    return Run(machine, tuple(walk.found), walk.counts, walk.parts)
+    lines: dict[str, dict[str, None]] = {}
+    for call in calls_of(program.steps):
+        lines.setdefault(call.codelet.name, {}).setdefault(call.source)
+    known = {name: tuple(filter(None, some)) for name, some in lines.items()}
+    return Run(machine, tuple(walk.found), walk.counts, walk.parts, known)
 
 
 Cycles = float | np.ndarray

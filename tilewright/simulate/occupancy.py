@@ -17,6 +17,7 @@ from tilewright.machine.machine import Machine
 from tilewright.plan.distribution import ROOM
 from tilewright.plan.ir import Buffer, Pipeline, Program, Replicas
 from tilewright.plan.memory import Life, lifetimes
+from tilewright.plan.sources import calls_of
 
 Lives = Mapping[Buffer, Life]
 
@@ -110,15 +111,31 @@ def too_much(program: Program, machine: Machine) -> str:
         return ""
     found = occupancy(program)
     others = int((found.by_tile > room).sum()) - 1
-    tenants = "; ".join(described(b, program) for b in found.tenants[:LARGEST])
+    whose = [_whose(b, program) for b in found.tenants[:LARGEST]]
+    tenants = "; ".join(
+        described(b, program) + (f", of {who}" if who else "")
+        for b, who in zip(found.tenants, whose, strict=False)
+    )
+    first = found.tenants[0].homes if found.tenants else None
+    alone = first is not None and first.tiles().size == 1 and whose[0]
+    uncut = f"No way is known to cut {whose[0]} over tiles. " if alone else ""
     times = -(-program.tile_bytes // room)
     return (
         f"{machine.name}: tile {found.fullest} needs {program.tile_bytes:,} bytes, "
         f"{program.tile_bytes - room:,} more than the {room:,} that code and messages leave it. "
         f"{max(others, 0):,} of the other {program.tiles - 1:,} tiles fall short as well. "
-        f"Largest: {tenants}. "
+        f"Largest: {tenants}. {uncut}"
         f"{times} times the tiles, smaller batches, or fewer bits a number would help."
     )
+
+
+def _whose(buffer: Buffer, program: Program) -> str:
+    """The first vertex that touches it, and the user's line."""
+    for call in calls_of(program.steps):
+        if any(view.buffer is buffer for view in call.views):
+            line = f" ({call.source})" if call.source else ""
+            return f"{call.codelet.name}{line}"
+    return ""
 
 
 def described(buffer: Buffer, program: Program) -> str:
