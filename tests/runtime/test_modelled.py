@@ -103,6 +103,7 @@ def test_two_stand_side_by_side(exe, tmp_path):
     assert text.count("<h2>") == 2
     text = measured.report(tmp_path / "host.html").read_text()
     assert ", measured beside layer on " in text
+    assert measured.modelled is not None
     assert f"Modelled: {measured.modelled.seconds * 1e6:,.1f} µs" in text
     with pytest.raises(ArgumentError, match="cannot be written"):
         measured.report(tmp_path / "no" / "host.html")
