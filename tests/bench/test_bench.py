@@ -58,6 +58,7 @@ from tilewright.bench.workloads import Hmc
 from tilewright.machine.cpu import allowed_cpus
 from tilewright.models import resnext
 from tilewright.sequence.latency_in_c import compiler
+from tilewright.vision import nets
 
 TINY = Hmc((3, 4, 1, 1), 32, 2, 5)
 
@@ -117,7 +118,7 @@ def test_groups():
 
 def test_images(monkeypatch):
     net = resnext.ResNeXt((1,), groups=2, width=4, size=32)
-    monkeypatch.setattr(images, "_net", lambda name, size: (resnext, net))
+    monkeypatch.setattr(images, "_net", lambda name, size: net)
     (row,) = images.answers(images.RESNEXT, 2, 32, 1)
     assert row.ours > 0
     assert row.peer is None or "tilewright" in row.notes
@@ -169,7 +170,8 @@ def convolutions_of(torch, net):
 @pytest.mark.parametrize("folded", [True, False])
 def test_peers_have_the_shapes_of_our_nets(name, folded):
     torch = pytest.importorskip("torch")
-    module, net = images._net(name, 32)
+    net = images._net(name, 32)
+    module = nets.module(net)
     peer = torch_net(torch, net, folded=folded).eval()
     count = sum(weights.numel() for weights in peer.parameters())
     shapes = jax.eval_shape(lambda key: module.start(net, key)[0], jax.random.key(0))

@@ -1,5 +1,7 @@
 """`tilewright vision`: what it prints, and one sentence where it cannot."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -112,3 +114,26 @@ def test_train_mistakes(tmp_path):
 def test_help_teaches():
     assert "--demo" in run().stdout
     assert "report.html" in run("train", "--help").stdout
+
+
+@pytest.mark.slow
+def test_bench_says_times_and_shares(tmp_path):
+    words = ["bench", "lite0", "--size", "32", "--batch", "1", "--rounds", "1"]
+    done = run(*words, "--out", tmp_path / "out.json")
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads((tmp_path / "out.json").read_text())["rows"]
+    assert row["batch"] == 1
+    assert row["times"]["tilewright"] > 0
+    assert 0 < row["gflops"] < row["peak"]
+    assert "tilewright" in done.stdout
+
+
+def test_bench_refuses_in_one_sentence():
+    cases = [
+        (["resnet18"], "net must be one of"),
+        (["b0", "--half", "--training"], "one of them, not both"),
+    ]
+    for words, sentence in cases:
+        done = run("bench", *words)
+        assert done.exit_code == 2
+        assert sentence in done.stderr

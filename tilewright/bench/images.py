@@ -22,12 +22,13 @@ from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
 from tilewright.bench.rounds import compare
 from tilewright.machine.host import host_machine
+from tilewright.vision import nets
 
 Timed = Callable[[], float]
 Loader = Callable[[], np.ndarray]
 """A batch of images, (batch, size, size, 3) float32."""
 
-JAX = "JAX"
+OURS, JAX = "tilewright", "JAX"
 NETS = {"B0": {}, "B0, groups of 16": {"group": 16, "expansion": 4}}
 """EfficientNets, by what sets them apart."""
 RESNEXT = "ResNeXt-50"
@@ -55,34 +56,16 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
 
 
 def answers(name: str, batch: int, size: int, rounds: int) -> list[Row]:
-    module, net = _net(name, size)
-    images = synthetic(batch, size)
-    held = _start(module, net)
-    fn = partial(module.predict, net)
-    runs = {
-        "tilewright": _ours(fn, held, images),
-        **image_peers.answering(net, images),
-        **_jax(fn, held, lambda: images),
-        **gpu.contender(fn, *held, images),
-    }
+    runs = answering(_net(name, size), batch)
     what = f"{name}, {size} px, batch {batch}"
     return [_row(what, runs, batch, rounds, ANSWERS[name][batch > 1])]
 
 
 def halves(name: str, batch: int, size: int, rounds: int) -> list[Row]:
     """Of hosts that multiply bfloat16."""
-    if not any(unit.feature == "avx512bf16" for unit in host_machine().tile.units):
+    if not multiplies_halves():
         return []
-    module, net = _net(name, size)
-    images = synthetic(batch, size)
-    held = _start(module, net)
-    fn = partial(module.predict, net)
-    runs = {
-        "tilewright": _ours(fn, held, images, half=True),
-        **image_peers.answering(net, images),
-        **image_peers.answering_in_half(net, images),
-        **_jax(fn, held, lambda: images),
-    }
+    runs = answering(_net(name, size), batch, half=True)
     what = f"{name}, {size} px, batch {batch}, bfloat16"
     return [_row(what, runs, batch, rounds, (None, HALVES[name][batch > 1]), half=True)]
 
@@ -91,17 +74,42 @@ def training(
     name: str, batch: int, size: int, rounds: int, load: Loader | None = None
 ) -> list[Row]:
     """`load` is part of every contender's step on the processor; without it images lie ready."""
-    module, net = _net(name, size)
-    images = synthetic(batch, size)
+    runs = stepping(_net(name, size), batch, load)
+    return [_row(f"{name}, {size} px, training, batch {batch}", runs, batch, rounds, STEPS[name])]
+
+
+def multiplies_halves() -> bool:
+    """Whether the host multiplies bfloat16."""
+    return any(unit.feature == "avx512bf16" for unit in host_machine().tile.units)
+
+
+def answering(net: Any, batch: int, half: bool = False) -> Mapping[str, Timed]:
+    """Contenders that answer for a batch of noise, warm; with `half`, peers' in bfloat16 too."""
+    module, images = nets.module(net), synthetic(batch, net.size)
+    held = _start(module, net)
+    fn = partial(module.predict, net)
+    halved = image_peers.answering_in_half(net, images) if half else {}
+    card = {} if half else gpu.contender(fn, *held, images)
+    return {
+        OURS: _ours(fn, held, images, half),
+        **image_peers.answering(net, images),
+        **halved,
+        **_jax(fn, held, lambda: images),
+        **card,
+    }
+
+
+def stepping(net: Any, batch: int, load: Loader | None = None) -> Mapping[str, Timed]:
+    """Contenders for a step of training, warm."""
+    module, images = nets.module(net), synthetic(batch, net.size)
     load = (lambda: images) if load is None else load
     held, step = _start(module, net), _step(module, net, batch)
-    runs = {
-        "tilewright": _our_step(step, held, images, load),
+    return {
+        OURS: _our_step(step, held, images, load),
         **image_peers.stepping(net, load, CLASSES),
         **_jax(step, held, load),
         **gpu.contender(step, *held, images),
     }
-    return [_row(f"{name}, {size} px, training, batch {batch}", runs, batch, rounds, STEPS[name])]
 
 
 def _row(
@@ -115,29 +123,28 @@ def _row(
     """Against the best peer in float32 on the processor or, with `half`, in either precision. JAX
     is asked again where it is near."""
     measured = compare(runs, rounds, keep=tuple(name for name in runs if name != JAX))
-    names = [name for name in runs if _is_peer(name, half)]
+    names = [name for name in runs if is_peer(name, half)]
     each = {name: measured.median(name) * 1e3 / batch for name in runs}
     notes = "; ".join(f"{name} {time:.2f} ms" for name, time in each.items())
     peer = measured.best(names)
     return Row(
-        "images", what, each["tilewright"], "ms an image", each[peer], peer,
-        *measured.ratio(peer, "tilewright"), bar(*bars), gflops=measured.gflops, notes=notes,
+        "images", what, each[OURS], "ms an image", each[peer], peer,
+        *measured.ratio(peer, OURS), bar(*bars), gflops=measured.gflops, notes=notes,
         more={"seconds": measured.seconds},
     )  # fmt: skip
 
 
-def _is_peer(name: str, half: bool) -> bool:
-    others = name == "tilewright" or name.startswith(gpu.PREFIX)
+def is_peer(name: str, half: bool) -> bool:
+    """Whether our time is held against it: a processor's, in float32 or, with `half`, in either."""
+    others = name == OURS or name.startswith(gpu.PREFIX)
     return not others and (half or "bfloat16" not in name)
 
 
-def _net(name: str, size: int) -> tuple[Any, Any]:
-    """The model's module, and what the net is: padded as PyTorch's are."""
-    from tilewright.models import efficientnet, resnext
-
+def _net(name: str, size: int) -> Any:
+    """What the net is: padded as PyTorch's are."""
     if name == RESNEXT:
-        return resnext, resnext.named("50_32x4d", size=size)
-    return efficientnet, efficientnet.named("b0", pad="even", size=size, **NETS[name])
+        return nets.named("resnext50_32x4d", size=size)
+    return nets.named("b0", pad="even", size=size, **NETS[name])
 
 
 def synthetic(batch: int, size: int) -> np.ndarray:

@@ -58,7 +58,7 @@ app.add_typer(alphas, name="alpha")
 for one in (machine.show, machine.measure, machine.compare):
     machine.app.command()(command(one))
 app.add_typer(machine.app, name="machine")
-for one in (vision.train, vision.predict, vision.export):
+for one in (vision.train, vision.predict, vision.bench, vision.export):
     vision.app.command()(command(one))
 vision.app.callback()(command(vision.options))
 app.add_typer(vision.app, name="vision")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -133,6 +134,62 @@ def train(
         raise ArgumentError("--epochs and --minutes: one of them, not both.")
     plan = Plan(stage, weights, test, _seconds(minutes), True, options, seed, epochs or EPOCHS)
     _job(out or Path(f"vision-{images.stem}"), data, plan)
+
+
+def bench(
+    net: Annotated[
+        str, typer.Argument(help='"lite0" to "lite4", "b0" to "b7", "b0-g16", "resnext50_32x4d".')
+    ] = "b0",
+    batch: Annotated[
+        list[int] | None, typer.Option(min=1, help="Images at a time; may be given several times.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=32, help="Side of images in pixels, instead of the net's.")
+    ] = None,
+    training: Annotated[
+        bool, typer.Option("--training", help="A step of gradient descent, instead of answers.")
+    ] = False,
+    half: Annotated[
+        bool, typer.Option("--half", help="Products in bfloat16, where the host has them.")
+    ] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="A JSON file of all that is measured.")] = None,
+) -> None:
+    """How long a net takes an image, beside PyTorch, ONNX Runtime, OpenVINO and JAX.
+
+    One thread each, in turns, weights drawn at random; of peers, those that are installed. Beside
+    the times stands ours as a share of the multiply-adds that a core can do.
+
+    [dim]Try[/]  tilewright vision bench b0-g16 --batch 1 --batch 8
+    [dim]Then[/] tilewright vision bench b0 --training --batch 16
+    """
+    from tilewright.bench.one_net import measured
+    from tilewright.vision import nets
+
+    changes: dict[str, Any] = {} if size is None else {"size": size}
+    if not net.startswith("resnext"):
+        changes["pad"] = "even"  # as PyTorch pads
+    chosen = nets.named(net, **changes)
+    batches = batch or ([16] if training else [1, 8])
+    console = Console()
+    with console.status(f"{net}, {chosen.size} px"):
+        found = [measured(chosen, n, rounds, training=training, half=half) for n in batches]
+    table = Table(
+        title=f"{net}, {chosen.size} px, {'training' if training else 'answers'}, ms an image",
+        title_justify="left", title_style="bold", header_style="bold",
+    )  # fmt: skip
+    for name in ("batch", *found[0].times, "best peer", "of peak"):
+        table.add_column(name, justify="right", overflow="fold")
+    for one in found:
+        table.add_row(*one.cells())
+    console.print(table)
+    if out is not None:
+        from tilewright.files import write_text
+
+        rows = [one.to_json() for one in found]
+        write_text(
+            out, json.dumps({"net": net, "size": chosen.size, "rows": rows}, indent=1) + "\n"
+        )
 
 
 def export(
