@@ -29,9 +29,7 @@ TOGETHER = 8
 UNEVEN = 1.01
 """The busiest tile's share against an even one, up to which strips are grouped."""
 PIECE, PIECES = 32, 64
-"""A tile adds up the groups' sums for at least so many elements; about so many shares at most."""
-SHARES = 8
-"""Of a tile, about: two do not wait for each other, and calls of so little work cost as much."""
+"""A tile adds up the groups' sums for at least so many elements; about so many shares."""
 
 Moves = tuple[tuple[Var, int], ...]
 """(loop variable, how many strips it moves by)."""
@@ -98,8 +96,7 @@ def _add_up(parts: View, total: View, machine: Machine) -> list[Spread]:
     """
     parts = replace(parts, shape=(parts.shape[0], total.size), strides=(parts.strides[0], 1))
     total = replace(total, shape=(total.size,), strides=(1,))
-    shares = min(PIECES, SHARES * machine.chip.tiles)
-    length = -(-max(PIECE, -(-total.size // shares)) // PIECE) * PIECE
+    length = -(-max(PIECE, -(-total.size // PIECES)) // PIECE) * PIECE
     if not shares_memory(machine):
         length = max(1, -(-total.size // machine.chip.tiles))
     full, rest = divmod(total.size, length)
