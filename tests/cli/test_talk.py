@@ -27,6 +27,13 @@ def test_a_page_and_its_numbers(tmp_path, monkeypatch, told):
     assert len(told) == 1  # and not where nothing is left to be measured
 
 
+def test_how_to_install_is_said_with_its_brackets(tmp_path, monkeypatch):
+    monkeypatch.setattr("tilewright.talk.installed.no_gpu", lambda: {"A GPU": "pip install 'a[b]'"})
+    monkeypatch.setattr(running, "_child", lambda step: images())
+    found = invoke("--out", str(tmp_path / "a"), "--only", "images", "--quick")
+    assert "missing: pip install 'a[b]'" in found.output.replace("\n", " ")
+
+
 def test_records_of_two_machines(tmp_path):
     paths = [str(tmp_path / name) for name in ("a.json", "b.json")]
     for path in paths:

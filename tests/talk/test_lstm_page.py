@@ -3,6 +3,8 @@
 import re
 
 from tests.talk.records import MACHINE
+from tilewright.sequence.precision import PRECISIONS
+from tilewright.talk.drawing import _styles
 from tilewright.talk.figures import Point, measured
 from tilewright.talk.lstm_page import AGAINST, page, points, tables
 from tilewright.talk.record import Outcome, Talk
@@ -61,3 +63,12 @@ def test_the_page_is_whole_and_needs_nothing():
 def test_nothing_is_said_of_what_is_not_done():
     assert tables([]) == {}
     assert "<polyline" not in page(Talk(MACHINE, {}, settings(), {}))
+
+
+def test_no_two_contenders_look_alike():
+    names = [f"tilewright, {p}" for p in PRECISIONS]
+    names += ["PyTorch", "PyTorch bfloat16", "PyTorch int8", "ONNX Runtime", "ONNX Runtime int8"]
+    names += ["ONNX Runtime int8, 7 bits"]
+    looks = _styles(names)
+    assert len({(colour, mark) for colour, _, mark in looks.values()}) == len(names)
+    assert len({colour for colour, _, _ in looks.values()}) == len(names)

@@ -122,7 +122,8 @@ def _warn(console: Console, talk: object) -> None:
     from tilewright.talk.installed import PEERS, missing, no_gpu
 
     for peer, how in (missing(*PEERS) | no_gpu()).items():
-        console.print(f"[yellow]{peer} is not here and will be missing: {how}[/]")
+        line = f"{peer} is not here and will be missing: {how}"
+        console.print(line, style="yellow", markup=False)  # extras of pip have brackets
     machine = talk.machine  # type: ignore[attr-defined]
     if machine["cores"] < 2:
         console.print("[yellow]One core: chains and tiles have no company here.[/]")

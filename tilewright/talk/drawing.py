@@ -13,10 +13,10 @@ from tilewright.talk.figures import KINDS, Point
 from tilewright.talk.verdicts import OURS, cases, kind_of
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 380, 62, 14, 12, 44
-DASHES = ("", "7 4", "2 4", "10 3 2 3", "1 3")
-SHADES = ("#0b6e99", "#3d93b8", "#7bb8d1", "#a9d2e2")
-OTHERS = ("#4a4f57", "#a65e1c", "#7d7f2a", "#77467f", "#9a9fa8")
-MARKS = "osd^"
+DASHES = ("", "7 4", "2 4", "10 3 2 3", "1 3", "12 4")
+SHADES = ("#0b6e99", "#3d93b8", "#7bb8d1", "#a9d2e2", "#123f66")
+OTHERS = ("#4a4f57", "#a65e1c", "#7d7f2a", "#77467f", "#9a9fa8", "#b03a4a")
+MARKS = "osd^v"
 
 
 def bars(points: Sequence[Point]) -> str:
@@ -49,10 +49,10 @@ def scatter(points: Sequence[Point]) -> str:
     x, y = _Scale(xs, LEFT, WIDTH - RIGHT), _Scale(ys, HEIGHT - BOTTOM, TOP)
     parts = [_axes(x, y)]
     names = list(dict.fromkeys(p.who for p in able))
-    styles = _styles(names)
+    styles, order = _styles(names), cases(able)
     for who in names:
         colour, dash, mark = styles[who]
-        mine = sorted((p for p in able if p.who == who), key=lambda p: p.figure.value)
+        mine = sorted((p for p in able if p.who == who), key=lambda p: order.index(p.case))
         places = [(x(p.more["windows/s"]), y(p.figure.value), p) for p in mine]
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b, _ in places)
         parts.append(
@@ -133,8 +133,9 @@ def _mark(kind: str, x: float, y: float, colour: str, title: str) -> str:
         "s": f'<rect x="{x - r:.1f}" y="{y - r:.1f}" width="{2 * r}" height="{2 * r}"',
         "d": f'<path d="M{x:.1f} {y - r:.1f}l{r} {r}l-{r} {r}l-{r} -{r}z"',
         "^": f'<path d="M{x:.1f} {y - r:.1f}l{r} {2 * r}h-{2 * r}z"',
+        "v": f'<path d="M{x:.1f} {y + r:.1f}l{r} -{2 * r}h-{2 * r}z"',
     }  # fmt: skip
-    ends = {"o": "circle", "s": "rect", "d": "path", "^": "path"}
+    ends = {"o": "circle", "s": "rect", "d": "path", "^": "path", "v": "path"}
     return f'{shapes[kind]} fill="{colour}"><title>{escape(title)}</title></{ends[kind]}>'
 
 
