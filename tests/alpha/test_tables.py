@@ -49,6 +49,34 @@ def test_other_frames(kind):
     assert found.fingerprint() == prices_of(frame()).fingerprint()
 
 
+def test_frames_that_wait_to_be_read():
+    plain, expected = frame().reset_index(), prices_of(frame()).fingerprint()
+    polars = pytest.importorskip("polars")
+    table = polars.DataFrame({name: plain[name].to_numpy() for name in plain.columns})
+    assert prices_of(table.lazy()).fingerprint() == expected
+
+
+@pytest.mark.peers
+def test_a_relation():
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    with duckdb.connect() as connection:
+        connection.register("prices", frame().reset_index())
+        found = prices_of(connection.sql("select * from prices order by date"))
+    assert found.fingerprint() == prices_of(frame()).fingerprint()
+
+
+def test_parquet_in_parts(tmp_path):
+    """What parts are sorted by is no stock, but in a long table it is the instrument."""
+    pytest.importorskip("pyarrow")
+    plain, expected = frame(500).reset_index(), prices_of(frame(500)).fingerprint()
+    wide = plain.assign(year=plain["date"].dt.year)
+    wide.to_parquet(tmp_path / "wide", partition_cols=["year"])
+    assert read_prices(tmp_path / "wide").fingerprint() == expected
+    long = plain.melt("date", var_name="instrument", value_name="price")
+    long.to_parquet(tmp_path / "long", partition_cols=["instrument"])
+    assert read_prices(tmp_path / "long").fingerprint() == expected
+
+
 def test_parquet(tmp_path):
     pytest.importorskip("pyarrow")
     frame().to_parquet(tmp_path / "t.parquet")

@@ -1,9 +1,9 @@
 """Prices from a file or a data frame, checked.
 
-In: a path to a table, or a frame of pandas, polars, arrow or anything else that narwhals knows: one
-column of dates (optional; of pandas, the index may hold them), one of closing prices for each
-stock, oldest row first; or a long table (`long.py`). Out: `Prices`. What is wrong is said in one
-sentence, with the column and the row (counted from 1, without header).
+In: a path to a table, or a frame of pandas, polars, arrow or anything else that narwhals knows,
+such as a relation of DuckDB: one column of dates (optional; of pandas, the index may hold them),
+one of closing prices for each stock, oldest row first; or a long table (`long.py`). Out: `Prices`.
+What is wrong is said in one sentence, with the column and the row (counted from 1, without header).
 """
 
 from __future__ import annotations
@@ -95,7 +95,16 @@ def _read(path: Path, reader: str) -> Any:
         if ";" in names.iloc[0]:
             names, options = pd.Series(";".join(names).split(";")), {"sep": ";", "decimal": ","}
         _check_names([name.strip() for name in names], str(path))
-    return getattr(pd, reader)(path, **options)
+    frame = getattr(pd, reader)(path, **options)
+    return _without_parts(frame, path) if path.is_dir() else frame
+
+
+def _without_parts(frame: Any, folder: Path) -> Any:
+    """A wide table without what its parts are sorted by, such as `year=2020/0.parquet`."""
+    if long_columns([str(name) for name in frame.columns]):
+        return frame
+    names = {part.name.partition("=")[0] for part in folder.rglob("*=*") if part.is_dir()}
+    return frame.drop(columns=[name for name in names if name in frame.columns])
 
 
 def prices_of(frame: Any, source: str = "table", gaps: bool = False) -> Prices:
@@ -106,7 +115,9 @@ def prices_of(frame: Any, source: str = "table", gaps: bool = False) -> Prices:
     import narwhals as nw
 
     try:
-        table = nw.from_native(frame, eager_only=True)
+        table = nw.from_native(frame)
+        if isinstance(table, nw.LazyFrame):  # of polars; or a relation of DuckDB
+            table = table.collect()
         names = list(table.columns)
     except nw.exceptions.DuplicateError:
         raise AlphaError(f"{source} has two columns of the same name.") from None
