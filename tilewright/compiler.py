@@ -47,6 +47,7 @@ from tilewright.image import Image, Interface
 from tilewright.machine.catalogue import machine as named
 from tilewright.machine.host import host_machine
 from tilewright.machine.machine import Machine
+from tilewright.plan.capacity import check_capacity
 from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
 from tilewright.plan.replicas import one_chip
@@ -122,7 +123,7 @@ def compile(
     of its own; if `fn` is a `tile_map`, its instances go from chip to chip, one behind the other.
 
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument,
-    `CapacityError` for what does not fit a modelled machine.
+    `CapacityError` for what fits neither this host nor a modelled machine.
     """
     elsewhere = None if machine in (None, "native", "xla") else _elsewhere(machine)
     if tiles is not None and (type(tiles) is not int or tiles < 1):
@@ -323,6 +324,9 @@ class Stages:
         """
         if self.machine.chip.exchange.kind == "coherent":
             program, literals = lower(self.graph, self.machine)
+            main = self.machine.tile.memories[-1]
+            if main.name == "memory":
+                check_capacity(program, self.machine.chip.tiles, main.size)
         else:
             from tilewright.simulate.ways import best
 
