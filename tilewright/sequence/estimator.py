@@ -59,7 +59,8 @@ class SequenceEstimator(SequenceReader):
     cell : "lstm" or "gru"; hidden : units a layer; layers : one upon the other.
     steps : parts into which columns are cut.
     steps_back, warm_up, carry : of a Panel. Pieces of `steps_back` rows are learned from, the
-        gradient goes no further back; `warm_up` rows before them are read without loss. With
+        gradient goes no further back (a shorter sequence is one piece); `warm_up` rows before them
+        are read without loss. With
         `carry` pieces follow each other, and the state is kept from one to the next.
     seeds : nets, from different random starts; answers are their mean, or mixture. Each is on one
         core; a single one has all cores.
