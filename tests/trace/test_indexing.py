@@ -2,10 +2,11 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 
-from tests.trace.comparing import agree
+from tests.trace.comparing import agree, ways
 
 X = jnp.arange(20.0).reshape(4, 5) + 1
 WILD = jnp.array([0, 3, -1, 4, 100, -100])
@@ -84,3 +85,21 @@ def test_gradients_of_indexing():
     agree(jax.grad(lambda x: jnp.sum(x[i] ** 2)), X)
     agree(jax.grad(lambda x: jnp.sum(x.at[i].add(x[i]) ** 2)), X)
     agree(jax.grad(lambda x: lax.dynamic_slice(x, (1, 1), (2, 2)).sum()), X)
+
+
+@pytest.mark.parametrize("kind", ("min", "max"))
+@pytest.mark.parametrize("dtype", ("float32", "bfloat16", "int32"))
+def test_extremes_at_places_order_zeros_and_pass_nan_on(dtype, kind):
+    """One element an update, of which some places have several."""
+    values = [1.0, 0.0, -0.0, 2.0, -3.0]
+    if dtype != "int32":
+        values += [np.nan, np.inf, -np.inf, 1e-40, -1e-40]
+    values = np.array(values).astype(jnp.dtype(dtype))
+    old, new = np.repeat(values, len(values)), np.tile(values, len(values))
+    places = np.arange(len(old)) // 2 * 2
+    for where in (np.arange(len(old)), places):
+        (found,), (meant,) = reversed(
+            ways(lambda x, i, y: getattr(x.at[i], kind)(y), old, where, new)
+        )
+        assert found.tobytes() == meant.tobytes()
+        agree(lambda x, i, y: getattr(x.at[i], kind)(y), old, where, new)

@@ -38,6 +38,11 @@ class Combination:
         """Its LLVM type; a bool stays one byte."""
         return MEMORY_TYPE[self.wide]
 
+    @property
+    def is_extreme_of_floats(self) -> bool:
+        """Whether it is a max or min that is computed as memory holds it."""
+        return self.operation in ("max", "min") and self.wide == self.dtype in FLOATS
+
     def widen(self, function: Function, width: int, value: str) -> str:
         return widen(function, value, self.dtype, self.wide, width)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tilewright.codelets.base import LANES
+from tilewright.codelets.emit.branch import branch
 from tilewright.codelets.emit.combination import Combination
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.emit.loops import in_chunks, walk
@@ -130,6 +131,9 @@ def combine_window(
         new, old = chunk
         width = 0 if valid == 1 else LANES
         x, y = (_load(function, dtype, pointer, width, valid) for pointer in (old, new))
+        if not width and combination.is_extreme_of_floats:
+            _put_extreme(function, combination, (x, y), old)
+            return
         result = combination.rounded(function, width, x, y)
         if width:
             store(function, dtype, result, old, 1, width, valid)
@@ -138,6 +142,32 @@ def combine_window(
 
     with walk(function, counts, pointers, (dtype, dtype), (new_steps, old_steps)) as row_pointers:
         in_chunks(function, row, row_pointers, (dtype, dtype), (1, 1), combine)
+
+
+def _put_extreme(
+    function: Function, combination: Combination, values: tuple[str, str], old: str
+) -> None:
+    """The greater or lesser of two: one comparison, but for equal ones (zeros of both signs) and
+    NaN, which a function apart sees to (selects for all of it take 1.3 times as long)."""
+    x, y = values
+    dtype, kind = combination.dtype, combination.register
+    relation = "olt" if combination.operation == "min" else "ogt"
+    words = f"i{8 * itemsize(dtype)}"
+    bits = [function.let(f"bitcast {kind} {value} to {words}") for value in values]
+    same = function.let(f"icmp eq {words} {bits[0]}, {bits[1]}")
+    apart = function.let(f"fcmp one {kind} {y}, {x}")
+    with branch(function, function.let(f"or i1 {apart}, {same}")) as otherwise:
+        better = function.let(f"fcmp {relation} {kind} {y}, {x}")
+        chosen = function.let(f"select i1 {better}, {kind} {y}, {kind} {x}")
+        store_scalar(function, dtype, chosen, old)
+        otherwise()
+        symbol = f"{combination.operation}_{dtype}_apart"
+        if symbol not in function.module.functions:
+            apart = function.module.function(symbol, kind, [kind, kind])
+            apart.close(
+                f"{kind} {combination.rounded(apart, 0, apart.argument(0), apart.argument(1))}"
+            )
+        store_scalar(function, dtype, function.call(kind, symbol, (kind, x), (kind, y)), old)
 
 
 def _load(function: Function, dtype: str, pointer: str, width: int, valid: int) -> str:
