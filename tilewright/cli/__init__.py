@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 WRONG, NOTHING_TO_READ, STOPPED = 2, 3, 130
 """Exit codes: a mistake or a full disk; every window failed; Ctrl-C, as shells have it."""
 
 
+OBJECTS = 50_000
+"""Made before the young ones are looked through for cycles: modules make a million that stay, and to
+look through them by 700 takes a tenth of a short command."""
+
+
 def main() -> None:
     """Run the command that the arguments name, and exit with its code."""
+    gc.set_threshold(OBJECTS)
     try:
         from tilewright.cli.app import app
 
