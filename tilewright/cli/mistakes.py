@@ -18,11 +18,11 @@ from tilewright.cli import STOPPED, WRONG
 def plain_errors() -> Iterator[None]:
     """Mistakes, a full disk and Ctrl-C end the command without a traceback."""
     from tilewright.alpha.errors import AlphaError
-    from tilewright.errors import ArgumentError, LoadError, UnsupportedError
+    from tilewright.errors import ArgumentError, CapacityError, LoadError, UnsupportedError
 
     try:
         yield
-    except (AlphaError, ArgumentError, LoadError, UnsupportedError) as error:
+    except (AlphaError, ArgumentError, CapacityError, LoadError, UnsupportedError) as error:
         _say(str(error))
     except MemoryError:
         _say("There is not enough memory for this: smaller settings need less.")
