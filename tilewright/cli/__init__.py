@@ -10,7 +10,7 @@ WRONG, NOTHING_TO_READ, STOPPED = 2, 3, 130
 
 
 OBJECTS = 50_000
-"""Made before the young ones are looked through for cycles: modules make a million that stay, and to
+"""Made before young ones are looked through for cycles: modules make a million that stay, and to
 look through them by 700 takes a tenth of a short command."""
 
 
