@@ -85,6 +85,9 @@ def test_steps_have_names_and_a_short_run_has_fewer():
     assert {step.workload for step in chosen(False, "lstm")} == {"lstm"}
     with pytest.raises(ArgumentError, match="There is no workload 'lstms'"):
         chosen(False, "lstms")
+    with pytest.raises(ArgumentError, match="A quick run leaves out 'training'"):
+        chosen(True, "training")
+    assert sum(step.seconds for step in chosen(True, None)) <= 8 * 60
     with pytest.raises(ArgumentError, match="There is no step"):
         step_of("lstm: batch 3")
 
