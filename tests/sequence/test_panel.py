@@ -18,6 +18,7 @@ DATA = pd.DataFrame(
         y=[1.0, np.nan, 0.0, 2.0],
     )
 )
+ZONES = ("UTC", "Europe/Paris", "UTC", "UTC")
 
 
 def test_rows_of_a_group_lie_together():
@@ -57,7 +58,16 @@ def test_missing_inputs_can_be_marked():
         (dict(time=[1.0, 2.0, np.inf, 3.0]), {}, "'time' is not finite"),
         (dict(time=[1, 1, 1, 2]), {}, "in row 1 it is that of row 0"),
         (dict(time=[3, 4, 1, 2]), {}, "in row 3 it is before that of row 1"),
-        ({}, dict(longest_gap=datetime.timedelta(2)), "Before row 3 its group has a gap of"),
+        (
+            {},
+            dict(longest_gap=datetime.timedelta(2)),
+            "Before row 3 .* a gap of 3 days, 0:00:00, longer",
+        ),
+        (
+            dict(time=[t.tz_localize(z) for t, z in zip(DATA.time, ZONES, strict=True)]),
+            {},
+            "'time' holds times of several zones",
+        ),
         (dict(y=[1.0, 0.0, 2.0, 3.0]), dict(base_scale="y"), "'y' must be above 0: it is 0.0"),
     ],
 )

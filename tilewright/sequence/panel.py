@@ -116,6 +116,10 @@ class Panel:
             raise ArgumentError(f"{self.time!r} is missing in row {at}.")
         times = column.to_numpy()
         if times.dtype == object:
+            if getattr(times[0], "tzinfo", None) is not None:
+                raise ArgumentError(
+                    f"{self.time!r} holds times of several zones: bring all to one."
+                )
             raise ArgumentError(
                 f"{self.time!r} must hold times or numbers, not {type(times[0]).__name__} objects."
             )
@@ -135,10 +139,12 @@ class Panel:
         if self.longest_gap is not None:
             wide = np.flatnonzero(same & (np.diff(times) > self.longest_gap))
             if len(wide):
-                row = order[wide[0] + 1]
+                row, gap = order[wide[0] + 1], np.diff(times)[wide[0]]
+                if isinstance(gap, np.timedelta64):
+                    gap = gap.astype("timedelta64[us]").item()
                 raise ArgumentError(
-                    f"Before row {row} its group has a gap of {np.diff(times)[wide[0]]}, longer "
-                    f"than {self.longest_gap}."
+                    f"Before row {row} its group has a gap of {gap}, longer than "
+                    f"{self.longest_gap}."
                 )
         return when
 
