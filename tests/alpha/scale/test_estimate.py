@@ -28,7 +28,7 @@ def test_it_counts_what_is_left(tmp_path):
     # two sequences of three windows: two cold chains in the first of each, one in the others
     gradients = (usual_gradients(SMALL.chain, cold) for cold in (True, False))
     assert found.gradients == sum(n * g for n, g in zip((8, 4), gradients, strict=True))
-    assert 1e-6 < found.gradient < 0.1
+    assert 1e-8 < found.gradient < 0.1
     assert "6 windows will take about" in found.sentence()
     walk(PRICES, SMALL, tmp_path / "job", again)
     assert isinstance(again.asked, Estimate)
