@@ -209,6 +209,7 @@ def test_bound_products():
 
 
 @pytest.mark.peers
+@pytest.mark.filterwarnings("ignore:os.fork")
 def test_windows():
     case = windows.Case("gru", 3, 16, 1, 4, 64, (1.0, 1.0, 1.1))
     rows = windows.run("tiny", case, 1)
