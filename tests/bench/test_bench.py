@@ -60,6 +60,9 @@ from tilewright.models import resnext
 from tilewright.sequence.latency_in_c import compiler
 from tilewright.vision import nets
 
+pytestmark = pytest.mark.filterwarnings("ignore:os.fork")
+"""Libraries that stand beside us fork as they are loaded, with JAX at work or not."""
+
 TINY = Hmc((3, 4, 1, 1), 32, 2, 5)
 
 
@@ -209,7 +212,6 @@ def test_bound_products():
 
 
 @pytest.mark.peers
-@pytest.mark.filterwarnings("ignore:os.fork")
 def test_windows():
     case = windows.Case("gru", 3, 16, 1, 4, 64, (1.0, 1.0, 1.1))
     rows = windows.run("tiny", case, 1)
@@ -401,14 +403,15 @@ def test_record_and_page(tmp_path):
     part_table("call", rows)
 
 
-def test_a_page_without_markers(tmp_path, capsys):
+@pytest.mark.parametrize("text", ["nothing", f"{TABLES}\nand no end", f"{END}\n{HEADLINES}"])
+def test_a_page_without_markers(text, tmp_path, capsys):
     record, page = tmp_path / "r.json", tmp_path / "page.md"
-    page.write_text("nothing")
+    page.write_text(text)
     assert main(["--save", str(record), "--page", str(page)]) == 2
     Record(this_machine(), ()).save(record)
     assert main(["--save", str(record), "--page", str(page)]) == 2
     assert TABLES in capsys.readouterr().err
-    assert page.read_text() == "nothing"
+    assert page.read_text() == text
 
 
 def test_command_line(tmp_path):

@@ -1,7 +1,7 @@
 """One net over images, beside its peers: what `tilewright vision bench` shows.
 
 In: a net of `models/`, how many images at a time. Out: `Times`, in milliseconds an image, and what
-share of the peak and of the limit ours is. Contenders are those of `images.py`.
+share of the multiply-add peak ours is. Contenders are those of `images.py`.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from tilewright.bench import recurrent_peers
-from tilewright.bench.level import PRETENDS, bar
+from tilewright.bench.beside import beside, unless_pretended
+from tilewright.bench.level import bar
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
 from tilewright.bench.recurrent_peers import Answers, precision_of
@@ -131,42 +132,19 @@ def ours(model: Any, batch: int, steps: int = STEPS, tiles: int = 1) -> dict[str
 def _row(
     batch: int, name: str, peer: str, measured: Rounds, errors: Mapping[str, float], notes: str
 ) -> Row:
-    ratio, low, high = measured.ratio(peer, name)
-    return Row(
-        "precision",
-        f"talk's net, batch {batch}, {name}, error {errors[name]:.2%}",
-        measured.median(name) * 1e3,
-        "ms",
-        measured.median(peer) * 1e3,
-        peer,
-        ratio,
-        low,
-        high,
-        # A peer that does not know of the pretended level uses the host's own.
-        None if PRETENDS else AGAINST_SINGLE.get((name, batch)),
-        gflops=measured.gflops,
-        notes=notes,
+    return beside(
+        "precision", f"talk's net, batch {batch}, {name}, error {errors[name]:.2%}", measured,
+        name, peer, unless_pretended(AGAINST_SINGLE.get((name, batch))), notes=notes,
         more={"error": errors[name], "allowed": MOST.get(name)},
-    )
+    )  # fmt: skip
 
 
 def _best_bytes(batch: int, peer: str, measured: Rounds, errors: Mapping[str, float]) -> Row:
     able = [p for p in ("int8", "int8x8") if errors[p] <= errors[peer]] or ["int8"]
     best = measured.best(able)
-    ratio, low, high = measured.ratio(peer, best)
-    return Row(
-        "precision",
-        f"talk's net, batch {batch}, {best}, against int8, error {errors[peer]:.2%}",
-        measured.median(best) * 1e3,
-        "ms",
-        measured.median(peer) * 1e3,
-        peer,
-        ratio,
-        low,
-        high,
-        None if PRETENDS else AGAINST_BYTES[batch],
-        gflops=measured.gflops,
-    )
+    name = f"talk's net, batch {batch}, {best}, against int8, error {errors[peer]:.2%}"
+    limit = unless_pretended(AGAINST_BYTES[batch])
+    return beside("precision", name, measured, best, peer, limit)
 
 
 def _error(answer: Answers, data: np.ndarray, wanted: np.ndarray, batch: int) -> float:

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from tilewright.bench import onnx_runtime, openvino
-from tilewright.bench.level import PRETENDS, bar
+from tilewright.bench.beside import beside, unless_pretended
+from tilewright.bench.level import bar
 from tilewright.bench.record import Row
 from tilewright.bench.rounds import compare
 from tilewright.bench.spellings import SPELLINGS, SUMMED, program, weights
@@ -104,26 +105,14 @@ def run_window(kind: str, rounds: int, hidden: int = 256, steps: int = 200) -> l
     runs = {"tilewright": _ours(net, xs), "JAX": _jax(net, xs), **_others(kind, hidden, xs)}
     measured = compare(runs, rounds, keep=tuple(runs))
     peer = measured.best([name for name in runs if name != "tilewright"])
-    ratio, low, high = measured.ratio(peer, "tilewright")
-    ours = measured.median("tilewright")
     return [
-        Row(
-            "recurrent",
-            f"talk's net, {kind.upper()}, batch 1",
-            ours * 1e3,
-            "ms",
-            measured.median(peer) * 1e3,
-            peer,
-            ratio,
-            low,
-            high,
-            # A peer that does not know of the pretended level would use the host's own.
-            None if PRETENDS and peer != "JAX" else WINDOW[kind],
-            gflops=measured.gflops,
+        beside(
+            "recurrent", f"talk's net, {kind.upper()}, batch 1", measured, "tilewright", peer,
+            WINDOW[kind] if peer == "JAX" else unless_pretended(WINDOW[kind]),
             notes="; ".join(f"{name} {measured.median(name) * 1e3:.2f} ms" for name in runs),
-            more={"gflops": 2 * net.macs(steps) / ours / 1e9},
+            more={"gflops": 2 * net.macs(steps) / measured.median("tilewright") / 1e9},
         )
-    ]
+    ]  # fmt: skip
 
 
 def _ours(net: Any, xs: np.ndarray) -> Timed:

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from tilewright.bench import recurrent_peers
+from tilewright.bench.beside import beside, unless_pretended
 from tilewright.bench.cold import fresh
-from tilewright.bench.level import PRETENDS, bar
+from tilewright.bench.level import bar
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
 from tilewright.bench.recurrent_peers import precision_of
@@ -123,22 +124,8 @@ def _against(name: str, case: Case, measured: Rounds, peers: list[str]) -> Itera
         if not able:
             continue
         best, peer = measured.best(list(mine)), measured.best(able)
-        ratio, low, high = measured.ratio(peer, best)
-        yield Row(
-            "windows",
-            f"{name}, {best}",
-            measured.median(best) * 1e3,
-            "ms",
-            measured.median(peer) * 1e3,
-            peer,
-            ratio,
-            low,
-            high,
-            # A peer that does not know of the pretended level uses the host's own.
-            None if PRETENDS else limit,
-            gflops=measured.gflops,
-            notes=told,
-        )
+        yield beside("windows", f"{name}, {best}", measured, best, peer, unless_pretended(limit),
+                     notes=told)  # fmt: skip
 
 
 def _shares(name: str, macs: int, measured: Rounds) -> Iterable[Row]:
@@ -152,9 +139,7 @@ def _shares(name: str, macs: int, measured: Rounds) -> Iterable[Row]:
         share, limit = float(np.median(ratios)), SHARE[precision]
         yield Row("windows", f"{name}, {precision}: share of the peak", share, "of peak", bar=limit)
     best, wide = measured.best(list(BYTES)), HALF if pairs > 1 else "float32"
-    ratio, low, high = measured.ratio(wide, best)
-    yield Row("windows", f"{name}, {best} over ours in {wide}", measured.median(best) * 1e3, "ms",
-              measured.median(wide) * 1e3, wide, ratio, low, high, BYTES_OVER)  # fmt: skip
+    yield beside("windows", f"{name}, {best} over ours in {wide}", measured, best, wide, BYTES_OVER)
 
 
 def _memory(name: str, case: Case) -> Row:
