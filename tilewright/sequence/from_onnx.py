@@ -8,18 +8,20 @@ initial states is recognised: what has one element there stands for any batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tilewright.errors import ArgumentError, UnsupportedError
+from tilewright import onnx_file
+from tilewright.errors import UnsupportedError
 from tilewright.models.recurrent import Affine, Cell, Dense, Layer, Recurrent, Weights
 from tilewright.sequence import gates
 from tilewright.sequence.model import Model
-from tilewright.sequence.trial import BATCH, STEPS, matching
+from tilewright.sequence.onnx_reference import Reference, known
+from tilewright.sequence.trial import matching
 
 ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 SAME = ("Identity", "Cast", "Dropout")
@@ -27,7 +29,6 @@ MOVES = (*SAME, *"Squeeze Unsqueeze Slice Gather Split Reshape Transpose Concat"
 """What an initial state that is given with each call may go through."""
 OLDEST = 7
 """The opset from which on LSTM and GRU mean what they do."""
-DIMENSIONS = ("batch", "steps", "ways", "features")
 DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
 
 
@@ -46,31 +47,11 @@ def from_file(path: Path) -> Model:
     """Raises `UnsupportedError` by node and operator, `ArgumentError` for a damaged file."""
     import onnx
 
-    try:
-        file = onnx.load(path)
-        _check_opset(path, file)
-        onnx.checker.check_model(file)
-    except UnsupportedError:
-        raise
-    except (
-        Exception
-    ) as error:  # protobuf, the checker and the file system have classes of their own
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ArgumentError(f"{path} is not an ONNX file: {first}") from None
+    file = onnx_file.read(path, range(OLDEST, onnx.defs.onnx_opset_version() + 1))
     walk = _Walk(file)
-    source = _Reference(file, walk)
+    name, sizes = walk.given.name, walk.sizes()
+    source = Reference(file, name, walk.states, walk.flows[name].axes, walk.last.axes, sizes)
     return matching([walk.net()], walk.weights(), source, source.batch, source.steps)
-
-
-def _check_opset(path: Path, file: Any) -> None:
-    import onnx
-
-    newest = onnx.defs.onnx_opset_version()
-    for opset in file.opset_import:
-        if opset.domain in ("", "ai.onnx") and not OLDEST <= opset.version <= newest:
-            raise UnsupportedError(
-                f"{path} is of ONNX opset {opset.version}: {OLDEST} to {newest} map."
-            )
 
 
 class _Walk:
@@ -94,7 +75,7 @@ class _Walk:
         self.states = inputs[1:]
         for value in self.states:
             _check_state(graph, value.name)
-        self.constants = _known(file, self.given, self.states)
+        self.constants = known(file, self.given, self.states)
         # Whether steps or batch come first shows at the first recurrent node.
         self.flows[self.given.name] = Flow(("first", "second", "features"))
         for node in graph.node:
@@ -110,8 +91,10 @@ class _Walk:
 
     def sizes(self) -> dict[str, int]:
         """Of the input's dimensions, 0 where they are open; states may have a batch baked in."""
-        found = dict(zip(self.flows[self.given.name].axes, _sizes(self.given), strict=True))
-        baked = [size for value in self.states for size in _sizes(value)[1:2]]
+        found = dict(
+            zip(self.flows[self.given.name].axes, onnx_file.sizes(self.given), strict=True)
+        )
+        baked = [size for value in self.states for size in onnx_file.sizes(value)[1:2]]
         return found | {"batch": found.get("batch") or max(baked, default=0)}
 
     def weights(self) -> Weights:
@@ -130,10 +113,7 @@ class _Walk:
         elif rule is not None:
             rule(node)
         else:
-            raise self._refused(node)
-
-    def _refused(self, node: Any, why: str = "does not map") -> UnsupportedError:
-        return UnsupportedError(f"ONNX node {node.name or node.output[0]}: {node.op_type} {why}.")
+            raise onnx_file.refused(node)
 
     def _value(self, node: Any, position: int, default: Any = None) -> Any:
         """An input that must be constant."""
@@ -141,29 +121,27 @@ class _Walk:
             return default
         name = node.input[position]
         if name not in self.constants:
-            raise self._refused(node, f"needs a constant for {name}")
+            raise onnx_file.refused(node, f"needs a constant for {name}")
         return self.constants[name]
 
     # Recurrent nodes
 
     def _recurrent(self, node: Any) -> None:
-        import onnx
-
-        own = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        own = onnx_file.attributes(node)
         kind, way = node.op_type.lower(), own.get("direction", b"forward")
         directions = {b"bidirectional": "both", b"reverse": "backward"}.get(way, "forward")
         names = [a.decode() for a in own.get("activations", [])]
         usual = DEFAULTS[node.op_type] * (2 if directions == "both" else 1)
         if (names and names != usual) or own.get("clip") or own.get("input_forget"):
-            raise self._refused(node, "with activations, clip or input_forget of its own")
+            raise onnx_file.refused(node, "with activations, clip or input_forget of its own")
         if own.get("layout", 0) or (len(node.input) > 7 and node.input[7]):
-            raise self._refused(node, "with layout=1 or peepholes")
+            raise onnx_file.refused(node, "with layout=1 or peepholes")
         flow = self._named(self.flows[node.input[0]], ("steps", "batch", "features"))
         for position, what in ((4, "sequence_lens"), (5, "initial_h"), (6, "initial_c")):
             self._check_plain(node, position, what)
         plain = not self.head and self.read_activation == "linear"
         if flow.axes != ("steps", "batch", "features") or not plain:
-            raise self._refused(node, "on something else than the steps of a sequence")
+            raise onnx_file.refused(node, "on something else than the steps of a sequence")
         W, U = self._value(node, 1), self._value(node, 2)
         bias = self._value(node, 3, np.zeros((len(W), 2 * W.shape[1]), np.float32))
         reset = "after" if own.get("linear_before_reset", 0) else "before"
@@ -186,7 +164,7 @@ class _Walk:
         value = self.constants.get(node.input[position])
         usual = self.sizes()["steps"] if what == "sequence_lens" else 0
         if value is None or np.any(value != usual):
-            raise self._refused(node, f"with a {what} of its own")
+            raise onnx_file.refused(node, f"with a {what} of its own")
 
     def _named(self, flow: Flow, axes: tuple[str, ...]) -> Flow:
         """The graph's own input, once it is known which dimension is which."""
@@ -213,7 +191,7 @@ class _Walk:
         single = {i for i, axis in enumerate(flow.axes) if self._is_single(axis)}
         gone = {int(i) % rank for i in np.ravel(given[0])} if given else single
         if not gone <= single:
-            raise self._refused(node, f"of the {flow.axes[min(gone - single)]}")
+            raise onnx_file.refused(node, f"of the {flow.axes[min(gone - single)]}")
         kept = tuple(axis for i, axis in enumerate(flow.axes) if i not in gone)
         self.flows[node.output[0]] = replace(flow, axes=kept)
 
@@ -236,7 +214,7 @@ class _Walk:
         if axes[-2:] == ("ways", "features") or ("ways" in axes and self._one_way()):
             axes = tuple(a for a in axes if a != "ways")
         if len(shape) != len(axes):
-            raise self._refused(node, f"to {shape}")
+            raise onnx_file.refused(node, f"to {shape}")
         self.flows[node.output[0]] = replace(flow, axes=axes)
 
     _flatten = _reshape
@@ -248,17 +226,17 @@ class _Walk:
         index = self._value(node, 1)
         where = flow.axes[axis]
         if np.ndim(index) > 1 or np.size(index) != 1:
-            raise self._refused(node, "of more than one index")
+            raise onnx_file.refused(node, "of more than one index")
         rest = flow.axes[:axis] + flow.axes[axis + 1 :]
         if np.ndim(index):
             rest = (*flow.axes[:axis], "taken", *flow.axes[axis + 1 :])
-        last = (-1, max(_sizes(self.given)[i] - 1 for i in range(2)))
+        last = (-1, max(onnx_file.sizes(self.given)[i] - 1 for i in range(2)))
         if where == "steps" and int(np.ravel(index)[0]) in last:
             self.flows[node.output[0]] = Flow(rest, "last step")
         elif self._is_single(where):
             self.flows[node.output[0]] = replace(flow, axes=rest)
         else:
-            raise self._refused(node, f"of {index} among the {where}")
+            raise onnx_file.refused(node, f"of {index} among the {where}")
 
     def _slice(self, node: Any) -> None:
         flow = self.flows[node.input[0]]
@@ -266,7 +244,7 @@ class _Walk:
         step = np.ravel(self._value(node, 4, [1]))
         where = flow.axes[int(axes[0]) % len(flow.axes)]
         if len(starts) != 1 or where != "steps" or starts[0] != -1 or step[0] != 1:
-            raise self._refused(node, "of anything but the last step")
+            raise onnx_file.refused(node, "of anything but the last step")
         axes = tuple("taken" if a == "steps" else a for a in flow.axes)
         self.flows[node.output[0]] = Flow(axes, "last step")
 
@@ -276,11 +254,9 @@ class _Walk:
         self._dense(node, self._value(node, 1), None)
 
     def _gemm(self, node: Any) -> None:
-        import onnx
-
-        own = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        own = onnx_file.attributes(node)
         if own.get("transA") or own.get("alpha", 1.0) != 1.0 or own.get("beta", 1.0) != 1.0:
-            raise self._refused(node, "with transA, alpha or beta")
+            raise onnx_file.refused(node, "with transA, alpha or beta")
         W = self._value(node, 1)
         self._dense(node, W.T if own.get("transB") else W, self._value(node, 2))
 
@@ -289,7 +265,7 @@ class _Walk:
         W, flow = self._value(node, 1), self.flows[node.input[0]]
         padded = any(any(a.ints) for a in node.attribute if a.name == "pads")
         if W.ndim != 3 or W.shape[2] != 1 or padded or flow.axes[1:2] != ("features",):
-            raise self._refused(node, "over more than one step")
+            raise onnx_file.refused(node, "over more than one step")
         turned = replace(flow, axes=(flow.axes[0], flow.axes[2], "features"))
         self.flows[node.input[0]] = turned
         self._dense(node, W[:, :, 0].T, self._value(node, 2))
@@ -298,7 +274,7 @@ class _Walk:
     def _dense(self, node: Any, W: np.ndarray, b: np.ndarray | None) -> None:
         flow = self.flows[node.input[0]]
         if not self.layers or flow.axes[-1] != "features" or "ways" in flow.axes or W.ndim != 2:
-            raise self._refused(node, "on something else than features")
+            raise onnx_file.refused(node, "on something else than features")
         self.head.append(Dense(*W.shape))
         self.affine.append(gates.affine(W, np.zeros(W.shape[1]) if b is None else np.ravel(b)))
         self.flows[node.output[0]] = flow
@@ -308,9 +284,9 @@ class _Walk:
         flowing = [name for name in node.input if name in self.flows]
         constant = [self.constants.get(name) for name in node.input if name not in flowing]
         if len(flowing) != 1 or constant[0] is None or not self.head:
-            raise self._refused(node)
+            raise onnx_file.refused(node)
         if self.head[-1].activation != "linear" or np.size(constant[0]) != self.head[-1].outputs:
-            raise self._refused(node)
+            raise onnx_file.refused(node)
         last = self.affine[-1]
         self.affine[-1] = gates.affine(last.W, last.b + np.ravel(constant[0]))
         self.flows[node.output[0]] = self.flows[flowing[0]]
@@ -318,7 +294,7 @@ class _Walk:
     def _activation(self, node: Any) -> None:
         before = self.head[-1].activation if self.head else self.read_activation
         if not self.layers or before != "linear":
-            raise self._refused(node, "after something else than a recurrent or a dense layer")
+            raise onnx_file.refused(node, "after something else than a recurrent or a dense layer")
         if self.head:
             self.head[-1] = replace(self.head[-1], activation=ACTIVATIONS[node.op_type])
         else:
@@ -338,71 +314,3 @@ def _check_state(graph: Any, name: str) -> None:
                 f"{name}: an input beside the sequence that is more than an initial state (it goes "
                 f"into {node.op_type} {node.name or node.output[0]}) does not map."
             )
-
-
-def _known(file: Any, given: Any, states: Sequence[Any]) -> dict[str, np.ndarray]:
-    """Values that hang on the input's shape at most: initial states are often made from it.
-
-    States that are given with each call begin at zero, as ours do.
-    """
-    from onnx import numpy_helper
-    from onnx.reference import ReferenceEvaluator
-
-    graph = file.graph
-    initial = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    flowing = {given.name}
-    for node in graph.node:
-        if node.op_type not in ("Shape", "Size") and not flowing.isdisjoint(node.input):
-            flowing.update(node.output)
-    width = next((initial[n.input[1]].shape[2] for n in graph.node if _has_weights(n, initial)), 1)
-    sizes = [size or default for size, default in zip(_sizes(given), (1, 1, width), strict=True)]
-    zeros = np.zeros(sizes, np.float32)
-    fed = {given.name: zeros} | _zeros(states, 1)
-    values = ReferenceEvaluator(file).run(None, fed, intermediate=True)
-    assert isinstance(values, dict)
-    del fed[given.name]
-    return initial | fed | {name: v for name, v in values.items() if name not in flowing}
-
-
-def _has_weights(node: Any, initial: dict[str, np.ndarray]) -> bool:
-    return node.op_type in ("LSTM", "GRU") and node.input[1] in initial
-
-
-class _Reference:
-    """The file's own answers, by ONNX's reference; one by one where a batch of 1 is baked in."""
-
-    def __init__(self, file: Any, walk: _Walk):
-        from onnx.reference import ReferenceEvaluator
-
-        self.run = ReferenceEvaluator(file).run
-        self.name, self.states = walk.given.name, walk.states
-        self.given, self.found = walk.flows[self.name].axes, walk.last.axes
-        sizes = walk.sizes()
-        self.steps, self.batch = sizes["steps"] or STEPS, sizes["batch"] or BATCH
-
-    def __call__(self, xs: np.ndarray) -> np.ndarray:
-        parts = [self._some(xs[i : i + self.batch]) for i in range(0, len(xs), self.batch)]
-        return np.concatenate(parts)
-
-    def _some(self, xs: np.ndarray) -> np.ndarray:
-        """(batch, ...), whichever way the file turns its dimensions."""
-        order = [axis for axis in DIMENSIONS if axis in self.given]
-        given = np.ascontiguousarray(xs.transpose([order.index(axis) for axis in self.given]))
-        fed = {self.name: given} | _zeros(self.states, len(xs))
-        (answer, *_) = self.run(None, fed)
-        if answer.ndim == len(self.found) and {*self.found} <= {*DIMENSIONS}:
-            answer = answer.transpose([self.found.index(a) for a in DIMENSIONS if a in self.found])
-        return answer.reshape(len(xs), -1)
-
-
-def _zeros(states: Sequence[Any], batch: int) -> dict[str, np.ndarray]:
-    """States given with a call, open dimensions of which are a batch's."""
-    return {
-        value.name: np.zeros([size or batch for size in _sizes(value)], np.float32)
-        for value in states
-    }
-
-
-def _sizes(given: Any) -> list[int]:
-    """Dimensions of an input, 0 where the exporter left them open."""
-    return [d.dim_value for d in given.type.tensor_type.shape.dim]

@@ -11,19 +11,16 @@ as it likes.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tilewright.errors import ArgumentError, UnsupportedError
+from tilewright import onnx_file
+from tilewright.errors import UnsupportedError
+from tilewright.vision.onnx_operators import RULES, Own, RefusedError
 
-Own = dict[str, Any]
-"""A node's attributes, and under "opset" the version of the operators."""
 SMALL = 16
 """Elements of shapes, factors and bounds, at most."""
 
@@ -45,8 +42,8 @@ class Graph:
             given = [values[name] if name else None for name in node.input]
             try:
                 found = RULES[node.op_type](own, *given)
-            except _RefusedError as error:
-                raise _refused(node, str(error)) from None
+            except RefusedError as error:
+                raise onnx_file.refused(node, str(error)) from None
             values |= zip(
                 node.output, found if isinstance(found, tuple) else (found,), strict=False
             )
@@ -66,42 +63,25 @@ class Graph:
 
 def read_onnx(path: str | Path) -> Graph:
     """Raises `UnsupportedError` for an operator that does not map, `ArgumentError` for damage."""
-    import onnx
     from onnx import numpy_helper
 
-    try:
-        file = onnx.load(Path(path))
-        onnx.checker.check_model(file)
-    except Exception as error:  # protobuf, the checker and the file system have their own classes
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ArgumentError(f"{path} is not an ONNX file: {first}") from None
+    file = onnx_file.read(path)
     graph = file.graph
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in weights]
     if len(inputs) != 1:
         raise UnsupportedError(f"{path} has {len(inputs)} inputs, and nets of one are read.")
-    opset = max((o.version for o in file.opset_import if o.domain in ("", "ai.onnx")), default=1)
     nodes = []
     for node in graph.node:
-        own = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-        own["opset"] = opset
+        own = onnx_file.attributes(node) | {"opset": onnx_file.opset(file)}
         if node.op_type == "Constant":
             weights[node.output[0]] = _constant(node, own)
         elif node.op_type not in RULES:
-            raise _refused(node, "does not map")
+            raise onnx_file.refused(node)
         else:
             nodes.append((node, own))
-    sizes = tuple(max(0, d.dim_value) for d in inputs[0].type.tensor_type.shape.dim)
     names = tuple(value.name for value in graph.output)
-    return Graph(inputs[0].name, sizes, weights, tuple(nodes), names)
-
-
-class _RefusedError(Exception):
-    """Why a node does not map."""
-
-
-def _refused(node: Any, why: str) -> UnsupportedError:
-    return UnsupportedError(f"ONNX node {node.name or node.output[0]}: {node.op_type} {why}.")
+    return Graph(inputs[0].name, tuple(onnx_file.sizes(inputs[0])), weights, tuple(nodes), names)
 
 
 def _constant(node: Any, own: Own) -> np.ndarray:
@@ -111,324 +91,4 @@ def _constant(node: Any, own: Own) -> np.ndarray:
         if name in own:
             value = own[name]
             return numpy_helper.to_array(value) if name == "value" else np.asarray(value)
-    raise _refused(node, "of text or of a sparse tensor does not map")
-
-
-# Images
-
-
-def _pads(own: Own, sizes: Any, kernel: Any, strides: Any, dilations: Any) -> list[tuple[int, int]]:
-    auto = own.get("auto_pad", b"NOTSET")
-    if auto in (b"NOTSET", b""):
-        pads = own.get("pads", [0] * (2 * len(kernel)))
-        return list(zip(pads[: len(kernel)], pads[len(kernel) :], strict=True))
-    if auto == b"VALID":
-        return [(0, 0)] * len(kernel)
-    found = []
-    for size, taps, stride, dilation in zip(sizes, kernel, strides, dilations, strict=True):
-        total = max(0, (-(-size // stride) - 1) * stride + (taps - 1) * dilation + 1 - size)
-        half = total // 2
-        found.append((total - half, half) if auto == b"SAME_LOWER" else (half, total - half))
-    return found
-
-
-def _planar(x: Any) -> None:
-    if x.ndim != 4:
-        raise _RefusedError(f"of {x.ndim - 2} spatial dimensions does not map")
-
-
-def _conv(own: Own, x: Any, w: Any, b: Any = None) -> Any:
-    from jax import lax
-
-    _planar(x)
-    kernel, ones = w.shape[2:], [1] * (w.ndim - 2)
-    strides, dilations = own.get("strides", ones), own.get("dilations", ones)
-    found = lax.conv_general_dilated(
-        x, w, strides, _pads(own, x.shape[2:], kernel, strides, dilations),
-        rhs_dilation=dilations, feature_group_count=own.get("group", 1),
-        dimension_numbers=("NCHW", "OIHW", "NCHW"),
-    )  # fmt: skip
-    return found if b is None else found + b[:, None, None]
-
-
-def _conv_transpose(own: Own, x: Any, w: Any, b: Any = None) -> Any:
-    """The gradient of a convolution for its input: kernel (in, out, kh, kw), turned around."""
-    from jax import lax
-
-    _planar(x)
-    ones = [1] * (w.ndim - 2)
-    if own.get("auto_pad", b"NOTSET") != b"NOTSET" or own.get("output_shape"):
-        raise _RefusedError("with auto_pad or output_shape does not map")
-    if own.get("group", 1) != 1:
-        raise _RefusedError("in groups does not map")
-    strides, dilations = own.get("strides", ones), own.get("dilations", ones)
-    more = own.get("output_padding", [0] * len(ones))
-    edges = _pads(own, x.shape[2:], w.shape[2:], strides, dilations)
-    pads = [
-        (reach - low, reach - high + extra)
-        for (low, high), extra, reach in zip(
-            edges, more,
-            [(n - 1) * d for n, d in zip(w.shape[2:], dilations, strict=True)], strict=True,
-        )
-    ]  # fmt: skip
-    found = lax.conv_general_dilated(
-        x, w[:, :, ::-1, ::-1], [1, 1], pads, lhs_dilation=strides, rhs_dilation=dilations,
-        dimension_numbers=("NCHW", "IOHW", "NCHW"),
-    )  # fmt: skip
-    return found if b is None else found + b[:, None, None]
-
-
-def _norm(own: Own, x: Any, scale: Any, shift: Any, mean: Any, variance: Any) -> Any:
-    import jax.numpy as jnp
-
-    if own.get("training_mode"):
-        raise _RefusedError("in training mode does not map")
-    factor = scale / jnp.sqrt(variance + np.float32(own.get("epsilon", 1e-5)))
-    wide = (slice(None), *(None,) * (x.ndim - 2))
-    return x * factor[wide] + (shift - mean * factor)[wide]
-
-
-def _window(own: Own, x: Any, start: float, combine: Any) -> tuple[Any, Any]:
-    """Windows of the last two dimensions, and their padding."""
-    from jax import lax
-
-    _planar(x)
-    kernel = own["kernel_shape"]
-    strides = own.get("strides", [1] * len(kernel))
-    if own.get("ceil_mode") or set(own.get("dilations", [1])) != {1}:
-        raise _RefusedError("with ceil_mode or dilations does not map")
-    pads = _pads(own, x.shape[2:], kernel, strides, [1] * len(kernel))
-    sides = ((0, 0), (0, 0), *pads)
-    found = lax.reduce_window(
-        x, np.float32(start), combine, (1, 1, *kernel), (1, 1, *strides), sides
-    )
-    return found, pads
-
-
-def _max_pool(own: Own, x: Any) -> Any:
-    from jax import lax
-
-    return _window(own, x, -np.inf, lax.max)[0]
-
-
-def _average_pool(own: Own, x: Any) -> Any:
-    from jax import lax
-
-    found, pads = _window(own, x, 0.0, lax.add)
-    if any(map(any, pads)) and not own.get("count_include_pad"):
-        raise _RefusedError("that leaves padding out of its means does not map")
-    return found / np.float32(np.prod(own["kernel_shape"]))
-
-
-def _resize(own: Own, x: Any, _: Any = None, scales: Any = None, sizes: Any = None) -> Any:
-    """By whole factors, each value repeated: what nearest, asymmetric and floor say."""
-    import jax.numpy as jnp
-
-    _planar(x)
-    mode = own.get("mode", b"nearest")
-    how = own.get("coordinate_transformation_mode", b"half_pixel")
-    near = own.get("nearest_mode", b"round_prefer_floor")
-    exact = how == b"half_pixel" or (how == b"asymmetric" and near == b"floor")
-    if mode != b"nearest" or not exact:
-        raise _RefusedError(f"by {mode.decode()}, {how.decode()}, {near.decode()} does not map")
-    wanted = np.asarray(scales) if sizes is None else np.asarray(sizes) / np.array(x.shape)
-    factors = np.rint(wanted).astype(int)
-    if not np.allclose(factors, wanted) or (factors < 1).any():
-        raise _RefusedError("by factors that are not whole does not map")
-    for axis, factor in enumerate(factors):
-        x = jnp.repeat(x, int(factor), axis) if factor > 1 else x
-    return x
-
-
-# Elements
-
-
-def _hard_sigmoid(own: Own, x: Any) -> Any:
-    import jax.numpy as jnp
-
-    return jnp.clip(np.float32(own.get("alpha", 0.2)) * x + np.float32(own.get("beta", 0.5)), 0, 1)
-
-
-def _hard_swish(own: Own, x: Any) -> Any:
-    return x * _hard_sigmoid({"alpha": 1 / 6, "beta": 0.5}, x)
-
-
-def _clip(own: Own, x: Any, low: Any = None, high: Any = None) -> Any:
-    import jax.numpy as jnp
-
-    return jnp.clip(x, own.get("min", low), own.get("max", high))
-
-
-def _with(name: str) -> Callable[..., Any]:
-    """A function of `jax.numpy`, or of NumPy where all it is given is known."""
-
-    def apply(own: Own, *given: Any) -> Any:
-        import jax.numpy as jnp
-
-        return getattr(_home(given, jnp), name)(*given)
-
-    return apply
-
-
-def _home(given: Any, jnp: Any) -> Any:
-    return np if all(isinstance(x, np.ndarray | np.generic) for x in given) else jnp
-
-
-def _from_jax(name: str) -> Callable[..., Any]:
-    def apply(own: Own, x: Any) -> Any:
-        import jax
-
-        return getattr(jax.nn, name)(x)
-
-    return apply
-
-
-def _divide(own: Own, a: Any, b: Any) -> Any:
-    whole = all(np.asarray(x).dtype.kind in "iu" for x in (a, b) if isinstance(x, np.ndarray))
-    known = isinstance(a, np.ndarray) and isinstance(b, np.ndarray)
-    return a // b if known and whole else a / b
-
-
-def _softmax(own: Own, x: Any) -> Any:
-    import jax
-
-    old = own["opset"] < 13  # over all dimensions from the axis on
-    axis = own.get("axis", 1 if old else -1) % x.ndim
-    if old and axis != x.ndim - 1:
-        raise _RefusedError(f"over dimensions {axis} to {x.ndim - 1} together does not map")
-    return jax.nn.softmax(x, axis=axis)
-
-
-def _mean(own: Own, x: Any, axes: Any = None) -> Any:
-    import jax.numpy as jnp
-
-    given = own.get("axes", None if axes is None else np.ravel(axes).tolist())
-    over = tuple(range(x.ndim)) if given is None else tuple(given)
-    return jnp.mean(x, over, keepdims=bool(own.get("keepdims", 1)))
-
-
-def _pool(own: Own, x: Any) -> Any:
-    import jax.numpy as jnp
-
-    return jnp.mean(x, tuple(range(2, x.ndim)), keepdims=True)
-
-
-def _gemm(own: Own, a: Any, b: Any, c: Any = None) -> Any:
-    a = a.T if own.get("transA") else a
-    b = b.T if own.get("transB") else b
-    found = np.float32(own.get("alpha", 1)) * (a @ b)
-    return found if c is None else found + np.float32(own.get("beta", 1)) * c
-
-
-# Shapes
-
-
-def _shape(own: Own, x: Any) -> np.ndarray:
-    return np.array(x.shape, np.int64)
-
-
-def _cast(own: Own, x: Any) -> Any:
-    from onnx import helper
-
-    kind = helper.tensor_dtype_to_np_dtype(own["to"])
-    if kind in (np.int64, np.float64) and not isinstance(x, np.ndarray | np.generic):
-        kind = np.dtype(kind.str.replace("8", "4"))  # JAX has no others unless it is told
-    return x.astype(kind)
-
-
-def _reshape(own: Own, x: Any, shape: Any) -> Any:
-    wanted = [int(n) for n in np.ravel(_known(shape))]
-    wanted = [
-        x.shape[i] if n == 0 and not own.get("allowzero") else n for i, n in enumerate(wanted)
-    ]
-    return x.reshape(wanted)
-
-
-def _flatten(own: Own, x: Any) -> Any:
-    axis = own.get("axis", 1) % (x.ndim + 1)
-    return x.reshape(reduce(operator.mul, x.shape[:axis], 1), -1)
-
-
-def _transpose(own: Own, x: Any) -> Any:
-    return x.transpose(own.get("perm", range(x.ndim)[::-1]))
-
-
-def _squeeze(own: Own, x: Any, axes: Any = None) -> Any:
-    given = own.get("axes", None if axes is None else np.ravel(_known(axes)).tolist())
-    return x.squeeze(None if given is None else tuple(given))
-
-
-def _unsqueeze(own: Own, x: Any, axes: Any = None) -> Any:
-    given = own["axes"] if axes is None else np.ravel(_known(axes)).tolist()
-    rank = x.ndim + len(given)
-    places = {axis % rank for axis in given}
-    sizes = iter(x.shape)
-    return x.reshape([1 if i in places else next(sizes) for i in range(rank)])
-
-
-def _slice(own: Own, x: Any, starts: Any, ends: Any, axes: Any = None, steps: Any = None) -> Any:
-    begin, end = (np.ravel(_known(part)).tolist() for part in (starts, ends))
-    over = range(len(begin)) if axes is None else np.ravel(_known(axes)).tolist()
-    by = [1] * len(begin) if steps is None else np.ravel(_known(steps)).tolist()
-    index = [slice(None)] * x.ndim
-    for axis, low, high, step in zip(over, begin, end, by, strict=True):
-        if step < 0:
-            raise _RefusedError("backwards does not map")
-        index[axis] = slice(low, high, step)
-    return x[tuple(index)]
-
-
-def _concat(own: Own, *given: Any) -> Any:
-    import jax.numpy as jnp
-
-    return _home(given, jnp).concatenate(given, own["axis"])
-
-
-def _gather(own: Own, x: Any, index: Any) -> Any:
-    import jax.numpy as jnp
-
-    return _home((x,), jnp).take(x, _known(index), axis=own.get("axis", 0))
-
-
-def _known(value: Any) -> np.ndarray:
-    if not isinstance(value, np.ndarray | np.generic):
-        raise _RefusedError("by values that only a run would tell does not map")
-    return np.asarray(value)
-
-
-RULES: dict[str, Callable[..., Any]] = {
-    "Add": _with("add"),
-    "AveragePool": _average_pool,
-    "BatchNormalization": _norm,
-    "Cast": _cast,
-    "Clip": _clip,
-    "Concat": _concat,
-    "Conv": _conv,
-    "ConvTranspose": _conv_transpose,
-    "Div": _divide,
-    "Dropout": lambda own, x, *_: x,
-    "Flatten": _flatten,
-    "Gather": _gather,
-    "Gemm": _gemm,
-    "GlobalAveragePool": _pool,
-    "HardSigmoid": _hard_sigmoid,
-    "HardSwish": _hard_swish,
-    "Identity": lambda own, x: x,
-    "MatMul": _with("matmul"),
-    "MaxPool": _max_pool,
-    "Mul": _with("multiply"),
-    "Pow": _with("power"),
-    "ReduceMean": _mean,
-    "Relu": _from_jax("relu"),
-    "Reshape": _reshape,
-    "Resize": _resize,
-    "Shape": _shape,
-    "Sigmoid": _from_jax("sigmoid"),
-    "Slice": _slice,
-    "Softmax": _softmax,
-    "Sqrt": _with("sqrt"),
-    "Squeeze": _squeeze,
-    "Sub": _with("subtract"),
-    "Transpose": _transpose,
-    "Unsqueeze": _unsqueeze,
-}
+    raise onnx_file.refused(node, "of text or of a sparse tensor does not map")
