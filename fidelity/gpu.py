@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 import tilewright
-from fidelity.published import Row
+from fidelity.row import Row
 from tilewright.models import talk
 
 A100 = {

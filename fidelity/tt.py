@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from fidelity.ipu import Published
-from fidelity.published import Row
+from fidelity.row import Row
 from tilewright.codelets.base import Codelet
 from tilewright.machine import machine
 from tilewright.machine.cost import NOTHING
