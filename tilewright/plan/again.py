@@ -41,9 +41,12 @@ def made_again(codelet: Codelet, views: Sequence[View]) -> Codelet:
         return replace(codelet, input_strides=tuple(inside[0]), output_strides=tuple(inside[1]))
     if not isinstance(codelet, Reduce):
         return codelet.on(operands)
-    *inputs, out = operands
+    count = len(codelet.inputs)
+    inputs, (out, *stored) = operands[:count], operands[count:]
     kept: Any = dict(zip(codelet.kept, out.shape, strict=True))
     shape = inputs[0].shape
     assert all(shape[i] == n for i, n in kept.items())
-    strides = tuple(side.strides for side in inputs)
-    return replace(codelet, shape=shape, input_strides=strides, output_strides=out.strides)
+    strides, beside = (tuple(side.strides for side in some) for some in (inputs, stored))
+    return replace(
+        codelet, shape=shape, input_strides=strides, output_strides=out.strides, stored=beside
+    )

@@ -9,15 +9,13 @@ no cut changes a bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from math import prod
 
 import numpy as np
 
-from tilewright.codelets.convolution import Convolution, FilterGradient
+from tilewright.codelets.convolution import Convolution
 from tilewright.graph.ir import numpy_dtype
 from tilewright.machine.cost import lanes
-from tilewright.machine.granules import convolution, matrix_unit, product, threaded
+from tilewright.machine.granules import convolution, matrix_unit, threaded
 from tilewright.machine.machine import Machine
 from tilewright.plan.basic import operand
 from tilewright.plan.grid import Run, block, combinations, sizes
@@ -43,7 +41,7 @@ def convolution_grid(
 def _best(codelet: Convolution, machine: Machine) -> tuple[int, ...]:
     """Sizes of the blocks that are soonest done, of those that fit a tile."""
     tiles, item = machine.chip.tiles, numpy_dtype(codelet.image.dtype).itemsize
-    n, rows, columns, groups, outputs = _blocks(codelet.out.shape, tiles)
+    n, rows, columns, groups, outputs = blocks_of(codelet.out.shape, tiles)
     _, kh, kw, channels, _ = codelet.kernel.shape
     (down, along), (far, wide) = codelet.stride, codelet.dilation
     high = (rows - 1) * down + (kh - 1) * far + 1
@@ -63,10 +61,10 @@ def _best(codelet: Convolution, machine: Machine) -> tuple[int, ...]:
         by_unit = groups * convolution(pixels, outputs, channels, kh * kw, tile, unit, dtype)
         compute = np.minimum(compute, by_unit)
     moved = item * (image + kernel + made)
-    return _soonest((n, rows, columns, groups, outputs), compute, moved, machine)
+    return soonest((n, rows, columns, groups, outputs), compute, moved, machine)
 
 
-def _soonest(
+def soonest(
     blocks: Sequence[np.ndarray], compute: np.ndarray, moved: np.ndarray, machine: Machine
 ) -> tuple[int, ...]:
     """Of blocks whose operands and results are `moved` bytes; the smallest, where none fits."""
@@ -76,7 +74,7 @@ def _soonest(
     return tuple(int(axis[best]) for axis in blocks)
 
 
-def _blocks(shape: Sequence[int], tiles: int) -> list[np.ndarray]:
+def blocks_of(shape: Sequence[int], tiles: int) -> list[np.ndarray]:
     """Sizes along each dimension, a column each, of no more blocks than tiles."""
     some = [sizes(length, tiles) for length in shape]
     grid = [axis.reshape(-1) for axis in np.meshgrid(*some, indexing="ij")]
@@ -103,51 +101,3 @@ def _family(
     one = codelet.on([operand(view) for view in found])
     counts = tuple(run.count for run in runs)
     return Family(tuple(vars), counts, homes, (Call(one, found),))
-
-
-def gradient_grid(
-    codelet: FilterGradient, arguments: Sequence[View], machine: Machine
-) -> list[Family] | None:
-    """Of what a kernel's gradient is: taps, groups and channels are cut, positions are summed."""
-    if not codelet.out.size:
-        return None
-    blocks = _best_of_gradient(codelet, machine)
-    if blocks == codelet.out.shape:
-        return None
-    image, gradient, out = arguments
-    (down, along), (far, wide) = codelet.stride, codelet.dilation
-    _, high, broad, _, _ = gradient.shape
-    found = []
-    for runs, homes in combinations(codelet.out.shape, blocks):
-        group, row, column, channel, output = vars = [new_var() for _ in runs]
-        read = block(image, 3, runs[0], group)
-        read = block(read, 1, runs[1], row, far, (high - 1) * down + 1)
-        read = block(read, 2, runs[2], column, wide, (broad - 1) * along + 1)
-        read = block(read, 4, runs[3], channel)
-        given = block(block(gradient, 3, runs[0], group), 4, runs[4], output)
-        made = out
-        for axis, (run, var) in enumerate(zip(runs, vars, strict=True)):
-            made = block(made, axis, run, var)
-        one = replace(codelet, image=operand(read), gradient=operand(given), out=operand(made))
-        counts = tuple(run.count for run in runs)
-        found.append(Family(tuple(vars), counts, homes, (Call(one, (read, given, made)),)))
-    return found
-
-
-def _best_of_gradient(codelet: FilterGradient, machine: Machine) -> tuple[int, ...]:
-    tile, dtype = machine.tile, codelet.image.dtype
-    groups, rows, columns, channels, outputs = blocks = _blocks(
-        codelet.out.shape, machine.chip.tiles
-    )
-    positions = prod(codelet.gradient.shape[:3])
-    made = groups * rows * columns * channels * outputs
-    width = lanes(tile, codelet.sum_dtype)
-    compute = threaded(positions * made / width, made, tile) + tile.call
-    unit = matrix_unit(tile, dtype)
-    if unit is not None:
-        taps = groups * rows * columns
-        by_unit = taps * product(channels, outputs, positions, tile, unit, dtype)
-        compute = np.minimum(compute, by_unit)
-    read = positions * groups * (channels + outputs)
-    moved = numpy_dtype(dtype).itemsize * (read + made)
-    return _soonest(blocks, compute, moved, machine)

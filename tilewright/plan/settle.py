@@ -204,7 +204,7 @@ def is_unit(step: Step) -> bool:
 def _dense(family: Family, found: dict[Buffer, list[Region]]) -> dict[Buffer, list[Region]]:
     """Of a family that is one vertex of a kind that can be made again, for any strides."""
     calls = [step for step in family.steps if isinstance(step, Call)]
-    kinds = all(isinstance(c.codelet, KINDS) and len(c.codelet.outputs) == 1 for c in calls)
+    kinds = all(isinstance(call.codelet, KINDS) for call in calls)
     if kinds and len(calls) == len(family.steps):
         for rows in found.values():
             for region in rows:

@@ -20,7 +20,8 @@ from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.by_leaves import by_leaves
-from tilewright.plan.conv_grid import convolution_grid, gradient_grid
+from tilewright.plan.conv_grid import convolution_grid
+from tilewright.plan.gradient_grid import gradient_grid
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 from tilewright.plan.merged import merged
 from tilewright.plan.panel_grid import panel_grid
