@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tilewright
-from tilewright.errors import ArgumentError
+from tilewright.errors import ArgumentError, CapacityError
 from tilewright.machine import machine
 from tilewright.simulate.result import ranks
 from tilewright.simulate.trips import named
@@ -119,6 +119,20 @@ def test_tiles_that_share_no_memory_are_rows_like_others():
 def test_machines_that_will_not_do(machines, words):
     with pytest.raises(ArgumentError, match=words):
         tilewright.compare(product, X, W, machines=machines)
+
+
+def test_what_fits_some_machines_has_a_row_for_each():
+    large = [jax.ShapeDtypeStruct((20_000, 20_000), np.float32)] * 2
+    found = tilewright.compare(jnp.matmul, *large, machines=["cpu:epyc-9755", "ipu:gc200"])
+    server, chip = found.rows
+    assert server.fits
+    assert not chip.fits
+    assert found.ranks == (1, None)
+    text = str(found)
+    assert "does not fit" in text
+    assert "IPU GC200: a product of 20000 x 20000" in text.replace("\n", " ")
+    with pytest.raises(CapacityError, match=r"IPU GC200: a product .* Nor does it fit IPU GC2"):
+        tilewright.compare(jnp.matmul, *large, machines=["ipu:gc2", "ipu:gc200"])
 
 
 def test_turns_are_asked_for_by_name_and_taken_from_a_run():

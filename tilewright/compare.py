@@ -16,7 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 
 from tilewright.compiler import WHOLE, Stages
 from tilewright.dump import Dump
-from tilewright.errors import ArgumentError
+from tilewright.errors import ArgumentError, CapacityError
 from tilewright.graph.by_law import by_law
 from tilewright.graph.widen import widen
 from tilewright.machine.catalogue import machine as named
@@ -25,7 +25,7 @@ from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.report.table import Report
 from tilewright.runtime.parameters import parameters
-from tilewright.simulate.result import Estimate, estimate, ranks
+from tilewright.simulate.result import Estimate, estimate, ranks, unfit
 from tilewright.simulate.trips import Trips
 from tilewright.trace import trace
 
@@ -71,7 +71,7 @@ class Comparison:
         if any(row.bound for row in self.rows):
             notes.append("≥ is a bound: no program can be faster there, and ours was not planned")
         notes += [
-            f"{row.machine.name}: {row.bytes:,} bytes do not fit its memory"
+            row.fault or f"{row.machine.name}: {row.bytes:,} bytes do not fit its memory"
             for row in self.rows
             if not row.fits
         ]
@@ -113,7 +113,8 @@ def compare(
     `law` the order of sums, as `tilewright.compile` takes it.
 
     Raises `ArgumentError` for no machines, one twice, one that cannot be planned for, or trips that
-    are missing.
+    are missing; `CapacityError` where it fits none of them. What fits some has a row for each, and
+    a note that says why it does not fit the others.
     """
     found = _machines(machines)
     called = parameters(fn, specs, named_specs)
@@ -128,8 +129,26 @@ def compare(
         stages = Stages(graph, Dump(name), AS_TYPED, hidden=hidden, machine=host_machine())
         return stages.program
 
-    rows = [estimate(planned(machine), machine, tiles, trips) for machine in found]
+    rows = [_row(planned, machine, tiles, trips) for machine in found]
+    if all(row.fault for row in rows):
+        raise CapacityError(_nowhere(rows))
     return Comparison(name, tuple(rows), law)
+
+
+def _row(
+    planned: Callable[[Machine], Program], machine: Machine, tiles: int | None, trips: Trips | None
+) -> Estimate:
+    try:
+        return estimate(planned(machine), machine, tiles, trips)
+    except CapacityError as error:
+        return unfit(machine, str(error))
+
+
+def _nowhere(rows: Sequence[Estimate]) -> str:
+    """Of the last machine in words: it stands for all."""
+    *others, last = rows
+    names = ", ".join(row.machine.name for row in others)
+    return f"{last.fault}{f' Nor does it fit {names}.' if others else ''}"
 
 
 def _machines(given: Sequence[str | Path | Machine]) -> list[Machine]:
@@ -145,6 +164,8 @@ def _machines(given: Sequence[str | Path | Machine]) -> list[Machine]:
 
 
 def _cells(row: Estimate, rank: int | None) -> tuple[str, ...]:
+    if row.fault:
+        return (row.machine.name, "", "does not fit", row.limit, "", "", "", "")
     return (
         row.machine.name,
         "bound" if rank is None else str(rank),

@@ -21,7 +21,11 @@ def loop(x, n):
 
 arguments = (np.zeros((64, 64), np.float32),) * 2
 some = (np.zeros((64, 64), np.float32), np.int32(3))
+def broken(x, y):
+    return x @ y.nothing
+
 number = 3
+odd = (np.zeros((64, 63), np.float32), np.zeros((64, 64), np.float32))
 """
 
 
@@ -72,6 +76,28 @@ def test_compare(job):
     assert "loop, modelled" in text
 
 
+def test_turns_may_be_given(job):
+    few, many = (
+        run("compare", f"{job}:loop", "--arguments", "some", "--on", "ipu:gc200", "--trips", turns)
+        for turns in ("while0=1", "while0=1000000")
+    )
+    assert few.exit_code == many.exit_code == 0
+    assert few.stdout != many.stdout
+
+
+def test_a_file_that_is_none(tmp_path):
+    """A sentence, not a traceback, with the line in it."""
+    for text, said in (
+        ("def f(: pass", "fails: SyntaxError: invalid syntax"),
+        ("\nimport no_such_module", "fails at line 2: ModuleNotFoundError"),
+    ):
+        path = tmp_path / "wrong.py"
+        path.write_text(text)
+        done = run("compare", f"{path}:f")
+        assert done.exit_code == 2
+        assert said in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -82,6 +108,10 @@ def test_compare(job):
         (("JOB:product", "--arguments", "number"), "must be a tuple of arguments, not 3"),
         (("JOB:product", "--on", "cpu:epic"), "There is no machine 'cpu:epic'"),
         (("JOB:loop", "--arguments", "some"), "How often while0 turns is not known"),
+        (("JOB:loop", "--arguments", "some", "--trips", "while0"), "--trips takes NAME=TURNS"),
+        (("JOB:product", "--arguments", "odd"), "job.py fails at line 6: TypeError: dot_general"),
+        (("JOB:broken",), "job.py fails at line 14: AttributeError"),
+        (("JOB:product", "--on", "cpu", "--on", "cpu"), "twice"),
     ],
 )
 def test_one_sentence(job, words, said):

@@ -158,6 +158,11 @@ def test_what_if():
         1e12
     )
     assert epyc.with_(barrier="1 us").chip.sync_cycles == 2700
+    pod = machine("ipu:pod64").with_(tile="1 MiB", exchange=8, links="640 GB/s", chips=16, sync=9)
+    assert (pod.tile.memory, pod.chips, pod.sync_cycles_between_chips) == (1 << 20, 16, 9)
+    assert pod.chip.exchange.bytes_per_cycle_per_tile == 8
+    assert pod.chip.exchange.bytes_per_second_between_chips == 640e9
+    assert {"memory.tile.size", "exchange.links", "chips.count"} <= set(pod.assumed)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ def test_a_simulation_needs_no_data(exe):
     assert content["cycles"] == pytest.approx(parts) == pytest.approx(found.cycles)
     assert len(content["bytes_by_tile"]) == 1472
     assert max(content["bytes_by_tile"]) <= exe.machine.tile.memory
-    assert found.seconds == pytest.approx(found.cycles / 1.325e9)
+    assert found.seconds == content["latency"] == pytest.approx(found.cycles / 1.325e9)
+    assert content["throughput"] == pytest.approx(1 / found.seconds)
     assert "cycles" in str(found)
 
 
@@ -59,6 +60,40 @@ def test_levers_say_what_counts(exe):
         more, less = (lever.halved, lever.doubled) if slower else (lever.doubled, lever.halved)
         assert more <= 1.0 + 1e-9
         assert less >= 1.0 - 1e-9
+
+
+def test_the_lever_that_saves_most_comes_first(exe):
+    saved = [1 - min(lever.halved, lever.doubled) for lever in exe.levers()]
+    assert saved == sorted(saved, reverse=True)
+    assert saved[0] > 0.4
+
+
+def test_another_figure_at_the_same_plan(exe):
+    """As many cycles at another clock; what a lever says of a figure; not on another shape."""
+    now = exe.simulate()
+    faster = exe.simulate(machine=exe.machine.with_(clock="2.65 GHz"))
+    assert faster.cycles == now.cycles
+    assert faster.seconds == pytest.approx(now.seconds / 2)
+    lever = next(lever for lever in exe.levers() if lever.figure == "exchange, bytes a cycle")
+    slow = exe.simulate(machine=exe.machine.with_(exchange=2))
+    assert slow.seconds / now.seconds == pytest.approx(lever.halved)
+    with pytest.raises(ArgumentError, match="of another shape than IPU GC200"):
+        exe.simulate(machine="ipu:gc2")
+    with pytest.raises(ArgumentError, match=r"does not fit: .* tile 0 needs"):
+        exe.simulate(machine=exe.machine.with_(tile="1 KiB"))
+
+
+def test_latency_and_throughput_of_instances():
+    """13 of them on four chips: four turns, of which each instance takes one; in three stages 15
+    turns, of which each takes three."""
+    specs = shaped(13, 600, 96), shaped(13, 96, 50)
+    for stages, share in ((None, 1 / 4), (3, 3 / 15)):
+        exe = tilewright.compile(
+            tilewright.tile_map(layer), *specs, machine="ipu:m2000", stages=stages
+        )
+        found = exe.simulate()
+        assert found.latency == pytest.approx(found.seconds * share)
+        assert found.throughput == pytest.approx(13 / found.seconds)
 
 
 def test_a_card_has_levers_of_its_own():

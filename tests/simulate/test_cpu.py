@@ -187,6 +187,8 @@ def test_a_map_ends_as_its_queue_deals():
         ({"while0": [1, 2]}, r"must be a number or 6 of them, one for each instance"),
         ({"while0": -1}, "must be finite and not negative"),
         ({"while0": np.nan}, "must be finite and not negative"),
+        ({"while0": "often"}, "must be a number or numbers, not 'often'"),
+        (7, "turns of loops by name, .*, not 7"),
     ],
 )
 def test_turns_that_are_missing_or_wrong(trips, words):

@@ -55,6 +55,15 @@ def test_no_faster_with_a_worse_figure_at_a_fixed_plan(worse):
     assert run(PROGRAM, slower).cycles >= run(PROGRAM, GC200).cycles
 
 
+def test_flows_found_before_change_nothing():
+    known = {}
+    once = run(PROGRAM, GC200, known=known)
+    assert known
+    assert run(PROGRAM, GC200, known=known).supersteps == once.supersteps
+    other = replace(GC200, chip=replace(GC200.chip, exchange=replace(GC200.chip.exchange, bus=1)))
+    assert run(PROGRAM, other, known=known).cycles == run(PROGRAM, other).cycles
+
+
 def test_never_below_the_roofline():
     found = run(PROGRAM, GC200)
     peak = GC200.tile.macs("float32") * GC200.tiles

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -11,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from tilewright.errors import ArgumentError
+from tilewright.errors import ArgumentError, CapacityError, LoadError, UnsupportedError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -58,6 +61,9 @@ def compare(
     law: Annotated[
         str | None, typer.Option(help="The order of sums: host, or fine (shorter leaves).")
     ] = None,
+    trips: Annotated[
+        list[str] | None, typer.Option(help="NAME=TURNS of a loop of unknown length; often.")
+    ] = None,
     run: Annotated[
         bool, typer.Option("--run", help="Run once here: how often loops of unknown length turn.")
     ] = False,
@@ -74,12 +80,40 @@ def compare(
         raise ArgumentError(f"{name} in {file} must be a function, not {function!r}.")
     if not isinstance(given, tuple):
         raise ArgumentError(f"{arguments} in {file} must be a tuple of arguments, not {given!r}.")
-    trips = tilewright.compile(function, *given, law=law).trips(*given) if run else None
+    turns: dict[str, Any] = dict(map(_turns, trips or ()))
     machines = on or ["cpu"]
-    found = tilewright.compare(
-        function, *given, machines=machines, trips=trips, tiles=cores, law=law
-    )
+    with _said(f"{name} in {file}", Path(file)):
+        if run:
+            turns = tilewright.compile(function, *given, law=law).trips(*given) | turns
+        found = tilewright.compare(
+            function, *given, machines=machines, trips=turns, tiles=cores, law=law
+        )
     _console().print(found)
+
+
+def _turns(given: str) -> tuple[str, float]:
+    name, _, number = given.partition("=")
+    try:
+        return name.strip(), float(number)
+    except ValueError:
+        raise ArgumentError(
+            f"--trips takes NAME=TURNS, such as while0=12, not {given!r}."
+        ) from None
+
+
+@contextmanager
+def _said(what: str, path: Path) -> Iterator[None]:
+    """A fault in the user's own file is a sentence, which names their line."""
+    try:
+        yield
+    except (ArgumentError, CapacityError, LoadError, UnsupportedError):
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
+        where = f" at line {lines[-1]}" if lines else ""
+        message = " ".join(str(error).partition("\n")[0].split()).rstrip(".")
+        raise ArgumentError(f"{what} fails{where}: {type(error).__name__}: {message}.") from error
 
 
 def _loaded(path: Path) -> ModuleType:
@@ -89,7 +123,8 @@ def _loaded(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    with _said(str(path), path):
+        spec.loader.exec_module(module)
     return module
 
 

@@ -4,6 +4,12 @@
     l1, l2, l3      size of that cache           l3_sharers      cores that share one
     memory          bytes a second of all        watts, price, barrier ("2 us")
 
+and of machines whose tiles share no memory
+
+    tile            size of a tile's own memory  exchange       bytes a cycle of a tile
+    overhead        cycles to begin an exchange  links          bytes a second of a chip
+    chips           how many                     sync           cycles of all chips' barrier
+
 What hangs on the number of cores and is one for all (main memory) is shared by the new number.
 """
 
@@ -24,8 +30,13 @@ _PLACES = {
     "watts": ("tiles", "watts"),
     "price": ("price", "hour"),
     "barrier": ("barrier", "time"),
+    "exchange": ("exchange", "bytes"),
+    "overhead": ("exchange", "overhead"),
+    "links": ("exchange", "links"),
+    "chips": ("chips", "count"),
+    "sync": ("chips", "sync"),
 }
-_CACHES = {"l1": "L1", "l2": "L2", "l3": "L3"}
+_CACHES = {"l1": "L1", "l2": "L2", "l3": "L3", "tile": "tile"}
 _WHAT_IF = "assumed: what if"
 NAMES = (*_PLACES, *_CACHES, "l3_sharers", "memory")
 

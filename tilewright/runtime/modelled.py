@@ -17,16 +17,17 @@ from typing import Any
 
 from tilewright.errors import ArgumentError, CapacityError
 from tilewright.files import write_text
+from tilewright.machine.catalogue import machine as named
 from tilewright.machine.machine import Machine
-from tilewright.plan.ir import Program
+from tilewright.plan.ir import Pipeline, Program, Replicas
 from tilewright.plan.text import program_to_text
 from tilewright.report.beside import Side, beside_page
 from tilewright.report.page import compared, page, superstep_rows, verdict
 from tilewright.report.profile import Profile
 from tilewright.runtime.executable import Executable
-from tilewright.simulate.cycles import Run, run
+from tilewright.simulate.cycles import Known, Run, run
 from tilewright.simulate.levers import Lever, levers
-from tilewright.simulate.occupancy import Occupancy, occupancy
+from tilewright.simulate.occupancy import Occupancy, occupancy, too_much
 from tilewright.simulate.trips import Trips
 from tilewright.simulate.ways import Way, best
 
@@ -43,14 +44,30 @@ class Simulated:
     law: str = ""
     """The order of sums, by name."""
 
+    instances: int = 1
+    """Of a `tile_map` that was planned by chips, or in stages; else the whole is one."""
+
+    share: float = 1.0
+    """Of a run, what one instance takes from its start to its end."""
+
     @property
     def cycles(self) -> float:
         return self.run.cycles
 
     @property
     def seconds(self) -> float:
-        """Latency of one run."""
+        """Of one run."""
         return self.run.seconds
+
+    @property
+    def latency(self) -> float:
+        """Seconds from an instance's start to its end."""
+        return self.seconds * self.share
+
+    @property
+    def throughput(self) -> float:
+        """Instances a second, runs following each other."""
+        return self.instances / self.seconds if self.seconds else 0.0
 
     def __str__(self) -> str:
         text = verdict(self.run, self.held, self.law)
@@ -65,8 +82,12 @@ class Simulated:
             "law": self.law,
             "cycles": self.cycles,
             "seconds": self.seconds,
+            "latency": self.latency,
+            "throughput": self.throughput,
+            "limit": self.run.limit,
             "busy": self.run.busy,
             "totals": {kind: self.run.total(kind) for kind in kinds},
+            "bytes_always": self.held.always,
             "bytes_by_tile": self.held.by_tile.astype(int).tolist(),
             "supersteps": rows,
         })  # fmt: skip
@@ -107,6 +128,7 @@ class Modelled:
             raise CapacityError(chosen.fault)
         self.plan: Program = chosen.plan()[0]
         """The program with homes; `program` is its text."""
+        self._flows: Known = {}
 
     @cached_property
     def native(self) -> Executable:
@@ -124,19 +146,53 @@ class Modelled:
     def program(self) -> str:
         return program_to_text(self.plan)
 
-    def simulate(self, trips: Trips | None = None) -> Simulated:
-        """Without data; `trips` says how often loops of unknown length turn.
+    def simulate(
+        self, trips: Trips | None = None, machine: str | Path | Machine | None = None
+    ) -> Simulated:
+        """Without data; `trips` says how often loops of unknown length turn. On another `machine`
+        of as many tiles and chips, such as `exe.machine.with_(clock="1.5 GHz")`, the plan is this
+        one: what other figures alone would change.
 
-        Raises `ArgumentError` where such a loop is in none of `trips`.
+        Raises `ArgumentError` where such a loop is in none of `trips`, or `machine` is of another
+        shape or has too little memory for the plan.
         """
+        if machine is not None:
+            other = self._alike(named(machine))
+            found = run(self.plan, other, trips, known=self._flows)
+            return Simulated(found, occupancy(self.plan), {}, self.law, *self._each)
         timed = {name: way for name, way in self.ways.items() if way.fits}
         others = {
             name: way.run(trips) if name in timed else way.fault
             for name, way in self.ways.items()
             if len(self.ways) > 1
         }
-        found = run(self.plan, self.machine, trips)
-        return Simulated(found, occupancy(self.plan), others, self.law)
+        found = run(self.plan, self.machine, trips, known=self._flows)
+        return Simulated(found, occupancy(self.plan), others, self.law, *self._each)
+
+    @property
+    def _each(self) -> tuple[int, float]:
+        """Instances of a run, and the share of it that one takes."""
+        for step in self.plan.steps:
+            if isinstance(step, Replicas):
+                return step.count, 1 / step.turns
+            if isinstance(step, Pipeline):
+                return step.count, len(step.parts) / step.turns
+        return 1, 1.0
+
+    def _alike(self, other: Machine) -> Machine:
+        def shape(machine: Machine) -> tuple[object, ...]:
+            exchange = machine.chip.exchange
+            grid = (exchange.mesh.columns, exchange.mesh.rows) if exchange.mesh else None
+            return exchange.kind, grid, machine.chip.tiles, machine.chips
+
+        if shape(other) != shape(self.machine):
+            raise ArgumentError(
+                f"{other.name} is of another shape than {self.machine.name}: compile for it, as "
+                "plans hang on numbers of tiles and chips."
+            )
+        if fault := too_much(self.plan, other):
+            raise ArgumentError(f"The plan for {self.machine.name} does not fit: {fault}")
+        return other
 
     def side(self, trips: Trips | None = None) -> Side:
         """For a page on which it stands beside another."""

@@ -31,6 +31,7 @@ from tilewright.plan.ir import (
     Exchange,
     Family,
     Loop,
+    Move,
     Pipeline,
     Program,
     Replicas,
@@ -104,24 +105,30 @@ class Run:
         return max(("compute", "exchange", "sync"), key=self.total)
 
 
+Known = dict[tuple[int, ...], Flows]
+"""Flows of a program's exchanges, found before: of other figures of speed they are the same."""
+
+
 def run(
     program: Program,
     machine: Machine,
     trips: Trips | None = None,
     price: Callable[[Codelet, Tile], float] = vertex,
+    known: Known | None = None,
 ) -> Run:
     """`price`: cycles of a vertex on a tile, by default as written by hand (`plan/slots.py`).
+    `known` is filled, and spares whoever times the same program again most of the work.
 
     Raises `ArgumentError` where a loop of unknown length is in none of `trips`.
     """
-    walk = _Walk(machine, whiles(program, trips or {}), price)
+    walk = _Walk(machine, whiles(program, trips or {}), price, {} if known is None else known)
     walk.steps(program.steps, 1.0, 0)
     walk.close(1.0, 0)
     lines: dict[str, dict[str, None]] = {}
     for call in calls_of(program.steps):
         lines.setdefault(call.codelet.name, {}).setdefault(call.source)
-    known = {name: tuple(filter(None, some)) for name, some in lines.items()}
-    return Run(machine, tuple(walk.found), walk.counts, walk.parts, known)
+    written = {name: tuple(filter(None, some)) for name, some in lines.items()}
+    return Run(machine, tuple(walk.found), walk.counts, walk.parts, written)
 
 
 Cycles = float | np.ndarray
@@ -141,8 +148,14 @@ class _Open:
 
 
 class _Walk:
-    def __init__(self, machine: Machine, turns: dict, price: Callable[[Codelet, Tile], float]):
-        self.machine, self.turns, self.price = machine, turns, price
+    def __init__(
+        self,
+        machine: Machine,
+        turns: dict,
+        price: Callable[[Codelet, Tile], float],
+        flows: Known,
+    ):
+        self.machine, self.turns, self.price, self.flows = machine, turns, price, flows
         self.found: list[Superstep] = []
         self.counts = NOTHING
         self.open = _Open(np.zeros(machine.tiles))
@@ -280,12 +293,17 @@ class _Walk:
         self.open = _Open(np.zeros(self.machine.tiles))
         self.sync = 0.0
 
-    def exchange(self, moves: Sequence, times: float, depth: int) -> None:
-        chip = self.machine.chip
-        if chip.exchange.mesh is not None:
-            self.close(times, depth, mesh_flows(moves, self.machine))
-            return
-        self.close(times, depth, flows(moves, self.machine.tiles, chip.tiles, chip.exchange.bus))
+    def exchange(self, moves: Sequence[Move], times: float, depth: int) -> None:
+        chip, mesh = self.machine.chip, self.machine.chip.exchange.mesh
+        ways = (mesh.columns, mesh.rows) if mesh else (chip.exchange.bus,)
+        key = (*map(id, moves), self.machine.tiles, chip.tiles, *ways)
+        if key not in self.flows:
+            self.flows[key] = (
+                mesh_flows(moves, self.machine)
+                if mesh
+                else flows(moves, self.machine.tiles, chip.tiles, chip.exchange.bus)
+            )
+        self.close(times, depth, self.flows[key])
 
     def passing(self, flow: Flows) -> float:
         """Cycles of an exchange."""

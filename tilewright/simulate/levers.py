@@ -12,7 +12,7 @@ from typing import Any
 
 from tilewright.machine.machine import Chip, Machine
 from tilewright.plan.ir import Program
-from tilewright.simulate.cycles import run
+from tilewright.simulate.cycles import Known, run
 from tilewright.simulate.trips import Trips
 
 
@@ -26,16 +26,17 @@ class Lever:
 
 
 def levers(program: Program, machine: Machine, trips: Trips | None = None) -> tuple[Lever, ...]:
-    """The strongest first."""
-    now = run(program, machine, trips).seconds
+    """The one that would save most first."""
+    known: Known = {}
+    now = run(program, machine, trips, known=known).seconds
 
     def time(change: Callable[[Chip, float], Chip], factor: float) -> float:
         other = replace(machine, chip=change(machine.chip, factor))
-        return run(program, other, trips).seconds / now if now else 1.0
+        return run(program, other, trips, known=known).seconds / now if now else 1.0
 
     changes = _CHANGES | (_OF_A_MESH if machine.chip.exchange.mesh else {})
     found = [Lever(name, time(c, 0.5), time(c, 2.0)) for name, c in changes.items()]
-    return tuple(sorted(found, key=lambda lever: lever.doubled))
+    return tuple(sorted(found, key=lambda lever: min(lever.halved, lever.doubled)))
 
 
 def _tile(chip: Chip, **figures: Any) -> Chip:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tilewright.machine.cost import Count, computed, lanes, operand_dtypes
+from tilewright.machine.cost import NOTHING, Count, computed, lanes, operand_dtypes
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.simulate.cpu import Timing, at_clock, timing
@@ -22,7 +22,8 @@ from tilewright.simulate.trips import Trips
 class Estimate:
     """`seconds` are (least, most) of one run; `busy` tiles work on average; `bytes` are held.
 
-    With `bound` the machine cannot be faster, and may be slower.
+    With `bound` the machine cannot be faster, and may be slower. A `fault` says why the program
+    does not fit the machine: then there is no time, and all else is of nothing.
     """
 
     machine: Machine
@@ -33,9 +34,12 @@ class Estimate:
     counts: Count
     bound: bool = False
     timing: Timing | None = None
+    fault: str = ""
 
     @property
     def fits(self) -> bool:
+        if self.fault:
+            return False
         if self.machine.chip.exchange.apart:
             return self.bytes <= self.machine.tile.memory * self.machine.tiles
         return self.bytes <= max(memory.size for memory in self.machine.tile.memories)
@@ -81,6 +85,12 @@ def _on_tiles(program: Program, machine: Machine, trips: Trips | None) -> Estima
     return Estimate(machine, seconds, found.limit, found.busy * machine.tiles, held, found.counts)
 
 
+def unfit(machine: Machine, fault: str) -> Estimate:
+    """Of what does not fit the machine, for the reason given."""
+    never = (float("inf"), float("inf"))
+    return Estimate(machine, never, "memory", 0.0, 0, NOTHING, fault=fault)
+
+
 def _held(program: Program, tiles: int) -> int:
     """Arguments, results, both kinds of arenas."""
     passed = sum(buffer.nbytes for buffer in {*program.inputs, *program.outputs})
@@ -119,9 +129,10 @@ def _plain(counts: Count, machine: Machine) -> float:
 
 
 def ranks(estimates: Sequence[Estimate]) -> list[int | None]:
-    """1 for the fastest; those whose ranges overlap share a rank; a bound has none."""
-    rows = [e for e in estimates if not e.bound]
+    """1 for the fastest; those whose ranges overlap share a rank; a bound has none, nor has what
+    does not fit."""
+    rows = [e for e in estimates if not (e.bound or e.fault)]
     return [
-        None if e.bound else 1 + sum(other.seconds[1] < e.seconds[0] for other in rows)
+        None if e.bound or e.fault else 1 + sum(other.seconds[1] < e.seconds[0] for other in rows)
         for e in estimates
     ]

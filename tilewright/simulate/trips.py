@@ -67,6 +67,10 @@ def whiles(program: Program, trips: Trips) -> dict[int, float | np.ndarray]:
     Raises `ArgumentError` where one is missing, unknown, negative or of another length.
     """
     loops = named(program)
+    if not isinstance(trips, Mapping):
+        raise ArgumentError(
+            f"trips must be turns of loops by name, {{name: turns}}, not {trips!r}."
+        )
     unknown = [name for name in trips if name not in loops]
     if unknown:
         known = ", ".join(loops) or "none"
@@ -81,7 +85,12 @@ def whiles(program: Program, trips: Trips) -> dict[int, float | np.ndarray]:
 
 
 def _turns(name: str, given: float | np.ndarray | Sequence[float], count: int) -> np.ndarray:
-    turns = np.asarray(given, float)
+    try:
+        turns = np.asarray(given, float)
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"trips[{name!r}] must be a number or numbers, not {given!r}."
+        ) from None
     if turns.shape not in ((), (count,)):
         raise ArgumentError(
             f"trips[{name!r}] must be a number or {count} of them, one for each instance, "
