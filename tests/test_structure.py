@@ -10,8 +10,8 @@ HOME = Path(__file__).parent.parent / "tilewright"
 
 ORDER: list[str] = list(
     (
-        "env errors files onnx_file tree machine models graph image saved trace codelets plan "
-        "simulate report codegen runtime state record c_export compilation dump elsewhere "
+        "env errors files onnx_file tree machine models graph image checksum saved trace codelets "
+        "plan simulate report codegen runtime state record c_export compilation dump elsewhere "
         "compiler loading compare jitted calibrate mcmc alpha sequence vision serve bench talk cli"
     ).split()
 )

@@ -131,7 +131,7 @@ class Compilation:
         if found.object == base.image.object:
             return base.thinned._with(fixed=places)
         arguments = [
-            fixed.get(i, np.zeros(kind.shape, kind.numpy))
+            fixed[i] if i in fixed else np.zeros(kind.shape, kind.numpy)
             for i, kind in enumerate(source.interface.inputs)
         ]
         made = _made(found, (*base.hidden, *arguments))

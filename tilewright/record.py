@@ -8,9 +8,9 @@ compiler starts afresh. Planning and emitting a large sampler takes longer than 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
 
 from tilewright.codegen.cache import RECORD_SUFFIX, key, read_content, store, usable_folder
 from tilewright.env import ENVIRONMENT
@@ -35,10 +35,17 @@ def recall(graph_text: str, machine: Machine, make: Callable[[], Image]) -> Imag
 @cache
 def fingerprint() -> str:
     """Changes with every change of our own source files."""
-    home = Path(__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(home.rglob("*.py")):
-        status = path.stat()
-        entry = f"{path.relative_to(home)} {status.st_size} {status.st_mtime_ns}\n"
-        digest.update(entry.encode())
-    return digest.hexdigest()
+    home = os.path.dirname(__file__)
+    entries = sorted(_sources(home))
+    return hashlib.sha256("".join(entries).encode()).hexdigest()
+
+
+def _sources(folder: str, under: str = "") -> Iterator[str]:
+    """A line for each, in any order; at every start, so that hundreds should take no time."""
+    with os.scandir(folder) as found:
+        for entry in found:
+            if entry.name.endswith(".py"):
+                status = entry.stat()
+                yield f"{under}{entry.name} {status.st_size} {status.st_mtime_ns}\n"
+            elif entry.is_dir() and entry.name != "__pycache__":
+                yield from _sources(entry.path, f"{under}{entry.name}/")

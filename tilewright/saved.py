@@ -5,8 +5,8 @@ nothing of any machine: who loads it compiles for the host that it is on. For th
 are kept once, as they were given. Each host packs weights for its own registers and caches: that
 takes milliseconds, and results do not depend on it.
 
-    tilewright-program-2
-    the SHA-256 of all that follows, in hexadecimal
+    tilewright-program-3
+    the checksum of all that follows (`checksum.py`), in hexadecimal
     a line of JSON: how it is called, types and places of arrays, bytes of the graph's text
     the graph (`graph/text.py`)
     arrays, each on a line of 64 bytes, counted from where the file begins
@@ -17,8 +17,8 @@ be is a `LoadError`, and nothing of the file is ever imported or evaluated.
 
 from __future__ import annotations
 
-import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,16 +26,19 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.checksum import Fill, checksum, from_file
 from tilewright.errors import ArgumentError, LoadError
 from tilewright.files import write_bytes
 from tilewright.graph.ir import Type
 from tilewright.image import Interface, types_from_json, types_to_json
 from tilewright.tree import LEAF, MismatchError, Tree
 
-MAGIC = b"tilewright-program-2\n"
+MAGIC = b"tilewright-program-3\n"
 _ANY_VERSION = b"tilewright-program-"
-_CHECKSUM = 2 * hashlib.sha256().digest_size + 1
+_START = len(MAGIC) + 65
+"""Where the content begins, behind 64 figures and the end of their line."""
 _LINE = 64
+_LOOK = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +64,14 @@ def write(path: Path, saved: Saved) -> None:
 
 def read(path: Path) -> Saved:
     """Raises LoadError for anything but a whole file of ours, OSError where there is none."""
-    data = _aligned(path)
-    try:
-        return from_bytes(data)
-    except LoadError as error:
-        raise LoadError(f"{path} {error}") from None
+    with path.open("rb") as file:
+        data, read = _room(file.seek(0, 2)), file.fileno()
+        try:
+            head = os.pread(read, _START, 0)
+            data[: len(head)] = np.frombuffer(head, np.uint8)
+            return _checked(data, from_file(read, data[_START:].data, _START))
+        except LoadError as error:
+            raise LoadError(f"{path} {error}") from None
 
 
 def to_bytes(saved: Saved) -> bytes:
@@ -83,28 +89,36 @@ def to_bytes(saved: Saved) -> bytes:
         "arrays": types_to_json([Type(array.dtype.name, array.shape) for array in arrays]),
     }
     content = [json.dumps(head).encode(), b"\n", text]
-    size = len(MAGIC) + _CHECKSUM + sum(map(len, content))
+    size = _START + sum(map(len, content))
     for array in arrays:
         content += [bytes(-size % _LINE), np.ascontiguousarray(array).tobytes()]
         size += len(content[-2]) + len(content[-1])
-    digest = hashlib.sha256()
-    for piece in content:
-        digest.update(piece)
-    return b"".join([MAGIC, digest.hexdigest().encode(), b"\n", *content])
+    return sealed(b"".join(content))
+
+
+def sealed(content: bytes) -> bytes:
+    """Behind the name of the format and the checksum."""
+    return b"".join([MAGIC, checksum(memoryview(content)).encode(), b"\n", content])
 
 
 def from_bytes(data: np.ndarray) -> Saved:
     """Of a file's content, as bytes (uint8); arrays are views of it."""
-    start = len(MAGIC) + _CHECKSUM
-    head = data[:start].tobytes()
+    return _checked(data)
+
+
+def _checked(data: np.ndarray, fill: Fill | None = None) -> Saved:
+    """`fill` fetches what comes behind the checksum."""
+    head = data[:_START].tobytes()
     if head[: len(MAGIC)] != MAGIC:
         if head.startswith(_ANY_VERSION):
             raise LoadError("was saved by a version of tilewright with another format.")
         raise LoadError("is no program of tilewright's.")
-    if head[len(MAGIC) :] != hashlib.sha256(data[start:].data).hexdigest().encode() + b"\n":
+    if head[len(MAGIC) :] != checksum(data[_START:].data, fill).encode() + b"\n":
         raise LoadError("is damaged: its checksum is not that of its content.")
+    data = data.view()
+    data.flags.writeable = False
     try:
-        return _parsed(data, start)
+        return _parsed(data, _START)
     except Exception as error:
         what = f"{type(error).__name__}: {error}".splitlines()[0]
         raise LoadError(
@@ -114,8 +128,7 @@ def from_bytes(data: np.ndarray) -> Saved:
 
 def _parsed(data: np.ndarray, start: int) -> Saved:
     """Raises anything where the content is not as `to_bytes` writes it."""
-    (length,) = np.flatnonzero(data[start:] == ord("\n"))[:1]
-    at = start + int(length) + 1
+    at = _end_of_line(data, start)
     head = json.loads(data[start:at].tobytes())
     text = data[at : at + head["graph"]].tobytes().decode()
     at += len(text.encode())
@@ -227,15 +240,17 @@ def _interface_from_json(content: Mapping[str, Any]) -> Interface:
     return interface
 
 
-def _aligned(path: Path) -> np.ndarray:
-    """A file's bytes, on a line: arrays in it are then on lines, too."""
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        raw = np.empty(size + _LINE, np.uint8)
-        start = -raw.ctypes.data % _LINE
-        data = raw[start : start + size]
-        read = file.readinto(data.data)
-    data = data[:read]
-    data.flags.writeable = False
-    return data
+def _end_of_line(data: np.ndarray, start: int) -> int:
+    """Behind the next one; most of a file are arrays, which nobody looks through for it."""
+    for at in range(start, len(data), _LOOK):
+        found = data[at : at + _LOOK].tobytes().find(b"\n")
+        if found >= 0:
+            return at + found + 1
+    raise ValueError("a line without an end")
+
+
+def _room(size: int) -> np.ndarray:
+    """For a file's bytes, on a line: arrays in it are then on lines, too."""
+    raw = np.empty(size + _LINE, np.uint8)
+    start = -raw.ctypes.data % _LINE
+    return raw[start : start + size]

@@ -78,6 +78,9 @@ def thin_lines(arrays: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
     found = {}
     for position, array in enumerate(arrays):
         if array.ndim == 4 and array.shape[2] == LANES and array.size:
+            # A line whose first number is not zero is not: of dense weights that is told at once.
+            if (array[:, :, 0, 0] != 0).mean() >= FULL:
+                continue
             lines = lines_of(array)
             if lines.mean() < FULL:
                 found[position] = lines
