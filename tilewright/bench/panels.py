@@ -33,7 +33,10 @@ KINDS = (
     ("bfloat16", "bfloat16", True),
     ("int8", "int16", False),
     ("int8", "uint8", False),
+    ("int8", "uint16", False),
 )
+IN_FOURS = ("uint8", "uint16")
+"""Rows that panels of four neighbours are for."""
 """Panels, rows, and whether pairs are taken as `vdpbf16ps` does."""
 MOST_ROWS = 4
 BARS = (0.9, 0.85, 0.85, 0.85)
@@ -116,7 +119,7 @@ def run_bound(m: int, k: int, n: int, rounds: int) -> list[Row]:
 
 
 def codelet(dtype: str, lhs: str, paired: bool, m: int, n: int, k: int) -> ContractPanels:
-    count, groups, lanes, depth = shape(dtype, k, n, QUAD if lhs == "uint8" else None)
+    count, groups, lanes, depth = shape(dtype, k, n, QUAD if lhs in IN_FOURS else None)
     strides = (groups * lanes * depth, lanes * depth, depth, 1)
     return ContractPanels(
         Operand(lhs, (m, k), (k, 1)),
@@ -130,7 +133,7 @@ def _row(each: ContractPanels, time: float, second: tuple[float, float], single:
     read, flops = second
     limit = max(each.panels.nbytes / read, each.work.flops / flops)
     full = each.panels.dtype == "float32"
-    pairs = ", pairs" if each.paired else ", bytes" if each.lhs.dtype == "uint8" else ""
+    pairs = ", pairs" if each.paired else f" by {each.lhs.dtype}" if not full else ""
     against = "" if full else f"; {single / time:.2f} × float32"
     return Row(
         "panels",

@@ -182,6 +182,7 @@ _NARROW: Mapping[tuple[str, ...], tuple] = {
     ("int8", "int8"): ("int32", ("uint8", "int8"), ("int16", "int16")),
     ("uint8", "int8"): ("int32", ("uint8", "int8"), ("int16", "int16")),
     ("int16", "int8"): ("int32", ("int16", "int16")),
+    ("uint16", "int8"): ("int32", ("int16", "int16")),
     ("bfloat16", "bfloat16"): ("float32", ("bfloat16", "bfloat16")),
 }
 """Operands that products take as they are (of bfloat16: in pairs), what their sums are in, and the

@@ -12,12 +12,15 @@ from contiguous rows.
     bfloat16  2  bfloat16, `paired`  the law's pairs: what `vdpbf16ps` does. Elsewhere by two fma
     int8      2  int16               int32, which wraps: exact while sums fit
     int8      4  uint8               the same; `vpdpbusd` where there is it
+    int8      4  uint16              the same, by two of `vpdpbusd`: of low bytes and of high ones
 
 In `parts`, panels (parts, panels, ...) are those of matrices of n columns each, and the outputs
 (m, n) are what the epilogue makes of the parts' sums: it reads those first, in order. Panels of
 one number advance together, so that what meets in a gate is in registers at one time.
 
-Up to 512 products of |panel| <= 127 and |lhs| <= 32767 fit 32 bits, and 66,000 of uint8.
+Up to 512 products of |panel| <= 127 and |lhs| <= 32767 fit 32 bits, and 66,000 of uint8. Of int16 a
+panel is widened, a vector in 1.4 cycles on Zen 4; of uint16 it comes as it lies. (A row times
+256 x 512: 1.65 us and 1.33; of uint8 1.27; reading alone 1.20.)
 """
 
 from __future__ import annotations

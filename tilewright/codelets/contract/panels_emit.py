@@ -56,13 +56,14 @@ class _Writer(PackedWriter):
     def tiling(self, panels: int) -> Tiling:
         """Rows and panels that are summed together."""
         rows, registers = self.codelet.m, self.function.module.features.registers
+        planes = self.term.planes
         if rows > _FEW_ROWS:
-            dtype, parts = self.codelet.panels.dtype, self.parts * self.codelet.parts
+            dtype, parts = self.codelet.panels.dtype, self.parts * self.codelet.parts * planes
             widens = dtype == "bfloat16" or (dtype == "int8" and self.parts > 1)
             load, taken = _WIDENED if widens else (0.5, 0)
             steps, left = self.codelet.k, registers - taken
             return choose(rows, panels, steps, left, parts=parts, column_load=load)
-        most = min(_MOST_STREAMS, registers * 3 // 4 // (rows * self.parts))
+        most = min(_MOST_STREAMS, registers * 3 // 4 // (rows * self.parts * planes))
         return Tiling((Run(0, rows, 1),), split(panels, max(1, most // self.codelet.parts)))
 
     def write(self) -> None:
@@ -105,8 +106,9 @@ class _Writer(PackedWriter):
         dtypes = [self.codelet.lhs.dtype, *(side.dtype for side in problem.sides)]
         along = [[run.size * step] for step in steps]
         with walk(function, [run.count], here, dtypes, along) as (lhs, *inside):
-            products = self.codelet.parts
-            sums = self._sums(lhs, panels, run.size, count * products)
+            products, planes = self.codelet.parts, self.term.planes
+            sums = self._sums(lhs, panels, run.size * planes, count * products)
+            sums = self._joined(sums) if planes > 1 else sums
             apart = run.size * self.parts
             for panel, row, part in product(range(count), range(run.size), range(self.parts)):
                 left = valid - part * self.width
@@ -116,6 +118,12 @@ class _Writer(PackedWriter):
                     first = panel * products * apart + row * self.parts + part
                     total, *others = sums[first::apart][:products]
                     problem.finish(function, lanes, total, inside, row, *others)
+
+    def _joined(self, sums: Sequence[str]) -> list[str]:
+        """One sum of those over a row's planes, which follow each other."""
+        term, parts = self.term, self.parts
+        rows = zip(*(iter(sums),) * (term.planes * parts), strict=True)
+        return [term.joined(row[part::parts]) for row in rows for part in range(parts)]
 
     @property
     def _panel(self) -> int:
@@ -131,7 +139,8 @@ class _Writer(PackedWriter):
         return offset(self.function, panels, self.codelet.panels.dtype, number * self._panel)
 
     def _sums(self, lhs: str, panels: str, rows: int, count: int) -> list[str]:
-        """(panel, product, row, part) over all of k: node after node of the law's tree."""
+        """(panel, product, row, part) over all of k: node after node of the law's tree. A plane of
+        a row counts as one, from here on."""
         term, k = self.term, self.codelet.k
         if not term.node or k <= term.node:
             return self._node(term, [lhs, panels], rows, count, k)[0]
@@ -190,8 +199,9 @@ class _Writer(PackedWriter):
         count = len(sums) // (rows * parts)
 
         def row(number: int) -> list[str]:
-            step = number * self.codelet.lhs.strides[0]
-            return term.row(offset(self.function, lhs, self.codelet.lhs.dtype, step), valid)
+            at, plane = divmod(number, term.planes)
+            step = at * self.codelet.lhs.strides[0]
+            return term.row(offset(self.function, lhs, self.codelet.lhs.dtype, step), valid, plane)
 
         def columns(number: int, part: int) -> list[str]:
             panel, own = divmod(number, self.codelet.parts)

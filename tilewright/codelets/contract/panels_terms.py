@@ -26,8 +26,7 @@ def term_of(function: Function, codelet: ContractPanels | ContractBlocks, width:
     """The one of the codelet's panels, in vectors of `width` lanes."""
     dtype = codelet.panels.dtype
     if dtype == "int8":
-        kind = _Quads if codelet.lhs.dtype == "uint8" else _Integers
-        return kind(function, codelet, width)
+        return _OF_BYTES[codelet.lhs.dtype](function, codelet, width)
     if dtype == "float32":
         return _Singles(function, codelet, width)
     pairs = "avx512bf16" in function.module.features.names
@@ -48,9 +47,11 @@ class Term(ABC):
     """Terms that are summed from 0, one step after the other; None: all."""
     stepped: ClassVar[bool] = True
     """Whether several steps in a turn are no slower than one."""
+    planes: ClassVar[int] = 1
+    """Parts of a row's elements that are summed each for itself; `joined` makes one sum of them."""
 
     @abstractmethod
-    def row(self, place: str, valid: int) -> list[str]:
+    def row(self, place: str, valid: int, plane: int = 0) -> list[str]:
         """The d elements of one row of lhs at a place, of which `valid` exist, in every lane."""
 
     @abstractmethod
@@ -63,6 +64,11 @@ class Term(ABC):
         for a, b in zip(x, y, strict=True):
             total = arithmetic.multiply_add(self.function, self.width, a, b, total)
         return total
+
+    def joined(self, sums: Sequence[str]) -> str:
+        """Of those over each plane."""
+        (only,) = sums
+        return only
 
     @property
     def start(self) -> str:
@@ -86,7 +92,7 @@ class Term(ABC):
 class _Singles(Term):
     depth = 1
 
-    def row(self, place: str, valid: int) -> list[str]:
+    def row(self, place: str, valid: int, plane: int = 0) -> list[str]:
         return [self.splat("float", vectors.load_scalar(self.function, "float32", place))]
 
     def columns(self, place: str, valid: int) -> list[str]:
@@ -96,7 +102,7 @@ class _Singles(Term):
 class _Halves(Term):
     """bfloat16 as float32: the upper half of a word is one already but for what lies below it."""
 
-    def row(self, place: str, valid: int) -> list[str]:
+    def row(self, place: str, valid: int, plane: int = 0) -> list[str]:
         dtype, found = self.codelet.lhs.dtype, []
         for i in range(valid):
             value = vectors.load_scalar(
@@ -125,7 +131,7 @@ class _Halves(Term):
 class _Dots(Term):
     """Pairs of bfloat16 by one instruction."""
 
-    def row(self, place: str, valid: int) -> list[str]:
+    def row(self, place: str, valid: int, plane: int = 0) -> list[str]:
         pair = self.function.let(f"load i32, ptr {place}, align 2")
         return [self._pairs(self.splat("i32", pair))]
 
@@ -164,8 +170,8 @@ class _Integers(Term):
     def start(self) -> str:
         return Arithmetic("int32").start(self.codelet.k, self.width)
 
-    def row(self, place: str, valid: int) -> list[str]:
-        return [self._halves(self.splat("i32", _word(self.function, place, 16, valid)))]
+    def row(self, place: str, valid: int, plane: int = 0) -> list[str]:
+        return [self._halves(self.splat("i32", _word(self.function, place, 32, 16, valid)))]
 
     def _halves(self, words: str) -> str:
         row, halves = vector("i32", self.width), vector("i16", 2 * self.width)
@@ -212,8 +218,8 @@ class _Quads(Term):
     def start(self) -> str:
         return Arithmetic("int32").start(self.codelet.k, self.width)
 
-    def row(self, place: str, valid: int) -> list[str]:
-        return [self.splat("i32", _word(self.function, place, 8, valid))]
+    def row(self, place: str, valid: int, plane: int = 0) -> list[str]:
+        return [self.splat("i32", _word(self.function, place, 32, 8, valid))]
 
     def columns(self, place: str, valid: int) -> list[str]:
         return [self.words(place)]
@@ -243,8 +249,34 @@ class _Quads(Term):
         return total
 
 
-def _word(function: Function, place: str, bits: int, valid: int) -> str:
-    """32 bits of neighbouring integers, `valid` of them, the first lowest; the rest is zero."""
+class _QuadsOfPlanes(_Quads):
+    """int8 times uint16, as two of uint8: the low bytes, and the high ones, times 256."""
+
+    planes = 2
+
+    def row(self, place: str, valid: int, plane: int = 0) -> list[str]:
+        function, count = self.function, self.width // 2
+        row, bytes_ = vector("i32", self.width), vector("i8", 4 * self.width)
+        fours = vectors.splat(function, "i64", count, _word(function, place, 64, 16, valid))
+        fours = function.let(f"bitcast {vector('i64', count)} {fours} to {bytes_}")
+        starts = [8 * (lane // 2) + plane for lane in range(self.width)]
+        lanes = [start + step for start in starts for step in (0, 2, 4, 6)]
+        own = vectors.shuffle(function, "i8", 4 * self.width, fours, "poison", lanes)
+        return [function.let(f"bitcast {bytes_} {own} to {row}")]
+
+    def joined(self, sums: Sequence[str]) -> str:
+        row, by = vector("i32", self.width), vectors.splat_constant("i32", 8, self.width)
+        low, high = sums
+        high = self.function.let(f"shl {row} {high}, {by}")
+        return self.function.let(f"add {row} {low}, {high}")
+
+
+_OF_BYTES = {"int16": _Integers, "uint8": _Quads, "uint16": _QuadsOfPlanes}
+"""Terms of int8 panels, by what meets them."""
+
+
+def _word(function: Function, place: str, size: int, bits: int, valid: int) -> str:
+    """`size` bits of neighbouring integers, `valid` of them, the first lowest; the rest is zero."""
     loaded = function.let(f"load <{valid} x i{bits}>, ptr {place}, align {bits // 8}")
     word = function.let(f"bitcast <{valid} x i{bits}> {loaded} to i{bits * valid}")
-    return word if bits * valid == 32 else function.let(f"zext i{bits * valid} {word} to i32")
+    return word if bits * valid == size else function.let(f"zext i{bits * valid} {word} to i{size}")

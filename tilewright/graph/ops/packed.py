@@ -7,8 +7,8 @@
 
 In: a matrix (k, n). Out: its panels (panels, ceil(k / d), 16, d), of 16 columns each: columns lie
 side by side, of each of them d neighbouring k (one in float32, two in lower precisions, four of
-int8 that meet uint8). What lies beyond the matrix is zero. Products of packed matrices are the
-law's `sequence`, or its `pairs`.
+int8 that meet uint8 or uint16). What lies beyond the matrix is zero. Products of packed matrices
+are the law's `sequence`, or its `pairs`.
 """
 
 from __future__ import annotations
