@@ -24,13 +24,9 @@ def beside_view(view: View, region: Region, place: Buffer, family: Family) -> Vi
     ]
     around = {var for var, _ in region.moves}
     moves += [(var, step) for var, step in view.moves if var not in around]
-    if not region.dense:
+    if region.box is None:
         return replace(view, buffer=place, offset=view.offset - region.low, moves=tuple(moves))
-    strides, step = [0] * len(view.shape), 1
-    for axis in reversed(range(len(view.shape))):
-        if view.shape[axis] > 1 and view.strides[axis]:
-            strides[axis], step = step, step * view.shape[axis]
-    return View(place, view.shape, tuple(strides), 0, tuple(moves))
+    return replace(region.box.placed(view, place), moves=tuple(moves))
 
 
 class Moved:

@@ -34,7 +34,7 @@ from tilewright.plan.ir import (
     View,
     While,
 )
-from tilewright.plan.settle import Settled, Unit, is_unit, placed_buffer
+from tilewright.plan.settle import Settled, Unit, is_unit, may_both_write, placed_buffer
 from tilewright.plan.touches import Region
 from tilewright.plan.verify import away
 
@@ -231,9 +231,9 @@ class _Placer:
     def _beside(self, unit: Unit, region: Region, depth: int) -> tuple[Buffer, list[Move]]:
         """A place for the region beside the family, and what must be brought there."""
         kept = region.unsure if region.buffer in self.filled else ()
-        needed = dict.fromkeys((*region.read, *kept))
+        needed = dict.fromkeys((*region.needed, *kept))
         moving, span = _by_axis(unit, region), (region.low, region.high)
-        key = (region.buffer, tuple(region.read), moving, unit.family.homes, span, region.dense)
+        key = (region.buffer, tuple(region.read), moving, unit.family.homes, span, region.box)
         if not region.written:
             for frame in self.frames[: depth + 1]:
                 if key in frame.brought:
@@ -285,10 +285,13 @@ def _forget(frame: _Frame, written: set[Buffer]) -> None:
 
 
 def _independent(unit: Unit, group: Sequence[Unit]) -> bool:
-    """Whether it reads nothing that the group writes, and the other way round."""
+    """Whether it reads nothing that the group writes, the other way round, and nothing of what
+    they write is written twice."""
     read = {buffer for other in group for buffer in other.read}
     written = {buffer for other in group for buffer in other.written}
-    return not (unit.read & written or unit.written & read)
+    if unit.read & written or unit.written & read:
+        return False
+    return not any(may_both_write(unit, other) for other in group)
 
 
 def _written(steps: Sequence[Step], units: dict[int, Unit]) -> Iterator[Buffer]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tilewright.plan.again import KINDS
+from tilewright.plan.boxes import all_instances, may_meet
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import (
     Branch,
@@ -48,6 +49,19 @@ class Unit:
     @property
     def read(self) -> set[Buffer]:
         return {b for b, found in self.touched.items() if any(r.read or r.unsure for r in found)}
+
+
+def may_both_write(one: Unit, other: Unit) -> bool:
+    """Whether two pieces of work may write the same element, so that one must come after."""
+    return any(
+        may_meet(all_instances(mine, one.counts), all_instances(theirs, other.counts), along)
+        for buffer in one.written & other.written
+        for some in one.touched[buffer]
+        for others in other.touched[buffer]
+        for mine in some.written
+        for theirs in others.written
+        for along in [(*some.along, *others.along)]
+    )
 
 
 class Share(NamedTuple):
@@ -208,5 +222,5 @@ def _dense(family: Family, found: dict[Buffer, list[Region]]) -> dict[Buffer, li
     if kinds and len(calls) == len(family.steps):
         for rows in found.values():
             for region in rows:
-                region.dense = len(region.views) == 1
+                region.settle_box()
     return found

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from tilewright.plan.boxes import Box, box_around
 from tilewright.plan.ir import Branch, Buffer, Call, Loop, Step, Var, View, While
 
 Moves = tuple[tuple[Var, int], ...]
@@ -27,6 +28,8 @@ class Access:
     view: View
     writes: bool
     sure: bool
+    along: tuple[int, ...] = ()
+    """Strides of dimensions that have one element here, as blocks of one row do."""
 
     @property
     def low(self) -> int:
@@ -51,7 +54,9 @@ class Region:
     """Of those written, the ones that keep what was there before in some instance."""
     whole: bool = False
     """All of the buffer, whatever moves views on it: for an instance that is the only one."""
-    dense: bool = False
+    along: dict[int, None] = field(default_factory=dict)
+    """Strides of dimensions in which a view has one element."""
+    box: Box | None = None
     """Brought without the gaps between its elements: the codelets are made again for that."""
 
     @property
@@ -61,7 +66,21 @@ class Region:
     @property
     def size(self) -> int:
         """Elements of the place that it is brought to."""
-        return next(iter(self.views)).size if self.dense else self.high - self.low
+        return self.box.size if self.box else self.high - self.low
+
+    @property
+    def needed(self) -> list[View]:
+        """What must be brought of it, each element once where it is a box."""
+        return self.box.pieces(self.read) if self.box and self.read else self.read
+
+    def settle_box(self) -> None:
+        """For codelets that can be made again: of several views only where nobody writes."""
+        views = list(dict.fromkeys((*self.read, *self.written, *self.unsure)))
+        if len(views) > 1 and (self.written or self.unsure):
+            return
+        box = box_around(views, tuple(self.along) if len(views) > 1 else ())
+        if box is not None and (len(views) == 1 or box.size < self.high - self.low):
+            self.box = box
 
     def steps(self, vars: Sequence[Var]) -> dict[Var, int]:
         """How far each of some variables moves it."""
@@ -120,7 +139,8 @@ def _access(view: View, writes: bool, sure: bool, inner: Mapping[Var, int]) -> A
     empty = view.size == 0 or 0 in inner.values()
     shape, strides = zip(*own, strict=True) if own else ((), ())
     whole = replace(view, shape=(0,) if empty else shape, strides=(1,) if empty else strides)
-    return Access(replace(whole, moves=moves), writes, sure)
+    along = tuple(abs(s) for n, s in zip(view.shape, view.strides, strict=True) if n == 1 and s)
+    return Access(replace(whole, moves=moves), writes, sure, along)
 
 
 def _regions(buffer: Buffer, rows: Sequence[Access], vars: Mapping[Var, int]) -> Iterator[Region]:
@@ -140,6 +160,7 @@ def _regions(buffer: Buffer, rows: Sequence[Access], vars: Mapping[Var, int]) ->
             region = Region(
                 buffer, moves, min(a.low for a in group), max(a.high for a in group)
             )  # fmt: skip
+            region.along = dict.fromkeys(step for access in group for step in access.along)
             _sort(region, group)
             _join_written(region)
             if region.written and not _apart(region, vars):
