@@ -17,3 +17,7 @@ class LoadError(ValueError):
 
 class CapacityError(Exception):
     """A machine has too little memory for a program: which, by how much, and what would help."""
+
+
+class DataWarning(UserWarning):
+    """Data that can be used, but perhaps are not what was meant: what, and what is done with it."""

@@ -66,8 +66,21 @@ def test_missing_inputs_can_be_marked():
         (
             dict(time=[t.tz_localize(z) for t, z in zip(DATA.time, ZONES, strict=True)]),
             {},
-            "'time' holds times of several zones",
+            "'time' has times of several zones: give times without one",
         ),
+        (dict(time=DATA.time.dt.tz_localize("UTC")), {}, "'time' has time zone UTC: give times"),
+        (
+            dict(time=DATA.time.dt.tz_localize("America/New_York")),
+            {},
+            "'time' has time zone America/New_York: give",
+        ),
+        (dict(time=["1", "2", "1", "3"]), {}, "'time' must hold times or numbers, not a str"),
+        ({}, dict(longest_gap=2), "longest_gap must be a timedelta, as times are dates, not 2"),
+        (dict(time=[1, 2, 1, 5]), dict(longest_gap=2), "Before row 3 .* a gap of 3, longer than 2"),
+        (dict(time=[1, 2, 1, 5]), dict(longest_gap="2"), "longest_gap must be a number, as times"),
+        ({}, dict(inputs=["x", "x"]), "'x' is input twice"),
+        ({}, dict(targets=["y", "y"]), "'y' is target twice"),
+        ({}, dict(inputs=["x", "y"]), "'y' is input and target at once: a row would know its"),
         (dict(y=[1.0, 0.0, 2.0, 3.0]), dict(base_scale="y"), "'y' must be above 0: it is 0.0"),
     ],
 )

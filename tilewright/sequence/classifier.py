@@ -14,11 +14,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.isotonic import IsotonicRegression
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from tilewright.errors import ArgumentError
 from tilewright.models import forecaster
 from tilewright.models.forecaster import CLASSES, Forecaster
-from tilewright.sequence import sequences
+from tilewright.sequence import doubts, sequences
 from tilewright.sequence.estimator import SequenceEstimator
 from tilewright.sequence.panel import Panel
 from tilewright.sequence.sequences import Sequences
@@ -141,9 +142,25 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
                 "This LSTMClassifier estimator requires y to be passed, but the target y is None."
             )
         given = self._coded_rows(self._given(X, y, reset=True))
+        if given.base is not None:
+            raise ArgumentError("base_scale is for targets that are numbers, not for classes.")
         self.temperature_, self.isotonic_ = 1.0, np.zeros((2, 0))
         self._shift = self._prior_shift(given)
         return given
+
+    def _doubt(self, given: Sequences, last: int) -> None:
+        """Beside what all doubt: classes that are there too late."""
+        super()._doubt(given, last)
+        early, late = (
+            np.unique(given.y[when & ~np.isnan(given.y[:, 0])]).astype(int)
+            for when in (given.when <= last, given.when > last)
+        )
+        if len(early) == 1:
+            raise ArgumentError(
+                f"What is learned from has one class alone ({self.classes_[early[0]]}): the others "
+                "come later."
+            )
+        doubts.notice_classes(self.classes_[np.setdiff1d(late, early)])
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """(samples, classes); of a Panel, in the order of its rows."""
@@ -152,6 +169,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class, (samples,)."""
+        check_is_fitted(self, "nets_")
         return self.classes_[self.predict_proba(X).argmax(axis=-1)]
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -193,6 +211,11 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         if self.calibration == "isotonic":
             if len(self.classes_) != 2:
                 raise ArgumentError("calibration='isotonic' is for two classes.")
+            if len(np.unique(own)) == 1:
+                raise ArgumentError(
+                    "calibration='isotonic' needs both classes in the later part: choose a larger "
+                    "validation."
+                )
             rising = IsotonicRegression(y_min=0, y_max=1).fit(softmax(odds, axis=-1)[:, 1], own)
             self.isotonic_ = np.stack([rising.X_thresholds_, rising.y_thresholds_])
             return
@@ -224,8 +247,9 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
     def _coded(self, y: np.ndarray) -> np.ndarray:
         check_classification_targets(y)
+        y = column_or_1d(y, warn=True)
         self._set_classes(np.unique(y))
-        return np.searchsorted(self.classes_, np.ravel(y))[:, None].astype(np.float64)
+        return np.searchsorted(self.classes_, y)[:, None].astype(np.float64)
 
     def _coded_rows(self, given: Sequences) -> Sequences:
         """Of a Panel, whose labels are numbers as they are."""

@@ -24,7 +24,7 @@ from tilewright.errors import ArgumentError
 from tilewright.models import forecaster
 from tilewright.models.forecaster import Forecaster
 from tilewright.models.recurrent import Layer, Recurrent
-from tilewright.sequence import saved, sequences
+from tilewright.sequence import doubts, saved, sequences
 from tilewright.sequence.checkpoint import Checkpoint
 from tilewright.sequence.fitting import Task, answered, example, fitted
 from tilewright.sequence.given import SequenceReader
@@ -59,9 +59,9 @@ class SequenceEstimator(SequenceReader):
     cell : "lstm" or "gru"; hidden : units a layer; layers : one upon the other.
     steps : parts into which columns are cut.
     steps_back, warm_up, carry : of a Panel. Pieces of `steps_back` rows are learned from, the
-        gradient goes no further back (a shorter sequence is one piece); `warm_up` rows before them
-        are read without loss. With
-        `carry` pieces follow each other, and the state is kept from one to the next.
+        gradient goes no further back. A shorter sequence is one piece; none may be longer than the
+        longest sequence. `warm_up` rows before them are read without loss. With `carry` pieces
+        follow each other, and the state is kept from one to the next.
     seeds : nets, from different random starts; answers are their mean, or mixture. Each is on one
         core; a single one has all cores.
     epochs, batch_size, learning_rate, weight_decay, clip : of AdamW behind a gradient whose norm is
@@ -165,7 +165,10 @@ class SequenceEstimator(SequenceReader):
 
     def _task(self, given: Sequences) -> Task:
         """What is learned and what it is stopped by; scalers are those of the former."""
+        if self._of_panel:
+            doubts.check_lengths(given, self.steps_back)
         last, first = sequences.divided(given, self.validation, self.horizon)
+        self._doubt(given, last)
         before = (self.nets_, *self._scalers()) if self._goes_on() else None
         self._scale(given, last)
         rows = Rows(*self._scaled(given), self._weights(given))
@@ -183,10 +186,14 @@ class SequenceEstimator(SequenceReader):
             None if before is None else moved(form, *before, *self._scalers()),
         )
 
+    def _doubt(self, given: Sequences, last: int) -> None:
+        """Refuse, or say, what may not have been meant."""
+        doubts.notice_constants(given, last, self.inputs_ if self._of_panel else None)
+
     def _ended(self, given: Sequences, task: Task, fit: Any) -> Task | None:
         """If asked for, on all data as many steps as were best; nothing is left to stop by."""
         self.scores_, self.best_step_ = fit.scores[:, : int(fit.epoch.max())], fit.best_step
-        if self.refit != "steps" or self.validation == 0:
+        if self.refit != "steps":
             return None
         reading, steps = self._reading(), int(np.median(fit.best_step))
         everything = sequences.learned(given, int(given.when.max()), reading)

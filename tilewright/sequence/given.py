@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tilewright.errors import ArgumentError
-from tilewright.sequence import sequences
+from tilewright.sequence import doubts, sequences
 from tilewright.sequence.panel import Panel
 from tilewright.sequence.sequences import Reading, Sequences
 
@@ -24,8 +24,9 @@ class SequenceReader(BaseEstimator, metaclass=ABCMeta):
     """Not for use by itself. Estimators have the settings `steps`, `steps_back`, `warm_up` and
     `carry`.
 
-    Attributes: `steps_` of a sample, `n_features_in_`, `inputs_` (names, of a Panel), and of each
-    input and target `centre_`, `unit_`, `target_centre_`, `target_unit_`.
+    Attributes: `steps_` of a sample, `n_features_in_`, `inputs_` (names, of a Panel),
+    `group_marks_` (by which its groups are known again), and of each input and target `centre_`,
+    `unit_`, `target_centre_`, `target_unit_`.
     """
 
     steps: int
@@ -33,6 +34,8 @@ class SequenceReader(BaseEstimator, metaclass=ABCMeta):
     warm_up: int
     carry: bool
     steps_: int
+    inputs_: list[str]
+    group_marks_: np.ndarray
 
     def _given(self, X: Any, y: Any, reset: bool) -> Sequences:
         """Checked data; y may be None where nothing is learned."""
@@ -40,6 +43,7 @@ class SequenceReader(BaseEstimator, metaclass=ABCMeta):
             check_is_fitted(self, "nets_")
         if reset:
             self._of_panel = isinstance(X, Panel)
+            vars(self).pop("inputs_", None)  # of an earlier fit
         if isinstance(X, Panel):
             return self._panel(X, y, reset)
         X = self._flat(X, reset)
@@ -88,9 +92,15 @@ class SequenceReader(BaseEstimator, metaclass=ABCMeta):
                 raise ArgumentError("The Panel has no targets to learn from.")
             self._single, self.steps_ = isinstance(X.targets, str), 1
             self.inputs_, self.n_features_in_ = list(X.inputs), found.x.shape[1]
+            self.group_marks_ = doubts.marks_of(X.groups)
         elif getattr(self, "inputs_", None) != list(X.inputs):
             wanted = getattr(self, "inputs_", "samples, not a Panel")
             raise ArgumentError(f"It was fitted to {wanted}, not to inputs {list(X.inputs)}.")
+        elif found.x.shape[1] != self.n_features_in_:
+            fitted = "indicator" if self.n_features_in_ > len(X.inputs) else "refuse"
+            raise ArgumentError(f"It was fitted with missing={fitted!r}, not {X.missing!r}.")
+        elif X.group is not None and len(self.group_marks_):
+            doubts.notice_unseen(X.groups, self.group_marks_)
         return found
 
     def _reading(self) -> Reading:
@@ -102,13 +112,14 @@ class SequenceReader(BaseEstimator, metaclass=ABCMeta):
     def _scale(self, given: Sequences, last: int) -> None:
         """Means and deviations of what is learned from, up to time `last`."""
         old = given.when <= last
-        self.centre_, self.unit_ = _moments(given.x[old])
+        names = self.inputs_ if self._of_panel else None
+        self.centre_, self.unit_ = _moments(given.x[old], "input", names)
         y = given.y[old] if given.base is None else given.y[old] / given.base[old]
         self.target_centre_, self.target_unit_ = self._scale_targets(y)
 
     def _scale_targets(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What they are moved and divided by, each (targets,)."""
-        return _moments(y)
+        return _moments(y, "target")
 
     def _scaled(self, given: Sequences) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets in float32, of about unit size."""
@@ -120,13 +131,19 @@ class SequenceReader(BaseEstimator, metaclass=ABCMeta):
         return x.astype(np.float32), y.astype(np.float32)
 
 
-def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _moments(
+    values: np.ndarray, kind: str, names: list[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each column; 1 for one that is constant."""
-    if np.isnan(values).all(axis=0).any():
-        raise ArgumentError("A column is missing in all rows that are learned from.")
+    absent = np.flatnonzero(np.isnan(values).all(axis=0))
+    if len(absent):
+        which = absent[0] if names is None else repr(names[absent[0]])
+        raise ArgumentError(
+            f"{kind.capitalize()} {which} is missing in all rows that are learned from."
+        )
     centre = np.nanmean(values, axis=0)
     unit = np.nanstd(values, axis=0)
     largest = np.nanmax(np.abs(values), axis=0)
     if not np.isfinite(unit).all():
-        raise ArgumentError("A column is too large: its variance is infinite.")
+        raise ArgumentError(f"A column of {kind}s is too large: its variance is infinite.")
     return centre, np.where(unit > 1e-12 * largest, unit, 1.0)

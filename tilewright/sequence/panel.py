@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import narwhals as nw
@@ -29,7 +31,8 @@ class Panel:
     frame : the table. A target that is missing is not learned from; the row is read as history.
     inputs : names of the columns that are read.
     targets : a name, or several; none for predictions.
-    time : name of the column of times, dates or whole numbers.
+    time : name of the column of times, dates or numbers. Times have no zone: which rows of two
+        places are of one moment is for you to say.
     group : name of the column that says whose row it is; None where all rows are one sequence.
     base_scale : a column of positive scales, such as an EWMA of volatility: a target is forecast in
         units of its row's.
@@ -37,8 +40,9 @@ class Panel:
         learned from, and one more input for each says where.
     longest_gap : between two rows of a group, in the column's own units (a `timedelta` for dates).
 
-    Raises `ArgumentError` for columns that are not there, times that do not rise, and values that
-    cannot be used, by row.
+    Raises `ArgumentError` for columns that are not there or are named twice, a target among the
+    inputs (an answer would be known before it is given), times with a zone or such as do not rise,
+    and values that cannot be used, by row.
     """
 
     frame: Any
@@ -80,6 +84,7 @@ class Panel:
         for name in wanted:
             if name is not None and name not in table.columns:
                 raise ArgumentError(f"The frame has no column {name!r}; it has {table.columns}.")
+        self._check_names(targets)
         if not len(table):
             raise ArgumentError("The frame has no rows.")
         codes = self._codes(table)
@@ -92,6 +97,26 @@ class Panel:
         y = np.stack([_numbers(table, name) for name in targets], 1) if targets else None
         y = np.empty((len(x), 0)) if y is None else y[order]
         return Sequences(x, y, begin, end, when, order, False, self._base(table, order))
+
+    def _check_names(self, targets: list[str]) -> None:
+        """No column is read twice, and none that is forecast is read."""
+        for kind, names in (("input", list(self.inputs)), ("target", targets)):
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise ArgumentError(f"{twice[0]!r} is {kind} twice.")
+        for name in targets:
+            if name in self.inputs:
+                raise ArgumentError(
+                    f"{name!r} is input and target at once: a row would know its own answer."
+                )
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """Names of the groups, as text; none where all rows are one sequence."""
+        if self.group is None:
+            return []
+        column = nw.from_native(self.frame, eager_only=True)[self.group]
+        return np.unique(column.to_numpy().astype(str)).tolist()
 
     def _codes(self, table: Any) -> np.ndarray:
         """Groups as whole numbers, in the order in which they first appear."""
@@ -110,21 +135,7 @@ class Panel:
 
     def _times(self, table: Any, order: np.ndarray, codes: np.ndarray) -> np.ndarray:
         """Rank of each row's time among all times, checked."""
-        column = table[self.time]
-        if column.null_count():
-            at = int(np.flatnonzero(column.is_null().to_numpy())[0])
-            raise ArgumentError(f"{self.time!r} is missing in row {at}.")
-        times = column.to_numpy()
-        if times.dtype == object:
-            if getattr(times[0], "tzinfo", None) is not None:
-                raise ArgumentError(
-                    f"{self.time!r} holds times of several zones: bring all to one."
-                )
-            raise ArgumentError(
-                f"{self.time!r} must hold times or numbers, not {type(times[0]).__name__} objects."
-            )
-        if times.dtype.kind == "f" and not np.isfinite(times).all():
-            raise ArgumentError(f"{self.time!r} is not finite in some rows.")
+        times = self._moments(table[self.time])
         _, when = np.unique(times, return_inverse=True)
         when, times = when[order], times[order]
         same = np.diff(codes) == 0
@@ -137,16 +148,47 @@ class Panel:
                 f"{above} ({times[wrong[0] + 1]})."
             )
         if self.longest_gap is not None:
-            wide = np.flatnonzero(same & (np.diff(times) > self.longest_gap))
-            if len(wide):
-                row, gap = order[wide[0] + 1], np.diff(times)[wide[0]]
-                if isinstance(gap, np.timedelta64):
-                    gap = gap.astype("timedelta64[us]").item()
-                raise ArgumentError(
-                    f"Before row {row} its group has a gap of {gap}, longer than "
-                    f"{self.longest_gap}."
-                )
+            self._check_gaps(np.diff(times), same, order)
         return when
+
+    def _moments(self, column: Any) -> np.ndarray:
+        """Times or numbers, all of them there and without a zone, in the order of the table."""
+        if column.null_count():
+            at = int(np.flatnonzero(column.is_null().to_numpy())[0])
+            raise ArgumentError(f"{self.time!r} is missing in row {at}.")
+        times = column.to_numpy()
+        zones = {getattr(column.dtype, "time_zone", None)}
+        if times.dtype == object:
+            zones = {getattr(time, "tzinfo", None) for time in times}
+        if zones != {None}:
+            which = f"time zone {zones.pop()}" if len(zones) == 1 else "times of several zones"
+            raise ArgumentError(
+                f"{self.time!r} has {which}: give times without one, such as dt.tz_convert(None) "
+                "leaves."
+            )
+        if times.dtype.kind not in "Miuf":
+            kind = type(times[0]).__name__
+            raise ArgumentError(f"{self.time!r} must hold times or numbers, not a {kind}.")
+        if times.dtype.kind == "f" and not np.isfinite(times).all():
+            raise ArgumentError(f"{self.time!r} is not finite in some rows.")
+        return times
+
+    def _check_gaps(self, gaps: np.ndarray, same: np.ndarray, order: np.ndarray) -> None:
+        """Between rows that follow each other, where they are of the same group."""
+        dates = gaps.dtype.kind == "m"
+        kinds = (timedelta, np.timedelta64) if dates else (int, float, np.number)
+        if not isinstance(self.longest_gap, kinds) or isinstance(self.longest_gap, bool):
+            wanted = "a timedelta, as times are dates" if dates else "a number, as times are"
+            raise ArgumentError(f"longest_gap must be {wanted}, not {self.longest_gap!r}.")
+        wide = np.flatnonzero(same & (gaps > self.longest_gap))
+        if len(wide):
+            gap = gaps[wide[0]]
+            if dates:
+                gap = gap.astype("timedelta64[us]").item()
+            raise ArgumentError(
+                f"Before row {order[wide[0] + 1]} its group has a gap of {gap}, longer than "
+                f"{self.longest_gap}."
+            )
 
     def _inputs(self, table: Any) -> np.ndarray:
         x = np.stack([_numbers(table, name) for name in self.inputs], 1)

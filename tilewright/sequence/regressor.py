@@ -15,6 +15,7 @@ from tilewright.alpha.mixture import Mixture
 from tilewright.errors import ArgumentError
 from tilewright.models import forecaster
 from tilewright.models.forecaster import QUANTILES, STUDENT, Forecaster
+from tilewright.sequence import doubts
 from tilewright.sequence.estimator import SequenceEstimator
 from tilewright.sequence.panel import Panel
 from tilewright.sequence.sequences import Sequences
@@ -117,6 +118,11 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
             )
         return self._given(X, y, reset=True)
 
+    def _doubt(self, given: Sequences, last: int) -> None:
+        super()._doubt(given, last)
+        doubts.notice_constant_target(given, last)
+        self._relative = given.base is not None
+
     def predict(self, X: Any) -> np.ndarray:
         """Means, (samples,) or (samples, targets); of a Panel, in the order of its rows."""
         mean = self._means(X)
@@ -181,7 +187,13 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
         return jnp.stack([centre + unit * location, unit * scale], axis=-1)
 
     def _base(self, given: Sequences) -> Any:
-        """1, or (answers, 1)."""
+        """1, or (answers, 1). Raises `ArgumentError` where it was fitted otherwise."""
+        if (given.base is not None) != self._relative:
+            raise ArgumentError(
+                "Its targets are in units of a base scale: name the base_scale of these rows."
+                if self._relative
+                else "It was fitted without a base scale: leave base_scale out."
+            )
         return 1.0 if given.base is None else given.answers(given.base)
 
     def _form(self, inputs: int, targets: int) -> Forecaster:

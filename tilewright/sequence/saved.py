@@ -20,7 +20,7 @@ from tilewright.files import write_bytes
 from tilewright.models import forecaster
 from tilewright.sequence import files
 
-FORMAT = "tilewright sequence estimator 1"
+FORMAT = "tilewright sequence estimator 2"
 UNSAVED = ("optimizer", "checkpoint")
 NOT_ARRAYS = (str, int, float, bool, list, type(None))
 

@@ -72,18 +72,31 @@ def divided(given: Sequences, later: float, horizon: int) -> tuple[int, int]:
 
     That part has a share `later` of all rows with targets. The first target of it must be no
     earlier than the last one that is learned from is known, `horizon` ranks after its row.
+
+    Raises `ArgumentError` where a part would be empty, or the later one shorter than the horizon.
     """
     known = np.sort(given.when[~np.isnan(given.y).all(axis=1)])
     if not len(known):
         raise ArgumentError("No target is known.")
     if later == 0:
         return int(known[-1]), int(known[-1]) + 1
+    if later * len(known) < 1:
+        raise ArgumentError(
+            f"There are no later data to stop by: validation={later:g} of the targets "
+            f"({len(known)}) is less than one; choose a larger one, or 0 for all epochs."
+        )
     first = int(known[min(len(known) - 1, int(np.ceil((1 - later) * len(known))))])
     last = first - horizon
     if last < known[0]:
         raise ArgumentError(
             f"Nothing is left to learn from: later data begin at time {first}, the horizon is "
             f"{horizon}, and the first target is at time {known[0]}; choose a smaller validation."
+        )
+    span = int(known[-1]) - first + 1
+    if horizon > span:
+        raise ArgumentError(
+            f"The horizon of {horizon} times is longer than the later part, which has {span}: "
+            "choose a larger validation."
         )
     return last, first
 

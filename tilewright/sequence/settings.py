@@ -37,6 +37,8 @@ def check(given: Any) -> None:
             f"prune_epochs must be at most epochs={given.epochs}, not {given.prune_epochs}."
         )
     one_of("refit", given.refit, (None, "steps"))
+    if given.refit is not None and given.validation == 0:
+        raise ArgumentError(f"refit={given.refit!r} needs a validation above 0.")
     one_of("machine", given.machine, ("native", "xla"))
     one_of("precision", given.precision, PRECISIONS)
     if not isinstance(given.carry, bool):

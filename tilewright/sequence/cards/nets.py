@@ -16,6 +16,7 @@ import numpy as np
 from tilewright.sequence.cards.purchases import Purchases
 from tilewright.sequence.cards.split import Week
 from tilewright.sequence.classifier import LSTMClassifier
+from tilewright.sequence.doubts import expected
 from tilewright.sequence.panel import Panel
 
 HISTORY = 64
@@ -69,11 +70,13 @@ def read(
     labels = np.full(len(given), np.nan)
     labels[week.learned] = given.fraud[week.learned]
     model = settings.model(_steps(given, week), seed)
-    model.fit(_panel(given, X, names, np.flatnonzero(past), labels))
+    with expected():
+        model.fit(_panel(given, X, names, np.flatnonzero(past), labels))
     last = given.time[week.judged[-1]]
     rows = np.flatnonzero(_since(given, week.at, HISTORY) & (given.time <= last))
     said = np.zeros(len(given))
-    said[rows] = model.predict_proba(_panel(given, X, names, rows))[:, 1]
+    with expected():
+        said[rows] = model.predict_proba(_panel(given, X, names, rows))[:, 1]
     return said[week.judged], model
 
 
@@ -87,7 +90,8 @@ def blend(*said: np.ndarray) -> np.ndarray:
 def _steps(given: Purchases, week: Week) -> int:
     """Purchases that are learned from at once: about as many as a busy card has, at most 96."""
     counts = np.bincount(given.card[week.learned])
-    return int(np.clip(-(-np.quantile(counts[counts > 0], 0.95) // 8) * 8, 16, 96))
+    busy = int(np.clip(-(-np.quantile(counts[counts > 0], 0.95) // 8) * 8, 16, 96))
+    return min(busy, int(counts.max()))
 
 
 def _since(given: Purchases, time: float, before: int) -> np.ndarray:

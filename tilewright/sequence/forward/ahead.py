@@ -15,6 +15,7 @@ from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale.ahead import quantile_name, target_date
 from tilewright.alpha.walking.scored import LEVELS
 from tilewright.alpha.walking.windows import of_day, windows_of
+from tilewright.sequence.doubts import expected
 from tilewright.sequence.forward.panel import make_forward_panel
 from tilewright.sequence.forward.settings import DENSITY
 from tilewright.sequence.forward.walk import ForwardFolder
@@ -36,7 +37,8 @@ def today(job: ForwardFolder) -> Any:
     stocks = np.flatnonzero(panel.there[last])
     if not len(stocks):
         raise AlphaError(f"No instrument has a price and enough past on {prices.days[last]}.")
-    forecast = LSTMRegressor.load(path).predict_distribution(panel.rows(window.start, last + 1))
+    with expected():
+        forecast = LSTMRegressor.load(path).predict_distribution(panel.rows(window.start, last + 1))
     mine = panel.places(window.start, last + 1)[:, 0] == last
     unit = panel.unit[last, stocks]
 

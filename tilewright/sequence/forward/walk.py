@@ -25,6 +25,7 @@ from tilewright.alpha.walking.shuffle import shuffled_days
 from tilewright.alpha.walking.walk import AnyWalk, Silence, Watcher, asked, begun, place_of
 from tilewright.alpha.walking.windows import Window, windows_of
 from tilewright.errors import ArgumentError
+from tilewright.sequence.doubts import expected
 from tilewright.sequence.forward.extra import extra_rivals
 from tilewright.sequence.forward.panel import ForwardPanel, make_forward_panel
 from tilewright.sequence.forward.rivals import Rivals
@@ -98,12 +99,14 @@ class ForwardMethod:
         """Side by side, going on from a checkpoint if there is one of just this."""
         place = self.job.path / UNDER_WAY
         try:
-            fit_together(models, rows, place, CHECKPOINT_SECONDS)
+            with expected():
+                fit_together(models, rows, place, CHECKPOINT_SECONDS)
         except ArgumentError:
             if not place.exists():
                 raise
             place.unlink()  # of another window, or of fits that were done with
-            fit_together(models, rows, place, CHECKPOINT_SECONDS)
+            with expected():
+                fit_together(models, rows, place, CHECKPOINT_SECONDS)
         place.unlink(missing_ok=True)
 
     def score(self, series: str, window: Window) -> Scored:
@@ -137,7 +140,8 @@ class ForwardMethod:
     def _said(self, model: LSTMRegressor, window: Window, known: np.ndarray) -> Mixture:
         """Of the test rows that are known; nets have read what the window has of their past."""
         rows = self.panel.rows(window.start, window.end)
-        found = model.predict_distribution(rows)
+        with expected():
+            found = model.predict_distribution(rows)
         tested = np.flatnonzero(self.panel.places(window.start, window.end)[:, 0] >= window.test)
         mine = tested[known]
         return Mixture(found.location[:, mine], found.scale[:, mine], found.df)
