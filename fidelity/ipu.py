@@ -33,7 +33,8 @@ from tilewright.plan.ir import (
     new_var,
 )
 from tilewright.plan.slots import compiled, slots
-from tilewright.simulate.cycles import Run, run
+from tilewright.simulate.cycles import run
+from tilewright.simulate.outcome import Run
 
 ROW = 12 + 23
 """Bundles to begin a row of a copy: the loop's, and the copy's own [poplibs,

@@ -30,7 +30,8 @@ from tilewright.plan.ir import (
     View,
     new_var,
 )
-from tilewright.simulate.cycles import Run, run
+from tilewright.simulate.cycles import run
+from tilewright.simulate.outcome import Run
 
 SIDE = 8
 """Rows, and columns, of tiles."""

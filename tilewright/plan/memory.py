@@ -69,9 +69,17 @@ def lifetimes(steps: Sequence[Step]) -> dict[Buffer, Life]:
     return lives
 
 
+def lives_and_loops(steps: Sequence[Step]) -> tuple[dict[Buffer, Life], list[Life]]:
+    """The same, and from when to when each loop turns, inner ones before those around them."""
+    clock = _Clock({})
+    clock.walk(steps)
+    return clock.lives, clock.loops
+
+
 class _Clock:
     def __init__(self, lives: dict[Buffer, Life]):
         self.lives = lives
+        self.loops: list[Life] = []
         self.time = 0
         self.moving: dict[Buffer, set[Var]] = defaultdict(set)
 
@@ -102,7 +110,10 @@ class _Clock:
                     touched |= together
                     self.overlap(together, start)
                 case Loop() | Map() | Replicas():
+                    start = self.time
                     touched |= self.repeat(step.steps, step.var)
+                    if isinstance(step, Loop):
+                        self.loops.append(Life(start, self.time))
                 case Pipeline(var, _, _, parts, passed):
                     between = Exchange(tuple(move for moves in passed for move in moves))
                     touched |= self.pipeline(var, parts, between)
@@ -115,7 +126,9 @@ class _Clock:
                             touched.add(view.buffer)
                 case While(condition, test, body):
                     # Tile 0 may be far into the body before another tile looks at the test.
+                    start = self.time
                     touched |= self.repeat((*condition, _Read(test), *body, _Read(test)))
+                    self.loops.append(Life(start, self.time))
                 case _Read(view):
                     self.touch(view)
                     touched.add(view.buffer)

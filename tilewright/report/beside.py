@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
-from tilewright.report.page import COLOURS, document, key, table
+from tilewright.report.html import document, swatches, table
+from tilewright.report.page import COLOURS
 
 STYLE = """
 body { max-width: 84rem } th { white-space: normal; vertical-align: bottom }
@@ -47,7 +48,7 @@ def beside_page(one: Side, other: Side) -> str:
         for side in (one, other)
     )
     return document(
-        title, f"<h1>{escape(title)}</h1>{_figures(one, other)}{key()}"
+        title, f"<h1>{escape(title)}</h1>{_figures(one, other)}{swatches(COLOURS)}"
         f'<div class="two">{sides}</div>', STYLE,
     )  # fmt: skip
 

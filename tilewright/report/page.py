@@ -1,80 +1,70 @@
 """A modelled run as one page: a verdict in words, supersteps, memory, levers, the program.
 
-In: a `Run`, its occupancy, levers, the program's text. Out: HTML that needs nothing else: no
-script, no address; charts are SVG, and narrow screens scroll tables on their own.
+In: a `Run`, its occupancy, arrays, levers, the program's text. Out: HTML that needs nothing else:
+no script, no address; charts are SVG, and narrow screens scroll tables on their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
-import numpy as np
-
-from tilewright.simulate.cycles import Run, Superstep
+from tilewright.report.html import called, document, folded, swatches, table
+from tilewright.report.memory import by_moment, by_tensor, by_tile
+from tilewright.report.tree import tree
 from tilewright.simulate.levers import Lever
 from tilewright.simulate.occupancy import Occupancy
+from tilewright.simulate.outcome import Run, Superstep
+from tilewright.simulate.tenants import Tensor
 
-MOST_ROWS, MOST_POINTS, MOST_TEXT = 400, 600, 200_000
+MOST_ROWS, MOST_TEXT = 400, 200_000
 KINDS = ("compute", "exchange", "sync")
 COLOURS = {"compute": "#2a6f97", "exchange": "#e07a3f", "sync": "#8a8f98"}
 
-STYLE = """
-:root { color-scheme: light dark; --line: #8884; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.1rem; margin-top: 2rem }
-.verdict { font-size: 1.1rem } .note { opacity: .75; font-size: .9rem }
-.scroll { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-td, th { padding: .2rem .7rem .2rem 0; text-align: right; white-space: nowrap;
-  border-bottom: 1px solid var(--line) }
-td:first-child, th:first-child { text-align: left }
-td.name { text-align: left; max-width: 22rem; overflow: hidden; text-overflow: ellipsis }
-svg { width: 100%; height: auto; display: block } svg text { fill: currentColor; font-size: 12px }
-.key span { display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em }
-pre { overflow: auto; max-height: 30rem; font-size: 12px; border: 1px solid var(--line);
-  padding: .7rem }
-.ends { display: flex; justify-content: space-between }
-@media (max-width: 34rem) { table { font-size: 12px } body { margin: 1rem auto } }
-"""
 
-
-def page(
-    name: str, said: str, run: Run, held: Occupancy, levers: Sequence[Lever], text: str
-) -> str:
+def page(name: str, said: str, found: Modelling, levers: Sequence[Lever], text: str) -> str:
     """The whole page; `said` is its verdict."""
+    run, held = found.run, found.held
     machine = run.machine
+    ways = f'<p class="note">{escape(found.ways)}</p>' if found.ways else ""
     parts = [
         f"<h1>{escape(name)} on {escape(machine.name)}</h1>",
         '<p class="note">Modelled, not measured: every figure below follows from the plan and the '
         f"machine's file ({escape(machine.source)}).</p>",
-        f'<p class="verdict">{escape(said)}</p>',
+        f'<p class="verdict">{escape(said)}</p>{ways}',
         "<h2>Where the cycles go</h2>",
-        key(),
+        swatches(COLOURS),
         _bars(run),
-        superstep_rows(run.supersteps),
+        '<p class="note">Below: share of all cycles, number of the superstep, its compute + '
+        "exchange + sync in a turn, the dearest vertices.</p>",
+        tree(run.supersteps),
+        folded("all supersteps as a table", superstep_rows(run.supersteps)),
         "<h2>What is dearest</h2>",
         _operations(run),
         "<h2>What another machine would change</h2>",
         '<p class="note">Time as a share of the present one, at the same plan.</p>',
         _levers(levers),
         "<h2>Memory by tile</h2>",
-        _memory(run, held),
+        by_tile(held, machine.tile.memory),
         "<h2>Memory of the fullest tile, step by step</h2>",
-        _line(held.by_moment, machine.tile.memory),
+        by_moment(held, machine.tile.memory),
+        "<h2>Arrays, the largest first</h2>",
+        by_tensor(found.tensors),
         "<h2>The program</h2>",
-        f"<pre>{escape(text[:MOST_TEXT])}{_cut(text)}</pre>",
+        folded("its text", f"<pre>{escape(text[:MOST_TEXT])}{_cut(text)}</pre>"),
     ]
     return document(f"{name} on {machine.name}", "".join(parts))
 
 
-def document(title: str, body: str, style: str = "") -> str:
-    """A page with nothing outside of it."""
-    head = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head>"
-    )
-    return f"{head}<body>{body}</body></html>\n"
+@dataclass(frozen=True)
+class Modelling:
+    """What a page shows: a run, what tiles hold, arrays; other `ways` in words, if there are."""
+
+    run: Run
+    held: Occupancy
+    tensors: Sequence[Tensor]
+    ways: str = ""
 
 
 def verdict(run: Run, held: Occupancy, law: str = "") -> str:
@@ -128,11 +118,6 @@ def _seconds(seconds: float) -> str:
     return f"{seconds * 1e9:,.3g} ns"
 
 
-def key() -> str:
-    swatches = "".join(f'<span style="background:{COLOURS[kind]}"></span>{kind}' for kind in KINDS)
-    return f'<p class="key note">{swatches}</p>'
-
-
 def _bars(run: Run) -> str:
     """One bar of the whole run."""
     at, found = 0.0, []
@@ -170,63 +155,22 @@ def _operations(run: Run) -> str:
             found[row.names[0]] = found.get(row.names[0], 0.0) + row.compute * row.times
     order = sorted(found, key=lambda name: -found[name])[:20]
     rows = [
-        [escape(n), f"{found[n]:,.0f}", f"{found[n] / run.cycles:.0%}", escape(_lines(run, n))]
+        [escape(n), f"{found[n]:,.0f}", f"{found[n] / run.cycles:.1%}", _lines(run, n)]
         for n in order
     ]
-    return table(["vertex", "cycles", "of all", "line"], rows, names_last=True)
+    return table(["vertex", "cycles", "of all", "line"], rows)
 
 
 def _lines(run: Run, name: str) -> str:
     """The first two places of a vertex in the user's text."""
     lines = run.lines.get(name, ())
-    return "; ".join(lines[:2]) + (f"; {len(lines) - 2} more" if len(lines) > 2 else "")
+    more = f"; {len(lines) - 2} more" if len(lines) > 2 else ""
+    return "; ".join(map(called, lines[:2])) + more
 
 
 def _levers(levers: Sequence[Lever]) -> str:
     rows = [[lever.figure, f"{lever.halved:.2f}", f"{lever.doubled:.2f}"] for lever in levers]
     return table(["figure", "halved", "doubled"], rows)
-
-
-def _memory(run: Run, held: Occupancy) -> str:
-    note = (
-        f"Tile {held.fullest} is the fullest. {held.always:,} bytes of it live through the whole "
-        "run. Code, vertex state and lists of messages are not counted; a tenth is left to them."
-    )
-    return f'<p class="note">{note}</p>' + _line(held.by_tile, run.machine.tile.memory)
-
-
-def _line(values: np.ndarray, limit: int) -> str:
-    """A filled line, its limit dashed; of many values the largest of each run of neighbours."""
-    if values.size == 0:
-        return ""
-    step = -(-values.size // MOST_POINTS)
-    padded = np.pad(values, (0, -values.size % step), mode="edge").reshape(-1, step).max(axis=1)
-    top = max(float(padded.max()), float(limit)) or 1.0
-    wide = 1000 / padded.size
-    corners = [
-        f"{x:.1f},{180 - 170 * value / top:.1f}"
-        for i, value in enumerate(padded)
-        for x in (i * wide, (i + 1) * wide)
-    ]
-    line = 180 - 170 * limit / top
-    return (
-        f'<p class="note">Dashed: the tile\'s memory, {limit:,} bytes.</p>'
-        '<svg viewBox="0 0 1000 182"><polygon fill="#2a6f9799" points="0,180 '
-        f'{" ".join(corners)} 1000,180"/><line x1="0" x2="1000" y1="{line:.1f}" y2="{line:.1f}" '
-        'stroke="#e07a3f" stroke-width="2" stroke-dasharray="6 5"/></svg>'
-        f'<p class="note ends"><span>0</span><span>{values.size - 1:,}</span></p>'
-    )
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], names_last: bool = False) -> str:
-    top = "".join(f"<th>{name}</th>" for name in head)
-    body = []
-    for row in rows:
-        cells = [f"<td>{cell}</td>" for cell in row]
-        if names_last:
-            cells[-1] = f'<td class="name" title="{row[-1]}">{row[-1]}</td>'
-        body.append(f"<tr>{''.join(cells)}</tr>")
-    return f'<div class="scroll"><table><tr>{top}</tr>{"".join(body)}</table></div>'
 
 
 def _cut(text: str) -> str:

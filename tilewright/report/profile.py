@@ -29,7 +29,8 @@ from tilewright.plan.ir import Program
 from tilewright.plan.price import price_of
 from tilewright.plan.supersteps import Superstep, supersteps
 from tilewright.report.beside import Side, beside_page
-from tilewright.report.page import MOST_ROWS, table
+from tilewright.report.html import table
+from tilewright.report.page import MOST_ROWS
 from tilewright.report.table import Report
 
 Turns = Mapping[str, tuple[int, ...]]

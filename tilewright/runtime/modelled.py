@@ -22,12 +22,16 @@ from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Pipeline, Program, Replicas
 from tilewright.plan.text import program_to_text
 from tilewright.report.beside import Side, beside_page
-from tilewright.report.page import compared, page, superstep_rows, verdict
+from tilewright.report.html import folded
+from tilewright.report.page import Modelling, compared, page, superstep_rows, verdict
 from tilewright.report.profile import Profile
+from tilewright.report.tree import tree
 from tilewright.runtime.executable import Executable
-from tilewright.simulate.cycles import Known, Run, run
+from tilewright.simulate.cycles import Known, run
 from tilewright.simulate.levers import Lever, levers
 from tilewright.simulate.occupancy import Occupancy, occupancy, too_much
+from tilewright.simulate.outcome import Run
+from tilewright.simulate.tenants import tensors
 from tilewright.simulate.trips import Trips
 from tilewright.simulate.ways import Way, best
 
@@ -87,8 +91,9 @@ class Simulated:
             "limit": self.run.limit,
             "busy": self.run.busy,
             "totals": {kind: self.run.total(kind) for kind in kinds},
-            "bytes_always": self.held.always,
             "bytes_by_tile": self.held.by_tile.astype(int).tolist(),
+            "bytes_always_by_tile": self.held.stays.astype(int).tolist(),
+            "bytes_by_kind": {k: v.astype(int).tolist() for k, v in self.held.kinds.items()},
             "supersteps": rows,
         })  # fmt: skip
 
@@ -203,7 +208,8 @@ class Modelled:
             "bytes of the fullest tile": f"{found.held.needed:,}",
             "bytes passed": f"{found.run.total('passed'):,.0f}",
         }
-        rows = superstep_rows(found.run.supersteps)
+        steps = found.run.supersteps
+        rows = tree(steps) + folded("all supersteps as a table", superstep_rows(steps))
         name = f"{self.name} on {self.machine.name}, modelled"
         said = verdict(found.run, found.held, self.law)
         return Side(name, said, found.seconds, kinds, more, rows)
@@ -228,7 +234,9 @@ class Modelled:
         else:
             found = self.simulate(trips)
             said = verdict(found.run, found.held, self.law)
-            text = page(self.name, said, found.run, found.held, self.levers(trips), self.program)
+            ways = compared(found.ways) if found.ways else ""
+            shown = Modelling(found.run, found.held, tensors(self.plan, trips), ways)
+            text = page(self.name, said, shown, self.levers(trips), self.program)
         try:
             write_text(Path(path), text)
         except OSError as error:

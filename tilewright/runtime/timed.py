@@ -24,7 +24,7 @@ from tilewright.codegen.program import emit
 from tilewright.machine.host import host_machine
 from tilewright.report import Profile, profile
 from tilewright.report.beside import Side
-from tilewright.report.page import table
+from tilewright.report.html import table
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.made import Made
 from tilewright.simulate.cpu import timing

@@ -17,7 +17,8 @@ The body of a loop is gone through once; a branch is its dearest case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -44,66 +45,8 @@ from tilewright.plan.slots import vertex
 from tilewright.plan.sources import calls_of
 from tilewright.simulate.flows import Flows, flows
 from tilewright.simulate.mesh import mesh_cycles, mesh_flows
+from tilewright.simulate.outcome import Run, Superstep
 from tilewright.simulate.trips import Trips, whiles
-
-
-@dataclass(frozen=True)
-class Superstep:
-    """Cycles of one, and how often it happens; `names` are its codelets, the dearest first.
-
-    `depth` is how many loops it is in; `busy` the share of all tiles' time that is work.
-    """
-
-    compute: float
-    sync: float
-    exchange: float
-    times: float
-    names: tuple[str, ...] = ()
-    passed: float = 0.0
-    links: float = 0.0
-    host: float = 0.0
-    depth: int = 0
-    busy: float = 0.0
-
-    @property
-    def cycles(self) -> float:
-        return self.compute + self.sync + self.exchange
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a program, in order; `counts` is all that is done."""
-
-    machine: Machine
-    supersteps: tuple[Superstep, ...]
-    counts: Count
-    parts: tuple[float, ...] = ()
-    """Of a pipeline, the cycles of each part in a turn."""
-    lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of each vertex by name, where it stands in the user's text."""
-
-    def total(self, what: str) -> float:
-        """Cycles, or bytes, of a kind: "compute", "sync", "exchange", "passed", "host"."""
-        return float(sum(getattr(s, what) * s.times for s in self.supersteps))
-
-    @property
-    def cycles(self) -> float:
-        return self.total("compute") + self.total("sync") + self.total("exchange")
-
-    @property
-    def seconds(self) -> float:
-        return self.cycles / self.machine.chip.clock
-
-    @property
-    def busy(self) -> float:
-        """The share of all tiles' time that is work."""
-        work = sum(s.busy * s.compute * s.times for s in self.supersteps)
-        return float(work / self.cycles) if self.cycles else 0.0
-
-    @property
-    def limit(self) -> str:
-        return max(("compute", "exchange", "sync"), key=self.total)
-
 
 Known = dict[tuple[int, ...], Flows]
 """Flows of a program's exchanges, found before: of other figures of speed they are the same."""
@@ -166,6 +109,17 @@ class _Walk:
         """Around the present step."""
         self.instances = 1
         """Of the family at hand."""
+        self.inside: tuple[str, ...] = ()
+        self.loops = 0
+
+    @contextmanager
+    def within(self, label: str, turns: float) -> Iterator[None]:
+        """Around the steps of a loop, or of what is done by chips of their own."""
+        outside, self.loops = self.inside, self.loops + 1
+        often = f"{turns:,.0f}" if turns >= 1000 or turns == int(turns) else f"{turns:.3g}"
+        self.inside = (*outside, f"{self.loops}: {label}, {often} turn{'s' * (turns != 1)}")
+        yield
+        self.inside = outside
 
     def steps(self, steps: Sequence[Step], times: float, depth: int) -> None:
         for step in steps:
@@ -206,8 +160,9 @@ class _Walk:
         self.counts, self.chips = NOTHING, step
         self.machine = one_chip(whole)
         self.open = _Open(np.zeros(self.machine.tiles))
-        self.steps(step.steps, times * step.turns, depth + 1)
-        self.close(times * step.turns, depth + 1)
+        with self.within(f"each of {step.chips} chips", step.turns):
+            self.steps(step.steps, times * step.turns, depth + 1)
+            self.close(times * step.turns, depth + 1)
         self.machine, self.chips = whole, None
         self.counts = counts + self.counts * (step.count / step.turns)
         at_work = step.count / step.turns
@@ -224,10 +179,11 @@ class _Walk:
         """Each turn takes as long as the dearest part at work; then all pass on what they have."""
         self.close(times, depth)
         before, counts, known = len(self.found), self.counts, []
-        for part in step.parts:
+        for number, part in enumerate(step.parts):
             self.counts = NOTHING
-            self.steps(part, 1.0, depth + 1)
-            self.close(1.0, depth + 1)
+            with self.within(f"part {number} of {len(step.parts)}, where dearest", step.turns):
+                self.steps(part, 1.0, depth + 1)
+                self.close(1.0, depth + 1)
             known.append((self.found[before:], self.counts))
             del self.found[before:]
         self.parts = cycles = tuple(sum(r.cycles * r.times for r in rows) for rows, _ in known)
@@ -256,8 +212,9 @@ class _Walk:
 
     def turned(self, body: Sequence[Step], times: float, count: float, depth: int) -> None:
         self.close(times, depth)
-        self.steps(body, times * count, depth + 1)
-        self.close(times * count, depth + 1)
+        with self.within("loop", count):
+            self.steps(body, times * count, depth + 1)
+            self.close(times * count, depth + 1)
 
     def dearest(self, cases: Sequence[Sequence[Step]], times: float, depth: int) -> None:
         """Tiles wait for whoever decides, then all go the same way."""
@@ -288,8 +245,11 @@ class _Walk:
         passed, host = (flow.passed, flow.host) if flow else (0.0, 0.0)
         links = float(flow.links.max()) if flow else 0.0
         self.found.append(
-            Superstep(compute, sync, exchange, times, names, passed, links, host, depth, busy)
-        )
+            Superstep(
+                compute, sync, exchange, times, names, passed, links, host, depth, busy,
+                self.inside,
+            )
+        )  # fmt: skip
         self.open = _Open(np.zeros(self.machine.tiles))
         self.sync = 0.0
 

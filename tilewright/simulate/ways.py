@@ -17,8 +17,9 @@ import numpy as np
 from tilewright.errors import CapacityError
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
-from tilewright.simulate.cycles import Run, run
+from tilewright.simulate.cycles import run
 from tilewright.simulate.occupancy import too_much
+from tilewright.simulate.outcome import Run
 from tilewright.simulate.trips import Trips, named
 
 Plan = tuple[Program, list[np.ndarray]]
