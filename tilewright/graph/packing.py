@@ -81,19 +81,23 @@ class Packing:
         if pairs:
             result = _times_in_pairs(new, rows, panels, node.output.dtype)
         else:
-            result = self._times(new, rows, panels, node.output.dtype)
+            columns, wanted = (panels.shape[1],), node.output.shape
+            lead = wanted[:-1] if mine == 1 and wanted[-1:] == columns else rows.shape[:1]
+            result = self._times(new, rows, panels, node.output.dtype, (*lead, *columns))
         if mine == 0:
             result = new.op("transpose", result, permutation=(1, 0))
         shape = node.output.shape
         return result if result.shape == shape else new.op("reshape", result, shape=shape)
 
-    def _times(self, new: Rebuilder, rows: Value, matrix: Value, sums: str) -> Value:
-        """(m, k) times what is packed of (k, n)."""
+    def _times(
+        self, new: Rebuilder, rows: Value, matrix: Value, sums: str, shape: tuple[int, ...]
+    ) -> Value:
+        """(m, k) times what is packed of (k, n): (m, n), or already `shape`, (..., n)."""
         columns = matrix.shape[1]
         bytes_ = any(unit.operands == UNSIGNED for unit in self.tile.units)
         few = rows.dtype == "int16" and rows.shape[0] <= IN_PLANES
         if bytes_ and (few or rows.dtype == "int8"):
-            return _without_sign(new, rows, matrix)
+            return _without_sign(new, rows, matrix, shape)
         if rows.dtype == "int8":
             rows = new.op("convert", rows, dtype="int16")
         given = {} if rows.dtype == sums else {"dtype": sums}
@@ -145,19 +149,22 @@ def _before_widening(new: Rebuilder, side: Side) -> Side:
     return folded(new, Side(maker.inputs[0], side.batch, side.contract))
 
 
-def _without_sign(new: Rebuilder, rows: Value, matrix: Value) -> Value:
-    """x W = (x + c) W - c times the sums of W's columns, c 128 or 32768; what it wraps to, too."""
+def _without_sign(new: Rebuilder, rows: Value, matrix: Value, shape: tuple[int, ...]) -> Value:
+    """x W = (x + c) W - c times the sums of W's columns, c 128 or 32768; what it wraps to, too.
+
+    In the shape in which it is read: what follows then goes on in the same vertex.
+    """
     wide = f"u{rows.dtype}"
     columns, half = matrix.shape[1], numpy_dtype(wide).type(-np.iinfo(rows.dtype).min)
-    shape = (rows.shape[0], columns)
     moved = new.op("convert", rows, dtype=wide)
     moved = new.op("add", moved, _everywhere(new, half, rows.shape))
     panels = new.op("pack", matrix, depth=QUAD)
     product = new.op("dot_packed", moved, panels, columns=columns, dtype="int32")
+    product = product if product.shape == shape else new.op("reshape", product, shape=shape)
     wide = new.op("convert", matrix, dtype="int32")
     total = new.op("reduce", wide, kind="sum", axes=(0,))
     extra = new.op("mul", total, _everywhere(new, np.int32(half), total.shape))
-    extra = new.op("broadcast", extra, shape=shape, dimensions=(1,))
+    extra = new.op("broadcast", extra, shape=shape, dimensions=(len(shape) - 1,))
     return new.op("sub", product, extra)
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.codelets.cases import assert_same_bits, check, dense, values
 from tests.codelets.run import HOST, LEVELS, levels, run
 from tilewright.codelets.base import Operand
-from tilewright.codelets.contract import ContractPanels
+from tilewright.codelets.contract import ContractPanels, panels_emit
 from tilewright.codelets.emit.llvm import Features, Module
 from tilewright.codelets.expression import Expression, Instruction, evaluate_expression
 from tilewright.graph.ir import numpy_dtype
@@ -190,6 +190,25 @@ def test_backwards(features):
     for m, n, k in [(1, 200, 30), (3, 33, 40), (9, 150, 20)]:
         case = codelet("float32", "float32", False, m, n, k)
         check(replace(case, backwards=True), features, operands(case))
+
+
+@levels
+@pytest.mark.parametrize("lhs", IN_FOURS)
+@pytest.mark.parametrize("parts", [1, 3])
+def test_what_is_long_goes_beneath_the_next_sums(lhs, parts, features, monkeypatch):
+    """The same bits, of a lone group of panels, of groups with a rest, backwards."""
+    monkeypatch.setattr(panels_emit, "_LONG", 0)
+    steps = Instruction("sub", (parts - 1, parts), "int32"), Instruction("abs", (0,), "int32")
+    expression = Expression(("int32",) * (parts + 1), steps, (parts + 1, parts + 2))
+    for m, n, k in [(1, 16, 40), (1, 150, 9)] if parts == 1 else [(2, 40, 36)]:
+        plain, bias = codelet("int8", lhs, False, m, n, k), Operand("int32", (m, n), (0, 1))
+        lhs_values, panels = operands(plain)
+        together = np.stack([panels] * parts) if parts > 1 else panels
+        side = dense("int8", *together.shape)
+        beside = {"epilogue": expression, "beside": (bias,), "more": (plain.out,)}
+        case = replace(plain, panels=side, **beside)
+        for each in (case, replace(case, backwards=True)):
+            check(each, features, [lhs_values, together, values(bias)])
 
 
 def gates(m: int, n: int, k: int, parts: int, dtype: str = "float32", first: int = 0):

@@ -47,6 +47,9 @@ class Term(ABC):
     """Terms that are summed from 0, one step after the other; None: all."""
     stepped: ClassVar[bool] = True
     """Whether several steps in a turn are no slower than one."""
+    beneath: ClassVar[bool] = False
+    """Whether few rows are faster where what follows sums is written among the next ones: not
+    where wider panels are waited for, nor where registers are few."""
     planes: ClassVar[int] = 1
     """Parts of a row's elements that are summed each for itself; `joined` makes one sum of them."""
 
@@ -213,6 +216,7 @@ class _Quads(Term):
     kind = "i32"
     node = None
     depth = 4
+    beneath = True
 
     @property
     def start(self) -> str:

@@ -26,7 +26,7 @@ from tilewright.graph.floats import bits_of
 from tilewright.graph.law import LANES
 from tilewright.machine.machine import Features
 
-_FUNCTION = 15
+FUNCTION = 15
 """Instructions that tanh and the like count for."""
 LONG = 12
 """Instructions a vector up to which a processor finds enough to do in those that follow."""
@@ -67,7 +67,7 @@ def emit_expression(
 def instructions_of(expression: Expression) -> int:
     """About how many instructions a vector takes."""
     return sum(
-        1 if i.op in OPERATIONS or i.op in ("select", "convert", "bitcast") else _FUNCTION
+        1 if i.op in OPERATIONS or i.op in ("select", "convert", "bitcast") else FUNCTION
         for i in expression.instructions
         if i.op != "constant"
     )
