@@ -210,7 +210,7 @@ def _made(image: Image, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
     """What is computed beforehand from the first inputs, if anything."""
     if image.once is None:
         return ()
-    return Executable(Made(image.once.given(arrays))).outputs()
+    return Executable(Made(image.once.given(arrays)), lasting=True).outputs()
 
 
 def _completed(

@@ -13,6 +13,7 @@ import tilewright
 from tests.sequence.streams import INPUTS, model, ticks
 from tilewright.c_export.levels import LEVELS
 from tilewright.errors import ArgumentError
+from tilewright.machine.host import host_names
 
 CC = shutil.which("cc") or shutil.which("gcc")
 needs_cc = pytest.mark.skipif(CC is None, reason="no C compiler (cc or gcc) on this host")
@@ -75,7 +76,7 @@ def build(folder: Path, source: str, *options: str) -> Path:
 
 
 @needs_cc
-@pytest.mark.parametrize("precision", ["float32", "int8x8"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16x16", "int8x8"])
 def test_a_hundred_thousand_ticks_inside_strict_seccomp(tmp_path, precision):
     """Any system call but read and write would kill it; every level gives Python's bits."""
     net, count = model("packed"), 50
@@ -88,6 +89,10 @@ def test_a_hundred_thousand_ticks_inside_strict_seccomp(tmp_path, precision):
     levels, calls = np.frombuffer(done.stdout, np.int32, 2)
     assert calls == 0
     assert levels >= 1
+    inside = (tmp_path / "net.h").read_text()
+    assert [level.name in inside for level in LEVELS] == [True] * 3 + ["bfloat" in precision]
+    able = [set(level.names) <= set(host_names()) for level in LEVELS]
+    assert sum(able[: 3 + ("bfloat" in precision)]) <= levels <= 3 + ("bfloat" in precision)
     ys = np.frombuffer(done.stdout, np.float32, offset=8).reshape(len(LEVELS), count)
     stream = net.stream(precision=precision)
     wanted = np.concatenate([np.ravel(stream(x)) for x in xs])

@@ -67,7 +67,11 @@ def export(
     inputs, outputs = _given(signature, fixed, state)
     kept = [signature.interface.inputs[i] for i in state]
     first = [np.ascontiguousarray(a) for arrays in initial.values() for a in arrays]
-    levels = [pieces_of(compilation, level, fixed, state, tiles) for level in LEVELS]
+    levels = [
+        pieces_of(compilation, level, fixed, state, tiles)
+        for level in LEVELS
+        if level.dtype in compilation.source.text
+    ]
     data = _Data()
     floats = {i: given for i, given in enumerate(inputs) if given.type.dtype == "float32"}
     held = [given.type for given in floats.values() if state and nan == "hold"]
@@ -81,10 +85,11 @@ def export(
     parts = _compiled(insides, text.module(names, insides, gaps, tiles))
     outside = (*OUTSIDE, "sched_yield") if tiles > 1 else OUTSIDE
     content = object_file(parts, bytes(data.content), symbols, outside)
+    inside = [pieces.level.name for pieces in levels]
     help_ = gang.header(name) if tiles > 1 else ""
     folder.mkdir(parents=True, exist_ok=True)
     files = {
-        f"{name}.h": header(names, inputs, outputs, nan if state else None, help_),
+        f"{name}.h": header(names, inputs, outputs, inside, nan if state else None, help_),
         f"{name}.o": content,
         f"lib{name}.a": static_library([(f"{name[:11]}.o", content, symbols)]),
         f"{name}_example.c": example(names, inputs, outputs, bool(state)),

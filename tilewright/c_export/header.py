@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from math import prod
 
 from tilewright.c_export.inside import ABI, Names
-from tilewright.c_export.levels import LEVELS
 from tilewright.graph.ir import Type
 
 C_TYPES = {
@@ -63,13 +62,14 @@ def header(
     names: Names,
     inputs: Sequence[Given],
     outputs: Sequence[Given],
+    inside: Sequence[str],
     gaps: str | None,
     help_: str = "",
 ) -> str:
-    """The header, for C and C++; `gaps` is the policy of a step with a state, `help_` what is said
-    of other threads."""
+    """The header, for C and C++; `inside` are the levels, by name, `gaps` is the policy of a step
+    with a state, `help_` what is said of other threads."""
     p, guard = names.prefix, f"{names.prefix.upper()}_H"
-    levels = ", ".join(f"{i} {level.name}" for i, level in enumerate(LEVELS))
+    levels = ", ".join(f"{number} {name}" for number, name in enumerate(inside))
     arrays = [f"const {given.shown}" for given in inputs] + [given.shown for given in outputs]
     call = ",\n    ".join([f"{p}_stream *stream", *arrays])
     state = _STATE.format(p=p, call=call) if gaps else ""

@@ -16,7 +16,9 @@ from tilewright.machine.machine import Machine
 @dataclass(frozen=True)
 class Level:
     """`names` are what plans see; bits must be set in ecx of leaf 1, in ebx and ecx of leaf 7, in
-    ecx of leaf 0x80000001, and in the word of saved registers."""
+    ecx of leaf 0x80000001, in the word of saved registers, and in eax of leaf 7's second part.
+
+    Only a library of numbers of `dtype`, if there is one, holds the level."""
 
     name: str
     names: tuple[str, ...]
@@ -26,6 +28,8 @@ class Level:
     seven_c: int
     extended: int
     saved: int
+    seven_a: int = 0
+    dtype: str = ""
 
     def machine(self, tiles: int) -> Machine:
         """A host of this level with so many cores and stated figures: an export is the same
@@ -66,5 +70,17 @@ LEVELS = (
         _bits(11),
         _LZCNT,
         _ZMM,
+    ),
+    Level(
+        "AVX-512 BF16",
+        ("avx2", "avx512bf16", "avx512f", "avx512vnni", "fma"),
+        Target("cooperlake", _WIDE),
+        _ONE,
+        _FOUR,
+        _bits(11),
+        _LZCNT,
+        _ZMM,
+        _bits(5),
+        "bfloat16",
     ),
 )

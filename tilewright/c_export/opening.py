@@ -13,7 +13,7 @@ def opening(names: Names, insides: Sequence[Inside]) -> str:
     for number, inside in enumerate(insides):
         level, v = inside.level, f"l{number}"
         words = (("c1", level.one), ("b7", level.seven_b), ("c7", level.seven_c))
-        words = (*words, ("cx", level.extended), ("xs", level.saved))
+        words = (*words, ("cx", level.extended), ("xs", level.saved), ("a7", level.seven_a))
         lines = []
         for i, (word, mask) in enumerate(words):
             lines += [f"  %{v}a{i} = and i32 %{word}, {mask}"]
@@ -41,6 +41,8 @@ known:
   %r7 = call {quad} {asm}(i32 7, i32 0)
   %b7 = extractvalue {quad} %r7, 1
   %c7 = extractvalue {quad} %r7, 2
+  %r8 = call {quad} {asm}(i32 7, i32 1)
+  %a7 = extractvalue {quad} %r8, 0
   %rx = call {quad} {asm}(i32 -2147483647, i32 0)
   %cx = extractvalue {quad} %rx, 2
   %xs = call i32 asm sideeffect "xgetbv", "={{ax}},{{cx}},~{{dx}}"(i32 0)

@@ -28,7 +28,7 @@ from tilewright.runtime.gang import MOST_WORKERS, default_workers, helped
 from tilewright.runtime.layout import expected
 from tilewright.runtime.made import Origin
 from tilewright.runtime.native import native, support
-from tilewright.runtime.results import results_of
+from tilewright.runtime.results import Lasting, results_of
 from tilewright.runtime.run import Run
 from tilewright.runtime.signature import Signature
 
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
 
 class Executable:
-    """Call it, `start` it, or `bind` some of its arguments."""
+    """Call it, `start` it, or `bind` some of its arguments.
+
+    `lasting` is for a program that is run once, and whose results others read at every call.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Executable:
         *,
         loaded: Loaded | None = None,
         signature: Signature | None = None,
+        lasting: bool = False,
     ):
         self.compiled = compiled
         self.image = image = compiled.image
@@ -53,7 +57,7 @@ class Executable:
         self._loaded = loaded or load(image.object, imports=support())
         self.function = self._loaded["tilewright_run"]
         self.workers = _workers(image)
-        self._results = results_of(interface.outputs)
+        self._results = (Lasting if lasting else results_of)(interface.outputs)
         span = self.signature.span
         self._span = range(len(interface.inputs)) if span is None else span
         kinds = interface.inputs[self._span.start : self._span.stop]

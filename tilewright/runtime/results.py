@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from tilewright.codegen.context import LINE
 from tilewright.graph.ir import Type
-from tilewright.runtime.memory import address
+from tilewright.runtime.memory import address, lasting
 
 TOGETHER = 1024
 """Bytes of results, each on lines of its own, up to which they lie in one piece."""
@@ -80,6 +80,16 @@ class OneResult(Results):
 
     def arrays(self, pieces: Sequence[np.ndarray], shifts: Words) -> Sequence[np.ndarray]:
         return (_array(self.shape, self.dtype, pieces[0], shifts[0]),)
+
+
+class Lasting(Results):
+    """Results that stay, and are read at every call of another program: in one piece of memory
+    for what stays. Whoever keeps one keeps all."""
+
+    def pieces(self) -> tuple[np.ndarray, ...]:
+        ends = list(accumulate(self._sizes, initial=0))
+        memory = lasting(ends[-1])
+        return tuple([memory[start:end] for start, end in pairwise(ends)])
 
 
 def results_of(outputs: Sequence[Type]) -> Results:

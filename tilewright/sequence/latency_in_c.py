@@ -34,7 +34,7 @@ static int64_t now(void) {
 int main(void) {
     int64_t head[4]; /* ticks, inputs, outputs, whether caches are emptied */
     if (fread(head, sizeof head, 1, stdin) != 1) return 2;
-    int64_t n = head[0], saturated = 1;
+    int64_t n = head[0], saturated = 1, taken = 0;
     float *xs = malloc(n * head[1] * sizeof *xs), *y = malloc(head[2] * sizeof *y);
     int64_t *due = malloc(n * sizeof *due), *delays = malloc(n * sizeof *delays);
     int64_t *between = malloc(n * sizeof *between);
@@ -48,18 +48,18 @@ int main(void) {
     int64_t start = now();
     for (int64_t i = 0; i < n; i++) {
         if (head[3]) for (long at = 0; at < EMPTIES; at += 64) waste[at]++;
-        int64_t intended = saturated ? now() : start + due[i];
-        while (now() < intended) {}
+        int64_t intended = saturated ? now() : start + due[i], sent;
+        while ((sent = now()) < intended) {}
         net_answer(stream, xs + i * head[1], y);
         int64_t answered = now();
         net_prepare(stream);
+        taken += answered - sent;
         between[i] = now() - answered;
         delays[i] = answered - intended;
     }
     fwrite(delays, sizeof *delays, n, stdout);
     fwrite(between, sizeof *between, n, stdout);
-    int64_t length = 1; /* the floor: a loop that is as long as half the answers are */
-    for (int64_t i = 0; i < n; i++) length += delays[i] / n / 2;
+    int64_t length = 1 + taken / n / 2; /* the floor: a loop as long as half an answer, unqueued */
     for (int64_t i = 0, last = now(); i < n; i++) {
         int64_t end = last + length;
         while ((last = now()) < end) {}
