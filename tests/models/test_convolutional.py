@@ -9,7 +9,7 @@ from tilewright.models.convolutional import by_batch
 
 RANDOM = np.random.default_rng(0)
 RAW = 3 + 2 * RANDOM.normal(size=(3, 4, 5, 6))
-SCALE, SHIFT = RANDOM.normal(size=(2, 6))
+SCALE, SHIFT, ABOUT = RANDOM.normal(size=(3, 6))
 EPSILON = 1e-3
 
 
@@ -20,7 +20,7 @@ def formula(raw, scale, shift):
 
 
 def ours(raw, scale, shift):
-    return by_batch(EPSILON, raw, scale, shift)
+    return by_batch(EPSILON, raw, scale, shift, ABOUT)
 
 
 def loss(norm):
@@ -49,3 +49,37 @@ def test_gradients_of_gradients():
         both = [jax.jit(steepness(norm))(RAW, SCALE, SHIFT) for norm in (ours, formula)]
         for one, other in zip(*both, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-4)
+
+
+def test_slopes():
+    with jax.enable_x64(True):
+        given = RAW, SCALE, SHIFT
+        along = tuple(RANDOM.normal(size=x.shape) for x in given)
+        both = [jax.jvp(norm, given, along) for norm in (ours, formula)]
+        for one, other in zip(*map(jax.tree.leaves, both), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_a_curvature_times_a_vector():
+    """Forward over reverse, as optimisers of the second order have it."""
+
+    def along(norm):
+        gradient = jax.grad(lambda raw: loss(norm)(raw, SCALE, SHIFT))
+        return jax.jvp(gradient, (RAW,), (np.cos(RAW),))[1]
+
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(along(ours), along(formula), rtol=1e-7, atol=1e-7)
+
+
+def test_rounding_grows_with_the_distance():
+    """Of the variance in float32: as 1 + (mean - about)^2 / variance, and never below zero."""
+    raw = (10 + RANDOM.normal(size=(4, 16, 16, 8))).astype(np.float32)
+    exact = np.var(raw.astype(np.float64), (0, 1, 2))
+    unit = float(np.finfo(np.float32).eps)
+    for about in (10, 9, 0):
+        _, mean, variance = by_batch(EPSILON, raw, 1.0, 0.0, np.full(8, about, np.float32))
+        bound = 8 * unit * (1 + (10 - about) ** 2 / exact)
+        assert np.all(np.abs(variance / exact - 1) < bound)
+        np.testing.assert_allclose(mean, np.mean(raw, (0, 1, 2)), rtol=8 * unit)
+    flat = np.full((2, 3, 3, 4), 0.1, np.float32)
+    assert np.all(by_batch(EPSILON, flat, 1.0, 0.0, np.zeros(4, np.float32))[2] >= 0)

@@ -146,7 +146,7 @@ def apply(
         raw = convolve(layer, weights.kernel * scale, images)
         return activate(raw + (weights.shift - kept.mean * scale)), kept
     raw = convolve(layer, weights.kernel, images)
-    found: Any = by_batch(norm.epsilon, raw, weights.scale, weights.shift)
+    found: Any = by_batch(norm.epsilon, raw, weights.scale, weights.shift, kept.mean)
     normed, mean, variance = found
     count = prod(raw.shape[:3])
     unbiased = variance * (count / max(1, count - 1))
@@ -157,41 +157,42 @@ def apply(
     return activate(normed), Statistics(*moved)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0,))
-def by_batch(epsilon: float, raw: Array, scale: Array, shift: Array) -> tuple[Array, Array, Array]:
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def by_batch(
+    epsilon: float, raw: Array, scale: Array, shift: Array, about: Array
+) -> tuple[Array, Array, Array]:
     """The batch's norm of raw (n, h, w, channels), and its mean and variance (channels).
 
-    Its gradient takes two sums over all places, of what comes in and of that times the centred
-    images (Ioffe and Szegedy 2015), where the chain rule takes four, two of which are those again.
+    Both come of one pass, by the sums of raw - about and of its square (Chan, Golub and LeVeque
+    1983): the vertex that makes `raw` adds them up. They do not hang on `about` but for rounding;
+    the variance's share of that grows as 1 + (mean - about)^2 / variance, so what is kept of
+    earlier batches is a good choice.
+
+    Its slope takes two sums over all places, and so does its gradient, of what comes in and of that
+    times the centred images (Ioffe and Szegedy 2015), where the chain rule takes four, two of which
+    are those again.
     """
-    mean = jnp.mean(raw, (0, 1, 2))
-    variance = jnp.mean(jnp.square(raw - mean), (0, 1, 2))
+    off = raw - about
+    distance = jnp.mean(off, (0, 1, 2))
+    spread = jnp.mean(jnp.square(off), (0, 1, 2)) - jnp.square(distance)
+    mean, variance = about + distance, jnp.maximum(spread, 0)
     factor = scale * lax.rsqrt(variance + epsilon)
     return (raw - mean) * factor + shift, mean, variance
 
 
-def _by_batch_forward(
-    epsilon: float, raw: Array, scale: Array, shift: Array
-) -> tuple[tuple[Array, Array, Array], tuple[Array, ...]]:
-    found: Any = by_batch(epsilon, raw, scale, shift)
-    return found, (raw, scale, *found[1:])
-
-
-def _by_batch_backward(
-    epsilon: float, kept: tuple[Array, ...], given: tuple[Array, Array, Array]
-) -> tuple[Array, Array, Array]:
-    raw, scale, mean, variance = kept
-    normed, for_mean, for_variance = given
-    inverse, count = lax.rsqrt(variance + epsilon), prod(raw.shape[:3])
-    centred = raw - mean
-    total, along = jnp.sum(normed, (0, 1, 2)), jnp.sum(normed * centred, (0, 1, 2))
+@by_batch.defjvp
+def _by_batch_slope(
+    epsilon: float, given: tuple[Array, ...], along: tuple[Array, ...]
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    found: Any = by_batch(epsilon, *given)
+    (raw, scale, _, _), (d_raw, d_scale, d_shift, _), (_, mean, variance) = given, along, found
+    inverse, centred = lax.rsqrt(variance + epsilon), raw - mean
     factor = scale * inverse
-    slope = (2 * for_variance - factor * jnp.square(inverse) * along) / count
-    level = (for_mean - factor * total) / count
-    return normed * factor + centred * slope + level, along * inverse, total
-
-
-by_batch.defvjp(_by_batch_forward, _by_batch_backward)
+    d_mean = jnp.mean(d_raw, (0, 1, 2))
+    d_variance = 2 * jnp.mean(centred * d_raw, (0, 1, 2))
+    d_factor = d_scale * inverse - factor * jnp.square(inverse) / 2 * d_variance
+    d_normed = d_raw * factor + centred * d_factor + (d_shift - d_mean * factor)
+    return found, (d_normed, d_mean, d_variance)
 
 
 def _by_groups(raw: Array, epsilon: float) -> Array:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tilewright.codelets.reduce import Reduce
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Branch, Buffer, Call, Spread, Step, View, While
 from tilewright.plan.over_rows import OverRows
@@ -49,8 +48,10 @@ def items_of(steps: Sequence[Step], machine: Machine) -> Iterator[Item]:
             continue
         while end < len(steps) and isinstance(after := steps[end], Spread) and after.joins:
             end += 1
-        member = OverRows.of(step.whole)
-        if isinstance(step.whole.codelet, Reduce) and member is not None:
+        (piece,) = step.steps
+        assert isinstance(piece, Call)
+        member = OverRows.of(step.whole, piece)
+        if member is not None and member.is_sum:
             end += 1  # the sum of its runs' sums
         if member is not None and member.fixed > FIXED * machine.tile.memory:
             member = None

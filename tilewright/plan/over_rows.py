@@ -1,7 +1,8 @@
 """A vertex over rows: what it takes to have it do some of them.
 
-Products of matrices with rows, what is elementwise, and sums over rows. Each says along which
-dimension of its arguments the rows lie, and gives the call for a run of them.
+Products of matrices with rows, products whose terms are rows, what is elementwise, and sums over
+rows. Each says along which dimension of its arguments the rows lie, and gives the call for a run of
+them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.contract import ContractOuter
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.reduce import Reduce
-from tilewright.plan import views
+from tilewright.plan import by_terms, views
 from tilewright.plan.ir import Buffer, Call, Var, View
 
 
@@ -28,13 +29,15 @@ class OverRows:
     rows: int
 
     @staticmethod
-    def of(call: Call) -> OverRows | None:
-        """None where it is not cut along rows."""
+    def of(call: Call, piece: Call) -> OverRows | None:
+        """Of a vertex, and a piece of it; None where it is not cut along rows."""
         match call.codelet:
             case Reduce() if len(call.codelet.shape) == 2 and call.codelet.axes == (0,):
                 at = len(call.codelet.inputs)
                 axes = tuple(None if i == at else 0 for i in range(len(call.views)))
                 return OverRows(call.codelet, call.views, axes, call.codelet.shape[0])
+            case ContractOuter() if by_terms.is_run(piece, call):
+                return OverRows(call.codelet, call.views, (*by_terms.TERMS, None), call.codelet.k)
             case ContractOuter():
                 cut = call.codelet.cut
                 if call.codelet.batch or cut.axes[0] != 0 or cut.along_lanes:
@@ -46,7 +49,18 @@ class OverRows:
 
     @property
     def is_sum(self) -> bool:
-        return isinstance(self.codelet, Reduce)
+        return self.axes[len(self.codelet.inputs)] is None
+
+    @property
+    def leaf(self) -> int:
+        """Terms of a leaf of a sum."""
+        assert isinstance(self.codelet, Reduce | ContractOuter)
+        return self.codelet.leaf
+
+    @property
+    def total(self) -> View:
+        """Where a sum goes."""
+        return self.arguments[len(self.codelet.inputs)]
 
     @property
     def sides(self) -> Iterator[tuple[View, int | None, bool]]:
@@ -64,6 +78,9 @@ class OverRows:
 
     def piece(self, var: Var, length: int, start: int, parts: View | None) -> Call:
         """For `length` rows from start + var * length on; a sum's result goes to `parts`."""
+        if parts is not None and isinstance(self.codelet, ContractOuter):
+            product = Call(self.codelet, self.arguments)
+            return by_terms.piece(product, var, length, start, parts)
         arguments, operands = [], []
         for view, axis in zip(self.arguments, self.axes, strict=True):
             if axis is not None:

@@ -1,7 +1,7 @@
 """Vertices that follow each other over the same rows take them run by run, on one tile.
 
 In: steps, before it is known where tiles wait. Out: the same, where neighbours that are dealt out
-along the same rows (products of matrices with rows, what is elementwise, sums over rows) are one
+along the same rows (products with rows or of rows, what is elementwise, sums over rows) are one
 `Spread`, whose pieces do a run of rows from the first vertex to the last. Always: the same bits, as
 nothing is cut that a sum runs along, but sums between leaves (see `by_leaves.py`).
 
@@ -19,16 +19,18 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 from tilewright.codelets.base import Operand
-from tilewright.codelets.reduce import Reduce, Tree
+from tilewright.codelets.reduce import Tree
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import LEAF
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, View, new_var
 from tilewright.plan.items import Item, items_of
 from tilewright.plan.over_rows import OverRows, rows_of
+from tilewright.plan.views import whole
 
 SHARE = 0.5
-"""Of a tile's memory, for the rows of a run: beside them lies what every run reads."""
+"""Of a tile's memory, for the rows of a run: beside them lies what every run reads. Those of a
+single leaf may take all of it."""
 PIECES_A_TILE = 8
 """Runs for each tile, at least: whoever is slow leaves some of them to others."""
 
@@ -106,12 +108,14 @@ class _Chain:
             return False
         if not self._is_aligned(item, member) or len(self._leaves(member)) > 1:
             return False
+        if self._length(self.members) and not self._length([*self.members, member]):
+            return False
         self.items.append(item)
         return True
 
     def _leaves(self, member: OverRows) -> set[int]:
         """Terms of the leaves of all sums."""
-        return {m.codelet.leaf for m in (*self.members, member) if isinstance(m.codelet, Reduce)}
+        return {m.leaf for m in (*self.members, member) if m.is_sum}
 
     def _is_aligned(self, item: Item, member: OverRows) -> bool:
         """Whether a run of what is touched before is a run of what it touches, and some is."""
@@ -144,7 +148,7 @@ class _Chain:
     def steps(self, uses: Counter[Buffer]) -> list[Step]:
         """The spread over runs, what sums up the runs' sums, and what has waited."""
         after = [step for item in self.later for step in item.found]
-        length = self._length()
+        length = self._length(self.members)
         if len(self.items) < 2 or length is None:
             return [*(step for item in self.items for step in item.found), *after]
         own = self._own(uses, length)
@@ -155,15 +159,16 @@ class _Chain:
         if rest:
             spreads.append(self._runs(own, parts, rest, 1, full * length))
         trees = [
-            _tree(part, member.arguments[len(member.codelet.inputs)])
+            _tree(part, member.total)
             for member, part in zip(self.members, parts, strict=True)
             if part is not None
         ]
         return [*spreads, *trees, *after]
 
-    def _length(self) -> int | None:
-        """Rows of a run, a power of two of leaves; None where all rows are near as it is."""
-        members, near = self.members, self.machine.tile.memory
+    def _length(self, members: Sequence[OverRows]) -> int | None:
+        """Rows of a run, a power of two of leaves; None where all rows are near as it is, or a leaf
+        of them is not."""
+        near = self.machine.tile.memory
         seen: dict[Buffer, int] = {}
         for member in members:
             for view, axis, _ in member.sides:
@@ -172,10 +177,11 @@ class _Chain:
                     width = prod(n for i, n in enumerate(view.shape) if i != axis) * item
                     seen[view.buffer] = max(width, seen.get(view.buffer, 0))
         width, rows = sum(seen.values()), members[0].rows
-        (leaf,) = {m.codelet.leaf for m in members if isinstance(m.codelet, Reduce)} or {LEAF}
-        most = min(int(SHARE * near) // max(width, 1), rows // (PIECES_A_TILE * self.machine.tiles))
-        if width * rows <= near or most < leaf:
+        (leaf,) = {m.leaf for m in members if m.is_sum} or {LEAF}
+        few = rows // (PIECES_A_TILE * self.machine.tiles)
+        if width * rows <= near or width * leaf > near or few < leaf:
             return None
+        most = max(leaf, min(int(SHARE * near) // max(width, 1), few))
         return leaf << ((most // leaf).bit_length() - 1)
 
     def _own(self, uses: Counter[Buffer], length: int) -> Own:
@@ -198,10 +204,10 @@ class _Chain:
     @staticmethod
     def _parts(member: OverRows, count: int) -> View | None:
         """Where the sums of the runs go."""
-        if not isinstance(member.codelet, Reduce):
+        if not member.is_sum:
             return None
-        columns, dtype = member.codelet.shape[1], member.codelet.dtype
-        return View(Buffer(dtype, count * columns, "shared"), (count, columns), (columns, 1))
+        total = member.total
+        return whole(Buffer(total.dtype, count * total.size, "shared"), (count, *total.shape))
 
     def _runs(
         self,
@@ -214,7 +220,8 @@ class _Chain:
         var, calls = new_var(), []
         for member, part in zip(self.members, parts, strict=True):
             if part is not None:  # the rest is the last
-                row = View(part.buffer, part.shape[1:], (1,), 0, ((var, part.strides[0]),))
+                inner, moves = part.strides[1:], ((var, part.strides[0]),)
+                row = View(part.buffer, part.shape[1:], inner, 0, moves)
                 part = replace(row, offset=(part.shape[0] - 1) * part.strides[0]) if start else row
             call = member.piece(var, length, start, part)
             calls.append(replace(call, views=tuple(_placed(view, own) for view in call.views)))

@@ -2,7 +2,8 @@
 
 Which dimension, a codelet says itself (`codelets/cut.py`): one that no sum runs along, so cutting
 never changes a bit. The number of pieces depends on the shape and the machine. What is left over is
-a piece of its own beside the others. Sums over rows are cut between leaves: see `by_leaves.py`.
+a piece of its own beside the others. Sums over rows are cut between leaves (`by_leaves.py`), and so
+are products of many terms and few outputs (`by_terms.py`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.by_leaves import by_leaves
+from tilewright.plan.by_terms import by_terms
 from tilewright.plan.conv_grid import convolution_grid
 from tilewright.plan.gradient_grid import gradient_grid
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
@@ -65,6 +67,10 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
     if isinstance(codelet, Reduce):
         steps = by_leaves(codelet, arguments, machine, PIECES_A_TILE)
         if steps or not shares_memory(machine):
+            return steps
+    if isinstance(codelet, ContractOuter) and shares_memory(machine):
+        steps = by_terms(codelet, arguments, machine)
+        if steps:
             return steps
     held = sum(view.buffer.nbytes for view in arguments)
     cut = codelet.cut if is_worth_dealing(codelet.work, machine, held) else None
