@@ -1,5 +1,7 @@
 """Products that skip zero blocks, on tiles that share no memory: bits, even groups, time."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,10 @@ from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.machine import machine
-from tilewright.plan.ir import Call, Family
+from tilewright.machine.granules import squares
+from tilewright.machine.panels import turns_of
+from tilewright.plan.ir import Call, Family, Loop
+from tilewright.plan.lower import lower
 from tilewright.plan.verify import faults
 from tilewright.simulate import simulate
 from tilewright.simulate.cycles import run
@@ -20,6 +25,7 @@ from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(5)
 MEMORY = 1 << 20
+GC200 = machine("ipu:gc200")
 
 
 def normal(*shape):
@@ -113,3 +119,65 @@ def test_what_is_too_little_for_all_tiles_is_done_whole():
     fn = lambda x, w: turned(x, w, mask)  # noqa: E731
     program = planned(fn, (normal(2, 256), normal(256, 256)), machine("ipu:gc200"))[0]
     assert not list(skipping(program.steps))
+
+
+def coarse(count, density):
+    """Of 32 by 32, as one granule of a Tenstorrent tile has them."""
+    kept = RANDOM.random((count // 32, count // 32)) < density
+    return np.repeat(np.repeat(kept, 2, 0), 2, 1)
+
+
+def without_waits(name):
+    """The same machine, on which to begin costs nothing: all that can be dealt out is."""
+    on = machine(name)
+    tile = replace(on.tile, call=0.0)
+    return replace(on, chip=replace(on.chip, tile=tile, sync_cycles=0))
+
+
+@pytest.mark.parametrize("size", [64, 80])
+def test_granules_that_are_zero_are_skipped_to_the_bit(size):
+    """Of 80 columns the last granule is half full, and so is the last one down."""
+    on, mask = without_waits("tt:n150"), mask_of(size, size, 16, 0.2)
+    mask[32 // 16 :, :2] = False
+    args = normal(60, size), normal(size, size)
+    program, inputs, expected = planned(lambda x, w: turned(x, w, mask, 1), args, on)
+    assert list(skipping(program.steps))
+    assert faults(program, on.tile.memory) == []
+    result = simulate(program, inputs, on.tiles, seed=1)
+    assert result.races == []
+    same_bits(result.outputs[0].reshape(60, size), expected[0])
+
+
+def test_what_lies_in_a_granule_with_something_is_multiplied():
+    lines = np.zeros((5, 80), bool)
+    lines[1, 40] = lines[4, 79] = True
+    there = squares(lines, machine("tt:n150").tile, "float32")
+    assert there.sum() == 2 * 32 + 16
+    assert there[:2, 32:64].all()
+    assert there[4, 64:].all()
+    assert squares(lines, GC200.tile, "float32") is lines
+
+
+def test_zeros_take_no_time_on_a_mesh():
+    on = machine("tt:n150")
+    masks = np.ones((64, 64), bool), coarse(1024, 0.25)
+    whole, thin = (run(stages(m, 100, on, *square(1024)).program, on) for m in masks)
+    assert thin.cycles < 0.75 * whole.cycles
+    multiplied = [row for row in thin.supersteps if any("contract" in name for name in row.names)]
+    before = [row for row in whole.supersteps if any("contract" in name for name in row.names)]
+    assert sum(r.compute * r.times for r in multiplied) < 0.5 * sum(
+        r.compute * r.times for r in before
+    )
+
+
+def test_rows_in_turns_where_not_all_fit():
+    mask = mask_of(64, 64, 16, 0.4)
+    fn, args = lambda x, w: turned(x, w, mask, 1), (normal(64, 64), normal(64, 64))
+    on = tiny(4, 20 << 10)
+    assert turns_of(64, 64, 4, on) == 2
+    made = Stages(trace(fn, *args).graph, Dump("test"), machine=on)
+    program, literals = lower(made.graph, on)
+    assert any(isinstance(step, Loop) and list(skipping(step.steps)) for step in program.steps)
+    result = simulate(program, [*literals, *args], 4, seed=1)
+    assert result.races == []
+    same_bits(result.outputs[0].reshape(64, 64), evaluate(made.graph, list(args))[0])

@@ -130,3 +130,17 @@ def test_no_faster_with_a_worse_figure_at_a_fixed_plan():
         mesh = replace(exchange.mesh, **{name: 1.0})
         worse = replace(on.chip, exchange=replace(exchange, mesh=mesh))
         assert run(program, replace(on, chip=worse)).cycles > now
+
+
+def test_what_several_families_get_is_sent_once():
+    """Two messages of one block, each to a tile of its own, are one that two listen to."""
+    source = Buffer("int8", 58, "home", homes=Homes(0))
+    targets = [Buffer("int8", 58, "home", homes=Homes(tile)) for tile in (1, 2)]
+    one = View(source, (58,), (1,))
+    moves = [Move(one, View(target, (58,), (1,))) for target in targets]
+    flow = mesh_flows(moves, N150)
+    assert flow.sent[0] == 58
+    assert flow.passed == 2 * 58
+    assert flow.busiest_link == 58
+    again = mesh_flows([message(N150, 0, 1), message(N150, 0, 2)], N150)
+    assert again.sent[0] == 2 * 58, "of two blocks, which may differ"

@@ -22,7 +22,9 @@ from tilewright.graph.law import LANES, LEAF
 from tilewright.graph.packing import DEEP
 from tilewright.graph.rewrite import Rebuilder, with_bodies
 from tilewright.graph.sides import Side, folded, is_lanes, sides_of
+from tilewright.machine.granules import beside, squares
 from tilewright.machine.machine import Machine
+from tilewright.machine.panels import turns_of
 
 IN_PLACE = 1.25
 """Times as long as packed blocks of the same number take, at most."""
@@ -32,11 +34,22 @@ APART = 1.8
 blocks, 1024 x 1024 on a GC200, 0.8 of the time; of a quarter, 0.4."""
 
 
+GRANULES = 1.1
+"""The same where a unit takes granules as large as blocks: all that is left fills them."""
+
+
+def _dearer(machine: Machine) -> float:
+    if not machine.chip.exchange.apart:
+        return IN_PLACE
+    return GRANULES if beside(machine.tile, "float32") > 1 else APART
+
+
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """`matrix` (k, n) is zero, or need not be read, but for lines (panels, k)."""
+    """`matrix` (k, n) need not be read but for lines (panels, k); elsewhere `masked` is zero."""
 
     matrix: Value
+    masked: Value
     lines: np.ndarray
 
 
@@ -71,7 +84,7 @@ class _Skipping:
                 result = _select(new, node)
                 new.replace(node.outputs, [result])
                 if self.skips and len(result.shape) == 2:
-                    known[result] = _Known(node.inputs[0], _lines(node))
+                    known[result] = _Known(node.inputs[0], result, _lines(node))
             elif node.op == "dot" and (result := self._product(new, node, known)) is not None:
                 new.replace(node.outputs, [result])
             else:
@@ -81,14 +94,9 @@ class _Skipping:
     def _is_better_whole(self, rows: int, k: int, n: int) -> bool:
         """Rows that come from far are cut in strips; tiles that share no memory take some rows of a
         panel each: there must be enough of them, and they must fit."""
-        tile, tiles = self.machine.tile, self.machine.chip.tiles
         if not self.machine.chip.exchange.apart:
-            return rows * (k + n) * 4 > tile.memory and k < DEEP
-        if self.machine.chip.exchange.kind == "mesh":
-            return True  # whose units take granules as large as four blocks
-        panels = n // LANES
-        several, taken = max(1, -(-panels // tiles)), -(-rows * panels // tiles)
-        return rows * panels < tiles or 4 * k * (several * LANES + taken) > tile.memory // 2
+            return rows * (k + n) * 4 > self.machine.tile.memory and k < DEEP
+        return turns_of(rows, k, n // LANES, self.machine) is None
 
     def _inside(self, node: Node, known: Mapping[Value, _Known]) -> Node:
         """Bodies know what their constants are: those of loops, which no turn changes."""
@@ -98,7 +106,7 @@ class _Skipping:
 
         def inside(body: Graph) -> Graph:
             own = {
-                body.inputs[i]: _Known(body.inputs[i], known[v].lines)
+                body.inputs[i]: _Known(body.inputs[i], body.inputs[i], known[v].lines)
                 for i, v in consts
                 if v in known
             }
@@ -119,14 +127,16 @@ class _Skipping:
         k, n = matrix.value.shape
         if n % LANES or self._is_better_whole(other.width, k, n):
             return None
-        found = known[matrix.value]
-        dearer = APART if self.machine.chip.exchange.apart else IN_PLACE
-        pattern = best_pattern(other.width, found.lines, 1, found.matrix.type, self.machine, dearer)
+        found, tile = known[matrix.value], self.machine.tile
+        lines = squares(found.lines, tile, "float32")
+        read = found.matrix if np.array_equal(lines, found.lines) else found.masked
+        dearer = _dearer(self.machine)
+        pattern = best_pattern(other.width, lines, 1, found.matrix.type, self.machine, dearer)
         if pattern is None:
             return None
         places, starts = (new.op("constant", value=table) for table in pattern.tables())
         result = new.op(
-            "dot_blocks", _rows(new, other), found.matrix, places, starts,
+            "dot_blocks", _rows(new, other), read, places, starts,
             columns=n, height=pattern.height,
         )  # fmt: skip
         if mine[0] == 0:

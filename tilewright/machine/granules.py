@@ -23,6 +23,8 @@ PASS, BEGIN, ROWS_BEGUN = 6, 46, 3
 rows that those do."""
 PRODUCT = 50
 """Bundles of a whole product."""
+LANES = 16
+"""Columns of a panel (`graph/law.py`)."""
 Numbers = Any
 """A number, or an array with one for each of many candidates."""
 
@@ -68,12 +70,34 @@ def convolution(
 def kept(
     rows: Numbers, count: Numbers, tall: int, tile: Tile, unit: Unit, dtype: str
 ) -> Numbers:  # fmt: skip
-    """Cycles of rows times so many blocks of `tall` by 16, whole granules of each."""
+    """Cycles of rows times so many blocks of `tall` by 16: those of whole granules, where a granule
+    is larger (see `squares`)."""
     if takes_blocks(unit):
         high, wide, deep = unit.shape
-        granules = np.ceil(rows / high) * np.ceil(16 / wide) * np.ceil(tall / deep)
-        return tile.call + count * granules / unit.rate
-    return PRODUCT + count * (_product(rows, 16, tall, tile, unit, dtype) - PRODUCT)
+        granules = np.ceil(rows / high) * np.ceil(count * tall * LANES / (wide * deep))
+        return tile.call + granules / unit.rate
+    return PRODUCT + count * (_product(rows, LANES, tall, tile, unit, dtype) - PRODUCT)
+
+
+def beside(tile: Tile, dtype: str) -> int:
+    """Panels of 16 columns that a granule takes side by side."""
+    unit = matrix_unit(tile, dtype)
+    return -(-unit.shape[1] // LANES) if unit is not None and takes_blocks(unit) else 1
+
+
+def squares(lines: np.ndarray, tile: Tile, dtype: str) -> np.ndarray:
+    """Of lines (panels, k) that may differ from zero, all that lie in a granule with one that does:
+    what a unit multiplies that takes whole granules. Of other units, the same lines."""
+    unit = matrix_unit(tile, dtype)
+    if unit is None or not takes_blocks(unit):
+        return lines
+    several, deep = beside(tile, dtype), unit.shape[2]
+    panels, k = lines.shape
+    padded = np.zeros((-(-panels // several) * several, -(-k // deep) * deep), bool)
+    padded[:panels, :k] = lines
+    shape = (padded.shape[0] // several, several, padded.shape[1] // deep, deep)
+    there = np.any(padded.reshape(shape), (1, 3), keepdims=True)
+    return np.broadcast_to(there, shape).reshape(padded.shape)[:panels, :k]
 
 
 def _product(

@@ -79,7 +79,7 @@ def _listeners_together(moves: Sequence[Move], found: Flows, bus: int) -> list[M
     """
     alike: dict[tuple, list[Move]] = {}
     for move in moves:
-        alike.setdefault(_sends(move), []).append(move)
+        alike.setdefault(sends(move), []).append(move)
     rest: list[Move] = []
     for group in alike.values():
         one = group[0]
@@ -92,7 +92,7 @@ def _listeners_together(moves: Sequence[Move], found: Flows, bus: int) -> list[M
     return rest
 
 
-def _sends(move: Move) -> tuple:
+def sends(move: Move) -> tuple:
     """Equal for moves that send the same elements, message by message."""
     view = move.source
     steps = tuple(sum(s for v, s in view.moves if v == var) for var in move.vars)

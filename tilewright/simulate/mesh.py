@@ -11,15 +11,15 @@ down, the other left and up, both round the edges. What several tiles get passes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from tilewright.graph.ir import numpy_dtype
 from tilewright.machine.machine import Machine, Mesh
 from tilewright.plan.ir import Move
-from tilewright.simulate.flows import Flows
-from tilewright.simulate.messages import lands, pairs
+from tilewright.simulate.flows import Flows, sends
+from tilewright.simulate.messages import Columns, lands, pairs
 
 
 def mesh_flows(moves: Sequence[Move], machine: Machine) -> Flows:
@@ -31,17 +31,13 @@ def mesh_flows(moves: Sequence[Move], machine: Machine) -> Flows:
     between, loads = np.zeros((tiles, tiles)), _Loads(machine)
     inward, outward = np.zeros(chips), np.zeros(chips)
     for number, move in enumerate(moves):
-        source, target = move.source.buffer.homes, move.target.buffer.homes
-        if source is None or target is None:
+        if move.source.buffer.homes is None or move.target.buffer.homes is None:
             _card(found, move, number, told, card)
-            continue
-        froms, tos, sizes = pairs(move)
-        copies = target.copy_tiles()
-        if copies.size == 1:
-            _put(between, [froms, tos], sizes)
+    for froms, every, sizes in _messages(moves):
+        if every.shape[1] == 1:
+            _put(between, [froms, every[:, 0]], sizes)
             continue
         found.sent += np.bincount(froms, sizes, tiles)
-        every = tos[:, None] + copies
         mine = every == froms[:, None]
         told += np.bincount(
             every[~mine], np.broadcast_to(sizes[:, None], every.shape)[~mine], tiles
@@ -64,6 +60,26 @@ def mesh_flows(moves: Sequence[Move], machine: Machine) -> Flows:
     found.links = np.maximum(inward + across.sum(0), outward + across.sum(1))
     found.told, found.card, found.busiest_link = told, card, loads.most
     return found
+
+
+def _messages(moves: Sequence[Move]) -> Iterator[Columns]:
+    """Tiles from, all tiles to, and bytes: moves that send the same to several families have one
+    row for what all of these get."""
+    alike: dict[tuple, list[Move]] = {}
+    for move in moves:
+        if move.source.buffer.homes is not None and move.target.buffer.homes is not None:
+            alike.setdefault(sends(move), []).append(move)
+    for group in alike.values():
+        rows: list[Columns] = []
+        for move in group:
+            assert move.target.buffer.homes is not None
+            froms, tos, sizes = pairs(move)
+            every = tos[:, None] + move.target.buffer.homes.copy_tiles()
+            if rows and np.array_equal(rows[0][0], froms) and np.array_equal(rows[0][2], sizes):
+                rows[0] = froms, np.concatenate([rows[0][1], every], 1), sizes
+            else:
+                rows.append((froms, every, sizes))
+        yield from rows
 
 
 def _card(found: Flows, move: Move, number: int, told: np.ndarray, card: np.ndarray) -> None:
