@@ -21,9 +21,10 @@ XS = np.random.default_rng(2).normal(size=(9, 2, 96)).astype(np.float32)
 SIZE = W.nbytes + V.nbytes
 
 
-def with_memory(size: int) -> Machine:
-    """This host with a nearest memory of `size` bytes."""
+def with_memory(size: int, own: int | None = None) -> Machine:
+    """This host with a nearest memory of `size` bytes; with another one of its `own`."""
     first, *others = STATED.tile.memories
+    others = [m if m.shared or not own else replace(m, size=own) for m in others]
     tile = replace(STATED.tile, memories=(replace(first, size=size), *others))
     return replace(STATED, chip=replace(STATED.chip, tile=tile))
 
@@ -38,14 +39,16 @@ def states(xs, w, v):
     return lax.scan(step, jnp.zeros((2, 96)), xs)
 
 
-def planned(length: int, size: int):
-    stages = Stages(trace(states, XS[:length], W, V).graph, Dump("test"), machine=with_memory(size))
+def planned(length: int, size: int, own: int | None = None):
+    machine = with_memory(size, own)
+    stages = Stages(trace(states, XS[:length], W, V).graph, Dump("test"), machine=machine)
     return stages.graph, *stages.lowered
 
 
 @pytest.mark.parametrize("length", [8, 9])
-def test_every_second_trip_goes_back(length):
-    graph, program, literals = planned(length, SIZE * 2 // 3)
+@pytest.mark.parametrize("part", [2 / 3, 1 / 16])
+def test_every_second_trip_goes_back(length, part):
+    graph, program, literals = planned(length, int(SIZE * part))
     (loop,) = [s for s in program.steps if isinstance(s, Loop) and "panels" in str(s.steps)]
     assert loop.count == 4
     names = [step.codelet.name for step in loop.steps if isinstance(step, Call)]
@@ -77,8 +80,8 @@ def test_vectors_too_in_every_map():
     assert np.asarray(found.outputs[0]).tobytes() == meant.tobytes()
 
 
-@pytest.mark.parametrize("size", [3 * SIZE // 2, SIZE // 16])
-def test_what_fits_and_what_is_far_too_large_is_read_one_way(size):
-    _, program, _ = planned(8, size)
+@pytest.mark.parametrize(("size", "own"), [(3 * SIZE // 2, None), (SIZE // 16, SIZE // 3)])
+def test_what_fits_and_what_is_far_too_large_is_read_one_way(size, own):
+    _, program, _ = planned(8, size, own)
     assert "backwards=True" not in str(program.steps)
     assert "panels" in str(program.steps)

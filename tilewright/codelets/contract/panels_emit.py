@@ -38,7 +38,7 @@ _WIDENED = 1.5, 2
 on 512 bits are taken as they are read, or widened while they are: as float32, (0.5, 0)."""
 _STEPS, _SUMS_STEPPED = 4, 8
 """Steps of a turn of the innermost loop, whose own instructions then hardly count; one, where more
-sums than so many are taken in it."""
+sums than so many are taken in it, or much else is written between such loops."""
 
 _LONG, _PIECES = 40, 16
 """Instructions of an epilogue from which on it goes beneath the next sums, in so many pieces."""
@@ -246,7 +246,8 @@ class _Writer(PackedWriter):
         number = count * rows * self.parts
         sums, places = [term.start] * number, list(places)
         steps, rest = divmod(length, term.depth)
-        together = _STEPS if number <= _SUMS_STEPPED and term.stepped else 1
+        several = number <= _SUMS_STEPPED and term.stepped and not between
+        together = _STEPS if several else 1
         turns, left = divmod(steps, together)
         for number, piece in enumerate(between or [()]):
             of = max(1, len(between))
