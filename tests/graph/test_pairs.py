@@ -41,7 +41,27 @@ def loss(w, x):
     return jnp.sum(jnp.maximum(product(x, w), 0.0) * 0.125)
 
 
+def convolution(groups, stride=1, dtype=jnp.float32):
+    def fn(x, w):
+        return jax.lax.conv_general_dilated(
+            x, w, (stride, stride), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=groups, preferred_element_type=dtype,
+        )  # fmt: skip
+
+    return fn
+
+
+def net(x, v, w):
+    x = jnp.tanh(convolution(3)(x, v)).astype(jnp.bfloat16)
+    return convolution(3, 2, jnp.bfloat16)(x, w)
+
+
 CASES = {
+    "groups of 16": (convolution(3), halves(2, 7, 9, 48), halves(5, 5, 16, 48)),
+    "groups of 4": (convolution(6, 2), halves(2, 7, 9, 24), halves(3, 3, 4, 24)),
+    "other groups": (convolution(5), halves(1, 6, 5, 10), halves(3, 3, 2, 15)),
+    "all channels": (convolution(1), halves(1, 5, 6, 64), halves(3, 3, 64, 20)),
+    "layers": (net, halves(2, 9, 8, 48), halves(3, 3, 16, 48), halves(3, 3, 16, 48)),
     "even": (product, halves(5, 300), halves(300, 70)),
     "odd": (product, halves(33, 301), halves(301, 17)),
     "rounded": (lambda x, w: x @ w, halves(6, 520), halves(520, 9)),
@@ -112,9 +132,38 @@ def test_spellings_and_rows_alone(fn):
     same_bits(np.asarray(bound(x[7:8])), wanted[7:8])
 
 
+def test_channels_are_taken_by_twos_tap_by_tap():
+    fn, x, w = CASES["groups of 4"]
+    image = np.pad(x.astype(np.float32), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    kernel = w.astype(np.float32)
+    sums = np.zeros((2, 4, 5, 6, 4), np.float32)
+    for row, column in np.ndindex(3, 3):
+        read = image[:, row : row + 7 : 2, column : column + 9 : 2].reshape(2, 4, 5, 6, 4)
+        for channel in (1, 0, 3, 2):
+            factor = kernel[row, column, channel].reshape(6, 4)
+            sums = fma32(read[..., channel, None], factor, sums)
+    graph = by_law(trace(fn, x, w).graph, "pairs")
+    same_bits(evaluate(graph, [x, w])[0], sums.reshape(2, 4, 5, 24))
+
+
+def test_an_image_alone_and_kernels_that_stay():
+    fn, x, w = CASES["groups of 16"]
+    whole = tilewright.compile(fn, x, w, law="pairs")(x, w)
+    bound = tilewright.compile(fn, x[:1], w, law="pairs").bind(w=w)
+    assert "conv_5x5x16_3_groups_float32_1x7x9x3x16_paired" in bound.program
+    assert "copy_bfloat16_3x5x5" not in bound.program  # it was laid out once, before all calls
+    same_bits(np.asarray(bound(x[1:])), np.asarray(whole)[1:])
+
+
 def test_what_has_no_pairs_keeps_the_hosts_law():
-    """A vector, two contracted axes, float32."""
+    """A vector, two contracted axes, float32, a single channel, a gradient."""
     cases = [
+        (convolution(8), halves(1, 5, 5, 8), halves(3, 3, 1, 8)),
+        (
+            lambda x, w: jax.vjp(convolution(2), x, w)[1](np.ones((1, 5, 5, 8), np.float32)),
+            halves(1, 5, 5, 8),
+            halves(1, 1, 4, 8),
+        ),
         (product, halves(40, 300), halves(300)),
         (lambda x, y: jnp.einsum("aij,bij->ab", x, y), halves(4, 9, 30), halves(5, 9, 30)),
         (product, np.float32(halves(4, 300)), np.float32(halves(300, 5))),

@@ -3,7 +3,8 @@
 In: a graph as traced, the name of a law. Out: the same graph, under that law. Each product and each
 reduction says how many terms a leaf of its has, where it is not the host's number, and each product
 whether its terms are taken in pairs, so that parts of it, whatever later rewrites cut it into, are
-taken in the same order.
+taken in the same order. Kernels of convolutions lie in pairs from here on, as the instruction that
+multiplies those reads them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from math import prod
 
 from tilewright.errors import ArgumentError
 from tilewright.graph import law as laws
-from tilewright.graph.ir import Graph, Node
+from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.law import LAWS, LEAF
+from tilewright.graph.rewrite import Rebuilder
 
 
 def by_law(graph: Graph, law: str | None) -> Graph:
@@ -27,7 +29,15 @@ def by_law(graph: Graph, law: str | None) -> Graph:
 
 
 def _inside(graph: Graph, law: str) -> Graph:
-    return replace(graph, nodes=tuple(_node(node, law) for node in graph.nodes))
+    new = Rebuilder(graph.inputs)
+    for old in graph.nodes:
+        node = new.renamed(_node(old, law))
+        new.source = node.source
+        if law == "pairs" and _convolves_pairs(node):
+            new.replace(node.outputs, [_in_pairs(new, node)])
+        else:
+            new.keep(node)
+    return replace(new.finish(graph.outputs), state=graph.state)
 
 
 def _node(node: Node, law: str) -> Node:
@@ -47,6 +57,20 @@ def _has_pairs(node: Node) -> bool:
     left, right = (len(value.shape) for value in node.inputs)
     one = len(contract[0]) == 1 and node.params["dtype"] in ("float32", "bfloat16")
     return one and laws.dot_order(left, right, contract, batch) == "sequence"
+
+
+def _convolves_pairs(node: Node) -> bool:
+    if node.op != "conv" or {value.dtype for value in node.inputs} != {"bfloat16"}:
+        return False
+    return node.inputs[1].shape[3] % 2 == 0 and node.params["dtype"] in ("float32", "bfloat16")
+
+
+def _in_pairs(new: Rebuilder, node: Node) -> Value:
+    image, kernel = node.inputs
+    groups, kh, kw, channels, out = kernel.shape
+    kernel = new.op("reshape", kernel, shape=(groups, kh, kw, channels // 2, 2, out))
+    kernel = new.op("transpose", kernel, permutation=(0, 1, 2, 3, 5, 4))
+    return new.op("conv", image, kernel, **node.params, pairs=True)
 
 
 def terms_of(node: Node) -> int:

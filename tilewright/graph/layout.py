@@ -5,7 +5,7 @@ of the product, also those made outside of a loop that reads them. An operand th
 inside a loop (or from run to run: `pack_fixed`) and does not lie as the product's codelet reads it
 best is packed: as panels (see `packing.py`), or as a dense `copy` in the order that the codelet
 states. Packs are operations like others: they hoist out of loops, equal ones are shared, and `bind`
-does them once.
+does them once. Kernels of convolutions: see `kernels.py`.
 
 What codelets state (see `codelets/contract/codelet.py`): lanes run along the free dimensions of one
 operand, which should lie (batch, contracted, free); of a matrix that meets a vector, along the
@@ -21,6 +21,7 @@ from math import prod
 
 from tilewright.graph.by_law import leaf_of
 from tilewright.graph.ir import Graph, Node, Value
+from tilewright.graph.kernels import packed_kernel
 from tilewright.graph.law import LANES, LEAF
 from tilewright.graph.packing import Packing
 from tilewright.graph.rewrite import Rebuilder
@@ -67,6 +68,8 @@ def _laid(graph: Graph, fixed: Set[Value], inside: Inside, packing: Packing | No
         new.source = node.source
         if node.op == "dot":
             new.replace(node.outputs, [_product(new, node, still, packing)])
+        elif node.op == "conv" and node.inputs[1] in still and node.inputs[0] not in still:
+            new.keep(replace(node, inputs=(node.inputs[0], packed_kernel(new, node.inputs[1]))))
         else:
             new.keep(node)
         if still.issuperset(node.inputs) and (node.inputs or (fixed and node.op == "constant")):

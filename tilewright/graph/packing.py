@@ -114,9 +114,12 @@ class Packing:
         worth = WORTH_NARROW if pairs or matrix.value.dtype == "int8" else WORTH_ROWS
         if self.trips < WORTH_TRIPS and self.trips * rows < worth:
             return False
-        filled = columns % LANES == 0 or columns >= WIDE
-        if not filled or terms < LANES or not rows or (mine == 0 and rows >= LANES):
+        if not rows or (mine == 0 and rows >= LANES):
             return False  # in the last case lanes run along the other
+        if pairs:
+            return terms > 1  # elsewhere they are copied, turned, at each call: see `pairs.py`
+        if terms < LANES or not (columns % LANES == 0 or columns >= WIDE):
+            return False
         near, own = self.tile.memories[0].size, self.tile.memory
         moved = rows * (terms + columns) * 4
         if moved > own and terms < DEEP:

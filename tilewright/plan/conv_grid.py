@@ -42,7 +42,7 @@ def _best(codelet: Convolution, machine: Machine) -> tuple[int, ...]:
     """Sizes of the blocks that are soonest done, of those that fit a tile."""
     tiles, item = machine.chip.tiles, numpy_dtype(codelet.image.dtype).itemsize
     n, rows, columns, groups, outputs = blocks_of(codelet.out.shape, tiles)
-    _, kh, kw, channels, _ = codelet.kernel.shape
+    (kh, kw), channels = codelet.kernel.shape[1:3], codelet.channels
     (down, along), (far, wide) = codelet.stride, codelet.dilation
     high = (rows - 1) * down + (kh - 1) * far + 1
     broad = (columns - 1) * along + (kw - 1) * wide + 1
@@ -88,7 +88,7 @@ def _family(
     vars = [new_var() for _ in runs]
     image, kernel, *sides = arguments
     (down, along), (far, wide) = codelet.stride, codelet.dilation
-    _, kh, kw, _, _ = codelet.kernel.shape
+    kh, kw = codelet.kernel.shape[1:3]
     reach = {1: (down, (kh - 1) * far + 1), 2: (along, (kw - 1) * wide + 1)}
     for axis, (run, var) in enumerate(zip(runs, vars, strict=True)):
         step, window = reach.get(axis, (1, 1))

@@ -17,6 +17,7 @@ import numpy as np
 from tilewright.codelets.base import LANES
 from tilewright.codelets.convolution import Convolution, FilterGradient, Window, WindowScatter
 from tilewright.codelets.convolution.channels import is_together
+from tilewright.codelets.convolution.pairs import are_words
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
 from tilewright.graph.ir import Node, Type, numpy_dtype
@@ -55,7 +56,7 @@ def lower_conv_with_epilogue(
     out, *more = map(operand, written)
     codelet = Convolution(
         operand(image), operand(kernel), out, node.params["stride"], node.params["dilation"],
-        expression, tuple(map(operand, read)), tuple(more),
+        expression, tuple(map(operand, read)), tuple(more), node.params.get("pairs", False),
     )  # fmt: skip
     scope.call(codelet, [image, kernel, *read], written)
     return True
@@ -64,8 +65,10 @@ def lower_conv_with_epilogue(
 def _convolve(
     scope: Scope, image: View, kernel: View, target: View, params: Mapping[str, Any]
 ) -> None:
-    stride, dilation = params["stride"], params["dilation"]
-    codelet = Convolution(operand(image), operand(kernel), operand(target), stride, dilation)
+    codelet = Convolution(
+        operand(image), operand(kernel), operand(target), params["stride"], params["dilation"],
+        paired=params.get("pairs", False),
+    )  # fmt: skip
     scope.call(codelet, [image, kernel], [target])
 
 
@@ -73,7 +76,24 @@ def _sides(scope: Scope, node: Node) -> tuple[View, View]:
     """The image with its border and the kernel, as the codelet reads them."""
     image, kernel = (scope.view(value) for value in node.inputs)
     image = _bordered(scope, image, node.params["pad"])
+    if node.params.get("pairs"):
+        return _in_words(scope, image, kernel, node.params["groups"])
     return _grouped(image, node.params["groups"]), _side_by_side(scope, kernel)
+
+
+def _in_words(scope: Scope, image: View, kernel: View, groups: int) -> tuple[View, View]:
+    """Pairs of channels lie side by side, and so do the outputs of a group; if these are few, of
+    all."""
+    if not are_words(image.shape, image.strides):
+        image = scope.dense(image)
+    out = kernel.shape[4]
+    order = (1, 2, 3, 0, 4, 5) if groups > 1 and out < LANES else (0, 1, 2, 3, 4, 5)
+    back = tuple(order.index(i) for i in range(6))
+    turned = views.transpose(kernel, order)
+    near = is_together(kernel.strides[0], kernel.strides[4], out, 2) or order[0] == 0
+    if not (near and kernel.strides[4:] == (2, 1) and are_words(kernel.shape, kernel.strides)):
+        turned = scope.dense(turned)
+    return _grouped(image, groups), views.transpose(turned, back)
 
 
 def _is_near(side: View) -> bool:

@@ -104,8 +104,8 @@ def _convolution(codelet: Convolution, tile: Tile) -> float:
     unit = matrix_unit(tile, codelet.image.dtype)
     if unit is None:
         return float("inf")
-    groups, kh, kw, channels, outputs = codelet.kernel.shape
-    pixels, dtype = prod(codelet.out.shape[:3]), codelet.image.dtype
+    (groups, kh, kw), channels = codelet.kernel.shape[:3], codelet.channels
+    outputs, pixels, dtype = codelet.out.shape[4], prod(codelet.out.shape[:3]), codelet.image.dtype
     sums = groups * float(convolution(pixels, outputs, channels, kh * kw, tile, unit, dtype))
     if codelet.epilogue is None:
         return sums

@@ -99,6 +99,35 @@ def test_dtypes(dtype, made, features):
         check(convolution(case, dtype, made, merged=False), features)
 
 
+def paired(case):
+    """The same of bfloat16, whose input channels are taken in pairs, with sums in float32."""
+    codelet = convolution(case, "bfloat16", "float32")
+    groups, kh, kw, channels, out = codelet.kernel.shape
+    if groups > 1 and out < 16:
+        kernel = dense("bfloat16", kh, kw, channels // 2, groups, out, 2)
+        order = (3, 0, 1, 2, 4, 5)
+        shape, strides = (tuple(x[i] for i in order) for x in (kernel.shape, kernel.strides))
+        kernel = Operand("bfloat16", shape, strides)
+    else:
+        kernel = dense("bfloat16", groups, kh, kw, channels // 2, out, 2)
+    return replace(codelet, kernel=kernel, paired=True)
+
+
+@levels
+@pytest.mark.parametrize("case", [case for case in CASES if case[1] and case[1] % 2 == 0], ids=str)
+def test_pairs_of_channels(case, features):
+    """One instruction where there is it, two multiply-adds elsewhere: the same bits."""
+    check(paired(case), features)
+    threshold = Expression(("float32",), (Instruction("neg", (0,), "float32"),), (1,))
+    check(replace(paired(case), epilogue=threshold), features)
+
+
+def test_pairs_are_one_instruction():
+    if "avx512bf16" in LEVELS[0].names:
+        text = assembly(paired((3, 16, 16, 3, 3, (1, 1), (1, 1), 2, 9)), LEVELS[0])
+        assert text.count("vdpbf16ps") > 9 > text.count("vfmadd")
+
+
 def ended(case):
     """A bias for each channel, a residual, a threshold; what was compared is stored, too."""
     codelet = convolution(case)

@@ -99,6 +99,16 @@ def test_conversions(source, features):
 
 
 @levels
+def test_floats_become_bfloat16_as_they_should(features):
+    """Ties, denormals, infinities, and every kind of NaN, of which only the sign is kept."""
+    high = np.arange(0, 1 << 32, 1 << 16, dtype=np.uint32)
+    bits = np.concatenate([high | low for low in (0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF)])
+    step = Instruction("convert", (0,), "bfloat16")
+    expression = Expression(("float32",), (step,), (1,))
+    check(contiguous(expression, bits.shape), bits.view(np.float32), features=features)
+
+
+@levels
 @pytest.mark.parametrize(("dtype", "mantissa"), [("bfloat16", 7), ("float16", 10)])
 def test_numbers_halfway_between_two_are_rounded_to_even(dtype, mantissa, features):
     """And those a little above or below to the nearer one."""

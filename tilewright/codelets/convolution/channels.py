@@ -101,9 +101,9 @@ class Channels:
         return vectors.widen(function, raw, self.dtype, self.arithmetic.dtype, width)
 
 
-def is_together(group_step: int, output_step: int, outputs: int) -> bool:
-    """Whether the outputs of all groups lie side by side."""
-    return group_step == outputs and (outputs == 1 or output_step == 1)
+def is_together(group_step: int, output_step: int, outputs: int, apart: int = 1) -> bool:
+    """Whether the outputs of all groups lie side by side, `apart` elements from one to the next."""
+    return group_step == outputs * apart and (outputs == 1 or output_step == apart)
 
 
 class Reading:

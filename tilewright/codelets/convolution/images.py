@@ -1,51 +1,26 @@
 """Convolutions: sums over a kernel's taps and input channels, in the law's `sequence`.
 
 In: an image with whatever border its kernel reads, a kernel. Out: an image. Lanes are output
-channels (see `channels.py`); a tile of neighbours in a row, times some vectors of channels, stays
-in registers for a whole leaf of terms. Always: the order is that of `graph/law.py`, so that bits do
-not hang on tiles, strides or the instruction set.
+channels (see `channels.py`); how they are written is in `images_emit.py`. Always: the order is that
+of `graph/law.py`, so that bits do not hang on tiles, strides or the instruction set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import product
 from math import prod
 
 import numpy as np
 
 from tilewright.codelets.base import Codelet, Operand, nbytes
-from tilewright.codelets.convolution.ahead import Ahead
-from tilewright.codelets.convolution.channels import Channels, Reading
-from tilewright.codelets.convolution.streams import forget, in_streams
-from tilewright.codelets.convolution.terms import Dimension, Places, Sums, Term, Terms
+from tilewright.codelets.convolution import images_emit
 from tilewright.codelets.cut import Cut, over_images
-from tilewright.codelets.emit import tiling, vectors
-from tilewright.codelets.emit.columns import Lanes, panels
-from tilewright.codelets.emit.epilogue import Epilogue
-from tilewright.codelets.emit.epilogue import Sums as Ended
-from tilewright.codelets.emit.llvm import Function, Module
-from tilewright.codelets.emit.loops import walk
-from tilewright.codelets.emit.tiling import Run, split
-from tilewright.codelets.emit.vectors import itemsize, number_of, offset
+from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.graph import law
 from tilewright.graph.ops import conv
-from tilewright.machine.cost import Count
-
-FEW_REGISTERS = 16
-ROWS_TOGETHER = 8
-"""Neighbours of a row in a tile where each reads vectors of its own. Of 16 registers too: a
-kernel's vector, and the image's that neighbours share, are then read less often."""
-KEPT = 9
-"""A kernel's vectors, up to which they stay in registers."""
-ROWS_SHARED, WRITTEN_SHARED = 14, 600
-"""The same where a pixel serves all taps of a row, and multiply-adds that are written out there."""
-MANY_LEAVES = 8
-"""Leaves from which on, if they are no loop, tiles are small so that the code is, too."""
+from tilewright.machine.cost import Count, narrow
 
 
 @dataclass(frozen=True)
@@ -53,6 +28,7 @@ class Convolution(Codelet):
     """image (n, h, w, groups, in), kernel (groups, kh, kw, in, out), out (n, oh, ow, groups, out).
 
     Output (y, x) reads (y, x) * stride + tap * dilation, all of which lie inside the image.
+    `paired`: input channels are taken in pairs, and the kernel is (groups, kh, kw, in / 2, out, 2).
 
     With an `epilogue` the sums go through an expression before they are stored: its inputs are the
     sum (of `sum_dtype`) and the arrays `beside`, its outputs are `out` and `more`; all have the
@@ -67,12 +43,19 @@ class Convolution(Codelet):
     epilogue: Expression | None = None
     beside: tuple[Operand, ...] = ()
     more: tuple[Operand, ...] = ()
+    paired: bool = False
 
     @property
     def name(self) -> str:
-        groups, kh, kw, channels, _ = self.kernel.shape
+        groups, kh, kw = self.kernel.shape[:3]
         after = f"_{self.epilogue.label}" if self.epilogue else ""
-        return f"conv_{kh}x{kw}x{channels}_{groups}_groups_{self.out.label}{after}"
+        after = f"_paired{after}" if self.paired else after
+        return f"conv_{kh}x{kw}x{self.channels}_{groups}_groups_{self.out.label}{after}"
+
+    @property
+    def channels(self) -> int:
+        """Input channels of a group."""
+        return self.image.shape[4]
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -110,7 +93,8 @@ class Convolution(Codelet):
 
     @property
     def work(self) -> Count:
-        macs = {self.sum_dtype: self.out.size * prod(self.kernel.shape[1:4])}
+        key = narrow(self.image.dtype, self.kernel.dtype, self.sum_dtype, self.paired)
+        macs = {key: self.out.size * prod(self.kernel.shape[1:3]) * self.channels}
         moved = nbytes(*self.inputs), nbytes(*self.outputs)
         count = Count(macs, {}, *moved, prod(self.out.shape[:3]))
         return count + self.epilogue.work(self.out.size) if self.epilogue else count
@@ -123,6 +107,7 @@ class Convolution(Codelet):
         result = conv.conv(
             x, kernel, stride=self.stride, pad=pad, dilation=self.dilation,
             groups=groups, dtype=self.sum_dtype if self.epilogue else self.out.dtype,
+            pairs=self.paired,
         )  # fmt: skip
         result = result.reshape(self.out.shape)
         if self.epilogue is None:
@@ -130,275 +115,4 @@ class Convolution(Codelet):
         return tuple(evaluate_expression(self.epilogue, (result, *beside), self.out.shape))
 
     def emit(self, module: Module, symbol: str) -> None:
-        function = module.function(symbol, "void", ["ptr"] * (len(self.sides) + 2))
-        if self.out.size:
-            _Writer(self, function).write()
-        function.close()
-
-
-Asked = Sequence[tuple[Ahead, str]]
-"""What is asked for, and from which place on."""
-
-
-class _Writer:
-    """Writes one convolution."""
-
-    def __init__(self, codelet: Convolution, function: Function):
-        self.codelet, self.function = codelet, function
-        kernel, out = codelet.kernel, codelet.out
-        sides = [(side.strides[-5 + at], side.strides[-1]) for side, at in ((kernel, 0), (out, 3))]
-        bits = function.module.features.vector_bits
-        self.channels = Channels.of(codelet.image, sides, kernel.shape[4], codelet.sum_dtype, bits)
-        registers = function.module.features.registers
-        self.shares = self.channels.together and kernel.shape[3] > 1 and registers > FEW_REGISTERS
-        """Whether what is read of a pixel is kept for all taps of a row."""
-        self.row_step = codelet.stride[1] * codelet.image.strides[2]
-        self.dtypes = [operand.dtype for operand in (codelet.image, kernel, *codelet.sides)]
-        self.end = Epilogue(
-            function,
-            self.channels.arithmetic.dtype,
-            tuple((side.dtype, self._step(side)) for side in codelet.sides),
-            codelet.epilogue,
-        )
-
-    def _step(self, side: Operand) -> int:
-        """From lane to lane."""
-        return min(side.strides[3], 1) if self.channels.together else side.strides[4]
-
-    def write(self) -> None:
-        """Images; then all groups of a row, or all rows of a group's panel."""
-        codelet, function = self.codelet, self.function
-        image, sides = codelet.image, codelet.sides
-        n, high, _, groups, _ = codelet.out.shape
-        plan, width, by_row = self._plan(), self.channels.width, self._is_by_row
-        tiles = sum(run.count for run in plan.rows)
-        abreast = list(panels(plan.columns, self.channels.columns, width))
-        steps = tiles * sum(count for _, count, _ in abreast)
-        apart = 1 if self.channels.together else groups
-        ahead = self._ahead(steps * apart)
-        self.dtypes += [each.image.dtype for each in ahead]
-        images = [
-            image.strides[0],
-            0,
-            *(x.strides[0] for x in (*sides, *(each.image for each in ahead))),
-        ]
-        down = codelet.stride[0] * image.strides[1]
-        rows = [down, 0, *(side.strides[1] for side in sides), *(each.down for each in ahead)]
-        outer = [(n, images), (high, rows)] if by_row else [(n, images)]
-        if not self.channels.together:
-            across = [x.strides[3] for x in sides]
-            shares = [steps * each.share for each in ahead]
-            outer.append((groups, [image.strides[3], codelet.kernel.strides[0], *across, *shares]))
-        arguments = [function.argument(i) for i in range(2 + len(sides))]
-        for each, at in zip(ahead, (0, 2), strict=False):
-            arguments.append(offset(function, arguments[at], each.image.dtype, each.first))
-        done = 0
-        with self._walk(outer, arguments) as here:
-            for start, count, lanes in abreast:
-                before = [done * each.share for each in ahead]
-                moved = self._moved(here, [*self._columns(start), *before])
-                a_row = [tiles * each.share for each in ahead]
-                inner = [(count, [*self._columns(lanes[-1].start + width), *a_row])]
-                with self._walk(inner if by_row else [*inner, (high, rows)], moved) as row:
-                    self._row(plan.rows, lanes, row, ahead)
-                done += count * tiles
-
-    def _ahead(self, steps: int) -> tuple[Ahead, ...]:
-        """Of the image; of what is written too, where little is computed for each element.
-        Channels by themselves are read vector after vector, and need neither."""
-        codelet = self.codelet
-        if not self._is_by_row or codelet.kernel.shape[3] == 1:
-            return ()
-        window = (codelet.kernel.shape[1] - 1) * codelet.dilation[0] + 1
-        read = Ahead.of(codelet.image, codelet.stride[0], window, steps, "read")
-        if not self.shares:
-            return (read,)
-        return read, Ahead.of(codelet.out, 1, 1, steps, "write")
-
-    @property
-    def _is_by_row(self) -> bool:
-        """Whether the kernel is the smaller to be read again for each row: it then stays near, and
-        all channels of a pixel are read while its row is. A few vectors stay in registers instead.
-        """
-        image, kernel = self.codelet.image, self.codelet.kernel
-        kept = self.channels.together and prod(kernel.shape[1:4]) <= KEPT
-        return kernel.size <= prod(image.shape[1:]) and not kept
-
-    def _walk(
-        self, dimensions: Sequence[tuple[int, list[int]]], places: Sequence[str]
-    ) -> AbstractContextManager[list[str]]:
-        """Loops over (count, steps of all places)."""
-        steps = [list(row) for row in zip(*(steps for _, steps in dimensions), strict=True)]
-        counts = [count for count, _ in dimensions]
-        return walk(self.function, counts, places, self.dtypes, steps)
-
-    def _plan(self) -> tiling.Tiling:
-        """Tiles of neighbours in a row, and of vectors of channels."""
-        codelet, channels = self.codelet, self.channels
-        registers = self.function.module.features.registers
-        rows, columns = codelet.out.shape[2], -(-channels.columns // channels.width)
-        if channels.together:
-            size = ROWS_SHARED if self.shares else ROWS_TOGETHER
-            return tiling.Tiling(split(rows, size), split(columns, 1))
-        terms = self._terms(1)
-        if terms.count >= MANY_LEAVES * law.LEAF and not terms.has_equal_leaves:
-            registers = min(registers, FEW_REGISTERS)
-        return tiling.choose(rows, columns, max(terms.count, 1), registers)
-
-    def _columns(self, count: int) -> list[int]:
-        """How far image, kernel and sides move along so many columns of results."""
-        channels, kernel = self.channels, self.codelet.kernel
-        sides = [count * step for _, step in self.end.sides]
-        if channels.together:
-            return [count // channels.outputs * channels.group_step, count, *sides]
-        return [0, count * kernel.strides[4], *sides]
-
-    def _moved(self, places: Sequence[str], steps: Sequence[int]) -> list[str]:
-        rows = zip(places, self.dtypes, steps, strict=True)
-        return [offset(self.function, place, dtype, step) for place, dtype, step in rows]
-
-    def _row(
-        self,
-        runs: Sequence[Run],
-        lanes: tuple[Lanes, ...],
-        places: list[str],
-        ahead: tuple[Ahead, ...],
-    ) -> None:
-        """A row of an image, in some vectors of channels."""
-        right = [self.row_step, 0, *(side.strides[2] for side in self.codelet.sides)]
-        shares, done = [each.share for each in ahead], 0
-        for run in runs:
-            before = [done * share for share in shares]
-            first = self._moved(places, [*(run.start * step for step in right), *before])
-            along = [*(run.size * step for step in right), *shares]
-            with self._walk([(run.count, along)], first) as tile:
-                asked = list(zip(ahead, tile[len(right) :], strict=True))
-                self._tile(run.size, lanes, tile[: len(right)], asked)
-            done += run.count
-
-    def _ask(self, ahead: Asked, part: int = 0, parts: int = 1) -> None:
-        for each, place in ahead:
-            each.ask(self.function, place, part, parts)
-
-    def _ask_along(self, ahead: Asked, kernel: str, at: str, terms: int, total: int) -> None:
-        """For the share of terms whose kernel is at a place, of a tile's whose kernel is at one."""
-        function, operand = self.function, self.codelet.kernel
-        gone = function.let(f"sub i64 {number_of(function, at)}, {number_of(function, kernel)}")
-        step = operand.strides[3] * itemsize(operand.dtype)
-        number = function.let(f"udiv i64 {gone}, {max(step, 1)}")
-        for each, place in ahead:
-            each.ask_along(function, place, number, terms, total)
-
-    def _tile(self, rows: int, lanes: tuple[Lanes, ...], places: list[str], ahead: Asked) -> None:
-        image, kernel, *sides = places
-        function, arithmetic = self.function, self.channels.arithmetic
-        terms = self._terms(rows * len(lanes))
-        widths = [lane.width for lane in lanes] * rows
-        starts = [arithmetic.start(terms.count, width) for width in widths]
-
-        def asked_along(at: str, number: int) -> None:
-            if ahead:
-                self._ask_along(ahead, kernel, at, number, terms.count)
-
-        if self.shares:
-            add = partial(self._add_in_streams, rows, lanes[0], ahead)
-        else:
-            add = partial(self._add, rows, lanes, asked_along)
-        sums = Sums(function, arithmetic.kind, widths, starts, arithmetic.add, add)
-        totals = sums.over(terms, Places(function, (self.dtypes[0], self.dtypes[1]), image, kernel))
-        self.end.finish(
-            [
-                Ended((totals[row * len(lanes) + i],), lane, self._at(sides, row, lane))
-                for row, (i, lane) in product(range(rows), enumerate(lanes))
-            ]
-        )
-
-    def _at(self, sides: Sequence[str], row: int, lane: Lanes) -> tuple[str, ...]:
-        """Where the outputs of a vector of sums are in each side."""
-        rows = zip(self.codelet.sides, self.end.sides, sides, strict=True)
-        return tuple(
-            offset(self.function, place, dtype, row * side.strides[2] + lane.start * step)
-            for side, (dtype, step), place in rows
-        )
-
-    def _terms(self, weight: int) -> Terms:
-        codelet, channels = self.codelet, self.channels
-        _, kh, kw, inputs, _ = codelet.kernel.shape
-        image, kernel = codelet.image.strides, codelet.kernel.strides
-        dimensions = [
-            Dimension(kh, codelet.dilation[0] * image[1], kernel[1]),
-            Dimension(kw, codelet.dilation[1] * image[2], kernel[2]),
-        ]
-        if channels.together:
-            most = {"most": WRITTEN_SHARED} if self.shares else {}
-            return Terms.of(dimensions, inputs, kernel[3], weight, **most)
-        return Terms.of([*dimensions, Dimension(inputs, image[4], kernel[3])], 1, 0, weight)
-
-    def _add(
-        self,
-        rows: int,
-        lanes: tuple[Lanes, ...],
-        ask: Callable[[str, int], None],
-        places: Places,
-        terms: Sequence[Term],
-        sums: list[str],
-    ) -> list[str]:
-        """Terms one after the other; of each, vectors of the shorter side are read first and kept:
-        the kernel's, or the image's."""
-        ask(places.kernel, len(terms))
-        sums = list(sums)
-        read = Reading(self.function, self.channels, places.image)
-        columns = range(len(lanes))
-        tall = rows >= len(lanes)
-        order = list(product(range(rows), columns))
-        if not tall:
-            order.sort(key=lambda place: place[1])
-        for term in terms:
-            factors: dict[int, str] = {}
-            if tall:
-                factors = {i: self._factor(places, term, lanes[i]) for i in columns}
-            for row, i in order:
-                x = read(row * self.row_step + term.image, term.channel, lanes[i])
-                if i not in factors:
-                    factors[i] = self._factor(places, term, lanes[i])
-                at = row * len(lanes) + i
-                sums[at] = self._multiply_add(lanes[i], x, factors[i], sums[at])
-        return sums
-
-    def _add_in_streams(
-        self,
-        rows: int,
-        lane: Lanes,
-        ahead: Asked,
-        places: Places,
-        terms: Sequence[Term],
-        sums: list[str],
-    ) -> list[str]:
-        """Pixels one after the other; each is spread over the lanes once. The next row is asked
-        for between them: at once, it would be waited for."""
-        sums = list(sums)
-        pixels = list(in_streams(rows, self.row_step, terms))
-        for number, turns in enumerate(pixels):
-            forget(self.function)
-            self._ask(ahead, number, len(pixels))
-            read = Reading(self.function, self.channels, places.image)
-            factors: dict[int, str] = {}
-            for row, i in turns:
-                term = terms[i]
-                x = read(row * self.row_step + term.image, term.channel, lane)
-                if i not in factors:
-                    factors[i] = self._factor(places, term, lane)
-                sums[row] = self._multiply_add(lane, x, factors[i], sums[row])
-        return sums
-
-    def _multiply_add(self, lane: Lanes, x: str, y: str, total: str) -> str:
-        return self.channels.arithmetic.multiply_add(self.function, lane.width, x, y, total)
-
-    def _factor(self, places: Places, term: Term, lane: Lanes) -> str:
-        """A vector of the kernel."""
-        kernel, function = self.codelet.kernel, self.function
-        step = 1 if self.channels.together else kernel.strides[4]
-        where = offset(function, places.kernel, kernel.dtype, term.kernel + lane.start * step)
-        value = vectors.load(function, kernel.dtype, where, step, lane.width, lane.valid)
-        working = self.channels.arithmetic.dtype
-        return vectors.widen(function, value, kernel.dtype, working, lane.width)
+        images_emit.emit(self, module, symbol)

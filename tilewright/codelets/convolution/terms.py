@@ -67,7 +67,8 @@ class Terms:
     """`dimensions` are looped over or written out; in each of their terms come `channels` more.
 
     For these the image is at the same place, and the kernel `channel_step` further each time.
-    `weight` is how many multiply-adds one term takes; about `most` of them are written out.
+    `weight` is how many multiply-adds one term takes; about `most` of them are written out. `leaf`
+    is how many make a leaf (half of the law's, where a term is a pair).
     """
 
     dimensions: tuple[Dimension, ...]
@@ -75,6 +76,7 @@ class Terms:
     channel_step: int
     weight: int
     most: int
+    leaf: int = LEAF
 
     @staticmethod
     def of(
@@ -83,6 +85,7 @@ class Terms:
         channel_step: int,
         weight: int,
         most: int = 200,
+        leaf: int = LEAF,
     ) -> Terms:
         """Dimensions are joined where a step of one is a whole run of the next."""
         joined: list[Dimension] = []
@@ -96,7 +99,7 @@ class Terms:
                 joined[0] = Dimension(inner.count * outer.count, outer.image, outer.kernel)
             else:
                 joined.insert(0, inner)
-        return Terms(tuple(joined), channels, channel_step, weight, most)
+        return Terms(tuple(joined), channels, channel_step, weight, most, leaf)
 
     @property
     def count(self) -> int:
@@ -119,7 +122,7 @@ class Terms:
         """Whether leaves are stretches of the last dimension, all alike."""
         if self.channels > 1 or not self.dimensions:
             return False
-        return len(self.dimensions) == 1 or self.dimensions[-1].count % LEAF == 0
+        return len(self.dimensions) == 1 or self.dimensions[-1].count % self.leaf == 0
 
     def term(self, level: int, number: int) -> Term:
         """Of those that the dimensions from `level` on number."""
@@ -145,27 +148,28 @@ class Sums:
 
     def over(self, terms: Terms, places: Places) -> list[str]:
         """All terms, leaf after leaf."""
-        before = -(-terms.count // LEAF) - 1
+        leaf = terms.leaf
+        before = -(-terms.count // leaf) - 1
         if before < 1:
             return self._span(terms, 0, 0, terms.count, places, list(self.starts))
         tree = Pairwise(self.function, self.kind, self.widths, self.combine, before)
         if before >= FEW_LEAVES and terms.has_equal_leaves:
             with repeat(self.function, before) as turn:
-                tree.push(turn.index, self._stretch(terms, turn.index, LEAF, places))
-            rest = terms.count - before * LEAF
+                tree.push(turn.index, self._stretch(terms, turn.index, leaf, places))
+            rest = terms.count - before * leaf
             return tree.finish(self._stretch(terms, str(before), rest, places))
-        for leaf in range(before):
-            first = leaf * LEAF
-            sums = self._span(terms, 0, first, first + LEAF, places, list(self.starts))
-            tree.push(str(leaf), sums)
-        last = self._span(terms, 0, before * LEAF, terms.count, places, list(self.starts))
+        for number in range(before):
+            first = number * leaf
+            sums = self._span(terms, 0, first, first + leaf, places, list(self.starts))
+            tree.push(str(number), sums)
+        last = self._span(terms, 0, before * leaf, terms.count, places, list(self.starts))
         return tree.finish(last)
 
     def _stretch(self, terms: Terms, leaf: str, length: int, places: Places) -> list[str]:
         """A leaf by its number (a register or digits), where all are stretches of a dimension."""
         *outer, last = terms.dimensions
-        stretches = last.count // LEAF if outer else 0
-        digits = [Dimension(stretches, LEAF * last.image, LEAF * last.kernel), *reversed(outer)]
+        stretches, size = last.count // terms.leaf if outer else 0, terms.leaf
+        digits = [Dimension(stretches, size * last.image, size * last.kernel), *reversed(outer)]
         for dimension in digits[:-1]:
             at = self._let("urem", leaf, dimension.count)
             leaf = self._let("udiv", leaf, dimension.count)

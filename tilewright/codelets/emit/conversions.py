@@ -7,7 +7,7 @@ becomes a 16-bit float by way of float32; conversion to bfloat16 flushes denorma
 
 from __future__ import annotations
 
-from tilewright.codelets.emit.llvm import MEMORY_TYPE, REGISTER_TYPE
+from tilewright.codelets.emit.llvm import MEMORY_TYPE, REGISTER_TYPE, vector
 from tilewright.codelets.emit.memory import to_memory, to_register
 from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.emit.vectors import kind_bits
@@ -29,8 +29,12 @@ def _rounded_bfloat16(value: Register) -> Register:
     bits = value.bitcast("i32")
     odd = bits.shift_right(16) & 1
     nearest = (bits + (odd + 0x7FFF)) & -0x10000
-    quiet = (bits & -0x80000000) | 0x7FC00000
-    return value.is_nan().select(quiet, nearest).bitcast("float")
+    return value.is_nan().select(_quiet(bits), nearest).bitcast("float")
+
+
+def _quiet(bits: Register) -> Register:
+    """A NaN of the same sign."""
+    return (bits & -0x80000000) | 0x7FC00000
 
 
 def flushed(value: Register) -> Register:
@@ -69,8 +73,23 @@ def _between_floats(value: Register, source: str, target: str) -> Register:
         return value
     value = value.cast("fptrunc", "float")
     if target == "bfloat16" and source == "float32":
+        if "avx512bf16" in value.function.module.features.names and value.width in (8, 16):
+            return _by_instruction(value)
         value = flushed(value)
     return rounded(value, target)
+
+
+def _by_instruction(value: Register) -> Register:
+    """`vcvtneps2bf16`, which flushes denormals, too, but would keep more of a NaN than its sign."""
+    bits = value.bitcast("i32")
+    known = value.is_nan().select(_quiet(bits), bits).bitcast("float")
+    function, width = value.function, value.width
+    row, halves = vector("float", width), vector("bfloat", width)
+    symbol = f"llvm.x86.avx512bf16.cvtneps2bf16.{32 * width}"
+    function.module.declare(symbol, halves, row)
+    name = function.let(f"call {halves} @{symbol}({row} {known.name})")
+    name = function.let(f"bitcast {halves} {name} to {vector('i16', width)}")
+    return from_bits(Register(function, "i16", width, name), "bfloat16")
 
 
 def _to_integer(value: Register, target: str) -> Register:

@@ -3,14 +3,15 @@
 Images are NHWC: x (n, h, w, groups x in), g (n, oh, ow, groups x out), groups outermost among the
 channels; a signal of one dimension has h = 1. Kernels w are (groups, kh, kw, in, out).
 
-    conv        (x, w) -> g     stride pad dilation groups dtype
+    conv        (x, w) -> g     stride pad dilation groups dtype [, pairs=]
     conv_data   (g, w) -> x     the same, and size = (h, w) of x: the gradient for x, and what is
                                 called a transposed convolution
     conv_filter (x, g) -> w     the same, and kernel = (kh, kw): the gradient for w
 
 `stride`, `dilation`, `size` and `kernel` are (rows, columns), `pad` is ((low, high), (low, high)),
 negative where it crops. Output y of a row reads x at y * stride + tap * dilation - low. What lies
-outside takes part as a zero. The order of sums is said in `law.py`.
+outside takes part as a zero. The order of sums is said in `law.py`; the kernel of a `conv` that
+takes input channels in `pairs` is (groups, kh, kw, in / 2, out, 2).
 
 A data gradient is as many plain convolutions as the stride has phases (`phases`): rows of x that
 lie a stride apart read the same taps.
@@ -30,7 +31,7 @@ from tilewright.graph.ir import Node, Type, Value, numpy_dtype
 from tilewright.graph.ops.movement import pad as pad_array
 from tilewright.graph.ops.operation import Operation, typed
 from tilewright.graph.scalar import SCALAR
-from tilewright.machine.cost import Count
+from tilewright.machine.cost import Count, narrow
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
@@ -72,7 +73,7 @@ def exact_pads(
 
 
 def _conv_shape(operands: Sequence[Type], params: Mapping[str, Any]) -> tuple[int, ...]:
-    (n, *size, _), (groups, *taps, _, out) = (t.shape for t in operands)
+    (n, *size, _), (groups, *taps, _, out) = operands[0].shape, operands[1].shape[:5]
     return (n, *extents(size, taps, params), groups * out)
 
 
@@ -124,10 +125,20 @@ def image_faults(node: Node, images: Sequence[Value]) -> Iterator[str]:
 def _kernel_faults(node: Node, side: int) -> Iterator[str]:
     """`side` is the kernel's dimension that runs along the channels that are given."""
     image, kernel = (value.shape for value in node.inputs)
+    if node.params.get("pairs"):
+        if {value.dtype for value in node.inputs} != {"bfloat16"} or kernel[5:] != (2,):
+            yield "pairs are of bfloat16, in a kernel (groups, kh, kw, in / 2, out, 2)"
+        kernel = unpaired(kernel)
     if len(kernel) != 5 or kernel[0] != node.params["groups"]:
         yield "a kernel has dimensions (groups, kh, kw, in, out)"
     if image[3] != kernel[0] * kernel[side]:
         yield f"a kernel for {kernel[0] * kernel[side]} channels meets {image[3]}"
+
+
+def unpaired(kernel: Sequence[int]) -> tuple[int, ...]:
+    """The shape (groups, kh, kw, in, out) of a kernel in pairs."""
+    groups, kh, kw, pairs, out, two = kernel
+    return (groups, kh, kw, two * pairs, out)
 
 
 # Phases of a data gradient.
@@ -175,14 +186,23 @@ def conv(
     dilation: Pair,
     groups: int,
     dtype: str,
+    pairs: bool = False,
 ) -> np.ndarray:
     working = law.dot_working_dtype(x.dtype.name, w.dtype.name, dtype)
-    sums = _sums(x, w, stride, pad, dilation, working)
+    if pairs:
+        w = np.moveaxis(w, 5, 4).reshape(unpaired(w.shape))
+    sums = _sums(x, w, stride, pad, dilation, working, "pairs" if pairs else "sequence")
     return SCALAR["convert"](sums, dtype=dtype)
 
 
 def _sums(
-    x: np.ndarray, w: np.ndarray, stride: Pair, pad: Pads, dilation: Pair, working: str
+    x: np.ndarray,
+    w: np.ndarray,
+    stride: Pair,
+    pad: Pads,
+    dilation: Pair,
+    working: str,
+    order: str = "sequence",
 ) -> np.ndarray:
     """A convolution in the dtype that it is summed in."""
     groups, *taps, channels, out = w.shape
@@ -191,7 +211,7 @@ def _sums(
     terms = prod(taps) * channels
     left = np.moveaxis(read, 3, 0).reshape(groups, n * oh * ow, terms)
     right = w.reshape(groups, terms, out).swapaxes(1, 2)
-    sums = law.product(left, right, "sequence", working).reshape(groups, n, oh, ow, out)
+    sums = law.product(left, right, order, working).reshape(groups, n, oh, ow, out)
     return np.moveaxis(sums, 0, 3).reshape(n, oh, ow, groups * out)
 
 
@@ -289,10 +309,13 @@ def _positions(rows: np.ndarray) -> np.ndarray:
 
 def _products(node: Node) -> Count:
     """Multiply-adds, those with padding among them (2 flops each)."""
-    kernel = node.output if node.op == "conv_filter" else node.inputs[1]
+    kernel = (node.output if node.op == "conv_filter" else node.inputs[1]).shape
+    pairs = node.params.get("pairs")
+    key = narrow("bfloat16", "bfloat16", "float32", pairs) if pairs else node.inputs[0].dtype
+    kernel = unpaired(kernel) if pairs else kernel
     made = {"conv": node.output, "conv_data": node.inputs[0], "conv_filter": node.inputs[1]}
-    macs = made[node.op].type.size * prod(kernel.shape[1:4])
-    return Count(macs={node.inputs[0].dtype: macs}, iterations=1)
+    macs = made[node.op].type.size * prod(kernel[1:4])
+    return Count(macs={key: macs}, iterations=1)
 
 
 ROWS = {
