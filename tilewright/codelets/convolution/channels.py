@@ -1,7 +1,7 @@
 """How lanes run along the channels of results, and what of an image each lane reads.
 
 In: how an image (n, h, w, groups, in) lies, and a side (..., groups, in, out) or (..., groups, out)
-whose last channels lanes run along. Out: vectors of the dtype that is summed in. Two ways:
+whose last channels lanes run along. Out: vectors of the dtype that is multiplied in. Two ways:
 
     apart       lanes are the outputs of one group; all of them read the same element, broadcast
     together    a vector holds several whole groups, each lane reads its own group's element. That
@@ -19,7 +19,7 @@ from tilewright.codelets.base import Operand
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.columns import Lanes
-from tilewright.codelets.emit.llvm import Function
+from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.emit.vectors import offset
 
 MOST_INPUTS = 16
@@ -28,9 +28,13 @@ MOST_INPUTS = 16
 
 @dataclass(frozen=True)
 class Channels:
-    """Of an image whose channels are `groups` times `inputs`, and of `outputs` a group."""
+    """Of an image whose channels are `groups` times `inputs`, and of `outputs` a group.
+
+    Elements of `dtype` are multiplied as `factors`, and the products summed by `arithmetic`.
+    """
 
     dtype: str
+    factors: str
     groups: int
     inputs: int
     outputs: int
@@ -47,6 +51,7 @@ class Channels:
         outputs: int,
         dtype: str,
         bits: int,
+        factors: str | None = None,
     ) -> Channels:
         """`groups_and_outputs` are strides of these two in every side that lanes run along."""
         arithmetic = Arithmetic(dtype)
@@ -59,8 +64,9 @@ class Channels:
         )  # fmt: skip
         steps = image.strides[-2:]
         return Channels(
-            image.dtype, groups, inputs, outputs, steps[0], steps[1], arithmetic, width, together
-        )
+            image.dtype, factors or dtype, groups, inputs, outputs, steps[0], steps[1], arithmetic,
+            width, together,
+        )  # fmt: skip
 
     @property
     def columns(self) -> int:
@@ -72,8 +78,8 @@ class Channels:
         if not self.together:
             where = offset(function, place, self.dtype, channel * self.input_step)
             scalar = vectors.load_scalar(function, self.dtype, where)
-            scalar = vectors.widen(function, scalar, self.dtype, self.arithmetic.dtype, 0)
-            return vectors.splat(function, self.arithmetic.kind, lane.width, scalar)
+            scalar = vectors.widen(function, scalar, self.dtype, self.factors, 0)
+            return vectors.splat(function, self._kind, lane.width, scalar)
         return self._spread(function, place, lane, channel)
 
     def _spread(self, function: Function, place: str, lane: Lanes, channel: int) -> str:
@@ -91,14 +97,18 @@ class Channels:
             picks = [i // each for i in range(lane.width)]
         if picks == list(range(lane.width)):
             return raw
-        return vectors.shuffle(function, self.arithmetic.kind, lane.width, raw, "poison", picks)
+        return vectors.shuffle(function, self._kind, lane.width, raw, "poison", picks)
 
     def _load(
         self, function: Function, place: str, first: int, step: int, width: int, valid: int
     ) -> str:
         where = offset(function, place, self.dtype, first)
         raw = vectors.load(function, self.dtype, where, step, width, valid)
-        return vectors.widen(function, raw, self.dtype, self.arithmetic.dtype, width)
+        return vectors.widen(function, raw, self.dtype, self.factors, width)
+
+    @property
+    def _kind(self) -> str:
+        return MEMORY_TYPE[self.factors]
 
 
 def is_together(group_step: int, output_step: int, outputs: int, apart: int = 1) -> bool:

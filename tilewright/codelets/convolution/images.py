@@ -89,6 +89,8 @@ class Convolution(Codelet):
     def sum_dtype(self) -> str:
         if self.epilogue:
             return self.epilogue.inputs[0]
+        if self.paired:
+            return "float32"
         return law.dot_working_dtype(self.image.dtype, self.kernel.dtype, self.out.dtype)
 
     @property

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 from tilewright.codelets.base import Operand
 from tilewright.codelets.convolution.ahead import Ahead
 from tilewright.codelets.convolution.channels import Channels, Reading
-from tilewright.codelets.convolution.pairs import in_words, multiply_add
+from tilewright.codelets.convolution.pairs import (
+    WORD,
+    in_words,
+    multiply_add,
+    multiply_add_from,
+    reads_memory,
+)
 from tilewright.codelets.convolution.streams import forget, in_streams
 from tilewright.codelets.convolution.terms import Dimension, Places, Sums, Term, Terms
 from tilewright.codelets.emit import tiling, vectors
@@ -64,7 +70,10 @@ class _Writer:
         kernel, out = codelet.kernel, codelet.out
         sides = [(side.strides[-5 + at], side.strides[-1]) for side, at in ((kernel, 0), (out, 3))]
         bits = function.module.features.vector_bits
-        self.channels = Channels.of(codelet.image, sides, kernel.shape[4], codelet.sum_dtype, bits)
+        factors = WORD if codelet.paired else None
+        self.channels = Channels.of(
+            codelet.image, sides, kernel.shape[4], codelet.sum_dtype, bits, factors
+        )
         registers = function.module.features.registers
         self.shares = self.channels.together and kernel.shape[3] > 1 and registers > FEW_REGISTERS
         """Whether what is read of a pixel is kept for all taps of a row."""
@@ -277,12 +286,23 @@ class _Writer:
             if tall:
                 factors = {i: self._factor(places, term, lanes[i]) for i in columns}
             for row, i in order:
-                x = read(row * self.row_step + term.image, term.channel, lanes[i])
+                element, at = row * self.row_step + term.image, row * len(lanes) + i
                 if i not in factors:
                     factors[i] = self._factor(places, term, lanes[i])
-                at = row * len(lanes) + i
+                if self._is_once(lanes):
+                    where = offset(self.function, places.image, WORD, element)
+                    sums[at] = multiply_add_from(
+                        self.function, lanes[i].width, where, factors[i], sums[at]
+                    )
+                    continue
+                x = read(element, term.channel, lanes[i])
                 sums[at] = self._multiply_add(lanes[i], x, factors[i], sums[at])
         return sums
+
+    def _is_once(self, lanes: tuple[Lanes, ...]) -> bool:
+        """Whether a pair of the image, in all lanes, is multiplied by one vector only."""
+        one = len(lanes) == 1 and not self.channels.together
+        return self.codelet.paired and one and reads_memory(self.function, lanes[0].width)
 
     def _add_in_streams(
         self,
@@ -321,5 +341,4 @@ class _Writer:
         step = 1 if self.channels.together else kernel.strides[4]
         where = offset(function, places.kernel, kernel.dtype, term.kernel + lane.start * step)
         value = vectors.load(function, kernel.dtype, where, step, lane.width, lane.valid)
-        working = self.channels.arithmetic.dtype
-        return vectors.widen(function, value, kernel.dtype, working, lane.width)
+        return vectors.widen(function, value, kernel.dtype, self.channels.factors, lane.width)
