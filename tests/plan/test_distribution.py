@@ -172,6 +172,45 @@ def test_what_is_chosen_is_within_a_tenth_of_the_best_of_all_of_many():
     assert max(apart) <= 1.1
 
 
+def on_chips(chips, tiles):
+    """Some chips whose links are as slow beside their tiles as those of a GC200, to scale."""
+    one = few(tiles, 624 << 10)
+    a_second = 4 * tiles / 29 * one.chip.clock / one.chip.exchange.link_efficiency
+    exchange = replace(
+        one.chip.exchange, bytes_per_second_between_chips=a_second, overhead_between_chips=370
+    )
+    chip = replace(one.chip, exchange=exchange)
+    return replace(one, chip=chip, chips_per_replica=chips, sync_cycles_between_chips=150)
+
+
+@pytest.mark.parametrize(
+    ("chips", "tiles", "call"),
+    [
+        (4, 8, product_call(489, 307, 37)),
+        (4, 8, product_call(417, 352, 43)),
+        (4, 4, product_call(92, 25, 117)),
+        (2, 8, product_call(63, 233, 424)),
+        (4, 8, product_call(112, 661, 21)),
+        (4, 4, vector_call(2364, 31)),
+        (4, 4, sum_call(71, 132, 0)),
+    ],
+)
+def test_links_count_in_the_choice_of_layouts_over_chips(chips, tiles, call):
+    """Those that were up to four times the best when links were not looked at. Of a sample of all
+    layouts, the cheapest by price among them."""
+    on, cut = on_chips(chips, tiles), cutting(call)
+    assert cut is not None
+    ways = candidates(cut.problem, on)
+    keep = np.flatnonzero(ways.serial == 1)
+    some = np.random.default_rng(1).choice(keep, 40)
+    cheap = keep[np.argsort(ways.cycles[keep])[:40]]
+    found = [
+        run(program_of(call, steps(cut, ways.layout(int(way))), on), on).cycles
+        for way in np.unique([*some, *cheap])
+    ]
+    assert run(program_of(call, None, on), on).cycles <= 1.25 * min(found)
+
+
 def roofline(call, on):
     """Cycles that no way can beat, by other means: multiply-adds at the peak, results sent once."""
     macs = call.codelet.work.macs.get("float32", 0.0)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tilewright.machine.links import hops, torus
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import Buffer, Move, View, new_var
 from tilewright.simulate.flows import flows
@@ -11,6 +12,10 @@ from tilewright.simulate.messages import pairs, totals
 
 def home(block, homes):
     return Buffer("float32", block * homes.blocks, "home", homes=homes)
+
+
+def tile_of(buffer, block):
+    return int(buffer.homes.tile(block))
 
 
 def whole(buffer):
@@ -52,6 +57,58 @@ def test_chips_get_once_what_any_of_their_tiles_gets():
     x, y = home(10, Homes(0)), home(10, Homes(0, (), ((8, 1),)))
     found = flows([Move(whole(x), whole(y))], 8, 4)
     assert found.links.tolist() == [40, 40]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_links_carry_each_element_once_to_each_chip_that_listens(seed):
+    """Blocks of any size that two families listen to, element by element: four chips of four."""
+    random = np.random.default_rng(seed)
+    x = home(int(random.integers(3, 9)), Homes(int(random.integers(5)), (Axis(8),)))
+    run, count = int(random.integers(1, 7)), 4
+    targets = [
+        home(
+            run, Homes(int(random.integers(3)), (Axis(count),), ((int(random.integers(1, 4)), 4),))
+        )
+        for _ in range(2)
+    ]
+    v, inward, outward, furthest = new_var(), np.zeros(4), np.zeros(4), 0
+    moves = [
+        Move(
+            View(x, (run,), (1,), 0, ((v, run),)), View(y, (run,), (1,), 0, ((v, run),)), (v,),
+            (count,),
+        )
+        for y in targets
+    ]  # fmt: skip
+    for element in range(run * count):
+        at = tile_of(x, element // x.block) // 4
+        tiles = {
+            tile_of(y, element // run) + int(copy)
+            for y in targets
+            for copy in (y.homes or Homes()).copy_tiles()
+        }
+        for there in {tile // 4 for tile in tiles} - {at}:
+            inward[there] += 4
+            outward[at] += 4
+            furthest = max(furthest, int(hops(np.array(at), np.array(there), 4)))
+    found = flows(moves, 16, 4)
+    assert found.links.tolist() == np.maximum(inward, outward).tolist()
+    assert found.hops == furthest
+
+
+def test_hops_on_a_torus():
+    assert [torus(n) for n in (1, 2, 4, 16, 64, 7)] == [
+        (1, 1),
+        (1, 2),
+        (2, 2),
+        (4, 4),
+        (8, 8),
+        (1, 7),
+    ]
+    chips = np.arange(64)
+    far = hops(np.zeros(64, int), chips, 64)
+    assert far.max() == 8
+    assert far[[0, 1, 7, 8, 56, 63]].tolist() == [0, 1, 1, 1, 1, 2]
+    assert (far == hops(chips, np.zeros(64, int), 64)).all()
 
 
 def test_the_hosts_bytes_are_counted_apart():

@@ -25,6 +25,7 @@ from tilewright.graph.law import LEAF
 from tilewright.machine.cost import lanes
 from tilewright.machine.granules import matrix_unit, product, takes_blocks, threaded
 from tilewright.machine.machine import Machine
+from tilewright.plan.over_links import Grid, begun, link_rate, over_links
 from tilewright.plan.slots import SHARED
 
 TURNS = (1, 2, 4, 8, 16, 32)
@@ -149,6 +150,10 @@ def candidates(problem: Problem, machine: Machine) -> Candidates:
     turns = serial * (sum(ways) + gathered + mine) - _stays(problem, ways, serial)
     rounds = serial * (1 * (sum(ways) > 0) + several + (mine > 0))
     passed = turns / rate + rounds * exchange.overhead_cycles
+    operands = serial * sum(ways) - _stays(problem, ways, serial)
+    each = (operands / rate, serial * gathered / rate, serial * mine / rate)
+    grid = Grid(parts, inner, serial, brought, np.asarray(out, float), each)
+    passed = passed + over_links(problem, grid, machine)
     added = np.where(lie, rows, m * n / adders)
     adding = several * _adding(problem, added, parts["k"], machine)
     longest = np.maximum(
@@ -209,9 +214,12 @@ def _within(length: int, rows: np.ndarray, beside: np.ndarray, tiles: int) -> np
 def alone(problem: Problem, vertex: float, machine: Machine) -> float:
     """Cycles of one tile that does all of it."""
     exchange = machine.chip.exchange
-    passed = problem.total * (1 - 1 / machine.tiles)
+    passed = problem.total * (1 - 1 / machine.tiles) / exchange.bytes_per_cycle_per_tile
     rounds = 2 * exchange.overhead_cycles + 2 * machine.chip.sync_cycles
-    return vertex + passed / exchange.bytes_per_cycle_per_tile + rounds
+    if machine.chips > 1:
+        far = problem.total * (1 - 1 / machine.chips)
+        passed = max(passed, far / link_rate(machine)) + 2 * begun(machine)
+    return vertex + passed + rounds
 
 
 def _faster(parts: dict, side: str, n_inner: np.ndarray, bus: int) -> np.ndarray:

@@ -288,7 +288,8 @@ class _Walk:
             return 0.0
         a_second = exchange.bytes_per_second_between_chips * exchange.link_efficiency
         begun = max(exchange.overhead_cycles, exchange.overhead_between_chips)
-        return float(begun + flow.links.max() / a_second * clock + exchange.seconds_per_hop * clock)
+        way = max(flow.hops, 1) * exchange.seconds_per_hop
+        return float(begun + (flow.links.max() / a_second + way) * clock)
 
     # Vertices.
 

@@ -16,17 +16,19 @@ from math import prod
 import numpy as np
 
 from tilewright.graph.ir import numpy_dtype
+from tilewright.machine.links import hops
 from tilewright.plan.homes import Homes
 from tilewright.plan.ir import Move
-from tilewright.simulate.messages import pairs, starts, tile_of, totals
+from tilewright.simulate.messages import pairs, sources, starts, tile_of, totals
 
 
 @dataclass
 class Flows:
     """Bytes by tile; `shared` of those received come on a bus that neighbours share. `links` are
-    bytes that leave or enter each chip, the larger; `host` those that come from or go there. On a
-    mesh (`mesh.py`) `told` is what comes to a tile as one of several, `card` what it reads of the
-    card's memory itself, or writes there, `busiest_link` the bytes that pass over one."""
+    bytes that leave or enter each chip, the larger, over so many `hops` at most; `host` those that
+    come from or go there. On a mesh (`mesh.py`) `told` is what comes to a tile as one of several,
+    `card` what it reads of the card's memory itself, or writes there, `busiest_link` the bytes that
+    pass over one."""
 
     sent: np.ndarray
     received: np.ndarray
@@ -35,6 +37,7 @@ class Flows:
     links: np.ndarray
     host: float = 0.0
     messages: int = 0
+    hops: int = 0
     told: np.ndarray | None = None
     card: np.ndarray | None = None
     busiest_link: float = 0.0
@@ -52,14 +55,15 @@ def flows(moves: Sequence[Move], tiles: int, tiles_a_chip: int, bus: int = 1) ->
     within = len({chip for move in moves for chip in _chips(move, tiles_a_chip)}) <= 1
     found = Flows(sent, received, shared, local, np.zeros(1 if within else chips))
     inward, outward = found.links.copy(), found.links.copy()
-    for move in _listeners_together(moves, found, bus):
+    links = (inward, outward)
+    for move in _listeners_together(moves, found, links, tiles_a_chip, bus):
         source, target = move.source.buffer, move.target.buffer
         size = move.source.size * prod(move.counts) * numpy_dtype(source.dtype).itemsize
         found.messages += prod(move.counts)
         if source.homes is None or target.homes is None:
             found.host += size
             continue
-        _add(found, move, source.homes, target.homes, (inward, outward), tiles_a_chip, bus)
+        _add(found, move, source.homes, target.homes, links, tiles_a_chip, bus)
     found.links = np.maximum(inward, outward) if not within else np.zeros(chips)
     return found
 
@@ -72,7 +76,13 @@ def _chips(move: Move, tiles_a_chip: int) -> Iterator[int]:
             yield from (int(tiles[0]) // tiles_a_chip, int(tiles[-1]) // tiles_a_chip)
 
 
-def _listeners_together(moves: Sequence[Move], found: Flows, bus: int) -> list[Move]:
+def _listeners_together(
+    moves: Sequence[Move],
+    found: Flows,
+    links: tuple[np.ndarray, np.ndarray],
+    tiles_a_chip: int,
+    bus: int,
+) -> list[Move]:
     """Moves that send the same to several families: each element once, to all who listen.
 
     Those whose every message goes to one block are counted here; all others are given back.
@@ -83,11 +93,13 @@ def _listeners_together(moves: Sequence[Move], found: Flows, bus: int) -> list[M
     rest: list[Move] = []
     for group in alike.values():
         one = group[0]
-        placed = one.source.buffer.homes is not None and found.links.size == 1
+        placed = one.source.buffer.homes is not None
         if len(group) == 1 or not placed or not all(map(_is_within_blocks, group)):
             rest += group
             continue
-        _add_listeners(found, group, bus)
+        message, listener = _add_listeners(found, group, bus)
+        if found.links.size > 1:
+            _once_a_chip(found, one, message, listener, links, tiles_a_chip)
         found.messages += len(group) * prod(one.counts)
     return rest
 
@@ -107,8 +119,9 @@ def _is_within_blocks(move: Move) -> bool:
     return move.target.buffer.homes is not None and aligned
 
 
-def _add_listeners(found: Flows, group: Sequence[Move], bus: int) -> None:
-    """Of neighbours on a bus that get the same message, each gets it so many times as fast."""
+def _add_listeners(found: Flows, group: Sequence[Move], bus: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of neighbours on a bus that get the same message, each gets it so many times as fast. Gives
+    each message, by number, with each tile that listens."""
     one, tiles = group[0], found.sent.size
     froms, _, sizes = pairs(one)
     found.sent += np.bincount(froms, sizes, tiles)
@@ -127,6 +140,38 @@ def _add_listeners(found: Flows, group: Sequence[Move], bus: int) -> None:
     both = several[which] == bus
     found.shared += np.bincount(listener[both], minlength=tiles) * size
     found.received += np.bincount(listener[~both], minlength=tiles) * size
+    return message, listener
+
+
+def _once_a_chip(
+    found: Flows,
+    move: Move,
+    message: np.ndarray,
+    listener: np.ndarray,
+    links: tuple[np.ndarray, np.ndarray],
+    tiles_a_chip: int,
+) -> None:
+    """A chip gets once what any of its tiles listens to, whatever family they are of."""
+    inward, outward = links
+    chips = inward.size
+    pair = np.unique(message * chips + listener // tiles_a_chip)
+    message, there = np.divmod(pair, chips)
+    number, tile, sizes = sources(move)
+    here = tile // tiles_a_chip
+    parts = np.bincount(number, minlength=message.max(initial=0) + 1)
+    first = np.cumsum(parts) - parts
+    often = parts[message]  # each message leaves so many tiles
+    run = np.repeat(first[message], often) + _within(often)
+    to, at, size = np.repeat(there, often), here[run], sizes[run]
+    gone = to != at
+    np.add.at(outward, at[gone], size[gone])
+    np.add.at(inward, to[gone], size[gone])
+    found.hops = max(found.hops, int(hops(at, to, chips).max(initial=0)))
+
+
+def _within(often: np.ndarray) -> np.ndarray:
+    """0, 1, ... of each of so many."""
+    return np.arange(often.sum()) - np.repeat(np.cumsum(often) - often, often)
 
 
 def _add(
@@ -158,10 +203,11 @@ def _add(
     twice = bus > 1 and any(stride == 1 and n % bus == 0 for n, stride in target.copies)
     (found.shared if twice and not (some % bus).any() else found.received)[...] += got
     if found.links.size > 1:
-        _between_chips(froms, tos, sizes, copies, links, tiles_a_chip)
+        _between_chips(found, froms, tos, sizes, copies, links, tiles_a_chip)
 
 
 def _between_chips(
+    found: Flows,
     froms: np.ndarray,
     tos: np.ndarray,
     sizes: np.ndarray,
@@ -178,3 +224,5 @@ def _between_chips(
         leaves = here != there
         np.add.at(outward, here[leaves], sizes[leaves])
         np.add.at(inward, there[leaves], sizes[leaves])
+        furthest = hops(here, there, inward.size).max(initial=0)
+        found.hops = max(found.hops, int(furthest))

@@ -111,6 +111,17 @@ def lands(view: View, move: Move) -> tuple[np.ndarray, np.ndarray]:
     return tile_of(view.buffer, at), left
 
 
+def sources(move: Move) -> Columns:
+    """Of each message, by number: the tiles that it leaves, and how many bytes each."""
+    length, block = _run(move), move.source.buffer.block
+    at = starts(move.source, move, length)
+    number = np.arange(at.size) // max(move.source.size // length, 1)
+    parts = 1 + -(-np.maximum(length - (block - at % block), 0) // block)
+    at, _, left = _cut(at, at, np.full(at.shape, length), block)
+    item = numpy_dtype(move.source.dtype).itemsize
+    return np.repeat(number, parts), tile_of(move.source.buffer, at), left * float(item)
+
+
 def _cut(
     at: np.ndarray, other: np.ndarray, left: np.ndarray, block: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
