@@ -69,7 +69,9 @@ def test_histograms():
 
     again = HdrHistogram.decode(content["hdr"])
     assert again.get_total_count() == 990
-    assert "of ticks wait no longer" in chart([found])
+    page = chart([found], "a < b")
+    assert "of ticks wait no longer" in page
+    assert page.count("<h1>a &lt; b</h1>") == page.count('name="viewport"') == 1
     assert content["between"] is None
     rates = Histogram("y", delays, 10, 3 * delays).rates()
     assert rates is not None

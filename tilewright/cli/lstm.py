@@ -158,7 +158,8 @@ def bench(
         content["slide"] = slide
         content["histograms"] = [histogram.to_json() for histogram in found]
         write_text(out / "latency.json", json.dumps(content, indent=1) + "\n")
-        write_text(out / "latency.html", chart(found))
+        title = f"{net.name}, {precision}: delays of ticks on {_host()}"
+        write_text(out / "latency.html", chart(found, title))
         print(f"Saved in {out / 'latency.json'} and {out / 'latency.html'}")
 
 
@@ -259,13 +260,18 @@ def _histogram(name: str, measured: Any) -> Any:
 
 
 def _table(found: list) -> Any:
+    """Of 80 characters and fewer."""
+    from rich.box import SIMPLE
     from rich.table import Table
 
     from tilewright.sequence.latency import PERCENTILES
 
-    table = Table("µs", *("max" if p == 100 else f"p{p:g}" for p in PERCENTILES), "ticks")
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column("µs", no_wrap=True)
+    for name in (*("max" if p == 100 else f"p{p:g}" for p in PERCENTILES), "ticks"):
+        table.add_column(name, justify="right", no_wrap=True)
     for histogram in found:
-        values = [f"{value:,.2f}" for value in histogram.percentiles().values()]
+        values = [f"{v:,.2f}" if v < 100 else f"{v:,.0f}" for v in histogram.percentiles().values()]
         table.add_row(histogram.name, *values, f"{len(histogram.delays) - histogram.warm:,}")
     return table
 
