@@ -28,6 +28,7 @@ from tilewright.plan import (
 )
 from tilewright.plan.alternating import alternating
 from tilewright.plan.back_and_forth import back_and_forth
+from tilewright.plan.image_by_image import image_by_image
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
 from tilewright.plan.place import place
@@ -75,7 +76,8 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
     )
     constants = [buffer for buffer, _ in plan.constants]
     if machine.chip.exchange.kind == "coherent":
-        steps = back_and_forth(run_by_run(steps, machine), machine)
+        steps = run_by_run(image_by_image(steps, machine), machine)
+        steps = back_and_forth(steps, machine)
         steps = synchronise(side_by_side(alternating(steps)))
     else:
         steps = place(steps, (*constants, *inputs), outputs, machine, even)

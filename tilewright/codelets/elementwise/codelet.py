@@ -53,10 +53,13 @@ class Elementwise(Codelet):
 
     @property
     def cut(self) -> Cut | None:
+        return self.cut_of(ENOUGH_ROWS)
+
+    def cut_of(self, enough: int) -> Cut | None:
         """Along the longest dimension whose numbers nobody reads; rather not along lanes.
 
         Pieces of lanes touch a line here and there, which no hardware foresees: where rows are
-        enough, they are cut.
+        `enough`, they are cut.
         """
         numbered = {
             dict(step.params)["dimension"]
@@ -66,7 +69,7 @@ class Elementwise(Codelet):
         free = [(n, -i) for i, n in enumerate(self.shape) if i not in numbered]
         if not free:
             return None
-        rows = [(n, axis) for n, axis in free if n >= ENOUGH_ROWS and -axis < len(self.shape) - 1]
+        rows = [(n, axis) for n, axis in free if n >= enough and -axis < len(self.shape) - 1]
         length, axis = max(rows or free)
         axes = (-axis,) * (len(self.inputs) + len(self.outputs))
         return Cut(length, axes, along_lanes=-axis == len(self.shape) - 1)

@@ -1,0 +1,108 @@
+"""Convolutions image by image: what is joined, and the same bits as of each vertex by itself."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import tilewright
+from tilewright.models.convolutional import by_batch
+
+RANDOM = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return RANDOM.normal(size=shape).astype(np.float32)
+
+
+def convolved(x, w, stride=1):
+    kernel, groups = w.shape[0], x.shape[3] // w.shape[2]
+    return lax.conv_general_dilated(
+        x, w, (stride, stride), [(kernel // 2, kernel // 2)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=groups,
+    )  # fmt: skip
+
+
+def forward(x, scale, w):
+    """What is scaled lies inside a border that is filled image by image, too."""
+    return convolved(jax.nn.silu(x * scale), w)
+
+
+def normed(x, scale):
+    return by_batch(1e-3, x, scale, scale, scale * 0)[0]  # type: ignore[index]
+
+
+def step(stride):
+    """A step through batch norms, before and after a convolution."""
+
+    def there_and_back(x, scale, w):
+        def loss(x, scale, w):
+            y = convolved(jax.nn.silu(normed(x, scale)), w, stride)
+            return jnp.sum(jnp.square(jnp.tanh(normed(y, scale))))
+
+        return jax.grad(loss, (0, 1, 2))(x, scale, w)
+
+    return there_and_back
+
+
+def waiting(x, scale, w):
+    """The second convolution reads what all images of the first give."""
+    y = convolved(jax.nn.silu(x * scale), w)
+    return convolved(jnp.maximum(y - jnp.mean(y, (0, 1, 2)), 0), w)
+
+
+CASES = [
+    (forward, (20, 19, 21, 48), (3, 3, 1, 48)),
+    (step(1), (20, 26, 40, 48), (3, 3, 1, 48)),
+    (step(2), (16, 32, 32, 48), (5, 5, 1, 48)),
+    (step(2), (12, 37, 35, 32), (3, 3, 16, 32)),
+    (waiting, (12, 20, 20, 64), (3, 3, 1, 64)),
+]
+
+
+def data(image, kernel):
+    return normal(*image), normal(image[3]), normal(*kernel)
+
+
+def spreads(function, *arguments) -> list[list[str]]:
+    """The vertices of each spread."""
+    text = tilewright.compile(function, *arguments, tiles=1).program
+    parts = [part for part in text.split("steps:")[1].split("sync") if " spread " in part]
+    return [[line.split()[0] for line in part.splitlines() if "->" in line] for part in parts]
+
+
+@pytest.mark.parametrize(("function", "image", "kernel"), CASES)
+def test_bits_are_those_of_each_by_itself(function, image, kernel, monkeypatch):
+    arguments = data(image, kernel)
+    joined = [tilewright.compile(function, *arguments, tiles=tiles) for tiles in (1, 2, 3, 5)]
+    monkeypatch.setattr("tilewright.plan.lower.image_by_image", lambda steps, machine: list(steps))
+    monkeypatch.setattr("tilewright.compilation.recall", lambda text, machine, make: make())
+    alone = tilewright.compile(function, *arguments, tiles=1)
+    expected = jax.tree.leaves(alone(*arguments))
+    for program in joined:
+        for found, wanted in zip(jax.tree.leaves(program(*arguments)), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_what_makes_images_and_their_borders_comes_along():
+    (names,) = spreads(forward, *data(*CASES[0][1:]))
+    assert [name.split("_")[0] for name in names] == ["copy"] * 4 + ["mul", "conv"]
+
+
+def test_gradients_share_a_walk():
+    """With borders around what they read; a kernel's takes an image in strips of leaves."""
+    walks = [names for names in spreads(step(1), *data(*CASES[1][1:])) if "copy" in names[0]]
+    kinds = ["filter" if "filter" in name else name.split("_")[0] for name in walks[-1]]
+    assert kinds == ["copy"] * 4 + ["fused"] + ["filter"] * 5 + ["conv"]
+
+
+def test_what_must_wait_waits():
+    found = spreads(waiting, *data(*CASES[4][1:]))
+    together = [sum(name.startswith("conv") for name in names) for names in found]
+    assert max(together) == 1
+    assert sum(together) == 2
+
+
+def test_small_images_stay_on_a_tile():
+    assert not spreads(forward, *data((8, 4, 4, 8), (3, 3, 1, 8)))

@@ -1,0 +1,175 @@
+"""Convolutions, and what makes the images that they read, take these one by one, on one tile.
+
+In: steps, before it is known where tiles wait. Out: the same, where what writes the images of a
+convolution (with the borders around them), the convolutions that read them, and the gradients of
+kernels over them are one `Spread` over images. Always: the same bits, as a kernel's gradient is cut
+where the law's tree has a node (`graph/law.py`), and no other sum is cut.
+
+An image is then read while it is near. Out of memory a depthwise convolution takes two to three
+times as long: 16 x 112 x 112 x 96 places with a stride of 2 took 11.4 ms, images that are near 4.0,
+and the gradient of its kernel 14.2 instead of 4.7 (Zen 4). What a batch norm sums over all images
+still cuts a training step in two: see `run_by_run.py`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from tilewright.codelets.convolution import Convolution, FilterGradient
+from tilewright.machine.machine import Machine
+from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, new_var
+from tilewright.plan.items import Item, items_of
+from tilewright.plan.over_images import OverImages
+from tilewright.plan.over_rows import rows_of
+
+IMAGES_A_TILE = 4
+"""Fewest images for each tile: whoever is slow leaves some of them to others."""
+LATER = 24
+"""Steps that may wait until a walk is done."""
+
+
+def image_by_image(steps: Sequence[Step], machine: Machine) -> list[Step]:
+    """Of a program for tiles that share memory."""
+    made: list[Step] = []
+    read = set(_images(steps))
+    waiting = deque(items_of(steps, machine))
+    while waiting:
+        item = waiting.popleft()
+        walk = _Walk.begun(item, read, machine)
+        if walk is None:
+            made += _inside(item, machine)
+            continue
+        while waiting and walk.goes_on(waiting[0]):
+            waiting.popleft()
+        if not walk.is_worth_it:
+            made += item.found
+            waiting.extendleft(reversed(walk.others))
+            continue
+        made += [*(step for other in walk.before for step in other.found), *walk.steps()]
+        waiting.extendleft(reversed(walk.later))
+    return made
+
+
+def _images(steps: Sequence[Step]) -> Iterator[Buffer]:
+    """What convolutions read."""
+    for step in steps:
+        match step:
+            case Call(Convolution() | FilterGradient(), views):
+                yield views[0].buffer
+            case Spread() | Loop():
+                yield from _images(step.steps)
+
+
+def _inside(item: Item, machine: Machine) -> list[Step]:
+    """The steps, loops done image by image too."""
+    return [
+        replace(step, steps=tuple(image_by_image(step.steps, machine)))
+        if isinstance(step, Loop)
+        else step
+        for step in item.found
+    ]
+
+
+def _member(item: Item) -> OverImages | None:
+    """Of one vertex, dealt out or not."""
+    step = item.found[0]
+    call = step.whole if isinstance(step, Spread) else step
+    return OverImages.of(call) if isinstance(call, Call) else None
+
+
+@dataclass
+class _Walk:
+    """Vertices that take images one by one, what comes before them, and what waits until they are
+    done; `others` are all but the first, in order. `read` is what convolutions read."""
+
+    read: set[Buffer]
+    members: list[OverImages]
+    items: list[Item]
+    before: list[Item] = field(default_factory=list)
+    later: list[Item] = field(default_factory=list)
+    others: list[Item] = field(default_factory=list)
+
+    @staticmethod
+    def begun(item: Item, read: set[Buffer], machine: Machine) -> _Walk | None:
+        """By what writes images that a convolution reads."""
+        member = _member(item)
+        if member is None or item.written.isdisjoint(read):
+            return None
+        if member.images < IMAGES_A_TILE * machine.tiles or not _has_images(member):
+            return None
+        return _Walk(read, [member], [item])
+
+    def goes_on(self, item: Item) -> bool:
+        """Whether another item finds its place: in the walk, before it, or after it. What may begin
+        another walk rather waits for its turn."""
+        if self._takes(item):
+            pass
+        elif item.written.isdisjoint(self.read) and self._lets_by(item):
+            self.before.append(item)
+        elif len(self.later) < LATER and all(isinstance(s, Call | Spread) for s in item.found):
+            self.later.append(item)
+        else:
+            return False
+        self.others.append(item)
+        return True
+
+    def _lets_by(self, item: Item) -> bool:
+        """Whether it may as well come before."""
+        return not any(item.conflicts(other) for other in (*self.items, *self.later))
+
+    def _takes(self, item: Item) -> bool:
+        member = _member(item)
+        if member is None or member.images != self.members[0].images:
+            return False
+        if any(item.conflicts(other) for other in self.later):
+            return False
+        if not _has_images(member) or not self._shares_images(member):
+            return False
+        self.items.append(item)
+        self.members.append(member)
+        return True
+
+    def _shares_images(self, member: OverImages) -> bool:
+        """Whether images of what is touched before are images of what it touches, and some are."""
+        shared = False
+        for other in self.members:
+            for view, axis, written in other.sides:
+                for own, along, writes in member.sides:
+                    if own.buffer is not view.buffer or not (written or writes):
+                        continue
+                    if rows_of(own, along) is None or rows_of(own, along) != rows_of(view, axis):
+                        return False
+                    shared = True
+        return shared
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether a convolution, large enough to be dealt out, reads what is made here."""
+        made = {v.buffer for member in self.members for v, _, written in member.sides if written}
+        return any(
+            isinstance(member.codelet, Convolution | FilterGradient)
+            and isinstance(item.found[0], Spread)
+            and member.arguments[0].buffer in made
+            for item, member in zip(self.items, self.members, strict=True)
+        )
+
+    def steps(self) -> list[Step]:
+        """The spread over images, and what adds up parts of kernels' gradients."""
+        var, calls, sums = new_var(), [], []
+        for member in self.members:
+            parts = member.parts()
+            calls += member.calls(var, parts)
+            if parts is not None:
+                sums.append(member.added(parts))
+        return [Spread(var, self.members[0].images, tuple(calls)), *sums]
+
+
+def _has_images(member: OverImages) -> bool:
+    """Whether each image of what it writes is a stretch of memory of its own."""
+    return all(
+        rows_of(view, axis) is not None
+        for view, axis, written in member.sides
+        if written and axis is not None
+    )
