@@ -7,14 +7,17 @@ In: the stages of a compilation. Out: `Way`s by name. Of a `tile_map` an instanc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from tilewright.plan.in_pipeline import pipelined
 from tilewright.plan.lower import lower
-from tilewright.plan.pipeline import parts_of
+from tilewright.plan.pipeline import Part, parts_of, recut
 from tilewright.plan.replicas import Instances, instances, one_chip, one_instance, over_chips
+from tilewright.simulate.cycles import run
+from tilewright.simulate.trips import named as unknown
 from tilewright.simulate.ways import Plan, Way, way
 
 Stages = Any
@@ -45,10 +48,49 @@ def _by_chips(stages: Stages, split: Instances) -> Plan:
     return over_chips(program, split, stages.machine), literals
 
 
+AGAIN, EVEN = 4, 1.02
+"""How often parts are cut anew at most, by what they took; when they are even enough: the dearest
+over the mean."""
+
+
 def _in_parts(stages: Stages) -> Plan:
-    graph, chip = stages.halves[1], one_chip(stages.machine)
+    """The cut whose dearest part is the cheapest, of those that were tried."""
+    graph, number = stages.halves[1], stages.parts or 1
     found = instances(graph) or one_instance(graph)
-    parts = parts_of(found.body, found.shared, stages.parts or 1, stages.machine)
-    plans = [lower(stages.inside(part.graph, "part").graph, chip) for part in parts]
+    parts, costs = parts_of(found.body, found.shared, number, stages.machine), None
+    planned = _Parts(stages)
+    best, least = parts, planned.cycles(parts)
+    for _ in range(AGAIN):
+        took = planned.cycles(parts)
+        if took is None or least is None or max(took) <= EVEN * sum(took) / number:
+            break
+        costs = recut(parts, took)
+        parts = parts_of(found.body, found.shared, number, stages.machine, costs)
+        took = planned.cycles(parts)
+        if took is not None and max(took) < max(least):
+            best, least = parts, took
+    plans = [planned.plan(part) for part in best]
     literals = [data for _, some in plans for data in some]
-    return pipelined(found, parts, [plan for plan, _ in plans], stages.machine), literals
+    return pipelined(found, best, [plan for plan, _ in plans], stages.machine), literals
+
+
+class _Parts:
+    """Plans of parts for a chip, each made once, however often parts are cut."""
+
+    def __init__(self, stages: Stages):
+        self.stages, self.chip = stages, one_chip(stages.machine)
+        self.known: dict[tuple[object, ...], Plan] = {}
+
+    def plan(self, part: Part) -> Plan:
+        key = (*map(id, part.graph.nodes), *map(id, part.leaves))
+        if key not in self.known:
+            inside = self.stages.inside(part.graph, "part")
+            self.known[key] = lower(inside.graph, self.chip)
+        return self.known[key]
+
+    def cycles(self, parts: Sequence[Part]) -> list[float] | None:
+        """Of each in a turn; None where loops have no known length."""
+        programs = [self.plan(part)[0] for part in parts]
+        if any(unknown(program) for program in programs):
+            return None
+        return [run(program, self.chip).cycles for program in programs]

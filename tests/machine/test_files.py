@@ -10,7 +10,15 @@ from tests.machines import STATED
 from tilewright.errors import ArgumentError
 from tilewright.machine import machine, names
 from tilewright.machine.files import parse, read
-from tilewright.machine.quantities import CLOCKS, RATES, SIZES, TIMES, quantity, shown_size
+from tilewright.machine.quantities import (
+    CLOCKS,
+    RATES,
+    SIZES,
+    TIMES,
+    quantity,
+    shown_size,
+    shown_time,
+)
 from tilewright.machine.written import content_of, to_toml
 
 TEXT = """
@@ -184,6 +192,7 @@ def test_quantities():
     assert quantity("614.4 GB/s", RATES, "") == 614.4e9
     assert quantity("5 us", TIMES, "") == quantity("5 µs", TIMES, "") == pytest.approx(5e-6)
     assert quantity(3, CLOCKS, "") == 3
+    assert [shown_time(s) for s in (1.5e-8, 3e-6, 0.002, 2.0)] == ["15 ns", "3 µs", "2 ms", "2 s"]
     assert [shown_size(n) for n in (100, 48 << 10, 3 << 30)] == ["100 B", "48 KiB", "3 GiB"]
     for bad in (True, None, "GHz", "3 parsec", [3]):
         with pytest.raises(ValueError, match="must be a figure such as X"):

@@ -1,6 +1,7 @@
 """Parts of a function on chips of their own: the graph's bits, turns, what is passed on, faults."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +11,14 @@ import pytest
 import tilewright
 from tests.codelets.layouts import same_bits
 from tests.machines import tiny
+from tilewright import elsewhere
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
 from tilewright.graph.evaluate import evaluate
+from tilewright.graph.ir import Graph
 from tilewright.plan.ir import Exchange, Pipeline
+from tilewright.plan.pipeline import Part, recut
 from tilewright.plan.text import program_to_text
 from tilewright.plan.verify import faults
 from tilewright.simulate import simulate
@@ -108,6 +112,33 @@ def test_a_turn_takes_as_long_as_its_dearest_part():
     longer = replace(program, steps=(*program.steps[:-1], replace(step, count=16)))
     a_turn = (run(longer, chips(4)).cycles - whole.cycles) / 10
     assert a_turn == pytest.approx(max(alone) + passed / 8)
+
+
+def test_parts_are_cut_anew_by_what_they_took(monkeypatch):
+    """Layers of many widths: their arithmetic says little of what they take on a whole chip."""
+    widths = (512, 2048, 2048, 256, 256, 1024, 2048, 512, 512, 128, 2048, 2048, 64)
+
+    def net(x, weights):
+        for w in weights:
+            x = jnp.tanh(x @ w)
+        return x
+
+    def dearest():
+        weights = [jax.ShapeDtypeStruct(s, np.float32) for s in pairwise(widths)]
+        x = jax.ShapeDtypeStruct((8, 256, widths[0]), np.float32)
+        fn = tilewright.tile_map(net, in_axes=(0, None))
+        exe = tilewright.compile(fn, x, weights, machine="ipu:m2000", stages=4)
+        return max(exe.simulate().run.parts)
+
+    by_what_they_took = dearest()
+    monkeypatch.setattr(elsewhere, "AGAIN", 0)
+    assert by_what_they_took < 0.95 * dearest()
+
+
+def test_costs_of_parts_are_shared_as_before():
+    graph = Graph((), (), ())
+    parts = [Part(graph, (), (), (1.0, 3.0)), Part(graph, (), (), (0.0, 0.0))]
+    assert recut(parts, [8.0, 5.0]) == [2.0, 6.0, 2.5, 2.5]
 
 
 def test_chips_hold_their_own_weights_only():

@@ -51,3 +51,8 @@ def shown_clock(hertz: float) -> str:
 
 def shown_rate(bytes_a_second: float) -> str:
     return f"{bytes_a_second / 1e9:.4g} GB/s"
+
+
+def shown_time(seconds: float) -> str:
+    unit = next((name for name in ("s", "ms", "µs") if seconds >= TIMES[name]), "ns")
+    return f"{seconds / TIMES[unit]:.4g} {unit}"

@@ -6,13 +6,13 @@ that hang on nothing or on shared inputs alone, which are in every part that rea
 changes.
 
 Parts are cut where the dearest is cheapest: each by its arithmetic, and what it is given by the
-link that it comes through.
+link that it comes through; `recut` takes what parts took once they were planned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,10 +31,30 @@ class Part:
     graph: Graph
     given: tuple[Value, ...]
     leaves: tuple[Value, ...]
+    costs: tuple[float, ...] = ()
+    """Cycles that each of its nodes was taken to need."""
 
 
-def parts_of(graph: Graph, shared: Sequence[Value], number: int, machine: Machine) -> list[Part]:
-    """Raises `ArgumentError` where there are fewer operations than parts."""
+def recut(parts: Sequence[Part], took: Sequence[float]) -> list[float]:
+    """Costs of all nodes in line, from the cycles that parts took: each node's share as before."""
+    found: list[float] = []
+    for part, cycles in zip(parts, took, strict=True):
+        whole, size = sum(part.costs), len(part.costs)
+        found += [cycles * cost / whole if whole else cycles / size for cost in part.costs]
+    return found
+
+
+def parts_of(
+    graph: Graph,
+    shared: Sequence[Value],
+    number: int,
+    machine: Machine,
+    costs: Sequence[float] | None = None,
+) -> list[Part]:
+    """`costs`, if known, are cycles of each node in line.
+
+    Raises `ArgumentError` where there are fewer operations than parts.
+    """
     standing = _standing(graph, shared)
     line = [node for node in graph.nodes if node not in standing]
     if len(line) < number:
@@ -42,14 +62,18 @@ def parts_of(graph: Graph, shared: Sequence[Value], number: int, machine: Machin
             f"stages must be at most the operations of one instance, {len(line)}, not {number}."
         )
     crossing = _crossing(graph, line)
-    ends = _cut([_cycles(node, machine) for node in line], _ways(crossing, machine), number)
+    costs = costs or [_cycles(node, machine) for node in line]
+    ends = _cut(costs, _ways(crossing, machine), number)
     pieces = [line[a:b] for a, b in zip((0, *ends[:-1]), ends, strict=True)]
     made = {value for node in line for value in node.outputs}
     others = tuple(value for value in graph.outputs if value not in made)
-    return [
-        _part(graph, piece, standing, crossing[begin], crossing[end], () if begin else others)
-        for piece, begin, end in zip(pieces, (0, *ends[:-1]), ends, strict=True)
-    ]
+    found = []
+    for piece, begin, end in zip(pieces, (0, *ends[:-1]), ends, strict=True):
+        part = _part(
+            graph, piece, standing, crossing[begin], crossing[end], () if begin else others
+        )
+        found.append(replace(part, costs=tuple(costs[begin:end])))
+    return found
 
 
 def _standing(graph: Graph, shared: Sequence[Value]) -> set[Node]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tilewright.machine.machine import Machine, Memory
-from tilewright.machine.quantities import shown_clock, shown_rate, shown_size
+from tilewright.machine.quantities import shown_clock, shown_rate, shown_size, shown_time
 from tilewright.machine.schema import FREE, NAMED
 from tilewright.machine.written import content_of
 from tilewright.report.table import Report
@@ -95,10 +95,16 @@ def _shown(name: str, value: Any) -> str:
         return shown_clock(value)
     if name == "links":
         return shown_rate(value)
+    if name in ("hop", "time"):
+        return shown_time(value)
+    if name == "watts":
+        return f"{value:,.0f} W"
     if isinstance(value, str) and value.endswith(" GB/s"):
         return shown_rate(float(value.split()[0]) * 1e9)
+    if name in ("read", "all", "write"):
+        return f"{value:.4g} B a cycle"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) else str(value)
