@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tilewright.alpha.diagnostics import ROWS, diagnose
+from tilewright.alpha.diagnostics import ROWS, check_alive, diagnose
+from tilewright.alpha.errors import AlphaError
 
 RNG = np.random.default_rng(0)
 MEAN, SCALE = RNG.normal(size=(2, 200, 40)), RNG.uniform(0.9, 1.1, (2, 200))
@@ -32,3 +33,26 @@ def test_chains_that_agree():
 def test_failures(change, words):
     sound = dict(mean=MEAN, scale=SCALE, acceptance=GOOD, divergences=NONE, log_density=DENSITY)
     assert words in diagnose(**{**sound, **change}).failure
+
+
+NOWHERE = np.full_like(DENSITY, -np.inf)
+
+
+@pytest.mark.parametrize(
+    ("divergences", "density", "words"),
+    [
+        (NONE, NOWHERE, "None of 2 chains can start"),
+        (NONE, np.full_like(DENSITY, -7.0), "All 2 chains diverged, or stood still"),
+        (np.array([200, 200]), DENSITY, "All 2 chains diverged"),
+        (np.array([0, 200]), np.stack([NOWHERE[0], DENSITY[1]]), "All 2 chains diverged"),
+    ],
+)
+def test_nothing_is_learned_where_no_chain_moves(divergences, density, words):
+    with pytest.raises(AlphaError, match=words):
+        check_alive(divergences, density)
+
+
+def test_one_chain_that_moves_is_enough():
+    """The fit is kept, and said to have failed."""
+    check_alive(np.array([200, 0]), DENSITY)
+    check_alive(NONE, np.stack([NOWHERE[0], DENSITY[1]]))

@@ -1,15 +1,19 @@
 """The scikit-learn estimator."""
 
 import warnings
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tilewright.alpha import AlphaRegressor
+from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.noise import fit_degrees
+from tilewright.errors import DataWarning
 
 RNG = np.random.default_rng(0)
 X = 5 + 2 * RNG.normal(size=(400, 3))
@@ -26,7 +30,7 @@ SAME_TO_ROUNDING = dict.fromkeys(
 )
 
 
-def fit_quietly(estimator, X=X, y=Y, sample_weight=None):
+def fit_quietly(estimator, X: Any = X, y=Y, sample_weight=None):
     """Chains this short may well fail: that is not looked at."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -34,6 +38,7 @@ def fit_quietly(estimator, X=X, y=Y, sample_weight=None):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::tilewright.errors.DataWarning")  # some of their data are odd
 @parametrize_with_checks([TINY], expected_failed_checks=lambda _: SAME_TO_ROUNDING)
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
@@ -187,3 +192,32 @@ def test_weights_that_make_no_sense(weight, words):
 def test_chains_that_fail_are_said():
     with pytest.warns(ConvergenceWarning, match="The chains failed"):
         AlphaRegressor(hidden=2, warmup=1, draws=4, leapfrogs=1).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"), [(1e30, "None of 2 chains can start"), (1e18, "All 2 chains diverged")]
+)
+def test_chains_that_all_diverge_leave_no_fit(scale, words):
+    """The talk's prior expects returns, in units of its own."""
+    model = AlphaRegressor(hidden=8, prior="talk", warmup=60, draws=40, leapfrogs=10)
+    with pytest.raises(AlphaError, match=words):
+        model.fit(X, scale * Y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+def test_features_that_say_nothing_or_too_much():
+    odd = np.c_[X[:, 0], np.full(400, 3.0), 2 - 5 * Y]
+    with pytest.warns(DataWarning) as said:
+        fit_quietly(TINY, odd)
+    texts = [str(one.message) for one in said]
+    assert texts[0].startswith("Input 1 is constant in what is learned from")
+    assert texts[1].startswith("Input 2 is the target itself: is that known when forecasts")
+    named = pd.DataFrame(odd, columns=["a", "b", "c"])
+    with pytest.warns(DataWarning) as said:
+        fit_quietly(TINY, named)
+    assert str(said[1].message).startswith("Input 'c' is the target itself")
+    counts = (np.arange(400) < 200).astype(float)  # rows that do not count are not looked at
+    late = np.where(counts[:, None] > 0, odd[:, [0, 2]], X[:, [0, 2]])
+    with pytest.warns(DataWarning, match="Input 1 is the target itself"):
+        fit_quietly(TINY, late, sample_weight=counts)

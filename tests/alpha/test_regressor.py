@@ -32,6 +32,7 @@ def fit_quietly(estimator, X=X, y=CURVED, **parameters):
 
 @pytest.mark.slow  # a program for each shape of data; those of AlphaRegressor are quick
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::tilewright.errors.DataWarning")
 @parametrize_with_checks([TINY])
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)

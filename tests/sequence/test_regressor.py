@@ -14,6 +14,7 @@ from tilewright.sequence.checkpoint import Checkpoint
 TINY = LSTMRegressor(hidden=4, batch_size=32, epochs=60, learning_rate=0.05)
 
 
+@pytest.mark.filterwarnings("ignore::tilewright.errors.DataWarning")  # some of their data are odd
 @parametrize_with_checks([TINY])
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)

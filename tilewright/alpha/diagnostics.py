@@ -14,11 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tilewright.alpha.errors import AlphaError
+
 ROWS = 9
 """Test rows that are looked at, evenly spread over the test block."""
 WORST_R_HAT = 1.2
 LEAST_ACCEPTANCE = 0.5
 MOST_DIVERGENT = 0.05
+MOVED = 0.1
+"""Of its draws, those in another place than the one before, of a chain that moves at all."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,27 @@ def diagnose(
         r_hat = np.array([float(arviz.rhat(trace)) for trace in columns])
         ess = np.array([float(arviz.ess(trace)) for trace in columns])
     return Diagnosis(r_hat, ess, _failure(r_hat, acceptance, divergences / mean.shape[1]))
+
+
+def check_alive(divergences: np.ndarray, log_density: np.ndarray) -> None:
+    """Raise `AlphaError` where no chain has moved: there is no posterior to forecast by.
+
+    Of each chain: the number of divergent draws (chains,), log density (chains, draws).
+    """
+    chains, draws = log_density.shape
+    started = np.isfinite(log_density).any(axis=1)
+    if not started.any():
+        raise AlphaError(
+            f"None of {chains} chains can start: the posterior's density is not finite anywhere "
+            "that was tried; is the target in units that the prior expects?"
+        )
+    places = np.array([len(np.unique(chain)) for chain in log_density])
+    stuck = ~started | (divergences >= draws) | (places < max(2, MOVED * draws))
+    if draws > 1 and stuck.all():
+        raise AlphaError(
+            f"All {chains} chains diverged, or stood still: the posterior is far narrower than "
+            "their steps; is the target in units that the prior expects?"
+        )
 
 
 def _failure(r_hat: np.ndarray, acceptance: np.ndarray, divergent: np.ndarray) -> str:

@@ -19,13 +19,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tilewright.alpha.arguments import prior_of, weights_of
-from tilewright.alpha.diagnostics import ROWS, diagnose
+from tilewright.alpha.diagnostics import ROWS, check_alive, diagnose
 from tilewright.alpha.keys import chain_keys
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.noise import fit_degrees
 from tilewright.alpha.priors import RETURNS, TALK, Prior, forecasts
 from tilewright.alpha.signal import fit_signal
 from tilewright.alpha.windows import inside, moments
+from tilewright.doubts import notice_constants, notice_restated
 
 CONSTANT = 1e-12
 """A deviation below this share of the largest value is rounding."""
@@ -113,16 +114,20 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
 
         A row counts `sample_weight` (rows,) times: 2 is as if it stood there twice, 0 leaves it
         out. So weights say how much is known, too: twice as large, the posterior is narrower.
-        Raises ValueError for data or settings that cannot be used; warns when the chains failed.
+        Raises ValueError for data or settings that cannot be used, and where no chain moves; warns
+        when chains failed (`ConvergenceWarning`), and of features that are constant, or the target
+        itself (`DataWarning`).
         """
         seed = self._seed()
         prior_of(self, 1, seed)
+        vars(self).pop("positions_", None)  # an earlier fit's draws go with its own units
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2)
         weight = None if sample_weight is None else weights_of(sample_weight, len(y))
         self._prior = prior_of(self, X.shape[1], seed)
         self.train_ = moments(X, weight)
         if not np.isfinite(self.train_).all():
             raise ValueError("A feature is too large: its variance is infinite.")
+        self._notice(X, y, weight)
         rows, scaled = self._rows(X), self._scaled(y, weight)
         df = self._degrees(scaled, weight)
         scaled = self._in_units_of_prior(rows, scaled, weight)
@@ -130,6 +135,8 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         keys, given = chain_keys(seed, self.chains), () if weight is None else (weight,)
         data = (a.astype(np.float32) for a in (rows, scaled, np.asarray(df), *given))
         draws = run(keys, *data)
+        log_density, divergences = np.asarray(draws.log_density), np.asarray(draws.divergences)
+        check_alive(divergences, log_density)
         self.positions_ = draws.kept
         self.acceptance_ = np.asarray(draws.acceptance)
         self.df_ = df
@@ -139,7 +146,7 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predictive means (rows,), and with `return_std` standard deviations (rows,)."""
-        check_is_fitted(self)
+        check_is_fitted(self, "positions_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
         blocks = [self._distribution(X[at : at + BLOCK]) for at in range(0, len(X), BLOCK)]
         mean = np.concatenate([block.mean() for block in blocks])
@@ -149,7 +156,7 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
 
     def predict_distribution(self, X: Any) -> Mixture:
         """The predictive distribution of each row, in the target's units."""
-        check_is_fitted(self)
+        check_is_fitted(self, "positions_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return self._distribution(X)
 
@@ -164,7 +171,7 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         """
         from tilewright.alpha.saved import save
 
-        check_is_fitted(self)
+        check_is_fitted(self, "positions_")
         save(self, Path(folder))
 
     @classmethod
@@ -190,6 +197,14 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
     def _rows(self, X: np.ndarray) -> np.ndarray:
         """Features as the net sees them."""
         return TALK_UNIT * X if self.prior == TALK else inside(X, *self.train_)
+
+    def _notice(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> None:
+        """Say which features say nothing, or too much."""
+        if weight is not None:
+            X, y = X[weight > 0], y[weight > 0]
+        names = getattr(self, "feature_names_in_", None)
+        notice_constants(X, names)
+        notice_restated(X, y, names)
 
     def _scaled(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """The target, centred and with a standard deviation of 1; what it was is kept."""

@@ -188,7 +188,7 @@ class SequenceEstimator(SequenceReader):
 
     def _doubt(self, given: Sequences, last: int) -> None:
         """Refuse, or say, what may not have been meant."""
-        doubts.notice_constants(given, last, self.inputs_ if self._of_panel else None)
+        doubts.notice_inputs(given, last, self.inputs_ if self._of_panel else None)
 
     def _ended(self, given: Sequences, task: Task, fit: Any) -> Task | None:
         """If asked for, on all data as many steps as were best; nothing is left to stop by."""

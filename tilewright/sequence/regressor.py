@@ -120,7 +120,7 @@ class LSTMRegressor(RegressorMixin, SequenceEstimator):
 
     def _doubt(self, given: Sequences, last: int) -> None:
         super()._doubt(given, last)
-        doubts.notice_constant_target(given, last)
+        doubts.notice_targets(given, last, self.inputs_ if self._of_panel else None)
         self._relative = given.base is not None
 
     def predict(self, X: Any) -> np.ndarray:

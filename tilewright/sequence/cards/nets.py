@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tilewright.doubts import expected
 from tilewright.sequence.cards.purchases import Purchases
 from tilewright.sequence.cards.split import Week
 from tilewright.sequence.classifier import LSTMClassifier
-from tilewright.sequence.doubts import expected
 from tilewright.sequence.panel import Panel
 
 HISTORY = 64

@@ -15,7 +15,7 @@ from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale.ahead import quantile_name, target_date
 from tilewright.alpha.walking.scored import LEVELS
 from tilewright.alpha.walking.windows import of_day, windows_of
-from tilewright.sequence.doubts import expected
+from tilewright.doubts import expected
 from tilewright.sequence.forward.panel import make_forward_panel
 from tilewright.sequence.forward.settings import DENSITY
 from tilewright.sequence.forward.walk import ForwardFolder

@@ -24,8 +24,8 @@ from tilewright.alpha.walking.folder import UNDER_WAY, JobFolder
 from tilewright.alpha.walking.shuffle import shuffled_days
 from tilewright.alpha.walking.walk import AnyWalk, Silence, Watcher, asked, begun, place_of
 from tilewright.alpha.walking.windows import Window, windows_of
+from tilewright.doubts import expected
 from tilewright.errors import ArgumentError
-from tilewright.sequence.doubts import expected
 from tilewright.sequence.forward.extra import extra_rivals
 from tilewright.sequence.forward.panel import ForwardPanel, make_forward_panel
 from tilewright.sequence.forward.rivals import Rivals
