@@ -23,3 +23,9 @@ def hops(froms: np.ndarray, tos: np.ndarray, chips: int) -> np.ndarray:
     (row, column), (far_row, far_column) = (np.divmod(c, columns) for c in (froms, tos))
     high, wide = np.abs(far_row - row), np.abs(far_column - column)
     return np.minimum(high, rows - high) + np.minimum(wide, columns - wide)
+
+
+def farthest(chips: int) -> int:
+    """Links on the longest of all ways, one at least."""
+    rows, columns = torus(chips)
+    return max(rows // 2 + columns // 2, 1)

@@ -25,7 +25,7 @@ from tilewright.graph.law import LEAF
 from tilewright.machine.cost import lanes
 from tilewright.machine.granules import matrix_unit, product, takes_blocks, threaded
 from tilewright.machine.machine import Machine
-from tilewright.plan.over_links import Grid, begun, link_rate, over_links
+from tilewright.plan.over_links import Grid, Links, begun, bytes_a_cycle, links
 from tilewright.plan.slots import SHARED
 
 TURNS = (1, 2, 4, 8, 16, 32)
@@ -125,16 +125,15 @@ def candidates(problem: Problem, machine: Machine) -> Candidates:
     step, lie = np.ceil(problem.n / serial), rows > 0
     parts = {"m": np.ceil(problem.m / m), "n": np.ceil(step / n), "k": np.ceil(problem.k / k)}
     parts["m"] = np.where(lie, even_blocks(problem.m, m), parts["m"])
-    exchange, rate = machine.chip.exchange, machine.chip.exchange.bytes_per_cycle_per_tile
     item, rest = problem.item, problem.k % k
     sizes, short = {"m": m, "n": n, "k": k}, {"m": last, "n": n, "k": rest}
-    brought = [
+    blocks = [
         item * np.maximum(_product(sizes, side), _product(short, side)) for side in problem.sides
     ]
     ways = [
         (size - _there(problem, side, size, parts, inner, machine.tiles))
-        / _faster(parts, side, inner, exchange.bus)
-        for size, side in zip(brought, problem.sides, strict=True)
+        / _faster(parts, side, inner, machine.chip.exchange.bus)
+        for size, side in zip(blocks, problem.sides, strict=True)
     ]
     for number, side in enumerate(problem.sides):
         if problem.fixed and problem.fixed[number]:  # turns bring their part of it each time
@@ -147,23 +146,37 @@ def candidates(problem: Problem, machine: Machine) -> Candidates:
     share = np.where(lie, item * rows, np.ceil(out / adders))
     mine = share - _there(problem, "mn", share, parts, inner, machine.tiles)
     mine = np.where(lie | _stays_there(problem, m, n, parts, inner, serial), 0.0, mine)
-    turns = serial * (sum(ways) + gathered + mine) - _stays(problem, ways, serial)
-    rounds = serial * (1 * (sum(ways) > 0) + several + (mine > 0))
-    passed = turns / rate + rounds * exchange.overhead_cycles
-    operands = serial * sum(ways) - _stays(problem, ways, serial)
-    each = (operands / rate, serial * gathered / rate, serial * mine / rate)
-    grid = Grid(parts, inner, serial, brought, np.asarray(out, float), each)
-    passed = passed + over_links(problem, grid, machine)
+    far = links(problem, Grid(sizes, parts, inner), serial, machine)
+    brought = serial * sum(ways) - _stays(problem, ways, serial)
+    rounds = [serial * (sum(ways) > 0), serial * several, serial * (mine > 0)]
+    moved = [brought, serial * gathered, serial * mine]
+    passed, sync = _passing(moved, rounds, far, machine)
     added = np.where(lie, rows, m * n / adders)
     adding = several * _adding(problem, added, parts["k"], machine)
     longest = np.maximum(
         _vertex(problem, m, n, k, machine), lie * _vertex(problem, last, n, rest, machine)
     )
     compute = serial * (longest + adding)
-    held = sum(brought) + out + several * share * parts["k"] + share
+    held = sum(blocks) + out + several * share * parts["k"] + share
     held = held + problem.kept / machine.tiles
-    sync = rounds * machine.chip.sync_cycles
     return Candidates(problem, m, n, k, serial, inner, last, rows, compute, passed, sync, held)
+
+
+def _passing(
+    moved: Sequence[np.ndarray], rounds: Sequence[np.ndarray], far: Links, machine: Machine
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles of exchanges and of syncs: before the product, between its parts, and after it, by the
+    busiest tile's bytes or by the links."""
+    exchange, rate = machine.chip.exchange, machine.chip.exchange.bytes_per_cycle_per_tile
+    wait, between = machine.chip.sync_cycles, machine.sync_cycles_between_chips
+    passed, sync = np.zeros(moved[0].shape), np.zeros(moved[0].shape)
+    for nbytes, often, over, linked in zip(
+        moved, rounds, (far.before, far.between, far.after), far.used, strict=True
+    ):
+        inside = nbytes / rate + often * exchange.overhead_cycles
+        passed = passed + np.maximum(inside, linked * (over + often * begun(machine)))
+        sync = sync + often * np.where(linked, between or wait, wait)
+    return passed, sync
 
 
 def even_blocks(length: Any, size: Any) -> Any:
@@ -216,10 +229,11 @@ def alone(problem: Problem, vertex: float, machine: Machine) -> float:
     exchange = machine.chip.exchange
     passed = problem.total * (1 - 1 / machine.tiles) / exchange.bytes_per_cycle_per_tile
     rounds = 2 * exchange.overhead_cycles + 2 * machine.chip.sync_cycles
-    if machine.chips > 1:
-        far = problem.total * (1 - 1 / machine.chips)
-        passed = max(passed, far / link_rate(machine)) + 2 * begun(machine)
-    return vertex + passed + rounds
+    if machine.chips == 1:
+        return vertex + passed + rounds
+    far = problem.total * (1 - 1 / machine.chips) / bytes_a_cycle(machine) + 2 * begun(machine)
+    rounds = 2 * max(machine.sync_cycles_between_chips, machine.chip.sync_cycles)
+    return vertex + max(passed + 2 * exchange.overhead_cycles, far) + rounds
 
 
 def _faster(parts: dict, side: str, n_inner: np.ndarray, bus: int) -> np.ndarray:

@@ -1,123 +1,167 @@
-"""What layouts cost on several chips beyond what they cost on one: bytes over links, and waiting.
+"""What passes between chips where one product is cut over all their tiles, for many cuts at once.
 
-In: a problem, columns of candidates (`candidates.py`), the machine. Out: cycles to be added, a
-column; nothing on one chip. Tiles of a chip are neighbours, and blocks lie on neighbours along the
-inner dimension, then the outer, then k: so a chip has a stretch of the grid, of which each block
-that it needs comes over its links once, and what lies on it already does not come.
+In: a problem, blocks of it and how tiles go through them (`candidates.py`); the machine. Out:
+`Links`: cycles of what comes over the busiest chip's links before the product, between its parts,
+and after it. Always: 0 on one chip.
+
+Tiles go along an inner dimension, then an outer one, then k; a chip is so many neighbours. It gets
+each block once, whichever of its tiles want it (`simulate/flows.py`). Of what lies evenly over all
+tiles a chip has the part that it is in order with, or of what it wants its share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
+from tilewright.machine.links import farthest
 from tilewright.machine.machine import Machine
 
-if TYPE_CHECKING:
-    from tilewright.plan.candidates import Problem
+Columns = np.ndarray
+"""A number for each cut."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Parts of each dimension, whether neighbours differ in n, turns; bytes of each operand's
-    block, of a block of results, and what on-chip exchanges of operands, of parts of sums and of
-    results take, in cycles."""
+    """Sizes of blocks and parts along each of m, n and k; whether n is the inner dimension, else
+    m."""
 
-    parts: Mapping[str, np.ndarray]
-    n_inner: np.ndarray
-    serial: np.ndarray
-    brought: Sequence[np.ndarray]
-    out: np.ndarray
-    cycles: tuple[np.ndarray, np.ndarray, np.ndarray]
+    sizes: dict[str, Columns]
+    parts: dict[str, Columns]
+    n_inner: Columns
+
+    def size(self, side: str) -> Columns:
+        """Elements of a block of an operand."""
+        return prod((self.sizes[name] for name in side), start=np.ones(self.n_inner.shape))
+
+    def on_chip(self, number: int, tiles: int) -> Chip:
+        inner = np.where(self.n_inner, self.parts["n"], self.parts["m"])
+        layer = self.parts["m"] * self.parts["n"]
+        every = layer * self.parts["k"]
+        first, end = (np.minimum(c * tiles, every) for c in (number, number + 1))
+        return Chip(self, first, end - first, inner, layer)
 
 
-def over_links(problem: Problem, grid: Grid, machine: Machine) -> np.ndarray:
-    """Cycles by which exchanges between chips take longer than those on a chip."""
+@dataclass(frozen=True)
+class Chip:
+    """`count` tiles with work, from the one of number `first` on."""
+
+    grid: Grid
+    first: Columns
+    count: Columns
+    inner: Columns
+    layer: Columns
+
+    @property
+    def last(self) -> Columns:
+        return np.maximum(self.first + self.count - 1, self.first)
+
+    @property
+    def layers(self) -> Columns:
+        """Parts of k that it has something of."""
+        return self.last // self.layer - self.first // self.layer + 1
+
+    @property
+    def lines(self) -> Columns:
+        """The same of pairs of k and the outer dimension."""
+        return self.last // self.inner - self.first // self.inner + 1
+
+    def blocks(self, side: str) -> Columns:
+        """How many blocks of a side it has."""
+        found = np.where(
+            self.grid.n_inner, self._blocks(side, "n", "m"), self._blocks(side, "m", "n")
+        )
+        return np.where(self.count > 0, found, 0)
+
+    def _blocks(self, side: str, inner: str, outer: str) -> Columns:
+        """Of a side where that is the inner dimension."""
+        along, across, k = inner in side, outer in side, "k" in side
+        if along and across:
+            return self.count if k else np.minimum(self.count, self.layer)
+        if across:
+            return self.lines if k else np.minimum(self.lines, self.layer / self.inner)
+        if along:
+            return self._pairs() if k else np.minimum(self.count, self.inner)
+        return self.layers if k else np.ones(self.count.shape)
+
+    def _pairs(self) -> Columns:
+        """Of k and the inner dimension."""
+        begun = np.minimum(self.layer - self.first % self.layer, self.count)
+        ended = np.where(self.layers > 1, self.last % self.layer + 1, 0)
+        ends = np.minimum(begun, self.inner) + np.minimum(ended, self.inner)
+        return ends + np.maximum(self.layers - 2, 0) * self.inner
+
+    def range(self, name: str) -> tuple[Columns, Columns]:
+        """From which block along a dimension to which it has some."""
+        if name == "k":
+            return self.first // self.layer, self.last // self.layer + 1
+        is_inner = self.grid.n_inner == (name == "n")
+        outer = self.first // self.inner % (self.layer / self.inner)
+        low = np.where(is_inner, self.first % self.inner, outer)
+        whole = np.where(is_inner, self.lines > 1, self.layers > 1)
+        several = np.where(is_inner, self.count, self.lines)
+        return np.where(whole, 0, low), np.where(whole, self.grid.parts[name], low + several)
+
+
+@dataclass(frozen=True)
+class Links:
+    """Cycles before the product, between its parts, and after; without what it takes to begin."""
+
+    before: Columns
+    between: Columns
+    after: Columns
+
+    @property
+    def used(self) -> tuple[Columns, ...]:
+        return tuple(some > 0 for some in (self.before, self.between, self.after))
+
+
+def links(problem: Any, grid: Grid, serial: Columns, machine: Machine) -> Links:
+    before, between, after = (np.zeros(serial.shape) for _ in range(3))
     if machine.chips == 1:
-        return np.zeros(grid.serial.shape)
-    chip, parts = machine.chip, grid.parts
-    tiles = parts["m"] * parts["n"] * parts["k"]
-    chips = np.ceil(tiles / chip.tiles)
-    once = np.zeros(grid.serial.shape)
-    for number, side in enumerate(problem.sides):
-        fixed = bool(problem.fixed) and problem.fixed[number]
-        turns = np.where("n" in side, grid.serial, 1)
-        turns = np.where(fixed & (turns == 1), 0, turns)  # brought before the loop around it
-        once = once + turns * _needed(problem, grid, side, grid.brought[number], machine)
-    same = np.clip(chip.tiles / (parts["m"] * parts["n"]), 1, parts["k"])
-    gathered = grid.out * (1 - same / parts["k"]) * np.minimum(tiles, chip.tiles)
-    results = problem.item * problem.m * problem.n / chips
-    moved = results * (1 - _overlap(problem, grid, "mn", machine))
-    found = np.zeros(grid.serial.shape)
-    rounds = (once, grid.serial * gathered, moved)
-    for size, cycles in zip(rounds, grid.cycles, strict=True):
-        crosses = size > 0
-        longer = np.maximum(size / link_rate(machine) - cycles, 0.0)
-        found = found + np.where(crosses, longer + grid.serial * begun(machine), 0.0)
-    return found
+        return Links(before, between, after)
+    several = grid.parts["k"]
+    for number in range(machine.chips):
+        chip, come = grid.on_chip(number, machine.chip.tiles), np.zeros(serial.shape)
+        for side in problem.sides:
+            turns = serial if "n" in side else 1
+            wanted = chip.blocks(side) * grid.size(side) * turns
+            come += wanted - np.minimum(wanted, _there(problem, chip, side, number, machine))
+        before = np.maximum(before, come)
+        sums = chip.count * grid.size("mn") * (1 - chip.layers / several)
+        between = np.maximum(between, serial * sums)
+        made = _there(problem, chip, "mn", number, machine) * chip.layers / several
+        after = np.maximum(after, problem.m * problem.n / machine.chips - made)
+    rate = bytes_a_cycle(machine) / problem.item
+    return Links(before / rate, between / rate, np.maximum(after, 0) / rate)
 
 
-def link_rate(machine: Machine) -> float:
-    """Bytes a cycle into a chip, or out of it."""
+def _there(problem: Any, chip: Chip, side: str, number: int, machine: Machine) -> Columns:
+    """Elements of a side that a chip has blocks of, and that lie on it evenly: its share of rows
+    is as far along as it is among the chips."""
+    name, grid = side[0], chip.grid
+    length, chips = problem.sizes[name], machine.chips
+    low, high = (block * grid.sizes[name] for block in chip.range(name))
+    begin, end = number * length / chips, (number + 1) * length / chips
+    rows = np.clip(np.minimum(high, end) - np.maximum(low, begin), 0, None) * chips / length
+    others = prod((grid.parts[other] for other in side[1:]), start=np.ones(low.shape))
+    beside = np.minimum(chip.blocks(side) / np.maximum(chip.blocks(name) * others, 1), 1)
+    share = prod(problem.sizes[other] for other in side) / chips
+    return share * rows * beside
+
+
+def bytes_a_cycle(machine: Machine) -> float:
+    """Over the links of a chip."""
     exchange = machine.chip.exchange
-    a_second = exchange.bytes_per_second_between_chips * exchange.link_efficiency
-    return a_second / machine.chip.clock or 1.0
+    rate = exchange.bytes_per_second_between_chips * exchange.link_efficiency
+    return rate / machine.chip.clock or 1.0
 
 
 def begun(machine: Machine) -> float:
-    """Cycles of an exchange between chips, and of their sync, beyond those of one chip."""
-    exchange, chip = machine.chip.exchange, machine.chip
-    more = max(exchange.overhead_between_chips - exchange.overhead_cycles, 0)
-    waiting = max(machine.sync_cycles_between_chips - chip.sync_cycles, 0)
-    return more + waiting + exchange.seconds_per_hop * chip.clock
-
-
-def _needed(
-    problem: Problem, grid: Grid, side: str, block: np.ndarray, machine: Machine
-) -> np.ndarray:
-    """Bytes of an operand that come to a chip from others, in a turn."""
-    chip, parts = machine.chip.tiles, grid.parts
-    inner = np.where(grid.n_inner, parts["n"], parts["m"])
-    whole = parts["m"] * parts["n"]
-    along = {
-        "inner": np.minimum(inner, chip),
-        "outer": np.minimum(whole / inner, np.ceil(chip / inner)),
-        "k": np.minimum(parts["k"], np.ceil(chip / whole)),
-    }
-    distinct = np.ones(block.shape)
-    for name in side:
-        if name == "k":
-            distinct = distinct * along["k"]
-        else:
-            is_inner = grid.n_inner if name == "n" else ~grid.n_inner
-            distinct = distinct * np.where(is_inner, along["inner"], along["outer"])
-    every = problem.item * prod(problem.sizes[name] for name in side)
-    size = np.minimum(block * distinct, every / (grid.serial if "n" in side else 1))
-    return size * (1 - _overlap(problem, grid, side, machine))
-
-
-def _overlap(problem: Problem, grid: Grid, side: str, machine: Machine) -> np.ndarray:
-    """Of the rows that a chip has to do with, the part that is at home on it: all lie in the order
-    of the tiles. The least of three chips, the first, one in the middle, and the last."""
-    chip, chips, parts = machine.chip.tiles, machine.chips, grid.parts
-    tiles = parts["m"] * parts["n"] * parts["k"]
-    first = side[0]
-    if first == "k":
-        return np.full(tiles.shape, 1 / chips)
-    outer = grid.n_inner if first == "m" else ~grid.n_inner
-    beside = np.where(outer, parts["n" if first == "m" else "m"], 1)
-    used, least = np.ceil(tiles / chip), np.ones(tiles.shape)
-    for which in (0.0, np.floor((used - 1) / 2), used - 1):
-        low, high = which * chip, np.minimum((which + 1) * chip, tiles)
-        begin, end = np.floor(low / beside), np.ceil(high / beside)
-        whole = ~outer & (high - low >= parts[first])  # a chip has all of the inner dimension
-        begin = np.where(whole, 0.0, begin % parts[first]) / parts[first]
-        end = np.where(whole, 1.0, np.minimum(begin + (high - low) / beside / parts[first], 1.0))
-        end = np.where(outer, np.minimum(np.ceil(high / beside) / parts[first], 1.0), end)
-        common = np.minimum(end, (which + 1) / chips) - np.maximum(begin, which / chips)
-        least = np.minimum(least, np.maximum(common, 0.0) / np.maximum(end - begin, 1e-9))
-    return np.where(parts["k"] == 1, least, 1 / chips)
+    """Cycles before anything passes over links, and of the longest way."""
+    exchange = machine.chip.exchange
+    least = max(exchange.overhead_cycles, exchange.overhead_between_chips)
+    return least + farthest(machine.chips) * exchange.seconds_per_hop * machine.chip.clock
