@@ -31,6 +31,7 @@ from tilewright.graph.images import one_by_one
 from tilewright.graph.in_parts import in_parts
 from tilewright.graph.ir import Graph
 from tilewright.graph.layout import layout, pack_fixed
+from tilewright.graph.lifted import lifted
 from tilewright.graph.pattern import Pattern
 from tilewright.graph.products import simplify_products
 from tilewright.graph.rewrite import anywhere
@@ -251,7 +252,7 @@ class Stages:
         graph = self._without_masks.graph
         hidden = len(graph.inputs) - len(self.traced.inputs) + (self.hidden or 0)
         known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in positions)}
-        packed = _as_before(graph, pack_fixed(graph, known, self.machine))
+        packed = _as_before(graph, lifted(pack_fixed(graph, known, self.machine), known))
         halves = split_fixed(packed, known, hidden)
         if halves is None:
             return self

@@ -40,7 +40,7 @@ LEAST_CYCLES = 20_000
 
 def split_fixed(graph: Graph, fixed: Set[Value], leading: int) -> tuple[Graph, Graph] | None:
     """The two graphs, or None where nothing is worth it; new inputs follow the first `leading`."""
-    return _split(graph, _known(graph, fixed), leading, lambda value: True, STAYS)
+    return _split(graph, known_from(graph, fixed), leading, lambda value: True, STAYS)
 
 
 def split_constant(graph: Graph, hidden: int, machine: Machine) -> tuple[Graph, Graph] | None:
@@ -49,7 +49,7 @@ def split_constant(graph: Graph, hidden: int, machine: Machine) -> tuple[Graph, 
     A map that gives the program's results stays: its instances can be followed and streamed. So
     does a program none of whose results hangs on an argument: its caller wants to see it run.
     """
-    known = _known(graph, set(graph.inputs[:hidden]))
+    known = known_from(graph, set(graph.inputs[:hidden]))
     if known.issuperset(graph.outputs):
         return None
     cycles = _cycles(graph, known, machine)
@@ -71,7 +71,7 @@ def split_constant(graph: Graph, hidden: int, machine: Machine) -> tuple[Graph, 
     return replace(first, inputs=first.inputs[:hidden]), rest
 
 
-def _known(graph: Graph, fixed: Set[Value]) -> set[Value]:
+def known_from(graph: Graph, fixed: Set[Value]) -> set[Value]:
     """What hangs on fixed values and on nothing else."""
     known = set(fixed)
     for node in graph.nodes:
