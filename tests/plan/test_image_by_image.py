@@ -106,3 +106,10 @@ def test_what_must_wait_waits():
 
 def test_small_images_stay_on_a_tile():
     assert not spreads(forward, *data((8, 4, 4, 8), (3, 3, 1, 8)))
+
+
+def test_what_lies_between_stays_on_the_tile():
+    """The image inside its border: nobody reads it but the convolution."""
+    head = tilewright.compile(forward, *data(*CASES[0][1:]), tiles=1).program.splitlines()[0]
+    assert head.startswith("program: 0 bytes shared")
+    assert " 0 bytes a tile" not in head

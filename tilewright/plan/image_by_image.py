@@ -3,7 +3,8 @@
 In: steps, before it is known where tiles wait. Out: the same, where what writes the images of a
 convolution (with the borders around them), the convolutions that read them, and the gradients of
 kernels over them are one `Spread` over images. Always: the same bits, as a kernel's gradient is cut
-where the law's tree has a node (`graph/law.py`), and no other sum is cut.
+where the law's tree has a node (`graph/law.py`), and no other sum is cut. What nobody reads
+afterwards has a place for one image on each tile.
 
 An image is then read while it is near. Out of memory a depthwise convolution takes two to three
 times as long: 16 x 112 x 112 x 96 places with a stride of 2 took 11.4 ms, images that are near 4.0,
@@ -13,14 +14,14 @@ still cuts a training step in two: see `run_by_run.py`.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.machine.machine import Machine
-from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, new_var
-from tilewright.plan.items import Item, items_of
+from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, Var, View, new_var
+from tilewright.plan.items import Item, items_of, uses
 from tilewright.plan.over_images import OverImages
 from tilewright.plan.over_rows import rows_of
 
@@ -32,6 +33,10 @@ LATER = 24
 
 def image_by_image(steps: Sequence[Step], machine: Machine) -> list[Step]:
     """Of a program for tiles that share memory."""
+    return _joined(steps, machine, uses(steps, machine))
+
+
+def _joined(steps: Sequence[Step], machine: Machine, uses: Counter[Buffer]) -> list[Step]:
     made: list[Step] = []
     read = set(_images(steps))
     waiting = deque(items_of(steps, machine))
@@ -39,7 +44,7 @@ def image_by_image(steps: Sequence[Step], machine: Machine) -> list[Step]:
         item = waiting.popleft()
         walk = _Walk.begun(item, read, machine)
         if walk is None:
-            made += _inside(item, machine)
+            made += _inside(item, machine, uses)
             continue
         while waiting and walk.goes_on(waiting[0]):
             waiting.popleft()
@@ -47,7 +52,7 @@ def image_by_image(steps: Sequence[Step], machine: Machine) -> list[Step]:
             made += item.found
             waiting.extendleft(reversed(walk.others))
             continue
-        made += [*(step for other in walk.before for step in other.found), *walk.steps()]
+        made += [*(step for other in walk.before for step in other.found), *walk.steps(uses)]
         waiting.extendleft(reversed(walk.later))
     return made
 
@@ -62,10 +67,10 @@ def _images(steps: Sequence[Step]) -> Iterator[Buffer]:
                 yield from _images(step.steps)
 
 
-def _inside(item: Item, machine: Machine) -> list[Step]:
+def _inside(item: Item, machine: Machine, uses: Counter[Buffer]) -> list[Step]:
     """The steps, loops done image by image too."""
     return [
-        replace(step, steps=tuple(image_by_image(step.steps, machine)))
+        replace(step, steps=tuple(_joined(step.steps, machine, uses)))
         if isinstance(step, Loop)
         else step
         for step in item.found
@@ -155,15 +160,39 @@ class _Walk:
             for item, member in zip(self.items, self.members, strict=True)
         )
 
-    def steps(self) -> list[Step]:
+    def steps(self, uses: Counter[Buffer]) -> list[Step]:
         """The spread over images, and what adds up parts of kernels' gradients."""
-        var, calls, sums = new_var(), [], []
+        var, calls, sums, own = new_var(), [], [], self._own(uses)
         for member in self.members:
             parts = member.parts()
             calls += member.calls(var, parts)
             if parts is not None:
                 sums.append(member.added(parts))
-        return [Spread(var, self.members[0].images, tuple(calls)), *sums]
+        placed = (
+            replace(call, views=tuple(_placed(view, own, var) for view in call.views))
+            for call in calls
+        )
+        return [Spread(var, self.members[0].images, tuple(placed)), *sums]
+
+    def _own(self, uses: Counter[Buffer]) -> dict[Buffer, Buffer]:
+        """Of what is made here and nobody else touches, a place for an image in a tile's arena."""
+        inside = Counter(buffer for item in self.items for buffer in item.touched)
+        own: dict[Buffer, Buffer] = {}
+        for view, axis, written in (side for member in self.members for side in member.sides):
+            buffer, images = view.buffer, self.members[0].images
+            if not written or axis is None or uses[buffer] > inside[buffer] or buffer in own:
+                continue
+            step = view.strides[axis]
+            if buffer.space == "shared" and buffer.size == step * images and not view.moves:
+                own[buffer] = Buffer(buffer.dtype, step, "tile")
+        return own
+
+
+def _placed(view: View, own: dict[Buffer, Buffer], var: Var) -> View:
+    if view.buffer not in own:
+        return view
+    moves = tuple(move for move in view.moves if move[0] != var)
+    return replace(view, buffer=own[view.buffer], moves=moves)
 
 
 def _has_images(member: OverImages) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from tilewright.machine.machine import Machine
-from tilewright.plan.ir import Branch, Buffer, Call, Spread, Step, View, While
+from tilewright.plan.ir import Branch, Buffer, Call, Loop, Spread, Step, View, While
 from tilewright.plan.over_rows import OverRows
 
 FIXED = 0.25
@@ -57,6 +58,20 @@ def items_of(steps: Sequence[Step], machine: Machine) -> Iterator[Item]:
             member = None
         yield Item(list(steps[at:end]), member)
         at = end
+
+
+def uses(steps: Sequence[Step], machine: Machine) -> Counter[Buffer]:
+    """Each buffer as often as there are items that touch it, in loops too."""
+    return Counter(_uses(steps, machine))
+
+
+def _uses(steps: Sequence[Step], machine: Machine) -> Iterator[Buffer]:
+    for item in items_of(steps, machine):
+        loops = [step for step in item.found if isinstance(step, Loop)]
+        for loop in loops:
+            yield from _uses(loop.steps, machine)
+        if not loops:
+            yield from item.touched
 
 
 def _touches(steps: Sequence[Step]) -> Iterator[tuple[View, bool]]:

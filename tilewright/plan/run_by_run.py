@@ -14,7 +14,7 @@ and the sums for the norm before that, are one walk through memory.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -24,7 +24,7 @@ from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import LEAF
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, View, new_var
-from tilewright.plan.items import Item, items_of
+from tilewright.plan.items import Item, items_of, uses
 from tilewright.plan.over_rows import OverRows, rows_of
 from tilewright.plan.views import whole
 
@@ -37,17 +37,7 @@ PIECES_A_TILE = 8
 
 def run_by_run(steps: Sequence[Step], machine: Machine) -> list[Step]:
     """Of a program for tiles that share memory."""
-    return _joined(steps, machine, Counter(_uses(steps, machine)))
-
-
-def _uses(steps: Sequence[Step], machine: Machine) -> Iterator[Buffer]:
-    """Each buffer as often as there are items that touch it, in loops too."""
-    for item in items_of(steps, machine):
-        loops = [step for step in item.found if isinstance(step, Loop)]
-        for loop in loops:
-            yield from _uses(loop.steps, machine)
-        if not loops:
-            yield from item.touched
+    return _joined(steps, machine, uses(steps, machine))
 
 
 def _joined(steps: Sequence[Step], machine: Machine, uses: Counter[Buffer]) -> list[Step]:
