@@ -31,10 +31,15 @@ static int64_t now(void) {
     return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
+static int by_size(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
 int main(void) {
     int64_t head[4]; /* ticks, inputs, outputs, whether caches are emptied */
     if (fread(head, sizeof head, 1, stdin) != 1) return 2;
-    int64_t n = head[0], saturated = 1, taken = 0;
+    int64_t n = head[0], saturated = 1;
     float *xs = malloc(n * head[1] * sizeof *xs), *y = malloc(head[2] * sizeof *y);
     int64_t *due = malloc(n * sizeof *due), *delays = malloc(n * sizeof *delays);
     int64_t *between = malloc(n * sizeof *between);
@@ -53,13 +58,14 @@ int main(void) {
         net_answer(stream, xs + i * head[1], y);
         int64_t answered = now();
         net_prepare(stream);
-        taken += answered - sent;
+        due[i] = answered - sent;
         between[i] = now() - answered;
         delays[i] = answered - intended;
     }
     fwrite(delays, sizeof *delays, n, stdout);
     fwrite(between, sizeof *between, n, stdout);
-    int64_t length = 1 + taken / n / 2; /* the floor: a loop as long as half an answer, unqueued */
+    qsort(due, n, sizeof *due, by_size);
+    int64_t length = due[n / 2]; /* the floor: a loop that is as long as an answer */
     for (int64_t i = 0, last = now(); i < n; i++) {
         int64_t end = last + length;
         while ((last = now()) < end) {}
