@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import scipy.stats
-import scoringrules
 
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.results import LEVELS
@@ -11,8 +10,16 @@ from tilewright.alpha.results import LEVELS
 RNG = np.random.default_rng(0)
 
 
+@pytest.fixture(scope="module")
+def scoringrules():
+    """Compiles its rules when it is imported, for seconds."""
+    import scoringrules
+
+    return scoringrules
+
+
 @pytest.mark.parametrize("df", [2.5, 4.0, 30.0])
-def test_one_component_is_a_student_t(df):
+def test_one_component_is_a_student_t(scoringrules, df):
     y = RNG.standard_t(3, 300) * 2
     one = Mixture(np.full((1, 300), 0.1), np.array([0.8]), df)
     np.testing.assert_allclose(one.crps(y), scoringrules.crps_t(y, df, 0.1, 0.8), atol=3e-6)
@@ -20,7 +27,7 @@ def test_one_component_is_a_student_t(df):
     np.testing.assert_allclose(one.cdf(y), scipy.stats.t.cdf((y - 0.1) / 0.8, df), atol=1e-7)
 
 
-def test_one_component_is_normal():
+def test_one_component_is_normal(scoringrules):
     y = RNG.normal(size=300)
     one = Mixture(np.full((1, 300), -0.2), np.array([1.3]), np.inf)
     np.testing.assert_allclose(one.crps(y), scoringrules.crps_normal(y, -0.2, 1.3), atol=1e-6)
@@ -32,7 +39,7 @@ def wide():
     return Mixture(RNG.normal(0, 0.5, (50, 8)), RNG.uniform(0.5, 1.5, 50), 4.0)
 
 
-def test_scores_of_a_mixture_are_those_of_its_samples(wide):
+def test_scores_of_a_mixture_are_those_of_its_samples(scoringrules, wide):
     y = np.linspace(-3, 3, 8)
     draws = wide.location[:, :, None] + wide.scale[:, None, None] * RNG.standard_t(
         4.0, (50, 8, 4000)

@@ -57,12 +57,6 @@ def _called(program: tilewright.Executable, args: Sequence[Any]) -> list[np.ndar
     return [words(leaf) for leaf in jax.tree.leaves(program(*args))]
 
 
-def reference(fn: Callable, *args: Any) -> Any:
-    """What XLA makes of fn(*args), without the passes of LLVM that only make it faster."""
-    quickly = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-    return jax.jit(fn, compiler_options=quickly)(*args)
-
-
 def agree(
     fn: Callable, *args: Any, epsilons: float = 0, absolute: float = 0, interpreted: bool = True
 ) -> tilewright.Executable:
@@ -71,7 +65,7 @@ def agree(
     `interpreted` False leaves out the graph in NumPy: for long loops, which it runs slowly. Gives
     the program, for what is to be said of it, too.
     """
-    expected = [words(leaf) for leaf in jax.tree.leaves(reference(fn, *args))]
+    expected = [words(leaf) for leaf in jax.tree.leaves(jax.jit(fn)(*args))]
     program = tilewright.compile(fn, *args)
     results = {"native": _called(program, args)}
     if interpreted:

@@ -195,3 +195,22 @@ def test_a_reciprocal_that_would_vanish_is_not_taken():
     x = np.array([3e38, 1e38], np.float32)
     found = tilewright.compile(lambda x: x / 2e38, x)(x)
     np.testing.assert_array_equal(found, x / np.float32(2e38))
+
+
+@pytest.mark.parametrize("dtype", ("float32", "float64"))
+def test_a_denormal_is_zero_whatever_else_is_asked(dtype):
+    """LLVM joins such questions into one for the class of a float, which knows denormals."""
+    tiny = np.finfo(dtype).tiny
+    values = np.resize(np.array([tiny / 2, -tiny / 4, 0, -0.0, tiny, 3, np.inf, np.nan], dtype), 37)
+
+    def ask(x):
+        zero = (x == 0) | jnp.isnan(x) | jnp.isinf(x)
+        return zero, (x != 0) & ~jnp.isnan(x), *jnp.frexp(x), lax.map(lambda v: jnp.frexp(v)[1], x)
+
+    with jax.enable_x64(dtype == "float64"):
+        traced, native = ways(ask, values)
+    for expected, found in zip(traced, native, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    assert native[0][:2].all()
+    np.testing.assert_array_equal(native[2][:2], values[:2])
+    np.testing.assert_array_equal(native[3][:2], 0)

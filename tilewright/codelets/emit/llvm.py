@@ -5,6 +5,10 @@ whoever takes a module apart has nothing to read out of text.
 
 Registers hold a *register type*, memory a *memory type*: bfloat16 and float16 are computed as float
 and rounded after every operation, bool is i1 in a register and one byte in memory.
+
+Functions say that they run with denormals read and written as zeros. Else LLVM may ask for the
+class of a float instead of comparing it with zero, beside other questions of the kind, and whether
+a denormal is zero hangs on what stands nearby.
 """
 
 from __future__ import annotations
@@ -24,6 +28,9 @@ MEMORY_TYPE = {
     **{f"{sign}int{bits}": f"i{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
 REGISTER_TYPE = MEMORY_TYPE | {"bfloat16": "float", "float16": "float", "bool": "i1"}
+
+FLUSHES = '"denormal-fp-math"="preserve-sign,preserve-sign"'
+"""What the control register is set to while functions run (`runtime/native.py`)."""
 
 
 def vector(kind: str, width: int) -> str:
@@ -62,7 +69,7 @@ class Written:
 
     @property
     def _head(self) -> str:
-        return f"{self.result} @{self.symbol}({self.arguments}) {self.attributes}"
+        return f"{self.result} @{self.symbol}({self.arguments}) {self.attributes} {FLUSHES}"
 
 
 class Module:
