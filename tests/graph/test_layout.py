@@ -181,6 +181,22 @@ def test_few_turns_of_many_rows_are_worth_a_pack(rows, kind, packs):
     assert ("pack" in ops(graph)) == packs
 
 
+@pytest.mark.parametrize(
+    ("size", "turns", "copies"), [(32, 64, True), (32, 63, False), (40, 64, False)]
+)
+def test_many_turns_are_worth_rows_that_begin_with_a_cache_line(size, turns, copies):
+    square = np.resize(W, (size, size))
+
+    def fn(w):
+        return lax.scan(lambda h, _: (jnp.tanh(h @ w.T), None), w[0], None, turns)[0]
+
+    machine = STATED
+    laid = assert_same(partial(layout, machine=machine), trace(fn, square).graph, [square])
+    moved = hoist(laid, machine)
+    assert ("copy" in [node.op for node in moved.nodes]) == copies
+    assert "copy" not in [op for node in moved.nodes if node.bodies for op in ops(node.bodies[0])]
+
+
 def test_what_turns_once_packs_nothing():
     square = V[:, :24].copy()
     traced = trace(lambda w: lax.map(lambda c: c @ w.T, jnp.ones((1, 2, 24))), square).graph
