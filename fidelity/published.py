@@ -1,13 +1,13 @@
 """What others published beside what is modelled: `python -m fidelity.published` prints the table.
 
-In: rows of `ipu.py`, `tt.py` and `gpu.py`. Out: a table of them, in Markdown.
+In: rows of `ipu.py`, `tt.py`, `gpu.py` and `records.py`. Out: a table of them, in Markdown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fidelity import gpu, ipu, tt
+from fidelity import gpu, ipu, records, tt
 from fidelity.row import Row
 
 
@@ -16,6 +16,7 @@ def rows() -> Iterator[Row]:
     yield from ipu.rows()
     yield from tt.rows()
     yield from gpu.rows()
+    yield from records.rows()
 
 
 def table(found: Sequence[Row]) -> str:

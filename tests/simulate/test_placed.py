@@ -18,6 +18,7 @@ from tests.simulate.test_agree import SPREAD
 from tests.trace.comparing import words
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
+from tilewright.graph.by_law import by_law
 from tilewright.graph.evaluate import evaluate
 from tilewright.plan.ir import Branch, Exchange, Loop, Program, Step, Sync, While
 from tilewright.plan.lower import lower
@@ -30,10 +31,10 @@ ROOMY = 1 << 22
 """Bytes a tile, for cases that were not made to fit a small one."""
 
 
-def planned(fn, args, tiles, memory):
+def planned(fn, args, tiles, memory, law=None):
     """The program, its inputs, what the graph gives, and what is wrong."""
     traced = trace(fn, *args)
-    stages = Stages(traced.graph, Dump("test"), machine=tiny(tiles, memory))
+    stages = Stages(by_law(traced.graph, law), Dump("test"), machine=tiny(tiles, memory))
     program, literals = lower(stages.graph, stages.machine)
     inputs = [*map(words, traced.constants), *map(words, jax.tree.leaves(args))]
     return program, [*literals, *inputs], evaluate(stages.graph, inputs), faults(program, memory)
@@ -103,13 +104,16 @@ def test_random_programs_on_random_machines(seed):
     agree(fn, args, tiles, 32 << 10, seed)
 
 
+@pytest.mark.parametrize("law", ["host", "fine"])
 @pytest.mark.parametrize("seed", range(24, 28))
-def test_placed_programs_give_what_native_ones_give(seed):
+def test_placed_programs_give_what_native_ones_give(seed, law):
     fn, args, tiles = random_program(seed)
-    program, inputs, _, wrong = planned(fn, args, tiles, 32 << 10)
+    program, inputs, expected, wrong = planned(fn, args, tiles, 32 << 10, law)
     assert wrong == []
     result = simulate(program, inputs, tiles)
-    native = jax.tree.leaves(tilewright.compile(fn, *args)(*args))
+    for flat, array in zip(result.outputs, expected, strict=True):
+        same_bits(flat.reshape(array.shape), array)
+    native = jax.tree.leaves(tilewright.compile(fn, *args, law=law)(*args))
     for flat, array in zip(result.outputs, native, strict=True):
         same_bits(flat.reshape(array.shape), np.asarray(array))
 
