@@ -10,8 +10,9 @@ as all weights of the net are, over the share of it that products reach; and the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
@@ -100,6 +101,7 @@ def run(name: str, net: Net, rounds: int, ticks: int = TICKS) -> list[Row]:
     read: dict[int, list[float]] = {size: [] for size in reads}
     with ExitStack() as stack:
         found = {precision: _Ticks(model, precision, xs, stack) for precision in BYTES}
+        stack.enter_context(_one_core())
         for _ in range(rounds):
             for peer, call in peers.items():
                 taken[peer].append(call() * 1e6)
@@ -111,6 +113,18 @@ def run(name: str, net: Net, rounds: int, ticks: int = TICKS) -> list[Row]:
     seconds = {size: min(times) for size, times in read.items()}
     calls = {peer: float(np.median(times)) for peer, times in taken.items()}
     return _rows(name, net, found, calls, seconds)
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """This thread, and the programs that it starts, stay on a core: who counts microseconds does
+    not let the system carry a thread from one core's caches to another's."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})  # the first one hears most interrupts
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class _Ticks:
