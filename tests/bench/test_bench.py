@@ -121,13 +121,24 @@ def test_groups():
 
 def test_images(monkeypatch):
     net = resnext.ResNeXt((1,), groups=2, width=4, size=32)
-    monkeypatch.setattr(images, "_net", lambda name, size: net)
-    (row,) = images.answers(images.RESNEXT, 2, 32, 1)
+    monkeypatch.setattr(images, "net_of", lambda name, size: net)
+    row, *half = images.answers(images.RESNEXT, 2, 32, 1)
     assert row.ours > 0
-    assert row.peer is None or "tilewright" in row.notes
-    for row in images.halves(images.RESNEXT, 2, 32, 1):
-        assert row.ours > 0
-        assert "bfloat16" in row.name
+    assert "bfloat16" not in row.name + row.peer_name
+    assert len(half) == images.multiplies_halves()
+    for other in half:
+        assert other.ours > 0
+        assert other.name == row.name + ", bfloat16"
+        assert other.more["seconds"] == row.more["seconds"]
+        assert other.peer is not None
+        assert not other.peer_name.startswith("tilewright")
+
+
+def test_a_comparison_ends_in_time():
+    """But not before it has some rounds."""
+    found = rounds.compare({"a": lambda: 1.0, "b": lambda: 2.0}, 9, seconds=0)
+    assert [len(each) for each in found.seconds.values()] == [5, 5]
+    assert len(rounds.compare({"a": lambda: 1.0}, 2, seconds=0).seconds["a"]) == 2
 
 
 def test_photographs_come_batch_after_batch():
@@ -173,7 +184,7 @@ def convolutions_of(torch, net):
 @pytest.mark.parametrize("folded", [True, False])
 def test_peers_have_the_shapes_of_our_nets(name, folded):
     torch = pytest.importorskip("torch")
-    net = images._net(name, 32)
+    net = images.net_of(name, 32)
     module = nets.module(net)
     peer = torch_net(torch, net, folded=folded).eval()
     count = sum(weights.numel() for weights in peer.parameters())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,8 +26,9 @@ from tilewright.models.resnext import ResNeXt
 Timed = Callable[[], float]
 
 
-def answering(net: Any, images: np.ndarray) -> Mapping[str, Timed]:
-    """PyTorch, and what ONNX Runtime and OpenVINO make of its export."""
+def answering(net: Any, images: np.ndarray, half: bool = False) -> Mapping[str, Timed]:
+    """PyTorch, and what ONNX Runtime and OpenVINO make of its export; with `half`, PyTorch all in
+    bfloat16, too."""
     torch = torch_here()
     if torch is None:
         return {}
@@ -38,25 +40,21 @@ def answering(net: Any, images: np.ndarray) -> Mapping[str, Timed]:
             return module(given)
 
     found, answers = {"PyTorch": timed(run)}, {}
-    if PRETENDS:
+    if half:
+        found |= _in_half(torch, module, given)
+    if PRETENDS or not (onnx_runtime.is_here() or openvino.is_here()):
         return found
+    content = onnx_runtime.exported(torch, module, given)
     if onnx_runtime.is_here():
-        answers["ONNX Runtime"] = onnx_runtime.answering(
-            onnx_runtime.exported(torch, module, given)
-        )
+        answers["ONNX Runtime"] = onnx_runtime.answering(content)
     if openvino.is_here():
-        answers |= openvino.answering(onnx_runtime.exported(torch, module, given), given.shape)
+        answers |= openvino.answering(content, given.shape)
     plain = given.contiguous().numpy()
     return found | {name: timed(partial(answer, plain)) for name, answer in answers.items()}
 
 
-def answering_in_half(net: Any, images: np.ndarray) -> Mapping[str, Timed]:
-    """PyTorch, all of it in bfloat16."""
-    torch = torch_here()
-    if torch is None:
-        return {}
-    module = torch_net(torch, net, folded=True).eval().bfloat16()
-    given = torch.from_numpy(images).permute(0, 3, 1, 2).bfloat16()
+def _in_half(torch: Any, module: Any, images: Any) -> Mapping[str, Timed]:
+    module, given = deepcopy(module).bfloat16(), images.bfloat16()
 
     def run() -> Any:
         with torch.inference_mode():

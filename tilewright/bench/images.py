@@ -1,11 +1,12 @@
 """Nets over images, beside PyTorch (channels last), ONNX Runtime, OpenVINO and JAX.
 
-Answers: norms are folded into the weights for all but JAX, as each one's experts would; our weights
-are bound. In bfloat16, our products of matrices are, in pairs (`graph/law.py`), and nothing else;
-what PyTorch computes is, all of it. Training: a step of plain gradient descent by the batch's own
-statistics. One thread each (but for JAX, which takes what it likes), whose processor time counts.
-Peers are kept to another level than the host's by `image_peers.py`. A GPU, where JAX sees one, is
-timed on the clock and shown; the bar is held against the best on the processor.
+Norms are folded into the weights for all but JAX, as each one's experts would; our weights are
+bound. Both precisions are timed in the same rounds. In bfloat16, our products and convolutions in
+groups are, in pairs (`graph/law.py`), and nothing else; what peers compute is, all of it. One
+thread each (but for JAX, which takes what it likes), whose processor time counts. Peers are kept to
+another level than the host's by `image_peers.py`. JAX, which has never come near the others, is
+asked for one image, or where there is no other. A GPU, where JAX sees one, is timed on the clock
+and shown; the bar is held against the best on the processor.
 """
 
 from __future__ import annotations
@@ -20,15 +21,13 @@ from tilewright.bench import gpu, image_peers
 from tilewright.bench.level import bar
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
-from tilewright.bench.rounds import compare
+from tilewright.bench.rounds import Rounds, compare
 from tilewright.machine.host import host_machine
 from tilewright.vision import nets
 
 Timed = Callable[[], float]
-Loader = Callable[[], np.ndarray]
-"""A batch of images, (batch, size, size, 3) float32."""
 
-OURS, JAX = "tilewright", "JAX"
+OURS, PAIRS, JAX = "tilewright", "tilewright bfloat16", "JAX"
 NETS = {"B0": {}, "B0, groups of 16": {"group": 16, "expansion": 4}}
 """EfficientNets, by what sets them apart."""
 RESNEXT = "ResNeXt-50"
@@ -40,9 +39,9 @@ ANSWERS = {
 """Bars for one image and for a batch: on AVX2 and on AVX-512."""
 HALVES = {"B0": (1.25, 1.4), "B0, groups of 16": (1.25, 1.4), RESNEXT: (1.0, 1.0)}
 """The same in bfloat16, against the best peer in either precision, with AVX512-BF16."""
-STEPS = {"B0": (2.0, 2.2), "B0, groups of 16": (1.4, 1.7), RESNEXT: (1.1, 1.1)}
-BATCH, TRAINED = 8, 16
-CLASSES = 1000
+BATCH = 8
+SECONDS = 10.0
+"""Of rounds for a case: longer ones have fewer."""
 
 
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
@@ -50,32 +49,19 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
     for name in list(ANSWERS)[:1] if quick else ANSWERS:
         for batch in (1, 2 if quick else BATCH):
             yield f"{name}, batch {batch}", partial(answers, name, batch, size, rounds)
-            yield f"{name}, batch {batch}, bfloat16", partial(halves, name, batch, size, rounds)
-        batch = 2 if quick else TRAINED
-        yield f"{name}, training", partial(training, name, batch, size, min(rounds, 5))
 
 
 def answers(name: str, batch: int, size: int, rounds: int) -> list[Row]:
-    runs = answering(_net(name, size), batch)
+    """In float32 and, of hosts that multiply bfloat16, in bfloat16."""
+    halves = multiplies_halves()
+    runs = answering(net_of(name, size), batch, (OURS, PAIRS) if halves else (OURS,))
+    measured = in_rounds(runs, rounds)
     what = f"{name}, {size} px, batch {batch}"
-    return [_row(what, runs, batch, rounds, ANSWERS[name][batch > 1])]
-
-
-def halves(name: str, batch: int, size: int, rounds: int) -> list[Row]:
-    """Of hosts that multiply bfloat16."""
-    if not multiplies_halves():
-        return []
-    runs = answering(_net(name, size), batch, half=True)
-    what = f"{name}, {size} px, batch {batch}, bfloat16"
-    return [_row(what, runs, batch, rounds, (None, HALVES[name][batch > 1]), half=True)]
-
-
-def training(
-    name: str, batch: int, size: int, rounds: int, load: Loader | None = None
-) -> list[Row]:
-    """`load` is part of every contender's step on the processor; without it images lie ready."""
-    runs = stepping(_net(name, size), batch, load)
-    return [_row(f"{name}, {size} px, training, batch {batch}", runs, batch, rounds, STEPS[name])]
+    rows = [row_of(what, measured, batch, ANSWERS[name][batch > 1])]
+    if halves:
+        bars = None, HALVES[name][batch > 1]
+        rows.append(row_of(f"{what}, bfloat16", measured, batch, bars, PAIRS))
+    return rows
 
 
 def multiplies_halves() -> bool:
@@ -83,64 +69,54 @@ def multiplies_halves() -> bool:
     return any(unit.feature == "avx512bf16" for unit in host_machine().tile.units)
 
 
-def answering(net: Any, batch: int, half: bool = False) -> Mapping[str, Timed]:
-    """Contenders that answer for a batch of noise, warm; with `half`, peers' in bfloat16 too."""
+def answering(net: Any, batch: int, ours: Sequence[str] = (OURS,)) -> Mapping[str, Timed]:
+    """Contenders that answer for a batch of noise, warm; `ours` are `OURS`, `PAIRS` or both, and
+    with `PAIRS`, peers' in bfloat16 too."""
     module, images = nets.module(net), synthetic(batch, net.size)
-    held = _start(module, net)
+    held = start(module, net)
     fn = partial(module.predict, net)
-    halved = image_peers.answering_in_half(net, images) if half else {}
-    card = {} if half else gpu.contender(fn, *held, images)
+    peers = image_peers.answering(net, images, PAIRS in ours)
+    card = gpu.contender(fn, *held, images) if OURS in ours else {}
     return {
-        OURS: _ours(fn, held, images, half),
-        **image_peers.answering(net, images),
-        **halved,
-        **_jax(fn, held, lambda: images),
+        **{name: _ours(fn, held, images, name == PAIRS) for name in ours},
+        **peers,
+        **(jax_run(fn, held, lambda: images) if batch == 1 or not peers else {}),
         **card,
     }
 
 
-def stepping(net: Any, batch: int, load: Loader | None = None) -> Mapping[str, Timed]:
-    """Contenders for a step of training, warm."""
-    module, images = nets.module(net), synthetic(batch, net.size)
-    load = (lambda: images) if load is None else load
-    held, step = _start(module, net), _step(module, net, batch)
-    return {
-        OURS: _our_step(step, held, images, load),
-        **image_peers.stepping(net, load, CLASSES),
-        **_jax(step, held, load),
-        **gpu.contender(step, *held, images),
-    }
+def in_rounds(runs: Mapping[str, Timed], rounds: int) -> Rounds:
+    """JAX is asked again where it is near."""
+    return compare(runs, rounds, keep=tuple(name for name in runs if name != JAX), seconds=SECONDS)
 
 
-def _row(
+def row_of(
     what: str,
-    runs: Mapping[str, Timed],
+    measured: Rounds,
     batch: int,
-    rounds: int,
     bars: tuple[float | None, float | None],
-    half: bool = False,
+    ours: str = OURS,
+    part: str = "images",
 ) -> Row:
-    """Against the best peer in float32 on the processor or, with `half`, in either precision. JAX
-    is asked again where it is near."""
-    measured = compare(runs, rounds, keep=tuple(name for name in runs if name != JAX))
-    names = [name for name in runs if is_peer(name, half)]
-    each = {name: measured.median(name) * 1e3 / batch for name in runs}
+    """Against the best peer in float32 on the processor or, of `PAIRS`, in either precision."""
+    names = [name for name in measured.seconds if is_peer(name, ours == PAIRS)]
+    each = {name: measured.median(name) * 1e3 / batch for name in measured.seconds}
     notes = "; ".join(f"{name} {time:.2f} ms" for name, time in each.items())
     peer = measured.best(names)
     return Row(
-        "images", what, each[OURS], "ms an image", each[peer], peer,
-        *measured.ratio(peer, OURS), bar(*bars), gflops=measured.gflops, notes=notes,
+        part, what, each[ours], "ms an image", each[peer], peer,
+        *measured.ratio(peer, ours), bar(*bars), gflops=measured.gflops, notes=notes,
         more={"seconds": measured.seconds},
     )  # fmt: skip
 
 
 def is_peer(name: str, half: bool) -> bool:
     """Whether our time is held against it: a processor's, in float32 or, with `half`, in either."""
-    others = name == OURS or name.startswith(gpu.PREFIX)
+    others = name in (OURS, PAIRS) or name.startswith(gpu.PREFIX)
     return not others and (half or "bfloat16" not in name)
 
 
-def _net(name: str, size: int) -> Any:
+def net_of(name: str, size: int) -> Any:
     """What the net is: padded as PyTorch's are."""
     if name == RESNEXT:
         return nets.named("resnext50_32x4d", size=size)
@@ -152,32 +128,14 @@ def synthetic(batch: int, size: int) -> np.ndarray:
     return np.random.default_rng(1).normal(size=(batch, size, size, 3)).astype(np.float32)
 
 
-def _start(module: Any, net: Any) -> tuple[Any, Any]:
+def start(module: Any, net: Any) -> tuple[Any, Any]:
     """Weights, and what the norms keep."""
     import jax
 
     return module.start(net, jax.random.key(0))
 
 
-def _step(module: Any, net: Any, batch: int) -> Callable[..., Any]:
-    import jax
-    import jax.numpy as jnp
-
-    labels = np.arange(batch) % CLASSES
-
-    def loss(weights: Any, kept: Any, images: Any) -> Any:
-        logits, kept = module.train(net, weights, kept, images)
-        chosen = jax.nn.log_softmax(logits)[jnp.arange(batch), labels]
-        return -jnp.mean(chosen), kept
-
-    def step(weights: Any, kept: Any, images: Any) -> Any:
-        gradients, kept = jax.grad(loss, has_aux=True)(weights, kept, images)
-        return jax.tree.map(lambda w, g: w - 0.01 * g, weights, gradients), kept
-
-    return step
-
-
-def _ours(fn: Callable, held: tuple[Any, Any], images: np.ndarray, half: bool = False) -> Timed:
+def _ours(fn: Callable, held: tuple[Any, Any], images: np.ndarray, half: bool) -> Timed:
     import jax
 
     import tilewright
@@ -187,14 +145,9 @@ def _ours(fn: Callable, held: tuple[Any, Any], images: np.ndarray, half: bool = 
     return timed(partial(program.bind(*held), images))
 
 
-def _our_step(step: Callable, held: tuple[Any, Any], images: np.ndarray, load: Loader) -> Timed:
-    import tilewright
-
-    program = tilewright.compile(step, *held, images, tiles=1)
-    return timed(lambda: program(*held, load()))
-
-
-def _jax(fn: Callable, held: tuple[Any, Any], load: Loader) -> Mapping[str, Timed]:
+def jax_run(
+    fn: Callable, held: tuple[Any, Any], load: Callable[[], np.ndarray]
+) -> Mapping[str, Timed]:
     """On the processor, whatever else JAX sees."""
     import jax
 

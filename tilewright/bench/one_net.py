@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tilewright.bench.images import OURS, answering, is_peer, multiplies_halves, stepping
+from tilewright.bench.image_steps import stepping
+from tilewright.bench.images import OURS, PAIRS, answering, is_peer, multiplies_halves
 from tilewright.bench.rounds import compare
 from tilewright.errors import ArgumentError
 from tilewright.vision import nets
@@ -48,13 +49,14 @@ def measured(
         raise ArgumentError("--half and --training: one of them, not both; steps are in float32.")
     if half and not multiplies_halves():
         raise ArgumentError("--half needs a processor with AVX512-BF16, which this one is not.")
-    runs = stepping(net, batch) if training else answering(net, batch, half)
-    found = compare(runs, rounds, keep=(OURS,))
+    ours = PAIRS if half else OURS
+    runs = stepping(net, batch) if training else answering(net, batch, (ours,))
+    found = compare(runs, rounds, keep=(ours,))
     times = {name: found.median(name) * 1e3 / batch for name in runs}
     peers = [name for name in runs if is_peer(name, half)]
     peer = found.best(peers) if peers else ""
     macs = nets.module(net).multiply_adds(net) * (PASSES if training else 1)
     return Times(
-        batch, times, peer, found.ratio(peer, OURS)[0] if peers else None,
-        2 * macs / times[OURS] / 1e6, found.gflops,
+        batch, times, peer, found.ratio(peer, ours)[0] if peers else None,
+        2 * macs / times[ours] / 1e6, found.gflops,
     )  # fmt: skip

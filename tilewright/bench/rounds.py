@@ -7,9 +7,11 @@ and of those the median. The multiply-add peak of a core is measured in every ro
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from math import inf
 
 import numpy as np
 
@@ -17,6 +19,8 @@ from tilewright.calibrate import FmaPeak
 
 DROP = 3.0
 """A contender so many times slower than the best of its kind is timed in the first round only."""
+FEWEST = 5
+"""Rounds that a comparison has, however long they take."""
 
 
 @dataclass
@@ -46,15 +50,23 @@ class Rounds:
 
 
 def compare(
-    contenders: Mapping[str, Callable[[], float]], rounds: int, *, keep: tuple[str, ...] = ()
+    contenders: Mapping[str, Callable[[], float]],
+    rounds: int,
+    *,
+    keep: tuple[str, ...] = (),
+    seconds: float = inf,
 ) -> Rounds:
     """Time each contender once a round; each gives its own seconds. All must be warm.
 
-    Contenders not in `keep` that lose by far in the first round are not asked again.
+    Contenders not in `keep` that lose by far in the first round are not asked again. After so many
+    seconds, and `FEWEST` rounds, there are no more.
     """
     result, peak = Rounds({name: [] for name in contenders}), _peak()
     dropped: set[str] = set()
+    start = time.perf_counter()
     for number in range(rounds):
+        if number >= FEWEST and time.perf_counter() - start > seconds:
+            break
         result.flops.append(max(peak.flops() for _ in range(3)))
         for name, run in contenders.items():
             result.seconds[name].append(float("nan") if name in dropped else run())

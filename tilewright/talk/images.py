@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tilewright.bench import image_steps, photographs
 from tilewright.bench import images as bench
-from tilewright.bench import photographs
 from tilewright.bench.record import Row
 from tilewright.talk.figures import Point, measured
 from tilewright.talk.installed import missing, no_gpu
@@ -24,18 +24,20 @@ SIZE, ROUNDS, STEPS = 224, 9, 5
 
 def answers(batch: int) -> Outcome:
     """Images a second of each contender."""
-    (row,) = bench.answers("B0", batch, SIZE, ROUNDS)
+    row = bench.answers("B0", batch, SIZE, ROUNDS)[0]
     return _outcome("images", f"batch {batch}", row, batch, ("PyTorch", "ONNX Runtime", "OpenVINO"))
 
 
 def training(name: str) -> Outcome:
     """The same of a step of gradient descent on a batch of 16, synthetic images or photographs."""
     if name.endswith(REAL):
-        with photographs.loader(bench.TRAINED, SIZE) as load:
-            (row,) = bench.training(name.removesuffix(REAL), bench.TRAINED, SIZE, STEPS, load)
+        with photographs.loader(image_steps.TRAINED, SIZE) as load:
+            (row,) = image_steps.training(
+                name.removesuffix(REAL), image_steps.TRAINED, SIZE, STEPS, load
+            )
     else:
-        (row,) = bench.training(name, bench.TRAINED, SIZE, STEPS)
-    return _outcome("training", name, row, bench.TRAINED, ("PyTorch",))
+        (row,) = image_steps.training(name, image_steps.TRAINED, SIZE, STEPS)
+    return _outcome("training", name, row, image_steps.TRAINED, ("PyTorch",))
 
 
 def _outcome(workload: str, case: str, row: Row, batch: int, peers: Sequence[str]) -> Outcome:

@@ -1,0 +1,94 @@
+"""A step of training of nets over images, beside PyTorch (channels last) and JAX.
+
+Plain gradient descent in float32 on a batch, by its own statistics. One thread each (but for JAX,
+which takes what it likes), whose processor time counts. JAX, whose steps take many times as long,
+is asked for the first net, or where there is no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tilewright.bench import gpu, image_peers
+from tilewright.bench.images import (
+    OURS,
+    RESNEXT,
+    Timed,
+    in_rounds,
+    jax_run,
+    net_of,
+    row_of,
+    start,
+    synthetic,
+)
+from tilewright.bench.record import Row
+from tilewright.bench.recurrent import timed
+from tilewright.vision import nets
+
+Loader = Callable[[], np.ndarray]
+"""A batch of images, (batch, size, size, 3) float32."""
+
+STEPS = {"B0": (2.0, 2.2), "B0, groups of 16": (1.4, 1.7), RESNEXT: (1.1, 1.1)}
+"""Bars: on AVX2 and on AVX-512."""
+TRAINED, CLASSES = 16, 1000
+ROUNDS = 5
+
+
+def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
+    size, batch, rounds = (32, 2, 2) if quick else (224, TRAINED, ROUNDS)
+    for name in list(STEPS)[:1] if quick else STEPS:
+        yield f"{name}, training", partial(training, name, batch, size, rounds)
+
+
+def training(
+    name: str, batch: int, size: int, rounds: int, load: Loader | None = None
+) -> list[Row]:
+    """`load` is part of every contender's step on the processor; without it images lie ready."""
+    runs = stepping(net_of(name, size), batch, load, with_jax=name == next(iter(STEPS)))
+    what, measured = f"{name}, {size} px, training, batch {batch}", in_rounds(runs, rounds)
+    return [row_of(what, measured, batch, STEPS[name], OURS, "image_steps")]
+
+
+def stepping(
+    net: Any, batch: int, load: Loader | None = None, with_jax: bool = True
+) -> Mapping[str, Timed]:
+    """Contenders for a step of training, warm."""
+    module, images = nets.module(net), synthetic(batch, net.size)
+    load = (lambda: images) if load is None else load
+    held, step = start(module, net), _step(module, net, batch)
+    peers = image_peers.stepping(net, load, CLASSES)
+    return {
+        OURS: _ours(step, held, images, load),
+        **peers,
+        **(jax_run(step, held, load) if with_jax or not peers else {}),
+        **gpu.contender(step, *held, images),
+    }
+
+
+def _step(module: Any, net: Any, batch: int) -> Callable[..., Any]:
+    import jax
+    import jax.numpy as jnp
+
+    labels = np.arange(batch) % CLASSES
+
+    def loss(weights: Any, kept: Any, images: Any) -> Any:
+        logits, kept = module.train(net, weights, kept, images)
+        chosen = jax.nn.log_softmax(logits)[jnp.arange(batch), labels]
+        return -jnp.mean(chosen), kept
+
+    def step(weights: Any, kept: Any, images: Any) -> Any:
+        gradients, kept = jax.grad(loss, has_aux=True)(weights, kept, images)
+        return jax.tree.map(lambda w, g: w - 0.01 * g, weights, gradients), kept
+
+    return step
+
+
+def _ours(step: Callable, held: tuple[Any, Any], images: np.ndarray, load: Loader) -> Timed:
+    import tilewright
+
+    program = tilewright.compile(step, *held, images, tiles=1)
+    return timed(lambda: program(*held, load()))
