@@ -55,4 +55,5 @@ def test_nothing_is_learned_where_no_chain_moves(divergences, density, words):
 def test_one_chain_that_moves_is_enough():
     """The fit is kept, and said to have failed."""
     check_alive(np.array([200, 0]), DENSITY)
+    check_alive(np.array([6, 6]), DENSITY[:, :6])  # so few may stand still by chance
     check_alive(NONE, np.stack([NOWHERE[0], DENSITY[1]]))

@@ -21,8 +21,9 @@ ROWS = 9
 WORST_R_HAT = 1.2
 LEAST_ACCEPTANCE = 0.5
 MOST_DIVERGENT = 0.05
-MOVED = 0.1
-"""Of its draws, those in another place than the one before, of a chain that moves at all."""
+MOVED, FEWEST = 0.1, 20
+"""Share of its draws that are places of their own, of a chain that moves at all; draws below which
+that means nothing."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def check_alive(divergences: np.ndarray, log_density: np.ndarray) -> None:
             "that was tried; is the target in units that the prior expects?"
         )
     places = np.array([len(np.unique(chain)) for chain in log_density])
-    stuck = ~started | (divergences >= draws) | (places < max(2, MOVED * draws))
-    if draws > 1 and stuck.all():
+    stuck = ~started | (divergences >= draws) | (places < MOVED * draws)
+    if draws >= FEWEST and stuck.all():
         raise AlphaError(
             f"All {chains} chains diverged, or stood still: the posterior is far narrower than "
             "their steps; is the target in units that the prior expects?"
