@@ -44,6 +44,9 @@ def test_show():
     everything = run("show").stdout
     assert "cpu:epyc-9755" in everything
     assert "ipu:pod64" in everything
+    assert "× a server" in everything
+    line = next(line for line in everything.splitlines() if "ipu:gc200 " in line)
+    assert f" {1472 * 16 * 1.325 / 460.8:.3g} " in line, "its own memory beside a server's"
     one = run("show", "cpu:epyc-9755").stdout
     assert "memory.L2.size" in one
     assert "1 MiB" in one

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tilewright.machine.catalogue import machine as named
 from tilewright.machine.machine import Machine, Memory
 from tilewright.machine.quantities import shown_clock, shown_rate, shown_size, shown_time
 from tilewright.machine.schema import FREE, NAMED
@@ -17,8 +18,10 @@ from tilewright.report.table import Report
 
 OVERVIEW = (
     "machine", "works at once", "TFLOP/s fp32", "near memory", "near TB/s", "far memory",
-    "far GB/s", "near : far", "W", "assumed",
+    "far GB/s", "near : far", "× a server", "W", "assumed",
 )  # fmt: skip
+SERVER = "cpu:epyc-9654"
+"""What bandwidths are told as multiples of: a server of 12 channels of memory."""
 _KINDS = {
     "cpu": "cores, each its own program",
     "ipu": "tiles, each its own program",
@@ -29,15 +32,23 @@ _KINDS = {
 
 def overview(machines: Mapping[str, Machine]) -> Report:
     """A row a machine, by the name it is asked for."""
-    rows = tuple(_overview_row(name, machine) for name, machine in machines.items())
+    server = _bandwidth(named(SERVER))
+    rows = tuple(_overview_row(name, machine, server) for name, machine in machines.items())
     notes = (
         "near memory: what the tiles have to themselves; near and far: bytes a second of all tiles",
+        f"× a server: the memory in which models lie (far, or near where there is none), bytes a "
+        f"second beside {named(SERVER).name}'s",
         "TFLOP/s and near rates at the least clock; assumed: figures nobody published or measured",
     )
     return Report("Machines", OVERVIEW, rows, notes)
 
 
-def _overview_row(name: str, machine: Machine) -> tuple[str, ...]:
+def _bandwidth(machine: Machine) -> float:
+    """Bytes a second of the memory in which models lie."""
+    return _total(machine.tile.memories[-1], machine)
+
+
+def _overview_row(name: str, machine: Machine, server: float) -> tuple[str, ...]:
     tile = machine.tile
     near = [m for m in tile.memories if not m.shared]
     far = [m for m in tile.memories if m.shared]
@@ -46,15 +57,21 @@ def _overview_row(name: str, machine: Machine) -> tuple[str, ...]:
     return (
         f"{name} ({machine.name})",
         f"{machine.tiles:,} {_KINDS[machine.kind]}",
-        f"{machine.peak_flops('float32') / 1e12:,.3g}" if machine.peak_flops("float32") else "",
+        _short(machine.peak_flops("float32") / 1e12),
         shown_size(machine.tile.memory * machine.tiles),
-        f"{own / 1e12:,.3g}" if own else "",
+        _short(own / 1e12),
         shown_size(far[-1].size * machine.chips) if far else "",
         f"{outside / 1e9:,.0f}" if outside else "",
         f"{own / outside:,.0f}" if own and outside else "",
+        _short(_bandwidth(machine) / server),
         f"{machine.watts:,.0f}" if machine.watts else "",
         str(len(machine.assumed)),
     )
+
+
+def _short(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}" if value else ""
 
 
 def _total(memory: Memory, machine: Machine) -> float:
