@@ -9,9 +9,11 @@ from tests.codelets.edges import DTYPES, FLOATS, INTEGERS, edges, pairs
 from tests.codelets.layouts import dense, same_bits, strided
 from tests.codelets.run import LEVELS, Compiled, levels, run
 from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, Instruction, constant_instruction
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.ops import COMPARISONS
+from tilewright.graph.scalar import BINARY, UNARY
 from tilewright.plan.ir import dense_strides
 
 SIZES = [0, 1, 2, 3, 7, 15, 16, 17, 33, 100]
@@ -44,6 +46,17 @@ def everything(dtype: str) -> Expression:
     steps = [Instruction(op, (0,), result(op, dtype)) for op in unary]
     steps += [Instruction(op, (0, 1), result(op, dtype)) for op in binary]
     return Expression((dtype, dtype), tuple(steps), tuple(range(2, 2 + len(steps))))
+
+
+@pytest.mark.parametrize("op", sorted({*UNARY, *BINARY, *COMPARISONS}))
+def test_every_operation_of_a_graph_can_be_written(op):
+    whole = op in {*UNARY_INTEGER, *BINARY_INTEGER} - {*UNARY_FLOAT}
+    dtype, operands = "int32" if whole else "float32", (0,) if op in UNARY else (0, 1)
+    step = Instruction(op, operands, result(op, dtype))
+    module = Module(LEVELS[0])
+    expression = Expression((dtype,) * len(operands), (step,), (len(operands),))
+    contiguous(expression, (33,)).emit(module, "written")
+    assert module.functions["written"].body
 
 
 def contiguous(expression: Expression, shape: tuple[int, ...]) -> Elementwise:

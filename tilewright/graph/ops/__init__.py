@@ -25,6 +25,8 @@ The others, whose operands and parameters stand in the files of their families:
 
 A new operation is a row there (`operation.py` says what of), a codelet in a folder of `codelets/`,
 a row in the `KINDS` of a family in `plan/`, and a rule in `trace/rules/` for what it comes from.
+An elementwise one is an entry in `graph/scalar.py` and how it is written in
+`codelets/emit/operations.py` or as a formula of `codelets/scalar_math/`; nothing in `plan/`.
 """
 
 from __future__ import annotations
