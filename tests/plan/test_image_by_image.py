@@ -46,6 +46,18 @@ def step(stride):
     return there_and_back
 
 
+def excited(x, scale, w):
+    """A step through squeeze-and-excite (Hu et al. 2018), between norms; w (channels, few)."""
+
+    def loss(x, scale, w):
+        y = jax.nn.silu(normed(x, scale))
+        gate = jax.nn.silu(jnp.mean(y, (1, 2)) @ w) @ w.T
+        z = y * jax.nn.sigmoid(gate)[:, None, None] @ w
+        return jnp.sum(jnp.square(jnp.tanh(normed(z, scale[: w.shape[1]]))))
+
+    return jax.grad(loss, (0, 1, 2))(x, scale, w)
+
+
 def waiting(x, scale, w):
     """The second convolution reads what all images of the first give."""
     y = convolved(jax.nn.silu(x * scale), w)
@@ -57,6 +69,7 @@ CASES = [
     (step(1), (20, 26, 40, 48), (3, 3, 1, 48)),
     (step(2), (16, 32, 32, 48), (5, 5, 1, 48)),
     (step(2), (12, 37, 35, 32), (3, 3, 16, 32)),
+    (excited, (20, 24, 28, 48), (48, 8)),
     (waiting, (12, 20, 20, 64), (3, 3, 1, 64)),
 ]
 
@@ -97,8 +110,18 @@ def test_gradients_share_a_walk():
     assert kinds == ["copy"] * 4 + ["fused"] + ["filter"] * 5 + ["conv"]
 
 
+def test_squeeze_and_excite_is_a_walk():
+    """Forward; and backward, from the product that makes the gradient on."""
+    walks = [names for names in spreads(excited, *data(*CASES[4][1:])) if "_1_2" in "".join(names)]
+    forward, backward = ([name.split("_")[0] for name in names] for names in walks)
+    assert forward[0] == "reduce"
+    assert forward.count("contract") == 2
+    assert backward[:2] == ["contract", "reduce"]
+    assert backward.count("contract") == 3
+
+
 def test_what_must_wait_waits():
-    found = spreads(waiting, *data(*CASES[4][1:]))
+    found = spreads(waiting, *data(*CASES[5][1:]))
     together = [sum(name.startswith("conv") for name in names) for names in found]
     assert max(together) == 1
     assert sum(together) == 2

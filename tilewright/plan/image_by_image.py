@@ -1,10 +1,11 @@
-"""Convolutions, and what makes the images that they read, take these one by one, on one tile.
+"""What reads images, and what makes these, take them one by one, on one tile.
 
-In: steps, before it is known where tiles wait. Out: the same, where what writes the images of a
-convolution (with the borders around them), the convolutions that read them, and the gradients of
-kernels over them are one `Spread` over images. Always: the same bits, as a kernel's gradient is cut
-where the law's tree has a node (`graph/law.py`), and no other sum is cut. What nobody reads
-afterwards has a place for one image on each tile.
+In: steps, before it is known where tiles wait. Out: the same, where neighbours are one `Spread`
+over images: what writes the images of a convolution (with their borders), the convolutions that
+read them, and the gradients of kernels over them; a product, sums over the places of each of its
+images, what is made of these (squeeze-and-excite), and what that scales. Always: the same bits, as
+a kernel's gradient is cut where the law's tree has a node (`graph/law.py`), and no other sum is
+cut. What nobody reads afterwards has a place for one image on each tile.
 
 An image is then read while it is near. Out of memory a depthwise convolution takes two to three
 times as long: 16 x 112 x 112 x 96 places with a stride of 2 took 11.4 ms, images that are near 4.0,
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tilewright.codelets.convolution import Convolution, FilterGradient
+from tilewright.codelets.reduce import Reduce
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, Var, View, new_var
 from tilewright.plan.items import Item, items_of, uses
@@ -27,6 +29,8 @@ from tilewright.plan.over_rows import rows_of
 
 IMAGES_A_TILE = 4
 """Fewest images for each tile: whoever is slow leaves some of them to others."""
+MATRICES = 4
+"""How many times the bytes of matrices that every image reads those of an image have at least."""
 LATER = 24
 """Steps that may wait until a walk is done."""
 
@@ -38,7 +42,7 @@ def image_by_image(steps: Sequence[Step], machine: Machine) -> list[Step]:
 
 def _joined(steps: Sequence[Step], machine: Machine, uses: Counter[Buffer]) -> list[Step]:
     made: list[Step] = []
-    read = set(_images(steps))
+    read = dict(_images(steps))
     waiting = deque(items_of(steps, machine))
     while waiting:
         item = waiting.popleft()
@@ -57,12 +61,14 @@ def _joined(steps: Sequence[Step], machine: Machine, uses: Counter[Buffer]) -> l
     return made
 
 
-def _images(steps: Sequence[Step]) -> Iterator[Buffer]:
-    """What convolutions read."""
+def _images(steps: Sequence[Step]) -> Iterator[tuple[Buffer, int]]:
+    """What convolutions read, and what is summed over each image; how many images it has."""
     for step in steps:
         match step:
-            case Call(Convolution() | FilterGradient(), views):
-                yield views[0].buffer
+            case Spread(whole=Call(Convolution() | FilterGradient(), views)):
+                yield views[0].buffer, views[0].shape[0]
+            case Spread(whole=Call(Reduce() as sums, views)) if sums.axes == (1, 2):
+                yield from ((view.buffer, sums.shape[0]) for view in views[: len(sums.inputs)])
             case Spread() | Loop():
                 yield from _images(step.steps)
 
@@ -77,11 +83,11 @@ def _inside(item: Item, machine: Machine, uses: Counter[Buffer]) -> list[Step]:
     ]
 
 
-def _member(item: Item) -> OverImages | None:
+def _member(item: Item, images: int = 0) -> OverImages | None:
     """Of one vertex, dealt out or not."""
     step = item.found[0]
     call = step.whole if isinstance(step, Spread) else step
-    return OverImages.of(call) if isinstance(call, Call) else None
+    return OverImages.of(call, images) if isinstance(call, Call) else None
 
 
 @dataclass
@@ -89,7 +95,7 @@ class _Walk:
     """Vertices that take images one by one, what comes before them, and what waits until they are
     done; `others` are all but the first, in order. `read` is what convolutions read."""
 
-    read: set[Buffer]
+    read: dict[Buffer, int]
     members: list[OverImages]
     items: list[Item]
     before: list[Item] = field(default_factory=list)
@@ -97,10 +103,12 @@ class _Walk:
     others: list[Item] = field(default_factory=list)
 
     @staticmethod
-    def begun(item: Item, read: set[Buffer], machine: Machine) -> _Walk | None:
-        """By what writes images that a convolution reads."""
-        member = _member(item)
-        if member is None or item.written.isdisjoint(read):
+    def begun(item: Item, read: dict[Buffer, int], machine: Machine) -> _Walk | None:
+        """By what writes images that a convolution reads, or that are summed; or by such sums."""
+        member = _member(item, next((read[b] for b in item.written if b in read), 0))
+        if member is None:
+            return None
+        if read.keys().isdisjoint(item.written) and not isinstance(member.codelet, Reduce):
             return None
         if member.images < IMAGES_A_TILE * machine.tiles or not _has_images(member):
             return None
@@ -111,7 +119,7 @@ class _Walk:
         another walk rather waits for its turn."""
         if self._takes(item):
             pass
-        elif item.written.isdisjoint(self.read) and self._lets_by(item):
+        elif self.read.keys().isdisjoint(item.written) and self._lets_by(item):
             self.before.append(item)
         elif len(self.later) < LATER and all(isinstance(s, Call | Spread) for s in item.found):
             self.later.append(item)
@@ -125,9 +133,9 @@ class _Walk:
         return not any(item.conflicts(other) for other in (*self.items, *self.later))
 
     def _takes(self, item: Item) -> bool:
-        member = _member(item)
-        if member is None or member.images != self.members[0].images:
-            return False
+        member = _member(item, self.members[0].images)
+        if member is None or member.images != self.members[0].images or member.each > 1:
+            return False  # sums over all images ride on products
         if any(item.conflicts(other) for other in self.later):
             return False
         if not _has_images(member) or not self._shares_images(member):
@@ -151,14 +159,18 @@ class _Walk:
 
     @property
     def is_worth_it(self) -> bool:
-        """Whether a convolution, large enough to be dealt out, reads what is made here."""
+        """Whether what is made here is read here as images, by what is large enough to be dealt
+        out; and matrices that every image reads are small beside one."""
         made = {v.buffer for member in self.members for v, _, written in member.sides if written}
-        return any(
-            isinstance(member.codelet, Convolution | FilterGradient)
-            and isinstance(item.found[0], Spread)
-            and member.arguments[0].buffer in made
+        reads = [
+            member
             for item, member in zip(self.items, self.members, strict=True)
-        )
+            if isinstance(item.found[0], Spread)
+            and not made.isdisjoint(view.buffer for view in member.read)
+        ]
+        matrices = sum(member.matrix for member in self.members)
+        images = sum(operand.nbytes for member in reads for operand in member.codelet.inputs)
+        return bool(reads) and MATRICES * matrices <= images // self.members[0].images
 
     def steps(self, uses: Counter[Buffer]) -> list[Step]:
         """The spread over images, and what adds up parts of kernels' gradients."""

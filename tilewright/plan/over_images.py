@@ -1,20 +1,22 @@
 """A vertex over images: what it takes to have it do one of them.
 
-Convolutions, what is elementwise over (n, h, w, channels), and gradients of kernels, which are sums
-over the images. Each says along which dimension of its arguments the images lie, and gives the
-calls for one.
+Convolutions, products with rows that are places of images, what is elementwise over (n, h, w,
+channels), and gradients of kernels, which are sums over the images; sums over the places of each
+image, and what is made of these (n, channels), too. Each says along which dimension of its
+arguments the images lie, and gives the calls for one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
 from tilewright.codelets.base import Codelet
+from tilewright.codelets.contract import ContractOuter
 from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.codelets.elementwise import Elementwise
-from tilewright.codelets.reduce import Tree
+from tilewright.codelets.reduce import Reduce, Tree
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import leaf_height
 from tilewright.plan import views
@@ -33,20 +35,26 @@ class OverImages:
     arguments: tuple[View, ...]
     axes: tuple[int | None, ...]
     images: int
+    each: int = 1
+    """Rows of an image along that dimension."""
 
     @staticmethod
-    def of(call: Call) -> OverImages | None:
-        """None where it has no images."""
+    def of(call: Call, images: int = 0) -> OverImages | None:
+        """None where it has no images; of a product, how many is not known otherwise."""
         codelet, arguments = call.codelet, call.views
         match codelet:
             case Convolution():
                 count = len(codelet.inputs) + len(codelet.outputs)
                 axes = (0, None, *(0,) * (count - 2))
                 return OverImages(codelet, arguments[:count], axes, codelet.out.shape[0])
-            case Elementwise() if len(codelet.shape) == 4:
-                if any(step.op == "iota" for step in codelet.expression.instructions):
-                    return None
-                return OverImages(codelet, arguments, (0,) * len(arguments), codelet.shape[0])
+            case Elementwise() if len(codelet.shape) in (2, 4):
+                return _by_rows(codelet, arguments)
+            case Reduce() if len(codelet.shape) == 4 and codelet.axes == (1, 2):
+                return _by_rows(codelet, arguments)
+            case ContractOuter() if images and not codelet.batch and codelet.m % images == 0:
+                count = len(codelet.inputs) + len(codelet.outputs)
+                axes, each = (0, None, *(0,) * (count - 2)), codelet.m // images
+                return OverImages(codelet, arguments[:count], axes, images, each)
             case FilterGradient():
                 found = OverImages(codelet, arguments, (0, 0, None), codelet.gradient.shape[0])
                 return found if found._has_few_parts else None
@@ -57,7 +65,27 @@ class OverImages:
         """Arguments, where their images are, and whether they are written."""
         count = len(self.codelet.inputs)
         for number, (view, axis) in enumerate(zip(self.arguments, self.axes, strict=True)):
+            if axis is not None and self.each > 1:  # (images, rows of one, ...)
+                shape = (self.images, self.each, *view.shape[1:])
+                view = replace(
+                    view, shape=shape, strides=(self.each * view.strides[0], *view.strides)
+                )
             yield view, axis, number >= count
+
+    @property
+    def read(self) -> Sequence[View]:
+        """What it reads as images."""
+        match self.codelet:
+            case Convolution() | FilterGradient():
+                return self.arguments[:1]
+            case Elementwise(shape=shape) | Reduce(shape=shape) if len(shape) == 4:
+                return self.arguments[: len(self.codelet.inputs)]
+        return ()
+
+    @property
+    def matrix(self) -> int:
+        """Bytes of a matrix that every image reads."""
+        return self.codelet.rhs.nbytes if isinstance(self.codelet, ContractOuter) else 0
 
     @property
     def is_sum(self) -> bool:
@@ -109,7 +137,7 @@ class OverImages:
     def calls(self, var: Var, parts: View | None) -> Iterator[Call]:
         """Those of image number `var`."""
         here = [
-            view if axis is None else views.shift(view, var, axis, 1)
+            view if axis is None else views.shift(view, var, axis, self.each)
             for view, axis in zip(self.arguments, self.axes, strict=True)
         ]
         if parts is not None:
@@ -143,6 +171,13 @@ class OverImages:
                 codelet, image=operand(sides[0]), gradient=operand(sides[1]), out=operand(sides[2])
             )
             yield Call(short, tuple(sides))
+
+
+def _by_rows(codelet: Elementwise | Reduce, arguments: tuple[View, ...]) -> OverImages | None:
+    """None where it asks where it is."""
+    if any(step.op == "iota" for step in codelet.expression.instructions):
+        return None
+    return OverImages(codelet, arguments, (0,) * len(arguments), codelet.shape[0])
 
 
 def _rows(view: View, first: int, length: int) -> View:
