@@ -16,12 +16,14 @@ from tilewright.codelets.reduce import Reduce
 from tilewright.errors import CapacityError
 from tilewright.graph.law import LEAF, product, reduce_ordered
 from tilewright.machine import machine
+from tilewright.plan import passing
 from tilewright.plan.candidates import Problem, candidates
 from tilewright.plan.cutting import cutting
 from tilewright.plan.distribution import distributed
 from tilewright.plan.gridded import steps
 from tilewright.plan.ir import Buffer, Call, Program, View
 from tilewright.plan.memory import place_buffers
+from tilewright.plan.over_links import links
 from tilewright.plan.place import place
 from tilewright.plan.verify import faults
 from tilewright.simulate import simulate
@@ -209,6 +211,31 @@ def test_links_count_in_the_choice_of_layouts_over_chips(chips, tiles, call):
         for way in np.unique([*some, *cheap])
     ]
     assert run(program_of(call, None, on), on).cycles <= 1.15 * min(found)
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_links_are_looked_at_where_they_decide(number, monkeypatch):
+    """Few candidates by all chips, and none of the others would be cheaper if it were."""
+    random = np.random.default_rng(number)
+    m, n, k = (int(2 ** random.uniform(5, 9)) for _ in range(3))
+    on, cut, looked = on_chips(8, 16), cutting(product_call(m, n, k)), []
+    assert cut is not None
+
+    def counted(problem, grid, serial, machine, chips):
+        looked.append(serial.size * len(chips))
+        return links(problem, grid, serial, machine, chips)
+
+    monkeypatch.setattr(passing, "links", counted)
+    ways = candidates(cut.problem, on)
+    best = ways.best(on.tile.memory)
+    monkeypatch.setattr(passing, "FEW", 1 << 30)
+    monkeypatch.setattr(passing, "MANY", 1 << 30)
+    all_ = candidates(cut.problem, on)
+    assert best is not None
+    fits = np.flatnonzero(all_.bytes <= on.tile.memory)
+    assert ways.cycles[best] == all_.cycles[fits].min()
+    few, every = sum(looked[:-2]), sum(looked[-2:])
+    assert few < every / 2
 
 
 def roofline(call, on):

@@ -25,7 +25,8 @@ from tilewright.graph.law import LEAF
 from tilewright.machine.cost import lanes
 from tilewright.machine.granules import matrix_unit, product, takes_blocks, threaded
 from tilewright.machine.machine import Machine
-from tilewright.plan.over_links import Grid, Links, begun, bytes_a_cycle, links
+from tilewright.plan.over_links import Grid, begun, bytes_a_cycle
+from tilewright.plan.passing import Passing
 from tilewright.plan.slots import SHARED
 
 TURNS = (1, 2, 4, 8, 16, 32)
@@ -146,11 +147,9 @@ def candidates(problem: Problem, machine: Machine) -> Candidates:
     share = np.where(lie, item * rows, np.ceil(out / adders))
     mine = share - _there(problem, "mn", share, parts, inner, machine.tiles)
     mine = np.where(lie | _stays_there(problem, m, n, parts, inner, serial), 0.0, mine)
-    far = links(problem, Grid(sizes, parts, inner), serial, machine)
     brought = serial * sum(ways) - _stays(problem, ways, serial)
     rounds = [serial * (sum(ways) > 0), serial * several, serial * (mine > 0)]
     moved = [brought, serial * gathered, serial * mine]
-    passed, sync = _passing(moved, rounds, far, machine)
     added = np.where(lie, rows, m * n / adders)
     adding = several * _adding(problem, added, parts["k"], machine)
     longest = np.maximum(
@@ -159,24 +158,10 @@ def candidates(problem: Problem, machine: Machine) -> Candidates:
     compute = serial * (longest + adding)
     held = sum(blocks) + out + several * share * parts["k"] + share
     held = held + problem.kept / machine.tiles
+    grid = Grid(sizes, parts, inner)
+    fits = np.flatnonzero(held <= machine.tile.memory)
+    passed, sync = Passing(problem, grid, serial, moved, rounds, compute, machine).all(fits)
     return Candidates(problem, m, n, k, serial, inner, last, rows, compute, passed, sync, held)
-
-
-def _passing(
-    moved: Sequence[np.ndarray], rounds: Sequence[np.ndarray], far: Links, machine: Machine
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cycles of exchanges and of syncs: before the product, between its parts, and after it, by the
-    busiest tile's bytes or by the links."""
-    exchange, rate = machine.chip.exchange, machine.chip.exchange.bytes_per_cycle_per_tile
-    wait, between = machine.chip.sync_cycles, machine.sync_cycles_between_chips
-    passed, sync = np.zeros(moved[0].shape), np.zeros(moved[0].shape)
-    for nbytes, often, over, linked in zip(
-        moved, rounds, (far.before, far.between, far.after), far.used, strict=True
-    ):
-        inside = nbytes / rate + often * exchange.overhead_cycles
-        passed = passed + np.maximum(inside, linked * (over + often * begun(machine)))
-        sync = sync + often * np.where(linked, between or wait, wait)
-    return passed, sync
 
 
 def even_blocks(length: Any, size: Any) -> Any:

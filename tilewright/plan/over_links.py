@@ -11,6 +11,7 @@ tiles a chip has the part that it is in order with, or of what it wants its shar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -32,6 +33,11 @@ class Grid:
     sizes: dict[str, Columns]
     parts: dict[str, Columns]
     n_inner: Columns
+
+    def of(self, rows: np.ndarray) -> Grid:
+        """Some of the cuts."""
+        sizes, parts = ({n: c[rows] for n, c in d.items()} for d in (self.sizes, self.parts))
+        return Grid(sizes, parts, self.n_inner[rows])
 
     def size(self, side: str) -> Columns:
         """Elements of a block of an operand."""
@@ -119,12 +125,18 @@ class Links:
         return tuple(some > 0 for some in (self.before, self.between, self.after))
 
 
-def links(problem: Any, grid: Grid, serial: Columns, machine: Machine) -> Links:
+def no_links(serial: Columns) -> Links:
+    """As if nothing passed over any."""
+    return Links(*(np.zeros(serial.shape) for _ in range(3)))
+
+
+def links(
+    problem: Any, grid: Grid, serial: Columns, machine: Machine, chips: Sequence[int]
+) -> Links:
+    """Of the busiest of some `chips`: of no more than all of them take."""
     before, between, after = (np.zeros(serial.shape) for _ in range(3))
-    if machine.chips == 1:
-        return Links(before, between, after)
     several = grid.parts["k"]
-    for number in range(machine.chips):
+    for number in chips:
         chip, come = grid.on_chip(number, machine.chip.tiles), np.zeros(serial.shape)
         for side in problem.sides:
             turns = serial if "n" in side else 1
