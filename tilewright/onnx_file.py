@@ -11,8 +11,8 @@ from tilewright.errors import ArgumentError, UnsupportedError
 def read(path: str | Path, opsets: range | None = None) -> Any:
     """The file as ONNX's own `ModelProto`, checked by ONNX's own checker.
 
-    Raises `ArgumentError` for what is no ONNX file, `UnsupportedError` for one whose operators are
-    of a version outside `opsets`.
+    Raises `ArgumentError` for what cannot be read or is no ONNX file, `UnsupportedError` for one
+    whose operators are of a version outside `opsets`.
     """
     import onnx
 
@@ -25,9 +25,11 @@ def read(path: str | Path, opsets: range | None = None) -> Any:
         onnx.checker.check_model(file)
     except UnsupportedError:
         raise
+    except OSError as error:
+        raise ArgumentError(f"{path} cannot be read: {error.strerror or error}.") from None
     except Exception as error:  # protobuf, the checker and the file system have their own classes
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ArgumentError(f"{path} is not an ONNX file: {first}") from None
+        raise ArgumentError(f"{path} is not an ONNX file: {first.rstrip('.')}.") from None
     return file
 
 

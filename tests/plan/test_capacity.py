@@ -34,3 +34,4 @@ def test_how_much_and_the_largest_are_said():
     assert said.startswith("The program needs ")
     assert "1,099.5 GB of float32, an input" in said
     assert "made by mul" in said or "made by cumulative" in said
+    assert " 0.0 GB of" not in said  # what is small beside them would help nobody

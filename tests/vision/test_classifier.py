@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 
 from tests.vision.nets import model, pixels
-from tilewright.errors import ArgumentError
+from tilewright.errors import ArgumentError, CapacityError
 from tilewright.vision import ImageClassifier, load, save
 from tilewright.vision.comparison import LINEAR, MAJORITY
 from tilewright.vision.errors import ImageError
@@ -128,6 +129,18 @@ def test_what_cannot_be_read_is_named_counted_and_skipped():
 def test_one_sentence_each(given, call, words):
     with pytest.raises(ArgumentError, match=words):
         ImageClassifier(**{**EASY, **given}).fit(*call)
+
+
+def test_a_batch_that_does_not_fit_is_refused_before_it_is_made():
+    one = ImageClassifier(**EASY | dict(stage="head", batch=1 << 30))
+    with pytest.raises(CapacityError, match=r"3,298\.5 GB of uint8, an input"):
+        one.fit(X, Y)
+
+
+def test_nothing_is_answered_before_training():
+    for asked in ("predict", "predict_proba"):
+        with pytest.raises(NotFittedError):
+            getattr(ImageClassifier(), asked)(X)
 
 
 def test_labels_that_were_not_in_training():

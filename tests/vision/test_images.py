@@ -113,12 +113,12 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
 
 def test_arrays_that_are_no_images():
     cases = {
-        "is 2x2x5, not": np.zeros((2, 2, 5), np.uint8),
+        r"has shape \(2, 2, 5\), not": np.zeros((2, 2, 5), np.uint8),
         "is a single number": np.uint8(3),
         "has no pixels": np.zeros((0, 4, 3), np.uint8),
         "is int64, not": np.zeros((2, 2), np.int64),
         "must be from 0 to 1": np.full((2, 2), 200.0),
-        "from nan to nan": np.full((2, 2), np.nan),
+        "has values that are not numbers": np.full((2, 2), np.nan),
     }
     for words, array in cases.items():
         with pytest.raises(ImageError, match=words):

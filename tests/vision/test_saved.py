@@ -61,6 +61,9 @@ def test_files_that_do_not_hold_what_they_say(tmp_path):
         save(model(), path)
         with pytest.raises(ArgumentError, match=words):
             load(changed(path, **header))
+    save(model(), path)
+    with pytest.raises(ArgumentError, match=r"net\.safetensors: .*this net needs"):
+        load(path, "b1")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(ArgumentError, match="is not a safetensors file"):
         load(path)

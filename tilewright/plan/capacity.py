@@ -14,7 +14,9 @@ from tilewright.plan.summary import calls_of
 
 GB = 1e9
 NAMED = 3
-"""Of the largest buffers, as many are named."""
+"""Of the largest buffers, as many are named..."""
+SHARE = 0.01
+"""...that are no smaller a share of all."""
 
 
 def check_capacity(program: Program, tiles: int, memory: int) -> None:
@@ -33,8 +35,9 @@ def check_capacity(program: Program, tiles: int, memory: int) -> None:
 
 def _largest(program: Program) -> Iterator[str]:
     """Size, dtype and origin of the largest buffers."""
-    writers = _writers(program)
-    for buffer in sorted(program.buffers, key=lambda buffer: -buffer.nbytes)[:NAMED]:
+    writers, buffers = _writers(program), sorted(program.buffers, key=lambda b: -b.nbytes)
+    least = SHARE * sum(buffer.nbytes for buffer in buffers)
+    for buffer in (buffer for buffer in buffers[:NAMED] if buffer.nbytes >= least):
         between = buffer.space in ("shared", "tile")
         origin = f"made by {writers[buffer]}" if between else f"an {buffer.space}"
         yield f"{buffer.nbytes / GB:,.1f} GB of {buffer.dtype}, {origin}"

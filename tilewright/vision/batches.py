@@ -54,6 +54,10 @@ class Batches:
             for step, numbers in zip(steps, order, strict=True):
                 yield step, *self._batch(step, numbers, size, pixels)
 
+    def largest(self, done: int, wanted: int) -> int:
+        """The side of the largest images from step `done` on, in pixels."""
+        return max(size for size, _ in self._phases(done, wanted))
+
     def _phases(self, done: int, wanted: int) -> Iterator[tuple[int, list[int]]]:
         """Steps of one size of images after the other."""
         full = self.prepared.size

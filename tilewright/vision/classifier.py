@@ -183,7 +183,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest label of each image (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        likeliest = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[likeliest]
 
     def compare(self, X: Any, y: Any = None, groups: Any = None) -> Comparison:
         """What the net is worth on images that it has not seen, beside simpler things.

@@ -77,8 +77,8 @@ def from_array(array: np.ndarray, name: str) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        shape = "x".join(map(str, array.shape)) or "a single number"
-        raise ImageError(f"{name} is {shape}, not (h, w), (h, w, 1), (h, w, 3) or (h, w, 4).")
+        held = f"has shape {array.shape}" if array.shape else "is a single number"
+        raise ImageError(f"{name} {held}, not (h, w), (h, w, 1), (h, w, 3) or (h, w, 4).")
     if 0 in array.shape:
         raise ImageError(f"{name} has no pixels.")
     return _rgb(Image.fromarray(_eight_bits(array, name)), name)
@@ -93,6 +93,8 @@ def _eight_bits(array: np.ndarray, name: str) -> np.ndarray:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype.kind == "f":
         if not (np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1):
+            if np.isnan(array).any():
+                raise ImageError(f"{name} has values that are not numbers.")
             raise ImageError(
                 f"{name} has values from {array.min():g} to {array.max():g}: floating point must "
                 "be from 0 to 1."

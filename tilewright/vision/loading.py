@@ -81,7 +81,10 @@ def _from_path(path: Path, net: str | Net | None) -> Model:
 
         arrays, header = read(path)
         if saved.is_ours(header):
-            return saved.parsed(path, arrays, header)
+            model = saved.parsed(path, arrays, header)
+            if net is not None:
+                _check_same(path, net, arrays)
+            return model
     elif kind in (".pt", ".pth", ".bin"):
         from tilewright.vision import pickles
 
@@ -90,6 +93,14 @@ def _from_path(path: Path, net: str | Net | None) -> Model:
         raise ArgumentError(f"{path} must be .safetensors, .pt or .pth, not {kind or 'without'}.")
     try:
         return replace(from_arrays(arrays, net), source=path.name)
+    except ArgumentError as error:
+        raise ArgumentError(f"{path}: {error}") from None
+
+
+def _check_same(path: Path, net: str | Net, arrays: Mapping[str, Any]) -> None:
+    """Raises `ArgumentError` where the weights of a file that says its net are not of this one."""
+    try:
+        weights_from(_built(net, arrays, spelling_of(arrays) or SPELLINGS[0]), arrays)
     except ArgumentError as error:
         raise ArgumentError(f"{path}: {error}") from None
 

@@ -104,7 +104,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
     except OSError as error:
         raise ArgumentError(f"{path} cannot be read: {error.strerror or error}.") from None
     except Exception as error:  # a damaged pickle raises whatever its reader stumbles over
-        raise ArgumentError(f"{path} is not a file of PyTorch's weights: {error}.") from None
+        words = str(error).rstrip(".") or type(error).__name__
+        raise ArgumentError(f"{path} is not a file of PyTorch's weights: {words}.") from None
 
 
 def _from_archive(path: Path) -> Any:

@@ -73,10 +73,15 @@ class Trainer:
         watch: Watcher = lambda done, wanted, loss: None,
         until: Callable[[], bool] = lambda: False,
     ) -> Model:
-        """Train from the checkpoint, or from the start, to the end; `until` may end it sooner."""
+        """Train from the checkpoint, or from the start, to the end; `until` may end it sooner.
+
+        Raises `CapacityError` where a step does not fit this machine's memory.
+        """
         state, done = self.step.start(), 0
         if checkpoint is not None:
             state, done, self.losses = checkpoint.load(state)
+        if done < self.steps:  # what does not fit memory is said before a batch is made
+            self.step.program(self.batches.largest(done, self.steps))
         for number, images, *rest in self.batches.from_step(done, self.steps):
             state, loss = self.step.program(images.shape[1])(state, images, *rest)
             self.losses.append(float(loss))
