@@ -81,13 +81,21 @@ def _laid(
         new.source = node.source
         if node.op == "dot":
             new.replace(node.outputs, [_product(new, node, still, packing, often)])
-        elif node.op == "conv" and node.inputs[1] in still and node.inputs[0] not in still:
-            new.keep(replace(node, inputs=(node.inputs[0], packed_kernel(new, node.inputs[1]))))
+        elif node.op == "conv" and packing is not None:
+            new.keep(_convolution(new, node, still))
         else:
             new.keep(node)
         if still.issuperset(node.inputs) and (node.inputs or (fixed and node.op == "constant")):
             still.update(new.read_all(node.outputs))
     return new.finish(graph.outputs)
+
+
+def _convolution(new: Rebuilder, node: Node, still: Set[Value]) -> Node:
+    """A convolution whose kernel alone is still reads it packed."""
+    image, kernel = node.inputs
+    if kernel not in still or image in still:
+        return node
+    return replace(node, inputs=(image, packed_kernel(new, kernel)))
 
 
 def _with_loop_bodies(node: Node, machine: Machine) -> Node:

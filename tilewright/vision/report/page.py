@@ -131,10 +131,10 @@ def _lede(outcome: Outcome) -> str:
 
 def _tiles(outcome: Outcome) -> list[tuple[str, str]]:
     last = outcome.comparison.rows[-1]
-    gain = outcome.comparison.rows[0].accuracy_difference
+    gain = round(-100 * outcome.comparison.rows[0].accuracy_difference.value, 1) + 0.0  # no -0.0
     tiles = [
         (f"{last.accuracy.value:.1%}", f"right, ± {100 * last.accuracy.error:.1f} points"),
-        (f"{-100 * gain.value:+.1f}", "points of frozen features above the majority class"),
+        (f"{gain:+.1f}", "points of frozen features above the majority class"),
         (f"{100 * last.calibration:.1f}", "points that probabilities are off, on average"),
     ]
     if last.name != LINEAR:
