@@ -7,7 +7,7 @@ import pytest
 
 from tilewright.codegen.context import LINE
 from tilewright.graph.ir import Type
-from tilewright.runtime.memory import HUGE, lasting
+from tilewright.runtime.memory import HUGE, LEAST, lasting
 from tilewright.runtime.results import TOGETHER, Lasting, results_of
 
 
@@ -49,7 +49,7 @@ def test_who_keeps_a_small_result_keeps_few_bytes():
 
 
 def test_what_stays_lies_on_huge_pages():
-    for nbytes in (0, 1, HUGE - 1):
+    for nbytes in (0, 1, LEAST, HUGE + 1):
         assert lasting(nbytes).nbytes == nbytes
     kinds = [Type("float32", (500_000,)), Type("int8", (3,)), Type("float32", (500_000,))]
     raw, _, arrays = placed(*kinds, make=Lasting)
