@@ -11,8 +11,9 @@ from tests.machines import STATED
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
+from tilewright.machine.host import described
 from tilewright.machine.machine import Machine
-from tilewright.plan.ir import Call, Loop
+from tilewright.plan.ir import Call, Loop, Spread
 from tilewright.simulate import simulate
 from tilewright.trace import trace
 
@@ -85,3 +86,31 @@ def test_what_fits_and_what_is_far_too_large_is_read_one_way(size, own):
     _, program, _ = planned(8, size, own)
     assert "backwards=True" not in str(program.steps)
     assert "panels" in str(program.steps)
+
+
+@pytest.mark.parametrize("length", [16, 17])
+def test_what_is_dealt_out_goes_back_too(length, monkeypatch):
+    """Each tile reads its own share, and what follows is no copy: tile 0 joins the columns."""
+    monkeypatch.setattr("tilewright.graph.share_ways.Ways.gain", 1.0)  # all tiles do each trip
+    w = (np.random.default_rng(4).normal(size=(256, 1024)) / 16).astype(np.float32)
+    xs = np.random.default_rng(5).normal(size=(length, 1, 1024)).astype(np.float32)
+
+    def run(xs, w):
+        def step(h, x):
+            a, b, c, d = jnp.split(h @ w + x, 4, axis=-1)
+            return jnp.minimum(a, b) - jnp.maximum(c, d) * h, None
+
+        return lax.scan(step, jnp.zeros((1, 256)), xs)[0]
+
+    narrow = described(("avx2", "fma"))  # too few registers for whole cells
+    stages = Stages(trace(run, xs, w).graph, Dump("test"), machine=narrow)
+    program, literals = stages.lowered
+    (loop,) = [s for s in program.steps if isinstance(s, Loop) and "panels" in str(s.steps)]
+    dealt = [call for step in loop.steps if isinstance(step, Spread) for call in step.steps]
+    names = [call.codelet.name for call in dealt if isinstance(call, Call)]
+    assert [name.endswith("_backwards") for name in names if "panels" in name] == [False, True]
+    for tiles in (2, 3):
+        found = simulate(program, [*literals, xs, w], tiles)
+        assert found.races == []
+        for ours, meant in zip(found.outputs, evaluate(stages.graph, [xs, w]), strict=True):
+            assert np.asarray(ours).reshape(meant.shape).tobytes() == meant.tobytes()

@@ -57,6 +57,11 @@ def _turned(step: Step) -> Sequence[Step]:
     return [step] if found is None else found.by_turns()
 
 
+def alternates(loop: Loop) -> bool:
+    """Whether a loop's carry is to lie in two places."""
+    return _Trip.of(loop) is not None
+
+
 class _Trip:
     """Spreads and a copy: of `made`, to the carry's buffer and to rows."""
 

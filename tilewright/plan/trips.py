@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tilewright.plan.ir import Call, Spread, Var, View
 
-Simple = TypeVar("Simple", Call, Spread)
+Simple = TypeVar("Simple", Call, Spread, Call | Spread)
 
 
 def in_trip(
