@@ -1,9 +1,11 @@
 """Cells against their formulas in NumPy, windows against ticks, counts against the talk's."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import tilewright
 from tilewright.models import recurrent
 from tilewright.models.recurrent import Dense, Layer, Recurrent
 
@@ -56,6 +58,36 @@ def test_a_layer_is_its_formula(layer, way):
         turn = slice(None, None, -1 if way == "backward" else 1)
         wanted = by_hand(layer, weights.layers[0][0], x[turn])[turn]
         np.testing.assert_allclose(found, wanted, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", CELLS, ids=lambda cell: f"{cell.kind} {cell.reset}")
+def test_gradients_are_differences_in_float64(layer):
+    """Of a compiled gradient, along five directions, against the formula's central differences."""
+    net = Recurrent((layer,), reads="every step")
+    weights, xs = made(net), RANDOM.normal(size=(2, 12, 3)).astype(np.float32)
+    aims = RANDOM.normal(size=(2, 12, 5)).astype(np.float32)
+
+    def loss(weights):
+        return jnp.sum((recurrent.window(net, weights, xs) - aims) ** 2)
+
+    def exact(moved):
+        cell = moved.layers[0][0]
+        found = np.stack([by_hand(layer, cell, x) for x in xs])
+        return np.sum((found - np.asarray(aims, np.float64)) ** 2)
+
+    gradient = jax.tree.leaves(tilewright.compile(jax.grad(loss), weights)(weights))
+    leaves, form = jax.tree.flatten(weights)
+    for _ in range(5):
+        ways = [RANDOM.normal(size=leaf.shape) for leaf in leaves]
+        ahead, back = (
+            exact(
+                form.unflatten([np.float64(w) + e * d for w, d in zip(leaves, ways, strict=True)])
+            )
+            for e in (1e-5, -1e-5)
+        )
+        slope = sum(np.sum(np.float64(g) * d) for g, d in zip(gradient, ways, strict=True))
+        size = sum(np.sum(np.abs(np.float64(g) * d)) for g, d in zip(gradient, ways, strict=True))
+        assert abs(slope - (ahead - back) / 2e-5) < 2e-6 * size
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
