@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ DAYS, STOCKS, DF = 4000, 20, 6.0
 A, B, MEAN_VARIANCE = 0.08, 0.90, 1.5e-4
 SETTINGS = ForwardSettings(train=2900, test=800, seeds=5, controls=1, rivals="few")
 KILLS = 12
+PLANTED = 0.1
 CODE = """
 import sys
 from tests.sequence.forward.small import PRICES, SMALL
@@ -30,10 +32,16 @@ walk_forward(PRICES, SMALL, sys.argv[1])
 """
 
 
-def paths(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns (days, stocks), and the scale of each one's noise, known the day before."""
+def paths(seed: int, carried: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Returns (days, stocks), and the scale of each one's noise, known the day before.
+
+    `carried` is the correlation of a day's noise with that of the day before, which forecasts it:
+    the information coefficient of who knows the law.
+    """
     rng = np.random.default_rng(seed)
     noise = rng.standard_t(DF, (DAYS, STOCKS)) / (DF / (DF - 2)) ** 0.5
+    for day in range(1, DAYS if carried else 0):
+        noise[day] = carried * noise[day - 1] + (1 - carried**2) ** 0.5 * noise[day]
     variance, found = np.full(STOCKS, MEAN_VARIANCE), []
     scales = []
     for z in noise:
@@ -46,11 +54,21 @@ def paths(seed: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def job():
     returns, scales = paths(0)
+    return walk_forward(prices_of(returns), SETTINGS), returns, scales
+
+
+def prices_of(returns: np.ndarray) -> Prices:
     days = tuple(map(str, np.datetime64("2000-01-01") + np.arange(DAYS)))
     names = tuple(f"S{i}" for i in range(STOCKS))
-    found = walk_forward(Prices(days, names, 50 * np.exp(returns.cumsum(axis=0)), "GARCH-t"),
-                         SETTINGS)  # fmt: skip
-    return found, returns, scales
+    return Prices(days, names, 50 * np.exp(returns.cumsum(axis=0)), "GARCH-t")
+
+
+def information_coefficient(found) -> tuple[float, float]:
+    """Of the nets' locations with what came, in units of volatility; and its standard error: noise
+    is independent from day to day and from stock to stock."""
+    one = next(iter(found.scored()))
+    located, came = scipy.stats.rankdata(one.mean[0]), scipy.stats.rankdata(one.outcome)
+    return float(np.corrcoef(located, came)[0, 1]), len(came) ** -0.5
 
 
 def test_the_head_finds_the_density(job):
@@ -88,6 +106,19 @@ def test_shuffled_days_gain_nothing(job):
     gain = one.log_score[0] - one.log_score[one.models.index("EWMA")]
     by_day = np.bincount(one.places[:, 0] - one.places[0, 0], gain.astype(np.float64))
     assert by_day.mean() > -3 * by_day.std() / len(by_day) ** 0.5
+
+
+def test_a_planted_location_is_found():
+    """A tenth of each day's noise is the day's before: four fifths of that at least."""
+    small = replace(SETTINGS, seeds=2, controls=0)
+    found, error = information_coefficient(walk_forward(prices_of(paths(1, PLANTED)[0]), small))
+    assert 0.8 * PLANTED < found < PLANTED + 3 * error
+
+
+def test_no_location_is_found_where_there_is_none(job):
+    """Beyond 3 errors once in 370 runs."""
+    found, error = information_coefficient(job[0])
+    assert abs(found) < 3 * error
 
 
 def test_killed_at_random_instants(tmp_path):
