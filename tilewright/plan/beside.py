@@ -6,7 +6,7 @@ with its place. Out: the same elements as views of placed blocks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tilewright.plan.again import made_again
@@ -29,19 +29,22 @@ def beside_view(view: View, region: Region, place: Buffer, family: Family) -> Vi
     return replace(region.box.placed(view, place), moves=tuple(moves))
 
 
+Placed = Callable[[View], View]
+"""A view of a region as it is where that was brought, or where it is at home."""
+
+
 class Moved:
     """Steps of an instance, over the places that its operands have now."""
 
     def __init__(
         self,
         canon: Mapping[Buffer, Buffer],
-        beside: dict[tuple[Buffer, int], tuple[Region, Buffer]],
-        family: Family,
+        places: Sequence[tuple[Region, Placed]],
     ):
-        self.canon, self.family = canon, family
-        self.places: dict[Buffer, list[tuple[Region, Buffer]]] = {}
-        for (buffer, _), place in beside.items():
-            self.places.setdefault(buffer, []).append(place)
+        self.canon = canon
+        self.places: dict[Buffer, list[tuple[Region, Placed]]] = {}
+        for region, placed in places:
+            self.places.setdefault(region.buffer, []).append((region, placed))
 
     def steps(self, steps: Sequence[Step], inner: tuple[Var, ...] = ()) -> Iterator[Step]:
         for step in steps:
@@ -70,10 +73,10 @@ class Moved:
         if view.buffer not in self.canon:
             return view
         around = tuple(sorted((v, s) for v, s in summed(view) if v not in inner))
-        for region, place in self.places.get(view.buffer, ()):
+        for region, placed in self.places.get(view.buffer, ()):
             alike = region.whole or region.moves == around
             if alike and region.low <= view.offset < region.high:
-                return beside_view(view, region, place, self.family)
+                return placed(view)
         return replace(view, buffer=self.canon[view.buffer])
 
 

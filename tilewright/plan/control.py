@@ -49,12 +49,32 @@ def _settle(scope: Scope, wanted: Sequence[View | None]) -> None:
     for output, target in zip(scope.graph.outputs, wanted, strict=True):
         if scope.view(output) != target:
             moves.append((scope.view(output), target))
+    if scope.plan.machine.chip.exchange.apart:
+        moves = _in_order(scope, moves)
     writes = {target.buffer for _, target in moves}
     staged = [(source, source.buffer in writes) for source, _ in moves]
     beside = [scope.new(Type(v.dtype, v.shape)) if conflict else v for v, conflict in staged]
     pairs = zip(staged, beside, strict=True)
     scope.copy_all([(source, safe) for (source, conflict), safe in pairs if conflict])
     scope.copy_all([(safe, move[1]) for safe, move in zip(beside, moves, strict=True)])
+
+
+def _in_order(scope: Scope, moves: Sequence[tuple[View, View]]) -> list[tuple[View, View]]:
+    """Copies made one by one, each before what it reads is overwritten, where tiles have little
+    memory for more of it; those that are left read each other's."""
+    left = list(moves)
+    while left:
+        ready = next(
+            (
+                move for move in left
+                if all(move[1].buffer is not o[0].buffer for o in left if o is not move)
+            ), None,
+        )  # fmt: skip
+        if ready is None or ready[0].buffer is ready[1].buffer:
+            break
+        scope.copy(*ready)
+        left.remove(ready)
+    return left
 
 
 def _carry_buffers(scope: Scope, node: Node, initial: Sequence[Value]) -> list[View]:

@@ -202,6 +202,8 @@ class Family:
     counts: tuple[int, ...]
     homes: Homes
     steps: tuple[Step, ...]
+    whole: Call | None = field(default=None, compare=False, repr=False)
+    """What was cut into this family and those beside it, before they have their places."""
 
 
 @dataclass(frozen=True)

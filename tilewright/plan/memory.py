@@ -13,6 +13,7 @@ from bisect import insort
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from tilewright.plan.homes import Homes, apart
 from tilewright.plan.ir import (
@@ -57,7 +58,7 @@ def place_buffers(steps: Sequence[Step]) -> Placement:
     placement = Placement()
     for name, spaces in (("shared_bytes", ("shared",)), ("tile_bytes", ("tile", "home"))):
         chosen = {b: life for b, life in lives.items() if b.space in spaces}
-        setattr(placement, name, _pack(chosen, placement.offsets))
+        setattr(placement, name, _packed(chosen, placement.offsets))
     return placement
 
 
@@ -171,13 +172,49 @@ class _Read:
     view: View
 
 
-def _pack(lives: dict[Buffer, Life], offsets: dict[Buffer, int]) -> int:
-    """Place largest first; the end of the highest buffer."""
+Row = tuple[Buffer, Life]
+
+
+def _packed(lives: dict[Buffer, Life], offsets: dict[Buffer, int]) -> int:
+    """The end of the highest buffer. Where tiles have little memory, and gaps would take much of
+    it, also with those first that live longest."""
+    found: dict[Buffer, int] = {}
+    end = _pack(sorted(lives.items(), key=_by_size), found)
+    if any(buffer.homes for buffer in lives) and end > GAPS * _most(lives):
+        other: dict[Buffer, int] = {}
+        again = _pack(sorted(lives.items(), key=_by_life), other)
+        if again < end:
+            end, found = again, other
+    offsets.update(found)
+    return end
+
+
+GAPS = 1.1
+"""Times what lives at once, that offsets may ask for before others are tried."""
+
+
+def _by_size(row: Row) -> tuple[int, int]:
+    return -row[0].tile_bytes, row[1].first
+
+
+def _by_life(row: Row) -> tuple[int, int]:
+    return row[1].first - row[1].last, -row[0].tile_bytes
+
+
+def _most(lives: dict[Buffer, Life]) -> int:
+    """Bytes at the fullest moment, as if each tile had all."""
+    change: dict[int, int] = defaultdict(int)
+    for buffer, life in lives.items():
+        change[life.first] += buffer.tile_bytes
+        change[life.last + 1] -= buffer.tile_bytes
+    return max(accumulate(change[moment] for moment in sorted(change)), default=0)
+
+
+def _pack(rows: Sequence[Row], offsets: dict[Buffer, int]) -> int:
+    """Place one after the other, each as low as it can be."""
     placed: list[tuple[int, int, Life, int]] = []
     strangers, end = _Strangers(), 0
-    for buffer, life in sorted(
-        lives.items(), key=lambda item: (-item[0].tile_bytes, item[1].first)
-    ):
+    for buffer, life in rows:
         size = max(ALIGNMENT, -(-buffer.tile_bytes // ALIGNMENT) * ALIGNMENT)
         offset, mine = 0, strangers.number(buffer)
         for low, high, other, theirs in placed:

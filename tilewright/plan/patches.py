@@ -35,7 +35,7 @@ def share(size: int, tiles: int) -> int:
 def patches(
     codelet: Elementwise, arguments: Sequence[View], machine: Machine
 ) -> list[Family] | None:
-    if len(codelet.shape) > 2:
+    if len(codelet.shape) > 2 or (len(codelet.shape) == 2 and _is_stencil(arguments)):
         return _of_images(codelet, arguments, machine)
     if len(codelet.shape) != 2:
         return None
@@ -62,11 +62,18 @@ def patches(
     return [Family((i, j), (rows, count), homes, (Call(one, views),))]
 
 
+def _is_stencil(arguments: Sequence[View]) -> bool:
+    """Whether it reads elements around each: of one array, from several places on."""
+    places = {(view.buffer, view.offset) for view in arguments if any(view.strides)}
+    return len(places) > len({buffer for buffer, _ in places})
+
+
 def _of_images(
     codelet: Elementwise, arguments: Sequence[View], machine: Machine
 ) -> list[Family] | None:
     """Cut along all dimensions, into the smallest blocks."""
     sizes, found = even(codelet.shape, machine.chip.tiles), []
+    whole = Call(codelet, tuple(arguments))
     for runs, homes in combinations(codelet.shape, sizes):
         vars = [new_var() for _ in runs]
         views = list(arguments)
@@ -76,7 +83,7 @@ def _of_images(
         if not found and not _saves(codelet, one, machine):
             return None
         counts = tuple(run.count for run in runs)
-        found.append(Family(tuple(vars), counts, homes, (Call(one, tuple(views)),)))
+        found.append(Family(tuple(vars), counts, homes, (Call(one, tuple(views)),), whole))
     return found
 
 

@@ -7,6 +7,8 @@ with homes, exchanges between them, and syncs. Always: the same vertices, so the
   of one tile alone is a family of one instance, on tile 0.
 - Each buffer has one home: where the family lives that writes it, if that writes whole blocks of
   it; tile 0, if nobody else touches it; else it lies evenly over all tiles.
+- A buffer that families have in patches lies in boxes, each with room for a rim (`boxed.py`): of it
+  only the rim is brought.
 - What a family touches of a buffer whose home is elsewhere is brought to a place beside it, and
   taken back if it was written. What does not change in a loop is brought before the loop, once.
 """
@@ -15,9 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tilewright.machine.machine import Machine
-from tilewright.plan.beside import Moved, beside_view
+from tilewright.plan.beside import Moved, Placed, beside_view
+from tilewright.plan.boxed import own_blocks, still_boxed, tilings
 from tilewright.plan.distribution import expanded
 from tilewright.plan.exchange_syncs import with_syncs
 from tilewright.plan.homes import Homes
@@ -34,7 +38,9 @@ from tilewright.plan.ir import (
     View,
     While,
 )
+from tilewright.plan.recut import recut
 from tilewright.plan.settle import Settled, Unit, is_unit, may_both_write, placed_buffer
+from tilewright.plan.tiling import Tiling
 from tilewright.plan.touches import Region
 from tilewright.plan.verify import away
 
@@ -52,8 +58,15 @@ def place(
     with `even`, it comes evenly over all tiles, and goes on from there.
     """
     steps = expanded(steps, machine)
-    settled = Settled(machine.tiles, set(inputs) if even else set(), set() if even else set(inputs))
+    evenly, given = (set(inputs), set()) if even else (set(), set(inputs))
+    settled = Settled(machine.tiles, evenly, given)
     settled.note(steps)
+    found = tilings(settled, steps)
+    if found:
+        steps = recut(steps, found)
+        settled = Settled(machine.tiles, evenly, given)
+        settled.note(steps)
+        settled.tilings = still_boxed(settled, found)
     settled.settle(inputs, outputs)
     placer = _Placer(settled, machine.chip.exchange.mesh is not None)
     placer.begin(inputs)
@@ -79,6 +92,7 @@ class _Placer:
         self.card = card
         """Whether inputs lie in a memory of the machine, where any turn of a loop may read them."""
         self.units, self.canon, self.users = settled.units, settled.canon, settled.users
+        self.tilings = settled.tilings
         self.given = settled.given
         """Inputs that come straight from the host, as long as nobody writes them."""
         self.filled: set[Buffer] = set()
@@ -86,7 +100,7 @@ class _Placer:
 
     def begin(self, inputs: Sequence[Buffer]) -> None:
         wanted = [b for b in inputs if b.size and self._is_kept(b)]
-        self._exchange(self.frames[0], [self._whole(b, False) for b in wanted])
+        self._exchange(self.frames[0], [m for b in wanted for m in self._whole(b, False)])
         self.filled.update(inputs)
 
     def _is_kept(self, buffer: Buffer) -> bool:
@@ -103,11 +117,17 @@ class _Placer:
 
     def end(self, outputs: Sequence[Buffer]) -> None:
         self.given -= set(outputs)
-        self._exchange(self.frames[0], [self._whole(b, True) for b in outputs if b.size])
+        moves = [move for b in outputs if b.size for move in self._whole(b, True)]
+        self._exchange(self.frames[0], moves)
 
-    def _whole(self, buffer: Buffer, back: bool) -> Move:
+    def _whole(self, buffer: Buffer, back: bool) -> list[Move]:
+        tiling = self.tilings.get(buffer)
+        if tiling is not None:
+            every = View(buffer, tiling.lengths, tiling.strides)
+            cuts = tiling.moves(every, every, self.canon[buffer], {})
+            return [cut.move(not back) for cut in cuts]
         host, home = (View(b, (buffer.size,), (1,)) for b in (buffer, self.canon[buffer]))
-        return Move(home, host) if back else Move(host, home)
+        return [Move(home, host) if back else Move(host, home)]
 
     def all(self, steps: Sequence[Step]) -> None:
         group: list[Unit] = []
@@ -184,18 +204,51 @@ class _Placer:
 
     def _moved(self, unit: Unit, bring: dict[int, list[Move]], back: list[Move]) -> Family:
         """The family over the places of its operands; what must be brought and taken back."""
-        beside: dict[tuple[Buffer, int], tuple[Region, Buffer]] = {}
-        for buffer, found in unit.touched.items():
-            for number, region in enumerate(found):
-                if self._is_direct(unit, region):
-                    continue
-                depth = self._depth(region)
-                place, moves = self._beside(unit, region, depth)
-                beside[buffer, number] = region, place
-                bring.setdefault(depth, []).extend(moves)
-                back += [self._move(unit, region, place, view, True) for view in region.written]
-        moved = Moved(self.canon, beside, unit.family)
-        return replace(unit.family, steps=tuple(moved.steps(unit.family.steps)))
+        places: list[tuple[Region, Placed]] = []
+        for region in (region for found in unit.touched.values() for region in found):
+            depth = self._depth(region)
+            tiling = self.tilings.get(region.buffer)
+            own = own_blocks(tiling, unit, region) if tiling else None
+            if tiling and own is not None:
+                places.append((region, self._in_block(unit, region, tiling, own)))
+                rim = self._rim(unit, region, tiling, own, depth)
+                bring.setdefault(depth, []).extend(rim)
+                continue
+            if tiling is None and self._is_direct(unit, region):
+                continue
+            place, moves = self._beside(unit, region, depth)
+            places.append((region, partial(beside_view, region=region, place=place,
+                                           family=unit.family)))  # fmt: skip
+            bring.setdefault(depth, []).extend(moves)
+            back += [m for v in region.written for m in self._moves(unit, region, place, v, True)]
+        moved = Moved(self.canon, places)
+        steps = tuple(moved.steps(unit.family.steps))
+        return replace(unit.family, steps=steps, whole=None)
+
+    def _in_block(self, unit: Unit, region: Region, tiling: Tiling, own: tuple[int, ...]) -> Placed:
+        home = self.canon[region.buffer]
+
+        def placed(view: View) -> View:
+            spans = tiling.spans(view, unit.counts)
+            assert spans is not None
+            return tiling.at_home(view, spans, own, home)
+
+        return placed
+
+    def _rim(
+        self, unit: Unit, region: Region, tiling: Tiling, own: tuple[int, ...], depth: int
+    ) -> list[Move]:
+        """What others have of what lies around its blocks, unless it was brought there."""
+        key = ("rim", region.buffer, tuple(region.read), unit.family.homes)
+        if any(key in frame.brought for frame in self.frames[: depth + 1]):
+            return []
+        home, found = self.canon[region.buffer], []
+        placed = self._in_block(unit, region, tiling, own)
+        for view in region.needed:
+            cuts = tiling.moves(view, placed(view), home, unit.counts)
+            found += [cut.move(False) for cut in cuts if not cut.is_own(own)]
+        self.frames[depth].brought[key] = home, region.buffer
+        return found
 
     def _append(self, family: Family) -> None:
         """Work of one tile goes on in the family before it."""
@@ -241,7 +294,7 @@ class _Placer:
         place = placed_buffer(region.buffer.dtype, region.size, self._homes(unit, region))
         if not region.written:
             self.frames[depth].brought[key] = place, region.buffer
-        return place, [self._move(unit, region, place, view, False) for view in needed]
+        return place, [m for v in needed for m in self._moves(unit, region, place, v, False)]
 
     def _homes(self, unit: Unit, region: Region) -> Homes:
         """A block for each instance that has one of its own; a copy for each tile otherwise."""
@@ -251,15 +304,21 @@ class _Placer:
         copies = tuple((a.tiles, a.stride) for var, a in pairs if var not in steps and a.tiles > 1)
         return Homes(homes.first, axes, copies)
 
-    def _move(self, unit: Unit, region: Region, place: Buffer, view: View, back: bool) -> Move:
+    def _moves(
+        self, unit: Unit, region: Region, place: Buffer, view: View, back: bool
+    ) -> list[Move]:
         steps = region.steps(unit.family.vars)
         straight = region.buffer in self.given and not self._turns(unit, region)
-        far = view if straight else replace(view, buffer=self.canon[region.buffer])
         near = beside_view(view, region, place, unit.family)
+        tiling = self.tilings.get(region.buffer)
+        if tiling is not None:
+            cuts = tiling.moves(view, near, self.canon[region.buffer], unit.counts)
+            return [cut.move(back) for cut in cuts]
+        far = view if straight else replace(view, buffer=self.canon[region.buffer])
         vars = tuple(var for var in unit.family.vars if var in steps)
         counts = tuple(unit.counts[var] for var in vars)
         ends = (near, far) if back else (far, near)
-        return Move(ends[0], ends[1], vars, counts)
+        return [Move(ends[0], ends[1], vars, counts)]
 
     def _exchange(self, frame: _Frame, moves: Sequence[Move]) -> None:
         """With the one before it, if that brings nothing that this one passes on."""

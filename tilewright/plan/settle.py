@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import NamedTuple
 
 from tilewright.plan.again import KINDS
@@ -28,6 +29,7 @@ from tilewright.plan.ir import (
     While,
 )
 from tilewright.plan.synchronise import is_shared_work
+from tilewright.plan.tiling import Tiling
 from tilewright.plan.touches import Region, SharedWriteError, regions
 
 
@@ -83,6 +85,8 @@ class Settled:
     canon: dict[Buffer, Buffer] = field(default_factory=dict)
     users: dict[Buffer, list[tuple[Unit, Region]]] = field(default_factory=dict)
     looked_at: set[Buffer] = field(default_factory=set)
+    tilings: dict[Buffer, Tiling] = field(default_factory=dict)
+    """Of buffers that have homes by boxes (`boxed.py`)."""
     firsts: dict[tuple[Buffer, Share], int] = field(default_factory=dict)
     next_tile: int = 0
 
@@ -144,7 +148,9 @@ class Settled:
             self.canon[buffer] = self._home(buffer)
 
     def _home(self, buffer: Buffer) -> Buffer:
-        users = self.users.get(buffer, [])
+        users, tiling = self.users.get(buffer, []), self.tilings.get(buffer)
+        if tiling is not None:
+            return placed_buffer(buffer.dtype, prod(tiling.shape), tiling.homes)
         alone = all(unit.family.homes == Homes() for unit, _ in users)
         if (alone and buffer not in self.even) or buffer.size == 0:
             return placed_buffer(buffer.dtype, max(buffer.size, 1), Homes())

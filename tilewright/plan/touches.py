@@ -17,6 +17,10 @@ from tilewright.plan.ir import Branch, Buffer, Call, Loop, Step, Var, View, Whil
 
 Moves = tuple[tuple[Var, int], ...]
 
+ROOMIER = 1.5
+"""Times all elements from the first to the last that a box around several views may have: of some
+rows of an image and those around them it has the corners as well."""
+
 
 @dataclass(frozen=True)
 class Access:
@@ -70,8 +74,12 @@ class Region:
 
     @property
     def needed(self) -> list[View]:
-        """What must be brought of it, each element once where it is a box."""
-        return self.box.pieces(self.read) if self.box and self.read else self.read
+        """What must be brought of it; where views meet, each element once."""
+        if self.box and self.read:
+            return self.box.pieces(self.read)
+        if sum(view.size for view in self.read) <= self.high - self.low:
+            return self.read
+        return [View(self.buffer, (self.high - self.low,), (1,), self.low, self.moves)]
 
     def settle_box(self) -> None:
         """For codelets that can be made again: of several views only where nobody writes."""
@@ -79,7 +87,7 @@ class Region:
         if len(views) > 1 and (self.written or self.unsure):
             return
         box = box_around(views, tuple(self.along) if len(views) > 1 else ())
-        if box is not None and (len(views) == 1 or box.size < self.high - self.low):
+        if box is not None and (len(views) == 1 or box.size <= ROOMIER * (self.high - self.low)):
             self.box = box
 
     def steps(self, vars: Sequence[Var]) -> dict[Var, int]:
