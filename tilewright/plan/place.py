@@ -345,7 +345,9 @@ def _forget(frame: _Frame, written: set[Buffer]) -> None:
 
 def _independent(unit: Unit, group: Sequence[Unit]) -> bool:
     """Whether it reads nothing that the group writes, the other way round, and nothing of what
-    they write is written twice."""
+    they write is written twice. What one vertex was cut into is: each has its own elements."""
+    whole = unit.family.whole
+    group = [other for other in group if whole is None or other.family.whole is not whole]
     read = {buffer for other in group for buffer in other.read}
     written = {buffer for other in group for buffer in other.written}
     if unit.read & written or unit.written & read:

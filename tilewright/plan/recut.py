@@ -173,7 +173,8 @@ def _by_blocks(work: Work, source: str) -> Iterator[Family]:
         first = tiling.first + sum(r.block * a for r, a in zip(runs, tiling.apart, strict=True))
         axes = tuple(Axis(r.count, 1, a) for r, a in zip(runs, tiling.apart, strict=True))
         made = Call(codelet, tuple(sides), source)
-        yield Family(vars, tuple(run.count for run in runs), Homes(first, axes), (made,))
+        counts = tuple(run.count for run in runs)
+        yield Family(vars, counts, Homes(first, axes), (made,), call)
 
 
 def _owned_runs(tiling: Tiling, axis: int, part: tuple[int, int]) -> list[Run]:
