@@ -38,7 +38,7 @@ from tilewright.graph.rewrite import anywhere
 from tilewright.graph.shares import by_shares
 from tilewright.graph.simplify import simplify
 from tilewright.graph.sink import sink
-from tilewright.graph.strips import make_strips
+from tilewright.graph.strips import make_strips, make_strips_of_data
 from tilewright.graph.text import to_text
 from tilewright.graph.tick import split_tick
 from tilewright.graph.transposes import raise_transposes
@@ -250,6 +250,9 @@ class Stages:
     def bound(self, positions: Sequence[int]) -> Stages:
         """Of the same with some leaves of the arguments fixed: `once` is what hangs on them."""
         graph = self._without_masks.graph
+        if " = strips(" in to_text(graph, short=True):
+            then = [make_strips_of_data if r is make_strips else r for r in self.then]
+            graph = self._without_masks._rewritten(self._without_masks.halves[1], then)
         hidden = len(graph.inputs) - len(self.traced.inputs) + (self.hidden or 0)
         known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in positions)}
         packed = _as_before(graph, lifted(pack_fixed(graph, known, self.machine), known))

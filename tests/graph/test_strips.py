@@ -156,3 +156,22 @@ def test_a_matrix_that_vectors_meet_twice_stays_near():
     net = strip(jax.grad(lambda v: loss(x, v)), np.ones((16, 4), np.float32))
     assert logistic * 16 * 4 <= near < net * 16 * 4
     agree(jax.grad(lambda w: jnp.sum(jax.nn.softplus(x @ w))), np.ones(16, np.float32), epsilons=64)
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize(("rows", "strips"), [(8, 0), (400, 1)])
+def test_bound_weights_that_meet_few_rows_are_no_data(rows, strips, stacked):
+    """Units of a hidden layer run through both its matrices; little lies between."""
+    shapes = (rows, 300), (2, 300, 500), (2, 500, 9)
+    x, v, w = (RANDOM.normal(size=s).astype(np.float32) for s in shapes)
+
+    def function(x, v, w):
+        return jnp.tanh(x @ (v[1] if stacked else v)) @ (w[1] if stacked else w)
+
+    given = (x, v, w) if stacked else (x, v[0], w[0])
+    graph = trace(function, *given).graph
+    assert len(strips_of(make_strips(graph, machine=STATED, bound=True))) == strips
+    assert len(strips_of(make_strips(graph, machine=STATED))) == 1
+    program = tilewright.compile(function, *given)
+    bound = program.bind(v=given[1], w=given[2])
+    assert bound(x).tobytes() == program(*given).tobytes()
