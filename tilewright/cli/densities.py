@@ -30,6 +30,9 @@ def prune(
         int, typer.Option(min=1, help="Of them, until all that goes is gone.")
     ] = 4,
     block_rows: Annotated[int, typer.Option(help="Rows of a block: 1, 4 or 16.")] = 4,
+    frauds: Annotated[
+        bool, typer.Option("--frauds", help="Nets of simulated card frauds as well.")
+    ] = False,
 ) -> None:
     """Train nets of the next day's density, prune them to blocks, and say what that costs and buys.
 
@@ -52,4 +55,10 @@ def prune(
     console.print(shown)
     for text in said(rows):
         console.print(text)
-    console.print(f"Saved in {write(out, prices.source, settings, rows)}")
+    of_frauds = []
+    if frauds:
+        from tilewright.sequence.cards import densities
+
+        of_frauds = densities.study(densities.Study())
+        console.print(densities.said(of_frauds))
+    console.print(f"Saved in {write(out, prices.source, settings, rows, of_frauds)}")

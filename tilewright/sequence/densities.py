@@ -31,6 +31,7 @@ from tilewright.alpha.walking import svg
 from tilewright.alpha.walking.page import BLUE, GREY, html, section, table, verdict
 from tilewright.files import write_text
 from tilewright.sequence import pruning
+from tilewright.sequence.cards import densities as frauds_
 from tilewright.sequence.forward.panel import ForwardPanel, make_forward_panel
 from tilewright.sequence.forward.settings import DENSITY
 from tilewright.sequence.regressor import LSTMRegressor
@@ -192,17 +193,24 @@ def said(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def write(folder: Path, source: str, settings: Study, rows: Sequence[Row]) -> Path:
-    """`densities.json` and `densities.html`; the path of the latter."""
+def write(
+    folder: Path,
+    source: str,
+    settings: Study,
+    rows: Sequence[Row],
+    frauds: Sequence[frauds_.Row] = (),
+) -> Path:
+    """`densities.json` and `densities.html`; the path of the latter. `frauds` as well, if any."""
     content = {"source": source, "settings": asdict(settings), "rows": [asdict(r) for r in rows]}
+    content["frauds"] = [asdict(row) for row in frauds]
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "densities.json", json.dumps(content, indent=1) + "\n")
     path = folder / "densities.html"
-    write_text(path, _page(source, settings, rows))
+    write_text(path, _page(source, settings, rows, frauds))
     return path
 
 
-def _page(source: str, settings: Study, rows: Sequence[Row]) -> str:
+def _page(source: str, settings: Study, rows: Sequence[Row], frauds: Sequence[frauds_.Row]) -> str:
     names = [f"{row.density:g}" for row in rows]
     dense, best = rows[0], thinnest(rows)
     leads, errors = (np.array([getattr(r, name) for r in rows]) for name in ("lead", "error"))
@@ -239,4 +247,26 @@ def _page(source: str, settings: Study, rows: Sequence[Row]) -> str:
             table(["left", "found", "log score", "lead", "µs a tick", "times as fast"], cells),
         ),
     ]
-    return html("How thin a net may be", body)
+    return html("How thin a net may be", [*body, *_of_frauds(frauds)])
+
+
+def _of_frauds(rows: Sequence[frauds_.Row]) -> list[str]:
+    """A section of average precisions, if there are any."""
+    if not rows:
+        return []
+    values, errors = (np.array([getattr(r, n) for r in rows]) for n in ("precision", "error"))
+    cells = [
+        [f"{row.density:g}", f"{row.left:.1%}", f"{row.precision:.3f} ± {row.error:.3f}",
+         "" if row is rows[0] else f"{row.lead:+.3f} ± {row.lead_error:.3f}"]
+        for row in rows
+    ]  # fmt: skip
+    colours = [GREY, *[BLUE] * (len(rows) - 1)]
+    names = [f"{row.density:g}" for row in rows]
+    return [
+        section(
+            "Average precision of card frauds, against the share of blocks left",
+            frauds_.said(rows) + " Purchases are simulated; a week that no net has seen.",
+            svg.bars(names, values, "Average precision", colours, errors)
+            + table(["left", "found", "average precision", "to dense"], cells),
+        )
+    ]

@@ -40,6 +40,8 @@ class Net:
     learning_rate: float = 5e-3
     average: float = 0.999
     patience: int = 10
+    density: float = 1.0
+    prune_epochs: int = 20
 
     def model(self, steps_back: int, seed: int) -> LSTMClassifier:
         """Unfitted."""
@@ -51,6 +53,8 @@ class Net:
             learning_rate=self.learning_rate,
             average=self.average,
             patience=self.patience,
+            density=self.density,
+            prune_epochs=self.prune_epochs,
             steps_back=steps_back,
             warm_up=WARM_UP,
             refit="steps",
