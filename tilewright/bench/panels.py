@@ -35,9 +35,9 @@ KINDS = (
     ("int8", "uint8", False),
     ("int8", "uint16", False),
 )
+"""Panels, rows, and whether pairs are taken as `vdpbf16ps` does."""
 IN_FOURS = ("uint8", "uint16")
 """Rows that panels of four neighbours are for."""
-"""Panels, rows, and whether pairs are taken as `vdpbf16ps` does."""
 MOST_ROWS = 4
 BARS = (0.9, 0.85, 0.85, 0.85)
 """By rows, in float32."""

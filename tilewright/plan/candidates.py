@@ -121,7 +121,9 @@ class Candidates:
         return int(fits[np.argmin(self.cycles[fits])]) if fits.size else None
 
 
-def candidates(problem: Problem, machine: Machine) -> Candidates:
+def candidates(problem: Problem, machine: Machine, room: int | None = None) -> Candidates:
+    """What each takes; over links, what those take that need `room` bytes of a tile at most."""
+    room = machine.tile.memory if room is None else room
     m, n, k, serial, inner, last, rows = _blocks(problem, machine.tiles)
     step, lie = np.ceil(problem.n / serial), rows > 0
     parts = {"m": np.ceil(problem.m / m), "n": np.ceil(step / n), "k": np.ceil(problem.k / k)}
@@ -159,7 +161,7 @@ def candidates(problem: Problem, machine: Machine) -> Candidates:
     held = sum(blocks) + out + several * share * parts["k"] + share
     held = held + problem.kept / machine.tiles
     grid = Grid(sizes, parts, inner)
-    fits = np.flatnonzero(held <= machine.tile.memory)
+    fits = np.flatnonzero(held <= room)
     passed, sync = Passing(problem, grid, serial, moved, rounds, compute, machine).all(fits)
     return Candidates(problem, m, n, k, serial, inner, last, rows, compute, passed, sync, held)
 

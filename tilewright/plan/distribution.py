@@ -53,7 +53,7 @@ def distributed(call: Call, machine: Machine, around: Around | None = None) -> l
     fits = found.problem.total <= room // 2
     if fits and one_tile <= rounds + machine.tile.call:
         return None
-    ways = candidates(found.problem, machine)
+    ways = candidates(found.problem, machine, room)
     number = ways.best(room)
     if number is None:
         return _by_rows(found, machine, room) or _fail(ways, machine)
@@ -68,8 +68,9 @@ def _by_rows(cut: Cutting, machine: Machine, room: int) -> list[Step] | None:
         if cut.problem.m % turns:
             continue
         problem = replace(cut.problem, m=cut.problem.m // turns)
-        ways = candidates(problem, machine)
-        number = ways.best(room - cut.problem.item * cut.problem.m * cut.problem.n // machine.tiles)
+        left = room - cut.problem.item * cut.problem.m * cut.problem.n // machine.tiles
+        ways = candidates(problem, machine, left)
+        number = ways.best(left)
         if number is not None:
             turn = new_var()
             share = replace(cut, problem=problem)
