@@ -8,6 +8,7 @@ are tiles, and so of sums over them. None where rows are enough, or one tile is 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -63,9 +64,20 @@ def patches(
 
 
 def _is_stencil(arguments: Sequence[View]) -> bool:
-    """Whether it reads elements around each: of one array, from several places on."""
-    places = {(view.buffer, view.offset) for view in arguments if any(view.strides)}
-    return len(places) > len({buffer for buffer, _ in places})
+    """Whether it reads elements around each: views of one array that overlap, from several places
+    on. (The gates of a cell lie in one array, too, but beside each other.)"""
+    pairs = itertools.combinations(dict.fromkeys(arguments), 2)
+    return any(_overlap(one, other) for one, other in pairs if one.offset != other.offset)
+
+
+def _overlap(one: View, other: View) -> bool:
+    """Of matrices: whether one begins so near to the other that they share elements."""
+    if one.buffer != other.buffer or one.strides != other.strides or not all(one.strides):
+        return False
+    (rows, columns), (down, along) = one.shape, map(abs, one.strides)
+    below, beside = divmod(abs(one.offset - other.offset), down)
+    ways = (below, beside), (below + 1, down - beside)
+    return any(i < rows and j < columns * along for i, j in ways)
 
 
 def _of_images(
