@@ -19,6 +19,7 @@ from tilewright.machine import machine
 from tilewright.machine.cost import Count
 from tilewright.machine.granules import threaded
 from tilewright.machine.machine import Machine, Tile
+from tilewright.plan.apart.slots import compiled, slots
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import (
     Buffer,
@@ -32,7 +33,6 @@ from tilewright.plan.ir import (
     View,
     new_var,
 )
-from tilewright.plan.slots import compiled, slots
 from tilewright.simulate.cycles import run
 from tilewright.simulate.outcome import Run
 

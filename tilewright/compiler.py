@@ -48,10 +48,10 @@ from tilewright.image import Image, Interface
 from tilewright.machine.catalogue import machine as named
 from tilewright.machine.host import host_machine
 from tilewright.machine.machine import Machine
+from tilewright.plan.apart.replicas import one_chip
 from tilewright.plan.capacity import check_capacity
 from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
-from tilewright.plan.replicas import one_chip
 from tilewright.plan.text import program_to_text
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.parameters import Parameters, parameters

@@ -12,10 +12,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tilewright.plan.in_pipeline import pipelined
+from tilewright.plan.apart.in_pipeline import pipelined
+from tilewright.plan.apart.pipeline import Part, parts_of, recut
+from tilewright.plan.apart.replicas import Instances, instances, one_chip, one_instance, over_chips
 from tilewright.plan.lower import lower
-from tilewright.plan.pipeline import Part, parts_of, recut
-from tilewright.plan.replicas import Instances, instances, one_chip, one_instance, over_chips
 from tilewright.simulate.cycles import run
 from tilewright.simulate.trips import named as unknown
 from tilewright.simulate.ways import Plan, Way, way

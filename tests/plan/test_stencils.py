@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fidelity.ipu import rows
-from tests.plan.test_conv_grid import drawn
+from tests.plan.apart.test_conv_grid import drawn
 from tests.simulate.test_placed import agree
 from tilewright.compiler import Stages
 from tilewright.dump import Dump

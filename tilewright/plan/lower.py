@@ -27,12 +27,10 @@ from tilewright.plan import (
     strips,
 )
 from tilewright.plan.alternating import alternating
+from tilewright.plan.apart.place import place
 from tilewright.plan.back_and_forth import back_and_forth
-from tilewright.plan.image_by_image import image_by_image
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
-from tilewright.plan.place import place
-from tilewright.plan.run_by_run import run_by_run
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
 from tilewright.plan.side_by_side import side_by_side
@@ -40,6 +38,8 @@ from tilewright.plan.sources import sourced
 from tilewright.plan.stages import lower_scans
 from tilewright.plan.synchronise import synchronise
 from tilewright.plan.views import whole
+from tilewright.plan.walks.image_by_image import image_by_image
+from tilewright.plan.walks.run_by_run import run_by_run
 
 KINDS: dict[str, Callable[[Scope, Unit], None]] = {
     **elementwise.KINDS,

@@ -20,15 +20,15 @@ from tilewright.codelets.reduce import Reduce
 from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
+from tilewright.plan.apart.conv_grid import convolution_grid
+from tilewright.plan.apart.gradient_grid import gradient_grid
+from tilewright.plan.apart.panel_grid import panel_grid
+from tilewright.plan.apart.patches import patches, share, sums_of_images
+from tilewright.plan.apart.slots import vertex
 from tilewright.plan.by_leaves import by_leaves
 from tilewright.plan.by_terms import by_terms
-from tilewright.plan.conv_grid import convolution_grid
-from tilewright.plan.gradient_grid import gradient_grid
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 from tilewright.plan.merged import merged
-from tilewright.plan.panel_grid import panel_grid
-from tilewright.plan.patches import patches, share, sums_of_images
-from tilewright.plan.slots import vertex
 
 PIECES_A_TILE = 32
 """Pieces for each tile, if they are worth it: whoever is slow leaves some of them to others."""

@@ -26,6 +26,8 @@ import numpy as np
 from tilewright.codelets.base import Codelet
 from tilewright.machine.cost import NOTHING, Count
 from tilewright.machine.machine import Machine, Tile
+from tilewright.plan.apart.replicas import one_chip
+from tilewright.plan.apart.slots import vertex
 from tilewright.plan.ir import (
     Branch,
     Call,
@@ -40,8 +42,6 @@ from tilewright.plan.ir import (
     Sync,
     While,
 )
-from tilewright.plan.replicas import one_chip
-from tilewright.plan.slots import vertex
 from tilewright.plan.sources import calls_of
 from tilewright.simulate.flows import Flows, flows
 from tilewright.simulate.mesh import mesh_cycles, mesh_flows
@@ -59,7 +59,7 @@ def run(
     price: Callable[[Codelet, Tile], float] = vertex,
     known: Known | None = None,
 ) -> Run:
-    """`price`: cycles of a vertex on a tile, by default as written by hand (`plan/slots.py`).
+    """`price`: cycles of a vertex on a tile, by default as written by hand (`plan/apart/slots.py`).
     `known` is filled, and spares whoever times the same program again most of the work.
 
     Raises `ArgumentError` where a loop of unknown length is in none of `trips`.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tilewright.machine.machine import Machine
-from tilewright.plan.distribution import ROOM
+from tilewright.plan.apart.distribution import ROOM
 from tilewright.plan.ir import Buffer, Pipeline, Program, Replicas
 from tilewright.plan.memory import Life, lives_and_loops
 from tilewright.plan.sources import calls_of

@@ -2,7 +2,7 @@
 
 In: a program with homes. Out: bytes by tile, by kind. All of it is an estimate by counts that a
 plan has; the bytes of each are assumed, as nobody publishes what a compiler of ours would emit. A
-plan leaves a tenth of each tile to it (`plan/distribution.py`), whatever it comes to.
+plan leaves a tenth of each tile to it (`plan/apart/distribution.py`), whatever it comes to.
 """
 
 from __future__ import annotations
