@@ -98,7 +98,7 @@ def test_small_images_first_and_full_size_at_the_end():
 
 def test_a_broken_image_is_raised_or_counted():
     items = [*X[:19], np.full((4, 4), np.nan)]
-    with pytest.raises(ImageError, match="image 19 has values from nan"):
+    with pytest.raises(ImageError, match="image 19 has values that are not numbers"):
         trainer(items=items).run()
     run = trainer(items=items, on_bad="skip", epochs=1)
     run.run()

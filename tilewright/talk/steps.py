@@ -79,7 +79,7 @@ def settings() -> dict[str, Any]:
     return {
         "hmc": [hmc.WHOLE_LEAPFROGS, hmc.ROUNDS],
         "lstm": [lstm.bench.HIDDEN, lstm.bench.INPUTS, lstm.bench.STEPS, str(lstm.ROUNDS), "cores"],
-        "images": [images.SIZE, images.ROUNDS, images.STEPS, images.bench.TRAINED],
+        "images": [images.SIZE, images.ROUNDS, images.STEPS, images.image_steps.TRAINED],
         "groups": [groups.CHANNELS, groups.SIZE, groups.BATCH, groups.TAPS, groups.ROUNDS],
         "modelled": [*elsewhere.MACHINES, *elsewhere.ROWS, *elsewhere.BATCHES, *elsewhere.IMAGES],
         "argument": [argument.ROUNDS, *argument.SWITCHES],

@@ -100,3 +100,13 @@ def test_what_is_no_box_has_no_spans():
     assert tiles.spans(View(BUFFER, (SIZE,), (1,)), {}) is None
     assert tiles.spans(View(BUFFER, (2, 3), (33, 33)), {}) is None
     assert tiles.spans(View(BUFFER, (2, 12), (33, 3)), {}) is None, "past the end of a row"
+
+
+def test_what_an_instance_has_itself_is_in_no_run_with_what_others_have():
+    """Three columns around each block of two: its own are of one run, at its own distance."""
+    tiles = Tiling((1,), (12,), (0,), (2,), (6,), 0, (1,), ((2, 2),))
+    pieces = tiles.pieces(0, Span(0, 6, new_var(), 2, 4))
+    distances = [{piece.steps[1] - piece.steps[0] for piece in pieces if piece.count > 1}]
+    assert distances == [{0}]
+    reached = {piece.j - piece.i: piece.count for piece in pieces}
+    assert reached == {0: 4, 1: 4, 2: 4}

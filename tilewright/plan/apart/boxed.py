@@ -19,6 +19,9 @@ from tilewright.plan.ir import Buffer, Call, Step
 
 MOST = 64
 """Messages that a view may be cut into."""
+UNEVEN = 1.25
+"""Times an even share of all tiles that the largest block may have, if work is cut by it that could
+be cut otherwise: it takes as long as its largest part. (Of a stencil, rims are worth more.)"""
 
 Users = Sequence[tuple[Unit, Region]]
 Instances = tuple[Unit, tuple[Span, ...]]
@@ -68,6 +71,10 @@ def _best(buffer: Buffer, users: Users, wholes: Mapping[int, Call], tiles: int) 
         bound = [(unit, region) for unit, region in users if id(unit) not in loose]
         tiling = replace(tiling, rims=_rims(tiling, bound))
         if not all(is_boxed(tiling, unit, region) for unit, region in bound):
+            continue
+        stencil = any(low and high for low, high in tiling.rims)
+        even = max(prod(tiling.lengths) / tiles, 1)
+        if loose and not stencil and tiling.largest > UNEVEN * even:
             continue
         at_home = [region for unit, region in bound if own_blocks(tiling, unit, region)]
         reads = any(r.read and (id(u) in loose or r in at_home) for u, r in users)

@@ -165,9 +165,10 @@ def _by_blocks(work: Work, source: str) -> Iterator[Family]:
         vars, sides = tuple(new_var() for _ in runs), list(work.views)
         for axis, (run, var) in enumerate(zip(runs, vars, strict=True)):
             sides = [block(side, axis, run, var) for side in sides]
+        sides = _without_single(sides)
         count, strides = len(call.codelet.inputs), [side.strides for side in sides]
         codelet = replace(
-            call.codelet, shape=tuple(run.size for run in runs),
+            call.codelet, shape=sides[0].shape,
             input_strides=tuple(strides[:count]), output_strides=tuple(strides[count:]),
         )  # fmt: skip
         first = tiling.first + sum(r.block * a for r, a in zip(runs, tiling.apart, strict=True))
@@ -175,6 +176,19 @@ def _by_blocks(work: Work, source: str) -> Iterator[Family]:
         made = Call(codelet, tuple(sides), source)
         counts = tuple(run.count for run in runs)
         yield Family(vars, counts, Homes(first, axes), (made,), call)
+
+
+def _without_single(sides: Sequence[View]) -> list[View]:
+    """Views of one shape without its dimensions of one element: what is left last has the lanes."""
+    shape = sides[0].shape
+    kept = [axis for axis, n in enumerate(shape) if n > 1] or [len(shape) - 1]
+    return [
+        replace(
+            side, shape=tuple(shape[axis] for axis in kept),
+            strides=tuple(side.strides[axis] for axis in kept),
+        )
+        for side in sides
+    ]  # fmt: skip
 
 
 def _owned_runs(tiling: Tiling, axis: int, part: tuple[int, int]) -> list[Run]:

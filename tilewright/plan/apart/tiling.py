@@ -88,6 +88,14 @@ class Tiling:
         """Elements from a block to the next along each dimension."""
         return tuple(step * prod(self.shape) for step in self.homes.steps)
 
+    @property
+    def largest(self) -> int:
+        """Elements that are at home in the largest block."""
+        return prod(
+            max(high - low for low, high in (self.owned(axis, 0), self.owned(axis, count - 1)))
+            for axis, count in enumerate(self.counts)
+        )
+
     def owned(self, axis: int, block: int) -> tuple[int, int]:
         """Coordinates that are at home in a block: the first, and the first that is not."""
         lead, size, last = self.leads[axis], self.blocks[axis], self.counts[axis] - 1
@@ -144,7 +152,7 @@ class Tiling:
                 local, inside = self.local(axis, j, low), low - span.start - i * span.step
                 found.append(Piece(i, j, local, inside, end - low))
                 low, j = end, j + 1
-        return _runs(found)
+        return _runs(found, span.count > 1 and span.step == self.blocks[axis])
 
     def moves(self, far: View, near: View, home: Buffer, counts: Mapping[Var, int]) -> list[Cut]:
         """Views of blocks and of a place that has the same elements as `far` has of the buffer."""
@@ -242,11 +250,14 @@ def _moving(moves: Sequence[tuple[Var, int]]) -> tuple[tuple[Var, int], ...]:
     return tuple((var, step) for var, step in moves if step)
 
 
-def _runs(pieces: Sequence[Piece]) -> list[Piece]:
-    """Pieces of one size and place in their blocks, one after the other by even steps."""
-    alike: dict[tuple[int, int], list[Piece]] = {}
+def _runs(pieces: Sequence[Piece], in_step: bool) -> list[Piece]:
+    """Pieces of one size and place in their blocks, one after the other by even steps. Where
+    instances go from block to block, also of one distance between the two: what an instance has
+    itself is never of a run with what others have."""
+    alike: dict[tuple[int, int, int], list[Piece]] = {}
     for piece in pieces:
-        alike.setdefault((piece.local, piece.length), []).append(piece)
+        distance = piece.j - piece.i if in_step else 0
+        alike.setdefault((piece.local, piece.length, distance), []).append(piece)
     return [run for some in alike.values() for run in _even(some)]
 
 
