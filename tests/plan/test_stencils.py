@@ -73,6 +73,17 @@ def test_seven_points(tiles, turns):
     assert rims(program.steps)
 
 
+@pytest.mark.parametrize(("shape", "tiles"), [((8, 11, 2), 16), ((14, 9, 5), 5)])
+def test_rows_that_meet_are_brought_once(shape, tiles):
+    """Two rows further on is the same row of another place, with every other element between."""
+    agree(times(spread, 2), drawn(shape), tiles, seed=3)
+
+
+@pytest.mark.parametrize(("shape", "tiles"), [((14, 3, 1), 12), ((11, 3, 2), 7)])
+def test_narrow_images_of_nine(shape, tiles):
+    agree(times(blurred, 2), (*drawn(shape), *drawn((3, 3))), tiles, seed=3)
+
+
 @pytest.mark.parametrize("tiles", [5, 12])
 def test_one_of_two_dimensions(tiles):
     def averaged(x):
