@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tilewright.plan.apart.boxes import all_instances, box_around, may_meet
+from tilewright.plan.apart.boxes import all_instances, box_around, may_meet, that_meet
 from tilewright.plan.ir import Buffer, View, new_var
 
 BUFFER = Buffer("float32", 7 * 9 * 4, "shared")
@@ -88,3 +88,19 @@ def test_instances_together():
     whole = all_instances(patch, {rows: 3, columns: 3})
     assert (whole.shape, whole.moves) == ((6, 9, 4), ())
     assert np.array_equal(np.sort(elements(whole)), np.arange(6 * 36))
+
+
+def test_columns_between_each_other_do_not_meet():
+    """Of rows 13 apart: two that are two rows apart meet, those of other columns do not."""
+    buffer = Buffer("float32", 200, "shared")
+    views = [View(buffer, (7,), (13,), first) for first in (37, 11, 25, 23)]
+    groups = that_meet(views)
+    assert sorted(sorted(view.offset for view in group) for group in groups) == [
+        [11, 37],
+        [23],
+        [25],
+    ]
+    for one in views:
+        for other in views:
+            common = np.intersect1d(elements(one), elements(other)).size > 0
+            assert may_meet(one, other) == common

@@ -17,12 +17,13 @@ from tilewright.errors import CapacityError
 from tilewright.graph.law import LEAF, product, reduce_ordered
 from tilewright.machine import machine
 from tilewright.plan.apart import passing
-from tilewright.plan.apart.candidates import Problem, candidates
+from tilewright.plan.apart.candidates import candidates
 from tilewright.plan.apart.cutting import cutting
 from tilewright.plan.apart.distribution import distributed
 from tilewright.plan.apart.gridded import steps
 from tilewright.plan.apart.over_links import links
 from tilewright.plan.apart.place import place
+from tilewright.plan.apart.problem import Problem
 from tilewright.plan.ir import Buffer, Call, Program, View
 from tilewright.plan.memory import place_buffers
 from tilewright.plan.verify import faults

@@ -7,10 +7,11 @@ import pytest
 
 from tests.plan.apart.test_distribution import few, product_call, program_of, random_call
 from tilewright.machine import machine
-from tilewright.plan.apart.candidates import Problem, candidates
+from tilewright.plan.apart.candidates import candidates
 from tilewright.plan.apart.cutting import cutting
 from tilewright.plan.apart.distribution import ROOM
 from tilewright.plan.apart.gridded import steps
+from tilewright.plan.apart.problem import Problem
 from tilewright.simulate.cycles import run
 
 M2000 = machine("ipu:m2000")

@@ -13,8 +13,9 @@ from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.machine import machine
-from tilewright.plan.apart.candidates import Problem, candidates
+from tilewright.plan.apart.candidates import candidates
 from tilewright.plan.apart.patches import share
+from tilewright.plan.apart.problem import Problem
 from tilewright.plan.ir import Exchange, Family, Loop
 from tilewright.plan.verify import faults
 from tilewright.simulate import simulate

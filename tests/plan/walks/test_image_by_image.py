@@ -7,6 +7,7 @@ import pytest
 from jax import lax
 
 import tilewright
+from tests.plan.walks.alone import agrees_with_each_alone
 from tilewright.models.convolutional import by_batch
 
 RANDOM = np.random.default_rng(0)
@@ -87,15 +88,9 @@ def spreads(function, *arguments) -> list[list[str]]:
 
 @pytest.mark.parametrize(("function", "image", "kernel"), CASES)
 def test_bits_are_those_of_each_by_itself(function, image, kernel, monkeypatch):
-    arguments = data(image, kernel)
-    joined = [tilewright.compile(function, *arguments, tiles=tiles) for tiles in (1, 2, 3, 5)]
-    monkeypatch.setattr("tilewright.plan.lower.image_by_image", lambda steps, machine: list(steps))
-    monkeypatch.setattr("tilewright.compilation.recall", lambda text, machine, make: make())
-    alone = tilewright.compile(function, *arguments, tiles=1)
-    expected = jax.tree.leaves(alone(*arguments))
-    for program in joined:
-        for found, wanted in zip(jax.tree.leaves(program(*arguments)), expected, strict=True):
-            np.testing.assert_array_equal(found, wanted)
+    agrees_with_each_alone(
+        "image_by_image", function, data(image, kernel), (1, 2, 3, 5), monkeypatch
+    )
 
 
 def test_what_makes_images_and_their_borders_comes_along():

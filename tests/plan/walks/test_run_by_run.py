@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tilewright
+from tests.plan.walks.alone import agrees_with_each_alone
 from tilewright.machine.host import host_machine
 from tilewright.models import convolutional
 
@@ -81,15 +82,7 @@ CASES = {product: (X, W), through: (X, W, V), crossing: (X, W), waiting: (X, W, 
 
 @pytest.mark.parametrize("function", CASES, ids=lambda f: f.__name__)
 def test_bits_are_those_of_each_by_itself(function, monkeypatch):
-    arguments = CASES[function]
-    joined = [tilewright.compile(function, *arguments, tiles=tiles) for tiles in (1, 2)]
-    monkeypatch.setattr("tilewright.plan.lower.run_by_run", lambda steps, machine: list(steps))
-    monkeypatch.setattr("tilewright.compilation.recall", lambda text, machine, make: make())
-    alone = tilewright.compile(function, *arguments, tiles=1)
-    expected = jax.tree.leaves(alone(*arguments))
-    for program in joined:
-        for found, wanted in zip(jax.tree.leaves(program(*arguments)), expected, strict=True):
-            np.testing.assert_array_equal(found, wanted)
+    agrees_with_each_alone("run_by_run", function, CASES[function], (1, 2), monkeypatch)
 
 
 def test_sums_ride_on_the_product():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import gcd, prod
 
 from tilewright.plan.ir import Buffer, Var, View, dense_strides
 
@@ -156,11 +156,23 @@ def may_meet(one: View, other: View, along: Sequence[int] = ()) -> bool:
     """Whether two views of a buffer may have an element in common; nothing moves either."""
     if _first(one) + _span(one) <= _first(other) or _first(other) + _span(other) <= _first(one):
         return False
+    if (_first(one) - _first(other)) % (gcd(*_lengths(one), *_lengths(other)) or 1):
+        return False
     box = box_around([one, other], along)
     if box is None:
         return True
     ranges = zip(box.of(one), box.of(other), strict=True)
     return all(a < d and c < b for (a, b), (c, d) in ranges)
+
+
+def that_meet(views: Sequence[View]) -> list[list[View]]:
+    """In groups: views of different ones have no element in common."""
+    found: list[list[View]] = []
+    for view in views:
+        mine = [group for group in found if any(may_meet(view, other) for other in group)]
+        rest = [group for group in found if not any(group is one for one in mine)]
+        found = [*rest, [*(other for group in mine for other in group), view]]
+    return found
 
 
 def all_instances(view: View, counts: Mapping[Var, int]) -> View:

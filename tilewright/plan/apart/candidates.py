@@ -13,64 +13,22 @@ tree of sums has a node (`graph/law.py`), so that no way changes a bit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 import numpy as np
 
-from tilewright.graph.ir import numpy_dtype
-from tilewright.graph.law import LEAF
 from tilewright.machine.cost import lanes
 from tilewright.machine.granules import matrix_unit, product, takes_blocks, threaded
 from tilewright.machine.machine import Machine
 from tilewright.plan.apart.over_links import Grid, begun, bytes_a_cycle
 from tilewright.plan.apart.passing import Passing
+from tilewright.plan.apart.problem import Problem, volume
 from tilewright.plan.apart.slots import SHARED
 
 TURNS = (1, 2, 4, 8, 16, 32)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """`sides` are the axes of each operand, of "m", "n" and "k"; the result has m and n.
-
-    Operands and result lie evenly over all tiles, row after row, before and after.
-    """
-
-    m: int
-    n: int
-    k: int
-    dtype: str
-    sides: tuple[str, ...]
-    whole: bool = False
-    """Sums must not be cut: an expression follows them."""
-    leaf: int = LEAF
-    """Terms of a leaf of the law."""
-    afar: tuple[bool, ...] = ()
-    """Operands that lie in the card's memory, and come from there."""
-    fixed: tuple[bool, ...] = ()
-    """Operands that a loop around it does not change: they are brought before it, once."""
-
-    @property
-    def item(self) -> int:
-        return numpy_dtype(self.dtype).itemsize
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        return {"m": self.m, "n": self.n, "k": self.k}
-
-    @property
-    def total(self) -> int:
-        """Bytes of all operands and of the result."""
-        return self.item * sum(_product(self.sizes, side) for side in (*self.sides, "mn"))
-
-    @property
-    def kept(self) -> int:
-        """Bytes of those that lie on the tiles."""
-        far = sum(_product(self.sizes, s) for s, a in zip(self.sides, self.afar, strict=False) if a)
-        return self.total - self.item * far
 
 
 @dataclass(frozen=True)
@@ -130,9 +88,7 @@ def candidates(problem: Problem, machine: Machine, room: int | None = None) -> C
     parts["m"] = np.where(lie, even_blocks(problem.m, m), parts["m"])
     item, rest = problem.item, problem.k % k
     sizes, short = {"m": m, "n": n, "k": k}, {"m": last, "n": n, "k": rest}
-    blocks = [
-        item * np.maximum(_product(sizes, side), _product(short, side)) for side in problem.sides
-    ]
+    blocks = [item * np.maximum(volume(sizes, side), volume(short, side)) for side in problem.sides]
     ways = [
         (size - _there(problem, side, size, parts, inner, machine.tiles))
         / _faster(parts, side, inner, machine.chip.exchange.bus)
@@ -172,14 +128,6 @@ def even_blocks(length: Any, size: Any) -> Any:
     return np.minimum(several + several % 2, length)
 
 
-def _product(sizes: Mapping[str, Any], side: str) -> Any:
-    """Of the sizes of a side's dimensions: numbers, or columns of them."""
-    found: Any = 1
-    for name in side:
-        found = found * sizes[name]
-    return found
-
-
 def _there(
     problem: Problem, side: str, size: np.ndarray, parts: dict, n_inner: np.ndarray, tiles: int
 ) -> np.ndarray:
@@ -189,7 +137,7 @@ def _there(
     that are longer than shares run ahead of them: of the last whole one less is there.
     """
     first, *others = side
-    share = problem.item * _product(problem.sizes, side) / tiles / _product(parts, "".join(others))
+    share = problem.item * volume(problem.sizes, side) / tiles / volume(parts, "".join(others))
     in_order = parts["k"] == 1
     if first == "m":
         in_order = in_order & (n_inner | (parts["n"] == 1))
@@ -259,7 +207,7 @@ def _vertex(
     unit = matrix_unit(tile, problem.dtype)
     width = lanes(tile, problem.dtype)
     sizes = {"m": m, "n": n, "k": k}
-    read = sum(_product(sizes, side) for side in problem.sides) * problem.item
+    read = sum(volume(sizes, side) for side in problem.sides) * problem.item
     bundles = np.maximum(m * n * k / width, read / (tile.memories[0].read or 16))
     results = m * n / width
     units = np.maximum(results, np.maximum(m * k, n * k) / SHARED)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.reduce import Reduce
-from tilewright.plan.apart.candidates import Problem
+from tilewright.plan.apart.problem import Problem
 from tilewright.plan.ir import Call
 from tilewright.plan.merged import merged
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from tilewright.machine.links import farthest
 from tilewright.machine.machine import Machine
+from tilewright.plan.apart.problem import Problem
 
 Columns = np.ndarray
 """A number for each cut."""
@@ -131,7 +131,7 @@ def no_links(serial: Columns) -> Links:
 
 
 def links(
-    problem: Any, grid: Grid, serial: Columns, machine: Machine, chips: Sequence[int]
+    problem: Problem, grid: Grid, serial: Columns, machine: Machine, chips: Sequence[int]
 ) -> Links:
     """Of the busiest of some `chips`: of no more than all of them take."""
     before, between, after = (np.zeros(serial.shape) for _ in range(3))
@@ -151,7 +151,7 @@ def links(
     return Links(before / rate, between / rate, np.maximum(after, 0) / rate)
 
 
-def _there(problem: Any, chip: Chip, side: str, number: int, machine: Machine) -> Columns:
+def _there(problem: Problem, chip: Chip, side: str, number: int, machine: Machine) -> Columns:
     """Elements of a side that a chip has blocks of, and that lie on it evenly: its share of rows
     is as far along as it is among the chips."""
     name, grid = side[0], chip.grid

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from tilewright.machine.machine import Machine
 from tilewright.plan.apart.over_links import Grid, Links, begun, links, no_links
+from tilewright.plan.apart.problem import Problem
 
 MANY, FEW = 8192, 256
 """Candidates looked at together: by three chips, and by all."""
@@ -25,7 +25,7 @@ class Passing:
     """Columns of candidates: bytes `moved` by the busiest tile, and how often, before the product,
     between its parts, and after it; `compute` is cycles."""
 
-    problem: Any
+    problem: Problem
     grid: Grid
     serial: np.ndarray
     moved: Sequence[np.ndarray]

@@ -12,9 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-import numpy as np
-
-from tilewright.plan.apart.boxes import Box, box_around
+from tilewright.plan.apart.boxes import Box, box_around, that_meet
 from tilewright.plan.ir import Branch, Buffer, Call, Loop, Step, Var, View, While
 
 Moves = tuple[tuple[Var, int], ...]
@@ -79,9 +77,14 @@ class Region:
         """What must be brought of it; where views meet, each element once."""
         if self.box and self.read:
             return self.box.pieces(self.read)
-        joined = _joined(self.read)
-        if len(joined) < 2 or not _meet(joined):
-            return joined
+        found: list[View] = []
+        for group in that_meet(self.read):
+            box = box_around(group, tuple(self.along)) if len(group) > 1 else None
+            if len(group) > 1 and box is None:
+                break
+            found += box.pieces(group) if box else group
+        else:
+            return found
         return [View(self.buffer, (self.high - self.low,), (1,), self.low, self.moves)]
 
     def settle_box(self) -> None:
@@ -224,48 +227,6 @@ def _span(view: View) -> tuple[int, int]:
     reach = [(n - 1) * s for n, s in zip(view.shape, view.strides, strict=True)]
     low, high = sum(r for r in reach if r < 0), sum(r for r in reach if r > 0)
     return view.offset + low, view.offset + high + 1
-
-
-def _joined(views: Sequence[View]) -> list[View]:
-    """Views that are further on along one dimension, and meet, as one each."""
-    found: list[View] = []
-    for view in sorted(views, key=lambda view: view.offset):
-        for number, other in enumerate(found):
-            both = _both(other, view)
-            if both is not None:
-                found[number] = both
-                break
-        else:
-            found.append(view)
-    return found if len(found) < len(views) else list(views)
-
-
-def _both(one: View, other: View) -> View | None:
-    """What two have that differ along one dimension, the first of which begins before the other."""
-    if one.strides != other.strides or one.moves != other.moves:
-        return None
-    for axis, step in enumerate(one.strides):
-        rest = [i for i in range(len(one.shape)) if i != axis]
-        if step <= 0 or any(one.shape[i] != other.shape[i] for i in rest):
-            continue
-        further, between = divmod(other.offset - one.offset, step)
-        if not between and further <= one.shape[axis]:
-            length = max(one.shape[axis], further + other.shape[axis])
-            shape = (*one.shape[:axis], length, *one.shape[axis + 1 :])
-            return replace(one, shape=shape)
-    return None
-
-
-def _meet(views: Sequence[View]) -> bool:
-    """Whether two views have an element in common."""
-    found = [elements(view) for view in views]
-    return np.unique(np.concatenate(found)).size < sum(map(len, found))
-
-
-def elements(view: View) -> np.ndarray:
-    """Of its buffer, by number, where nothing moves it."""
-    grids = np.indices(view.shape).reshape(len(view.shape), view.size)
-    return view.offset + np.array(view.strides, int) @ grids
 
 
 def _apart(region: Region, vars: Mapping[Var, int]) -> bool:

@@ -23,7 +23,7 @@ from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.codelets.reduce import Reduce
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, Var, View, new_var
-from tilewright.plan.walks.items import Item, items_of, uses
+from tilewright.plan.walks.items import LATER, Item, items_of, uses
 from tilewright.plan.walks.over_images import OverImages
 from tilewright.plan.walks.over_rows import rows_of
 
@@ -31,8 +31,6 @@ IMAGES_A_TILE = 4
 """Fewest images for each tile: whoever is slow leaves some of them to others."""
 MATRICES = 4
 """How many times the bytes of matrices that every image reads those of an image have at least."""
-LATER = 24
-"""Steps that may wait until a walk is done."""
 
 
 def image_by_image(steps: Sequence[Step], machine: Machine) -> list[Step]:
@@ -48,7 +46,7 @@ def _joined(steps: Sequence[Step], machine: Machine, uses: Counter[Buffer]) -> l
         item = waiting.popleft()
         walk = _Walk.begun(item, read, machine)
         if walk is None:
-            made += _inside(item, machine, uses)
+            made += item.with_loops(lambda steps: _joined(steps, machine, uses))
             continue
         while waiting and walk.goes_on(waiting[0]):
             waiting.popleft()
@@ -71,16 +69,6 @@ def _images(steps: Sequence[Step]) -> Iterator[tuple[Buffer, int]]:
                 yield from ((view.buffer, sums.shape[0]) for view in views[: len(sums.inputs)])
             case Spread() | Loop():
                 yield from _images(step.steps)
-
-
-def _inside(item: Item, machine: Machine, uses: Counter[Buffer]) -> list[Step]:
-    """The steps, loops done image by image too."""
-    return [
-        replace(step, steps=tuple(_joined(step.steps, machine, uses)))
-        if isinstance(step, Loop)
-        else step
-        for step in item.found
-    ]
 
 
 def _member(item: Item, images: int = 0) -> OverImages | None:
@@ -119,18 +107,16 @@ class _Walk:
         another walk rather waits for its turn."""
         if self._takes(item):
             pass
-        elif self.read.keys().isdisjoint(item.written) and self._lets_by(item):
+        elif self.read.keys().isdisjoint(item.written) and item.may_pass(
+            (*self.items, *self.later)
+        ):
             self.before.append(item)
-        elif len(self.later) < LATER and all(isinstance(s, Call | Spread) for s in item.found):
+        elif len(self.later) < LATER and item.may_wait:
             self.later.append(item)
         else:
             return False
         self.others.append(item)
         return True
-
-    def _lets_by(self, item: Item) -> bool:
-        """Whether it may as well come before."""
-        return not any(item.conflicts(other) for other in (*self.items, *self.later))
 
     def _takes(self, item: Item) -> bool:
         member = _member(item, self.members[0].images)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from tilewright.machine.machine import Machine
@@ -13,6 +13,8 @@ from tilewright.plan.walks.over_rows import OverRows
 
 FIXED = 0.25
 """Of a tile's memory, that matrices may take which every run reads."""
+LATER = 24
+"""Steps that may wait until a walk is done."""
 
 
 @dataclass
@@ -37,6 +39,22 @@ class Item:
     def conflicts(self, other: Item) -> bool:
         """Whether their order matters."""
         return bool(self.written & other.touched or other.written & self.read)
+
+    def may_pass(self, others: Iterable[Item]) -> bool:
+        """Whether it may as well come before them."""
+        return not any(self.conflicts(other) for other in others)
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether it may come after what else follows; loops and the like may not."""
+        return all(isinstance(step, Call | Spread) for step in self.found)
+
+    def with_loops(self, walked: Callable[[Sequence[Step]], list[Step]]) -> list[Step]:
+        """The steps, those in loops walked through too."""
+        return [
+            replace(step, steps=tuple(walked(step.steps))) if isinstance(step, Loop) else step
+            for step in self.found
+        ]
 
 
 def items_of(steps: Sequence[Step], machine: Machine) -> Iterator[Item]:

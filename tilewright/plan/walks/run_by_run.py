@@ -23,9 +23,9 @@ from tilewright.codelets.reduce import Tree
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import LEAF
 from tilewright.machine.machine import Machine
-from tilewright.plan.ir import Buffer, Call, Loop, Spread, Step, View, new_var
+from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 from tilewright.plan.views import whole
-from tilewright.plan.walks.items import Item, items_of, uses
+from tilewright.plan.walks.items import LATER, Item, items_of, uses
 from tilewright.plan.walks.over_rows import OverRows, rows_of
 
 SHARE = 0.5
@@ -46,7 +46,7 @@ def _joined(steps: Sequence[Step], machine: Machine, uses: Counter[Buffer]) -> l
     for item in items_of(steps, machine):
         if chain is not None and not chain.takes(item):
             if item.member is None and chain.lets_by(item):
-                made += _inside(item, machine, uses)
+                made += item.with_loops(lambda steps: _joined(steps, machine, uses))
                 continue
             if item.member is None and chain.puts_off(item):
                 continue
@@ -55,18 +55,8 @@ def _joined(steps: Sequence[Step], machine: Machine, uses: Counter[Buffer]) -> l
         if chain is None and item.member is not None:
             chain = _Chain(machine, item)
         elif chain is None:
-            made += _inside(item, machine, uses)
+            made += item.with_loops(lambda steps: _joined(steps, machine, uses))
     return made + (chain.steps(uses) if chain is not None else [])
-
-
-def _inside(item: Item, machine: Machine, uses: Counter[Buffer]) -> list[Step]:
-    """The steps, loops done run by run too."""
-    return [
-        replace(step, steps=tuple(_joined(step.steps, machine, uses)))
-        if isinstance(step, Loop)
-        else step
-        for step in item.found
-    ]
 
 
 Own = dict[Buffer, tuple[Buffer, int]]
@@ -126,11 +116,11 @@ class _Chain:
 
     def lets_by(self, item: Item) -> bool:
         """Whether it may as well come before."""
-        return not any(item.conflicts(other) for other in (*self.items, *self.later))
+        return item.may_pass((*self.items, *self.later))
 
     def puts_off(self, item: Item) -> bool:
         """Whether it may wait for what else follows; loops and the like may not."""
-        if len(self.later) >= 24 or not all(isinstance(s, Call | Spread) for s in item.found):
+        if len(self.later) >= LATER or not item.may_wait:
             return False
         self.later.append(item)
         return True
