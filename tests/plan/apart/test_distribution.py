@@ -237,7 +237,7 @@ def test_links_that_are_not_looked_at_would_decide_nothing(seed, monkeypatch):
     call = product_call(*(int(2 ** random.uniform(5, 9)) for _ in range(3)))
     on = on_chips(8, 16)
     ways, every, _ = looked_at(monkeypatch, call, on)
-    best = ways.best(on.tile.memory)
+    best = ways.best()
     assert best is not None
     assert ways.cycles[best] == every.cycles[every.bytes <= on.tile.memory].min()
     assert (ways.cycles <= every.cycles).all()

@@ -43,12 +43,12 @@ def test_what_is_chosen_is_within_a_tenth_of_the_best(seed):
     cut = cutting(random_call(random))
     while cut is None or cut.problem.total > on.tiles * on.tile.memory // 3:
         cut = cutting(random_call(random))
-    call, ways = cut.call, candidates(cut.problem, on)
+    call, ways = cut.call, candidates(cut.problem, on, int(on.tile.memory * ROOM))
     order = np.flatnonzero(ways.serial <= 2)
     order = order[np.argsort(ways.cycles[order])]
     others = [random.choice(order[60:], min(60, order.size - 60))] if order.size > 60 else []
     best = min(timed(call, cut, ways, n, on).cycles for n in np.concatenate([order[:60], *others]))
-    chosen = ways.best(int(on.tile.memory * ROOM))
+    chosen = ways.best()
     assert timed(call, cut, ways, chosen, on).cycles <= 1.1 * best
 
 
@@ -58,8 +58,8 @@ def test_a_price_is_near_what_the_plan_takes():
         call = product_call(*shape)
         cut = cutting(call)
         assert cut is not None
-        ways = candidates(cut.problem, M2000)
-        chosen = ways.best(int(M2000.tile.memory * ROOM))
+        ways = candidates(cut.problem, M2000, int(M2000.tile.memory * ROOM))
+        chosen = ways.best()
         assert chosen is not None
         found = timed(call, cut, ways, chosen, M2000)
         assert found.cycles == pytest.approx(float(ways.cycles[chosen]), rel=0.08)
@@ -84,7 +84,7 @@ def test_links_change_the_layout():
     free = replace(M2000, chip=replace(M2000.chip, exchange=exchange), sync_cycles_between_chips=90)
     taken = []
     for on in (M2000, free):
-        ways = candidates(cut.problem, on)
-        chosen = ways.best(int(M2000.tile.memory * ROOM))
+        ways = candidates(cut.problem, on, int(M2000.tile.memory * ROOM))
+        chosen = ways.best()
         taken.append(timed(call, cut, ways, chosen, M2000).cycles)
     assert taken[0] < 0.9 * taken[1]

@@ -126,8 +126,7 @@ def test_operands_that_a_loop_leaves_alone_are_brought_once():
     assert (fixed.exchange <= ways.exchange).all()
     turned = fixed.serial > 1
     assert (fixed.exchange[turned] == ways.exchange[turned]).all(), "turns bring it each time"
-    memory = int(GC200.tile.memory)
-    best, plain = fixed.best(memory), ways.best(memory)
+    best, plain = fixed.best(), ways.best()
     assert best is not None
     assert plain is not None
     assert fixed.cycles[best] < ways.cycles[plain]

@@ -1,11 +1,19 @@
 """Homes by boxes: every element in one block, messages that bring each element once."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from tests.plan.apart.test_boxes import elements
+from tilewright.compiler import Stages
+from tilewright.dump import Dump
+from tilewright.graph.by_law import by_law
+from tilewright.machine import machine
 from tilewright.plan.apart.tiling import Span, Tiling
 from tilewright.plan.ir import Buffer, View, dense_strides, new_var
+from tilewright.plan.sources import calls_of
+from tilewright.trace import trace
 
 LENGTHS = (13, 11, 3)
 SIZE = int(np.prod(LENGTHS))
@@ -110,3 +118,13 @@ def test_what_an_instance_has_itself_is_in_no_run_with_what_others_have():
     assert distances == [{0}]
     reached = {piece.j - piece.i: piece.count for piece in pieces}
     assert reached == {0: 4, 1: 4, 2: 4}
+
+
+def test_blocks_of_one_column_have_their_rows_along_the_lanes():
+    """What a product asks for in columns is made in columns: 128 neighbours, not 128 lines of 1."""
+    x = jax.ShapeDtypeStruct((8192, 22), np.float32)
+    graph = by_law(trace(lambda x: x.T @ jnp.tanh(x), x).graph, "fine")
+    program, _ = Stages(graph, Dump("test"), machine=machine("ipu:gc200")).lowered
+    made = [call.codelet.shape for call in calls_of(program.steps) if "tanh" in call.codelet.name]
+    assert made
+    assert set(made) == {(128,)}

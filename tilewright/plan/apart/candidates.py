@@ -63,6 +63,8 @@ class Candidates:
     exchange: np.ndarray
     sync: np.ndarray
     bytes: np.ndarray
+    room: int
+    """Bytes of a tile, for one of them; beyond it links are not counted."""
 
     @property
     def cycles(self) -> np.ndarray:
@@ -73,9 +75,9 @@ class Candidates:
         last, share = int(self.last[number]), int(self.share[number])
         return Layout(m, n, k, serial, bool(self.n_inner[number]), last, share)
 
-    def best(self, memory: int) -> int | None:
-        """The number of the fastest that fits; None if nothing does."""
-        fits = np.flatnonzero(self.bytes <= memory)
+    def best(self) -> int | None:
+        """The number of the fastest that fits the room; None if nothing does."""
+        fits = np.flatnonzero(self.bytes <= self.room)
         return int(fits[np.argmin(self.cycles[fits])]) if fits.size else None
 
 
@@ -119,7 +121,9 @@ def candidates(problem: Problem, machine: Machine, room: int | None = None) -> C
     grid = Grid(sizes, parts, inner)
     fits = np.flatnonzero(held <= room)
     passed, sync = Passing(problem, grid, serial, moved, rounds, compute, machine).all(fits)
-    return Candidates(problem, m, n, k, serial, inner, last, rows, compute, passed, sync, held)
+    return Candidates(
+        problem, m, n, k, serial, inner, last, rows, compute, passed, sync, held, room
+    )
 
 
 def even_blocks(length: Any, size: Any) -> Any:

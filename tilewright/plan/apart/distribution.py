@@ -54,7 +54,7 @@ def distributed(call: Call, machine: Machine, around: Around | None = None) -> l
     if fits and one_tile <= rounds + machine.tile.call:
         return None
     ways = candidates(found.problem, machine, room)
-    number = ways.best(room)
+    number = ways.best()
     if number is None:
         return _by_rows(found, machine, room) or _fail(ways, machine)
     if fits and one_tile <= ways.cycles[number]:
@@ -70,7 +70,7 @@ def _by_rows(cut: Cutting, machine: Machine, room: int) -> list[Step] | None:
         problem = replace(cut.problem, m=cut.problem.m // turns)
         left = room - cut.problem.item * cut.problem.m * cut.problem.n // machine.tiles
         ways = candidates(problem, machine, left)
-        number = ways.best(left)
+        number = ways.best()
         if number is not None:
             turn = new_var()
             share = replace(cut, problem=problem)

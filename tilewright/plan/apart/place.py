@@ -15,7 +15,7 @@ with homes, exchanges between them, and syncs. Always: the same vertices, so the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -134,7 +134,7 @@ class _Placer:
         for step in steps:
             if is_unit(step):
                 unit = self.units[id(step)]
-                if not _independent(unit, group, self.tilings):
+                if not _independent(unit, group):
                     self._place(group)
                     group = []
                 group.append(unit)
@@ -343,18 +343,16 @@ def _forget(frame: _Frame, written: set[Buffer]) -> None:
         del frame.brought[key]
 
 
-def _independent(unit: Unit, group: Sequence[Unit], tilings: Mapping[Buffer, Tiling]) -> bool:
+def _independent(unit: Unit, group: Sequence[Unit]) -> bool:
     """Whether it reads nothing that the group writes, the other way round, and nothing of what
-    they write is written twice. What one vertex was cut into has elements of its own: in boxes it
-    is all that is written; elsewhere what lies between them may be, too."""
+    they write is written twice. What one vertex was cut into is: each has its own elements."""
     whole = unit.family.whole
     others = [other for other in group if whole is None or other.family.whole is not whole]
     read = {buffer for other in others for buffer in other.read}
     written = {buffer for other in others for buffer in other.written}
     if unit.read & written or unit.written & read:
         return False
-    boxed = all(buffer in tilings for buffer in unit.written)
-    return not any(may_both_write(unit, other) for other in (others if boxed else group))
+    return not any(may_both_write(unit, other) for other in others)
 
 
 def _written(steps: Sequence[Step], units: dict[int, Unit]) -> Iterator[Buffer]:
