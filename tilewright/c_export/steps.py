@@ -25,7 +25,9 @@ def steps(names: Names, insides: Sequence[Inside], gaps: Gaps) -> str:
         dispatch("answered", insides, "answer", answer, "internal "),
         dispatch("settled", insides, "settle", silent, "internal "),
         dispatch("made_ready", insides, "prepare", silent, "internal "),
-        _words(names, insides),
+        _prepared(names),
+        _kept(names, insides[0]),
+        _reset(names, insides),
         checked(names.whole, whole, gaps, _WHOLE.format(arguments=parameters(whole))),
         checked(names("answer"), answer, gaps, _answering(names, answer)),
     ]
@@ -58,12 +60,8 @@ on:
   ret i32 %result"""
 
 
-def _words(names: Names, insides: Sequence[Inside]) -> str:
-    resets = "\n".join(f"    i64 {n}, label %l{n}" for n in range(1, len(insides)))
-    bodies = "\n".join(
-        f"l{n}:\n  call void @reset{n}(ptr %s)\n  ret void" for n in range(len(insides))
-    )
-    size, mark = insides[0].layout.state_bytes, insides[0].mark
+def _prepared(names: Names) -> str:
+    """What is done between two answers, once, whether it is asked for or not."""
     return f"""
 define internal void @forget(ptr %s) nounwind {{
   %prepared_at = getelementptr i8, ptr %s, i64 {HEAD["prepared"]}
@@ -107,7 +105,13 @@ define i64 @{names("late")}(ptr %s) nounwind {{
   %late = load i64, ptr %at
   ret i64 %late
 }}
+"""
 
+
+def _kept(names: Names, inside: Inside) -> str:
+    """The state goes out, after a line that marks the program, and comes back behind that mark."""
+    size, mark = inside.layout.state_bytes, inside.mark
+    return f"""
 define i64 @{names("state_bytes")}() nounwind {{ ret i64 {LINE + size} }}
 
 define void @{names("save")}(ptr %s, ptr %to) nounwind {{
@@ -145,7 +149,16 @@ good:
 other:
   ret i32 1
 }}
+"""
 
+
+def _reset(names: Names, insides: Sequence[Inside]) -> str:
+    """As at the start, by the program of the level that was chosen."""
+    resets = "\n".join(f"    i64 {n}, label %l{n}" for n in range(1, len(insides)))
+    bodies = "\n".join(
+        f"l{n}:\n  call void @reset{n}(ptr %s)\n  ret void" for n in range(len(insides))
+    )
+    return f"""
 define void @{names("reset")}(ptr %s) nounwind {{
 entry:
   call void @forget(ptr %s)
