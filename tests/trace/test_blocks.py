@@ -153,6 +153,79 @@ def test_arguments_are_skipped_where_they_lie():
     np.testing.assert_array_equal(tilewright.compile(run, u, h)(u, h), whole(u * left, h))
 
 
+NHWC, OIHW, NCHW = (
+    ("NHWC", "HWIO", "NHWC"),
+    ("NHWC", "OIHW", "NHWC"),
+    ("NCHW", "OIHW", "NCHW"),
+)
+
+
+@pytest.mark.parametrize(
+    ("order", "stride", "kernel"),
+    [
+        (NHWC, 1, lambda w: w),
+        (NHWC, 2, lambda w: w),
+        (OIHW, 1, lambda w: jnp.transpose(w, (3, 2, 0, 1))),
+        (NCHW, 1, lambda w: w[0, 0].T[..., None, None]),
+    ],
+)
+def test_kernels_of_one_tap_are_skipped_where_they_lie(order, stride, kernel):
+    """An argument, whatever order its dimensions and the image's have: the dense product's bits."""
+    mask, left = case(96, 64, 4)
+    w = array(1, 1, 96, 64)
+    x = array(2, 6, 6, 96) if order[0] == "NHWC" else array(2, 96, 6, 6)
+
+    def conv(w, x):
+        w = kernel(w)
+        return lax.conv_general_dilated(x, w, (stride, stride), "SAME", dimension_numbers=order) + 1
+
+    def skipping(w, x):
+        return conv(tilewright.blocks(w, mask), x)
+
+    program = tilewright.compile(skipping, w, x)
+    assert skips(program) == 1
+    assert "select" not in program.graph
+    np.testing.assert_array_equal(program(w, x), tilewright.compile(conv, w, x)(w * left, x))
+    np.testing.assert_array_equal(program(w, x), program.bind(w)(x))
+    agree(skipping, w, x)
+
+
+def test_a_kernel_of_one_tap_that_a_loop_reads():
+    mask, left = case(64, 64, 4)
+    w, x = array(1, 1, 64, 64), array(2, 5, 5, 64)
+
+    def conv(w, x):
+        return lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=NHWC)
+
+    def run(w, x, mask=mask):
+        w = tilewright.blocks(w, mask)
+        return lax.fori_loop(0, 3, lambda _, h: jnp.maximum(conv(w, h), 0) + x, x)
+
+    def whole(w, x):
+        return lax.fori_loop(0, 3, lambda _, h: jnp.maximum(conv(w, h), 0) + x, x)
+
+    program = tilewright.compile(run, w, x)
+    assert skips(program) == 1
+    np.testing.assert_array_equal(program(w, x), tilewright.compile(whole, w, x)(w * left, x))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda w, x: x @ w[0, 0].T,  # a sum over what a block has beside it
+        lambda w, x: x @ w[0, 0].reshape(32, 2, 64)[:, 1].repeat(2, 0),
+        lambda w, x: x @ w.reshape(64, 64)[::-1],
+        lambda w, x: x @ w.reshape(64, 16, 4).swapaxes(1, 2).reshape(64, 64),
+    ],
+)
+def test_what_is_no_more_the_masked_matrix_is_multiplied_whole(other):
+    mask, left = case(64, 64, 4)
+    w, x = array(1, 1, 64, 64), array(3, 64)
+    program = tilewright.compile(lambda w, x: other(tilewright.blocks(w, mask), x), w, x)
+    assert skips(program) == 0
+    np.testing.assert_array_equal(program(w, x), tilewright.compile(other, w, x)(w * left, x))
+
+
 def test_dense_masks_are_multiplied_whole():
     w, x = array(128, 96), array(3, 128)
     for density, count in ((0.9, 0), (0.4, 1)):

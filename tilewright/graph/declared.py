@@ -3,15 +3,17 @@
 In: a graph, before operands find their places. Out: the same function without `masked`. A product
 of a matrix that is masked, here or before the loop that reads it, skips the blocks that are gone,
 which are read where they lie: packing what is new with each call would cost more than it saves.
-What a user binds is better packed, and is looked at then (see `blocks.py`): `unmasked` is the
-rewrite for that. Kernels of convolutions, and products of a gradient by the transpose, of which
-blocks lie across, are multiplied whole.
+A kernel of one tap (1, 1, k, n) is such a matrix too: its convolution is a product by now. What a
+user binds is better packed, and is looked at then (see `blocks.py`): `unmasked` is the rewrite for
+that. Kernels of more taps, and products of a gradient by the transpose, of which blocks lie across,
+are multiplied whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -46,11 +48,50 @@ def _dearer(machine: Machine) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """`matrix` (k, n) need not be read but for lines (panels, k); elsewhere `masked` is zero."""
+    """`matrix` (k, n) need not be read but for lines (panels, k); elsewhere `masked` is zero.
+
+    `axes` are the dimensions of a value that is no more than this, turned or not: K, N, or ONE of
+    one element.
+    """
 
     matrix: Value
     masked: Value
     lines: np.ndarray
+    axes: tuple[int, ...]
+
+    @property
+    def lies(self) -> bool:
+        """Whether the value is the matrix as it is, perhaps with dimensions of one before it."""
+        return self.axes[-2:] == (K, N)
+
+    def is_summed(self, contract: tuple[int, ...]) -> bool:
+        """Whether a product over those dimensions of the value is one over k."""
+        return [axis for i in contract if (axis := self.axes[i]) != ONE] == [K]
+
+
+K, N, ONE = 0, 1, -1
+
+
+def _of(new: Rebuilder, value: Value, lines: np.ndarray, whole: Value | None = None) -> _Known:
+    """Of a value (1, ..., k, n) that is zero but for such lines; `whole` is the same unmasked."""
+    shape = value.shape[-2:]
+    axes = (ONE,) * (len(value.shape) - 2) + (K, N)
+    return _Known(_as(new, whole or value, shape), _as(new, value, shape), lines, axes)
+
+
+def _moved(node: Node, known: Mapping[Value, _Known]) -> _Known | None:
+    """The same of what a node makes of such a value; None where that is another."""
+    found = known.get(node.inputs[0]) if node.op in ("reshape", "transpose") else None
+    if found is None:
+        return None
+    if node.op == "transpose":
+        return replace(found, axes=tuple(found.axes[i] for i in node.params["permutation"]))
+    shape, matrix = node.output.shape, found.matrix.shape
+    left = [axis for axis in found.axes if axis != ONE]
+    if 1 in matrix or [n for n in shape if n != 1] != [matrix[axis] for axis in left]:
+        return None
+    rest = iter(left)
+    return replace(found, axes=tuple(ONE if n == 1 else next(rest) for n in shape))
 
 
 def declared(graph: Graph, machine: Machine) -> Graph:
@@ -75,20 +116,23 @@ class _Skipping:
     skips: bool
 
     def graph(self, graph: Graph, given: Mapping[Value, _Known]) -> Graph:
-        """`given` is what is known of inputs."""
-        new, known = Rebuilder(graph.inputs), dict(given)
+        """`given` is what is known outside of what inputs stand for."""
+        new = Rebuilder(graph.inputs)
+        known = {value: _of(new, value, outer.lines) for value, outer in given.items()}
         for old in graph.nodes:
             node = self._inside(new.renamed(old), known)
             new.source = node.source
             if node.op == "masked":
                 result = _select(new, node)
                 new.replace(node.outputs, [result])
-                if self.skips and len(result.shape) == 2:
-                    known[result] = _Known(node.inputs[0], result, _lines(node))
+                if self.skips and result.type.size == prod(result.shape[-2:]):
+                    known[result] = _of(new, result, _lines(node), node.inputs[0])
             elif node.op == "dot" and (result := self._product(new, node, known)) is not None:
                 new.replace(node.outputs, [result])
             else:
                 new.keep(node)
+                if (moved := _moved(node, known)) is not None:
+                    known[node.output] = moved
         return replace(new.finish(graph.outputs), law=graph.law, state=graph.state)
 
     def _is_better_whole(self, rows: int, k: int, n: int) -> bool:
@@ -105,29 +149,25 @@ class _Skipping:
         consts = list(enumerate(node.inputs[: node.params["consts"]]))
 
         def inside(body: Graph) -> Graph:
-            own = {
-                body.inputs[i]: _Known(body.inputs[i], body.inputs[i], known[v].lines)
-                for i, v in consts
-                if v in known
-            }
+            own = {body.inputs[i]: known[v] for i, v in consts if v in known and known[v].lies}
             return self.graph(body, own)
 
         return with_bodies(node, inside)
 
     def _product(self, new: Rebuilder, node: Node, known: Mapping[Value, _Known]) -> Value | None:
         """A product that skips; None where it is no such, or dense is cheaper."""
-        sides = [folded(new, side) for side in sides_of(node)]
+        sides = sides_of(node)
         mine = [i for i, side in enumerate(sides) if side.value in known]
         if len(mine) != 1 or is_lanes(sides) or leaf_of(node) != LEAF or node.params.get("pairs"):
             return None
-        matrix, other = sides[mine[0]], sides[1 - mine[0]]
+        matrix, other = sides[mine[0]], folded(new, sides[1 - mine[0]])
         kinds = {matrix.value.dtype, other.value.dtype, node.output.dtype}
-        if kinds != {"float32"} or matrix.batch or matrix.contract != (0,):
+        found, tile = known[matrix.value], self.machine.tile
+        if kinds != {"float32"} or matrix.batch or not found.is_summed(matrix.contract):
             return None
-        k, n = matrix.value.shape
+        k, n = found.matrix.shape
         if n % LANES or self._is_better_whole(other.width, k, n):
             return None
-        found, tile = known[matrix.value], self.machine.tile
         lines = squares(found.lines, tile, "float32")
         read = found.matrix if np.array_equal(lines, found.lines) else found.masked
         dearer = _dearer(self.machine)
@@ -141,8 +181,7 @@ class _Skipping:
         )  # fmt: skip
         if mine[0] == 0:
             result = new.op("transpose", result, permutation=(1, 0))
-        shape = node.output.shape
-        return result if result.shape == shape else new.op("reshape", result, shape=shape)
+        return _as(new, result, node.output.shape)
 
 
 def _rows(new: Rebuilder, side: Side) -> Value:
@@ -150,14 +189,17 @@ def _rows(new: Rebuilder, side: Side) -> Value:
     order, value = (*side.free, *side.contract), side.value
     if order != tuple(range(len(order))):
         value = new.op("transpose", value, permutation=order)
-    shape = (side.width, side.terms)
+    return _as(new, value, (side.width, side.terms))
+
+
+def _as(new: Rebuilder, value: Value, shape: tuple[int, ...]) -> Value:
     return value if value.shape == shape else new.op("reshape", value, shape=shape)
 
 
 def _lines(node: Node) -> np.ndarray:
     """(panels, k): which lines of 16 columns may differ from zero."""
     kept, tall, wide = (node.params[name] for name in ("kept", "tall", "wide"))
-    k, n = node.output.shape
+    k, n = node.output.shape[-2:]
     where = np.repeat(np.repeat(kept, tall, 0), wide, 1)[:k, :n]
     padded = np.zeros((k, -(-n // LANES) * LANES), bool)
     padded[:, :n] = where

@@ -46,7 +46,7 @@ def blocks(W: Any, mask: Any) -> Array:
 
     `mask` is an array of bools, known when the function is traced: of W's last two dimensions, or
     of blocks of 16, 4 or 1 rows by 16 columns, (ceil(k / rows), ceil(n / 16)). W is used as
-    `x @ blocks(W, mask)`: k is what is summed over.
+    `x @ blocks(W, mask)`, or (1, 1, k, n) as the kernel of a convolution: k is what is summed over.
 
     Raises ArgumentError for a W without two dimensions or of integers, a mask of another shape or
     dtype, and one that is not known.
