@@ -35,6 +35,7 @@ from tilewright.graph.lifted import lifted
 from tilewright.graph.pattern import Pattern
 from tilewright.graph.products import simplify_products
 from tilewright.graph.rewrite import anywhere
+from tilewright.graph.separate import separate
 from tilewright.graph.shares import by_shares
 from tilewright.graph.simplify import simplify
 from tilewright.graph.sink import sink
@@ -77,6 +78,7 @@ WHOLE: Sequence[Rewrite] = (
     one_by_one,
     by_shares,
     sink,
+    separate,
     ahead,
     declared,
     layout,

@@ -44,7 +44,7 @@ def ahead(graph: Graph, machine: Machine) -> Graph:
     new = Rebuilder(graph.inputs)
     for node in graph.nodes:
         node = with_bodies(new.renamed(node), partial(ahead, machine=machine))
-        leaving = _leaving(node, machine.tile) if node.op == "scan" else None
+        leaving = leaving_of(node, machine.tile) if node.op == "scan" else None
         if leaving is None:
             new.keep(node)
         else:
@@ -62,7 +62,7 @@ class _Leaving:
     trips: int
 
 
-def _leaving(node: Node, tile: Tile) -> _Leaving | None:
+def leaving_of(node: Node, tile: Tile) -> _Leaving | None:
     """What leaves a scan; None if nothing is worth it."""
     (body,), consts = node.bodies, node.params["consts"]
     first = consts + node.params["carry"]
