@@ -6,6 +6,7 @@ import pytest
 
 import tilewright
 from tests.graph.same import ops
+from tilewright.bench import cells
 from tilewright.bench.spellings import GATES, SPELLINGS, SUMMED, program, weights
 
 HIDDEN, INPUTS = 48, 32
@@ -41,24 +42,16 @@ def test_every_spelling_gives_the_same_bits(kind, batch):
     np.testing.assert_allclose(first, jax.jit(run)(held, xs), 1e-4, 1e-5)
 
 
-def test_equinoxs_cell_gives_the_same_bits():
-    equinox = pytest.importorskip("equinox")
-    given = W, U, b = weights("lstm", INPUTS, HIDDEN)
-    xs = np.random.default_rng(1).normal(size=(9, 3, INPUTS)).astype(np.float32)
-    cell = equinox.nn.LSTMCell(INPUTS, HIDDEN, key=jax.random.key(0))
-    where = lambda c: (c.weight_ih, c.weight_hh, c.bias)  # noqa: E731
-    cell = equinox.tree_at(where, cell, (W.T.copy(), U.T.copy(), b))
-
-    def run(cell, xs):
-        zero = jax.numpy.zeros((xs.shape[1], HIDDEN))
-        step = lambda state, x: (jax.vmap(cell)(x, state), None)  # noqa: E731
-        return jax.lax.scan(step, (zero, zero), xs)[0][0]
-
-    arrays, static = equinox.partition(cell, equinox.is_array)
-    theirs = tilewright.compile(lambda a, xs: run(equinox.combine(a, static), xs), arrays, xs)
-    held, ours = program("lstm", "h @ U", given)
-    expected = np.asarray(tilewright.compile(ours, held, xs)(held, xs))
-    assert np.asarray(theirs(arrays, xs)).tobytes() == expected.tobytes()
+def test_two_layers_as_one_scan_are_a_scan_each():
+    layers = [weights("gru", INPUTS, HIDDEN), weights("gru", HIDDEN, HIDDEN, seed=1)]
+    xs = np.random.default_rng(1).normal(size=(9, 1, INPUTS)).astype(np.float32)
+    found = {}
+    for name, (held, run) in cells.stacked("gru", layers).items():
+        executable = tilewright.compile(run, held, xs)
+        found[name] = np.asarray(executable(held, xs)).tobytes()
+        assert ops(executable.compiled.graph).count("scan") == 2, name
+    assert len(found) == 2
+    assert len(set(found.values())) == 1
 
 
 def test_every_kind_has_gates():

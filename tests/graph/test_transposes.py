@@ -96,3 +96,18 @@ def test_gradient_of_a_row_times_a_matrix_is_one_vertex():
     program = tilewright.compile(summed, u, v)
     assert "mul_add_float32_20x30" in program.program
     np.testing.assert_allclose(program(u, v), u.T @ v, rtol=1e-5, atol=1e-5)
+
+
+def test_products_are_turned_by_swapping_their_matrices():
+    """Where a sum of them is turned, or what is made of one."""
+    square = A @ B.T
+    assert "transpose" not in rewritten(lambda a, b, c: (a @ b + c @ a @ b).T, A, B.T, square)
+    assert "transpose" not in rewritten(lambda a, b: jnp.maximum(a @ b - 1.0, 0.0).T, A, B.T)
+
+
+def test_a_product_that_others_read_is_not_made_twice():
+    def both(a, b):
+        product = a @ b
+        return (product + 1.0).T, product
+
+    assert rewritten(both, A, B.T).count("dot") == 1

@@ -1,9 +1,9 @@
 """Recurrent nets as they are written: every spelling of a cell, and the talk's net beside peers.
 
 Weights are bound, one thread each, whose processor time counts. A spelling's figure is the slowest
-one's time over the best one's. The peers of the talk's net (2 x 256, 200 steps, 16 inputs, a
-sequence at a time) are JAX, and PyTorch, ONNX Runtime and OpenVINO where they are installed; the
-best counts.
+one's time over the best one's; cells of equinox and flax, where they are installed, are spellings.
+The peers of the talk's net (2 x 256, 200 steps, 16 inputs, a sequence at a time) are JAX, and
+PyTorch, ONNX Runtime and OpenVINO where they are installed; the best counts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.bench import onnx_runtime, openvino
+from tilewright.bench import cells, onnx_runtime, openvino
 from tilewright.bench.beside import beside, unless_pretended
 from tilewright.bench.level import bar
 from tilewright.bench.record import Row
@@ -28,6 +28,8 @@ from tilewright.bench.spellings import SPELLINGS, SUMMED, program, weights
 HIDDEN, INPUTS, STEPS = 256, 256, 50
 SPELLED = (("lstm", 1), ("lstm", 20), ("lstm", 64), ("gru", 1), ("gru", 64))
 """Kind and batch."""
+STACKED = (1, 64)
+"""Batches of two layers as one scan."""
 WITHIN = 1.1
 LASTS = 0.01
 """Seconds of a sample: weights are then read from where they lie while the net is used."""
@@ -43,6 +45,8 @@ Timed = Callable[[], float]
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
     for kind, batch in SPELLED[:1] if quick else SPELLED:
         yield f"{kind}, batch {batch}", partial(run_spellings, kind, batch, 3 if quick else 15)
+    for batch in STACKED[:1] if quick else STACKED:
+        yield f"two layers, batch {batch}", partial(run_stacked, batch, 3 if quick else 15)
     for kind in ("lstm",) if quick else WINDOW:
         yield f"talk's net, {kind}", partial(run_window, kind, 3 if quick else 30)
 
@@ -51,22 +55,39 @@ def run_spellings(
     kind: str, batch: int, rounds: int, hidden: int = HIDDEN, steps: int = STEPS
 ) -> list[Row]:
     """The slowest spelling over the best one."""
+    given = weights(kind, INPUTS, hidden)
+    names = [name for name in SPELLINGS if kind != "gru" or name not in SUMMED]
+    programs = {name: program(kind, name, given) for name in names}
+    programs |= cells.programs(kind, given)
+    what = f"{kind.upper()}, batch {batch}: the slowest of {len(programs)} spellings"
+    return [_slowest(what, programs, batch, rounds, steps)]
+
+
+def run_stacked(batch: int, rounds: int, hidden: int = HIDDEN, steps: int = STEPS) -> list[Row]:
+    """Two layers of an LSTM, as a scan each and as one."""
+    layers = [weights("lstm", INPUTS, hidden), weights("lstm", hidden, hidden, seed=1)]
+    what = f"two layers, LSTM, batch {batch}: the slower of one scan and a scan each"
+    return [_slowest(what, cells.stacked("lstm", layers), batch, rounds, steps)]
+
+
+def _slowest(
+    what: str, programs: Mapping[str, cells.Program], batch: int, rounds: int, steps: int
+) -> Row:
+    """Of programs for one thing, over the best."""
     import tilewright
 
     xs = np.random.default_rng(1).normal(size=(steps, batch, INPUTS)).astype(np.float32)
-    given, runs = weights(kind, INPUTS, hidden), {}
-    for name in SPELLINGS:
-        if kind != "gru" or name not in SUMMED:
-            held, function = program(kind, name, given)
-            bound = tilewright.compile(function, held, xs, tiles=1).bind(held)
-            runs[name] = timed(partial(bound, xs))
+    runs = {}
+    for name, (held, function) in programs.items():
+        bound = tilewright.compile(function, held, xs, tiles=1).bind(held)
+        runs[name] = timed(partial(bound, xs))
     measured = compare(runs, rounds, keep=tuple(runs))
     names = sorted(runs, key=measured.median)
     best, slowest = names[0], names[-1]
     ratio, low, high = measured.ratio(slowest, best)
-    row = Row(
+    return Row(
         "recurrent",
-        f"{kind.upper()}, batch {batch}: the slowest of {len(names)} spellings",
+        what,
         measured.median(slowest) * 1e3,
         "ms",
         measured.median(best) * 1e3,
@@ -80,7 +101,6 @@ def run_spellings(
         notes=f"{slowest} against {best}",
         more={"milliseconds": {name: measured.median(name) * 1e3 for name in names}},
     )
-    return [row]
 
 
 def timed(run: Callable[[], Any]) -> Timed:

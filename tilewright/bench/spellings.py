@@ -98,7 +98,7 @@ def program(kind: str, name: str, given: Weights) -> tuple[Any, Callable[[Any, A
 
         def step(state: tuple[Array, ...], x: Array) -> tuple[tuple[Array, ...], None]:
             seen, kept = spelling.products(products, x, state[0])
-            return _CELLS[kind](state, _gates(seen, gates), _gates(kept, gates), bias), None
+            return CELLS[kind](state, _gates(seen, gates), _gates(kept, gates), bias), None
 
         zero = jnp.zeros((xs.shape[1], hidden))
         return lax.scan(step, (zero, zero) if kind == "lstm" else (zero,), xs)[0][0]
@@ -135,4 +135,4 @@ def _rnn(state: tuple, seen: list, kept: list | None, bias: list) -> tuple:
     return (jnp.tanh(_sums(seen, kept, bias)[0]),)
 
 
-_CELLS = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
+CELLS = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}

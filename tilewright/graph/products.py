@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from math import prod
 
 from tilewright.graph.ir import Builder, Graph, Node, Value
@@ -36,7 +37,8 @@ def simplify_products(graph: Graph) -> Graph:
             renamed[node.output] = _multiply(builder, node)
         elif node.op == "transpose" and producers.get(node.inputs[0]) in swapped:
             product = producers[node.inputs[0]]
-            renamed[node.output] = _swap(builder, product, renamed)
+            operands = tuple(renamed.get(v, v) for v in product.inputs)
+            renamed[node.output] = swap(builder, replace(product, inputs=operands))
         elif node.outputs[0] in gone:
             continue
         else:
@@ -49,14 +51,20 @@ def _swappable(node: Node, producers: dict[Value, Node], uses: Counter) -> Node 
     if node.op != "transpose" or tuple(node.params["permutation"]) != (1, 0):
         return None
     product = producers.get(node.inputs[0])
-    if product is None or product.op != "dot" or uses[product.output] != 1:
+    if product is None or not is_swappable(product) or uses[product.output] != 1:
         return None
-    plain = not product.params["batch"][0] and not _is_outer(product)
-    return product if plain and all(len(v.shape) == 2 for v in product.inputs) else None
+    return product
 
 
-def _swap(builder: Builder, product: Node, renamed: dict[Value, Value]) -> Value:
-    lhs, rhs = (renamed.get(v, v) for v in product.inputs)
+def is_swappable(node: Node) -> bool:
+    """Whether it is a product of two matrices, which the other way round is its transpose."""
+    plain = node.op == "dot" and not node.params["batch"][0] and not _is_outer(node)
+    return plain and all(len(v.shape) == 2 for v in (*node.inputs, node.output))
+
+
+def swap(builder: Builder, product: Node) -> Value:
+    """The transpose of such a product."""
+    lhs, rhs = product.inputs
     params = dict(product.params) | {"contract": tuple(reversed(product.params["contract"]))}
     return builder.op("dot", rhs, lhs, **params)
 

@@ -2,6 +2,7 @@
 
 There it is often for nothing (of a broadcast, of another transpose), and what follows the transpose
 fuses with what came before it: the sum of outer products `c + (x[:, None] * y).T` is one vertex.
+A product of two matrices is turned by swapping them: `(w @ x + u @ h).T` has rows of x and h again.
 Done where at most one operand is then read through a transpose, as the result was before, and where
 nobody else reads what would be computed twice.
 """
@@ -15,6 +16,7 @@ import numpy as np
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE
+from tilewright.graph.products import is_swappable, swap
 from tilewright.graph.rewrite import Rebuilder, with_bodies
 
 MOST = 40
@@ -52,13 +54,17 @@ def _pays(new: Rebuilder, value: Value, uses: Counter[Value]) -> bool:
         if node is not None:
             pending += node.inputs
             seen += 1
-        elif not _is_free(new.producer(value)):
+        elif not (_is_free(node := new.producer(value)) or _is_product(node, uses)):
             costly.add(value)
     return len(costly) <= 1 and seen <= MOST
 
 
 def _is_free(node: Node | None) -> bool:
     return node is not None and node.op in ("broadcast", "transpose", "iota", "constant")
+
+
+def _is_product(node: Node | None, uses: Counter[Value]) -> bool:
+    return node is not None and is_swappable(node) and uses[node.output] == 1
 
 
 class _Turn:
@@ -91,6 +97,9 @@ class _Turn:
         if node is not None and node.op == "iota":
             place = permutation.index(node.params["dimension"])
             return new.op("iota", **dict(node.params) | {"shape": shape, "dimension": place})
+        if _is_product(node, self.uses):
+            assert node is not None
+            return swap(new, node)
         if node is not None and node.op == "transpose":
             value = node.inputs[0]
             permutation = tuple(node.params["permutation"][i] for i in permutation)
