@@ -49,13 +49,15 @@ def maps(graph: Graph) -> list[Node]:
     return [node for node in graph.nodes if node.op == "map"]
 
 
-def test_all_of_a_net_is_one_map():
+def test_all_layers_of_a_net_are_one_map_and_its_classifier_takes_all_images():
     make = partial(one_by_one, machine=machine())
     graph = assert_same(make, trace(net, X, *WEIGHTS).graph, [X, *WEIGHTS])
     (node,) = maps(graph)
     assert node.params["length"] == len(X)
     outside = [n for n in graph.nodes if n is not node and n.op != "broadcast"]
-    assert all(v.shape[:1] != (len(X),) for n in outside for v in n.outputs)
+    of_images = [n for n in outside if n.output.shape[:1] == (len(X),)]
+    assert [(n.op, n.inputs[1].shape) for n in of_images] == [("dot", DENSE.shape)]
+    assert [v.shape for v in node.outputs] == [(len(X), len(DENSE))]
     assert all(v.shape[0] == 1 for n in node.bodies[0].nodes if n.op == "conv" for v in n.outputs)
 
 

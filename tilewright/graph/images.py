@@ -63,6 +63,23 @@ class _Chain:
                 self.images.add(node.output)
             elif self.images.intersection(node.inputs) or later.intersection(node.inputs):
                 later.update(node.outputs)
+        self._leave_the_end()
+
+    def _leave_the_end(self) -> None:
+        """Products of a row an image, which no layer of places reads again, take all rows at once:
+        a classifier's matrix is then read once, not for each image (8 images through B0: 0.1 ms
+        each of 9.3 in float32, 0.05 of 7.3 in bfloat16 on Zen 4)."""
+        layers: set[Value] = set()  # what layers of places are made of
+        for node in reversed(list(self.members)):
+            if len(node.output.shape) > 2 or not layers.isdisjoint(node.outputs):
+                layers.update(node.inputs)
+        end: set[Value] = set()
+        for node in list(self.members):
+            last = len(node.output.shape) <= 2 and node.output not in layers
+            if last and (node.op == "dot" or not end.isdisjoint(node.inputs)):
+                end.add(node.output)
+                self.images.discard(node.output)
+                del self.members[node]
 
     def _member(self, node: Node) -> Alone | None:
         """None where the node mixes images, or has none."""

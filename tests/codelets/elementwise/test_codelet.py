@@ -112,12 +112,15 @@ def test_conversions(source, features):
 
 
 @levels
-def test_floats_become_bfloat16_as_they_should(features):
-    """Ties, denormals, infinities, and every kind of NaN, of which only the sign is kept."""
+@pytest.mark.parametrize("before", [0, 20])
+def test_floats_become_bfloat16_as_they_should(before, features):
+    """Ties, denormals, infinities, and every kind of NaN, of which only the sign is kept: a vector
+    at a time and, in a long expression, several abreast."""
     high = np.arange(0, 1 << 32, 1 << 16, dtype=np.uint32)
     bits = np.concatenate([high | low for low in (0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF)])
-    step = Instruction("convert", (0,), "bfloat16")
-    expression = Expression(("float32",), (step,), (1,))
+    steps = [Instruction("neg", (i,), "float32") for i in range(before)]
+    steps.append(Instruction("convert", (before,), "bfloat16"))
+    expression = Expression(("float32",), tuple(steps), (len(steps),))
     check(contiguous(expression, bits.shape), bits.view(np.float32), features=features)
 
 

@@ -1,5 +1,7 @@
 """Reductions: native bits are those of the order law, for every kind, dtype, form and stride."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -112,6 +114,18 @@ def test_vectors_run_along_either_axis(features):
         each = reduction("sum", "float32", (count,), (0,), (19,))
         np.testing.assert_array_equal(run(each, array[:, 7], features=features)[0], found[7])
     assert (found != np.cumsum(array, axis=0)[-1]).any()
+
+
+@levels
+def test_wide_rows_near_and_far(features):
+    """Down a few columns at a time or row by row: the same bits."""
+    for count, columns in [(49, 300), (49, 256), (270, 170)]:
+        near = reduction("sum", "float32", (count, columns), (0,))
+        (array,) = arguments(near)
+        (found,), (expected,) = run(near, array, features=features), near.meaning(array)
+        np.testing.assert_array_equal(found, expected)
+        (far,) = run(replace(near, far=True), array, features=features)
+        np.testing.assert_array_equal(far, found)
 
 
 @levels
