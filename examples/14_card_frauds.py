@@ -33,7 +33,7 @@ for name, score in {"boosting": trees, "LSTM": net, "blend": blend(trees, net)}.
     print(
         f"{name:>8}: average precision {found.value:.3f} ± {found.error:.3f}; of 10 alerts a day "
         f"{team.precision.mean():.0%} are right, at most {team.ceiling.mean():.0%}; "
-        f"{team.saved.sum():,.0f} of {team.lost:,.0f} saved"
+        f"{team.saved.sum():,.0f} of {team.lost.sum():,.0f} saved"
     )
 
 # As purchases come: a state for each card, a probability each.

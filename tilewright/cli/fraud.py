@@ -63,7 +63,6 @@ def fraud(
 def _tell(found: Any) -> None:
     from rich.table import Table
 
-    from tilewright.sequence.cards.tally import ALL
     from tilewright.sequence.cards.words import figure, findings, headline
 
     console = Console(highlight=False)
@@ -73,9 +72,9 @@ def _tell(found: Any) -> None:
         table = Table("", "average precision", f"card-precision@{settings.k}", "saved a day")
         for model, scores in one.models.items():
             table.add_row(
-                model, figure(scores.precision_[ALL]),
-                f"{scores.cards.value:.3f} (ceiling {scores.ceiling:.3f})",
-                f"{scores.saved.value:,.0f}",
+                model, figure(scores.all.precision),
+                f"{scores.all.cards.value:.3f} (ceiling {scores.all.ceiling:.3f})",
+                f"{scores.all.saved.value:,.0f}",
             )  # fmt: skip
         console.print(table)
         for text in findings(one):

@@ -1,12 +1,23 @@
 """Models of a week: tuned without it, and blind to what comes and to what is not known."""
 
+from dataclasses import replace
+from functools import cache
+
+import jax
 import numpy as np
 import pytest
 
 from tests.sequence.cards.worlds import another_future, other_labels, small
 from tilewright.sequence.cards import boosting, comparison, features, nets
 from tilewright.sequence.cards.boosting import Boosting
-from tilewright.sequence.cards.comparison import BOOSTING, LAGS, columns, tuning_week
+from tilewright.sequence.cards.comparison import (
+    BOOSTING,
+    LAGS,
+    NET,
+    NET_AND_15,
+    columns,
+    tuning_week,
+)
 from tilewright.sequence.cards.features import RAW
 from tilewright.sequence.cards.nets import Net, blend
 from tilewright.sequence.cards.purchases import DAY
@@ -52,6 +63,59 @@ def test_no_score_moves_by_what_was_not_known(said):
         rows = np.intersect1d(judged(given).judged, judged(same).judged)
         mine, theirs = (np.isin(judged(g).judged, rows) for g in (given, same))
         np.testing.assert_array_equal(scores[mine], said(same)[theirs])
+
+
+DELAYS = np.random.default_rng(0).uniform(DAY, 14 * DAY, len(small()))
+"""Each label's own, one day to fourteen."""
+
+
+@cache
+def compared(given):
+    """All six models of the week from day 47 on, small and quick."""
+    few = {"RATES": (0.3,), "LEAVES": (8,), "TREES": (5, 10)}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, values in few.items():
+            patch.setattr(boosting, name, values)
+        return comparison.compare(replace(SETTINGS, net=TINY), given)
+
+
+@pytest.mark.parametrize("others", [another_future, other_labels], ids=lambda f: f.__name__)
+def test_no_score_of_the_six_moves_by_what_came_later(others):
+    """From the middle of the week on there are other purchases; or labels that were not known by
+    then are others: what every model said of the days before stays, to the bit."""
+    middle, given = 50.5 * DAY, delayed()
+    mine, other = compared(given), others(given, middle)
+    theirs, rows = compared(other), mine.weeks[0].judged
+    early, same = (
+        own.time[found.weeks[0].judged] < middle for own, found in ((given, mine), (other, theirs))
+    )
+    np.testing.assert_array_equal(rows[early], theirs.weeks[0].judged[same])
+    assert mine.tuned == theirs.tuned
+    for model in comparison.MODELS:
+        said, again = mine.said[model][0], theirs.said[model][0]
+        assert said[early].std() > 0
+        np.testing.assert_array_equal(said[early], again[same], err_msg=model)
+
+
+def test_nothing_is_learned_from_labels_inside_the_delay():
+    """Labels that are not known when the week begins are others: what was fitted is the same."""
+    mine, theirs = compared(delayed()), compared(other_labels(delayed(), 47 * DAY))
+    assert mine.tuned == theirs.tuned
+    for model, (fitted, X) in mine.last.items():
+        again = theirs.last[model][0]
+        if model in (NET, NET_AND_15):
+            for one, other in zip(*map(jax.tree.leaves, (fitted.nets_, again.nets_)), strict=True):
+                np.testing.assert_array_equal(one, other)
+        else:
+            np.testing.assert_array_equal(fitted.predict_proba(X), again.predict_proba(X))
+    # Of what came later a model is told, by the columns of terminals.
+    said, again = mine.said[BOOSTING][0], theirs.said[BOOSTING][0]
+    assert len(said) != len(again) or (said != again).any()
+
+
+@cache
+def delayed():
+    return small().with_delays(DELAYS)
 
 
 def test_boosting_is_tuned_on_a_week_that_is_known():

@@ -52,15 +52,15 @@ def found():
 
 
 def test_scores_are_in_the_order_of_what_models_know(found):
-    values = {model: scores.precision_[ALL].value for model, scores in found.models.items()}
+    values = {model: scores.all.precision.value for model, scores in found.models.items()}
     order = sorted(values, key=lambda model: values[model])
     assert order == sorted(KNOWS, key=lambda model: KNOWS[model])
     for scores in found.models.values():
-        assert np.mean([week.value for week in scores.by_week]) == pytest.approx(
-            scores.precision_[ALL].value
+        assert np.mean([week.precision.value for week in scores.weeks]) == pytest.approx(
+            scores.all.precision.value
         )
-        assert 0 <= scores.cards.value <= scores.ceiling <= 1
-        assert scores.precision_[ALL].error > 0
+        assert 0 <= scores.all.cards.value <= scores.all.ceiling <= 1
+        assert scores.all.precision.error > 0
     assert found.best_peer == LAGS
     assert found.lead(LAGS).value == found.lead(LAGS).error == 0
 
@@ -109,7 +109,7 @@ def test_the_page_says_that_data_are_simulated_and_needs_nothing_else(found):
     assert "http" not in text
     said = " ".join(reader.text)
     assert said.index("These purchases are simulated") < said.index("What was found")
-    for words in ("terminal compromised", "ceiling", "Practical Handbook", "300 cards of 5,000"):
+    for words in ("Terminal compromised", "ceiling", "Practical Handbook", "300 cards of 5,000"):
         assert words in said
     assert "nan" not in said
     assert len(text) < 200_000
@@ -119,9 +119,19 @@ def test_all_figures_are_in_the_json(found):
     content = json.loads(json.dumps(found.as_json(), allow_nan=False))
     assert set(content["models"]) == set(MODELS)
     assert content["best peer"] == LAGS
-    value, error = content["models"][NET]["average precision"]["card compromised"]
-    assert 0 < value < 1
-    assert 0 < error < 1
+    for model in MODELS:
+        own = content["models"][model]
+        assert list(own["by kind"]) == [ALL, *small().kinds]
+        assert [week["day"] for week in own["by week"]] == [45, 52, 59]
+        for figures in (*own["by kind"].values(), *own["by week"]):
+            for name in ("average precision", "recall", "card precision", "cards found"):
+                value, error = figures[name]
+                assert 0 <= value <= 1
+                assert 0 <= error < 1
+            value, error = figures["saved a day"]
+            assert value >= 0
+            assert error >= 0
+            assert figures["card precision"][0] <= figures["ceiling"] <= 1
 
 
 def test_k_above_the_number_of_cards_is_refused():

@@ -13,7 +13,7 @@ from tilewright.sequence.cards.comparison import (
 )
 from tilewright.sequence.cards.order import RATE
 from tilewright.sequence.cards.settings import recipe
-from tilewright.sequence.cards.tally import ALL, tally
+from tilewright.sequence.cards.tally import tally
 
 pytestmark = pytest.mark.slow
 BOOK = 0.687
@@ -21,7 +21,7 @@ BOOK = 0.687
 
 
 def precisions(found):
-    return {model: scores.precision_[ALL] for model, scores in found.models.items()}
+    return {model: scores.all.precision for model, scores in found.models.items()}
 
 
 def test_the_published_recipe():

@@ -7,7 +7,7 @@ split              what is learned from and what is judged, week by week
 boosting, nets     the models; comparison: all of them on every week
 precision, alerts  scores of rankings with their errors; what a team of k alerts a day finds
 live               a net asked as purchases come, a state a card, from C
-tally, words, page, job   figures, sentences, a page, and the command that makes them
+figures, tally, words, page, job   by kind of fraud and by week; sentences, a page, the command
 """
 
 from importlib import import_module

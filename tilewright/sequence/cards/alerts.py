@@ -25,8 +25,8 @@ class Alerts:
     there: np.ndarray  # (days, kinds) compromised cards that were not yet blocked
     caught: np.ndarray  # (days,) alerted cards that are compromised
     open: np.ndarray  # (days,) compromised cards not yet blocked
-    saved: np.ndarray  # (days,) money
-    lost: float  # what all frauds of the week would cost
+    saved: np.ndarray  # (days, kinds) money
+    lost: np.ndarray  # (kinds,) what frauds of the week would cost
 
     @property
     def precision(self) -> np.ndarray:
@@ -47,7 +47,9 @@ def alerts(given: Purchases, rows: np.ndarray, score: np.ndarray, k: int) -> Ale
     if type(k) is not int or k < 1:
         raise ArgumentError(f"k must be a whole number above 0, not {k!r}.")
     day, card, kind = given.day[rows], given.card[rows], given.kind[rows]
-    amount = np.where(kind > 0, given.amount[rows], 0.0)
+    cost = np.zeros((len(rows), len(given.kinds) + 1))
+    cost[np.arange(len(rows)), kind] = given.amount[rows]
+    cost = cost[:, 1:]  # an honest purchase costs nobody anything
     blocked = np.zeros(int(card.max()) + 1, bool)
     found, there, caught, saved = [], [], [], []
     for today in np.unique(day):
@@ -67,9 +69,9 @@ def alerts(given: Purchases, rows: np.ndarray, score: np.ndarray, k: int) -> Ale
         found.append(kinds[hit, 1:].sum(axis=0))
         there.append(kinds[:, 1:].sum(axis=0))
         caught.append((hit.sum(), compromised.sum()))
-        saved.append(amount[(day >= today) & np.isin(card, cards[hit])].sum())
+        saved.append(cost[(day >= today) & np.isin(card, cards[hit])].sum(axis=0))
     both = np.array(caught)
     return Alerts(
         k, np.array(found), np.array(there), both[:, 0], both[:, 1], np.array(saved),
-        float(amount.sum()),
+        cost.sum(axis=0),
     )  # fmt: skip

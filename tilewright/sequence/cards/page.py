@@ -5,7 +5,7 @@ In: tallies of recipes, delays. Out: one HTML text with everything inside; no sc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import numpy as np
@@ -22,7 +22,9 @@ from tilewright.sequence.cards.comparison import (
     NET,
     NET_AND_15,
 )
+from tilewright.sequence.cards.figures import Figures
 from tilewright.sequence.cards.live import Delays
+from tilewright.sequence.cards.precision import Estimate
 from tilewright.sequence.cards.settings import ORDER
 from tilewright.sequence.cards.tally import ALL, Tally
 from tilewright.sequence.cards.words import NETS, figure, findings, headline, verdict
@@ -42,6 +44,7 @@ svg text { font: 13px Inter, system-ui, sans-serif; fill: #52606d; }
 .simulated { margin-top: 14px; background: #fff7e6; border-left: 5px solid #c78a1b; }
 h2.recipe { font-size: 22px; margin: 34px 0 10px; }
 h3 { font-size: 15px; margin: 18px 0 6px; }
+details { margin-top: 12px; font-size: 14px; } summary { cursor: pointer; color: var(--net); }
 @media (max-width: 480px) { svg text { font-size: 21px; } main { padding: 20px 10px 40px; }
   section { padding: 16px 12px; } h1 { font-size: 22px; } h2.recipe { font-size: 19px; }
   th, td { padding: 5px 4px; font-size: 11px; white-space: normal; }
@@ -69,6 +72,7 @@ GLOSSARY = {
     "exceeds",
     "card-precision@k": "of the k cards alerted a day, the share that is compromised; the ceiling "
     "is what one who knows all would have, as there may be fewer than k",
+    "cards found": "of compromised cards not yet blocked, the share that was alerted on the day",
     "saved": "what frauds of an alerted card would cost from that day to the end of the week, when "
     "it is blocked",
     "± ": "one standard error: of precision and recall by a jackknife over cards and terminals, of "
@@ -118,7 +122,7 @@ def _recipe(found: Tally) -> list[str]:
         f'<h2 class="recipe">{escape(name)}</h2>',
         f'<p class="lede">{escape(ABOUT[settings.recipe] + scale)}</p>',
         f'<section class="verdict"><h2>What was found</h2><ul>{listed}</ul></section>',
-        section("All models", note, _scores(found)),
+        section("All models", note, _kind(found, ALL)),
     ]
     if len(found.kinds) > 1:
         parts.append(section("By kind of fraud", KINDS, _kinds(found)))
@@ -127,62 +131,79 @@ def _recipe(found: Tally) -> list[str]:
 
 
 KINDS = (
-    "Average precision of each kind among honest purchases; below it the share of its compromised "
-    "cards that were alerted on their day."
+    "Frauds of a kind are ranked among honest purchases. Alerts are those of all purchases: of the "
+    "k a day so many were cards of this kind. Under a precision the lead over the best peer of "
+    "all kinds."
 )
 
 
-def _scores(found: Tally) -> str:
+def _scores(found: Tally, of: Callable[[str], Figures], lead: Callable[[str], Estimate]) -> str:
+    """A row a model: its figures, and under its precision the lead."""
     settings = found.comparison.settings
     rows = []
-    for model, scores in found.models.items():
-        lead = found.lead(model)
-        kind = {"ahead": "better", "behind": "worse", "level": ""}[verdict(lead)]
-        under = "" if model == found.best_peer else figure(lead, sign=True)
+    for model in found.models:
+        figures, ahead = of(model), lead(model)
+        kind = {"ahead": "better", "behind": "worse", "level": ""}[verdict(ahead)]
+        under = "" if model == found.best_peer else figure(ahead, sign=True)
         rows.append([
             model,
-            f'{figure(scores.precision_[ALL])}<small class="{kind}">{under}</small>',
-            figure(scores.recall[ALL]),
-            f"{scores.cards.value:.3f} ± {scores.cards.error:.3f}"
-            f"<small>ceiling {scores.ceiling:.3f}</small>",
-            f"{scores.saved.value:,.0f} ± {scores.saved.error:,.0f}"
-            f"<small>{scores.share_saved:.0%} of all</small>",
+            f'{figure(figures.precision)}<small class="{kind}">{under}</small>',
+            figure(figures.recall),
+            f"{figure(figures.cards)}<small>ceiling {figures.ceiling:.3f}</small>",
+            f"{figures.found.value:.0%} ± {figures.found.error:.0%}",
+            f"{figures.saved.value:,.0f} ± {figures.saved.error:,.0f}"
+            f"<small>{figures.share_saved:.0%} of all</small>",
         ])  # fmt: skip
     head = [
         "", "average precision", f"recall at {settings.false_alarms:.1%} false alarms",
-        f"card-precision@{settings.k}", "saved a day",
+        f"card-precision @{settings.k}", "cards found", "saved a day",
     ]  # fmt: skip
     return _table(head, rows)
 
 
+def _kind(found: Tally, kind: str) -> str:
+    return _scores(
+        found, lambda model: found.models[model].kinds[kind], lambda model: found.lead(model, kind)
+    )
+
+
 def _kinds(found: Tally) -> str:
-    kinds, every = found.kinds, found.comparison.given.kinds
-    rows = []
-    for model, scores in found.models.items():
-        shares = dict(zip(every, scores.found, strict=True))
-        cells = [
-            f"{figure(scores.precision_[kind])}<small>{shares[kind]:.0%} of cards</small>"
-            for kind in kinds
-        ]
-        rows.append([model, *cells])
-    return _table(["", *kinds], rows)
+    """A table a kind."""
+    return "".join(
+        f"<h3>{escape(kind.capitalize())}</h3>{_kind(found, kind)}" for kind in found.kinds
+    )
 
 
 def _weeks(found: Tally) -> str:
+    """Precision of all weeks, drawn where there are several; each week's own table folded away."""
     weeks = found.comparison.weeks
     rows = [
-        [model, *(figure(week) for week in scores.by_week)]
+        [model, *(figure(week.precision) for week in scores.weeks)]
         for model, scores in found.models.items()
     ]
     head = ["", *(f"day {week.day}" for week in weeks)]
-    if len(weeks) < 3:
-        return _table(head, rows)
-    lines = {
-        model: (np.array([week.value for week in scores.by_week]), COLOURS[model])
-        for model, scores in found.models.items()
-    }
-    drawn = svg.lines(head[1:], lines, "Average precision by week")
-    return drawn + _table(head, rows)
+    drawn = ""
+    if len(weeks) > 2:
+        lines = {
+            model: (np.array([week.precision.value for week in scores.weeks]), COLOURS[model])
+            for model, scores in found.models.items()
+        }
+        drawn = svg.lines(head[1:], lines, "Average precision by week")
+    more = (
+        f"<details><summary>All figures of the week from day {week.day} on</summary>"
+        f"{_week(found, number)}</details>"
+        for number, week in enumerate(weeks)
+    )
+    return drawn + _table(head, rows) + "".join(more)
+
+
+def _week(found: Tally, number: int) -> str:
+    peer = found.models[found.best_peer].weeks[number].precision
+    return _scores(
+        found,
+        lambda model: found.models[model].weeks[number],
+        lambda model: found.models[model].weeks[number].precision - peer,
+    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

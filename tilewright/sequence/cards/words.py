@@ -6,9 +6,10 @@ In: a `Tally`. Out: a headline and findings. A lead counts from two standard err
 from __future__ import annotations
 
 from tilewright.sequence.cards.comparison import BLEND, LAGS, NET, NET_AND_15, PEERS
+from tilewright.sequence.cards.figures import Mean
 from tilewright.sequence.cards.precision import Estimate
 from tilewright.sequence.cards.settings import ORDER
-from tilewright.sequence.cards.tally import ALL, Tally
+from tilewright.sequence.cards.tally import Tally
 
 ERRORS = 2.0
 NETS = (NET, NET_AND_15)
@@ -16,7 +17,7 @@ NETS = (NET, NET_AND_15)
 
 def best_net(found: Tally) -> str:
     """By average precision of all frauds."""
-    return max(NETS, key=lambda model: found.models[model].precision_[ALL].value)
+    return max(NETS, key=lambda model: found.models[model].all.precision.value)
 
 
 def verdict(lead: Estimate) -> str:
@@ -45,17 +46,17 @@ def headline(found: Tally) -> str:
 def findings(found: Tally) -> list[str]:
     """Who leads, by kind too; what blending and lags do; what a team of k saves."""
     net, peer = best_net(found), found.best_peer
-    mine, theirs = found.models[net].precision_[ALL], found.models[peer].precision_[ALL]
+    mine, theirs = found.models[net].all.precision, found.models[peer].all.precision
     said = [
         f"Average precision: {net} {figure(mine)}, the best peer ({peer}) {figure(theirs)}; the "
         f"net is {verdict(found.lead(net))} ({figure(found.lead(net), sign=True)}). A model that "
         f"knows nothing has {found.random:.4f}.",
         *_kinds(found),
-        f"Blended with {LAGS} it has {figure(found.models[BLEND].precision_[ALL])}, "
+        f"Blended with {LAGS} it has {figure(found.models[BLEND].all.precision)}, "
         f"{figure(found.lead(BLEND), sign=True)} over the best peer: {verdict(found.lead(BLEND))}.",
     ]
-    best = max(found.models, key=lambda model: found.models[model].saved.value)
-    scores, k = found.models[best], found.comparison.settings.k
+    best = max(found.models, key=lambda model: found.models[model].all.saved.value)
+    scores, k = found.models[best].all, found.comparison.settings.k
     said.append(
         f"With {k} alerts a day {best} saves most: {scores.saved.value:,.0f} ± "
         f"{scores.saved.error:,.0f} a day, {scores.share_saved:.0%} of what frauds would cost; "
@@ -73,17 +74,17 @@ def _kinds(found: Tally) -> list[str]:
     said = []
     for kind in kinds:
         net, peer = (
-            max(models, key=lambda model: found.models[model].precision_[kind].value)
+            max(models, key=lambda model: found.models[model].kinds[kind].precision.value)
             for models in (NETS, PEERS)
         )
         said.append(
-            f"{kind.capitalize()}: {net} {figure(found.models[net].precision_[kind])}, {peer} "
-            f"{figure(found.models[peer].precision_[kind])}; the net is "
+            f"{kind.capitalize()}: {net} {figure(found.models[net].kinds[kind].precision)}, {peer} "
+            f"{figure(found.models[peer].kinds[kind].precision)}; the net is "
             f"{verdict(found.lead(net, kind, peer))}."
         )
     return said
 
 
-def figure(of: Estimate, sign: bool = False) -> str:
+def figure(of: Estimate | Mean, sign: bool = False) -> str:
     """Value ± standard error."""
     return f"{of.value:{'+' if sign else ''}.3f} ± {of.error:.3f}"
