@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax import lax
 
 from tilewright.models.convolutional import by_batch
@@ -20,7 +21,18 @@ def formula(raw, scale, shift):
 
 
 def ours(raw, scale, shift):
-    return by_batch(EPSILON, raw, scale, shift, ABOUT)
+    return by_batch(EPSILON, (False, False), raw, scale, shift, ABOUT)
+
+
+def by_image(raw, scale, shift):
+    return by_batch(EPSILON, (True, True), raw, scale, shift, ABOUT)
+
+
+def there_by_place(raw, scale, shift):
+    return by_batch(EPSILON, (False, True), raw, scale, shift, ABOUT)
+
+
+WAYS = pytest.mark.parametrize("ours", [ours, by_image, there_by_place], ids=lambda f: f.__name__)
 
 
 def loss(norm):
@@ -32,7 +44,8 @@ def loss(norm):
     return function
 
 
-def test_gradients():
+@WAYS
+def test_gradients(ours):
     with jax.enable_x64(True):
         given = RAW, SCALE, SHIFT
         both = [jax.jit(jax.grad(loss(norm), (0, 1, 2)))(*given) for norm in (ours, formula)]
@@ -40,7 +53,8 @@ def test_gradients():
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
 
 
-def test_gradients_of_gradients():
+@WAYS
+def test_gradients_of_gradients(ours):
     def steepness(norm):
         inner = jax.grad(loss(norm), (0, 1, 2))
         return jax.grad(lambda *given: sum(jnp.sum(g**2) for g in inner(*given)), (0, 1, 2))
@@ -51,7 +65,8 @@ def test_gradients_of_gradients():
             np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-4)
 
 
-def test_slopes():
+@WAYS
+def test_slopes(ours):
     with jax.enable_x64(True):
         given = RAW, SCALE, SHIFT
         along = tuple(RANDOM.normal(size=x.shape) for x in given)
@@ -77,9 +92,13 @@ def test_rounding_grows_with_the_distance():
     exact = np.var(raw.astype(np.float64), (0, 1, 2))
     unit = float(np.finfo(np.float32).eps)
     for about in (10, 9, 0):
-        _, mean, variance = by_batch(EPSILON, raw, 1.0, 0.0, np.full(8, about, np.float32))
+        _, mean, variance = by_batch(
+            EPSILON, (False, False), raw, 1.0, 0.0, np.full(8, about, np.float32)
+        )
         bound = 8 * unit * (1 + (10 - about) ** 2 / exact)
         assert np.all(np.abs(variance / exact - 1) < bound)
         np.testing.assert_allclose(mean, np.mean(raw, (0, 1, 2)), rtol=8 * unit)
     flat = np.full((2, 3, 3, 4), 0.1, np.float32)
-    assert np.all(by_batch(EPSILON, flat, 1.0, 0.0, np.zeros(4, np.float32))[2] >= 0)
+    assert np.all(
+        by_batch(EPSILON, (False, False), flat, 1.0, 0.0, np.zeros(4, np.float32))[2] >= 0
+    )

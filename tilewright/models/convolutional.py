@@ -81,6 +81,12 @@ class Layer:
     pad: str = "same"
 
     @property
+    def by_image(self) -> tuple[bool, bool]:
+        """Of its norm's sums, forward and backward: see `by_batch`."""
+        over_places = self.kernel > 1
+        return over_places, over_places or self.activation != "linear"
+
+    @property
     def shape(self) -> tuple[int, int, int, int]:
         return (self.kernel, self.kernel, self.inputs // self.groups, self.outputs)
 
@@ -146,7 +152,8 @@ def apply(
         raw = convolve(layer, weights.kernel * scale, images)
         return activate(raw + (weights.shift - kept.mean * scale)), kept
     raw = convolve(layer, weights.kernel, images)
-    found: Any = by_batch(norm.epsilon, raw, weights.scale, weights.shift, kept.mean)
+    given = raw, weights.scale, weights.shift, kept.mean
+    found: Any = by_batch(norm.epsilon, layer.by_image, *given)
     normed, mean, variance = found
     count = prod(raw.shape[:3])
     unbiased = variance * (count / max(1, count - 1))
@@ -157,9 +164,14 @@ def apply(
     return activate(normed), Statistics(*moved)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0,))
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def by_batch(
-    epsilon: float, raw: Array, scale: Array, shift: Array, about: Array
+    epsilon: float,
+    by_image: tuple[bool, bool],
+    raw: Array,
+    scale: Array,
+    shift: Array,
+    about: Array,
 ) -> tuple[Array, Array, Array]:
     """The batch's norm of raw (n, h, w, channels), and its mean and variance (channels).
 
@@ -171,10 +183,14 @@ def by_batch(
     Its slope takes two sums over all places, and so does its gradient, of what comes in and of that
     times the centred images (Ioffe and Szegedy 2015), where the chain rule takes four, two of which
     are those again.
+
+    `by_image`, of the sums forward and of those backward: whether the places of an image are added
+    up first, and then the images. So they are where whole images are made, by convolutions over
+    places and by their gradients: they can be added up while they are near.
     """
     off = raw - about
-    distance = jnp.mean(off, (0, 1, 2))
-    spread = jnp.mean(jnp.square(off), (0, 1, 2)) - jnp.square(distance)
+    distance = _mean(off, by_image[0])
+    spread = _mean(jnp.square(off), by_image[0]) - jnp.square(distance)
     mean, variance = about + distance, jnp.maximum(spread, 0)
     factor = scale * lax.rsqrt(variance + epsilon)
     return (raw - mean) * factor + shift, mean, variance
@@ -182,17 +198,31 @@ def by_batch(
 
 @by_batch.defjvp
 def _by_batch_slope(
-    epsilon: float, given: tuple[Array, ...], along: tuple[Array, ...]
+    epsilon: float,
+    by_image: tuple[bool, bool],
+    given: tuple[Array, ...],
+    along: tuple[Array, ...],
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    found: Any = by_batch(epsilon, *given)
+    found: Any = by_batch(epsilon, by_image, *given)
     (raw, scale, _, _), (d_raw, d_scale, d_shift, _), (_, mean, variance) = given, along, found
     inverse, centred = lax.rsqrt(variance + epsilon), raw - mean
     factor = scale * inverse
-    d_mean = jnp.mean(d_raw, (0, 1, 2))
-    d_variance = 2 * jnp.mean(centred * d_raw, (0, 1, 2))
+    d_mean = _mean(d_raw, by_image[0])
+    d_variance = 2 * _mean(centred * d_raw, by_image[0])
     d_factor = d_scale * inverse - factor * jnp.square(inverse) / 2 * d_variance
-    d_normed = d_raw * factor + centred * d_factor + (d_shift - d_mean * factor)
-    return found, (d_normed, d_mean, d_variance)
+    d_factor = _repeated(d_factor, raw.shape[0], by_image[1])
+    d_offset = _repeated(d_shift - d_mean * factor, raw.shape[0], by_image[1])
+    return found, (d_raw * factor + centred * d_factor + d_offset, d_mean, d_variance)
+
+
+def _mean(images: Array, by_image: bool) -> Array:
+    """Over images and places: (channels,)."""
+    return jnp.mean(jnp.mean(images, (1, 2)), 0) if by_image else jnp.mean(images, (0, 1, 2))
+
+
+def _repeated(line: Array, images: int, by_image: bool) -> Array:
+    """(channels,) for every image, (n, 1, 1, channels): a gradient's sums go the same way back."""
+    return jnp.broadcast_to(line, (images, 1, 1, *line.shape)) if by_image else line
 
 
 def _by_groups(raw: Array, epsilon: float) -> Array:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tilewright.graph.ir import Graph
+from tilewright.graph.made_twice import made_twice
 from tilewright.graph.pairs import without_pairs
 from tilewright.machine.machine import Machine
 from tilewright.plan import (
@@ -62,6 +63,8 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
     `even`: inputs lie evenly over tiles that share no memory, not where they are wanted.
     """
     graph = without_pairs(graph, machine)
+    if machine.chip.exchange.kind == "coherent":
+        graph = made_twice(graph, machine)
     plan = Plan(machine, lower_units)
     inputs = [Buffer(v.dtype, v.type.size, "input", i) for i, v in enumerate(graph.inputs)]
     results = [Buffer(v.dtype, v.type.size, "output", i) for i, v in enumerate(graph.results)]

@@ -22,6 +22,7 @@ from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE, OPERATIONS, VIEWS
 from tilewright.plan.cells import with_cells
 from tilewright.plan.epilogues import with_epilogues
+from tilewright.plan.late import late
 from tilewright.plan.totals import with_totals
 
 UPDATES = frozenset(op for op, row in OPERATIONS.items() if row.updates)
@@ -93,7 +94,7 @@ class _Scheduler:
         units = [unit for unit in units if unit.nodes]
         units = with_epilogues(units, self.graph, CHEAP, self._root)
         units = with_cells(units, self.graph)
-        return with_totals(units, VECTOR_LIMIT, self._root)
+        return late(with_totals(units, VECTOR_LIMIT, self._root))
 
     def _root(self, value: Value) -> Value:
         return alias_root(value, self.producers)

@@ -40,11 +40,11 @@ def image_by_image(steps: Sequence[Step], machine: Machine) -> list[Step]:
 
 def _joined(steps: Sequence[Step], machine: Machine, uses: Counter[Buffer]) -> list[Step]:
     made: list[Step] = []
-    read = dict(_images(steps))
+    read, met = dict(_images(steps)), dict(_gradients(steps))
     waiting = deque(items_of(steps, machine))
     while waiting:
         item = waiting.popleft()
-        walk = _Walk.begun(item, read, machine)
+        walk = _Walk.begun(item, read, met, machine)
         if walk is None:
             made += item.with_loops(lambda steps: _joined(steps, machine, uses))
             continue
@@ -71,6 +71,16 @@ def _images(steps: Sequence[Step]) -> Iterator[tuple[Buffer, int]]:
                 yield from _images(step.steps)
 
 
+def _gradients(steps: Sequence[Step]) -> Iterator[tuple[Buffer, Buffer]]:
+    """Images, and what they meet in the gradient of a kernel."""
+    for step in steps:
+        match step:
+            case Spread(whole=Call(FilterGradient(), (image, gradient, *_))):
+                yield image.buffer, gradient.buffer
+            case Spread() | Loop():
+                yield from _gradients(step.steps)
+
+
 def _member(item: Item, images: int = 0) -> OverImages | None:
     """Of one vertex, dealt out or not."""
     step = item.found[0]
@@ -81,9 +91,11 @@ def _member(item: Item, images: int = 0) -> OverImages | None:
 @dataclass
 class _Walk:
     """Vertices that take images one by one, what comes before them, and what waits until they are
-    done; `others` are all but the first, in order. `read` is what convolutions read."""
+    done; `others` are all but the first, in order. `read` is what convolutions read, `met` what
+    images meet in the gradient of a kernel."""
 
     read: dict[Buffer, int]
+    met: dict[Buffer, Buffer]
     members: list[OverImages]
     items: list[Item]
     before: list[Item] = field(default_factory=list)
@@ -91,7 +103,9 @@ class _Walk:
     others: list[Item] = field(default_factory=list)
 
     @staticmethod
-    def begun(item: Item, read: dict[Buffer, int], machine: Machine) -> _Walk | None:
+    def begun(
+        item: Item, read: dict[Buffer, int], met: dict[Buffer, Buffer], machine: Machine
+    ) -> _Walk | None:
         """By what writes images that a convolution reads, or that are summed; or by such sums."""
         member = _member(item, next((read[b] for b in item.written if b in read), 0))
         if member is None:
@@ -100,7 +114,7 @@ class _Walk:
             return None
         if member.images < IMAGES_A_TILE * machine.tiles or not _has_images(member):
             return None
-        return _Walk(read, [member], [item])
+        return _Walk(read, met, [member], [item])
 
     def goes_on(self, item: Item) -> bool:
         """Whether another item finds its place: in the walk, before it, or after it. What may begin
@@ -124,7 +138,7 @@ class _Walk:
             return False  # sums over all images ride on products
         if any(item.conflicts(other) for other in self.later):
             return False
-        if not _has_images(member) or not self._shares_images(member):
+        if not _has_images(member) or not (self._shares_images(member) or self._is_met(item)):
             return False
         self.items.append(item)
         self.members.append(member)
@@ -142,6 +156,12 @@ class _Walk:
                         return False
                     shared = True
         return shared
+
+    def _is_met(self, item: Item) -> bool:
+        """Whether it makes images that meet what is made here, in the gradient of a kernel."""
+        made = {buffer for other in self.items for buffer in other.written}
+        new = made.isdisjoint(item.touched)
+        return new and any(self.met.get(buffer) in made for buffer in item.written)
 
     @property
     def is_worth_it(self) -> bool:

@@ -115,8 +115,9 @@ class _Chain:
         return shared
 
     def lets_by(self, item: Item) -> bool:
-        """Whether it may as well come before."""
-        return item.may_pass((*self.items, *self.later))
+        """Whether it may as well come before; what is large would take up memory for longer."""
+        small = sum(buffer.nbytes for buffer in item.written) <= self.machine.tile.memory
+        return small and item.may_pass((*self.items, *self.later))
 
     def puts_off(self, item: Item) -> bool:
         """Whether it may wait for what else follows; loops and the like may not."""
