@@ -8,7 +8,6 @@ share no memory by `simulate/cycles.py`; on a GPU it is a bound. Nothing becomes
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from tilewright.compiler import WHOLE, Stages
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError, CapacityError
+from tilewright.frozen import frozen
 from tilewright.graph.by_law import by_law
 from tilewright.graph.widen import widen
 from tilewright.machine.catalogue import machine as named
@@ -36,7 +36,7 @@ AS_TYPED = tuple(rewrite for rewrite in WHOLE if rewrite is not widen)
 COLUMNS: tuple[str, ...] = ("machine", "rank", "time", "limit", "busy", "memory", "energy", "price")
 
 
-@dataclass(frozen=True)
+@frozen
 class Comparison:
     """`rows` in the order of the machines given; prints as a table, the fastest first."""
 

@@ -8,7 +8,7 @@ that it went through. They are made when first asked for: an Image that the cach
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tilewright.files import Written
+from tilewright.frozen import frozen
 from tilewright.graph.pattern import Pattern, digest, thin_lines
 from tilewright.image import Image, Interface, Parts
 from tilewright.machine.host import check_able
@@ -38,7 +39,7 @@ Stages = Any
 """`compiler.Stages`, which comes after this: a graph's stages, each made when first asked for."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Source:
     """What a program is made from. Pure data, but for `stages`, which begins its compilation.
 

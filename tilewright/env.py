@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from tilewright.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Environment:
     """The settings; `None` means that the user left it to us."""
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from tilewright.frozen import frozen
 
 PARTIAL = ".partial"
 """How the name of a file ends that is still being written."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Written:
     """Several files; `note` says which one could not be made, and why."""
 

@@ -15,19 +15,20 @@ import itertools
 import json
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Type, numpy_dtype
 from tilewright.tree import Tree
 
 _NOTHING: Mapping[int, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
+@frozen
 class CompiledObject:
     """Machine code: one or more object files that are linked together when loaded."""
 
@@ -46,7 +47,7 @@ class CompiledObject:
         return CompiledObject(tuple(data[a:b] for a, b in itertools.pairwise(ends)))
 
 
-@dataclass(frozen=True)
+@frozen
 class Streamed:
     """The top-level map: its instances, and which leaves have one row for each of them.
 
@@ -58,7 +59,7 @@ class Streamed:
     outputs: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Interface:
     """How a program is called. Without trees it is flat.
 
@@ -87,7 +88,7 @@ class Interface:
         return self.inputs, self.outputs
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Image:
     """A program. `object` is empty as long as it has not been compiled.
 
@@ -155,7 +156,7 @@ class Image:
         )
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Parts:
     """Of a step with a state (see `graph/tick.py`): programs that leave arrays for each other.
 

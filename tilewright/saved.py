@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ import numpy as np
 from tilewright.checksum import Fill, checksum, from_file
 from tilewright.errors import ArgumentError, LoadError
 from tilewright.files import write_bytes
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Type
 from tilewright.image import Interface, types_from_json, types_to_json
 from tilewright.tree import LEAF, MismatchError, Tree
@@ -41,7 +42,7 @@ _LINE = 64
 _LOOK = 1 << 16
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Saved:
     """`text` is a graph whose first inputs are `constants`, and the rest those of the interface.
 

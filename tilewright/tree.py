@@ -12,10 +12,11 @@ import ast
 import sys
 from collections import namedtuple
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
 from typing import Any
+
+from tilewright.frozen import frozen
 
 _PLAIN = {dict: "dict", tuple: "tuple", list: "list", type(None): "none"}
 
@@ -24,7 +25,7 @@ class MismatchError(Exception):
     """A value of another structure; its words follow the name of the argument."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Tree:
     """`kind` is "leaf", "none", "tuple", "list", "dict", "named" (a named tuple) or "custom".
 

@@ -6,18 +6,17 @@ noise's df (infinite: normal).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tilewright.alpha.noise import fit_scale
+from tilewright.frozen import frozen
 
 NULL, RIDGE, OLS, NORMAL = "null", "ridge", "OLS", "OLS, normal"
 NAMES = (NULL, RIDGE, OLS, NORMAL)
 PENALTIES = np.logspace(1, 6, 11)
 
 
-@dataclass(frozen=True)
+@frozen
 class Baseline:
     """Forecast of a window: location (test rows,), scale, degrees of freedom."""
 

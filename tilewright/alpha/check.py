@@ -10,13 +10,13 @@ samples of one posterior: their predictive means agree within Monte-Carlo error.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tilewright.alpha.diagnostics import ROWS
 from tilewright.alpha.peer import Measured
+from tilewright.frozen import frozen
 
 FIRST = 2
 LARGEST_GAP = 1e-4
@@ -26,7 +26,7 @@ LARGEST_Z = 3.0
 together it is one normal variable, for independent ones near 1: beyond 3 once in 370 at most."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Check:
     """`gap` of the first transitions, relative; `z` of the predictive means."""
 

@@ -10,11 +10,11 @@ Vehtari et al. 2021.)
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilewright.alpha.errors import AlphaError
+from tilewright.frozen import frozen
 
 ROWS = 9
 """Test rows that are looked at, evenly spread over the test block."""
@@ -26,7 +26,7 @@ MOVED, FEWEST = 0.1, 20
 that means nothing."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Diagnosis:
     """R-hat and ESS of each quantity, the noise scale last; `failure` is empty or says why."""
 

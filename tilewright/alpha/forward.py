@@ -33,6 +33,7 @@ from tilewright.alpha.sample import density_of, example
 from tilewright.alpha.settings import Settings
 from tilewright.alpha.tables import Prices
 from tilewright.alpha.windows import Window, rows_of, training_targets, walk_forward
+from tilewright.frozen import frozen
 
 FIRST_LOOK = 6
 """Windows after which it is said whether the time will do for all."""
@@ -69,7 +70,7 @@ class Watcher(Protocol):
     def fewer(self, windows: int, planned: int) -> None: ...
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """All results, by (series, index), and what was settled and measured on the way."""
 

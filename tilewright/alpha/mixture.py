@@ -12,7 +12,6 @@ form, too, once its quantile is found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from scipy.special import logit, logsumexp
 
 from tilewright.alpha.student import Student, log_student, partial_mean
+from tilewright.frozen import frozen
 
 NODES = 64
 REACH = 9.0
@@ -27,7 +27,7 @@ REACH = 9.0
 NEWTON = 4
 
 
-@dataclass(frozen=True, repr=False, eq=False)
+@frozen(repr=False, eq=False)
 class Mixture:
     """Locations (draws, rows), scales (draws,) or (draws, rows), degrees of freedom () or (draws,).
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ import numpy as np
 
 from tilewright.alpha.keys import from_data, root_key
 from tilewright.alpha.settings import Sampler
+from tilewright.frozen import frozen
 
 PROBE = 40
 
 
-@dataclass(frozen=True)
+@frozen
 class Measured:
     """Leapfrog steps a second on one core, and the chain's draws."""
 

@@ -11,18 +11,18 @@ that goes with them. *talk*: `models.talk`, flat priors in basis points, for who
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tilewright.alpha.settings import Chain, Sampler
+from tilewright.frozen import frozen
 from tilewright.models.bnn import Form
 
 LEARNED, RETURNS, TALK = PRIORS = ("learned", "returns", "talk")
 
 
-@dataclass(frozen=True)
+@frozen
 class Learned:
     """A net of that form; its degrees of freedom are sampled unless they are known."""
 
@@ -60,7 +60,7 @@ class Learned:
         return jax.eval_shape(lambda: bnn.initial(root_key(0), self.form, self.df_known))
 
 
-@dataclass(frozen=True)
+@frozen
 class Returns:
     """The net of the walk-forward job."""
 
@@ -86,7 +86,7 @@ class Returns:
         return Net(0, 0, 0, 0, 0)
 
 
-@dataclass(frozen=True)
+@frozen
 class Talk:
     """The talk's net and priors; rows are 0.001 times the features, targets in basis points."""
 

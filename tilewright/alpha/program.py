@@ -11,7 +11,6 @@ done before changes a draw.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -21,9 +20,10 @@ from tilewright.alpha.controls import REAL, SERIES
 from tilewright.alpha.keys import chain_keys, root_key
 from tilewright.alpha.settings import Sampler, Settings
 from tilewright.alpha.windows import Window, cut
+from tilewright.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Panel:
     """Features (days, stocks, 22), and targets (days, stocks) by name of series."""
 
@@ -31,7 +31,7 @@ class Panel:
     targets: dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
+@frozen
 class Task:
     """One chain."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from tilewright.alpha.diagnostics import diagnose
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.windows import Window, rows_of
 from tilewright.files import write_bytes
+from tilewright.frozen import frozen
 
 NET = "net"
 MODELS = (NET, *NAMES)
 LEVELS = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 
 
-@dataclass(frozen=True)
+@frozen
 class Result:
     """Arrays over (models, test rows) unless noted; test rows are days x stocks, days first."""
 

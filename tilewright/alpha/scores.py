@@ -17,13 +17,13 @@ without any, 2.5 % are taken for one on each side, at 21 days as at 4,200 (with 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilewright.alpha.baselines import NULL
 from tilewright.alpha.results import MODELS, Result
 from tilewright.alpha.windows import TEST
+from tilewright.frozen import frozen
 
 CRPS, LOG, COVER_50, COVER_90, RANK_IC = "CRPS", "log score", "cover 50 %", "cover 90 %", "rank IC"
 MEASURES = (CRPS, LOG, COVER_50, COVER_90, RANK_IC)
@@ -32,7 +32,7 @@ LEAST_DAYS = 4 * TEST
 """Test days below which nothing is said of a difference."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Cell:
     """Mean over days; difference to the null, its standard error, and how many days there are."""
 
@@ -54,7 +54,7 @@ class Cell:
         return 1 if self.difference > 0 else -1
 
 
-@dataclass(frozen=True)
+@frozen
 class Scores:
     """`cells[model][measure]`; `by_day[measure]` is (models, days), oldest day first."""
 

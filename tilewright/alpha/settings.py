@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any
 
 from tilewright.alpha.errors import AlphaError
+from tilewright.frozen import frozen
 
 MACHINES = ("native", "xla")
 PRECISIONS = ("float32", "bfloat16")
@@ -17,7 +18,7 @@ MOST, LARGEST_SEED = 1_000_000, 2**64 - 1
 MOST_DOUBLINGS = 12
 
 
-@dataclass(frozen=True)
+@frozen
 class Sampler:
     """Settings of a chain. `leapfrogs` is the mean of a trajectory: half to three halves of it.
 
@@ -50,7 +51,7 @@ class Sampler:
         return (self.warmup + self.draws) * (63 if self.name == "nuts" else self.leapfrogs)
 
 
-@dataclass(frozen=True)
+@frozen
 class Chain:
     """Settings of a chain whose metric and trajectories are found in its warm-up.
 
@@ -85,7 +86,7 @@ class Chain:
         return self.climb + self.warmup * longest + self.draws * self.thin * trajectory
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings:
     """A walk-forward job: at most `windows` windows, and `controls` windows of each control.
 

@@ -8,13 +8,13 @@ more often the reason, and a net that learns from it learns the error.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
 from tilewright.alpha.dates import always_rises
 from tilewright.alpha.tables import Prices
+from tilewright.frozen import frozen
 
 WILD = 0.10
 """Log return of a usual day beyond which a column is no price: volumes have about 0.25."""
@@ -36,7 +36,7 @@ LONGEST_GAP, DAILY = 15, 4
 FIELDS = {"open", "high", "low", "close", "adj close", "volume"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Suspicion:
     """A column ("" for the table), the day it is seen first ("" for all), and what is seen."""
 

@@ -12,7 +12,6 @@ import hashlib
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 from tilewright.alpha.dates import are_days, dates_of, dates_of_numbers, plain_dates
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.long import long_columns, widened
+from tilewright.frozen import frozen
 
 READERS = {
     ".csv": "read_csv",
@@ -33,7 +33,7 @@ READERS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Prices:
     """Adjusted closes (days, stocks), float64, positive; `days` are ISO dates or row numbers."""
 

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -24,13 +23,14 @@ import numpy as np
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.keys import chain_keys, root_key
+from tilewright.frozen import frozen
 
 ROWS, LEAPFROGS, BURN_IN, DRAWS, CHAINS, WINDOWS = 58_368, 1000, 100, 400, 2, 200
 STEP_SIZE = 0.01
 TOTAL = WINDOWS * CHAINS * (BURN_IN + DRAWS) * LEAPFROGS
 
 
-@dataclass(frozen=True)
+@frozen
 class Speed:
     """Rates are leapfrog steps a second on the whole machine; 0 where not measured."""
 

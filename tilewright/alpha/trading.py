@@ -14,12 +14,12 @@ Prado 2014, Journal of Portfolio Management 40:5). Nothing is known of borrowing
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scores import centred_ranks, newey_west, rank_correlation
+from tilewright.frozen import frozen
 
 COST = 5.0
 """Of a purchase or a sale, in basis points of what is traded."""
@@ -33,7 +33,7 @@ LEAST = 4
 """Days, to say how likely a Sharpe ratio is."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Trading:
     """`days` are positions of those with a forecast and a return; rates are shares of 1."""
 

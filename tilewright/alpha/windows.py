@@ -15,7 +15,6 @@ can be fitted overnight, and no return is in both parts.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,13 +22,14 @@ import numpy as np
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.features import HISTORY
 from tilewright.alpha.settings import NEWEST
+from tilewright.frozen import frozen
 
 TRAIN, TEST, GAP = 250, 21, 1
 CLIP = 4.0
 """Standardised features end here, in standard deviations."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Window:
     """Positions of days: training in [start, start + TRAIN), test in [test, test + TEST).
 

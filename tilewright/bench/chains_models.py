@@ -7,16 +7,17 @@ Each comes with data drawn from itself by a fixed seed. Sources of the forms: ei
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from tilewright.frozen import frozen
 
 EFFECT = np.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0], np.float32)
 ERROR = np.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0], np.float32)
 
 
-@dataclass(frozen=True)
+@frozen
 class Model:
     """`numpyro()` is the model, a function of `data`; `pymc(*data)` enters it in a context."""
 

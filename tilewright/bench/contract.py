@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
@@ -21,6 +20,7 @@ from tilewright.codelets.base import LANES, Operand
 from tilewright.codelets.contract import ContractOuter
 from tilewright.codelets.contract.operand import copied_step
 from tilewright.codelets.peak import PeakFma
+from tilewright.frozen import frozen
 
 BAR, BAR_INSIDE = 0.8, 0.65
 """Of packed operands, and with the packing inside the clock."""
@@ -43,7 +43,7 @@ SHAPES += [(40, 256, 22), (40, 250, 40), (22, 100, 256), (100, 300, 37), (250, 4
 SHAPES += [(32, 64, 128), (64, 32, 300), (512, 512, 32), (48, 48, 512), (17, 511, 255)]
 
 
-@dataclass(frozen=True)
+@frozen
 class Case:
     """`layout` is one of LAYOUTS, or none: packed."""
 

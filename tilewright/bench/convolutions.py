@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from tilewright.bench.record import Row
@@ -18,13 +17,14 @@ from tilewright.bench.repeated import Repeated
 from tilewright.codelets.base import LANES, Operand
 from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.codelets.peak import PeakFma
+from tilewright.frozen import frozen
 from tilewright.plan.ir import dense_strides
 
 ROWS = 4
 """Of outputs, for a filter gradient: some leaves of the law."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Case:
     """`size` x `size` taps over `groups` of `channels`, to as many, `width` outputs a row."""
 

@@ -8,7 +8,6 @@ start of cache lines, as ours are; with another level than the host's it is kept
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from tilewright.bench.image_peers import torch_here
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
 from tilewright.bench.rounds import compare
+from tilewright.frozen import frozen
 from tilewright.runtime.memory import aligned
 
 EACH = (4, 8, 16, 32, 256)
@@ -26,7 +26,7 @@ DIRECTIONS = ("forward", "data gradient", "filter gradient")
 BAR = 1.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Layer:
     """`size` × `size` pixels of `channels`, in groups of `each`."""
 

@@ -10,7 +10,7 @@ against JAX in float32, which may be the faster one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 
@@ -21,6 +21,7 @@ from tilewright.bench.peer import Peers
 from tilewright.bench.record import Row
 from tilewright.bench.rounds import Rounds, compare
 from tilewright.bench.workloads import DEEP, TALK, Hmc
+from tilewright.frozen import frozen
 from tilewright.machine.cpu import allowed_cpus
 
 FULL, LOW = "float32", "bfloat16"
@@ -28,7 +29,7 @@ ORDERS = ("rows", "columns")
 NUMPYRO = "NumPyro "
 
 
-@dataclass(frozen=True)
+@frozen
 class Case:
     """One net and number of rows, in both precisions, each with the ratio to reach by level."""
 

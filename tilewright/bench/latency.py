@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -29,13 +29,14 @@ from tilewright.bench.recurrent_peers import precision_of
 from tilewright.bench.ticks import drawn, one_step, stepping
 from tilewright.calibrate import Alone
 from tilewright.codelets.peak import PeakRead
+from tilewright.frozen import frozen
 from tilewright.machine.cost import Count, work
 from tilewright.machine.host import host_machine
 from tilewright.sequence.latency import constant, from_python
 from tilewright.sequence.latency_in_c import InC, compiler
 
 
-@dataclass(frozen=True)
+@frozen
 class Net:
     """`most`: microseconds from tick to answer in the fastest precision, at most."""
 

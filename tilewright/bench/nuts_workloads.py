@@ -7,18 +7,18 @@ some in its mouth and some in its neck; the regression's have step sizes over a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tilewright.bench.workloads import Workload, draws
+from tilewright.frozen import frozen
 
 STEP = {"funnel": 0.15, "logistic": 0.04}
 """The chains' median step size."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Nuts:
     """`model` is "funnel" (Neal's, in 10 dimensions) or "logistic" (500 rows of 20 features)."""
 

@@ -7,20 +7,21 @@ share of the multiply-add peak ours is. Contenders are those of `images.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from tilewright.bench.image_steps import stepping
 from tilewright.bench.images import OURS, PAIRS, answering, is_peer, multiplies_halves
 from tilewright.bench.rounds import compare
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.vision import nets
 
 PASSES = 3
 """A step's multiply-adds, in those of an answer: forward, to the images, to the kernels."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Times:
     """`times` by contender, ours first; `ratio` is the best peer's over ours (None: no peer)."""
 

@@ -17,16 +17,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import import_module
 from typing import Any
 
 from tilewright.bench.level import JAX_FLAGS
+from tilewright.frozen import frozen
 
 FLAGS = " ".join(("--xla_cpu_multi_thread_eigen=false", *JAX_FLAGS))
 
 
-@dataclass(frozen=True)
+@frozen
 class Done:
     """Seconds of the slowest process, and what all of them did together (`Workload.totals`)."""
 

@@ -9,7 +9,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,11 +17,12 @@ from typing import Any
 
 from tilewright.bench.level import level
 from tilewright.files import write_text
+from tilewright.frozen import frozen
 from tilewright.machine.cpu import allowed_cpus, cache_bytes, model_name
 from tilewright.machine.host import host_machine
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """`ours` and `peer` in `unit`; `ratio` is the median over rounds, `low` and `high` quartiles.
 
@@ -55,7 +56,7 @@ class Row:
         return value <= self.bar if self.at_most else value >= self.bar
 
 
-@dataclass(frozen=True)
+@frozen
 class Record:
     """One run of the bench; `quick` runs are too short to be quoted."""
 

@@ -8,7 +8,6 @@ the state after the last step, (batch, hidden). A user picks one without thinkin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -16,12 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from tilewright.frozen import frozen
+
 Array = Any
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 Weights = tuple[Array, Array, Array]
 
 
-@dataclass(frozen=True)
+@frozen
 class Spelling:
     """`prepare` turns W, U, b into the weights as they are held; `products` (weights, x, h) gives
     x W and h U: as two arrays, or two lists with an array a gate, or their sum and None.

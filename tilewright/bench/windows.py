@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -30,12 +29,13 @@ from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
 from tilewright.bench.recurrent_peers import precision_of
 from tilewright.bench.rounds import Rounds, compare
+from tilewright.frozen import frozen
 from tilewright.machine.host import host_machine
 
 HALF, BYTES = "bfloat16x16", ("int8", "int8x8")
 
 
-@dataclass(frozen=True)
+@frozen
 class Case:
     """`bars`: a peer's time over ours in float32, bfloat16 and 8 bits."""
 

@@ -8,15 +8,16 @@ comes from seeds, so every process makes the same.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from tilewright.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Workload:
     """`chain(*slices)` is one instance; `arguments` are those of all, stacked on axis 0.
 
@@ -34,7 +35,7 @@ class Workload:
         return sums | {"draws": float(np.asarray(outputs["acceptance"]).size)}
 
 
-@dataclass(frozen=True)
+@frozen
 class Hmc:
     """HMC on synthetic rows; `layers` as widths; only layers of several units have tanh.
 

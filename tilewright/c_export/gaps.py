@@ -11,17 +11,17 @@ belong to its state: they are saved with it, and are no numbers at first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tilewright.c_export.calls import parameters
 from tilewright.c_export.pieces import Piece
 from tilewright.c_export.stream import HEAD
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 
 POLICIES = ("refuse", "hold", "pass")
 
 
-@dataclass(frozen=True)
+@frozen
 class Gaps:
     """`counts` are (argument, floats). Held ones have a place for the last, and one for the tick
     without its gaps, as bytes from a stream's beginning."""

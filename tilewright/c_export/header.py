@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
 from tilewright.c_export.inside import ABI, Names
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Type
 
 C_TYPES = {
@@ -28,7 +28,7 @@ _RESERVED = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Given:
     """An array of a call: its name in C, and its type."""
 

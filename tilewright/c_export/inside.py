@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilewright.c_export.levels import Level
 from tilewright.c_export.pieces import Piece
 from tilewright.c_export.stream import Layout
+from tilewright.frozen import frozen
 
 ABI = 2
 ALLOCATE, FREE = "aligned_alloc", "free"
 
 
-@dataclass(frozen=True)
+@frozen
 class Inside:
     """One level of a library: its layout, its pieces, and places of arrays among the data."""
 
@@ -27,7 +26,7 @@ class Inside:
     """And where the line does that saved states begin with."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Names:
     """`prefix` begins every name; `verb` is what the whole call is called."""
 

@@ -6,14 +6,15 @@ say so: Intel's manual, volume 2A; the registers that a system saves: volume 1, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tilewright.codegen.target import Target
+from tilewright.frozen import frozen
 from tilewright.machine.host import described
 from tilewright.machine.machine import Machine
 
 
-@dataclass(frozen=True)
+@frozen
 class Level:
     """`names` are what plans see; bits must be set in ecx of leaf 1, in ebx and ecx of leaf 7, in
     ecx of leaf 0x80000001, in the word of saved registers, and in eax of leaf 7's second part.

@@ -11,12 +11,12 @@ machine code where this host has the level, else by the interpreter (`graph/eval
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tilewright.c_export.levels import Level
+from tilewright.frozen import frozen
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.ir import Type
 from tilewright.graph.pattern import thin_lines
@@ -30,7 +30,7 @@ Place = tuple[str, Any]
 NOWHERE: Place = ("nothing", None)
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Piece:
     """A program: "run", or "answer", "settle" and "prepare" of a step in two halves."""
 
@@ -41,7 +41,7 @@ class Piece:
     results: int
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Pieces:
     """All of a level; `carried` is what answers and preparations leave for each other."""
 

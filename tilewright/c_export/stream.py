@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tilewright.c_export.pieces import Piece, Pieces
 from tilewright.codegen.context import LINE, Context
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Type
 
 HEAD = {
@@ -26,7 +26,7 @@ HEAD_BYTES = 2 * LINE
 _PAGE = 4096
 
 
-@dataclass(frozen=True)
+@frozen
 class Room:
     """Of a piece; `control` is what is zero before every run."""
 
@@ -39,7 +39,7 @@ class Room:
     """Pointers of the context into the control block."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """`state`, `filled`, `carried`: where their arrays lie; `state_bytes`: what the first take.
 

@@ -14,13 +14,13 @@ import ctypes
 import mmap
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from tilewright.codegen.elf import ForeignObjectError, Linked, MissingSymbolError
 from tilewright.codelets.emit.libm import LIBM
+from tilewright.frozen import frozen
 from tilewright.image import CompiledObject
 
 SYMBOLS = ("syscall", "usleep", "memcpy", "memmove", "memset", "fmod", "fmodf", *LIBM)
@@ -31,7 +31,7 @@ class LinkError(Exception):
     """Objects do not make a program: always a fault of ours, never of the user's program."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Loaded:
     """Machine code in memory; it stays there as long as this object lives."""
 

@@ -17,7 +17,6 @@ part are run by all workers alike, on conditions that tile 0 wrote before a `Syn
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from tilewright.codegen.calls import Calls
@@ -32,6 +31,7 @@ from tilewright.codegen.streaming import ring_buffers, streaming_map
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.vectors import load_scalar
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Type
 from tilewright.image import Image, Interface, Streamed
 from tilewright.machine.cost import price
@@ -45,7 +45,7 @@ BETWEEN_LOOKS = 0.01
 """Seconds of work after which a worker looks whether the run is cancelled."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Emitted:
     """The module, what running it takes but for machine code, and codelets by their symbols.
 

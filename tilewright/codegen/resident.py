@@ -10,7 +10,7 @@ is larger is called as ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from tilewright.codegen.calls import Calls
@@ -20,11 +20,12 @@ from tilewright.codegen.regions import Region, views_of
 from tilewright.codegen.slots import Slots
 from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.small import InMemory, InRegister, Place, emit_small, is_small
+from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
 from tilewright.plan.ir import Branch, Buffer, Call, Loop, Step, Var, View, While
 
 
-@dataclass(frozen=True)
+@frozen
 class Resident:
     """Writes the functions of regions."""
 

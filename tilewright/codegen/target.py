@@ -8,18 +8,18 @@ host's processor and extensions by the same questions that the system has asked 
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from tilewright.env import ENVIRONMENT
+from tilewright.frozen import frozen
 from tilewright.machine.cpu import processor
 
 PASSES = ("always_inliner", "sroa", "instruction_combine", "simplify_cfg")
 """Enough for text that is written with care; the stock pipelines double the time for no gain."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Target:
     """A processor as LLVM names it, and its features as LLVM's string of +a,-b."""
 

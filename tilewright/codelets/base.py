@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from math import prod
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from tilewright.codelets.cut import Cut
 from tilewright.codelets.emit.llvm import Module
+from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import LANES
 from tilewright.machine.cost import Count
@@ -28,7 +29,7 @@ from tilewright.machine.cost import Count
 __all__ = ["LANES", "Codelet", "Operand", "nbytes"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Operand:
     """How one argument lies in memory; strides count elements and may be 0 or negative."""
 

@@ -6,15 +6,14 @@ pieces change no bit, however many there are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tilewright.frozen import frozen
 from tilewright.graph.law import LANES
 
 ENOUGH_BATCHES = 8
 """Matrices of a batch, or images, from which on the vertex is cut between them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Cut:
     """`axes[i]` is the dimension of argument i that is cut, or None where it is read whole.
 

@@ -10,18 +10,18 @@ Values are numbered: the inputs first, then one per instruction. Ops are the ele
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.ops.elementwise import priced
 from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
 
 
-@dataclass(frozen=True)
+@frozen
 class Instruction:
     """One operation; `dtype` is its result's."""
 
@@ -31,7 +31,7 @@ class Instruction:
     params: tuple[tuple[str, Any], ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Expression:
     """`inputs` are dtypes, `outputs` are value numbers."""
 

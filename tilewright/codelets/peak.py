@@ -10,8 +10,6 @@ In and out: a few vectors, so that nothing can be left out of the loops.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tilewright.codelets.base import LANES, Codelet, Operand
@@ -19,6 +17,7 @@ from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.llvm import Module, vector
 from tilewright.codelets.emit.loops import repeat
+from tilewright.frozen import frozen
 from tilewright.graph.fma import fma32
 from tilewright.graph.ir import numpy_dtype
 from tilewright.machine.cost import Count
@@ -33,7 +32,7 @@ _ROW = 1024 + LANES
 """Elements from row to row: a page and a line, so that rows do not meet in one set of a cache."""
 
 
-@dataclass(frozen=True)
+@frozen
 class PeakFma(Codelet):
     """`turns` times, 12 sums of 16 lanes take x * y. Input (2, 16): x and y; output (12, 16)."""
 
@@ -86,7 +85,7 @@ class PeakFma(Codelet):
         function.close()
 
 
-@dataclass(frozen=True)
+@frozen
 class PeakChain(Codelet):
     """`turns` times eight steps of x = (x + 1) ^ 3, on one integer: 16 cycles a turn."""
 
@@ -127,7 +126,7 @@ class PeakChain(Codelet):
         function.close()
 
 
-@dataclass(frozen=True)
+@frozen
 class PeakRead(Codelet):
     """`turns` times, a block of int32 (a multiple of 128 long) is read and summed by lanes."""
 
@@ -180,7 +179,7 @@ class PeakRead(Codelet):
         function.close()
 
 
-@dataclass(frozen=True)
+@frozen
 class PeakJump(Codelet):
     """`turns` times, a block of int32 is read in panels: two lines of each row, row after row.
 

@@ -15,10 +15,10 @@ stays. Rows of a product have the same bits alone and among others.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Builder, Graph, Node, Type, Value
 from tilewright.graph.ops import ELEMENTWISE
 from tilewright.graph.rewrite import Rebuilder, cone, copy_nodes, fresh, with_bodies
@@ -53,7 +53,7 @@ def ahead(graph: Graph, machine: Machine) -> Graph:
     return new.finish(graph.outputs)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Leaving:
     """Nodes of a body that leave it, the values that what stays reads, trips in a chunk."""
 

@@ -12,11 +12,12 @@ are multiplied whole.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph.blocks import best_pattern
 from tilewright.graph.by_law import leaf_of
 from tilewright.graph.ir import Graph, Node, Value
@@ -46,7 +47,7 @@ def _dearer(machine: Machine) -> float:
     return GRANULES if beside(machine.tile, "float32") > 1 else APART
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class _Known:
     """`matrix` (k, n) need not be read but for lines (panels, k); elsewhere `masked` is zero.
 
@@ -110,7 +111,7 @@ def _has_masks(graph: Graph) -> bool:
     return any(node.op == "masked" or any(map(_has_masks, node.bodies)) for node in graph.nodes)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Skipping:
     machine: Machine
     skips: bool

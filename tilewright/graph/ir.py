@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from types import MappingProxyType
 from typing import Any
@@ -32,10 +32,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from tilewright.frozen import frozen
+
 _ids = itertools.count()
 
 
-@dataclass(frozen=True)
+@frozen
 class Type:
     """A dtype by its NumPy name ("float32", "bfloat16", "bool", ...) and a static shape."""
 
@@ -63,7 +65,7 @@ def numpy_dtype(name: str) -> np.dtype:
     return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Value:
     """One array of the graph. Two values are the same only if they are the same object."""
 
@@ -79,7 +81,7 @@ class Value:
         return self.type.dtype
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Node:
     """One operation. `source` is the user's own line, for messages."""
 
@@ -97,7 +99,7 @@ class Node:
         return output
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Graph:
     """A straight line of nodes between inputs and outputs.
 

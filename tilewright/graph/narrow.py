@@ -8,16 +8,16 @@ value as equal shares, and back.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Builder, Graph, Node, Type, Value, numpy_dtype
 from tilewright.graph.ops.operation import Rows
 
 
-@dataclass(frozen=True)
+@frozen
 class Cut:
     """`length` rows along a dimension as `count` shares of `each`, and back."""
 

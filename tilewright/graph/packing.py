@@ -14,11 +14,11 @@ and so do bfloat16 in pairs (see `law.py`), which one instruction multiplies whe
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from math import inf
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Graph, Node, Value, numpy_dtype
 from tilewright.graph.law import LANES
 from tilewright.graph.ops.packed import QUAD
@@ -51,7 +51,7 @@ the unit of 16 bits does, whose panels are widened: of few rows it counts (one t
 an LSTM's gates: 2.97 us for 4.19 on Zen 4)."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Packing:
     """For the products of one graph, run `trips` times before an operand that stays changes.
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph.law import LANES, LEAF
 
 TALL = (16, 4, 1)
@@ -26,7 +26,7 @@ FULL = 0.9
 """Lines that are not zero, from which on nothing is worth skipping."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Pattern:
     """`kept` (panels, blocks along k): whether a block is left."""
 

@@ -16,9 +16,9 @@ to save them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
+from tilewright.frozen import frozen
 from tilewright.graph.ahead import leaving_of
 from tilewright.graph.ir import Builder, Graph, Node, Type, Value
 from tilewright.graph.rewrite import Rebuilder, cone, fresh, with_bodies
@@ -116,7 +116,7 @@ class _Body:
         return cone(self.graph.producers(), [self.graph.outputs[i] for i in first])[0]
 
 
-@dataclass(frozen=True)
+@frozen
 class _Part:
     """Nodes of a body and what they start from; numbers of the results that they make."""
 

@@ -10,9 +10,9 @@ bytes by the memory that they lie in, calls of vertices, and what it takes to de
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil
 
+from tilewright.frozen import frozen
 from tilewright.graph.count import nodes_count, widened
 from tilewright.graph.ir import Node, Value
 from tilewright.graph.ops import VIEWS
@@ -32,7 +32,7 @@ talk's net on two tiles of Zen 4, a trip: 14 µs more than half of one tile's ti
 for 16, 57 for 64.)"""
 
 
-@dataclass(frozen=True)
+@frozen
 class Ways:
     """To do the scans of a chain: cycles of shares of `each` row, and of all tiles at each trip."""
 
@@ -78,7 +78,7 @@ def ways_of(
     return Ways(each, shares, together)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Trip:
     """Of a scan with so many: cycles of what is done for all rows, of what is done once for any
     number of them, and of reading what rows have in common."""

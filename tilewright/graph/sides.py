@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Node, Value
 from tilewright.graph.law import dot_order
 from tilewright.graph.rewrite import Rebuilder
 
 
-@dataclass(frozen=True)
+@frozen
 class Side:
     """`value` with its batch and contracted dimensions, in the product's order."""
 

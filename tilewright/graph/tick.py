@@ -14,15 +14,16 @@ inputs, which all three take after the first `leading` ones, and overwrite as th
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tilewright.frozen import frozen
 from tilewright.graph.fixed import STAYS, needed
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.graph.ops import VIEWS
 from tilewright.graph.rewrite import Rebuilder, cone
 
 
-@dataclass(frozen=True)
+@frozen
 class Tick:
     """`settle` does nothing, and has no outputs, where the answer leaves nothing to be done."""
 

@@ -11,9 +11,9 @@ cycles; a plan has them exactly, but a graph is rewritten before there is one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 
+from tilewright.frozen import frozen
 from tilewright.graph.count import node_count
 from tilewright.graph.ir import Node, Value
 from tilewright.machine.cost import computed, price
@@ -26,7 +26,7 @@ UNEVEN = 1.2
 """Node by node: what shares that end anywhere, and are cut anew for each node, take beside work."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Chain:
     """`rows` says which dimension of each value is the rows, `length` of them."""
 

@@ -14,10 +14,11 @@ what to look at first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from types import MappingProxyType
 
+from tilewright.frozen import frozen
 from tilewright.machine.machine import Machine, Memory, Tile
 
 LIKELY_TRIPS = 8
@@ -33,7 +34,7 @@ _MOST_LANES = 16
 """Vectors are cut to so many elements, whatever fits a register: see `codelets/emit/lanes.py`."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Count:
     """What is done: `macs` by dtype, `operations` by (name, dtype), bytes, inner loops begun.
 
@@ -95,7 +96,7 @@ def total(counts: Iterable[Count]) -> Count:
     return Count(macs, operations, loads, stores, iterations)
 
 
-@dataclass(frozen=True)
+@frozen
 class Price:
     """Cycles by cause: "multiply-adds", a function's or operation's name, a memory's, "calls"."""
 

@@ -12,16 +12,17 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from tilewright.files import usable_folder, write_text
+from tilewright.frozen import frozen
 from tilewright.machine.cpu import cache_bytes, cpu_limit, model_name
 
 MOST_DAYS = 30
 
 
-@dataclass(frozen=True)
+@frozen
 class Figures:
     """Of one tile, in cycles of `clock` (cycles a second).
 

@@ -7,8 +7,8 @@ processor is named; `tilewright/calibrate` takes a host's own figures, which go 
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 
+from tilewright.frozen import frozen
 from tilewright.machine.figures import Figures
 from tilewright.machine.machine import Unit
 
@@ -30,7 +30,7 @@ LIBRARY, DIVISION = 20.0, 8.0
 Zen 4: 14 to 35), of float32 and float64 alike, and division of integers."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Level:
     """Rates a cycle; `reads` are bytes out of L1, L2, L3 and memory, `all` of the last two if
     every tile reads. `rate` is of multiply-adds of whole vectors, `simple` what other arithmetic

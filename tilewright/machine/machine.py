@@ -14,10 +14,12 @@ A machine decides how fast a program is, never what it computes: no bit depends 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from tilewright.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Memory:
     """Where data can lie: `read` bytes a cycle go to a tile alone, `read_all` to each of all.
 
@@ -38,7 +40,7 @@ class Memory:
     write: float = 0.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Unit:
     """Multiply-adds that one instruction does: (m, k) times (k, n), `shape` is (m, n, k).
 
@@ -60,7 +62,7 @@ class Unit:
         return m * n * k * self.rate
 
 
-@dataclass(frozen=True)
+@frozen
 class Features:
     """Vectors, how many registers hold one, and extensions of the instruction set by LLVM's names.
 
@@ -72,7 +74,7 @@ class Features:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Tile:
     """One core and the memories that it reads. `threads` take turns on its units.
 
@@ -101,7 +103,7 @@ class Tile:
         return max((unit.macs for unit in self.units if dtype in unit.operands), default=0.0)
 
 
-@dataclass(frozen=True)
+@frozen
 class Mesh:
     """Tiles in `rows` of `columns`, whose links a message shares on its way: along its row, then
     along a column. Bytes a cycle, at most: what one tile gets from many, what each of many gets
@@ -115,7 +117,7 @@ class Mesh:
     card: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Exchange:
     """How tiles of a chip, and chips, pass data on. Cycles are the chip's own.
 
@@ -142,7 +144,7 @@ class Exchange:
         return self.kind in ("scheduled", "mesh")
 
 
-@dataclass(frozen=True)
+@frozen
 class Chip:
     """`sync_cycles` is what a barrier of all tiles takes.
 
@@ -167,7 +169,7 @@ class Chip:
         return 2.0 * self.tile.macs(dtype) * self.tiles * self.clock
 
 
-@dataclass(frozen=True)
+@frozen
 class Machine:
     """`replicas` independent groups of `chips_per_replica` chips; `watts` is of the whole.
 

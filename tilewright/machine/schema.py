@@ -25,11 +25,11 @@ Any table has a `source`: a text for all of it, or a table with one for each fig
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.machine.quantities import CLOCKS, RATES, SIZES, TIMES, quantity
 
 Content = dict[str, Any]
@@ -38,7 +38,7 @@ _PLAIN: dict[str, float] = {"": 1.0}
 _WATTS, _CYCLES = {"W": 1.0, "kW": 1e3}, {"cycles": 1.0}
 
 
-@dataclass(frozen=True)
+@frozen
 class Field:
     """A figure in some units within bounds; `units` None: a text, or a list of texts or numbers."""
 

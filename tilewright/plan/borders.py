@@ -9,11 +9,11 @@ cache lines, or rows and columns of neighbours would meet in few sets of a cache
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Graph, Node, Value, numpy_dtype
 from tilewright.graph.ops import ELEMENTWISE
 from tilewright.graph.ops.conv import Phase, phase_pairs
@@ -29,7 +29,7 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 """(low, high) of rows and of columns."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Border:
     """`inside` is where the value lies in the `whole`, which has `pads` around it."""
 

@@ -7,8 +7,8 @@ nothing reads the old one any more, and otherwise beside it, copied at the end o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from tilewright.frozen import frozen
 from tilewright.graph.count import node_count
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.machine.cost import is_worth_dealing
@@ -94,7 +94,7 @@ def _carry_buffers(scope: Scope, node: Node, initial: Sequence[Value]) -> list[V
     return chosen
 
 
-@dataclass(frozen=True)
+@frozen
 class Trips:
     """A scan, or a map, whose operands and results have their places; `kept` are its carries."""
 

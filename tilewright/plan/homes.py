@@ -12,14 +12,15 @@ the same tile and slot only if they are one (`verify.py` checks it).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 
 import numpy as np
 
+from tilewright.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Axis:
     """`extent` blocks, `per_tile` neighbours together; tiles are `stride` apart."""
 
@@ -32,7 +33,7 @@ class Axis:
         return -(-self.extent // self.per_tile)
 
 
-@dataclass(frozen=True)
+@frozen
 class Homes:
     """`copies` are (how many, stride in tiles); of a block without copies there is one."""
 

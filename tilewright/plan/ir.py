@@ -41,10 +41,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from typing import TYPE_CHECKING
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
 from tilewright.plan.homes import Homes
 
@@ -61,7 +62,7 @@ def new_var() -> Var:
     return next(_ids)
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Buffer:
     """`size` elements of `dtype` in a `space`; `index` is the position of an input or output."""
 
@@ -88,7 +89,7 @@ class Buffer:
         return slots * self.block * numpy_dtype(self.dtype).itemsize
 
 
-@dataclass(frozen=True)
+@frozen
 class View:
     """A strided window on a buffer: element (i, j, ...) lies at offset + i*strides[0] + ...
 
@@ -119,7 +120,7 @@ def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-@dataclass(frozen=True)
+@frozen
 class Call:
     """One vertex. `views` are the codelet's inputs, then its outputs; `source` is the user's line,
     where tiles share no memory."""
@@ -129,7 +130,7 @@ class Call:
     source: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Loop:
     """`ways`, if anybody chose: what this and other ways to do the same would take."""
 
@@ -139,14 +140,14 @@ class Loop:
     ways: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class While:
     condition: tuple[Step, ...]
     test: View
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Branch:
     """`index` is an int32 scalar already within range.
 
@@ -158,7 +159,7 @@ class Branch:
     apart: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Spread:
     """With `joins`, it needs no `Sync` after the spread before it: both are parts of one work.
 
@@ -174,7 +175,7 @@ class Spread:
     whole: Call | None = field(default=None, compare=False, repr=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Map:
     """`ways` as of a `Loop`."""
 
@@ -184,14 +185,14 @@ class Map:
     ways: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Sync:
     """`scope` says who waits: "tiles" of one chip, those of all "chips", or the "host", too."""
 
     scope: str = "tiles"
 
 
-@dataclass(frozen=True)
+@frozen
 class Family:
     """An instance for each point of a grid, at home where `homes` has the block of that number.
 
@@ -206,7 +207,7 @@ class Family:
     """What was cut into this family and those beside it, before they have their places."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Move:
     """Messages, one for each value of the variables: `target` becomes `source`, to each copy of it.
 
@@ -219,12 +220,12 @@ class Move:
     counts: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Exchange:
     moves: tuple[Move, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Replicas:
     """Instance i of `count` runs on chip i % `chips`, after those that ran there before.
 
@@ -244,7 +245,7 @@ class Replicas:
         return -(-self.count // self.chips)
 
 
-@dataclass(frozen=True)
+@frozen
 class Pipeline:
     """Each instance goes through all `parts`, which have tiles of their own: in turn t part p does
     instance t - p of `count`, if there is one. Parts do not wait for each other within a turn;
@@ -272,7 +273,7 @@ class Pipeline:
 Step = Call | Loop | While | Branch | Spread | Map | Sync | Family | Exchange | Replicas | Pipeline
 
 
-@dataclass(frozen=True)
+@frozen
 class Program:
     """`offsets` gives each "shared" and "tile" buffer its byte offset in its arena.
 

@@ -9,12 +9,13 @@ whichever way it goes, so what follows is only a matter of speed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 from tilewright.codelets.base import LANES
 from tilewright.codelets.elementwise import Transpose
 from tilewright.codelets.linalg import LU, Cholesky, TriangularSolve
+from tilewright.frozen import frozen
 from tilewright.graph.count import node_count
 from tilewright.graph.ir import Graph, Node, Type
 from tilewright.machine.cost import is_worth_dealing
@@ -117,7 +118,7 @@ def _lu_single(scope: Scope, matrices: Sequence[View]) -> None:
     scope.copy(columns, target)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Batch:
     scope: Scope
     node: Node

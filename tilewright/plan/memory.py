@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from tilewright.frozen import frozen
 from tilewright.plan.homes import Homes, apart
 from tilewright.plan.ir import (
     Branch,
@@ -167,7 +168,7 @@ class _Clock:
         return touched
 
 
-@dataclass(frozen=True)
+@frozen
 class _Read:
     view: View
 

@@ -15,9 +15,9 @@ computed twice).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE
 
@@ -33,7 +33,7 @@ Recomputed = Mapping[Value, tuple[Value, ...]]
 """Values that are not stored, and the stored ones that they are made of."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Making:
     """How a value is made: of which stored values, by which nodes."""
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from tilewright.frozen import frozen
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Branch, Loop, Map, Program, Spread, Step, Sync, While
 from tilewright.plan.price import call_price
@@ -20,7 +20,7 @@ from tilewright.plan.summary import calls_of, part_numbers
 from tilewright.plan.synchronise import is_shared_work
 
 
-@dataclass(frozen=True)
+@frozen
 class Stretch:
     """`steps` without any `Sync`; then `end`, which is a `Sync`, or a loop or branch of all tiles.
 
@@ -48,7 +48,7 @@ def stretches(steps: Sequence[Step]) -> Iterator[Stretch]:
         yield Stretch(tuple(steps[begun:]), None)
 
 
-@dataclass(frozen=True)
+@frozen
 class Superstep:
     """`label` is the number of its part, "4"; of several parts, "0-2"; or inside of one, "4.0".
 

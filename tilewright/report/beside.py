@@ -8,9 +8,9 @@ below the other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 
+from tilewright.frozen import frozen
 from tilewright.report.html import document, swatches, table
 from tilewright.report.page import COLOURS
 
@@ -25,7 +25,7 @@ OUTSIDE = "#c9ccd1"
 """Of what is none of a program's own: the call, threads that wake, other processes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Side:
     """`kinds` are seconds by what they are spent on, of `seconds` in all; `more` further figures in
     words; `rows` a table of supersteps as HTML."""

@@ -7,9 +7,9 @@ no script, no address; charts are SVG, and narrow screens scroll tables on their
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 
+from tilewright.frozen import frozen
 from tilewright.report.html import called, document, folded, swatches, table
 from tilewright.report.memory import by_moment, by_tensor, by_tile
 from tilewright.report.tree import tree
@@ -57,7 +57,7 @@ def page(name: str, said: str, found: Modelling, levers: Sequence[Lever], text: 
     return document(f"{name} on {machine.name}", "".join(parts))
 
 
-@dataclass(frozen=True)
+@frozen
 class Modelling:
     """What a page shows: a run, what tiles hold, arrays; other `ways` in words, if there are."""
 

@@ -14,7 +14,6 @@ are called one by one, that are otherwise one function (`codegen/regions.py`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from tilewright.codelets.base import Codelet
 from tilewright.errors import ArgumentError
 from tilewright.files import write_text
+from tilewright.frozen import frozen
 from tilewright.machine.cost import price
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
@@ -37,7 +37,7 @@ Turns = Mapping[str, tuple[int, ...]]
 """Counters of the program by name, for each thread: see `codegen/clocks.py`."""
 
 
-@dataclass(frozen=True)
+@frozen
 class SuperstepTime:
     """One superstep over all its `runs`, in seconds; see above for what is whose time."""
 
@@ -53,7 +53,7 @@ class SuperstepTime:
         return self.work + self.barrier
 
 
-@dataclass(frozen=True)
+@frozen
 class Profile:
     """Two tables, which print through rich and show as HTML in notebooks; and their numbers.
 

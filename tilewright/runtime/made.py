@@ -8,12 +8,12 @@ for those that are run once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.image import Image, Parts
 
 
@@ -62,7 +62,7 @@ class Origin(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Made:
     """A program without a graph."""
 

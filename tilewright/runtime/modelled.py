@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tilewright.errors import ArgumentError, CapacityError
 from tilewright.files import write_text
+from tilewright.frozen import frozen
 from tilewright.machine.catalogue import machine as named
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Pipeline, Program, Replicas
@@ -36,7 +37,7 @@ from tilewright.simulate.trips import Trips
 from tilewright.simulate.ways import Way, best
 
 
-@dataclass(frozen=True)
+@frozen
 class Simulated:
     """What one run would take: `run` has a row for each superstep, `held` bytes by tile."""
 

@@ -19,11 +19,11 @@ from __future__ import annotations
 import ctypes
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
 from tilewright.codegen.cache import compile_cached
 from tilewright.codegen.link import load
+from tilewright.frozen import frozen
 from tilewright.runtime.call_text import PYTHON
 from tilewright.runtime.native_text import text
 
@@ -60,7 +60,7 @@ _FASTCALL = 0x80
 """METH_FASTCALL: arguments as a C array, with their number."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Native:
     """The functions of `text`, ready to call."""
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import update_wrapper
 from typing import Any
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Parameters:
     """`fn(*values)` is the call; the first `positional` values may be given by position."""
 

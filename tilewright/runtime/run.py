@@ -11,9 +11,9 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from tilewright.frozen import frozen
 from tilewright.runtime.gang import drive, pin
 from tilewright.runtime.stream import Stream
 
@@ -25,7 +25,7 @@ class CancelledError(Exception):
     """The run was cancelled before it had a result."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Progress:
     """Instances of the top-level map that are done, of how many; and turns of each loop so far.
 

@@ -7,7 +7,7 @@ order of the program's inputs, or an `ArgumentError` that names the argument.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Type
 from tilewright.image import Interface
 from tilewright.runtime.arguments import plain
@@ -23,7 +24,7 @@ from tilewright.tree import LEAF, MismatchError, Tree
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Signature:
     """Of a program that is called by an `interface`.
 

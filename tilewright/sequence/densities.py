@@ -19,7 +19,7 @@ import json
 import time
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from tilewright.alpha.tables import Prices
 from tilewright.alpha.walking import svg
 from tilewright.alpha.walking.page import BLUE, GREY, html, section, table, verdict
 from tilewright.files import write_text
+from tilewright.frozen import frozen
 from tilewright.sequence import pruning
 from tilewright.sequence.cards import densities as frauds_
 from tilewright.sequence.forward.panel import ForwardPanel, make_forward_panel
@@ -43,7 +44,7 @@ BLOCK = 21
 TICKS, ROUNDS = 300, 9
 
 
-@dataclass(frozen=True)
+@frozen
 class Study:
     """`later` days are judged, the `earlier` days before them learned from and stopped by."""
 
@@ -57,7 +58,7 @@ class Study:
     later: int = 1000
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """At one density. `lead` over dense, with its standard error; 0 and 0 for dense itself."""
 

@@ -8,13 +8,13 @@ time, so that memory does not grow with them.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.models import recurrent
 from tilewright.models.recurrent import Recurrent, Weights
 from tilewright.sequence.precision import Error
@@ -23,7 +23,7 @@ from tilewright.sequence.stream import Stream
 TENTHS = 10
 
 
-@dataclass(frozen=True)
+@frozen
 class Drift:
     """Errors of all `ticks` (of all streams together), of their first tenth, and of the last one;
     each over the deviation of all answers."""

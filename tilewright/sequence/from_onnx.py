@@ -9,7 +9,7 @@ initial states is recognised: what has one element there stands for any batch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from tilewright import onnx_file
 from tilewright.errors import UnsupportedError
+from tilewright.frozen import frozen
 from tilewright.models.recurrent import Affine, Cell, Dense, Layer, Recurrent, Weights
 from tilewright.sequence import gates
 from tilewright.sequence.model import Model
@@ -32,7 +33,7 @@ OLDEST = 7
 DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
 
 
-@dataclass(frozen=True)
+@frozen
 class Flow:
     """A value on its way from input to output: its dimensions, outermost first.
 

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.sequence.rates import Rates
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 100.0)
@@ -111,7 +111,7 @@ def floor(seconds: float, length: float) -> np.ndarray:
     return np.array(found, np.int64)
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Histogram:
     """Delays as an HDR histogram of three digits; `warm` of them came before and are left out.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property, partial
 from math import inf
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 
 from tilewright.compiler import compile
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.models import recurrent
 from tilewright.models.recurrent import Recurrent, Weights
 from tilewright.runtime.executable import Executable
@@ -35,7 +35,7 @@ from tilewright.sequence.slide import Slide
 from tilewright.sequence.stream import Stream
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Model:
     """What the net is, and its weights."""
 

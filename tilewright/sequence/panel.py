@@ -8,7 +8,6 @@ prediction knows that row's inputs and those before it in its own sequence, noth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -17,12 +16,13 @@ import narwhals as nw
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.sequence.sequences import Sequences
 
 MISSING = ("refuse", "indicator")
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Panel:
     """Rows of `frame` (pandas, polars, arrow), rising in time within each group.
 

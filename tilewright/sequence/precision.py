@@ -16,13 +16,13 @@ other rows have a scale each, as they come.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.models import recurrent
 from tilewright.models.quantised import quantised
 from tilewright.models.recurrent import Cell, Recurrent, Weights
@@ -33,7 +33,7 @@ FASTEST_FIRST = ("int8x8", "int8", "bfloat16x16", "bfloat16", "float32")
 _ROWS = {"int8": "int16", "int8x8": "int8"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Error:
     """Against the same net in float64: the largest, and the root mean square over the deviation of
     the answers."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.runtime.stateful import Stateful
 
 LEAST = 20
 """Ticks that are measured at least."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Rates:
     """Medians over `ticks` ticks in a row, in seconds.
 

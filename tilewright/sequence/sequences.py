@@ -6,16 +6,17 @@ in time, to stop by. No target of the former is known only after the first of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.sequence import pieces
 from tilewright.sequence.pieces import Table
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Sequences:
     """`at_end`: each sequence has one answer, at its last row; else every row has one."""
 
@@ -37,7 +38,7 @@ class Sequences:
         return back
 
 
-@dataclass(frozen=True)
+@frozen
 class Reading:
     """How many rows of a piece count, how many are read before them, whether state is carried."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,12 @@ import numpy as np
 
 from tilewright.errors import ArgumentError
 from tilewright.files import write_bytes
+from tilewright.frozen import frozen
 
 FORMAT = "tilewright state 2"
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Snapshot:
     """`arrays` are the state's leaves for one stream; `last` its last finite tick (inputs,).
 

@@ -14,7 +14,6 @@ time is cut there (Williams & Peng 1990). Pieces of one turn are read by themsel
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from tilewright.frozen import frozen
 from tilewright.models import forecaster, recurrent
 from tilewright.models.forecaster import Forecaster, Parameters
 from tilewright.sequence import pruning
@@ -32,7 +32,7 @@ MOST_RETREATS = 3
 """Times that a fit goes back to its last good state, with half the rate, before it has failed."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Recipe:
     """`steps` rows a turn; `epochs` is how many the history has room for.
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.small import is_small
+from tilewright.frozen import frozen
 from tilewright.machine.cost import NOTHING, Count, operand_dtypes
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import (
@@ -38,7 +39,7 @@ from tilewright.simulate.trips import Trips, whiles
 from tilewright.simulate.vertex import Cycles, Vertices, add, average, scaled
 
 
-@dataclass(frozen=True)
+@frozen
 class Timing:
     """Cycles from start to end, by cause; `busy` is the share of all tiles' time that is work.
 

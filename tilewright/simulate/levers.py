@@ -7,16 +7,17 @@ clock itself changes, as a share of the present ones. Nothing is planned again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from tilewright.frozen import frozen
 from tilewright.machine.machine import Chip, Machine
 from tilewright.plan.ir import Program
 from tilewright.simulate.cycles import Known, run
 from tilewright.simulate.trips import Trips
 
 
-@dataclass(frozen=True)
+@frozen
 class Lever:
     """Time with the figure halved, and doubled; 1 is the present time."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
 from tilewright.plan.ir import Buffer, Program, Var, View
 
@@ -21,7 +22,7 @@ Key = tuple[str, int]
 FRESH = 0xFF
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """Where a view lies: its first element's byte and strides in bytes, in one memory."""
 

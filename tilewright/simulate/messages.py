@@ -8,11 +8,11 @@ gather of 3,600 parts of 900 sums is 4,500 steps, not 3.2 million.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
 from tilewright.plan.ir import Buffer, Move, View
 
@@ -20,7 +20,7 @@ Columns = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Tiles from, tiles to, bytes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Totals:
     """Bytes by tile: what leaves it, what comes, and what stays on it."""
 
@@ -29,7 +29,7 @@ class Totals:
     own: np.ndarray
 
 
-@dataclass(frozen=True)
+@frozen
 class _Axis:
     """A dimension or a variable: how many, and how far each step of it is on either side."""
 

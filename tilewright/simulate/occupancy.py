@@ -9,10 +9,11 @@ apart (`rest.py`): a share of each tile (`ROOM`) is left to them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.machine.machine import Machine
 from tilewright.plan.apart.distribution import ROOM
 from tilewright.plan.ir import Buffer, Pipeline, Program, Replicas
@@ -27,7 +28,7 @@ LARGEST = 3
 """Tenants that a sentence names."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Occupancy:
     """`kinds` are bytes by tile at the fullest moment, by kind (`tenants.py`); `by_moment` of the
     fullest tile, step by step.
@@ -61,7 +62,7 @@ class Occupancy:
         return int(self.stays[self.fullest]) if self.stays.size else 0
 
 
-@dataclass(frozen=True)
+@frozen
 class _Fullest:
     """What tiles hold at one moment."""
 
@@ -104,7 +105,7 @@ def _fullest(found: _Fullest) -> int:
     return int(np.argmax(sum(found.kinds.values()))) if found.kinds else 0
 
 
-@dataclass(frozen=True)
+@frozen
 class _Clock:
     """Moments of a program from 0 to `end`; `loops` are of it, or the whole."""
 

@@ -4,13 +4,14 @@ other, and their totals. `cycles.py` makes it."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from tilewright.frozen import frozen
 from tilewright.machine.cost import Count
 from tilewright.machine.machine import Machine
 
 
-@dataclass(frozen=True)
+@frozen
 class Superstep:
     """Cycles of one, and how often it happens; `names` are its codelets, the dearest first.
 
@@ -35,7 +36,7 @@ class Superstep:
         return self.compute + self.sync + self.exchange
 
 
-@dataclass(frozen=True)
+@frozen
 class Run:
     """One run of a program, in order; `counts` is all that is done."""
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tilewright.frozen import frozen
 from tilewright.plan.ir import (
     Branch,
     Buffer,
@@ -36,7 +37,7 @@ Operand = tuple[int, int]
 """id of the call, position of the view."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Distance:
     """Bytes since the last touch: `own` of the tile's, `common` that all tiles have alike.
 

@@ -8,8 +8,8 @@ computed, and what must be read and written, can take there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from tilewright.frozen import frozen
 from tilewright.machine.cost import NOTHING, Count, computed, lanes, operand_dtypes
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
@@ -18,7 +18,7 @@ from tilewright.simulate.cycles import run
 from tilewright.simulate.trips import Trips
 
 
-@dataclass(frozen=True)
+@frozen
 class Estimate:
     """`seconds` are (least, most) of one run; `busy` tiles work on average; `bytes` are held.
 

@@ -9,11 +9,11 @@ tile's arena is gone before the next.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilewright.codelets.base import Operand
+from tilewright.frozen import frozen
 from tilewright.plan.ir import (
     Branch,
     Call,
@@ -33,7 +33,7 @@ from tilewright.simulate.placed import Placed
 from tilewright.simulate.races import Ledger
 
 
-@dataclass(frozen=True)
+@frozen
 class Simulation:
     """`outputs` are flat, in the program's order; `races` are sentences: none if all is well."""
 

@@ -9,12 +9,12 @@ what passes between them can cost more than they save.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from tilewright.errors import CapacityError
+from tilewright.frozen import frozen
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Program
 from tilewright.simulate.cycles import run
@@ -26,7 +26,7 @@ Plan = tuple[Program, list[np.ndarray]]
 """A program, and the data of its constants."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Way:
     """`made` is what was planned, `fault` why not, or why it does not fit."""
 

@@ -8,8 +8,8 @@ day with another, at equal watts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from tilewright.frozen import frozen
 from tilewright.talk.figures import PUBLISHED, Figure, Point
 
 TALK = "the talk, 2020"
@@ -17,7 +17,7 @@ CUDA = "NVIDIA, mcmc-bnn-example, README"
 EXAMPLES = "NVIDIA, DeepLearningExamples, EfficientNet, README"
 
 
-@dataclass(frozen=True)
+@frozen
 class Claim:
     """`words` as they stand in the talk; `compared`: what with what, by its notes."""
 

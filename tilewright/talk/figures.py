@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 
 MEASURED, EXTRAPOLATED, MODELLED = "measured", "extrapolated", "modelled"
 PUBLISHED, CLAIMED = "published", "claimed"
@@ -22,7 +23,7 @@ KINDS = {
 """Each kind in words."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Figure:
     """`rounds` are the values of each round, where there are some; `run` names who took turns.
 
@@ -45,7 +46,7 @@ class Figure:
             raise ArgumentError(f"A {self.kind} figure names its source.")
 
 
-@dataclass(frozen=True)
+@frozen
 class Point:
     """A bar, or a point, of a chart: of a `case` ("batch 8"), by `who`.
 
@@ -58,7 +59,7 @@ class Point:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Ratio:
     """How many times as fast, with the quartiles over rounds."""
 

@@ -10,12 +10,13 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any
 
 from tilewright.errors import ArgumentError
 from tilewright.files import write_text
+from tilewright.frozen import frozen
 from tilewright.talk.figures import Figure, Point
 
 SCHEMA = 1
@@ -23,7 +24,7 @@ NAME = "talk.json"
 FIELDS = {"schema", "machine", "packages", "settings", "outcomes"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """What a step gave: `missing` says of peers that are not installed how to install them.
 
@@ -38,7 +39,7 @@ class Outcome:
     failed: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Talk:
     """One machine's record; outcomes by the step's name."""
 

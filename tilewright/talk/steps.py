@@ -7,11 +7,11 @@ fewer rounds.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.talk import argument, elsewhere, groups, hmc, images, lstm
 from tilewright.talk.record import Outcome
 
@@ -28,7 +28,7 @@ WORKLOADS: Mapping[str, str] = {
 """In the page's order, with their headings. `machines` are read from files."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """`seconds` on two cores, about; `quick`: among those of a short run. None of
     training is, as each takes three minutes."""

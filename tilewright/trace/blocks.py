@@ -11,7 +11,6 @@ so (see `graph/blocks.py`); of an argument, those that the mask names, where the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.graph.law import LANES
 from tilewright.graph.pattern import TALL
 from tilewright.trace import jax_internals as internals
@@ -26,7 +26,7 @@ from tilewright.trace import jax_internals as internals
 Array = jax.Array
 
 
-@dataclass(frozen=True)
+@frozen
 class Mask:
     """`kept` (rows, columns) as bytes, each for a block of `tall` x `wide` numbers of a matrix."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from traceback import walk_stack
 from typing import Any
 
 import jax
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph.concatenated import split_concatenations
 from tilewright.graph.ir import Graph, Type
 from tilewright.trace import jax_internals as internals
@@ -27,7 +27,7 @@ from tilewright.trace.session import Session
 from tilewright.trace.types import type_of
 
 
-@dataclass(frozen=True)
+@frozen
 class Traced:
     """`in_types`, `out_types` are of flat leaves.
 

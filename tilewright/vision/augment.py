@@ -6,12 +6,11 @@ give the same, in any process and in any order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from PIL import Image, ImageEnhance
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.vision.preprocessing import FILTERS, Preprocessing
 
 FLIPS = ("none", "horizontal", "both")
@@ -19,7 +18,7 @@ ASPECT = 4 / 3
 """The widest and, upside down, the narrowest part that is cut out."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Augment:
     """`flip`: left and right ("horizontal"), or up and down as well ("both").
 

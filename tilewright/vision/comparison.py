@@ -8,10 +8,11 @@ verdict. Where the net gains nothing, the words say so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.vision.measures import Mean, Reliability, brier, hits, log_loss, mean, reliability
 
 MAJORITY, LINEAR = "majority class", "logistic regression on frozen features"
@@ -22,7 +23,7 @@ NETS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """Scores of one model; differences are to the logistic regression, paired by image."""
 
@@ -35,7 +36,7 @@ class Row:
     log_loss_difference: Mean
 
 
-@dataclass(frozen=True)
+@frozen
 class Comparison:
     """`shares` by model (images, classes), `came` (images,); `groups`: how many there are."""
 

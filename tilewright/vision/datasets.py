@@ -9,13 +9,14 @@ from __future__ import annotations
 import csv
 import gzip
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.vision.sources import Item, labelled_folder
 
 RUN = 60
@@ -27,7 +28,7 @@ FASHION_NAMES = (
 FEW, SHAPES = 3000, 600
 
 
-@dataclass(frozen=True)
+@frozen
 class Data:
     """`caveats` are sentences for the page; `whole`: nothing is cut off at the rim."""
 

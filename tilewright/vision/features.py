@@ -8,12 +8,12 @@ kept by content, so the second time costs the reading of files alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.vision.answers import FEATURES, program_width
 from tilewright.vision.errors import ImageError
 from tilewright.vision.features_cache import FeaturesCache
@@ -27,7 +27,7 @@ BLOCK = 64
 """Images between two writes to the cache."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Extracted:
     """`rows` (good, channels) of the items `good` (indices); what is wrong with the others."""
 

@@ -11,7 +11,7 @@ as it likes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ import numpy as np
 
 from tilewright import onnx_file
 from tilewright.errors import UnsupportedError
+from tilewright.frozen import frozen
 from tilewright.vision.onnx_operators import RULES, Own, RefusedError
 
 SMALL = 16
 """Elements of shapes, factors and bounds, at most."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Graph:
     """`weights` by name; `shape` of the input, 0 where the file leaves a dimension open."""
 

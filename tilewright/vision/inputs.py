@@ -18,13 +18,13 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.vision import images
 from tilewright.vision.augment import Augment, generator
 from tilewright.vision.errors import ImageError
@@ -38,7 +38,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 _COMMAND = "from tilewright.vision.inputs import serve; serve()"
 
 
-@dataclass(frozen=True)
+@frozen
 class Recipe:
     """What is done to each image; without `augment`, what answers are given on."""
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ import tilewright
 from tilewright.alpha.identity import difference
 from tilewright.errors import ArgumentError
 from tilewright.files import write_text
+from tilewright.frozen import frozen
 from tilewright.vision.activation import activation_maps
 from tilewright.vision.classifier import FEATURES, ImageClassifier
 from tilewright.vision.comparison import Comparison
@@ -45,7 +46,7 @@ SHOWN = 12
 OURS = {"job.json", "plan.json", "checkpoint.npz", "model.safetensors", "lock"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """`test`: share that is held out to the end. `seconds`: limit of the whole job, or None."""
 
@@ -72,7 +73,7 @@ class Plan:
             raise ArgumentError(f"test must be between 0 and 1, not {self.test!r}.")
 
 
-@dataclass(frozen=True)
+@frozen
 class Shown:
     """An image of the test part with its map: what came, and how likely it was held to be."""
 
@@ -83,7 +84,7 @@ class Shown:
     share: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """All that the page is made of."""
 

@@ -6,10 +6,9 @@ that this machine could take for it (`machine/cost.py`). Measured a few times; o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.vision.model import Model
 from tilewright.vision.nets import module
 
@@ -20,7 +19,7 @@ CONVOLUTION, PRODUCT, COPY, OTHER = KINDS = (
 FIRST = {"conv": CONVOLUTION, "contract": PRODUCT, "copy": COPY}
 
 
-@dataclass(frozen=True)
+@frozen
 class LayerTime:
     """One superstep: its codelet's name, what kind of work it is, seconds, the least of them."""
 

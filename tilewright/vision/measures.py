@@ -7,9 +7,9 @@ witnesses: errors are by group where there are groups.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
+
+from tilewright.frozen import frozen
 
 LEAST = 1e-12
 """A probability that is taken for 0."""
@@ -31,7 +31,7 @@ def brier(shares: np.ndarray, came: np.ndarray) -> np.ndarray:
     return ((shares - np.eye(shares.shape[1])[came]) ** 2).sum(axis=1)
 
 
-@dataclass(frozen=True)
+@frozen
 class Mean:
     """Over images, with the standard error by groups, of which there are `witnesses`."""
 
@@ -65,7 +65,7 @@ def mean(values: np.ndarray, groups: np.ndarray | None = None) -> Mean:
     return Mean(float(values.mean()), float(variance**0.5), count)
 
 
-@dataclass(frozen=True)
+@frozen
 class Reliability:
     """By bins of the probability of the likeliest class: mean probability, share of hits, images.
 

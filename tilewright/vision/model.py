@@ -5,19 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.vision.answers import FEATURES, LOGITS, answers
 from tilewright.vision.nets import Net, to_fields, with_classes
 from tilewright.vision.preprocessing import Preprocessing
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Model:
     """`weights` and `kept` as `models/` has them; `labels` (classes,), or none where nobody says.
 

@@ -10,9 +10,10 @@ They also say how the nets of that package pad and what epsilon their norms have
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from tilewright.frozen import frozen
 from tilewright.models import efficientnet, resnext
 from tilewright.models.convolutional import Normed, Plain, Statistics
 from tilewright.models.efficientnet import Block, EfficientNet
@@ -28,7 +29,7 @@ MARKS = {
 """An array that only that package's state dicts have."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Spelling:
     """Names of an EfficientNet's parts: of a convolution and of its norm, of a dense layer."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.vision.errors import ImageError
 from tilewright.vision.images import from_path
 from tilewright.vision.model import Model
@@ -18,7 +18,7 @@ BATCH = 64
 """Images in memory at a time."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """Classes and their probabilities, the likeliest first."""
 

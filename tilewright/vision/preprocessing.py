@@ -7,13 +7,14 @@ The shorter side becomes `resize`, then the middle `size` x `size` is cut out. I
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -29,7 +30,7 @@ MOST = 4096
 Three = tuple[float, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Preprocessing:
     """`size`: side of what the net reads, `resize`: the shorter side before the middle is cut out.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import ceil
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.vision.augment import Augment
 
 HEAD, BLOCKS, WHOLE = STAGES = ("head", "blocks", "whole")
@@ -17,7 +18,7 @@ FULL_SIZE = 0.25
 """Share of the epochs, the last ones, that are at full size where `train_size` is smaller."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Training:
     """Settings of a run. `blocks`: how many of the last ones the stage "blocks" trains.
 

@@ -7,7 +7,6 @@ the rules below; a difference counts when `scores.Cell.effect` says so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tilewright.alpha.baselines import NORMAL, NULL, OLS, RIDGE
 from tilewright.alpha.controls import LEAST_ROWS, PLANTED, REAL, SHUFFLED, rows
@@ -15,12 +14,13 @@ from tilewright.alpha.forward import Outcome
 from tilewright.alpha.results import MODELS, NET
 from tilewright.alpha.scores import CRPS, LEAST_DAYS, RANK_IC, Cell, Scores, compared
 from tilewright.alpha.suspicions import suspicions
+from tilewright.frozen import frozen
 
 MOST_SUSPICIONS = 5
 """That are spelled out in the report."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Verdict:
     """One line, then a paragraph's sentences, then what the controls and the data allow."""
 

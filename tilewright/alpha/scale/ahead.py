@@ -8,7 +8,6 @@ noise, the mean of all draws. Calendars are not known: the target date is so man
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,9 +20,10 @@ from tilewright.alpha.scale.folder import ScaleFolder
 from tilewright.alpha.scale.panel import ScalePanel, make_panel
 from tilewright.alpha.walking.scored import LEVELS
 from tilewright.alpha.walking.windows import of_day, windows_of
+from tilewright.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Ahead:
     """What is said of the last day's instruments: those that have a price and enough past."""
 

@@ -8,7 +8,6 @@ lead to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +15,7 @@ from tilewright.alpha.cost import gradient_seconds, in_words
 from tilewright.alpha.scale.fit import example, form_of
 from tilewright.alpha.scale.panel import Rows
 from tilewright.alpha.scale.settings import ALL, ScaleChain, ScaleSettings
+from tilewright.frozen import frozen
 from tilewright.models.bnn import Form
 
 WARM_UP_STEPS, COLD_STEPS, WARM_STEPS = 58, 35, 15
@@ -24,7 +24,7 @@ SCORING, RIVALS = 1.0, 10.0
 """Seconds a window: to score the net and the quick rivals, and those of all rivals besides."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Estimate:
     """Of what is not finished yet."""
 

@@ -6,7 +6,7 @@ In: what the chains of a window gave. Out: a `Fit`, written whole or not at all,
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ from tilewright.alpha.scale.settings import FLOOR, ScaleSettings
 from tilewright.alpha.scale.units import apart, units_of
 from tilewright.alpha.windows import inside
 from tilewright.files import write_bytes
+from tilewright.frozen import frozen
 from tilewright.models import bnn
 
 BLOCK = 4096
 """Rows whose draws are in memory at a time."""
 
 
-@dataclass(frozen=True)
+@frozen
 class State:
     """Where chains ended, and how they moved: leaves have a leading axis of chains."""
 
@@ -33,7 +34,7 @@ class State:
     step_size: np.ndarray  # (chains,)
 
 
-@dataclass(frozen=True)
+@frozen
 class Fit:
     """Draws of one window; features are standardised by `centre` and `spread`."""
 

@@ -9,7 +9,6 @@ depends on how many they have.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,12 +25,13 @@ from tilewright.alpha.scale.scored import Scored, scored
 from tilewright.alpha.scale.settings import FEW, ScaleSettings
 from tilewright.alpha.tables import Prices
 from tilewright.alpha.walking.windows import Window
+from tilewright.frozen import frozen
 
 KEPT = 4
 """Windows whose rows are kept: the chains of one come after each other."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class ChainTask:
     """One chain of a window; cold without a state, which is that of this chain alone."""
 
@@ -41,7 +41,7 @@ class ChainTask:
     state: State | None
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class ScoreTask:
     """All models of a window against the outcomes that there are."""
 

@@ -8,8 +8,6 @@ that its program wants, those that are missing with a weight of 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tilewright.alpha.errors import AlphaError
@@ -18,6 +16,7 @@ from tilewright.alpha.scale_features import scale_features
 from tilewright.alpha.tables import Prices
 from tilewright.alpha.walking.windows import Window
 from tilewright.alpha.windows import inside
+from tilewright.frozen import frozen
 
 LEAST_ROWS = 100
 """Of a window's training rows."""
@@ -25,7 +24,7 @@ STALE = 22
 """Days without a move after which a price is no price: nobody traded at it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ScalePanel:
     """Arrays (days, stocks[, 28]); features are 0 where they are missing, targets NaN.
 
@@ -45,7 +44,7 @@ class ScalePanel:
         return self.volatility * self.horizon**0.5
 
 
-@dataclass(frozen=True)
+@frozen
 class Rows:
     """Training rows of a window as its program wants them, and what features are divided by."""
 

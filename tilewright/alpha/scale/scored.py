@@ -6,7 +6,7 @@ In: forecasts of the test rows, and their outcomes. Out: `Scored`, one .npz file
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tilewright.alpha.walking.scored import (
     quantile_score,
 )
 from tilewright.files import write_bytes
+from tilewright.frozen import frozen
 
 NET = "net"
 MODELS = (NET, *RIVALS)
@@ -33,7 +34,7 @@ MOST_DRAWS = 200
 """Of the mixture that is scored: more change no score's third digit, and take long."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Scored:
     """Arrays over (models, rows) unless noted, NaN where a model says nothing."""
 

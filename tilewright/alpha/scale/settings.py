@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import date
 from typing import Any
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.settings import MOST_DOUBLINGS, between, check_run, choice, whole
+from tilewright.frozen import frozen
 from tilewright.models.bnn import CONSTANT, LINEAR, NET, UNITS
 
 KINDS = (LINEAR, UNITS, NET)
@@ -16,7 +17,7 @@ FLOOR = 0.05
 """Least scale of a target, in units of its volatility: prices move by ticks, or not at all."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ScaleChain:
     """A cold chain climbs, then takes `warmup` transitions; a warm one takes `rewarm`.
 
@@ -47,7 +48,7 @@ class ScaleChain:
         return (self.climb if cold else 0) + (first + self.draws * self.thin) * longest
 
 
-@dataclass(frozen=True)
+@frozen
 class ScaleSettings:
     """Windows of `train` days and `test` days; the target is the return over `horizon` days.
 

@@ -8,7 +8,6 @@ folder, with more days or fewer, only what is new is done; killed at any instant
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,10 @@ from tilewright.alpha.scale.scored import Scored
 from tilewright.alpha.scale.settings import ScaleSettings
 from tilewright.alpha.walking.walk import AnyWalk, Silence, Watcher, asked, begun, place_of
 from tilewright.alpha.walking.windows import Window, windows_of
+from tilewright.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Walk(AnyWalk):
     """What a job of the scale net has come to."""
 

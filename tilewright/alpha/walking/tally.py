@@ -8,12 +8,12 @@ one day move together: rows are averaged over its stocks first. A *lead* is the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilewright.alpha.scores import newey_west
 from tilewright.alpha.walking.scored import LEVELS, LOG, QUANTILE, Forecasts
+from tilewright.frozen import frozen
 
 COVER_50, COVER_90 = "cover 50 %", "cover 90 %"
 FIFTHS, REGIMES, BINS = 5, ("calm", "usual", "wild"), 20
@@ -26,7 +26,7 @@ TAILS = tuple(float(LEVELS[i]) for i in (0, 1, 5, 6))
 """Levels whose exceedances are counted: 1 % and 5 % on both sides."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Lead:
     """A mean difference, its standard error by date, by year and by stock, and z by date."""
 
@@ -47,7 +47,7 @@ class Lead:
         return BEATS if self.mean < 0 else LOSES
 
 
-@dataclass(frozen=True)
+@frozen
 class Tally:
     """`value` and `lead` are (models, days) by score; shares are (models, groups)."""
 

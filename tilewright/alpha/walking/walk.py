@@ -9,7 +9,6 @@ import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, NamedTuple, Protocol
@@ -19,6 +18,7 @@ from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.tables import Prices, prices_of
 from tilewright.alpha.walking.folder import JobFolder, JobSettings
 from tilewright.alpha.walking.windows import Window, windows_of
+from tilewright.frozen import frozen
 
 
 class Watcher(Protocol):
@@ -83,7 +83,7 @@ def begun(walk: AnyWalk, level: str, lasting: bool) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
+@frozen
 class AnyWalk(ABC):
     """Files are read when they are asked for, one at a time."""
 

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale_features import HISTORY
+from tilewright.frozen import frozen
 
 
 class Spans(Protocol):
@@ -41,7 +41,7 @@ class Spans(Protocol):
     def first(self) -> str | None: ...
 
 
-@dataclass(frozen=True)
+@frozen
 class Window:
     """Positions of days: trained on [start, stop), tested on [test, end).
 

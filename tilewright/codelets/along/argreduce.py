@@ -7,8 +7,6 @@ contiguous are read 16 elements at a time, and neighbouring lines 16 lines at a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tilewright.codelets.along.lines import lines
@@ -29,12 +27,13 @@ from tilewright.codelets.emit.vectors import (
     store_scalar,
     widen,
 )
+from tilewright.frozen import frozen
 from tilewright.graph.law import accumulation_dtype
 from tilewright.graph.ops.across import argreduce
 from tilewright.machine.cost import Count
 
 
-@dataclass(frozen=True)
+@frozen
 class ArgReduce(Codelet):
     """`kind` is argmax or argmin; `out` lacks the axis and is of any integer dtype."""
 
@@ -90,7 +89,7 @@ class ArgReduce(Codelet):
         search.store(index, target, valid)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Search:
     """The best so far and where it was: a pair of registers, scalars or 16 lanes."""
 

@@ -7,8 +7,6 @@ than the given one is contiguous, 16 of its elements advance together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tilewright.codelets.along.lines import lines
@@ -17,12 +15,13 @@ from tilewright.codelets.emit.combination import Combination
 from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.vectors import load, load_scalar, offset, store, store_scalar
+from tilewright.frozen import frozen
 from tilewright.graph.law import cumulative_ordered
 from tilewright.graph.ops.across import combination
 from tilewright.machine.cost import Count
 
 
-@dataclass(frozen=True)
+@frozen
 class Cumulative(Codelet):
     """`kind` is sum, prod, max or min; `reverse` begins at the end of the axis."""
 

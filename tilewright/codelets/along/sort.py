@@ -8,8 +8,6 @@ compared by their keys.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tilewright.codelets.along.lines import lines
@@ -18,6 +16,7 @@ from tilewright.codelets.base import Codelet, Operand, nbytes
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function, Module
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.vectors import itemsize, load_scalar, offset, store_scalar
+from tilewright.frozen import frozen
 from tilewright.graph.ops.across import sort
 from tilewright.machine.cost import Count
 
@@ -25,7 +24,7 @@ _PACKED = "merge_sort_packed"
 _HIGH_BIT = -(1 << 31)
 
 
-@dataclass(frozen=True)
+@frozen
 class Sort(Codelet):
     """`sources` and `outs` are of one shape; the first `keys` decide."""
 
@@ -125,7 +124,7 @@ class Sort(Codelet):
         return load_scalar(function, operand.dtype, at)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Line:
     """One line: its numbers are written, sorted, and read back as the permutation."""
 

@@ -14,7 +14,7 @@ other: then rows are enough.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from tilewright.codelets.contract import blocks_emit
 from tilewright.codelets.cut import Cut
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.ops import blocks
 from tilewright.graph.scalar import SCALAR
@@ -32,7 +33,7 @@ ROWS_GRAIN, COLUMNS_GRAIN = 16, 4 * LANES
 """Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ContractBlocks(Codelet):
     """`epilogue`, `beside`, `more`: see `ContractOuter`.
 

@@ -9,7 +9,6 @@ table, so all loops over blocks are tested before their first turn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.tiling import Run, split
 from tilewright.codelets.emit.vectors import itemsize, offset
+from tilewright.frozen import frozen
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract.blocks import ContractBlocks
@@ -45,7 +45,7 @@ def emit(codelet: ContractBlocks, module: Module, symbol: str) -> None:
     function.close()
 
 
-@dataclass(frozen=True)
+@frozen
 class _Stream:
     """A panel's blocks of one leaf: pointers at the first of them and at its place; how many.
 
@@ -57,7 +57,7 @@ class _Stream:
     count: str
 
 
-@dataclass(frozen=True)
+@frozen
 class _Writer(PackedWriter):
     codelet: ContractBlocks
 

@@ -10,7 +10,7 @@ instruction set. Sums are kept in float32 for 16-bit floats and rounded once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from tilewright.codelets.contract import outer, reading, vector
 from tilewright.codelets.cut import ENOUGH_BATCHES, Cut
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.frozen import frozen
 from tilewright.graph import law
 from tilewright.graph.scalar import SCALAR
 from tilewright.machine.cost import Count
@@ -28,7 +29,7 @@ OUTER_GRAIN, VECTOR_GRAIN = 32, 16
 _SHORT = {"float32": "f32", "float64": "f64", "bfloat16": "bf16", "float16": "f16"}
 
 
-@dataclass(frozen=True)
+@frozen
 class _Contract(Codelet):
     """What both share."""
 
@@ -80,7 +81,7 @@ def _sorted(
     return factors, tuple(sides[:beside]), out, tuple(more)
 
 
-@dataclass(frozen=True)
+@frozen
 class ContractOuter(_Contract):
     """Fast where n is contiguous in rhs and out, or m in lhs and out.
 
@@ -171,7 +172,7 @@ class ContractOuter(_Contract):
         outer.emit(self, module, symbol)
 
 
-@dataclass(frozen=True)
+@frozen
 class ContractVector(_Contract):
     """Fast where k is contiguous in both operands, or m in lhs and out.
 

@@ -9,20 +9,19 @@ of -0): there the left operand reads as -0 and the right one as +0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.turn import Side, transpose
 from tilewright.codelets.emit.vectors import FLOATS, itemsize, offset
+from tilewright.frozen import frozen
 from tilewright.graph.law import LANES
 
 STAGGER = 2
 _NEGATIVE_ZERO = {"bfloat16": "-32768", "float16": "0xH8000", "float32": "-0.0", "float64": "-0.0"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Matrix:
     """Strides along rows (m or n) and along k; `left` says which zero is read past the end."""
 
@@ -40,7 +39,7 @@ class Matrix:
         return "<" + ", ".join(f"{kind} {lane}" for lane in lanes) + ">"
 
 
-@dataclass(frozen=True)
+@frozen
 class Reader:
     """Reads operands in steps of 16 elements, in machine vectors of `width`."""
 

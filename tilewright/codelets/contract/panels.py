@@ -26,7 +26,7 @@ panel is widened, a vector in 1.4 cycles on Zen 4; of uint16 it comes as it lies
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -36,6 +36,7 @@ from tilewright.codelets.contract import panels_emit
 from tilewright.codelets.cut import Cut
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.frozen import frozen
 from tilewright.graph import law
 from tilewright.graph.ops.packed import unpack
 from tilewright.graph.scalar import SCALAR
@@ -45,7 +46,7 @@ ROWS_GRAIN, COLUMNS_GRAIN = 32, 4 * LANES
 """Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ContractPanels(Codelet):
     """`paired`: in the order of `vdpbf16ps`. `epilogue`, `beside`, `more`: see `ContractOuter`.
 

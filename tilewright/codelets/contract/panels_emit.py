@@ -9,7 +9,6 @@ are parts, what is counted as a panel below is one panel of each.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate, product
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.tiling import Run, Tiling, choose, split
 from tilewright.codelets.emit.vectors import offset
+from tilewright.frozen import frozen
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract.panels import ContractPanels
@@ -66,7 +66,7 @@ def _taken(lines: list[str], first: int) -> list[list[str]]:
     return pieces
 
 
-@dataclass(frozen=True)
+@frozen
 class _Writer(PackedWriter):
     codelet: ContractPanels
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.emit.vectors import itemsize, offset
+from tilewright.frozen import frozen
 from tilewright.graph.law import LEAF
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def term_of(function: Function, codelet: ContractPanels | ContractBlocks, width:
     return (_Dots if codelet.paired and pairs else _Halves)(function, codelet, width)
 
 
-@dataclass(frozen=True)
+@frozen
 class Term(ABC):
     """What one step of d neighbouring k adds to a vector of sums."""
 

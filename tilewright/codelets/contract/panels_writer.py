@@ -6,7 +6,6 @@ blocks that are left of them (`blocks_emit.py`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.base import LANES
@@ -15,13 +14,14 @@ from tilewright.codelets.contract.panels_terms import Term, term_of
 from tilewright.codelets.contract.problem import Problem, Side
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.llvm import Function
+from tilewright.frozen import frozen
 
 if TYPE_CHECKING:
     from tilewright.codelets.contract.blocks import ContractBlocks
     from tilewright.codelets.contract.panels import ContractPanels
 
 
-@dataclass(frozen=True)
+@frozen
 class PackedWriter:
     function: Function
     codelet: ContractPanels | ContractBlocks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tilewright.codelets.base import Operand
 from tilewright.codelets.contract.operand import Matrix
@@ -13,10 +12,11 @@ from tilewright.codelets.emit.epilogue import Epilogue, Sums
 from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.vectors import offset
 from tilewright.codelets.expression import Expression
+from tilewright.frozen import frozen
 from tilewright.graph.law import LEAF
 
 
-@dataclass(frozen=True)
+@frozen
 class Side:
     """An array of outputs' shape: what is read beside a sum, or a result."""
 
@@ -34,7 +34,7 @@ class Side:
         return offset(function, place, self.dtype, where)
 
 
-@dataclass(frozen=True)
+@frozen
 class Problem:
     """rows x columns outputs; `left` is broadcast along columns, `right` is read in vectors.
 

@@ -6,7 +6,6 @@ what is read more than once. Always: no choice alters a bit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from tilewright.codelets.emit import tiling
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.columns import panels
 from tilewright.codelets.emit.vectors import itemsize
+from tilewright.frozen import frozen
 from tilewright.graph.law import LANES
 from tilewright.machine.machine import Features
 
@@ -122,7 +122,7 @@ def tiles_of(problem: Problem, width: int, registers: int) -> tiling.Tiling:
     )
 
 
-@dataclass(frozen=True)
+@frozen
 class Reread:
     """A panel of `right` is read again for every tile of rows: so many `runs` of `size` bytes in
     all, each `step` bytes from the one before; after `rows` of them it is back at the first.
@@ -156,7 +156,7 @@ def rereads(codelet: ContractOuter, features: Features, near: int) -> tuple[Rere
     return tuple(found)
 
 
-@dataclass(frozen=True)
+@frozen
 class SideBySide:
     """`loads` of single elements of `left`, from so many `rows` at a time, `step` bytes apart."""
 

@@ -14,7 +14,6 @@ derivative of its tanh take a third less time (256 rows of 40, Zen 4).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
@@ -31,13 +30,14 @@ from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.tiling import Run
 from tilewright.codelets.emit.vectors import offset
 from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.frozen import frozen
 from tilewright.machine.cost import Count
 
 MOST = 64
 """Columns of all products together: their sums stay in registers."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Rows:
     """A short expression over a float32 matrix; `reads` and `writes` are strides of its arrays."""
 
@@ -74,7 +74,7 @@ class Rows:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class SideBySide(Codelet):
     """`products`, then `rows`: so are its inputs, and its outputs."""
 

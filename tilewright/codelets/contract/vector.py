@@ -9,7 +9,6 @@ bits are the same either way.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.vectors import offset
+from tilewright.frozen import frozen
 from tilewright.graph.law import LANES
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def by_columns(codelet: ContractVector) -> bool:
     return step == 1 and k_step != 1 and codelet.m > 1
 
 
-@dataclass(frozen=True)
+@frozen
 class _Base:
     function: Function
     codelet: ContractVector

@@ -8,19 +8,19 @@ nothing but time hangs on it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from tilewright.codelets.base import Operand
 from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.vectors import itemsize, offset, prefetch
+from tilewright.frozen import frozen
 
 LINE = 64
 """Bytes."""
 Use = Literal["read", "write"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Ahead:
     """Rows of `image`, `down` elements apart, the next of which is `first` elements away; at each
     step `share` elements of it are asked for."""

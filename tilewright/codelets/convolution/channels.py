@@ -13,20 +13,19 @@ Always: both ways give the same bits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilewright.codelets.base import Operand
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.columns import Lanes
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.emit.vectors import offset
+from tilewright.frozen import frozen
 
 MOST_INPUTS = 16
 """Input channels of a group up to which the code names each, and groups are taken together."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Channels:
     """Of an image whose channels are `groups` times `inputs`, and of `outputs` a group.
 

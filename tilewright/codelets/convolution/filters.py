@@ -7,7 +7,6 @@ kernel; how it is written is in `filters_emit.py`. Always: the leaves and the or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -16,12 +15,13 @@ from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.convolution import filters_emit
 from tilewright.codelets.cut import ENOUGH_BATCHES, Cut
 from tilewright.codelets.emit.llvm import Module
+from tilewright.frozen import frozen
 from tilewright.graph import law
 from tilewright.graph.ops import conv
 from tilewright.machine.cost import Count
 
 
-@dataclass(frozen=True)
+@frozen
 class FilterGradient(Codelet):
     """image (n, h, w, groups, in), gradient (n, oh, ow, groups, out), out (groups, kh, kw, in, out)
 

@@ -8,7 +8,6 @@ and sums of leaves wait for others; the next leaf is asked for meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
 from math import prod
@@ -24,6 +23,7 @@ from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise, levels, pitch
 from tilewright.codelets.emit.tiling import split
 from tilewright.codelets.emit.vectors import itemsize, number_of, offset
+from tilewright.frozen import frozen
 from tilewright.graph import law
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def emit(codelet: FilterGradient, module: Module, symbol: str) -> None:
     function.close()
 
 
-@dataclass(frozen=True)
+@frozen
 class _Leaf:
     """Where it begins in the image and in the gradient; a number of rows, or a register with it."""
 
@@ -51,7 +51,7 @@ class _Leaf:
     lines: int | str
 
 
-@dataclass(frozen=True)
+@frozen
 class _Next:
     """The next leaf: bytes from this one's image and gradient to its own, how many neighbouring
     channels of both are read, and where sums wait in the first turn.

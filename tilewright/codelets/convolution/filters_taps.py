@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from tilewright.codelets.emit.columns import Lanes
 from tilewright.codelets.emit.loops import walk
 from tilewright.codelets.emit.tiling import split
 from tilewright.codelets.emit.vectors import offset
+from tilewright.frozen import frozen
 
 if TYPE_CHECKING:
     from tilewright.codelets.convolution.filters_emit import Writer
@@ -26,7 +26,7 @@ MOST_WRITTEN = 64
 """Taps and channels whose places are written into code; of more, there are loops."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """One tap and input channel: where it is read, where its sums go, and where they wait (in
     bytes)."""
@@ -37,7 +37,7 @@ class Row:
     channel: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """Which of the tiles that are written out, in how many turns of loops; in each turn the sums
     that wait are so many bytes further."""

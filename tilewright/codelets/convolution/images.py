@@ -8,7 +8,7 @@ of `graph/law.py`, so that bits do not hang on tiles, strides or the instruction
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -18,12 +18,13 @@ from tilewright.codelets.convolution import images_emit
 from tilewright.codelets.cut import Cut, over_images
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.frozen import frozen
 from tilewright.graph import law
 from tilewright.graph.ops import conv
 from tilewright.machine.cost import Count, narrow
 
 
-@dataclass(frozen=True)
+@frozen
 class Convolution(Codelet):
     """image (n, h, w, groups, in), kernel (groups, kh, kw, in, out), out (n, oh, ow, groups, out).
 

@@ -8,20 +8,20 @@ terms one after the other in row-major order; many in loops, few written out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
 
 from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.pairwise import Combine, Pairwise
 from tilewright.codelets.emit.vectors import offset
+from tilewright.frozen import frozen
 from tilewright.graph.law import LEAF
 
 FEW_LEAVES = 2
 """Leaves up to which each is written out; more of them are a loop, where they fit rows."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Dimension:
     """`count` terms, and elements from one to the next in both operands."""
 
@@ -30,7 +30,7 @@ class Dimension:
     kernel: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Term:
     """Where one is, in elements from the place at hand; `channel` is told apart if it matters."""
 
@@ -39,7 +39,7 @@ class Term:
     channel: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Places:
     """Where the image and the kernel are read."""
 
@@ -62,7 +62,7 @@ Add = Callable[[Places, Sequence[Term], list[str]], list[str]]
 """(places, terms, sums) -> the sums with the terms added."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Terms:
     """`dimensions` are looped over or written out; in each of their terms come `channels` more.
 
@@ -135,7 +135,7 @@ class Terms:
         return Term(image, kernel, channel)
 
 
-@dataclass(frozen=True)
+@frozen
 class Sums:
     """Sums that advance together: their vectors' lanes, what they start from, how they grow."""
 

@@ -23,6 +23,7 @@ from tilewright.codelets.emit.loops import in_chunks, repeat, walk
 from tilewright.codelets.emit.operations import OPERATIONS
 from tilewright.codelets.emit.registers import Register, constant
 from tilewright.codelets.emit.vectors import offset
+from tilewright.frozen import frozen
 from tilewright.graph.law import identity
 from tilewright.graph.ops import conv, window
 from tilewright.graph.ops.across import combination
@@ -31,7 +32,7 @@ from tilewright.machine.cost import Count
 Pair = tuple[int, int]
 
 
-@dataclass(frozen=True)
+@frozen
 class Window(Codelet):
     """Every channel's windows of `size`, `stride` apart, their elements `dilation` apart."""
 
@@ -112,7 +113,7 @@ def _spaced(image: Operand, dilation: Pair) -> Operand:
     return replace(image, strides=(a, b * dilation[0], c * dilation[1], d))
 
 
-@dataclass(frozen=True)
+@frozen
 class WindowScatter(Codelet):
     """Adds each element of `gradient` to `out` where its window of `image` has its first extreme.
 

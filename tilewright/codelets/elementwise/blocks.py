@@ -8,7 +8,6 @@ or written. Element by element each would touch a cache line of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 from tilewright.codelets.base import LANES
@@ -17,6 +16,7 @@ from tilewright.codelets.elementwise.squares import move_block
 from tilewright.codelets.emit import memory
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.emit.vectors import offset
+from tilewright.frozen import frozen
 
 WORTH_TURNING = 8
 """Rows and columns of a block from which on turning it beats reading it one by one."""
@@ -24,7 +24,7 @@ WORTH_BLOCKS = 2048
 """Elements of a walk from which on they pay: less stays in an L1 however it is read."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Turned:
     """The arrays (by position) that are contiguous along `dimension` and lie across the lanes."""
 
@@ -46,7 +46,7 @@ def turned_arrays(walk: Walk, count: int) -> Turned | None:
     return best if best is not None and best.arrays else None
 
 
-@dataclass(frozen=True)
+@frozen
 class Block:
     """Element (row, column) of the array lies at row + column * step, on the stack at `slot`."""
 

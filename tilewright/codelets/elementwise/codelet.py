@@ -9,7 +9,7 @@ they are written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -19,13 +19,14 @@ from tilewright.codelets.cut import Cut
 from tilewright.codelets.elementwise import emit
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
+from tilewright.frozen import frozen
 from tilewright.machine.cost import Count
 
 ENOUGH_ROWS = 28
 """Of an outer dimension, from which on it is cut though the last one be longer."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Elementwise(Codelet):
     """`input_strides` and `output_strides` have a stride for each dimension of `shape`."""
 

@@ -9,15 +9,15 @@ element reads another's result.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tilewright.codelets.base import LANES
+from tilewright.frozen import frozen
 
 _STRIDED = 1.25
 """Cost of one lane read or written alone, in vectors."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Walk:
     """Sizes from the outermost loop in; for each array a step (in elements) for each size."""
 

@@ -7,17 +7,16 @@ line of the source for each element.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilewright.codelets.base import LANES
 from tilewright.codelets.elementwise.collapse import Walk
 from tilewright.codelets.emit import memory
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.emit.turn import turn_block
 from tilewright.codelets.emit.vectors import itemsize, offset
+from tilewright.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Square:
     """Source element (i, j) lies at i + j * source_step, its target at i * target_step + j."""
 

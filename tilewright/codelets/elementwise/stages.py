@@ -16,11 +16,12 @@ logarithm of 1 to 2 little.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tilewright.codelets.emit.operations import OPERATIONS
 from tilewright.codelets.emit.ranges import narrowed
 from tilewright.codelets.expression import Expression, Instruction
+from tilewright.frozen import frozen
 
 BLOCK = 512
 """Neighbours that a stage computes before the next one does: 2 KiB of each value between them."""
@@ -33,7 +34,7 @@ _BEGUN = "tanh_halves"
 _CHEAP = frozenset(("select", "convert", "bitcast", "constant", "reduce_precision", *OPERATIONS))
 
 
-@dataclass(frozen=True)
+@frozen
 class Stage:
     """`expression` reads the arrays `reads` by number, then values `takes` of earlier stages; it
     gives the values `leaves`, for later ones. The last stage gives the outputs instead."""

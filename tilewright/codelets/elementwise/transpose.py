@@ -6,7 +6,6 @@ need be. Always: nothing outside of the matrices is read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -16,13 +15,14 @@ from tilewright.codelets.cut import Cut
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.emit.loops import walk
 from tilewright.codelets.emit.turn import Side, transpose
+from tilewright.frozen import frozen
 from tilewright.machine.cost import Count
 
 GRAIN = 32
 """Rows from which on a piece runs about as fast, for its size, as the whole."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Transpose(Codelet):
     """Copies `source` (*batch, rows, columns), columns contiguous, to `target`, rows contiguous."""
 

@@ -6,13 +6,12 @@ In: dtypes and register names. Out: LLVM text. Always: float32 products are fuse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function, vector
 from tilewright.codelets.emit.vectors import FLOATS, kind_bits, splat_constant, suffix
+from tilewright.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Arithmetic:
     """How sums are kept: in `dtype`, one of float32 (fused), float64, or an integer (wraps)."""
 

@@ -7,12 +7,12 @@ Always: a vector that is cut short has a panel of its own, and is no wider than 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from tilewright.codelets.emit.tiling import Run
+from tilewright.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Lanes:
     """One vector of columns: `valid` of `width` lanes, the first at column `start` of its tile."""
 

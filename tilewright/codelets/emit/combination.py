@@ -8,16 +8,15 @@ min.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function, vector
 from tilewright.codelets.emit.vectors import FLOATS, narrow, suffix, widen
+from tilewright.frozen import frozen
 from tilewright.graph.law import accumulation_dtype
 
 OPERATIONS = {"sum": "add", "prod": "mul"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Combination:
     """`kind` on elements that memory holds as `dtype`; width 0 is a scalar."""
 

@@ -10,7 +10,6 @@ Vectors that end together go through a long expression side by side (see `abreas
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from tilewright.codelets.emit import memory, vectors
 from tilewright.codelets.emit.columns import Lanes
@@ -18,9 +17,10 @@ from tilewright.codelets.emit.expression import abreast, emit_expression
 from tilewright.codelets.emit.llvm import REGISTER_TYPE, Function
 from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.expression import Expression
+from tilewright.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Sums:
     """Vectors of sums of the same outputs, and the places of those outputs in every side."""
 
@@ -29,7 +29,7 @@ class Sums:
     places: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Epilogue:
     """`dtype` is what sums are kept in. `sides` are (dtype, step between lanes): what the
     expression reads after the sums, then the results; without an expression, one result.

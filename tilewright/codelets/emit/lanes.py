@@ -12,16 +12,16 @@ through memory is three times slower: loads that span two stores wait for both.)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.vectors import shuffle
+from tilewright.frozen import frozen
 
 Combine = Callable[[Function, int, str, str], str]
 """(function, width, x, y) -> the register that holds x combined with y, lane by lane."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Totals:
     """A vector whose lane i is the total of accumulator `owners[i]` (None: of none)."""
 

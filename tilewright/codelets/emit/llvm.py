@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tilewright.frozen import frozen
 from tilewright.machine.machine import Features
 
 MEMORY_TYPE = {
@@ -38,7 +39,7 @@ def vector(kind: str, width: int) -> str:
     return f"<{width} x {kind}>" if width else kind
 
 
-@dataclass(frozen=True)
+@frozen
 class Written:
     """A function that is written. Others of the module see it; the linker, if it is `exported`."""
 

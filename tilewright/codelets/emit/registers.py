@@ -9,10 +9,11 @@ in comparisons, unless said otherwise.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.vectors import kind_bits, suffix
+from tilewright.frozen import frozen
 
 FLOAT_KINDS = ("float", "double", "half")
 
@@ -36,7 +37,7 @@ def constant(kind: str, value: float, width: int) -> str:
     return f"splat ({kind} {text})" if width else text
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Register:
     """One value of a function; `kind` is the LLVM type of a lane, `name` a register or constant."""
 

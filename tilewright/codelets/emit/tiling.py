@@ -10,14 +10,15 @@ of four: enough to rank tiles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+
+from tilewright.frozen import frozen
 
 LATENCY = 4.0
 """Cycles from a multiply-add to the next one on the same accumulator."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Run:
     """`count` tiles side by side of `size` units each, the first at unit `start`."""
 
@@ -26,7 +27,7 @@ class Run:
     count: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Tiling:
     rows: tuple[Run, ...]
     columns: tuple[Run, ...]

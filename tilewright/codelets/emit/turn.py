@@ -8,16 +8,16 @@ change places where the bit h of i and j differ. Nothing outside of the matrix i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tilewright.codelets.base import LANES
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.vectors import kind_bits, offset, shuffle
+from tilewright.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Side:
     """One of the two matrices: dtype, and elements from line to line (along a line: 1)."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from math import prod
 
 from tilewright.codelets.base import Operand
@@ -18,11 +17,12 @@ from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.loops import walk
 from tilewright.codelets.emit.vectors import offset
 from tilewright.codelets.index.window import clamp, load_index, simplified
+from tilewright.frozen import frozen
 
 Dims = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Addressing:
     """`offset_dims` of `windows` are the operand's dimensions that are not `dropped`, in order."""
 

@@ -8,7 +8,6 @@ is touched, as `graph/ops/indexed.py` says.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.vectors import offset
 from tilewright.codelets.index.addressing import Dims
 from tilewright.codelets.index.window import clamp, copy_window, load_index
+from tilewright.frozen import frozen
 from tilewright.graph.ops import indexed
 from tilewright.machine.cost import Count
 
@@ -48,7 +48,7 @@ def _load_starts(function: Function, dtypes: Sequence[str]) -> list[str]:
     return [load_index(function, dtype, function.argument(i)) for i, dtype in rows]
 
 
-@dataclass(frozen=True)
+@frozen
 class DynamicSlice(Codelet):
     """out = the window of `source` at starts, moved inside; one scalar start a dimension."""
 
@@ -89,7 +89,7 @@ class DynamicSlice(Codelet):
         function.close()
 
 
-@dataclass(frozen=True)
+@frozen
 class DynamicUpdateSlice(Codelet):
     """The window of `out` at starts, moved inside, becomes `update`; the rest stays."""
 

@@ -8,7 +8,6 @@ is copied as a whole.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -20,6 +19,7 @@ from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.vectors import itemsize
 from tilewright.codelets.index.addressing import Addressing, Dims
 from tilewright.codelets.index.window import copy_window, fill_window
+from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.ops import indexed
 from tilewright.machine.cost import Count
@@ -30,7 +30,7 @@ _GATHER = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class Gather(Codelet):
     """Windows of `source` at `indices`, with lax's dimension numbers.
 

@@ -8,7 +8,6 @@ nothing outside of the array is touched, whatever the positions are.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -20,6 +19,7 @@ from tilewright.codelets.emit.combination import Combination
 from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.index.addressing import Addressing, Dims
 from tilewright.codelets.index.window import combine_window, copy_window
+from tilewright.frozen import frozen
 from tilewright.graph.ops import indexed
 from tilewright.graph.ops.across import combination
 from tilewright.machine.cost import Count
@@ -30,7 +30,7 @@ _SCATTER = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class Scatter(Codelet):
     """`out` with windows of `updates` written over it (`set`) or combined into it, at `indices`.
 

@@ -11,7 +11,6 @@ triangular system that it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -22,11 +21,12 @@ from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.linalg.cholesky_batch import Batch
 from tilewright.codelets.linalg.cholesky_single import Single
 from tilewright.codelets.linalg.tiles import Tiles, over_lanes
+from tilewright.frozen import frozen
 from tilewright.graph.ops.linalg import cholesky, multiply_adds
 from tilewright.machine.cost import Count
 
 
-@dataclass(frozen=True)
+@frozen
 class Cholesky(Codelet):
     """`matrix` (n, n) or (n, n, lanes) is overwritten."""
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.linalg.tiles import Tiles
+from tilewright.frozen import frozen
 
 ROWS = 4
 """How many rows are done before what lies right of them."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Writer:
     tiles: Tiles
     n: int

@@ -8,7 +8,6 @@ matrix has the same bits either way. Of one matrix, columns are contiguous.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -19,11 +18,12 @@ from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.linalg.lu_batch import Batch
 from tilewright.codelets.linalg.lu_single import Single
 from tilewright.codelets.linalg.tiles import Tiles, over_lanes
+from tilewright.frozen import frozen
 from tilewright.graph.ops.linalg import lu, multiply_adds
 from tilewright.machine.cost import Count
 
 
-@dataclass(frozen=True)
+@frozen
 class LU(Codelet):
     """`matrix` is overwritten; `pivots` (k) or (k, lanes) and `order` (m) or (m, lanes) made."""
 

@@ -5,14 +5,13 @@ Rows change places by a choice in every lane, row by row of those that any lane 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.emit.vectors import load, offset, splat, store
 from tilewright.codelets.linalg.tiles import Tiles
+from tilewright.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Batch:
     tiles: Tiles
     m: int

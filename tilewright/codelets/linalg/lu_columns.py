@@ -6,7 +6,6 @@ Rows above the one at hand are kept by a choice in every lane of the vectors tha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.emit.vectors import (
@@ -19,13 +18,14 @@ from tilewright.codelets.emit.vectors import (
     suffix,
 )
 from tilewright.codelets.linalg.tiles import Tiles
+from tilewright.frozen import frozen
 
 Carry = list[tuple[str, str]]
 Body = Callable[[str, int | None, list[str]], list[str]]
 """(first row of a vector, its lanes if fewer, carry) -> carry."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Columns:
     """In `tiles`, a row of unknowns is a column of the matrix."""
 

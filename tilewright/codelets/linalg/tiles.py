@@ -12,13 +12,14 @@ batch of systems, and F has an element `each`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Features, Function, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.registers import literal
 from tilewright.codelets.emit.vectors import load, load_scalar, offset, splat, store, suffix
+from tilewright.frozen import frozen
 
 Rows = list[list[str]]
 """A register for each row and each vector of it."""
@@ -51,7 +52,7 @@ def over_lanes(
         body(here, rest)
 
 
-@dataclass(frozen=True)
+@frozen
 class Tiles:
     """Strides count elements; `width` 0 stands for scalars, with one unknown in a row."""
 

@@ -10,7 +10,6 @@ strides. Of one matrix, the right sides' rows are contiguous.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -22,6 +21,7 @@ from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.vectors import load_scalar
 from tilewright.codelets.linalg.tiles import Tiles, over_lanes, tile_shape
+from tilewright.frozen import frozen
 from tilewright.graph.ops.linalg import multiply_adds, triangular_solve
 from tilewright.machine.cost import Count
 
@@ -29,7 +29,7 @@ GRAIN = 64
 """Columns from which on a piece runs about as fast, for its size, as the whole."""
 
 
-@dataclass(frozen=True)
+@frozen
 class TriangularSolve(Codelet):
     """`target` (n, m) or (n, m, lanes) is overwritten; `unit` takes the diagonal to be ones."""
 

@@ -10,7 +10,7 @@ written. Vectors run along the domain's last axis, whether it is reduced or kept
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -23,12 +23,13 @@ from tilewright.codelets.reduce.by_row import ByRow
 from tilewright.codelets.reduce.column import Column
 from tilewright.codelets.reduce.form import Form
 from tilewright.codelets.reduce.row import Row
+from tilewright.frozen import frozen
 from tilewright.graph.law import LEAF, reduce_ordered
 from tilewright.graph.ops.across import combination
 from tilewright.machine.cost import Count
 
 
-@dataclass(frozen=True)
+@frozen
 class Reduce(Codelet):
     """`input_strides`: one a dimension of `shape`; `output_strides`: one a kept dimension.
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +23,7 @@ from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.emit.vectors import offset, shuffle, splat
+from tilewright.frozen import frozen
 from tilewright.graph.floats import FLOATS
 from tilewright.graph.law import LANES, identity
 
@@ -38,7 +38,7 @@ Indices = dict[int, str]
 """The index (i64) along dimensions of the domain."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Axes:
     """Some dimensions of the domain: sizes, and one tuple of steps for each array."""
 

@@ -8,7 +8,6 @@ first, of the parts' own dtype.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.vectors import offset
+from tilewright.frozen import frozen
 from tilewright.graph.law import combine_pairs
 from tilewright.machine.cost import Count
 
@@ -26,7 +26,7 @@ _AT_ONCE = 8
 """Parts whose tree is written out; such groups are nodes of the level above."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Tree(Codelet):
     """Sums; float32, float64 or integers (sums of 16-bit floats are kept in float32)."""
 

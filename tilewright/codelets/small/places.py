@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tilewright.codelets.base import LANES, Operand
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function, vector
@@ -25,6 +24,7 @@ from tilewright.codelets.emit.vectors import (
     splat,
     store_scalar,
 )
+from tilewright.frozen import frozen
 
 MOST = LANES
 """Elements that are held in one register."""
@@ -81,7 +81,7 @@ class Place(ABC):
         """`value` has a lane for each, and those beyond."""
 
 
-@dataclass(frozen=True)
+@frozen
 class InRegister(Place):
     """`size` elements in the variable at `slot`; a view's first element is number `first`."""
 
@@ -131,7 +131,7 @@ def _spread(function: Function, kind: str, value: str, width: int, lanes: Sequen
     return shuffle(function, kind, width, value, "poison", lanes)
 
 
-@dataclass(frozen=True)
+@frozen
 class InMemory(Place):
     """Elements from `pointer` on."""
 

@@ -20,12 +20,12 @@ lie a stride apart read the same taps.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import gcd, prod
 from typing import Any
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph import law
 from tilewright.graph.ir import Node, Type, Value, numpy_dtype
 from tilewright.graph.ops.movement import pad as pad_array
@@ -144,7 +144,7 @@ def unpaired(kernel: Sequence[int]) -> tuple[int, ...]:
 # Phases of a data gradient.
 
 
-@dataclass(frozen=True)
+@frozen
 class Phase:
     """Rows start, start + stride, ... of x, `count` of them, read `taps` of the kernel in turn.
 

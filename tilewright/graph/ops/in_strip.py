@@ -6,8 +6,8 @@ In a body, the row dimension of every value is at one end, all others are in the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Builder, Node, Value
 
 
@@ -17,7 +17,7 @@ def row_order(rank: int, row: int, first: bool) -> tuple[int, ...]:
     return (row, *others) if first else (*others, row)
 
 
-@dataclass(frozen=True)
+@frozen
 class Strip:
     """A body for `size` rows.
 

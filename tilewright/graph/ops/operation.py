@@ -12,11 +12,11 @@ let a rewrite do more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.graph.ops.in_strip import StripRule
 from tilewright.machine.cost import NOTHING, Count
@@ -32,7 +32,7 @@ Rows = Mapping[Value, int]
 """Which dimension of a value is the rows; others have none."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Operation:
     """Of an operation without bodies."""
 
@@ -76,7 +76,7 @@ Run = Callable[[Graph, Sequence[np.ndarray]], Arrays]
 """What evaluates a body."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Control:
     """Of an operation with bodies."""
 

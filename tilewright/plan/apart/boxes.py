@@ -9,16 +9,16 @@ views, none twice: nine shifted views of a patch are the patch and its rim.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import gcd, prod
 
+from tilewright.frozen import frozen
 from tilewright.plan.ir import Buffer, Var, View, dense_strides
 
 Range = tuple[int, int]
 """Along one coordinate: the first, and the first that is none."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Box:
     """`strides` of the buffer, all positive; coordinates count from `origin`, an element of it."""
 

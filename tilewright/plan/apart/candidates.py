@@ -14,12 +14,12 @@ tree of sums has a node (`graph/law.py`), so that no way changes a bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.machine.cost import lanes
 from tilewright.machine.granules import matrix_unit, product, takes_blocks, threaded
 from tilewright.machine.machine import Machine
@@ -31,7 +31,7 @@ from tilewright.plan.apart.slots import SHARED
 TURNS = (1, 2, 4, 8, 16, 32)
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """Sizes of blocks, turns, and whether neighbours differ in n (else in m).
 
@@ -47,7 +47,7 @@ class Layout:
     share: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Candidates:
     """Columns: blocks, turns; cycles of compute, exchange and syncs; bytes a tile."""
 

@@ -6,10 +6,9 @@ follows it can wait.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.reduce import Reduce
+from tilewright.frozen import frozen
 from tilewright.plan.apart.problem import Problem
 from tilewright.plan.ir import Call
 from tilewright.plan.merged import merged
@@ -18,7 +17,7 @@ Dimensions = tuple[str, ...]
 """Which of m, n and k each axis of an operand is."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Cutting:
     """A vertex as a problem: the dimensions of each of its views."""
 

@@ -8,11 +8,12 @@ sums in the same order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from tilewright.errors import CapacityError
+from tilewright.frozen import frozen
 from tilewright.machine.machine import Machine
 from tilewright.plan.apart.candidates import TURNS, Candidates, alone, candidates
 from tilewright.plan.apart.cutting import Cutting, cutting
@@ -83,7 +84,7 @@ def _fail(ways: Candidates, machine: Machine) -> list[Step]:
     raise CapacityError(_too_large(ways, machine))
 
 
-@dataclass(frozen=True)
+@frozen
 class Around:
     """The innermost loop around steps: what it writes."""
 

@@ -12,13 +12,14 @@ would have work, each with a whole image in its memory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil, prod
 
 import numpy as np
 
 from tilewright.codelets.convolution import FilterGradient
 from tilewright.codelets.reduce import Tree
+from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import leaf_height
 from tilewright.machine.cost import lanes
@@ -31,7 +32,7 @@ from tilewright.plan.ir import Buffer, Call, Family, Var, View, new_var
 from tilewright.plan.views import whole
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """Of the positions: so many images, so many rows of each. The last may have fewer."""
 
@@ -39,7 +40,7 @@ class Part:
     rows: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout:
     """`blocks` are sizes along (groups, rows, columns, inputs, outputs) of the kernel."""
 

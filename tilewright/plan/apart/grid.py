@@ -8,12 +8,13 @@ are not all alike has two runs, and there is a family for each combination of th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product as every
 from math import ceil, prod
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import Var, View
 
@@ -21,7 +22,7 @@ MOST = 24
 """Sizes of blocks along a dimension that are tried."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Run:
     """`count` blocks of `size` along a dimension, the first is number `block`, at `start`."""
 

@@ -12,11 +12,11 @@ tiles a chip has the part that it is in order with, or of what it wants its shar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.machine.links import farthest
 from tilewright.machine.machine import Machine
 from tilewright.plan.apart.problem import Problem
@@ -25,7 +25,7 @@ Columns = np.ndarray
 """A number for each cut."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Grid:
     """Sizes of blocks and parts along each of m, n and k; whether n is the inner dimension, else
     m."""
@@ -51,7 +51,7 @@ class Grid:
         return Chip(self, first, end - first, inner, layer)
 
 
-@dataclass(frozen=True)
+@frozen
 class Chip:
     """`count` tiles with work, from the one of number `first` on."""
 
@@ -112,7 +112,7 @@ class Chip:
         return np.where(whole, 0, low), np.where(whole, self.grid.parts[name], low + several)
 
 
-@dataclass(frozen=True)
+@frozen
 class Links:
     """Cycles before the product, between its parts, and after; without what it takes to begin."""
 

@@ -8,10 +8,10 @@ they may decide: without links, or by three chips alone, no candidate takes long
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.machine.machine import Machine
 from tilewright.plan.apart.over_links import Grid, Links, begun, links, no_links
 from tilewright.plan.apart.problem import Problem
@@ -20,7 +20,7 @@ MANY, FEW = 8192, 256
 """Candidates looked at together: by three chips, and by all."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Passing:
     """Columns of candidates: bytes `moved` by the busiest tile, and how often, before the product,
     between its parts, and after it; `compute` is cycles."""

@@ -12,18 +12,19 @@ link that it comes through; `recut` takes what parts took once they were planned
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.graph.count import node_count
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.machine.cost import work
 from tilewright.machine.machine import Machine
 
 
-@dataclass(frozen=True)
+@frozen
 class Part:
     """`graph` takes inputs of the whole graph, then what is `given` by the part before it; its
     results are those of the whole graph that it makes, then what it leaves to the next."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import LEAF
 
 
-@dataclass(frozen=True)
+@frozen
 class Problem:
     """`sides` are the axes of each operand, of "m", "n" and "k"; the result has m and n.
 

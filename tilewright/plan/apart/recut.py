@@ -8,11 +8,12 @@ buffer is. Always: the same elements by the same expression.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product as every
 from math import prod
 
 from tilewright.codelets.elementwise import Elementwise
+from tilewright.frozen import frozen
 from tilewright.plan.apart.grid import Run, block
 from tilewright.plan.apart.settle import is_unit
 from tilewright.plan.apart.tiling import Span, Tiling
@@ -107,7 +108,7 @@ def whole_of(group: Sequence[Step]) -> Call | None:
     return None if any(view.moves for view in call.views) else call
 
 
-@dataclass(frozen=True)
+@frozen
 class Work:
     """A vertex over a box of a tiling: its operands along its dimensions, and where they begin."""
 

@@ -9,8 +9,9 @@ there; chips never wait for each other.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from tilewright.frozen import frozen
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import (
@@ -30,7 +31,7 @@ from tilewright.plan.ir import (
 from tilewright.plan.memory import place_buffers
 
 
-@dataclass(frozen=True)
+@frozen
 class Instances:
     """`body` is the graph of one. `given` has, for each of its inputs, the input of the whole graph
     by position, and whether it is a row of that."""

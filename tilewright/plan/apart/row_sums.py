@@ -12,9 +12,10 @@ at most, and are even in number: two neighbours on a bus listen to the same term
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tilewright.codelets.reduce import Tree
+from tilewright.frozen import frozen
 from tilewright.plan.apart.blocks import Turn, blocks, made
 from tilewright.plan.apart.candidates import Layout, even_blocks
 from tilewright.plan.apart.cutting import Cutting
@@ -34,7 +35,7 @@ from tilewright.plan.ir import (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class _Part:
     """Blocks of rows `m` of the parts `k`, from a tile on, those of a part `apart` tiles."""
 

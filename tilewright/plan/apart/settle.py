@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
 
+from tilewright.frozen import frozen
 from tilewright.plan.again import KINDS
 from tilewright.plan.apart.boxes import all_instances, may_meet
 from tilewright.plan.apart.tiling import Tiling
@@ -33,7 +34,7 @@ from tilewright.plan.ir import (
 from tilewright.plan.synchronise import is_shared_work
 
 
-@dataclass(frozen=True)
+@frozen
 class Unit:
     """A family to be, and what its instances touch."""
 

@@ -13,12 +13,12 @@ with less than a thread's share of results for each of them takes the time of it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 from tilewright.codelets.base import Codelet
 from tilewright.codelets.contract import ContractBlocks, ContractVector
 from tilewright.codelets.convolution import Convolution, FilterGradient
+from tilewright.frozen import frozen
 from tilewright.machine.cost import Count, computed, lanes, operand_dtypes
 from tilewright.machine.granules import (
     convolution,
@@ -36,7 +36,7 @@ LOOP = 4
 """Compiled: bundles of a loop's turn that do nothing for the result."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Slots:
     """Bundles of one vertex by what they do: three streams that may go side by side."""
 

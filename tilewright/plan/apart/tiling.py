@@ -13,15 +13,16 @@ So of a patch that stays on its tile only the rim is exchanged, turn after turn.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product as every
 from math import prod
 
+from tilewright.frozen import frozen
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import Buffer, Family, Move, Var, View, dense_strides, new_var
 
 
-@dataclass(frozen=True)
+@frozen
 class Span:
     """Along a dimension: `length` coordinates from `start` on, for each of `count` values of `var`
     `step` further."""
@@ -33,7 +34,7 @@ class Span:
     count: int = 1
 
 
-@dataclass(frozen=True)
+@frozen
 class Piece:
     """Of a span, what lies in one block each: `count` of them, the first of instance `i` in block
     `j`, at `local` there, `inside` of the span; all of these go on by so much."""
@@ -48,7 +49,7 @@ class Piece:
     """From one to the next: of i, j and inside."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Tiling:
     """Each tuple has a figure a dimension, that with the longest stride first. `rims` are
     coordinates before and after a block that it has room for."""
@@ -224,7 +225,7 @@ class Tiling:
         return View(home, view.shape, steps, offset, _moving(moves))
 
 
-@dataclass(frozen=True)
+@frozen
 class Cut:
     """A family of messages: a view of blocks and one of a place, and which pieces they are."""
 

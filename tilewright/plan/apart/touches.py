@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from tilewright.frozen import frozen
 from tilewright.plan.apart.boxes import Box, box_around, that_meet
 from tilewright.plan.ir import Branch, Buffer, Call, Loop, Step, Var, View, While
 
@@ -22,7 +23,7 @@ ROOMIER = 1.5
 rows of an image and those around them it has the corners as well."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Access:
     """A view with an instance's own loops as further dimensions, in elements of its buffer.
 

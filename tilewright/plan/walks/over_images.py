@@ -9,7 +9,7 @@ arguments the images lie, and gives the calls for one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 from tilewright.codelets.base import Codelet
@@ -17,6 +17,7 @@ from tilewright.codelets.contract import ContractOuter
 from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.reduce import Reduce, Tree
+from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.law import leaf_height
 from tilewright.plan import views
@@ -27,7 +28,7 @@ FEW = 2
 """How many times the bytes of all parts of a kernel's gradient its operands have at least."""
 
 
-@dataclass(frozen=True)
+@frozen
 class OverImages:
     """`axes`: the dimension of each argument along which images lie, None: of none."""
 

@@ -8,18 +8,19 @@ them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.contract import ContractOuter
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.reduce import Reduce
+from tilewright.frozen import frozen
 from tilewright.plan import by_terms, views
 from tilewright.plan.ir import Buffer, Call, Var, View
 
 
-@dataclass(frozen=True)
+@frozen
 class OverRows:
     """A vertex over rows: along which dimension of each argument they lie, None: of none."""
 

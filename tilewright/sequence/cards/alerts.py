@@ -8,15 +8,14 @@ from that day to the end of the week is saved.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.sequence.cards.purchases import Purchases
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Alerts:
     """Of each day; by kind of fraud."""
 

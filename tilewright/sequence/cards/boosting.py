@@ -8,7 +8,6 @@ arrived by then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -19,6 +18,7 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tilewright.frozen import frozen
 from tilewright.sequence.cards.split import Week
 
 RATES, LEAVES = (0.1, 0.3), (8, 31)
@@ -26,7 +26,7 @@ TREES = (25, 50, 100, 200)
 L2 = 5.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Boosting:
     """Settings that are tuned."""
 
@@ -45,7 +45,7 @@ class Boosting:
         )
 
 
-@dataclass(frozen=True)
+@frozen
 class Tuned:
     """The best settings, and the average precision that each of the grid had."""
 

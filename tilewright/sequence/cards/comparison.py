@@ -7,11 +7,11 @@ began; boosting is tuned on a week before, see `tuning_week`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.sequence.cards import boosting, features, nets
 from tilewright.sequence.cards.boosting import Tuned
 from tilewright.sequence.cards.features import AGGREGATES, RAW
@@ -25,7 +25,7 @@ MODELS = (LOGISTIC, BOOSTING, LAGS, NET, NET_AND_15, BLEND)
 PEERS = (LOGISTIC, BOOSTING, LAGS)
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Comparison:
     """`said`: by model, for each week, probabilities (judged,). `last`: fitted models of the last
     week, and rows that they are asked about, for `live.py`."""
@@ -39,7 +39,7 @@ class Comparison:
     last: dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Columns:
     """All that models are given, one row a purchase."""
 

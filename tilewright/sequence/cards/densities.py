@@ -9,12 +9,13 @@ nets with its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.sequence import pruning
 from tilewright.sequence.cards import features, nets
 from tilewright.sequence.cards.features import AGGREGATES, RAW
@@ -26,7 +27,7 @@ from tilewright.sequence.cards.split import weeks
 NET = Net(hidden=32, seeds=2, epochs=20, prune_epochs=5)
 
 
-@dataclass(frozen=True)
+@frozen
 class Study:
     """So many cards; nets of 32 units, from which blocks of 4 × 16 are taken."""
 
@@ -36,7 +37,7 @@ class Study:
     seed: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """At one density; `lead` is over the densest, 0 for itself."""
 

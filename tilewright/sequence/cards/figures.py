@@ -9,17 +9,17 @@ trained anew each week and what two of them say does not rank together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.sequence.cards import precision
 from tilewright.sequence.cards.alerts import Alerts, alerts
 from tilewright.sequence.cards.precision import Estimate, Ranking, parts_of
 from tilewright.sequence.cards.purchases import Purchases
 
 
-@dataclass(frozen=True)
+@frozen
 class Mean:
     """Of days, with its standard error."""
 
@@ -41,7 +41,7 @@ class Mean:
         return Mean(float(value), float(np.sqrt(scatter) / whole.sum()))
 
 
-@dataclass(frozen=True)
+@frozen
 class Figures:
     """Of one kind of fraud, or of all."""
 
@@ -54,7 +54,7 @@ class Figures:
     share_saved: float  # of what these frauds would cost
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Judged:
     """A week as one model answered it. Lists are of all frauds, then of each kind."""
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
 import tilewright
 from tilewright.errors import ArgumentError
 from tilewright.files import write_text
+from tilewright.frozen import frozen
 from tilewright.sequence.cards import live
 from tilewright.sequence.cards.comparison import compare
 from tilewright.sequence.cards.live import Delays
@@ -24,7 +24,7 @@ from tilewright.sequence.cards.tally import Tally, tally
 SCHEMA = "tilewright fraud 1"
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Outcome:
     tallies: list[Tally]
     delays: list[Delays]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.sequence.classifier import LSTMClassifier
 from tilewright.sequence.latency_in_c import compiler
 
@@ -65,7 +66,7 @@ int main(void) {
 """
 
 
-@dataclass(frozen=True)
+@frozen
 class Delays:
     """Microseconds a purchase."""
 
@@ -84,7 +85,7 @@ class Delays:
         return asdict(self)
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Scored:
     """What a run in C gave."""
 

@@ -9,11 +9,11 @@ before the first that it is asked about. (Kept state is the same thing, live: se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from tilewright.doubts import expected
+from tilewright.frozen import frozen
 from tilewright.sequence.cards.purchases import Purchases
 from tilewright.sequence.cards.split import Week
 from tilewright.sequence.classifier import LSTMClassifier
@@ -25,7 +25,7 @@ WARM_UP = 24
 """Purchases that are read without loss before those that are learned from."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Net:
     """Settings of `LSTMClassifier`.
 

@@ -11,12 +11,12 @@ The large purchase is always made at a usual time of day, so that the hour tells
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.sequence.cards.purchases import DAY, Purchases
 from tilewright.sequence.cards.world import (
     NOON,
@@ -39,7 +39,7 @@ RATE = FRAUDS_A_DAY / (FRAUDS_A_DAY + LOOK_ALIKES_A_DAY)
 """Share of frauds among large purchases of triples: what there is to find at strength 0."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Shape:
     """When the small purchases are made: so many minute gaps and hour gaps after the large one."""
 

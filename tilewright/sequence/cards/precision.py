@@ -9,16 +9,17 @@ clustering: Cameron, Gelbach and Miller, Journal of Business & Economic Statisti
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+
+from tilewright.frozen import frozen
 
 PARTS = 20
 WAYS = 3
 """By card, by terminal, by purchase."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Estimate:
     """A value, and what it is without each part."""
 

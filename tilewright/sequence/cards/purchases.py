@@ -7,12 +7,13 @@ earlier: whatever learns, counts or scores here asks `known`, never the label al
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 
 DAY = 86_400.0
 """Seconds."""
@@ -24,7 +25,7 @@ EXACT = 1e-4
 """Amounts are whole multiples of this: sums of them are then exact, in any order."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Purchases:
     """One row a purchase, in order of time.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.sequence.cards import order, published
 from tilewright.sequence.cards.nets import Net
 from tilewright.sequence.cards.purchases import Purchases
@@ -14,7 +15,7 @@ from tilewright.sequence.cards.world import CARDS, DELAY, World
 PUBLISHED, ORDER = "published", "order"
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings:
     """Of one recipe. Days and weeks: `split.weeks`. `alerts` is k in a world of full size."""
 

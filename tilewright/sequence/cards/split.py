@@ -8,11 +8,10 @@ model to find them. (The "prequential" split of chapter 5 of the book named in `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.sequence.cards.purchases import DAY, Purchases
 from tilewright.sequence.cards.world import DELAY
 
@@ -20,7 +19,7 @@ LENGTH = 7
 """Days of a week."""
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Week:
     """Numbers of purchases, rising."""
 

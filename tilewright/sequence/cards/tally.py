@@ -6,11 +6,11 @@ In: a `Comparison`. Out: a `Tally`, and its JSON.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.sequence.cards.comparison import PEERS, Comparison
 from tilewright.sequence.cards.figures import Figures, Judged, Mean, figures
 from tilewright.sequence.cards.precision import Estimate
@@ -18,7 +18,7 @@ from tilewright.sequence.cards.precision import Estimate
 ALL = "all frauds"
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Scores:
     """Of one model."""
 
@@ -30,7 +30,7 @@ class Scores:
         return self.kinds[ALL]
 
 
-@dataclass(frozen=True, eq=False)
+@frozen(eq=False)
 class Tally:
     """`models` in the order of `MODELS`."""
 

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.sequence.cards.purchases import DAY, Purchases
 
 FIRST_DAY = np.datetime64("2018-04-01")
@@ -30,7 +31,7 @@ DELAY = 7.0
 """Days until a label is known."""
 
 
-@dataclass(frozen=True)
+@frozen
 class World:
     """How many cards and days; two terminals a card."""
 
@@ -76,7 +77,7 @@ class Ledger:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class Cards:
     """Who the cards belong to, and where each is used."""
 

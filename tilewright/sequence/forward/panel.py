@@ -12,7 +12,6 @@ logarithm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from tilewright.alpha.scale.panel import make_panel, without_stale
 from tilewright.alpha.scale_features import LEAST_SQUARE, NAMES
 from tilewright.alpha.tables import Prices
+from tilewright.frozen import frozen
 from tilewright.sequence.forward.har import har_inputs
 from tilewright.sequence.forward.settings import DENSITY, HORIZONS, VOLATILITY
 from tilewright.sequence.panel import Panel
@@ -31,7 +31,7 @@ MOST = 6.0
 """Deviations at which signed returns are cut."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ForwardPanel:
     """Arrays (days, stocks[, columns]); 0 where inputs are missing, NaN where a target is."""
 

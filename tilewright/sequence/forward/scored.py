@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,13 @@ from tilewright.alpha.walking.scored import (
     quantile_score,
 )
 from tilewright.files import write_bytes
+from tilewright.frozen import frozen
 from tilewright.sequence.forward.settings import DENSITY
 
 SQUARE = "squared error"
 
 
-@dataclass(frozen=True)
+@frozen
 class Scored:
     """Arrays over (models, rows) unless noted, NaN where a model says nothing; nets first."""
 

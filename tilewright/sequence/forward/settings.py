@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.settings import check_run, choice, whole
+from tilewright.frozen import frozen
 from tilewright.models.recurrent import GATES
 
 DENSITY, VOLATILITY = TARGETS = ("density", "volatility")
@@ -16,7 +17,7 @@ HORIZONS = {DENSITY: 1, VOLATILITY: 5}
 ALL, FEW = RIVALS = ("all", "few")
 
 
-@dataclass(frozen=True)
+@frozen
 class ForwardSettings:
     """Windows of `train` days and `test` days; nets are trained anew in each.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from tilewright.alpha.walking.walk import AnyWalk, Silence, Watcher, asked, begu
 from tilewright.alpha.walking.windows import Window, windows_of
 from tilewright.doubts import expected
 from tilewright.errors import ArgumentError
+from tilewright.frozen import frozen
 from tilewright.sequence.forward.extra import extra_rivals
 from tilewright.sequence.forward.panel import ForwardPanel, make_forward_panel
 from tilewright.sequence.forward.rivals import Rivals
@@ -171,7 +171,7 @@ class ForwardMethod:
         return self.targets[series]
 
 
-@dataclass(frozen=True)
+@frozen
 class ForwardWalk(AnyWalk):
     """What a job of sequence nets has come to."""
 

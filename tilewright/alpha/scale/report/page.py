@@ -6,7 +6,6 @@ In: tallies, words, the newest window, diagnostics. Out: one HTML text with ever
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -41,6 +40,7 @@ from tilewright.alpha.walking.page import (
 )
 from tilewright.alpha.walking.scored import CRPS, LOG, QUANTILE
 from tilewright.alpha.walking.tally import COVER_50, COVER_90, Tally
+from tilewright.frozen import frozen
 from tilewright.models import bnn
 
 SHOWN = 12
@@ -53,7 +53,7 @@ EFFECTS = (
 AGAINST = {EWMA: GREY, GJR: AMBER, LINEAR: GREEN}
 
 
-@dataclass(frozen=True)
+@frozen
 class Diagnostics:
     """A number a window of the real series, oldest first."""
 

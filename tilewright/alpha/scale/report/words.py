@@ -7,7 +7,6 @@ rules below: a difference counts beyond `tally.LEAST_Z` standard errors by date.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
 from tilewright.alpha.scale.scored import MODELS, NET
@@ -17,6 +16,7 @@ from tilewright.alpha.walking.controls import placebo, planted, soundness
 from tilewright.alpha.walking.page import figure, joined
 from tilewright.alpha.walking.scored import LOG
 from tilewright.alpha.walking.tally import BEATS, COVER_90, LOSES, TAILS, TIES, Tally
+from tilewright.frozen import frozen
 
 GOOD_COVER = (0.88, 0.92)
 GOOD_R_HAT = 1.05
@@ -40,7 +40,7 @@ GLOSSARY = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Words:
     """One line; what was found; what the controls say; what to keep in mind."""
 

@@ -6,7 +6,6 @@ In: tallies, words, windows. Out: one HTML text with everything inside.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -36,6 +35,7 @@ from tilewright.alpha.walking.page import (
 )
 from tilewright.alpha.walking.scored import CRPS, LOG, QUANTILE
 from tilewright.alpha.walking.tally import COVER_50, COVER_90, Tally
+from tilewright.frozen import frozen
 from tilewright.sequence.forward.panel import INPUTS
 from tilewright.sequence.forward.report.words import GLOSSARY, Words
 from tilewright.sequence.forward.rivals import EWMA, HAR
@@ -50,7 +50,7 @@ WHICH = {DENSITY: (LOG, CRPS, QUANTILE)}
 """Scores of the table, where they are not those of volatilities."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Windows:
     """Of the real series, oldest first."""
 

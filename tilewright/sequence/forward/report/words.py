@@ -8,7 +8,6 @@ a difference counts beyond `tally.LEAST_Z` standard errors by date.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from tilewright.alpha.scores import LEAST_DAYS
 from tilewright.alpha.walking.controls import placebo
 from tilewright.alpha.walking.page import figure, joined
 from tilewright.alpha.walking.tally import BEATS, COVER_90, LOSES, TIES, Tally
+from tilewright.frozen import frozen
 from tilewright.sequence.forward.rivals import EWMA, HAR, LINEAR
 from tilewright.sequence.forward.scored import SQUARE, Scored
 from tilewright.sequence.forward.settings import DENSITY, VOLATILITY
@@ -48,7 +48,7 @@ GLOSSARY = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Words:
     """One line; what was found; what the control says; what to keep in mind."""
 
