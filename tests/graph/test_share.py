@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.graph.same import assert_same, ops
-from tilewright.graph.ir import Builder, Type
+from tilewright.graph.ir import Builder, Graph, Type
 from tilewright.graph.share import share
 
 X = np.array([0.5, -1, 3, np.nan], np.float32)
@@ -78,3 +79,40 @@ def test_carries_never_join():
     params: dict[str, Any] = dict(bodies=[step], consts=0, carry=2, length=3, reverse=False)
     graph = outer.graph(outer.add("scan", [s, s], [scalar, scalar], **params))
     assert len(assert_same(share, graph, [np.float32(1.5)]).nodes[0].inputs) == 2
+
+
+def scans(*inside: str) -> Graph:
+    """A scan for each letter, over the same operands; equal letters have equal bodies."""
+    scalar = Type("float32", ())
+    outer = Builder([scalar, scalar])
+    results = []
+    for kind in inside:
+        body = Builder([scalar, scalar])
+        a, b = body.inputs
+        first = body.op("sub", b, a) if kind == "turned" else body.op("sub", a, b)
+        second = body.op("mul", b, first)
+        deeper = Builder([scalar])
+        (z,) = deeper.inputs
+        pair = [z, deeper.op("neg", z)]
+        again = deeper.graph([deeper.op("sub", *(pair[::-1] if kind == "deeper" else pair))])
+        params: dict[str, Any] = dict(bodies=[again], consts=0, carry=1, length=2, reverse=False)
+        third = body.add("scan", [second], [scalar], **params)[0]
+        ends = [third, first] if kind != "ends" else [first, third]
+        params = dict(consts=0, carry=2, length=3, reverse=False)
+        step = body.graph(ends)
+        results += outer.add("scan", outer.inputs, [scalar, scalar], bodies=[step], **params)
+    return outer.graph(results)
+
+
+TWO = [np.float32(1.5), np.float32(0.25)]
+
+
+def test_loops_that_do_the_same_are_one():
+    graph = assert_same(share, scans("plain", "plain", "plain"), TWO)
+    assert [node.op for node in graph.nodes] == ["scan"]
+
+
+@pytest.mark.parametrize("kind", ["turned", "deeper", "ends"])
+def test_loops_that_differ_anywhere_stay_apart(kind):
+    graph = assert_same(share, scans("plain", kind, "plain"), TWO)
+    assert [node.op for node in graph.nodes] == ["scan", "scan"]

@@ -1,6 +1,7 @@
 """Rewrite: what is computed twice in one graph is computed once.
 
-Nodes with bodies are not compared, but equal operands of theirs become one, in the bodies too.
+Equal operands of nodes with bodies become one, in the bodies too; such nodes are the same where
+their bodies do the same in the same order, as those of a function called twice do.
 """
 
 from __future__ import annotations
@@ -23,11 +24,8 @@ def share(graph: Graph) -> Graph:
     seen: dict[Hashable, Node] = {}
     for node in graph.nodes:
         node = with_bodies(_join_operands(new.renamed(node)), share)
-        if node.bodies:
-            new.keep(node)
-            continue
         first = seen.setdefault(_key(node), node)
-        if first is node:
+        if first is node or not _same_bodies(first, node):
             new.keep(node)
         else:
             new.replace(node.outputs, first.outputs)
@@ -35,12 +33,35 @@ def share(graph: Graph) -> Graph:
 
 
 def _key(node: Node) -> Hashable:
-    """Equal for nodes that compute the same bits (NaN payloads aside)."""
+    """Equal for nodes that compute the same bits (NaN payloads aside), if their bodies do."""
     inputs = [v.id for v in node.inputs]
     if node.op in _COMMUTATIVE:
         inputs.sort()
     params = tuple((key, _param(value)) for key, value in sorted(node.params.items()))
-    return node.op, tuple(inputs), params
+    inside = tuple(tuple(n.op for n in body.nodes) for body in node.bodies)
+    return node.op, tuple(inputs), params, inside
+
+
+def _same_bodies(one: Node, other: Node) -> bool:
+    """Do all bodies of nodes that are otherwise equal compute the same bits?"""
+    return all(_same(a, b) for a, b in zip(one.bodies, other.bodies, strict=True))
+
+
+def _same(one: Graph, other: Graph) -> bool:
+    """The same nodes in the same order, but for the names of values."""
+    lengths = [(len(g.inputs), len(g.nodes), len(g.outputs)) for g in (one, other)]
+    if lengths[0] != lengths[1] or [v.type for v in one.inputs] != [v.type for v in other.inputs]:
+        return False
+    names = dict(zip(other.inputs, one.inputs, strict=True))
+    for a, b in zip(one.nodes, other.nodes, strict=True):
+        known = tuple(names[v] for v in b.inputs)
+        types = [[v.type for v in node.outputs] for node in (a, b)]
+        if types[0] != types[1] or _key(a) != _key(replace(b, inputs=known)):
+            return False
+        if len(a.bodies) != len(b.bodies) or not _same_bodies(a, b):
+            return False
+        names |= zip(b.outputs, a.outputs, strict=True)
+    return one.outputs == tuple(names[v] for v in other.outputs)
 
 
 def _param(value: Any) -> Hashable:
