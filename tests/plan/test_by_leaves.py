@@ -43,8 +43,8 @@ def test_bits_are_those_of_the_law(n, size, channels):
 def test_runs_are_dealt_out_and_store_what_is_summed():
     x = images(8, 56, 40)
     first, *rest = vertices(centred, x, x[0, 0, 0])
-    assert first.endswith("x40_over_0_of_1_storing_1_from_afar")
-    assert sum(name.startswith("tree") for name in rest) == 2
+    assert first.endswith("x40_over_0_of_2_storing_1_2_totals_from_afar")
+    assert sum(name.startswith("tree") for name in rest) == 1
 
 
 def test_what_repeats_by_image_is_one_vertex():

@@ -10,6 +10,7 @@ from tilewright.codelets.elementwise.stages import is_function
 from tilewright.codelets.reduce import Reduce
 from tilewright.graph.by_law import leaf_of
 from tilewright.graph.count import nodes_count
+from tilewright.graph.ir import Node, Type
 from tilewright.machine.cost import is_worth_dealing
 from tilewright.plan import views
 from tilewright.plan.basic import operand
@@ -36,24 +37,25 @@ def lower_reduce(scope: Scope, unit: Unit) -> None:
 
 def _reduction(scope: Scope, unit: Unit) -> tuple[Reduce, list[View], list[View]]:
     """The vertex, what it reads and what it writes."""
-    *before, node = unit.nodes
-    source = node.inputs[0]
+    before, sums = unit.nodes[: -unit.totals], unit.nodes[-unit.totals :]
+    node, source = sums[-1], sums[-1].inputs[0]
     builder = ExpressionBuilder(scope, source.shape)
     for inner in before:
         builder.add(inner)
     others = [n.output for n in before if scope.leaves_unit(n.output, unit)]
-    expression = builder.build([source, *others])
-    target = scope.target(node.output)
+    expression = builder.build([*(one.inputs[0] for one in sums), *others])
+    target = _totals(scope, sums) if len(sums) > 1 else scope.target(node.output)
     stored = [scope.target(value) for value in others]
     strides = [view.strides for view in (*builder.leaves, *stored)]
     counts = any(step.op == "iota" for step in expression.instructions)
     axes = tuple(node.params["axes"])
-    fixed = counts or (len(axes) > 1 and bool(stored))
+    fixed = counts or len(sums) > 1 or (len(axes) > 1 and bool(stored))
     order = [*range(len(source.shape))] if fixed else _lanes_last(source.shape, axes, strides)
     kept = [axis for axis in range(len(order)) if axis not in axes]
     leaves = [views.transpose(view, order) for view in builder.leaves]
     stored = [views.transpose(view, order) for view in stored]
-    target = views.transpose(target, [kept.index(axis) for axis in order if axis in kept])
+    if len(sums) == 1:
+        target = views.transpose(target, [kept.index(axis) for axis in order if axis in kept])
     codelet = Reduce(
         node.params["kind"],
         expression,
@@ -63,8 +65,21 @@ def _reduction(scope: Scope, unit: Unit) -> tuple[Reduce, list[View], list[View]
         target.strides,
         tuple(view.strides for view in stored),
         leaf_of(node),
+        totals=len(sums),
     )
     return codelet, leaves, [target, *stored]
+
+
+def _totals(scope: Scope, sums: Sequence[Node]) -> View:
+    """A place for sums of one pass: beside each other, along a dimension before the last."""
+    *around, columns = sums[0].output.shape
+    made = scope.new(Type(sums[0].output.dtype, (*around, len(sums), columns)))
+    for number, node in enumerate(sums):
+        start = (*(0 for _ in around), number, 0)
+        one = views.window(made, start, (*around, 1, columns))
+        strides = (*made.strides[:-2], made.strides[-1])
+        scope.put(node.output, replace(one, shape=node.output.shape, strides=strides))
+    return made
 
 
 def _is_better_apart(scope: Scope, unit: Unit, codelet: Reduce) -> bool:

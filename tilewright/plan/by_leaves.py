@@ -19,6 +19,7 @@ from tilewright.codelets.reduce import Reduce, Tree
 from tilewright.machine.cost import is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
+from tilewright.plan.views import whole
 
 DTYPES = ("float32", "float64", "int32", "int64", "uint32", "uint64")
 """Of which a run's sum is no less exact than what the whole is summed in."""
@@ -84,18 +85,17 @@ def _flat(codelet: Reduce, arguments: Sequence[View]) -> tuple[Reduce, list[View
 
 def _dealt(codelet: Reduce, arguments: Sequence[View], length: int) -> list[Step] | None:
     """Runs of so many rows."""
-    rows, columns = codelet.shape
+    rows = codelet.shape[0]
     full, rest = divmod(rows, length)
     count = full + (rest > 0)
     if count < 2:
         return None
-    parts = View(Buffer(codelet.dtype, count * columns, "shared"), (count, columns), (columns, 1))
+    out = arguments[len(codelet.inputs)]
+    parts = whole(Buffer(codelet.dtype, count * out.size, "shared"), (count, *out.shape))
     first = _runs(codelet, arguments, parts, length, full, 0)
     steps: list[Step] = [replace(first, whole=Call(codelet, tuple(arguments)))]
     if rest:
         steps.append(_runs(codelet, arguments, parts, rest, 1, full))
-    at = len(codelet.inputs)
-    out = arguments[at]
     tree = Tree(
         Operand(codelet.dtype, parts.shape, parts.strides),
         Operand(codelet.dtype, out.shape, out.strides),
@@ -109,13 +109,14 @@ def _runs(
     """`count` runs, the first of which is a part of that number."""
     var, at = new_var(), len(codelet.inputs)
     start = codelet.shape[0] - length if first else 0
-    one = replace(codelet, shape=(length, codelet.shape[1]), output_strides=(1,))
+    inner = parts.strides[1:]
+    one = replace(codelet, shape=(length, codelet.shape[1]), output_strides=inner)
     views = []
     for number, view in enumerate(arguments):
         if number == at:
             step = parts.strides[0]
             moves, offset = ((var, step),), first * step
-            views.append(View(parts.buffer, parts.shape[1:], (1,), offset, moves))
+            views.append(View(parts.buffer, parts.shape[1:], inner, offset, moves))
             continue
         step = view.strides[0]
         views.append(

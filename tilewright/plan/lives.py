@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.plan.recompute import recomputed
-from tilewright.plan.schedule import CHEAP, Unit, alias_root, schedule
+from tilewright.plan.schedule import CHEAP, FOREVER, Unit, alias_root, schedule
 
-FOREVER = 1 << 60
+__all__ = ["FOREVER", "Lives"]
 
 
 class Lives:
@@ -23,7 +23,7 @@ class Lives:
         """Values of `far` bytes and more are recomputed rather than stored, where that is easy."""
         self.graph = graph
         self.producers = graph.producers()
-        self.units = schedule(graph)
+        self.units = schedule(graph, far)
         self.recomputed = recomputed(self.units, graph, far, CHEAP)
         self.now = 0
         self.last_read = self._last_reads()

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE, OPERATIONS, VIEWS
+from tilewright.plan.at_once import at_once
 from tilewright.plan.cells import with_cells
 from tilewright.plan.epilogues import with_epilogues
 from tilewright.plan.late import late
@@ -32,6 +33,7 @@ CHEAP = frozenset("neg abs add sub mul max min select convert not and or xor".sp
 """Operations that cost less than storing and loading their result."""
 
 SCALAR_LIMIT, VECTOR_LIMIT = 120, 40
+FOREVER = 1 << 60
 SIDEWAYS_SIZE = 1024
 
 
@@ -39,7 +41,8 @@ SIDEWAYS_SIZE = 1024
 class Unit:
     """Nodes that become one vertex; `nodes` are in the graph's order, the last one is the root.
 
-    The first `elementwise` of a reduction's could be a vertex of their own.
+    The first `elementwise` of a reduction's could be a vertex of their own; the last `totals` are
+    its sums.
     """
 
     kind: str
@@ -48,15 +51,16 @@ class Unit:
     order: int
     nodes: list[Node] = field(default_factory=list)
     elementwise: int = 0
+    totals: int = 1
 
     @property
     def limit(self) -> int:
         return SCALAR_LIMIT if self.shape == () else VECTOR_LIMIT
 
 
-def schedule(graph: Graph) -> list[Unit]:
-    """The units of a graph, in running order."""
-    return _Scheduler(graph).run()
+def schedule(graph: Graph, far: int = FOREVER) -> list[Unit]:
+    """The units of a graph, in running order; sums share passes over arrays of `far` bytes."""
+    return _Scheduler(graph, far).run()
 
 
 def alias_root(value: Value, producers: dict[Value, Node]) -> Value:
@@ -69,8 +73,8 @@ def alias_root(value: Value, producers: dict[Value, Node]) -> Value:
 
 
 class _Scheduler:
-    def __init__(self, graph: Graph):
-        self.graph = graph
+    def __init__(self, graph: Graph, far: int):
+        self.graph, self.far = graph, far
         self.producers = graph.producers()
         self.unit_of: dict[Value, Unit] = {}
         self.units: list[Unit] = []
@@ -93,7 +97,7 @@ class _Scheduler:
         self._postpone(units)
         units = [unit for unit in units if unit.nodes]
         units = with_epilogues(units, self.graph, CHEAP, self._root)
-        units = with_cells(units, self.graph)
+        units = at_once(with_cells(units, self.graph), self.far, self._root)
         return late(with_totals(units, VECTOR_LIMIT, self._root))
 
     def _root(self, value: Value) -> Value:

@@ -239,3 +239,19 @@ def test_stored_results_are_outputs_and_are_written():
     assert [o.dtype for o in codelet.outputs] == ["float32", "float32", "bool"]
     assert codelet.work.stores == 4 * 5 + 4 * 35 + 35
     assert codelet.name.endswith("_storing_2")
+
+
+@levels
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [((200, 40), (0,)), ((3, 70, 33), (1,)), ((1, 9), (0,)), ((0, 5), (0,)), ((70, 1700), (0,))],
+)
+def test_several_totals_of_a_pass(shape, axes, features):
+    """They lie beside each other, before the columns; what is stored comes after them."""
+    square = Instruction("mul", (0, 0), "float32")
+    expression = Expression(("float32",), (square,), (0, 1, 1))
+    kept = tuple(n for i, n in enumerate(shape) if i not in axes)
+    out = dense_strides((*kept[:-1], 2, kept[-1]))
+    strides = dense_strides(shape)
+    codelet = Reduce("sum", expression, shape, axes, (strides,), out, (strides,), totals=2)
+    check(codelet, features)

@@ -1,10 +1,11 @@
 """Reductions over axes of a strided domain, of a scalar expression of the inputs.
 
 In: inputs that span the domain `shape` by their strides (0 repeats). Out: one array over the axes
-that are kept, of the expression's dtype; then what else the expression gives, stored on the way,
-over the whole domain. Always: the order of combination is that of `graph/law.py`; 16-bit floats are
-combined in float32 and rounded once at the end. Each 16 neighbours are read before they are
-written. Vectors run along the domain's last axis, whether it is reduced or kept: a choice of speed.
+that are kept, of the expression's dtype, where several sums of one pass lie beside each other; then
+what else the expression gives, stored on the way, over the whole domain. Always: the order of
+combination is that of `graph/law.py`; 16-bit floats are combined in float32 and rounded once at the
+end. Each 16 neighbours are read before they are written. Vectors run along the domain's last axis,
+whether it is reduced or kept: a choice of speed.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Reduce(Codelet):
     """`input_strides`: one a dimension of `shape`; `output_strides`: one a kept dimension.
 
     The expression's first output is reduced, the others are stored as `stored` says, like inputs.
-    What is read comes from `far`: from further than its own size says.
+    What is read comes from `far`: from further than its own size says. With several `totals`, as
+    many outputs are reduced; the last axis is kept then, and they lie along a dimension before it.
     """
 
     kind: str
@@ -46,6 +48,7 @@ class Reduce(Codelet):
     stored: tuple[tuple[int, ...], ...] = ()
     leaf: int = LEAF
     far: bool = False
+    totals: int = 1
 
     @property
     def name(self) -> str:
@@ -54,6 +57,7 @@ class Reduce(Codelet):
         count = len(self.expression.instructions)
         fused = f"_of_{count}" if count else ""
         fused += f"_storing_{len(self.stored)}" if self.stored else ""
+        fused += f"_{self.totals}_totals" if self.totals > 1 else ""
         fused += f"_leaves_of_{self.leaf}" if self.leaf != LEAF else ""
         fused += "_from_afar" if self.far else ""
         return f"reduce_{self.kind}_{self.dtype}_{size}_over_{axes}{fused}"
@@ -83,13 +87,24 @@ class Reduce(Codelet):
     @property
     def outputs(self) -> tuple[Operand, ...]:
         shape = tuple(self.shape[i] for i in self.kept)
+        if self.totals > 1:
+            shape = (*shape[:-1], self.totals, shape[-1])
         rows = zip(self.stored_dtypes, self.stored, strict=True)
         stored = (Operand(dtype, self.shape, strides) for dtype, strides in rows)
         return (Operand(self.dtype, shape, self.output_strides), *stored)
 
     @property
     def stored_dtypes(self) -> tuple[str, ...]:
-        return tuple(self.expression.dtype(value) for value in self.expression.outputs[1:])
+        return tuple(
+            self.expression.dtype(value) for value in self.expression.outputs[self.totals :]
+        )
+
+    @property
+    def kept_strides(self) -> tuple[int, ...]:
+        """Of a single total, one a kept dimension."""
+        if self.totals == 1:
+            return self.output_strides
+        return (*self.output_strides[:-2], self.output_strides[-1])
 
     @property
     def walked(self) -> tuple[tuple[int, ...], ...]:
@@ -97,14 +112,16 @@ class Reduce(Codelet):
         return (*self.input_strides, *self.stored)
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        values, *stored = evaluate_expression(self.expression, arrays, self.shape)
-        return (reduce_ordered(self.kind, values, self.axes, self.leaf), *stored)
+        values = evaluate_expression(self.expression, arrays, self.shape)
+        summed, stored = values[: self.totals], values[self.totals :]
+        found = [reduce_ordered(self.kind, value, self.axes, self.leaf) for value in summed]
+        return (found[0] if len(found) == 1 else np.stack(found, -2), *stored)
 
     @property
     def work(self) -> Count:
         size = prod(self.shape)
         return self.expression.work(size) + Count(
-            operations={(combination(self.kind), self.dtype): size},
+            operations={(combination(self.kind), self.dtype): self.totals * size},
             loads=nbytes(*self.inputs),
             stores=nbytes(*self.outputs),
             iterations=prod(self.shape[i] for i in self.kept),

@@ -36,7 +36,8 @@ class Column(Along):
     def fits(self) -> bool:
         """Whether registers do, and what is read in leaps is near."""
         source, codelet = self.source, self.codelet
-        plain = source.merged and not (source.heavy or source.indexed or codelet.stored)
+        several = codelet.stored or codelet.totals > 1
+        plain = source.merged and not (source.heavy or source.indexed or several)
         pitches = [
             abs(array[0]) * itemsize(dtype)
             for dtype, array in zip(source.dtypes, source.reduced.steps, strict=True)

@@ -81,11 +81,20 @@ class Along(Form):
         self, pointers: Sequence[str], at: int, valid: int, first: str, indices: Indices
     ) -> str:
         """The expression on vector `at` of the columns that begin at `first`."""
+        (result,) = self.values(pointers, at, valid, first, indices)
+        return result
+
+    def values(
+        self, pointers: Sequence[str], at: int, valid: int, first: str, indices: Indices
+    ) -> list[str]:
+        """The same, of each total."""
         source, function = self.source, self.function
         places = self._moved(pointers, source.dtypes, self.steps, at * LANES)
         here: Indices = {}
         if source.indexed:
             column = function.let(f"add i64 {first}, {at * LANES}")
             here = source.spread(indices) | {self.last: source.counted(column)}
-        value = source.value(places, self.steps, valid, here)
-        return alone(function, source.combination, LANES, value) if self.count == 1 else value
+        found = source.values(places, self.steps, valid, here)
+        if self.count > 1:
+            return found
+        return [alone(function, source.combination, LANES, value) for value in found]

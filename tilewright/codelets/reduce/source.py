@@ -69,7 +69,7 @@ class Source:
 
     def __init__(self, function: Function, codelet: Reduce):
         self.function = function
-        self.expression = codelet.expression
+        self.expression, self.totals = codelet.expression, codelet.totals
         self.dtypes = (*codelet.expression.inputs, *codelet.stored_dtypes)
         self.combination = combination_of(codelet.kind, codelet.dtype)
         self.wide = codelet.dtype if codelet.dtype == "bool" else self.combination.wide
@@ -88,7 +88,7 @@ class Source:
     def kept(self, codelet: Reduce, dims: tuple[int, ...]) -> Axes:
         """Kept dimensions, with the output as the last array."""
         output = [0] * len(codelet.shape)
-        for dim, step in zip(codelet.kept, codelet.output_strides, strict=True):
+        for dim, step in zip(codelet.kept, codelet.kept_strides, strict=True):
             output[dim] = step
         return self._axes(codelet, dims, (*codelet.walked, tuple(output)))
 
@@ -139,7 +139,20 @@ class Source:
         indices: dict[int, str] | None = None,
         width: int = LANES,
     ) -> str:
-        """Lanes of the expression, neighbours `steps` apart, `valid` of them or all of `width`.
+        """As `values`, of a reduction with one total."""
+        (result,) = self.values(pointers, steps, valid, indices, width)
+        return result
+
+    def values(
+        self,
+        pointers: Sequence[str],
+        steps: Sequence[int],
+        valid: int,
+        indices: dict[int, str] | None = None,
+        width: int = LANES,
+    ) -> list[str]:
+        """Lanes of the expression, neighbours `steps` apart, `valid` of them or all of `width`: of
+        what is reduced.
 
         What the reduction stores is stored. `indices` are vectors of i64.
         """
@@ -148,14 +161,15 @@ class Source:
             memory.load(function, dtype, pointer, width, step, valid)
             for dtype, pointer, step in zip(self.expression.inputs, pointers, steps, strict=False)
         ]
-        result, *others = self._emit(inputs, width, indices or {})
-        count = len(inputs)
+        made = self._emit(inputs, width, indices or {})
+        results, others, count = made[: self.totals], made[self.totals :], len(inputs)
         rows = zip(self.dtypes[count:], pointers[count:], steps[count:], others, strict=True)
         for dtype, pointer, step, other in rows:
             memory.store(function, dtype, other, pointer, width, step, valid)
         if self.expression.dtype(self.expression.outputs[0]) == "bool":
-            result = function.let(f"zext <{width} x i1> {result} to <{width} x i8>")
-        return result
+            wide = f"to <{width} x i8>"
+            results = [function.let(f"zext <{width} x i1> {result} {wide}") for result in results]
+        return results
 
     def _emit(self, inputs: list[str], width: int, indices: Indices) -> list[str]:
         dims = range(max(indices, default=-1) + 1)

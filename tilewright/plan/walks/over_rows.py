@@ -92,7 +92,7 @@ class OverRows:
             assert isinstance(self.codelet, Reduce)
             arguments[len(self.codelet.inputs)] = parts
             short = replace(
-                self.codelet, shape=(length, self.codelet.shape[1]), output_strides=(1,)
+                self.codelet, shape=(length, self.codelet.shape[1]), output_strides=parts.strides
             )
             return Call(short, tuple(arguments))
         short = self.codelet.on(operands)
