@@ -14,7 +14,8 @@ contracted ones, and it should lie (batch, free, contracted).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Set
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -76,11 +77,13 @@ def _laid(
 ) -> Graph:
     new = Rebuilder(graph.inputs)
     still = set(fixed)
-    for node in graph.nodes:
-        node = inside(new, new.renamed(node))
+    turned = _met_both_ways(graph) if often else set()
+    for original in graph.nodes:
+        node = inside(new, new.renamed(original))
         new.source = node.source
         if node.op == "dot":
-            new.replace(node.outputs, [_product(new, node, still, packing, often)])
+            here = often and original not in turned
+            new.replace(node.outputs, [_product(new, node, still, packing, here)])
         elif node.op == "conv" and packing is not None:
             new.keep(_convolution(new, node, still))
         else:
@@ -88,6 +91,33 @@ def _laid(
         if still.issuperset(node.inputs) and (node.inputs or (fixed and node.op == "constant")):
             still.update(new.read_all(node.outputs))
     return new.finish(graph.outputs)
+
+
+def _met_both_ways(graph: Graph) -> set[Node]:
+    """Products of a matrix that others contract along its other dimensions.
+
+    Such a matrix becomes strips, which lay it once for all of them; another copy would be read from
+    further away.
+    """
+    makers, ways, met = graph.producers(), defaultdict(set), defaultdict(list)
+    for node in graph.nodes:
+        for side in sides_of(node) if node.op == "dot" else ():
+            value, contract = side.value, side.contract
+            while (maker := makers.get(value)) is not None and maker.op == "transpose":
+                value = maker.inputs[0]
+                contract = tuple(maker.params["permutation"][i] for i in contract)
+            matrix = _matrix(value, makers)
+            ways[matrix].add(contract)
+            met[node].append(matrix)
+    return {node for node, read in met.items() if any(len(ways[m]) > 1 for m in read)}
+
+
+def _matrix(value: Value, makers: Mapping[Value, Node]) -> Hashable:
+    """What a value is: itself, or a part of another; equal parts are the same."""
+    maker = makers.get(value)
+    if maker is None or maker.op != "slice":
+        return value
+    return maker.inputs[0], *(maker.params[name] for name in ("start", "limit", "stride"))
 
 
 def _convolution(new: Rebuilder, node: Node, still: Set[Value]) -> Node:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeGuard
 
-from tilewright.codelets.contract import ContractPanels, ContractVector
+from tilewright.codelets.contract import ContractLanes, ContractPanels, ContractVector
 from tilewright.machine.machine import Machine
 from tilewright.plan.alternating import alternates
 from tilewright.plan.ir import Branch, Call, Loop, Map, Spread, Step, Var, While, new_var
@@ -76,7 +76,7 @@ def _constants(step: Call | Spread, var: Var, machine: Machine) -> int:
     codelet = step.codelet
     if isinstance(codelet, ContractPanels):
         matrix, view = codelet.panels, step.views[1]
-    elif isinstance(codelet, ContractVector):
+    elif isinstance(codelet, ContractVector | ContractLanes):
         matrix, view = codelet.lhs, step.views[0]
     else:
         return 0

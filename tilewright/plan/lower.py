@@ -37,6 +37,7 @@ from tilewright.plan.scope import Plan, Scope
 from tilewright.plan.side_by_side import side_by_side
 from tilewright.plan.sources import sourced
 from tilewright.plan.stages import lower_scans
+from tilewright.plan.strip_blocks import in_strip_blocks
 from tilewright.plan.synchronise import synchronise
 from tilewright.plan.views import whole
 from tilewright.plan.walks.image_by_image import image_by_image
@@ -80,7 +81,7 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
     constants = [buffer for buffer, _ in plan.constants]
     if machine.chip.exchange.kind == "coherent":
         steps = run_by_run(image_by_image(steps, machine), machine)
-        steps = back_and_forth(steps, machine)
+        steps = back_and_forth(in_strip_blocks(steps, machine), machine)
         steps = synchronise(side_by_side(alternating(steps)))
     else:
         steps = place(steps, (*constants, *inputs), outputs, machine, even)
