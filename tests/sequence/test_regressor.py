@@ -1,10 +1,13 @@
 """The estimator of sequences: scikit-learn's own rules, and laws of training."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tilewright.errors import ArgumentError
@@ -142,6 +145,14 @@ def test_samples_have_steps():
 def test_settings_that_cannot_be(setting, message):
     with pytest.raises(ArgumentError, match=message):
         changed(SHORT, **setting).fit(PANEL)
+
+
+def test_retreats_are_said():
+    model = changed(SHORT, seeds=2)
+    with pytest.warns(ConvergenceWarning, match="1 of 2 fits .* half the rate, at most 2 times"):
+        model._notice(SimpleNamespace(retreats=np.array([0, 2])))
+    assert model.retreats_.tolist() == [0, 2]
+    assert model.failure_ == ""
 
 
 def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 import tilewright
+from tests.agree import TILES, on_tiles
 from tilewright.models import forecaster, recurrent
 from tilewright.models.forecaster import Forecaster
 from tilewright.models.recurrent import Layer, Recurrent
@@ -67,6 +68,35 @@ def test_they_learn(three):
 def test_alone_or_among_others(three):
     alone = fitting.fitted(recipe(), task(KEYS[1:2]), "native")
     same(alone, jax.tree.map(lambda a: a[1:2], three))
+
+
+@pytest.mark.parametrize("fits", [1, 3])
+def test_tiles_decide_no_bit(fits, monkeypatch):
+    """One fit is spread over them, of several each has one."""
+    form = Forecaster(Recurrent((Layer("lstm", 3, 96),), reads="every step"))
+    wide = Recipe(form, 64, 4, 8)
+    begin = np.arange(128) * 5
+    x = np.random.default_rng(1).normal(size=(128 * 5, 3)).astype(np.float32)
+    rows = Rows(x, x[:, :1] ** 2, np.ones((len(x), 1), np.float32))
+    hyper = HYPER._replace(epochs=np.int32(2))
+    learned, later = (pieces.cut(begin, begin + b, begin + a, 4, 0) for a, b in ((0, 4), (4, 5)))
+    one = Task(KEYS[:fits], hyper, rows, learned, later)
+    found = []
+    for tiles in TILES:
+        workers = []
+
+        def on_so_many(fn, *args, machine, tiles=tiles, workers=workers):
+            program = on_tiles(tiles, fn, *args)
+            workers.append(program.workers)
+            return program
+
+        fitting._compiled.cache_clear()
+        monkeypatch.setattr(fitting, "compile", on_so_many)
+        found.append(fitting.fitted(wide, one, "native"))
+        assert workers[-1] == tiles
+    fitting._compiled.cache_clear()
+    for other in found[1:]:
+        same(other, found[0])
 
 
 def test_padding_and_calls_change_nothing(three, monkeypatch):
@@ -158,6 +188,25 @@ def test_a_loss_that_is_not_finite_is_retreated_from():
     assert fit.factor == 2.0**-fit.retreats
     start = training.start(broken, hyper, KEYS[0])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-6), fit.best, start.best)
+
+
+def test_a_last_step_that_is_not_finite_is_undone_at_half_the_rate():
+    """No later data would have seen it: the loss of an epoch is that before each of its steps."""
+
+    def step(gradient, begun, params):
+        moved = jnp.abs(params.skip - begun.skip).max()
+        move = jnp.where(moved > 0.035, jnp.nan, 0.01)  # the fifth, after four of 0.01
+        return jax.tree.map(lambda leaf: jnp.full_like(leaf, move), gradient), begun
+
+    walking = optax.GradientTransformation(lambda params: params, step)
+    only = task(KEYS[:1], hyper=HYPER._replace(epochs=np.int32(2)))
+    assert -(-int(only.learned.count) // 4) == 5
+    only = only._replace(later=pieces.cut(BEGIN, BEGIN, BEGIN, 5, 2))
+    fit = fitting.fitted(recipe(optimiser=walking), only, "native")
+    assert (fit.retreats, fit.factor, fit.step) == (1, 0.5, 5)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((fit.now, fit.best)))
+    start = training.start(recipe(optimiser=walking), only.hyper, KEYS[0])
+    np.testing.assert_allclose(fit.now.skip[0] - start.now.skip, 0.025, rtol=1e-5)
 
 
 def test_answers_are_those_of_whole_sequences():

@@ -84,8 +84,9 @@ class SequenceEstimator(SequenceReader):
         precision by `set_params`.
 
     Attributes: `nets_` (parameters, with a leading axis of seeds), `scores_` (seeds, epochs, 2:
-    mean loss while learning and on later data), `best_step_` (seeds,), `failure_` (empty, or why
-    the nets should not be trusted).
+    mean loss while learning and on later data), `best_step_` (seeds,), `retreats_` (seeds,: times
+    that a fit went back from a loss that was not finite, with half the rate), `failure_` (empty, or
+    why the nets should not be trusted).
     """
 
     def __init__(
@@ -355,13 +356,20 @@ class SequenceEstimator(SequenceReader):
 
     def _notice(self, fit: Any) -> None:
         failed = np.flatnonzero(fit.retreats > MOST_RETREATS)
-        self.failure_ = ""
+        self.retreats_, self.failure_ = np.asarray(fit.retreats), ""
         if len(failed):
             self.failure_ = (
                 f"the loss of {len(failed)} of {self.seeds} fits was not finite, also at "
                 f"{2.0**-MOST_RETREATS:g} of the learning rate"
             )
             warnings.warn(f"Training failed: {self.failure_}.", ConvergenceWarning, stacklevel=4)
+        elif self.retreats_.any():
+            warnings.warn(
+                f"The loss of {np.count_nonzero(self.retreats_)} of {self.seeds} fits was not "
+                "finite: they went back, with half the rate, at most "
+                f"{self.retreats_.max()} times.",
+                ConvergenceWarning, stacklevel=4,
+            )  # fmt: skip
 
     def _net(self, inputs: int) -> Recurrent:
         sizes = [inputs] + [self.hidden] * self.layers

@@ -239,9 +239,10 @@ def _judged(
 ) -> Fit:
     """After an epoch: the best so far, how long ago, and whether the fit is over.
 
+    A loss that is not finite, or a last step to what is not, is undone with the whole epoch.
     While weights are still being pruned the newest are the best: earlier ones have more blocks.
     """
-    sound = jnp.isfinite(score) & (jnp.isfinite(judged) | ~is_judged)
+    sound = jnp.isfinite(score) & (jnp.isfinite(judged) | ~is_judged) & _finite(new.now)
     new = _chosen(
         sound,
         new,
@@ -325,6 +326,12 @@ def _optimiser(recipe: Recipe, hyper: Hyper) -> Any:
         optax.add_decayed_weights(hyper.decay),
         optax.scale(-hyper.rate),
     )
+
+
+def _finite(parameters: Parameters) -> Array:
+    """() Whether all of them are."""
+    each = [jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(parameters)]
+    return jnp.all(jnp.stack(each))
 
 
 def _chosen(which: Array, new: Any, old: Any) -> Any:

@@ -73,6 +73,14 @@ def test_few_days_and_failed_nets_have_no_verdict():
     assert not told.readable
 
 
+def test_retreats_are_said():
+    windows = [made(dict.fromkeys(MODELS, 0.5))]
+    found = tally(lambda: windows, DAYS, 5, SQUARE)
+    told = words("volatility", {"real": found}, ["", ""], np.empty(0), [0, 3])
+    assert "Nets of 1 of 2 windows went back" in told.caveats[0]
+    assert "3 times in all" in told.caveats[0]
+
+
 def test_errors_that_there_are_none_of_are_not_said():
     """Of a single year there is none by year."""
     assert _errors(Lead(0.1, 0.2, float("nan"), 0.3)) == "0.2000 by date, 0.3000 by stock"

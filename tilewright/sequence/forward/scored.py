@@ -48,6 +48,7 @@ class Scored:
     scale: np.ndarray  # (rows,) of the nets: how wide, by which fifths are made
     steps: np.ndarray  # (seeds,) of training, at the best score on later days
     failure: str
+    retreats: int  # times that a fit went back with half the rate, all seeds together
 
     @property
     def main(self) -> str:
@@ -103,6 +104,7 @@ def scored(
     forecasts: Mapping[str, Forecast],
     steps: np.ndarray,
     failure: str,
+    retreats: int = 0,
 ) -> Scored:
     """Of test rows at `places` and what came of them; the nets' forecast is the first."""
     names = tuple(forecasts)
@@ -118,7 +120,7 @@ def scored(
         mean=np.stack([_mean(forecasts[name], len(outcome)) for name in names]).astype(np.float32),
         crps=crps, log_score=log_score, pit=pit, quantiles=quantiles,
         scale=np.diff(quantiles[0][[1, -2]], axis=0)[0],
-        steps=np.asarray(steps), failure=failure,
+        steps=np.asarray(steps), failure=failure, retreats=retreats,
     )  # fmt: skip
 
 

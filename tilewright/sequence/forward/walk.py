@@ -134,7 +134,7 @@ class ForwardMethod:
         unit = self.panel.unit[places[:, 0], places[:, 1]]
         return scored(
             self.settings.target, series, window.day, places, outcome, unit, forecasts,
-            model.best_step_, model.failure_,
+            model.best_step_, model.failure_, int(model.retreats_.sum()),
         )  # fmt: skip
 
     def _said(self, model: LSTMRegressor, window: Window, known: np.ndarray) -> Mixture:

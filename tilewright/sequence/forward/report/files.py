@@ -33,9 +33,9 @@ def write_report(walk: ForwardWalk) -> Words | None:
     if REAL not in tallies:
         return None
     kind, folder = walk.settings.target, walk.folder.path
-    failures = [one.failure for one in walk.scored()]
+    failures, retreats = zip(*((one.failure, one.retreats) for one in walk.scored()), strict=True)
     ranks = _ranks(walk.scored()) if kind == DENSITY else np.empty(0)
-    said = words(kind, tallies, failures, ranks)
+    said = words(kind, tallies, failures, ranks, retreats)
     found, newest = _windows(walk.scored(), said.best)
     write_text(
         folder / "report.html", page(walk.prices, walk.settings, tallies, said, newest, found)

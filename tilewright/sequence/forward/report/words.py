@@ -62,11 +62,16 @@ class Words:
 
 
 def words(
-    kind: str, tallies: Mapping[str, Tally], failures: Sequence[str], ranks: np.ndarray
+    kind: str,
+    tallies: Mapping[str, Tally],
+    failures: Sequence[str],
+    ranks: np.ndarray,
+    retreats: Sequence[int] = (),
 ) -> Words:
     """`failures` says of each window why its nets should not be trusted, "" if they may be.
 
-    `ranks` (days,) are rank correlations of the nets' mean with what came, of densities.
+    `ranks` (days,) are rank correlations of the nets' mean with what came, of densities; `retreats`
+    (windows,) how often nets went back from a loss that was not finite.
     """
     real = tallies[REAL]
     best = best_rival(real)
@@ -78,8 +83,8 @@ def words(
     findings = [*_earned(real, best), *_warm(real), _calibration(real)]
     if kind == DENSITY:
         findings.append(_location(real, ranks))
-    return Words(headline, findings if readable else [], [control], _caveats(failures, best), sound,
-                 readable, best)  # fmt: skip
+    return Words(headline, findings if readable else [], [control],
+                 _caveats(failures, retreats, best), sound, readable, best)  # fmt: skip
 
 
 def best_rival(real: Tally) -> str:
@@ -175,12 +180,17 @@ def _location(real: Tally, ranks: np.ndarray) -> str:
     )
 
 
-def _caveats(failures: Sequence[str], best: str) -> list[str]:
+def _caveats(failures: Sequence[str], retreats: Sequence[int], best: str) -> list[str]:
     failed = [text for text in failures if text]
     found = [
         f"Nets of {len(failed)} of {len(failures)} windows failed ({failed[0]}). They stay in the "
         "scores."
     ] if failed else []  # fmt: skip
+    if any(retreats) and not failed:
+        found = [
+            f"Nets of {np.count_nonzero(retreats)} of {len(retreats)} windows went back from a "
+            f"loss that was not finite, with half the rate, {sum(retreats)} times in all."
+        ]
     return [
         *found,
         f"That {_named(best)} is the best rival was found on these very days: who had to choose "
