@@ -84,8 +84,10 @@ def test_the_page_needs_no_network_and_is_small():
 
 def test_disturbed_and_failed_steps_are_said():
     failed = Outcome("images", conditions={"seconds": 1.0}, failed="it took too long")
-    text = page([talk(one=images(others=0.9), two=failed)])
-    assert "Others used the processors meanwhile, twice: images: one." in text
+    again = images(others=0.5, repeated=1)
+    text = page([talk(one=images(others=0.9), two=failed, three=again)])
+    assert "Others used the processors meanwhile, once: images: one." in text
+    assert "Others used the processors meanwhile, twice: images: three." in text
     assert "images: two was not measured: it took too long." in text
 
 

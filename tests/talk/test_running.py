@@ -9,11 +9,22 @@ import pytest
 
 from tests.talk.records import images, talk
 from tilewright.bench import gpu
+from tilewright.cli.talk import SECONDS
 from tilewright.errors import ArgumentError
 from tilewright.talk import argument, running
+from tilewright.talk.budget import LAST, Budget
 from tilewright.talk.installed import no_gpu
 from tilewright.talk.record import Outcome, load
-from tilewright.talk.steps import Step, chosen, settings, step_of, steps
+from tilewright.talk.steps import (
+    WORKLOADS,
+    Step,
+    chosen,
+    of_workload,
+    on_page,
+    settings,
+    step_of,
+    steps,
+)
 
 STEP = Step("images", "batch 1", 1, images)
 
@@ -23,15 +34,15 @@ def nobody(step: Step, outcome: Outcome | None) -> None:
 
 
 def test_done_steps_are_not_done_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "_child", lambda step: pytest.fail("it is done"))
+    monkeypatch.setattr(running, "_child", lambda step, most: pytest.fail("it is done"))
     record = talk(**{"batch 1": images()})
-    assert running.run(record, tmp_path / "talk.json", [STEP], nobody) == record
+    assert running.run(record, tmp_path / "talk.json", [STEP], nobody, Budget(60)) == record
 
 
 def test_each_step_is_kept_at_once_and_a_failed_one_is_tried_again(tmp_path, monkeypatch):
     seen, path = [], tmp_path / "talk.json"
 
-    def child(step):
+    def child(step, most):
         seen.append(step.case)
         if step.case == "batch 2":
             raise KeyboardInterrupt
@@ -41,24 +52,65 @@ def test_each_step_is_kept_at_once_and_a_failed_one_is_tried_again(tmp_path, mon
     both = [STEP, replace(STEP, case="batch 2")]
     failed = talk(**{"batch 1": Outcome("images", failed="it ended")})
     with pytest.raises(KeyboardInterrupt):
-        running.run(failed, path, both, nobody)
+        running.run(failed, path, both, nobody, Budget(60))
     assert seen == ["batch 1", "batch 2"]
     assert list(load(path).outcomes) == ["images: batch 1"]
     assert not load(path).outcomes["images: batch 1"].failed
 
 
-def test_a_disturbed_step_is_done_once_more_and_the_quieter_run_counts(monkeypatch):
-    runs = [images(ours=9.0, others=0.9), images(ours=1.0, others=0.5)]
-    monkeypatch.setattr(running, "_child", lambda step: runs.pop(0))
-    found = running.one(STEP)
+def test_a_disturbed_step_is_done_once_more_and_the_quieter_run_counts(tmp_path, monkeypatch):
+    """After all others; a call later never again."""
+    runs = [images(ours=9.0, others=0.9), images(), images(ours=1.0, others=0.5)]
+    both, seen = [STEP, replace(STEP, case="batch 2")], []
+
+    def child(step, most):
+        seen.append(step.case)
+        return runs.pop(0)
+
+    monkeypatch.setattr(running, "_child", child)
+    path = tmp_path / "talk.json"
+    record = running.run(talk(), path, both, nobody, Budget(60))
+    found = record.outcomes["images: batch 1"]
+    assert seen == ["batch 1", "batch 2", "batch 1"]
     assert found.points[0].figure.value == 1.0
     assert found.conditions["repeated"] == 1
     assert running.disturbed(found)
+    assert load(path) == running.run(record, path, both, nobody, Budget(60)) == record
+
+
+def test_what_there_is_no_time_for_is_left(tmp_path, monkeypatch):
+    """Also for doing a disturbed step again; a host that takes twice as long has half the rows."""
+    now, seen, most_of = [0.0], [], []
+
+    def child(step, most):
+        seen.append(step.case)
+        most_of.append(most)
+        now[0] += 2 * step.seconds
+        return images(seconds=2.0 * step.seconds, others=0.5)
+
+    monkeypatch.setattr(running, "_child", child)
+    cases = [replace(STEP, case=f"batch {n}", seconds=20) for n in (1, 2, 3, 4)]
+    cases.append(replace(STEP, case="batch 5", seconds=5))
+    budget = Budget(100 + LAST, clock=lambda: now[0])
+    record = running.run(talk(), tmp_path / "talk.json", cases, nobody, budget)
+    assert seen == ["batch 1", "batch 2", "batch 5", "batch 5"]
+    assert now[0] == 100 + 0
+    assert most_of == [100, 60, 20, 10]
+    assert [step.case for step in running.left(record, cases)] == ["batch 3", "batch 4"]
+    again = running.run(record, tmp_path / "talk.json", cases, nobody, Budget(1000))
+    assert running.left(again, cases) == []
+    assert seen[4:6] == ["batch 3", "batch 4"]
+    assert [name for name, o in again.outcomes.items() if not o.conditions.get("repeated")] == []
+
+
+def test_a_step_that_outlasts_the_time_is_ended():
+    slow = running._child(STEP, 0.05)
+    assert "took more than 0 seconds" in slow.failed
 
 
 def test_a_step_that_ends_says_why(monkeypatch):
     monkeypatch.setattr(sys, "executable", "false")
-    found = running.one(STEP)
+    found = running._child(STEP)
     assert found.failed == "status 1"
     assert found.points == ()
     assert found.conditions["seconds"] >= 0
@@ -85,9 +137,14 @@ def test_steps_have_names_and_a_short_run_has_fewer():
     assert {step.workload for step in chosen(False, "lstm")} == {"lstm"}
     with pytest.raises(ArgumentError, match="There is no workload 'lstms'"):
         chosen(False, "lstms")
-    with pytest.raises(ArgumentError, match="A quick run leaves out 'training'"):
-        chosen(True, "training")
-    assert sum(step.seconds for step in chosen(True, None)) <= 8 * 60
+    assert sum(step.seconds for step in chosen(True, None)) <= SECONDS[True]
+    assert sum(step.seconds for step in chosen(False, None)) <= SECONDS[False]
+    assert {step.workload for step in chosen(True, None)} == set(WORKLOADS) - {"machines"}
+    assert [step.quick for step in steps()] == sorted((s.quick for s in steps()), reverse=True)
+    shuffled = {step.name: Outcome(step.workload) for step in reversed(steps())}
+    assert list(of_workload(shuffled, "lstm")) == [
+        s.name for s in on_page() if s.workload == "lstm"
+    ]
     with pytest.raises(ArgumentError, match="There is no step"):
         step_of("lstm: batch 3")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tilewright.cli.talk import measured
+from tilewright.cli.talk import SECONDS, measured
 
 PAGE, WIDE = "lstm.html", 160
 
@@ -20,7 +20,7 @@ def measure(out: Path) -> None:
     from tilewright.talk.steps import chosen
 
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
-    talk = measured(out, chosen(quick=False, only="lstm"), console)
+    talk = measured(out, chosen(quick=False, only="lstm"), console, SECONDS[False])
     for title, (head, *rows) in tables(points(talk)).items():
         table = Table(title=title, title_justify="left")
         for number, name in enumerate(head):

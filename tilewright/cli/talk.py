@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tilewright.talk.record import Outcome, Talk
     from tilewright.talk.steps import Step
 
+SECONDS = {False: 30 * 60.0, True: 8 * 60.0}
+"""That a run takes at most; by whether it is a quick one."""
+
 app = with_default("make", "The talk's charts, made again on this machine, beside its peers.")
 
 
@@ -24,7 +27,7 @@ def make(
         Path, typer.Option(help="The folder for talk.html and talk.json; it goes on from there.")
     ] = Path("talk"),
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer sizes, no training: 8 minutes, not 33.")
+        bool, typer.Option("--quick", help="Fewer sizes: 8 minutes at most, not 30.")
     ] = False,
     only: Annotated[str | None, typer.Option(help="One workload, by its name in --list.")] = None,
     listed: Annotated[
@@ -33,7 +36,9 @@ def make(
 ) -> None:
     """Measure every workload of the talk here and draw it on one page, with the numbers in JSON.
 
-    Killed and called again, it goes on. Less time means fewer sizes, never fewer rounds.
+    It takes 30 minutes at most: what a slower machine has no time for is left out, and done when it
+    is called again. So is what is left where it was killed. Less time means fewer sizes, never
+    fewer rounds.
 
     [dim]tilewright talk --quick && xdg-open talk/talk.html[/]
     """
@@ -52,28 +57,31 @@ def make(
                 console.print("  " + ", ".join(step.case for step in here), style="dim")
         console.print(f"In all {_minutes(steps)} on two cores.")
         return
-    write_text(out / "talk.html", page([measured(out, steps, console)]))
+    write_text(out / "talk.html", page([measured(out, steps, console, SECONDS[quick])]))
     console.print(f"{out / 'talk.html'}\n{out / NAME}")
 
 
-def measured(out: Path, steps: Sequence[Step], console: Console) -> Talk:
-    """All steps, those left of a run before included: the record in the folder, said as it grows.
+def measured(out: Path, steps: Sequence[Step], console: Console, seconds: float) -> Talk:
+    """Steps, those left of a run before included: the record in the folder, said as it grows.
 
-    Raises `ArgumentError` for a folder that cannot be written to, or holds another record.
+    As many as end within `seconds`. Raises `ArgumentError` for a folder that cannot be written to,
+    or holds another record.
     """
     from tilewright.calibrate import known
+    from tilewright.talk.budget import Budget
     from tilewright.talk.record import NAME
-    from tilewright.talk.running import begin, disturbed, run
+    from tilewright.talk.running import begin, disturbed, left, run
     from tilewright.talk.steps import settings
 
+    budget = Budget(seconds)
     _usable(out)
     talk = begin(out / NAME, settings())
     _warn(console, talk)
-    left = [s for s in steps if s.name not in talk.outcomes or talk.outcomes[s.name].failed]
-    console.print(f"{len(left)} of {len(steps)} steps to do, {_minutes(left)}.")
-    if left:
+    due = left(talk, steps)
+    console.print(f"{len(due)} of {len(steps)} steps to do, {_minutes(due)}.")
+    if due:
         known(console.print)
-    names = {step.name for step in left}
+    names = {step.name for step in due}
 
     def told(step: Step, outcome: Outcome | None) -> None:
         if outcome is None:
@@ -87,7 +95,13 @@ def measured(out: Path, steps: Sequence[Step], console: Console) -> Talk:
             console.print(f"{step.name}: {outcome.conditions['seconds']:.0f} s{note}")
 
     with console.status("…") as status:
-        return run(talk, out / NAME, steps, told)
+        talk = run(talk, out / NAME, steps, told, budget)
+    if late := left(talk, steps):
+        names_of = "; ".join(step.name for step in late)
+        console.print(
+            f"Not done in {seconds / 60:.0f} minutes, so left for another call: {names_of}."
+        )
+    return talk
 
 
 def merge(

@@ -13,6 +13,7 @@ from tilewright.talk.figures import Point
 from tilewright.talk.lstm import bench
 from tilewright.talk.page import conditions, described, document, row, troubles
 from tilewright.talk.record import Talk
+from tilewright.talk.steps import of_workload
 
 NET = (
     f"Two layers of {bench.HIDDEN} units read {bench.STEPS} steps of {bench.INPUTS} inputs and "
@@ -53,7 +54,7 @@ def page(talk: Talk) -> str:
 
 def points(talk: Talk) -> list[Point]:
     """Of all batches that are done."""
-    return [p for o in talk.outcomes.values() if o.workload == "lstm" for p in o.points]
+    return [p for o in of_workload(talk.outcomes, "lstm").values() for p in o.points]
 
 
 def tables(found: Sequence[Point]) -> dict[str, list[list[str]]]:

@@ -16,7 +16,7 @@ from tilewright.talk.claims import CLAIMS, PUBLISHED_POINTS
 from tilewright.talk.figures import Point
 from tilewright.talk.record import Outcome, Talk
 from tilewright.talk.running import disturbed
-from tilewright.talk.steps import WORKLOADS
+from tilewright.talk.steps import WORKLOADS, of_workload
 from tilewright.talk.style import STYLE
 
 
@@ -64,7 +64,7 @@ def described(talk: Talk) -> str:
 
 def _of_machine(workload: str, talk: Talk, named: bool) -> list[str]:
     """What there is of one workload; nothing where nothing was measured."""
-    outcomes = {n: o for n, o in talk.outcomes.items() if o.workload == workload}
+    outcomes = of_workload(talk.outcomes, workload)
     if workload == "machines":
         return [] if named else [_machines()]
     if not outcomes:
@@ -107,10 +107,15 @@ def troubles(outcomes: dict[str, Outcome]) -> list[str]:
     missing = {peer: how for o in outcomes.values() for peer, how in o.missing.items()}
     lines = [f"{peer} is not here: {how}" for peer, how in missing.items()]
     lines += [f"{name} was not measured: {o.failed}." for name, o in outcomes.items() if o.failed]
-    shaken = [name for name, o in outcomes.items() if disturbed(o)]
-    if shaken:
-        lines.append(f"Others used the processors meanwhile, twice: {'; '.join(shaken)}.")
+    for often in ("once", "twice"):
+        shaken = [n for n, o in outcomes.items() if disturbed(o) and _repeated(o) == often]
+        if shaken:
+            lines.append(f"Others used the processors meanwhile, {often}: {'; '.join(shaken)}.")
     return lines
+
+
+def _repeated(outcome: Outcome) -> str:
+    return "twice" if outcome.conditions.get("repeated") else "once"
 
 
 def _table(points: Sequence[Point]) -> str:
@@ -236,7 +241,7 @@ def conditions(talks: Sequence[Talk], peers: str = PEERS) -> str:
     how = (
         "Contenders take turns, and of the ratios inside a round the median counts. "
         f"{peers} Each step runs in a process of its own; one that others disturb is done again, "
-        "once."
+        "once, if there is time."
     )
     return (
         f"<section><h2>How it was measured</h2><p>{escape(how)}</p>"

@@ -2,8 +2,8 @@
 
     python -m tilewright.talk.running STEP      one step; its outcome as the last line
 
-A step that others disturbed (they took more than `DISTURBED` of the processors) is done once more;
-if that is disturbed, too, it stays so, and says so.
+Steps that others disturbed (they took more than `DISTURBED` of the processors) are done once more
+when all are done, as far as there is time; those that are disturbed again stay so, and say so.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 
 from tilewright.bench.record import this_machine
 from tilewright.errors import ArgumentError
+from tilewright.talk.budget import Budget
 from tilewright.talk.record import Outcome, Talk, as_text, load, outcome_of
 from tilewright.talk.steps import Step, step_of
 
@@ -60,45 +61,63 @@ def begin(path: Path, settings: dict[str, Any]) -> Talk:
 
 
 def run(
-    talk: Talk, path: Path, steps: Sequence[Step], told: Callable[[Step, Outcome | None], None]
+    talk: Talk,
+    path: Path,
+    steps: Sequence[Step],
+    told: Callable[[Step, Outcome | None], None],
+    budget: Budget,
 ) -> Talk:
-    """All steps that are not done; the file is replaced after each. `told` hears of each twice:
-    before it runs, with None, and after."""
-    for step in steps:
+    """All steps that are not done and have time; the file is replaced after each. `told` hears of
+    each twice: before it runs, with None, and after."""
+    for step, again in (*((step, False) for step in steps), *((step, True) for step in steps)):
         done = talk.outcomes.get(step.name)
-        if done is not None and not done.failed:
+        if not (_is_shaken(done) if again else _is_due(done)) or not budget.has(step):
             continue
         told(step, None)
-        outcome = one(step)
+        outcome = _child(step, budget.left)
+        budget.took(step, outcome.conditions["seconds"])
+        if done is not None and again:
+            outcome = _quieter(done, outcome)
         talk = talk.with_outcome(step.name, outcome)
         talk.save(path)
         told(step, outcome)
     return talk
 
 
-def one(step: Step) -> Outcome:
-    """In a process of its own; again, if it was disturbed."""
-    first = _child(step)
-    if first.failed or first.conditions["others"] <= DISTURBED:
-        return first
-    second = _child(step)
+def _is_due(done: Outcome | None) -> bool:
+    return done is None or bool(done.failed)
+
+
+def _is_shaken(done: Outcome | None) -> bool:
+    """Whether it was disturbed, and not yet done again."""
+    return done is not None and disturbed(done) and not done.conditions.get("repeated")
+
+
+def _quieter(first: Outcome, second: Outcome) -> Outcome:
+    """The one that others disturbed less."""
     kept = min((first, second), key=lambda o: (bool(o.failed), o.conditions["others"]))
     return replace(kept, conditions=dict(kept.conditions) | {"repeated": 1})
+
+
+def left(talk: Talk, steps: Sequence[Step]) -> list[Step]:
+    """Those that another call would do."""
+    return [step for step in steps if _is_due(talk.outcomes.get(step.name))]
 
 
 def disturbed(outcome: Outcome) -> bool:
     return outcome.conditions.get("others", 0.0) > DISTURBED
 
 
-def _child(step: Step) -> Outcome:
-    watch = Watch.start()
+def _child(step: Step, most: float = LONGEST) -> Outcome:
+    """In a process of its own, for `most` seconds at most."""
+    watch, most = Watch.start(), min(most, LONGEST)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "tilewright.talk.running", step.name],
-            capture_output=True, text=True, timeout=LONGEST,
+            capture_output=True, text=True, timeout=most,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        sentence = f"it took more than {LONGEST} seconds"
+        sentence = f"it took more than {most:.0f} seconds"
         return Outcome(step.workload, conditions=watch.stop(), failed=sentence)
     conditions = watch.stop()
     if done.returncode:

@@ -1,7 +1,7 @@
 """What `tilewright talk` measures, step by step. Workloads and peers are the bench's own.
 
 A step is short enough to be done again; when time is short, there are fewer of them, and none has
-fewer rounds.
+fewer rounds. Those of a quick run come first, so that every workload has a row before any has more.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ WORKLOADS: Mapping[str, str] = {
 
 @frozen
 class Step:
-    """`seconds` on two cores, about; `quick`: among those of a short run. None of
-    training is, as each takes three minutes."""
+    """`seconds` on two cores, about, with nothing in the cache; `quick`: among those of a short
+    run."""
 
     workload: str
     case: str
@@ -46,6 +46,11 @@ class Step:
 
 def steps() -> tuple[Step, ...]:
     """All of them, in the order in which they run."""
+    return tuple(sorted(on_page(), key=lambda step: not step.quick))
+
+
+def on_page() -> tuple[Step, ...]:
+    """All of them, in the order in which the page shows them."""
     return (
         Step("hmc", "58,368 rows", 70, partial(hmc.run, "58,368 rows"), quick=True),
         *(Step("hmc", name, 60, partial(hmc.run, name)) for name in hmc.WINDOWS),
@@ -53,14 +58,22 @@ def steps() -> tuple[Step, ...]:
           for size, seconds in lstm.SECONDS.items()),
         *(Step("images", f"batch {size}", 25 + 2 * size, partial(images.answers, size),
                size in (1, 8)) for size in images.BATCHES),
-        *(Step("training", name, 170, partial(images.training, name)) for name in images.TRAINED),
+        *(Step("training", name, seconds, partial(images.training, name), name == images.QUICK)
+          for name, seconds in images.TRAINED.items()),
         Step("groups", "3×3, 28 px", 15, groups.run, quick=True),
-        Step("modelled", "hmc", 60, elsewhere.hmc, quick=True),
+        Step("modelled", "hmc", 20, elsewhere.hmc, quick=True),
         Step("modelled", "lstm", 20, elsewhere.lstm, quick=True),
         Step("modelled", "B0", 60, elsewhere.images, quick=True),
         *(Step("argument", name, 10, partial(argument.run, name), quick=True)
           for name in argument.SWITCHES),
     )  # fmt: skip
+
+
+def of_workload(outcomes: Mapping[str, Outcome], workload: str) -> dict[str, Outcome]:
+    """Of one workload, by step, in the order of the page: steps run in another."""
+    places = {step.name: place for place, step in enumerate(on_page())}
+    mine = ((name, one) for name, one in outcomes.items() if one.workload == workload)
+    return dict(sorted(mine, key=lambda pair: places.get(pair[0], len(places))))
 
 
 def chosen(quick: bool, only: str | None) -> tuple[Step, ...]:
