@@ -18,7 +18,7 @@ def test_what_would_be_measured():
 
 
 def test_a_page_and_its_numbers(tmp_path, monkeypatch, told):
-    monkeypatch.setattr(running, "_child", lambda step: images())
+    monkeypatch.setattr(running, "_child", lambda step, most: images())
     found = invoke("--out", str(tmp_path / "a"), "--only", "images", "--quick")
     assert found.exit_code == 0, found.output
     assert (tmp_path / "a/talk.html").stat().st_size > 5000
@@ -29,7 +29,7 @@ def test_a_page_and_its_numbers(tmp_path, monkeypatch, told):
 
 def test_how_to_install_is_said_with_its_brackets(tmp_path, monkeypatch):
     monkeypatch.setattr("tilewright.talk.installed.no_gpu", lambda: {"A GPU": "pip install 'a[b]'"})
-    monkeypatch.setattr(running, "_child", lambda step: images())
+    monkeypatch.setattr(running, "_child", lambda step, most: images())
     found = invoke("--out", str(tmp_path / "a"), "--only", "images", "--quick")
     assert "missing: pip install 'a[b]'" in found.output.replace("\n", " ")
 

@@ -2,7 +2,7 @@
 
 Plain gradient descent in float32 on a batch, by its own statistics. One thread each (but for JAX,
 which takes what it likes), whose processor time counts. JAX, whose steps take many times as long,
-is asked for the first net, or where there is no other.
+is asked for the first net on images that lie ready, or where there is no other.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def training(
     name: str, batch: int, size: int, rounds: int, load: Loader | None = None
 ) -> list[Row]:
     """`load` is part of every contender's step on the processor; without it images lie ready."""
-    runs = stepping(net_of(name, size), batch, load, with_jax=name == next(iter(STEPS)))
+    is_first = name == next(iter(STEPS)) and load is None
+    runs = stepping(net_of(name, size), batch, load, with_jax=is_first)
     what, measured = f"{name}, {size} px, training, batch {batch}", in_rounds(runs, rounds)
     return [row_of(what, measured, batch, STEPS[name], OURS, "image_steps")]
 

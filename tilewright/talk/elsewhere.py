@@ -38,8 +38,8 @@ def lstm() -> Outcome:
     return Outcome("modelled", tuple(p for size in BATCHES for p in _points(*_lstm(size))))
 
 
-def images() -> Outcome:
-    return Outcome("modelled", tuple(p for size in IMAGES for p in _points(*_images(size))))
+def images(batch: int) -> Outcome:
+    return Outcome("modelled", tuple(_points(*_images(batch))))
 
 
 def _points(

@@ -63,7 +63,8 @@ def on_page() -> tuple[Step, ...]:
         Step("groups", "3×3, 28 px", 15, groups.run, quick=True),
         Step("modelled", "hmc", 20, elsewhere.hmc, quick=True),
         Step("modelled", "lstm", 20, elsewhere.lstm, quick=True),
-        Step("modelled", "B0", 60, elsewhere.images, quick=True),
+        *(Step("modelled", f"B0, batch {size}", 60, partial(elsewhere.images, size), size == 1)
+          for size in elsewhere.IMAGES),
         *(Step("argument", name, 10, partial(argument.run, name), quick=True)
           for name in argument.SWITCHES),
     )  # fmt: skip
