@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from tests.talk.records import images, talk
 from tilewright.talk.claims import CLAIMS
-from tilewright.talk.figures import Point, measured
+from tilewright.talk.drawing import bars
+from tilewright.talk.figures import PUBLISHED, Figure, Point, measured
 from tilewright.talk.page import page
 from tilewright.talk.record import Outcome
 from tilewright.talk.verdicts import sentences, switched
@@ -18,7 +19,7 @@ def test_a_slow_peer_and_a_fast_one():
     assert sentences(images(2.0, 1.0).points) == [
         "batch 1: slower, 0.50 × (0.50–0.50), than PyTorch."
     ]
-    assert "no faster and no slower" in sentences(images(1.0, 1.0).points)[0]
+    assert "neither faster nor slower" in sentences(images(1.0, 1.0).points)[0]
 
 
 def test_the_best_peer_counts_and_the_slow_one_does_not():
@@ -80,6 +81,17 @@ def test_the_page_needs_no_network_and_is_small():
     text = page([talk(one=images())])
     assert not re.search(r"(src|href)\s*=|url\(|<script", text)
     assert len(text) < 3e6
+
+
+def test_what_was_measured_has_a_scale_that_others_figures_do_not_set():
+    mine = Point("batch 1", "tilewright", measured("run", [1.0] * 3, "images/s", 100))
+    beside = Point("batch 1", "V100", Figure(50.0, "images/s", PUBLISHED, "a README"))
+    far = Point("batch 256", "V100", Figure(6000.0, "images/s", PUBLISHED, "a README"))
+    assert re.findall(r"width:([\d.]+)%", bars([mine, beside, far])) == [
+        "100.00",
+        "50.00",
+        "100.00",
+    ]
 
 
 def test_disturbed_and_failed_steps_are_said():

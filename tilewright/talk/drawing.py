@@ -6,10 +6,11 @@ They need no script, scale to a telephone, and differ in grey: by pattern, dash 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from html import escape
 
-from tilewright.talk.figures import KINDS, Point
+from tilewright.talk.figures import KINDS, MEASURED, Point
 from tilewright.talk.verdicts import OURS, cases, kind_of
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 380, 62, 14, 12, 44
@@ -20,15 +21,21 @@ MARKS = "osd^v"
 
 
 def bars(points: Sequence[Point]) -> str:
-    """A group a case, a bar a contender, the longest of each unit as wide as the chart."""
-    longest = {p.figure.unit: 0.0 for p in points}
+    """A group a case, a bar a contender, the longest of each unit as wide as the chart.
+
+    Cases in which nothing was measured here have a scale of their own: beside what others
+    published of a batch of 256, nobody would see what one image takes here.
+    """
+    here = {p.case for p in points if p.figure.kind == MEASURED}
+    longest: dict[tuple[str, str], float] = defaultdict(float)
     for p in points:
-        longest[p.figure.unit] = max(longest[p.figure.unit], p.figure.value)
+        scale = _scale_of(p, here)
+        longest[scale] = max(longest[scale], p.figure.value)
     parts = []
     for case in cases(points):
         parts.append(f'<h4>{escape(case)}</h4><div class="bars" role="list">')
         for p in (p for p in points if p.case == case):
-            share = 100 * p.figure.value / longest[p.figure.unit]
+            share = 100 * p.figure.value / longest[_scale_of(p, here)]
             ours = " ours" if p.who.startswith(OURS) else ""
             parts.append(
                 f'<div role="listitem" title="{escape(_title(p))}"><span>{escape(p.who)}</span>'
@@ -37,6 +44,11 @@ def bars(points: Sequence[Point]) -> str:
             )
         parts.append("</div>")
     return "".join(parts)
+
+
+def _scale_of(p: Point, here: Collection[str]) -> tuple[str, str]:
+    """What it shares a scale with."""
+    return p.figure.unit, "" if p.case in here else p.case
 
 
 def scatter(points: Sequence[Point]) -> str:

@@ -82,7 +82,7 @@ def sentences(points: Sequence[Point]) -> list[str]:
 
 def _how(ratio: Ratio) -> str:
     if ratio.low <= 1 <= ratio.high:
-        return f"no faster and no slower than ({ratio})"
+        return f"neither faster nor slower, {ratio}, than"
     if ratio.value >= 1:
         return f"{ratio} as fast as the best peer,"
     return f"slower, {ratio}, than"
