@@ -1,26 +1,32 @@
 """What a program is made of: a row for each part, and what limits it.
 
 In: a program and a machine. Out: supersteps, vertices, operations, bytes a tile and where they fit,
-what most of the time must go to, and that time, by the price of `machine/cost.py`. Nothing is
-measured here: `tilewright/calibrate` does, and what it found is the machine's.
+what most of the time must go to, and that time, by the price of `machine/cost.py`; and the limit
+of the graph, which no plan can beat (`limit.py`). Nothing is measured here: `tilewright/calibrate`
+does, and what it found is the machine's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tilewright.graph.ir import Graph
 from tilewright.machine.cost import home
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Loop, Map, Program, Step
 from tilewright.plan.price import price_of
 from tilewright.plan.summary import Part, part_numbers, parts
+from tilewright.report.limit import limit
 from tilewright.report.table import Report
 
 COLUMNS = ("part", "times", "vertices", "Mflop", "MB", "KB held", "fits", "limit", "µs")
 
 
-def report(program: Program, machine: Machine, tiles: int) -> Report:
-    """One row for each part, run by so many tiles; see `plan/summary.py` for what a part is."""
+def report(program: Program, machine: Machine, tiles: int, graph: Graph | None = None) -> Report:
+    """One row for each part, run by so many tiles; see `plan/summary.py` for what a part is.
+
+    `graph` is what the program was made of.
+    """
     found = parts(program)
     rows = tuple(_row(number, part, machine, tiles) for number, part in enumerate(found))
     sizes = ", ".join(f"{m.name} {m.size >> 10:,} KiB" for m in machine.tile.memories[:2])
@@ -30,9 +36,16 @@ def report(program: Program, machine: Machine, tiles: int) -> Report:
         f"{program.shared_bytes:,} bytes shared, {program.tile_bytes:,} bytes a tile ({sizes})",
         "+ counts loops of unknown length once; µs: the part if only its limits hold it up "
         f"({machine.source})",
+        *([_limited(found, graph, machine, tiles)] if graph is not None else []),
         *_ways(program.steps),
     )
     return Report("Program", COLUMNS, rows, notes)
+
+
+def _limited(found: Sequence[Part], graph: Graph, machine: Machine, tiles: int) -> str:
+    """What the graph takes at least, beside what the plan moves."""
+    planned = sum(part.work.count.bytes for part in found)
+    return f"limit of any plan: {limit(graph, machine, tiles)}, {planned / 1e6:,.3f} planned"
 
 
 def _ways(steps: Sequence[Step]) -> Iterator[str]:

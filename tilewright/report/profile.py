@@ -30,6 +30,7 @@ from tilewright.plan.price import price_of
 from tilewright.plan.supersteps import Superstep, supersteps
 from tilewright.report.beside import Side, beside_page
 from tilewright.report.html import table
+from tilewright.report.limit import Limit
 from tilewright.report.page import MOST_ROWS
 from tilewright.report.table import Report
 
@@ -68,6 +69,13 @@ class Profile:
     name: str = "program"
     modelled: Side | None = None
     """What the model of this host makes of the same run."""
+    limit: Limit | None = None
+    """What no plan can beat; None where the graph is not known."""
+
+    @property
+    def reached(self) -> float | None:
+        """Share of the limit: its time over that of the run."""
+        return self.limit.seconds / self.seconds if self.limit and self.seconds else None
 
     def side(self) -> Side:
         """For a page on which it stands beside another: threads that wait are in `sync`."""
@@ -113,6 +121,8 @@ class Profile:
             f"{self.threads} threads, slowest over mean; share with barrier; "
             f"of time: what the limit alone takes ({self.machine.source})",
         )
+        if self.reached is not None:
+            notes += (f"{self.reached:.0%} of the limit of any plan: {self.limit}",)
         waits = ("barrier µs", "barrier ms")
         columns = ("superstep", "times", "µs", "ms", "share", *waits, "imbalance")
         rows = tuple(self._row(row, inside or 1.0) for row in self.supersteps)

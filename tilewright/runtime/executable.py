@@ -187,10 +187,11 @@ class Executable:
         return f"<Executable {self.signature.shown()}, {threads}>"
 
     def report(self) -> Report:
-        """Supersteps, operations, bytes a tile against its caches, and what limits each part."""
+        """Supersteps, operations, bytes a tile against its caches, what limits each part, and the
+        limit of any plan."""
         from tilewright.report import report  # not before it is asked for: it takes rich along
 
-        return report(self.compiled.program, host_machine(), self.workers)
+        return report(self.compiled.program, host_machine(), self.workers, self.compiled.graph)
 
     def profile(self, *args: Any, **named: Any) -> Profile:
         """Run warm with clocks in the program: the time of each superstep, barrier and codelet."""

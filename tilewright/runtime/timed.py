@@ -25,6 +25,7 @@ from tilewright.machine.host import host_machine
 from tilewright.report import Profile, profile
 from tilewright.report.beside import Side
 from tilewright.report.html import table
+from tilewright.report.limit import limit
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.made import Made
 from tilewright.simulate.cpu import timing
@@ -57,7 +58,9 @@ def timed(executable: Executable, *args: Any, **named: Any) -> Profile:
     result = profile(compiled.program, machine, turns, emitted.symbols, seconds, second)
     name = executable.image.interface.name
     modelled = _modelled(executable, name, result.threads, args, named)
-    result = replace(result, name=name, modelled=modelled)
+    graph = compiled.graph  # a program made by hand has none
+    least = limit(graph, machine, result.threads) if graph is not None else None
+    result = replace(result, name=name, modelled=modelled, limit=least)
     dump = getattr(compiled.stages, "dump", None)  # a program made by hand has no folder
     if dump is not None:
         dump("profile", lambda: str(result))
