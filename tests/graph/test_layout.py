@@ -273,15 +273,16 @@ def test_packing_can_be_undone(shape):
     assert np.count_nonzero(panels) == matrix.size
 
 
-@pytest.mark.parametrize("depth", [2, 4])
-def test_bytes_on_machines_with_and_without_a_unit_for_them(depth):
-    """Rows of int8 lose their sign where the unit wants it, or are widened: the same integers."""
+@pytest.mark.parametrize(("has_unit", "rows", "depth"), [(0, 5, 2), (0, 3, 4), (1, 3, 4)])
+def test_bytes_on_machines_with_and_without_a_unit_for_them(has_unit, rows, depth):
+    """Rows of int8 lose their sign where the unit wants it, stay if they are few, or are widened:
+    the same integers."""
     unit = Unit(("uint8", "int8"), "int32", (1, 16, 4), 1.0)
     others = tuple(u for u in STATED.tile.units if u.operands != unit.operands)
-    units = (*others, unit) if depth == 4 else others
+    units = (*others, unit) if has_unit else others
     tile = replace(STATED.tile, units=units)
     machine = replace(STATED, chip=replace(STATED.chip, tile=tile))
-    h = np.array([[-128] * 96, [127] * 96, range(-48, 48)], np.int8)
+    h = np.array([[-128] * 96, [127] * 96, *[range(-48, 48)] * (rows - 2)], np.int8)
     w = np.random.default_rng(0).integers(-128, 127, (96, 96), np.int8, endpoint=True)
 
     def run(h, w):
@@ -296,3 +297,5 @@ def test_bytes_on_machines_with_and_without_a_unit_for_them(depth):
     (loop,) = [node for node in found.nodes if node.bodies]
     packs = [node.output.shape[-1] for node in loop.bodies[0].nodes if node.op == "pack"]
     assert packs == [depth]
+    kinds = {node.inputs[0].dtype for node in loop.bodies[0].nodes if node.op == "dot_packed"}
+    assert kinds == {"uint8" if has_unit else "int8" if rows == 3 else "int16"}

@@ -32,11 +32,12 @@ KINDS = (
     ("bfloat16", "float32", False),
     ("bfloat16", "bfloat16", True),
     ("int8", "int16", False),
+    ("int8", "int8", False),
     ("int8", "uint8", False),
     ("int8", "uint16", False),
 )
 """Panels, rows, and whether pairs are taken as `vdpbf16ps` does."""
-IN_FOURS = ("uint8", "uint16")
+IN_FOURS = ("int8", "uint8", "uint16")
 """Rows that panels of four neighbours are for."""
 MOST_ROWS = 4
 BARS = (0.9, 0.85, 0.85, 0.85)

@@ -51,6 +51,11 @@ the unit of 16 bits does, whose panels are widened: of few rows it counts (one t
 an LSTM's gates: 2.97 us for 4.19 on Zen 4)."""
 
 
+PAIRS, AS_THEY_ARE = ("int16", "int16"), 4
+"""Where there is a unit for pairs but none for bytes, rows of bytes up to which they meet panels of
+four neighbours: no byte is widened, but of many rows the panels were widened once for all."""
+
+
 @frozen
 class Packing:
     """For the products of one graph, run `trips` times before an operand that stays changes.
@@ -94,14 +99,17 @@ class Packing:
     ) -> Value:
         """(m, k) times what is packed of (k, n): (m, n), or already `shape`, (..., n)."""
         columns = matrix.shape[1]
-        bytes_ = any(unit.operands == UNSIGNED for unit in self.tile.units)
+        units = {unit.operands for unit in self.tile.units}
+        bytes_ = UNSIGNED in units
         few = rows.dtype == "int16" and rows.shape[0] <= IN_PLANES
         if bytes_ and (few or rows.dtype == "int8"):
             return _without_sign(new, rows, matrix, shape)
-        if rows.dtype == "int8":
+        signed = rows.dtype == "int8" and rows.shape[0] <= AS_THEY_ARE and PAIRS in units
+        if rows.dtype == "int8" and not signed:
             rows = new.op("convert", rows, dtype="int16")
+        panels = new.op("pack", matrix, **({"depth": QUAD} if signed else {}))
         given = {} if rows.dtype == sums else {"dtype": sums}
-        return new.op("dot_packed", rows, new.op("pack", matrix), columns=columns, **given)
+        return new.op("dot_packed", rows, panels, columns=columns, **given)
 
     def _pays(self, node: Node, sides: list[Side], mine: int) -> bool:
         matrix, other = sides[mine], sides[1 - mine]

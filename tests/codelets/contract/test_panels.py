@@ -21,10 +21,11 @@ KINDS = [
     ("bfloat16", "bfloat16", False),
     ("bfloat16", "bfloat16", True),
     ("int8", "int16", False),
+    ("int8", "int8", False),
     ("int8", "uint8", False),
     ("int8", "uint16", False),
 ]
-IN_FOURS = ("uint8", "uint16")
+IN_FOURS = ("int8", "uint8", "uint16")
 kinds = pytest.mark.parametrize(("dtype", "lhs", "paired"), KINDS)
 SIZES = [(16, 1), (1, 3), (17, 2), (31, 33), (64, 16), (80, 255), (40, 257), (100, 513), (33, 1100)]
 
@@ -101,7 +102,7 @@ def test_panels_of_bfloat16_give_the_bits_of_float32():
 
 def test_largest_integers_are_exact():
     for k in (512, 513, 1000):
-        for lhs, most in (("int16", 32767), ("uint8", 255), ("uint16", 65535)):
+        for lhs, most in (("int16", 32767), ("int8", 127), ("uint8", 255), ("uint16", 65535)):
             case = codelet("int8", lhs, False, 2, 20, k)
             rows = np.full((2, k), most, lhs)
             rows[1] = 1 - rows[1]
@@ -111,6 +112,21 @@ def test_largest_integers_are_exact():
                 (ours,) = run(case, rows, packed(case, matrix), features=features)
                 assert (ours == exact).all(), (k, lhs)
             assert k > 512 or lhs == "uint16" or (exact[0] == k * 127 * most).all()
+
+
+@pytest.mark.parametrize("m", [1, 2, 6])
+def test_bytes_of_any_sign_are_exact(m):
+    """All pairs of the extremes, and sums that would saturate in 16 bits."""
+    ends = np.array([-128, -127, -1, 0, 1, 127], np.int8)
+    k, n = 36 * 4 + 3, 36
+    rows = np.resize(np.repeat(ends, 4), (m, k))
+    matrix = np.resize(np.stack([ends, ends, -1 - ends, ends[::-1]], 1), (k, n))
+    rows[0], matrix[:, 0] = -128, -128
+    exact = (rows.astype(np.int64) @ matrix.astype(np.int64)).astype(np.int32)
+    case = codelet("int8", "int8", False, m, n, k)
+    for features in (*LEVELS, Features(128, 32)):
+        (ours,) = run(case, rows, packed(case, matrix), features=features)
+        assert (ours == exact).all()
 
 
 def test_pairs_use_the_instruction_where_there_is_one():

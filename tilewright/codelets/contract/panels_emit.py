@@ -9,8 +9,9 @@ are parts, what is counted as a panel below is one panel of each.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tilewright.codelets.base import LANES
 from tilewright.codelets.contract.panels_terms import Term
@@ -69,6 +70,13 @@ def _taken(lines: list[str], first: int) -> list[list[str]]:
 @frozen
 class _Writer(PackedWriter):
     codelet: ContractPanels
+    starts: tuple[str, ...] = ()
+    """What the sums of each row start from, where they are settled before (see `Term.settled`)."""
+
+    @property
+    def term(self) -> Term:
+        term = super().term
+        return (term.settled or term) if self.starts else term
 
     def tiling(self, panels: int) -> Tiling:
         """Rows and panels that are summed together."""
@@ -89,6 +97,13 @@ class _Writer(PackedWriter):
         function, codelet = self.function, self.codelet
         arguments = range(len(codelet.inputs) + len(codelet.outputs))
         lhs, panels, *sides = map(function.argument, arguments)
+        if self.term.settled and codelet.m <= _FEW_ROWS:
+            replace(self, starts=self._settled(lhs))._write(lhs, panels, sides)
+        else:
+            self._write(lhs, panels, sides)
+
+    def _write(self, lhs: str, panels: str, sides: Sequence[str]) -> None:
+        function, codelet = self.function, self.codelet
         problem = self.problem
         dtypes = [codelet.panels.dtype, *(side.dtype for side in problem.sides)]
         way, count = -1 if codelet.backwards else 1, -(-codelet.n // LANES)
@@ -117,6 +132,24 @@ class _Writer(PackedWriter):
                 Run(start, last.size, 1),
             )
         return [*((run, LANES) for run in runs), (last, rest)]
+
+    def _settled(self, lhs: str) -> tuple[str, ...]:
+        """Of each row, what its sums start from: less a sum over panels of zeros."""
+        function, codelet, found = self.function, self.codelet, []
+        row, term = vector(super().term.kind, self.width), super().term.settled
+        assert term is not None
+        steps, rest = divmod(codelet.k, term.depth)
+        for i in range(codelet.m):
+            place = offset(function, lhs, codelet.lhs.dtype, i * codelet.lhs.strides[0])
+            with repeat(function, steps, [(row, term.start), ("ptr", place)]) as turn:
+                total, here = turn.carry
+                total = term.added(term.row(here, term.depth), ["zeroinitializer"], total)
+                turn.next[:] = [total, self._moved(here, here, term.depth)[0]]
+            total, place = turn.result
+            if rest:
+                total = term.added(term.row(place, rest), ["zeroinitializer"], total)
+            found.append(function.let(f"sub {row} {term.start}, {total}"))
+        return tuple(found)
 
     @property
     def _beneath(self) -> bool:
@@ -252,8 +285,9 @@ class _Writer(PackedWriter):
         between: Sequence[Sequence[str]] = (),
     ) -> tuple[list[str], list[str]]:
         """Sums over `length` of k, and the operands' places after them."""
-        number = count * rows * self.parts
-        sums, places = [term.start] * number, list(places)
+        number, places = count * rows * self.parts, list(places)
+        starts = self.starts or [term.start] * rows
+        sums = [start for start in starts for _ in range(self.parts)] * count
         steps, rest = divmod(length, term.depth)
         several = number <= _SUMS_STEPPED and term.stepped and not between
         together = _STEPS if several else 1
@@ -299,7 +333,7 @@ class _Writer(PackedWriter):
         sums, parts = list(sums), self.parts
         count = len(sums) // (rows * parts)
 
-        def row(number: int) -> list[str]:
+        def row(number: int) -> list[Any]:
             at, plane = divmod(number, term.planes)
             step = at * self.codelet.lhs.strides[0]
             return term.row(offset(self.function, lhs, self.codelet.lhs.dtype, step), valid, plane)
@@ -311,7 +345,7 @@ class _Writer(PackedWriter):
                 offset(self.function, panels, self.codelet.panels.dtype, where), valid
             )
 
-        def add(x: list[str], y: list[str], at: int) -> None:
+        def add(x: list[Any], y: list[str], at: int) -> None:
             sums[at] = term.added(x, y, sums[at])
 
         if rows <= count * parts:

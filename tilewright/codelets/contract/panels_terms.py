@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
@@ -26,7 +26,7 @@ def term_of(function: Function, codelet: ContractPanels | ContractBlocks, width:
     """The one of the codelet's panels, in vectors of `width` lanes."""
     dtype = codelet.panels.dtype
     if dtype == "int8":
-        return _OF_BYTES[codelet.lhs.dtype](function, codelet, width)
+        return _of_bytes(function, codelet, width)
     if dtype == "float32":
         return _Singles(function, codelet, width)
     pairs = "avx512bf16" in function.module.features.names
@@ -54,14 +54,14 @@ class Term(ABC):
     """Parts of a row's elements that are summed each for itself; `joined` makes one sum of them."""
 
     @abstractmethod
-    def row(self, place: str, valid: int, plane: int = 0) -> list[str]:
+    def row(self, place: str, valid: int, plane: int = 0) -> list[Any]:
         """The d elements of one row of lhs at a place, of which `valid` exist, in every lane."""
 
     @abstractmethod
     def columns(self, place: str, valid: int) -> list[str]:
         """The d elements of each column."""
 
-    def added(self, x: Sequence[str], y: Sequence[str], total: str) -> str:
+    def added(self, x: Sequence[Any], y: Sequence[str], total: str) -> str:
         """By fma, one after the other."""
         arithmetic = Arithmetic("float32")
         for a, b in zip(x, y, strict=True):
@@ -77,6 +77,11 @@ class Term(ABC):
     def start(self) -> str:
         """What sums start from."""
         return Arithmetic("float32").start(self.codelet.k, self.width)
+
+    @property
+    def settled(self) -> Term | None:
+        """A cheaper term, for sums from which that over panels of zeros is subtracted, if any."""
+        return None
 
     @property
     def for_one(self) -> Term:
@@ -139,6 +144,11 @@ class _Dots(Term):
         return [self._pairs(self.splat("i32", pair))]
 
     @property
+    def settled(self) -> Term | None:
+        """A cheaper term, for sums from which that over panels of zeros is subtracted, if any."""
+        return None
+
+    @property
     def for_one(self) -> Term:
         """With a product of zeros beside it, a sum of -0 would become +0."""
         return _Halves(self.function, self.codelet, self.width)
@@ -186,11 +196,9 @@ class _Integers(Term):
         return [self.function.let(f"sext {row} {small} to {halves}")]
 
     def added(self, x: Sequence[str], y: Sequence[str], total: str) -> str:
-        row, halves = vector("i32", self.width), vector("i16", 2 * self.width)
-        symbol = {8: "llvm.x86.avx2.pmadd.wd", 16: "llvm.x86.avx512.pmaddw.d.512"}.get(self.width)
-        if symbol and "avx2" in self.function.module.features.names:
-            self.function.module.declare(symbol, row, halves, halves)
-            pairs = self.function.let(f"call {row} @{symbol}({halves} {x[0]}, {halves} {y[0]})")
+        row = vector("i32", self.width)
+        if "avx2" in self.function.module.features.names:
+            pairs = _pairs_of_halves(self.function, self.width, x[0], y[0])
         else:
             pairs = self._by_elements(x[0], y[0])
         return self.function.let(f"add {row} {total}, {pairs}")
@@ -239,14 +247,14 @@ class _Quads(Term):
         return self.function.let(f"call {row} @{symbol}({row} {total}, {bytes_} {a}, {bytes_} {b})")
 
     def _by_elements(self, x: str, y: str, total: str) -> str:
-        row = vector("i32", self.width)
+        row, way = vector("i32", self.width), "ashr" if self.codelet.lhs.dtype == "int8" else "lshr"
 
         def shifted(operation: str, value: str, by: int) -> str:
             amount = vectors.splat_constant("i32", by, self.width)
             return self.function.let(f"{operation} {row} {value}, {amount}")
 
         for up in (24, 16, 8, 0):
-            a = shifted("lshr", shifted("shl", x, up), 24)
+            a = shifted(way, shifted("shl", x, up), 24)
             b = shifted("ashr", shifted("shl", y, up), 24)
             one = self.function.let(f"mul {row} {a}, {b}")
             total = self.function.let(f"add {row} {total}, {one}")
@@ -275,8 +283,81 @@ class _QuadsOfPlanes(_Quads):
         return self.function.let(f"add {row} {low}, {high}")
 
 
-_OF_BYTES = {"int16": _Integers, "uint8": _Quads, "uint16": _QuadsOfPlanes}
+class _Signed(_Quads):
+    """int8 times int8, without that instruction: |x| times w, or times -1 - w where x < 0.
+
+    Two neighbouring products are added in 16 bits by an instruction that takes one operand without
+    a sign: 2 x 128 x 127 and -2 x 128 x 128 fit there, so nothing saturates. Then four are added in
+    32. As |x| (-1 - w) = x w - |x|, sums lack |x| wherever x < 0, whatever w is: as much as they
+    would come to if w were 0. Of 32 bytes of panels that is four instructions, and widening them
+    takes eight. (A row times 256 x 512 with AVX2 on Zen 4: 0.77 of reading, by int16 0.52.)
+    """
+
+    beneath = False
+
+    @property
+    def settled(self) -> Term | None:
+        return _Settled(self.function, self.codelet, self.width)
+
+    def row(self, place: str, valid: int, plane: int = 0) -> list[Any]:
+        """|x|, the bits that turn w where x < 0, and what the four products of a column lack."""
+        (fours,) = super().row(place, valid)
+        bytes_, bits = vector("i8", 4 * self.width), vector("i1", 4 * self.width)
+        x, symbol = self._bytes(fours), f"llvm.abs.v{4 * self.width}i8"
+        self.function.module.declare(symbol, bytes_, bytes_, "i1")
+        size = self.function.let(f"call {bytes_} @{symbol}({bytes_} {x}, i1 false)")
+        negative = self.function.let(f"icmp slt {bytes_} {x}, zeroinitializer")
+        mask = self.function.let(f"sext {bits} {negative} to {bytes_}")
+        return [(size, mask, self.lacking(size, mask))]
+
+    def lacking(self, x: str, mask: str) -> str | None:
+        return self._four(x, mask)
+
+    def added(self, x: Sequence[Any], y: Sequence[str], total: str) -> str:
+        ((size, mask, lacking),) = x
+        row, bytes_ = vector("i32", self.width), vector("i8", 4 * self.width)
+        turned = self.function.let(f"xor {bytes_} {self._bytes(y[0])}, {mask}")
+        total = self.function.let(f"add {row} {total}, {self._four(size, turned)}")
+        return self.function.let(f"sub {row} {total}, {lacking}") if lacking else total
+
+    def _four(self, x: str, y: str) -> str:
+        """Sums of four products, x without a sign."""
+        bytes_, halves = vector("i8", 4 * self.width), vector("i16", 2 * self.width)
+        symbol = {8: "llvm.x86.avx2.pmadd.ub.sw", 16: "llvm.x86.avx512.pmaddubs.w.512"}[self.width]
+        self.function.module.declare(symbol, halves, bytes_, bytes_)
+        pairs = self.function.let(f"call {halves} @{symbol}({bytes_} {x}, {bytes_} {y})")
+        ones = vectors.splat_constant("i16", 1, 2 * self.width)
+        return _pairs_of_halves(self.function, self.width, pairs, ones)
+
+    def _bytes(self, words: str) -> str:
+        bytes_, row = vector("i8", 4 * self.width), vector("i32", self.width)
+        return self.function.let(f"bitcast {row} {words} to {bytes_}")
+
+
+class _Settled(_Signed):
+    """Of sums that start from what they will lack."""
+
+    settled = None
+
+    def lacking(self, x: str, mask: str) -> str | None:
+        return None
+
+
+_OF_BYTES = {"int16": _Integers, "int8": _Quads, "uint8": _Quads, "uint16": _QuadsOfPlanes}
 """Terms of int8 panels, by what meets them."""
+
+
+def _of_bytes(function: Function, codelet: ContractPanels | ContractBlocks, width: int) -> Term:
+    signed = codelet.lhs.dtype == "int8" and "avx2" in function.module.features.names
+    return (_Signed if signed else _OF_BYTES[codelet.lhs.dtype])(function, codelet, width)
+
+
+def _pairs_of_halves(function: Function, width: int, x: str, y: str) -> str:
+    """Sums of two neighbouring products of 16 bits."""
+    row, halves = vector("i32", width), vector("i16", 2 * width)
+    symbol = {8: "llvm.x86.avx2.pmadd.wd", 16: "llvm.x86.avx512.pmaddw.d.512"}[width]
+    function.module.declare(symbol, row, halves, halves)
+    return function.let(f"call {row} @{symbol}({halves} {x}, {halves} {y})")
 
 
 def _word(function: Function, place: str, size: int, bits: int, valid: int) -> str:
