@@ -1,5 +1,7 @@
 """Packing and products of what is packed, as vertices: on all ways to run, alone and dealt out."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,10 +11,14 @@ from ml_dtypes import bfloat16
 import tilewright
 from tests.agree import agree
 from tests.graph.same import ops
-from tests.machines import eager
+from tests.machines import STATED, eager
 from tests.plan.test_epilogues import names
+from tilewright.graph.ir import Builder, Type
 from tilewright.machine.host import host_machine
 from tilewright.plan.ir import Loop, Spread
+from tilewright.plan.lower import lower
+from tilewright.plan.scope import FAR
+from tilewright.plan.text import program_to_text
 
 
 def array(*shape, seed=0):
@@ -125,3 +131,19 @@ def test_other_integers_are_not_packed():
         return lax.dot_general(h, w, contracted, preferred_element_type=jnp.int32)
 
     assert "= pack" not in tilewright.compile(repeated(step), w[:2], w).graph
+
+
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+@pytest.mark.parametrize("share", [0.3, 0.5])
+def test_bytes_that_are_far_are_read_line_by_line(kind, share):
+    """Where all panels together are more than their share of the last cache."""
+    panels = Type(kind, (4, 32, 16, 2 if kind == "int8" else 1))
+    builder = Builder([Type("int16" if kind == "int8" else kind, (1, 32)), panels])
+    sums = {"dtype": "int32"} if kind == "int8" else {}
+    product = builder.op("dot_packed", *builder.inputs, columns=64, **sums)
+    *caches, memory = STATED.tile.memories
+    last = replace(caches[-1], size=int(panels.nbytes / share))
+    tile = replace(STATED.tile, memories=(*caches[:-1], last, memory))
+    machine = replace(STATED, chip=replace(STATED.chip, tile=tile))
+    program, _ = lower(builder.graph([product]), machine)
+    assert ("_far" in program_to_text(program)) == (kind == "int8" and share > FAR)

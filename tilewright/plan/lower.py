@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tilewright.graph.blocks import depth_of
 from tilewright.graph.ir import Graph
 from tilewright.graph.made_twice import made_twice
 from tilewright.graph.pairs import without_pairs
@@ -66,7 +67,8 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
     graph = without_pairs(graph, machine)
     if machine.chip.exchange.kind == "coherent":
         graph = made_twice(graph, machine)
-    plan = Plan(machine, lower_units)
+    panels = (value.type for value in graph.inputs if depth_of(value.type))
+    plan = Plan(machine, lower_units, sum(kind.nbytes for kind in panels))
     inputs = [Buffer(v.dtype, v.type.size, "input", i) for i, v in enumerate(graph.inputs)]
     results = [Buffer(v.dtype, v.type.size, "output", i) for i, v in enumerate(graph.results)]
     outputs = [*(inputs[position] for position in graph.state), *results]

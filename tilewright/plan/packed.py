@@ -75,7 +75,8 @@ def _kind(scope: Scope, node: Node) -> Callable[..., ContractPanels | ContractBl
     if node.op == "dot_blocks":
         height = node.params.get("height", 0)
         return partial(ContractBlocks, tall=height, counts=_counts(scope, node))
-    return partial(ContractPanels, paired=bool(node.params.get("pairs")))
+    far = scope.plan.far and node.inputs[1].dtype == "int8"
+    return partial(ContractPanels, paired=bool(node.params.get("pairs")), far=far)
 
 
 def _counts(scope: Scope, node: Node) -> tuple[int, ...]:

@@ -34,15 +34,28 @@ from tilewright.plan.schedule import Unit
 from tilewright.plan.spread import shares_memory, spread_call
 
 COPIES_AT_ONCE = 8
+FAR = 3 / 8
+"""The share of the last cache from which on panels are far: other programs, and the other half of a
+step with a state, want room there too."""
 
 
 @dataclass
 class Plan:
-    """What all scopes of one program share: machine, constants by buffer, how units are lowered."""
+    """What all scopes of one program share: machine, constants by buffer, how units are lowered.
+
+    `packed`: bytes of the panels that it is given.
+    """
 
     machine: Machine
     lower_units: Callable[[Scope], None]
+    packed: int = 0
     constants: list[tuple[Buffer, np.ndarray]] = field(default_factory=list)
+
+    @property
+    def far(self) -> bool:
+        """Whether panels come from beyond the caches."""
+        *caches, _ = self.machine.tile.memories
+        return bool(caches) and self.packed > FAR * caches[-1].size
 
     def constant(self, value: np.ndarray) -> View:
         buffer = Buffer(value.dtype.name, value.size, "constant", len(self.constants))

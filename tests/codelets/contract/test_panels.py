@@ -209,6 +209,14 @@ def test_backwards(features):
 
 
 @levels
+@pytest.mark.parametrize("lhs", ["int16", *IN_FOURS])
+def test_one_line_after_the_other(lhs, features):
+    for m, n, k in [(1, 100, 37), (3, 48, 64)]:
+        case = codelet("int8", lhs, False, m, n, k)
+        check(replace(case, far=True), features, operands(case))
+
+
+@levels
 @pytest.mark.parametrize("lhs", IN_FOURS)
 @pytest.mark.parametrize("parts", [1, 3])
 def test_what_is_long_goes_beneath_the_next_sums(lhs, parts, features, monkeypatch):

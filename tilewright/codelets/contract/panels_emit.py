@@ -88,7 +88,8 @@ class _Writer(PackedWriter):
             load, taken = _WIDENED if widens else (0.5, 0)
             steps, left = self.codelet.k, registers - taken
             return choose(rows, panels, steps, left, parts=parts, column_load=load)
-        most = min(_MOST_STREAMS, registers * 3 // 4 // (rows * self.parts * planes))
+        streams = 1 if self.codelet.far else _MOST_STREAMS
+        most = min(streams, registers * 3 // 4 // (rows * self.parts * planes))
         return Tiling((Run(0, rows, 1),), split(panels, max(1, most // self.codelet.parts)))
 
     def write(self) -> None:

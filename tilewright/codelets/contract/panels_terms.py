@@ -337,7 +337,9 @@ class _Signed(_Quads):
 class _Settled(_Signed):
     """Of sums that start from what they will lack."""
 
-    settled = None
+    @property
+    def settled(self) -> Term | None:
+        return None
 
     def lacking(self, x: str, mask: str) -> str | None:
         return None
