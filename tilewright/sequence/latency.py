@@ -88,7 +88,7 @@ def from_python(
         if empty:
             waste += 1
         intended = now() if saturated else start + due[i]
-        while now() < intended:
+        while not saturated and now() < intended:
             pass
         answer(x)
         answered = now()

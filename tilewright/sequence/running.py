@@ -58,7 +58,7 @@ class Running(ABC):
         "refuse" them, "hold" the last value of that feature in their place (there must be one), or
         let them "pass". States are then as they were.
         """
-        if only is None and type(x) is _ARRAY and x.shape == self._shape and self._natively:
+        if only is None and type(x) is _ARRAY and x.ndim == 2 and self._natively:
             try:  # as in `_tick`, without a call more
                 return self._answer(x)
             except ArgumentError:
