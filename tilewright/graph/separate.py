@@ -79,6 +79,7 @@ class _Body:
     def __init__(self, node: Node):
         self.node, (self.graph,) = node, node.bodies
         self.consts, self.carry = node.params["consts"], node.params["carry"]
+        self.producers = self.graph.producers()
         self.hangs: dict[Value, Carries] = dict.fromkeys(self.graph.inputs, frozenset())
         self.hangs |= {value: frozenset({i}) for i, value in enumerate(self.carries)}
         self.fixed = set(self.graph.inputs[: self.consts])
@@ -95,12 +96,15 @@ class _Body:
 
     def candidates(self) -> set[Carries]:
         """Carries that a product with a constant hangs on, and that do not hang on it."""
-        found: set[Carries] = set()
+        products: dict[Carries, list[Node]] = {}
         for inner in self.graph.nodes:
             if inner.op == "dot" and not self.fixed.isdisjoint(inner.inputs):
-                first = self.closed(self.hangs[inner.output])
-                if first and inner not in self.makers(first):
-                    found.add(first)
+                products.setdefault(self.hangs[inner.output], []).append(inner)
+        found = set()
+        for hangs, nodes in products.items():
+            first = self.closed(hangs)
+            if first and not self.makers(first).issuperset(nodes):
+                found.add(first)
         return found
 
     def closed(self, some: Carries) -> Carries:
@@ -113,7 +117,7 @@ class _Body:
 
     def makers(self, first: Carries) -> set[Node]:
         """The nodes that make the next values of these carries."""
-        return cone(self.graph.producers(), [self.graph.outputs[i] for i in first])[0]
+        return cone(self.producers, [self.graph.outputs[i] for i in first])[0]
 
 
 @frozen
@@ -135,12 +139,12 @@ def _split(body: _Body, first: Carries) -> Parts | None:
     stacked = range(body.carry, len(outputs))
     early = [*sorted(first), *(i for i in stacked if outputs[i] in known)]
     late = [i for i in range(len(outputs)) if i not in set(early)]
-    nodes, leaves = _cone(body.graph, [outputs[i] for i in late], known)
+    nodes, leaves = _cone(body, [outputs[i] for i in late], known)
     crossing = sorted(leaves & known, key=lambda value: value.id)
     length = body.node.params["length"]
     if length * sum(value.type.nbytes for value in crossing) > MOST:
         return None
-    leaves_early = _cone(body.graph, [outputs[i] for i in early], set())[1] | set(crossing)
+    leaves_early = _cone(body, [outputs[i] for i in early], set())[1] | set(crossing)
     answers = [outputs[i] for i in early[len(first) :]]
     between = [value for value in crossing if value not in answers]
     one = _scan(body, _Part(makers, leaves_early, early), between, [])
@@ -151,12 +155,10 @@ def _split(body: _Body, first: Carries) -> Parts | None:
     return one, other, [results[i] for i in range(len(outputs))]
 
 
-def _cone(
-    graph: Graph, targets: Iterable[Value], known: set[Value]
-) -> tuple[set[Node], set[Value]]:
+def _cone(body: _Body, targets: Iterable[Value], known: set[Value]) -> tuple[set[Node], set[Value]]:
     """As `cone`, where targets may be known themselves."""
     targets = set(targets)
-    nodes, leaves = cone(graph.producers(), targets - known, known)
+    nodes, leaves = cone(body.producers, targets - known, known)
     return nodes, leaves | (targets & known)
 
 
