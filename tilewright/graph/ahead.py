@@ -77,13 +77,13 @@ def leaving_of(node: Node, tile: Tile) -> _Leaving | None:
         if fixed.issuperset(inner.inputs):
             fixed.update(inner.outputs)
         elif inner.op in _STACKED and (fixed | moving).issuperset(inner.inputs):
-            pays = inner.op == "dot" and _pays(inner, before, moving, tile, held)
-            if inner.op == "dot" and not pays:
+            leaves = inner.op == "dot" and pays(inner, before, moving, tile, held)
+            if inner.op == "dot" and not leaves:
                 continue
             moving.update(inner.outputs)
-            if pays or not heavy.keys().isdisjoint(inner.inputs):
+            if leaves or not heavy.keys().isdisjoint(inner.inputs):
                 heavy.update(dict.fromkeys(inner.outputs))
-            rows = max(rows, _rows(inner, moving) if pays else 1)
+            rows = max(rows, _rows(inner, moving) if leaves else 1)
     stays = [n for n in body.nodes if not moving.issuperset(n.outputs)]
     read = {value for n in stays for value in n.inputs} | set(body.outputs)
     frontier = tuple(value for value in heavy if value in read)
@@ -94,9 +94,7 @@ def leaving_of(node: Node, tile: Tile) -> _Leaving | None:
     return _Leaving(tuple(n for n in body.nodes if n in nodes), frontier, trips)
 
 
-def _pays(
-    node: Node, before: dict[Value, Value], moving: set[Value], tile: Tile, held: int
-) -> bool:
+def pays(node: Node, before: dict[Value, Value], moving: set[Value], tile: Tile, held: int) -> bool:
     """Whether a product of elements with a constant waits for the constant.
 
     `before` is what operands were before they were widened.

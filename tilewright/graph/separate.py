@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from tilewright.frozen import frozen
-from tilewright.graph.ahead import leaving_of
+from tilewright.graph.ahead import leaving_of, pays
 from tilewright.graph.ir import Builder, Graph, Node, Type, Value
 from tilewright.graph.rewrite import Rebuilder, cone, fresh, with_bodies
 from tilewright.machine.machine import Machine, Tile
@@ -58,7 +58,7 @@ Parts = tuple[Node, Node, Sequence[Value]]
 def _parts(node: Node, tile: Tile) -> Parts | None:
     """Of the smallest first part that lets more products leave; None if there is none."""
     body = _Body(node)
-    candidates = sorted(body.candidates(), key=lambda first: (len(first), *sorted(first)))
+    candidates = sorted(body.candidates(tile), key=lambda first: (len(first), *sorted(first)))
     leaving = _leaving(node, tile) if candidates else 0
     for first in candidates:
         parts = _split(body, first)
@@ -94,11 +94,17 @@ class _Body:
     def carries(self) -> tuple[Value, ...]:
         return self.graph.inputs[self.consts : self.consts + self.carry]
 
-    def candidates(self) -> set[Carries]:
-        """Carries that a product with a constant hangs on, and that do not hang on it."""
+    def candidates(self, tile: Tile) -> set[Carries]:
+        """Carries that a product with a constant hangs on, and that do not hang on it.
+
+        Of products that would leave if they hung on elements alone.
+        """
         products: dict[Carries, list[Node]] = {}
+        held = sum(value.type.nbytes for value in self.node.inputs[: self.consts])
+        before = {n.output: n.inputs[0] for n in self.graph.nodes if n.op == "convert"}
         for inner in self.graph.nodes:
-            if inner.op == "dot" and not self.fixed.isdisjoint(inner.inputs):
+            other = set(inner.inputs) - self.fixed
+            if inner.op == "dot" and pays(inner, before, other, tile, held):
                 products.setdefault(self.hangs[inner.output], []).append(inner)
         found = set()
         for hangs, nodes in products.items():
