@@ -55,6 +55,13 @@ def with_the_last_but_one(state, x):
     return (cell(a, x, W, U), b, a), b
 
 
+def a_trip_later(state, x):
+    """What the second layer reads hangs on the first one through a carry alone."""
+    before, a, b = state
+    b = cell(b, before, V, R)
+    return (a * 0.5, cell(a, x, W, U), b), b
+
+
 def counting(state, x):
     count, a, b = state
     count = count + 1
@@ -89,6 +96,7 @@ CELLS = {
         (three_layers, 3, 3),
         (past_a_layer, 2, 2),
         (with_the_last_but_one, 3, 2),
+        (a_trip_later, 3, 2),
         (counting, 3, 3),
         (answering, 1, 2),
         (turned, 2, 2),
