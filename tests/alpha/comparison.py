@@ -1,49 +1,29 @@
 """Regressions beside other estimators: which data, who is compared, and by what.
 
-`python -m tests.alpha.comparison [SPLITS] [PARAMETER=VALUE ...]` prints a table; parameters are
-those of `BayesianMLPRegressor`. Each split trains on four fifths of the rows, at most 480, and all
-see the same; scores are of the rest. The Gaussian process has a length for each feature, and noise;
-ridge and boosting get normal noise as wide as their errors in cross-validation.
-
-Measured on two cores of a busy AMD EPYC (Zen 4), R² and minus log density; ten splits are yet to be
-measured. Means of two splits:
-
-                        Friedman 1        Friedman 2        Friedman 3
-    ours, relevance     0.953  1.450      0.907  6.208      0.886  -0.713
-    ours, as it is      0.946  1.516      0.903  6.227      0.872  -0.667
-    Gaussian process    0.952  1.450      0.908  6.196      0.894  -0.674
-    boosting            0.893  1.868      0.883  6.316      0.879  -0.587
-    ridge               0.717  2.345      0.790  6.610      0.489   0.191
-
-Means of four splits, but two of star98 and one of fair; ours with relevance:
-
-                        diabetes          engel             star98            fair
-    ours, relevance     0.395  5.456      0.762  6.572      0.662  -1.021     -0.089  0.758
-    Gaussian process    0.402  5.457      0.753  6.858      0.681  -1.037     -0.073  3.113
-    boosting            0.287  5.546      0.777  7.075      0.660  -0.988      0.095  2.795
-    ridge               0.407  5.451      0.785  7.133      0.657  -0.988      0.052  2.920
-
-Intervals held 88, 88 and 92 % of the first three, R-hat was up to 1.02. Most targets of fair are
-exactly 0: noise of a tiny scale and heavy tails has the density for that, but its intervals held
-67 %, and R-hat was 1.08: such data need another model than a regression with noise.
-
-On Friedman's functions our fits took 0.3 to 0.5 of the Gaussian process's processor time, compiling
-included. R-hat of test
-rows' means (95 % point) was 1.04, 1.02, 1.01 without relevance, and 1.06, 1.26, 1.04 with it. On
-480 rows of noise alone one chain of four diverged at 20 % of its draws, and the fit says so.
+`python -m tests.alpha.comparison FOLDER [SPLITS] [PARAMETER=VALUE ...]` prints a table and what it
+comes to; parameters are those of `BayesianMLPRegressor`. Each score is kept in a file of the
+folder, so what was stopped goes on. Each split trains on four fifths of the rows, at most 480, and
+all see the same; scores are of the rest. The Gaussian process has a length for each feature, and
+noise; ridge and boosting get normal noise as wide as their errors in cross-validation. A Bayesian
+deep ensemble (`sklearn-contrib-bde`) is beside them where that is installed, with settings that
+take as long as ours.
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import sys
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.special
 import scipy.stats
 from sklearn import datasets
 from sklearn.base import BaseEstimator
@@ -58,8 +38,12 @@ from sklearn.preprocessing import StandardScaler
 from tilewright.alpha import BayesianMLPRegressor
 
 ROWS = 600
-MEASURES = ("R2", "log score", "cover 90 %")
-GAUSSIAN, RIDGE, BOOSTING, OURS = "Gaussian process", "ridge", "boosting", "ours"
+GAUSSIAN, RIDGE, BOOSTING = PEERS = "Gaussian process", "ridge", "boosting"
+OURS, BDE = "ours", "deep ensemble"
+BDE_SETTINGS: dict[str, Any] = dict(
+    hidden_layers=[16, 16], n_members=4, epochs=200, patience=10, lr=1e-3, seed=0,
+    warmup_steps=1000, n_samples=500, n_thinning=5,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,17 +86,17 @@ PROBLEMS: dict[str, Callable[[int], Any]] = {
 }
 
 
-def peers(features: int) -> dict[str, BaseEstimator]:
-    """Set up as their own users would."""
+def peer(name: str, features: int) -> BaseEstimator:
+    """Set up as its own users would."""
+    if name == RIDGE:
+        return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 22)))
+    if name == BOOSTING:
+        return GradientBoostingRegressor(random_state=0)
     lengths: Any = np.ones(features)
     kernel = ConstantKernel(1.0, (1e-3, 1e3)) * RBF(lengths, (1e-2, 1e3))
     kernel = kernel + WhiteKernel(0.1, (1e-5, 1e1))
     process = GaussianProcessRegressor(kernel, normalize_y=True, n_restarts_optimizer=1)
-    return {
-        GAUSSIAN: make_pipeline(StandardScaler(), process),
-        RIDGE: make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 4, 22))),
-        BOOSTING: GradientBoostingRegressor(random_state=0),
-    }
+    return make_pipeline(StandardScaler(), process)
 
 
 def split(name: str, seed: int) -> list[Any]:
@@ -120,25 +104,26 @@ def split(name: str, seed: int) -> list[Any]:
     return train_test_split(*PROBLEMS[name](seed), test_size=0.2, random_state=seed)
 
 
-def scores(name: str, seed: int, parameters: dict[str, Any]) -> dict[str, Score]:
-    """Of all estimators on one split."""
-    X, X_test, y, y_test = split(name, seed)
-    found = {OURS: _ours(BayesianMLPRegressor(**parameters), X, X_test, y, y_test)}
-    for peer, model in peers(X.shape[1]).items():
-        found[peer] = _peer(peer, model, X, X_test, y, y_test)
-    return found
+def score(problem: str, seed: int, name: str, parameters: dict[str, Any]) -> Score:
+    """Of one estimator on one split; the parameters are of ours."""
+    data = split(problem, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if name == OURS:
+            return _ours(BayesianMLPRegressor(**parameters), *data)
+        if name == BDE:
+            return _deep_ensemble(*data)
+        return _peer(name, peer(name, data[0].shape[1]), *data)
 
 
 def _peer(name: str, model: Any, X: Any, X_test: Any, y: Any, y_test: Any) -> Score:
     start = time.process_time()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(X, y)
-        if name == GAUSSIAN:
-            mean, deviation = model.predict(X_test, return_std=True)
-        else:
-            mean = model.predict(X_test)
-            deviation = np.std(y - cross_val_predict(model, X, y, cv=5))
+    model.fit(X, y)
+    if name == GAUSSIAN:
+        mean, deviation = model.predict(X_test, return_std=True)
+    else:
+        mean = model.predict(X_test)
+        deviation = np.std(y - cross_val_predict(model, X, y, cv=5))
     seconds = time.process_time() - start
     z = (y_test - mean) / deviation
     log_score = -scipy.stats.norm.logpdf(z) + np.log(deviation)
@@ -151,12 +136,10 @@ def _ours(model: BayesianMLPRegressor, X: Any, X_test: Any, y: Any, y_test: Any)
     import arviz
 
     start = time.process_time()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(X, y)
-        seconds = time.process_time() - start
-        location = model._draws(X_test)[0]
-        r_hat = [float(arviz.rhat(location[:, :, row])) for row in range(len(X_test))]
+    model.fit(X, y)
+    seconds = time.process_time() - start
+    location = model._draws(X_test)[0]
+    r_hat = [float(arviz.rhat(location[:, :, row])) for row in range(len(X_test))]
     forecast = model.predict_distribution(X_test)
     low, high = forecast.interval(0.9)
     return Score(
@@ -165,6 +148,29 @@ def _ours(model: BayesianMLPRegressor, X: Any, X_test: Any, y: Any, y_test: Any)
         _share((low < y_test) & (y_test < high)),
         seconds,
         float(np.quantile(r_hat, 0.95)),
+    )
+
+
+def _deep_ensemble(X: Any, X_test: Any, y: Any, y_test: Any) -> Score:
+    """Nets and trajectories as its documentation has them, the numbers of transitions cut."""
+    from bde import BdeRegressor  # pyright: ignore
+
+    centre, unit = y.mean(), y.std()
+    scaler = StandardScaler().fit(X)
+    model = BdeRegressor(**BDE_SETTINGS)
+    start = time.process_time()
+    model.fit(scaler.transform(X).astype(np.float32), ((y - centre) / unit).astype(np.float32))
+    seconds = time.process_time() - start
+    raw = np.asarray(model.predict(scaler.transform(X_test).astype(np.float32), raw=True))
+    raw = raw.reshape(-1, len(y_test), 2).astype(np.float64)
+    mean, deviation = centre + unit * raw[..., 0], unit * np.logaddexp(0, raw[..., 1])
+    density = scipy.stats.norm.logpdf(y_test, mean, deviation)
+    level = scipy.stats.norm.cdf(y_test, mean, deviation).mean(axis=0)
+    return Score(
+        r_squared(y_test, mean.mean(axis=0)),
+        float(np.mean(np.log(len(mean)) - scipy.special.logsumexp(density, axis=0))),
+        _share((level > 0.05) & (level < 0.95)),
+        seconds,
     )
 
 
@@ -177,22 +183,55 @@ def _share(flags: np.ndarray) -> float:
     return float(np.mean(flags))
 
 
-def main() -> None:
-    splits = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    parameters = dict(word.split("=", 1) for word in sys.argv[2:])
-    parameters = {name: _value(text) for name, text in parameters.items()}
-    print(parameters)
+def kept(folder: Path, problem: str, seed: int, name: str, parameters: dict[str, Any]) -> Score:
+    """The score in its file of the folder; measured, and written, where there is none."""
+    words = [problem, name, *(f"{k}={v}" for k, v in parameters.items() if name == OURS)]
+    path = folder / f"{' '.join(words)} {seed}.json".replace(" ", "_")
+    if not path.exists():
+        found = score(problem, seed, name, parameters)
+        path.write_text(json.dumps(asdict(found)))
+    return Score(**json.loads(path.read_text()))
+
+
+def column(scores: list[Score], field: str) -> np.ndarray:
+    """One figure of all splits, the larger the better of R² and log score."""
+    sign = -1 if field == "log_score" else 1
+    return sign * np.array([getattr(one, field) for one in scores])
+
+
+def no_worse(ours: list[Score], peer: list[Score], margin: float) -> bool:
+    """In mean R² and log score, but for so many standard errors of the difference over splits."""
+    for field in ("r2", "log_score"):
+        lead = column(ours, field) - column(peer, field)
+        if lead.mean() < -margin * lead.std(ddof=1) / len(lead) ** 0.5:
+            return False
+    return True
+
+
+def main(folder: Path, splits: int, parameters: dict[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [OURS, *PEERS, *([BDE] if find_spec("bde") else [])]
+    near = better = 0
     for problem in PROBLEMS:
-        tables = [scores(problem, seed, parameters) for seed in range(splits)]
-        for name in tables[0]:
-            rows = [table[name] for table in tables]
-            means = [np.mean([getattr(row, field) for row in rows]) for field in
-                     ("r2", "log_score", "cover", "seconds", "r_hat")]  # fmt: skip
-            print(
-                f"{problem:11} {name:17} R2 {means[0]:7.4f}  log {means[1]:8.4f}  cover "
-                f"{means[2]:.3f}  CPU s {means[3]:6.1f}  R-hat {means[4]:.3f}",
-                flush=True,
-            )
+        found = {
+            name: [kept(folder, problem, seed, name, parameters) for seed in range(splits)]
+            for name in names
+        }
+        for name, rows in found.items():
+            print(f"{problem:11} {name:17}", *map("{:8.4f}".format, _means(rows)), flush=True)
+        near += no_worse(found[OURS], found[GAUSSIAN], 1)
+        better += all(no_worse(found[OURS], found[name], 0) for name in (RIDGE, BOOSTING))
+    print(
+        f"no worse than the Gaussian process on {near}, better than ridge and boosting on {better}"
+    )
+
+
+def _means(rows: list[Score]) -> list[float]:
+    """R², log score, share held, seconds, R-hat."""
+    return [
+        float(np.mean([value]))
+        for value in np.mean([list(asdict(r).values()) for r in rows], axis=0)
+    ]
 
 
 def _value(text: str) -> Any:
@@ -203,4 +242,9 @@ def _value(text: str) -> Any:
 
 
 if __name__ == "__main__":
-    main()
+    options = dict(word.split("=", 1) for word in sys.argv[3:])
+    main(
+        Path(sys.argv[1]),
+        int(sys.argv[2]) if len(sys.argv) > 2 else 10,
+        {name: _value(text) for name, text in options.items()},
+    )

@@ -109,7 +109,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
 
 
 def test_the_cost_is_known_before():
-    assert BayesianMLPRegressor().gradients() == 4 * (500 + 500 * 255 + 1000 * 127)
+    assert BayesianMLPRegressor().gradients() == 4 * (500 + 500 * 255 + 2000 * 127)
     assert AlphaRegressor().gradients() == 2 * 160 * 20
 
 

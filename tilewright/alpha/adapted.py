@@ -29,11 +29,19 @@ RATE, FIRST, SECOND, TINY = 0.02, 0.9, 0.999, 1e-8
 
 
 def sample_adapted(
-    settings: Chain, key: Array, density: Callable, start: Any, keep: Callable
+    settings: Chain,
+    key: Array,
+    density: Callable,
+    start: Any,
+    keep: Callable,
+    uphill: Callable | None = None,
 ) -> Draws:
-    """Sample `density` from the position `start`, keeping `keep(position)` of every draw."""
+    """Sample `density` from the position `start`, keeping `keep(position)` of every draw.
+
+    The climb is up `uphill`, where that is another.
+    """
     warm, sample = jax.random.split(key)
-    position = climb(density, start, settings.climb)
+    position = climb(uphill or density, start, settings.climb)
     adaptation = blackjax.window_adaptation(
         blackjax.nuts,
         density,

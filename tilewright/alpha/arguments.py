@@ -34,10 +34,11 @@ def prior_of(given: Any, features: int, seed: Any) -> Prior:
         between("df", given.df, 1, MOST_DEGREES)
     if given.signal is not None:
         between("signal", given.signal, 0, 1)
-    if not isinstance(given.relevance, bool):
+    if given.relevance is not None and not isinstance(given.relevance, bool):
         raise AlphaError(f"relevance must be True or False, not {given.relevance!r}.")
     if given.prior == LEARNED:
-        form = Form(features, given.mean, given.scale, hidden, scale_hidden, given.relevance)
+        relevance = given.relevance is not False
+        form = Form(features, given.mean, given.scale, hidden, scale_hidden, relevance)
         return Learned(_chain(given), form, given.df is not None)
     _refuse_heads(given, hidden)
     if given.prior == RETURNS:

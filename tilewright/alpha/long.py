@@ -18,7 +18,7 @@ PRICES = ("price", "close", "adj close", "adj_close", "adjusted", "last")
 
 def long_columns(names: list[str]) -> tuple[str, str, str] | None:
     """Those of dates, instruments and prices; None where the table is not long."""
-    found = [_named(names, words) for words in (WORDS, INSTRUMENTS, PRICES)]
+    found = [named(names, words) for words in (WORDS, INSTRUMENTS, PRICES)]
     dates, instruments, prices = found
     return (dates, instruments, prices) if dates and instruments and prices else None
 
@@ -38,6 +38,6 @@ def widened(table: Any, columns: tuple[str, str, str], source: str) -> Any:
     return wide.reset_index()
 
 
-def _named(names: list[str], words: tuple[str, ...]) -> str | None:
+def named(names: list[str], words: tuple[str, ...]) -> str | None:
     """The first column of such a name."""
     return next((n for w in words for n in names if n.strip().casefold() == w), None)

@@ -41,7 +41,8 @@ class Learned:
         start, key = jax.random.split(key)
         density = bnn.log_density(X, y, df, weight)
         first = finite_start(start, lambda key: bnn.initial(key, self.form, self.df_known), density)
-        return sample_adapted(self.chain, key, density, first, _whole)
+        uphill = bnn.with_scales_held(density)
+        return sample_adapted(self.chain, key, density, first, _whole, uphill)
 
     def forecast(self, position: Any, X: np.ndarray, df: float) -> tuple[Any, Any, Any]:
         """Mean (rows,), scale () or (rows,) and degrees of freedom () of one draw."""

@@ -52,7 +52,8 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         features in their own units, taken times 0.001, and a target in basis points.
     mean, scale : "constant", "linear", or "net" (beside a linear part). Of the learned prior.
     scale_hidden : units of the scale's net.
-    relevance : whether each feature has a scale of its own, which is reported. Of the same.
+    relevance : whether each feature has a scale of its own, which is reported. Of the same, where
+        None says yes.
     chains, warmup, draws, thin, doublings : see `settings.Chain`, and `gradients()` for the cost.
     leapfrogs : mean length of a trajectory, found in the warm-up if it is None (20 for "returns").
     sampler : "hmc" or "nuts". machine : "native", or "xla" for JAX's default device.
@@ -76,11 +77,11 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         mean: str = "net",
         scale: str = "constant",
         scale_hidden: int | tuple[int, ...] = 8,
-        relevance: bool = False,
+        relevance: bool | None = None,
         chains: int = 4,
         warmup: int = 500,
         draws: int = 500,
-        thin: int = 2,
+        thin: int = 4,
         leapfrogs: int | None = None,
         doublings: int = 8,
         sampler: str = "hmc",

@@ -56,18 +56,26 @@ NAMES = (
 )
 
 
-def scale_features(prices: np.ndarray, days: Sequence[str]) -> np.ndarray:
-    """Features (days, stocks, 28), float64; where `days` are no dates, the next is one day on."""
+def scale_features(
+    prices: np.ndarray, days: Sequence[str], members: np.ndarray | None = None
+) -> np.ndarray:
+    """Features (days, stocks, 28), float64; where `days` are no dates, the next is one day on.
+
+    The context is that of the `members` (days, stocks) of the day, if they are given, and who is
+    none has no features then; a stock's own past counts, whether it was one or not.
+    """
     import pandas as pd
 
     log_price = pd.DataFrame(np.log(prices))
     returns = log_price.diff()
     observed = log_price.notna()
     volatility = ewma_volatility(returns).where(observed)
-    found = _own(log_price, returns, volatility)
-    found |= _market(log_price, returns, volatility)
-    found["days_to_weekday"] = _same_for_all(days_to_weekday(days), returns)
     scaled = (returns / volatility.shift(1)).abs()  # NaN after a gap, as the return is
+    found = _own(log_price, returns, volatility)
+    if members is not None:
+        returns, volatility = returns.where(members), volatility.where(members)
+    found |= _market(returns, volatility)
+    found["days_to_weekday"] = _same_for_all(days_to_weekday(days), returns)
     found["echo_quarter"] = _largest(scaled, *ECHO)
     market = returns.mean(axis=1).to_frame()
     market_scaled = (market / ewma_volatility(market).shift(1)).abs()
@@ -97,7 +105,7 @@ def _own(log_price: Frame, returns: Frame, volatility: Frame) -> dict[str, Frame
     return found
 
 
-def _market(log_price: Frame, returns: Frame, volatility: Frame) -> dict[str, Frame]:
+def _market(returns: Frame, volatility: Frame) -> dict[str, Frame]:
     """What all stocks say together, the same for each but for the last two."""
     mean = returns.mean(axis=1).to_frame()
     level = mean.cumsum().fillna(0.0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,19 @@ READERS = {
 
 
 @frozen
+class Extras:
+    """What may come with prices (`extras.py`): features by name, and who is a member."""
+
+    names: tuple[str, ...] = ()
+    features: np.ndarray | None = None  # (days, stocks, names), NaN where missing
+    members: np.ndarray | None = None  # (days, stocks) bool
+
+    def arrays(self) -> list[np.ndarray]:
+        """Those that there are, with a leading axis of days."""
+        return [part for part in (self.features, self.members) if part is not None]
+
+
+@frozen
 class Prices:
     """Adjusted closes (days, stocks), float64, positive; `days` are ISO dates or row numbers."""
 
@@ -41,6 +54,7 @@ class Prices:
     names: tuple[str, ...]
     values: np.ndarray
     source: str
+    extras: Extras = Extras()
 
     def fingerprint(self, days: int | None = None) -> str:
         """SHA-256 of the first days, or all, but not of the source's name."""
@@ -61,6 +75,24 @@ def read_prices(path: Path, gaps: bool = False) -> Prices:
 
     A CSV file whose columns are parted by semicolons has decimal commas.
     """
+    return _of_file(path, lambda frame: prices_of(frame, str(path), gaps))
+
+
+def frame_of(table: Any, what: str) -> tuple[Any, str]:
+    """A frame of pandas, of a file or of any that narwhals knows, and what to call it."""
+    import narwhals as nw
+
+    if isinstance(table, (str, Path)):
+        return _of_file(Path(table), lambda frame: frame), str(table)
+    try:
+        found = nw.from_native(table)
+    except TypeError:
+        raise AlphaError(f"{what} is not a table: it is of type {type(table).__name__}.") from None
+    return (found.collect() if isinstance(found, nw.LazyFrame) else found).to_pandas(), what
+
+
+def _of_file(path: Path, use: Callable[[Any], Any]) -> Any:
+    """What is made of a file's frame; raises `AlphaError`."""
     if not path.exists():
         raise AlphaError(f"There is no file {path}.")
     parts = path.is_dir() and any(path.rglob("*.parquet"))
@@ -74,7 +106,7 @@ def read_prices(path: Path, gaps: bool = False) -> Prices:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return prices_of(_read(path, reader), str(path), gaps)
+            return use(_read(path, reader))
     except AlphaError:
         raise
     except ImportError as error:

@@ -31,6 +31,16 @@ FOLDER = typer.Argument(help="The folder of a job.", show_default=False)
 Toml = Annotated[
     Path | None, typer.Option(help="A TOML file with settings by name.", show_default=False)
 ]
+Features = Annotated[
+    Path | None,
+    typer.Option(help="Features of your own, by the close of each day: a long table of date, "
+                 "instrument and a column each.", show_default=False),
+]  # fmt: skip
+Members = Annotated[
+    Path | None,
+    typer.Option(help="Who belongs when: a table of instrument, from, to. Others are neither "
+                 "learned from nor forecast.", show_default=False),
+]  # fmt: skip
 Sql = Annotated[str | None, typer.Option(help="A query of a DuckDB file that gives the table.")]
 Version = Annotated[
     bool,
@@ -54,9 +64,11 @@ def fit(
     out: Annotated[Path, typer.Option(help="Folder of the model.", show_default=False)],
     settings: Toml = None,
     sql: Sql = None,
+    features: Features = None,
+    members: Members = None,
 ) -> None:
     """Fit one model on the newest days, for `predict`."""
-    prices = _prices(table, sql)
+    prices = _prices(table, sql, features, members)
     chosen = replace(_settings(settings), first=prices.days[-1], controls=0)
     _run(Console(), prices, chosen, out, None, False)
 
@@ -66,6 +78,8 @@ def walk_forward(
     out: Annotated[Path, typer.Option(help="Folder of the job.", show_default=False)],
     settings: Toml = None,
     sql: Sql = None,
+    features: Features = None,
+    members: Members = None,
     train: Annotated[int | None, typer.Option(help="Training days. [dim]1000[/]")] = None,
     test: Annotated[int | None, typer.Option(help="Test days. [dim]63[/]")] = None,
     horizon: Annotated[int | None, typer.Option(help="Days of a return. [dim]1[/]")] = None,
@@ -87,7 +101,8 @@ def walk_forward(
     given = dict(train=train, test=test, horizon=horizon, first=first, scale=scale, hidden=hidden,
                  chains=chains, controls=controls, keep=keep, seed=seed)  # fmt: skip
     chosen = replace(_settings(settings), **{k: v for k, v in given.items() if v is not None})
-    _run(Console(), _prices(table, sql), chosen, out, minutes, other_version, cluster, level)
+    prices = _prices(table, sql, features, members)
+    _run(Console(), prices, chosen, out, minutes, other_version, cluster, level)
 
 
 def resume(
@@ -108,6 +123,8 @@ def append(
     folder: Annotated[Path, FOLDER],
     rows: Annotated[Path, TABLE],
     sql: Sql = None,
+    features: Features = None,
+    members: Members = None,
     minutes: Minutes = None,
     cluster: Ray = None,
     level: Level = None,
@@ -117,7 +134,7 @@ def append(
     from tilewright.alpha.walking.append import appended
 
     job = opened(folder)
-    prices = appended(job.prices, _prices(rows, sql))
+    prices = appended(job.prices, _prices(rows, sql, features, members))
     _run(Console(), prices, job.settings, folder, minutes, False, cluster, level)
 
 
@@ -225,14 +242,23 @@ def _report(console: Console, found: Walk, folder: Path) -> Words | None:
     return said
 
 
-def _prices(table: Path, sql: str | None) -> Prices:
+def _prices(
+    table: Path, sql: str | None, features: Path | None = None, members: Path | None = None
+) -> Prices:
+    """The table, with what comes with it."""
     from tilewright.alpha.tables import read_prices
 
     if sql is None:
-        return read_prices(table, gaps=True)
-    from tilewright.alpha.duck import read_sql
+        prices = read_prices(table, gaps=True)
+    else:
+        from tilewright.alpha.duck import read_sql
 
-    return read_sql(table, sql)
+        prices = read_sql(table, sql)
+    if features is None and members is None:
+        return prices
+    from tilewright.alpha.extras import given
+
+    return given(prices, features, members)
 
 
 def _settings(path: Path | None) -> ScaleSettings:

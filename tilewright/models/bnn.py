@@ -189,6 +189,24 @@ def log_prior(position: Position) -> Array:
     return found
 
 
+def with_scales_held(density: Any) -> Any:
+    """A density of positions, without a slope in the scales: to climb.
+
+    With its weights at zero a layer's density grows without bound as its scale shrinks, and a climb
+    up that ends where no chain comes out of again.
+    """
+
+    def hold(part: Any) -> Any:
+        if not isinstance(part, Weights):
+            return part
+        return part._replace(log_scale=jax.lax.stop_gradient(part.log_scale))
+
+    def held(position: Any) -> Array:
+        return density(jax.tree.map(hold, position, is_leaf=lambda part: isinstance(part, Weights)))
+
+    return held
+
+
 def degrees(position: Position, known: Array, xp: Any = jnp) -> Array:
     """Degrees of freedom, (): those of the position, or else the known ones."""
     if position.log_degrees is None:

@@ -3,14 +3,18 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.alpha.scale.small import PRICES, SMALL, WINDOWS, Listener, cut
 from tilewright.alpha.controls import PLANTED, SHUFFLED
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale import program
+from tilewright.alpha.scale.ahead import today
+from tilewright.alpha.scale.folder import opened
 from tilewright.alpha.scale.level import here
 from tilewright.alpha.scale.panel import training_rows
 from tilewright.alpha.scale.program import fit_window
@@ -177,3 +181,29 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 def test_no_time_takes_the_oldest_windows(tmp_path):
     found = walk(PRICES, SMALL, tmp_path / "job", seconds=1e-9)
     assert [s.day for s in found.scored()] == [WINDOWS[3].day]
+
+
+def test_features_and_members_stay_with_the_job(whole, tmp_path):
+    """Killed and resumed from the folder alone, the same bytes; without them it is refused."""
+    told = np.random.default_rng(5).normal(size=(*PRICES.values.shape, 1))
+    spans = pd.DataFrame({"instrument": PRICES.names, "to": [None, PRICES.days[380], None]})
+    extras: dict[str, Any] = dict(
+        features=lambda table: {"told": told[: len(table.days), :, 0]}, members=spans
+    )
+    found = walk(PRICES, SMALL, tmp_path / "job", **extras)
+    names = {PRICES.names[s] for one in found.scored() for s in one.places[:, 1]}
+    assert names == set(PRICES.names)
+    gone = [one.places for one in found.scored()][-1]
+    assert not (gone[:, 1] == 1).any()
+    with pytest.raises(KeyboardInterrupt):
+        walk(PRICES, SMALL, tmp_path / "killed", Listener(2), **extras)
+    job = opened(tmp_path / "killed")
+    walk(job.prices, job.settings, tmp_path / "killed")
+    for kind in ("scored", "fits"):
+        assert files(tmp_path / "killed", kind) == files(tmp_path / "job", kind)
+    assert len(today(opened(tmp_path / "job"))) == 2
+    with pytest.raises(AlphaError, match="belongs to another job"):
+        walk(PRICES, SMALL, tmp_path / "job")
+    with pytest.raises(AlphaError, match=r"\['told'\] are wanted, and \[\] come with"):
+        walk(PRICES, job.settings, tmp_path / "job")
+    assert files(whole[2]).keys() != files(tmp_path / "job").keys()

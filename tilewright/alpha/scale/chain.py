@@ -84,7 +84,9 @@ def sample_chain(
         start = finite_start(
             opening, lambda key: at_position(bnn.initial(key, form, False), coordinates), density
         )
-        return _adapted(settings, key, density, climb(_held(density), start, settings.climb))
+        return _adapted(
+            settings, key, density, climb(bnn.with_scales_held(density), start, settings.climb)
+        )
 
     def from_before(key: Array) -> _Ready:
         start = at_position(position, coordinates)
@@ -113,20 +115,6 @@ def posterior_of(
         return posterior(position_of(at, coordinates)) + log_volume(at, coordinates)
 
     return density, coordinates, linear
-
-
-def _held(density: Callable) -> Callable:
-    """The density, without a slope in the scales."""
-
-    def hold(part: Any) -> Any:
-        if not isinstance(part, bnn.Weights):
-            return part
-        return part._replace(log_scale=jax.lax.stop_gradient(part.log_scale))
-
-    def held(at: Any) -> Array:
-        return density(jax.tree.map(hold, at, is_leaf=lambda part: isinstance(part, bnn.Weights)))
-
-    return held
 
 
 def _adapted(settings: ScaleChain, key: Array, density: Callable, start: Any) -> _Ready:

@@ -101,7 +101,8 @@ def form_of(settings: ScaleSettings) -> bnn.Form:
     """The net that is sampled."""
     from tilewright.alpha.scale_features import NAMES
 
-    return bnn.Form(len(NAMES), settings.mean, settings.scale, scale_hidden=(settings.hidden,))
+    features = len(NAMES) + len(settings.features)
+    return bnn.Form(features, settings.mean, settings.scale, scale_hidden=(settings.hidden,))
 
 
 def example(settings: ScaleSettings) -> Any:

@@ -22,6 +22,7 @@ class ScaleFolder(JobFolder):
         chain = values.pop("chain", {})
         if not isinstance(chain, dict):
             raise AlphaError(f"chain must be a table of settings by name, not {chain!r}.")
+        values["features"] = tuple(values.get("features", ()))
         try:
             settings = ScaleSettings(ScaleChain(**chain), **values)
         except TypeError as error:

@@ -26,7 +26,7 @@ STALE = 22
 
 @frozen
 class ScalePanel:
-    """Arrays (days, stocks[, 28]); features are 0 where they are missing, targets NaN.
+    """Arrays (days, stocks[, features]); features are 0 where they are missing, targets NaN.
 
     A target is the log return over `horizon` days from the day's close, over the volatility that
     was known then (`volatility`, a day's) times the root of the days.
@@ -69,7 +69,10 @@ def make_panel(prices: Prices, horizon: int) -> ScalePanel:
 
     _refuse_still(prices)
     values = without_stale(prices.values)
-    features = scale_features(values, prices.days)
+    extras = prices.extras
+    features = scale_features(values, prices.days, extras.members)
+    if extras.features is not None:
+        features = np.concatenate([features, extras.features], axis=-1)
     log_price = pd.DataFrame(np.log(values))
     volatility = ewma_volatility(log_price.diff()).to_numpy(np.float64)
     ahead = (log_price.shift(-horizon) - log_price).to_numpy(np.float64)

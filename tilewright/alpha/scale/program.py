@@ -19,7 +19,6 @@ from tilewright.alpha.scale.chain import Chained, sample_chain
 from tilewright.alpha.scale.fit import Fit, State, example, form_of
 from tilewright.alpha.scale.panel import Rows
 from tilewright.alpha.scale.settings import ScaleChain, ScaleSettings
-from tilewright.alpha.scale_features import NAMES
 from tilewright.alpha.walking.windows import Window
 from tilewright.models.bnn import Form
 
@@ -153,7 +152,7 @@ def compiled(chain: ScaleChain, form: Form, machine: str, rows: int) -> Any:
         numbers,
         _array(1, count),
         _array(1),
-        _array(rows, len(NAMES)),
+        _array(rows, form.features),
         _array(rows),
         _array(rows),
         machine=machine,

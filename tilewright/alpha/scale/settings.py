@@ -58,7 +58,8 @@ class ScaleSettings:
     starts cold, all do in the first of every `sequence` windows, or everywhere without `warm`.
     `controls` windows of a planted signal and as many of a placebo are run beside; `keep` says of
     how many windows the draws stay in the folder, the newest (0: all). `rivals` are "all", or
-    "few": without GARCH-t and boosting, which take some seconds a window.
+    "few": without GARCH-t and boosting, which take some seconds a window. `features` are the names
+    of those that come with the prices (`extras.py`), beside the 28.
     """
 
     chain: ScaleChain = field(default_factory=ScaleChain)
@@ -77,6 +78,7 @@ class ScaleSettings:
     rivals: str = ALL
     seed: int = 0
     machine: str = "native"
+    features: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Raise `AlphaError` for what cannot be run."""
@@ -97,7 +99,8 @@ class ScaleSettings:
 
     def identity(self) -> dict[str, Any]:
         """What a window's result depends on: not how many controls or draws are kept."""
-        return {k: v for k, v in asdict(self).items() if k not in ("controls", "keep")}
+        left_out = ("controls", "keep") if self.features else ("controls", "keep", "features")
+        return {k: v for k, v in asdict(self).items() if k not in left_out}
 
 
 def _check_date(first: Any) -> None:

@@ -8,10 +8,12 @@ folder, with more days or fewer, only what is new is done; killed at any instant
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.extras import given
 from tilewright.alpha.scale.crew import Crew, Threads
 from tilewright.alpha.scale.fit import Fit
 from tilewright.alpha.scale.folder import ScaleFolder
@@ -56,8 +58,14 @@ def walk(
     other_version: bool = False,
     cluster: str | None = None,
     level: str | None = None,
+    features: Any = None,
+    members: Any = None,
 ) -> Walk:
     """Fit and score every window; `prices` is `Prices` or a data frame, which may have gaps.
+
+    `features` of your own go beside the 28: a long table, or a function of `Prices`, which is
+    refused where it looks ahead. `members` is a table of who belongs when (`extras.py`): only
+    members are learned from and forecast.
 
     Without a folder, files live as long as the result. `cluster` is "local:N" or the address of a
     Ray cluster, whose nodes `level` keeps to "avx2" (`cluster.py`); files are the same. Raises
@@ -66,6 +74,14 @@ def walk(
     """
     settings, watcher = settings or ScaleSettings(), watcher or Silence()
     prices, windows, deadline = asked(prices, settings, seconds)
+    prices = given(prices, features, members)
+    names = prices.extras.names
+    if settings.features not in ((), names):
+        raise AlphaError(
+            f"The features {list(settings.features)} are wanted, and {list(names)} come with "
+            f"{prices.source}."
+        )
+    settings = replace(settings, features=names)
     with closing(_crew(cluster, level)) as crew:
         watcher.stage("features of all stocks and days")
         material = crew.prepare(settings, prices)

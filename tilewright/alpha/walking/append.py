@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.extras import joined
 from tilewright.alpha.tables import Prices
 
 
@@ -29,6 +30,7 @@ def appended(before: Prices, new: Prices) -> Prices:
         before.names,
         np.concatenate([before.values, values[count:]]),
         before.source,
+        joined(before, new, count),
     )
 
 

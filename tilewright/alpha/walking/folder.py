@@ -30,7 +30,7 @@ import tilewright
 from tilewright.alpha.controls import REAL
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.identity import difference, locked
-from tilewright.alpha.tables import Prices
+from tilewright.alpha.tables import Extras, Prices
 from tilewright.alpha.walking.windows import Spans, Window
 from tilewright.files import PARTIAL, sync_folder, write_bytes, write_text
 
@@ -40,6 +40,8 @@ UNDER_WAY = "under-way.npz"
 FILES = (
     "job.json", "prices.parquet", "lock", UNDER_WAY, "report.html", "report.json", "scores.csv"
 )  # fmt: skip
+MEMBERS, SEPARATOR = "", "\t"
+"""Columns of prices.parquet beside prices: a feature's name, or none for members; whose it is."""
 DIGITS = 16
 """Of a key."""
 
@@ -84,6 +86,8 @@ class JobFolder(ABC):
         """
         self.path, self.prices, self.settings = folder, prices, settings
         self.identity = {"settings": settings.identity(), "instruments": list(prices.names)}
+        if prices.extras.members is not None:
+            self.identity["members"] = "by date"
         self._versions, self._level = self._check(folder, other_version)
         self._base = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode())
         self._prefixes: dict[int, str] = {}
@@ -122,8 +126,11 @@ class JobFolder(ABC):
         lengths = {w.test for w in windows} | {w.end + horizon for w in windows if w.whole}
         lengths.add(len(self.prices.days))
         running, values = self._base.copy(), np.ascontiguousarray(self.prices.values)
+        extras = [np.ascontiguousarray(part) for part in self.prices.extras.arrays()]
         for count, (day, row) in enumerate(zip(self.prices.days, values, strict=True), 1):
             running.update(day.encode() + b"\0" + row.tobytes())
+            for part in extras:
+                running.update(part[count - 1].tobytes())
             if count in lengths:
                 self._prefixes[count] = running.hexdigest()[:DIGITS]
         self._refuse_other_data(windows)
@@ -242,14 +249,30 @@ def saved_prices(folder: Path) -> Prices:
         raise AlphaError(f"{path} is missing or damaged.") from None
     days = tuple(frame.pop("day"))
     source = (folder / "job.json").parent.name
-    return Prices(days, tuple(frame.columns), frame.to_numpy(np.float64), source)
+    extras = [name for name in frame.columns if SEPARATOR in name]
+    names = tuple(name for name in frame.columns if name not in extras)
+    kinds = list(dict.fromkeys(name.partition(SEPARATOR)[0] for name in extras))
+    parts = {
+        kind: frame[[f"{kind}{SEPARATOR}{name}" for name in names]].to_numpy() for kind in kinds
+    }
+    members = parts.pop(MEMBERS, None)
+    features = np.stack([*parts.values()], axis=-1).astype(np.float64) if parts else None
+    values = frame[list(names)].to_numpy(np.float64)
+    return Prices(days, names, values, source, Extras(tuple(parts), features, members))
 
 
 def parquet(prices: Prices) -> bytes:
-    """The table as a file's content."""
+    """The table as a file's content, with what comes with it in columns of their own."""
     import pandas as pd
 
-    frame = pd.DataFrame(prices.values, columns=list(prices.names))
+    frames, extras = [pd.DataFrame(prices.values, columns=list(prices.names))], prices.extras
+    parts = dict(zip(extras.names, np.moveaxis(extras.features, -1, 0), strict=True)) if (
+        extras.features is not None) else {}  # fmt: skip
+    parts |= {} if extras.members is None else {MEMBERS: extras.members}
+    for kind, values in parts.items():
+        columns = [f"{kind}{SEPARATOR}{name}" for name in prices.names]
+        frames.append(pd.DataFrame(values, columns=columns))
+    frame = pd.concat(frames, axis=1)
     frame.insert(0, "day", list(prices.days))
     content = io.BytesIO()
     frame.to_parquet(content, index=False)

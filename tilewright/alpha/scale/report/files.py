@@ -47,7 +47,7 @@ def write_report(walk: Walk) -> Words | None:
     )
     content = as_json(tallies, said, diagnostics)
     if effects is not None:
-        parts = zip(NAMES, *effects, strict=True)
+        parts = zip((*NAMES, *walk.settings.features), *effects, strict=True)
         content["effects"] = {n: {"mean": float(m), "deviation": float(d)} for n, m, d in parts}
     write_text(folder / "report.json", json.dumps(finite(content), indent=2))
     write_text(folder / "scores.csv", scores_csv(tallies))

@@ -107,7 +107,9 @@ def page(
         section("The tails", "How often what came lay beyond a quantile.", beyond(real)),
         section("Where outcomes fell", "Outcomes by the share of the forecast below them (the "
                  "PIT): flat at 1 is honest.", pit(real)),
-        *([] if effects is None else [section("What it listens to", EFFECTS, _effects(effects))]),
+        *([] if effects is None else [
+            section("What it listens to", EFFECTS, _effects(effects, (*NAMES, *settings.features)))
+        ]),
         verdict("Controls", said.controls, said.sound is not False),
         verdict("Keep in mind", said.caveats, True),
         section("How it was made", "", _facts(prices, settings, found)),
@@ -140,10 +142,10 @@ def _fan(prices: Prices, newest: Scored) -> str:
     ) + svg.legend({"90 %": BANDS[0], "50 %": BANDS[1], "what came": svg.INK})
 
 
-def _effects(effects: tuple[np.ndarray, np.ndarray]) -> str:
+def _effects(effects: tuple[np.ndarray, np.ndarray], names: tuple[str, ...]) -> str:
     mean, error = effects
     rows = [
-        [NAMES[i].replace("_", " "), f"{np.expm1(mean[i]):+.1%}", f"{error[i]:.1%}",
+        [names[i].replace("_", " "), f"{np.expm1(mean[i]):+.1%}", f"{error[i]:.1%}",
          f"{abs(mean[i]) / max(error[i], 1e-12):.1f}"]
         for i in np.argsort(-np.abs(mean))[:SHOWN]
     ]  # fmt: skip
