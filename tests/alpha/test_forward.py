@@ -143,7 +143,7 @@ def test_beside_plain_jax(tmp_path):
     assert check["passed"], check["text"]
     assert outcome.notes["jax_rate"] > 0
     assert outcome.notes["jax_order"] in ("rows", "columns")
-    assert "the speed of pinned JAX" in page_of(job, outcome)
+    assert "times that</dd>" in page_of(job, outcome)
 
 
 def test_report(whole):
@@ -152,6 +152,11 @@ def test_report(whole):
     page = (job.folder / "report.html").read_text()
     assert set(scores) == {"real", "planted", "shuffled"}
     assert said.headline in page
+    titles = ("Controls", "Keep in mind", "How to read it", "How it was made")
+    assert ("<h2>What was found</h2>" in page) == bool(said.findings)
+    places = [page.index(f"<h2>{title}</h2>") for title in titles]
+    assert places == sorted(places)
+    assert "acceptance" not in page[page.index("<body>") : places[-1]]
     assert "http://" not in page.split("<body>")[1]
     lines = (job.folder / "forecasts.csv").read_text().splitlines()
     assert len(lines) == 1 + 4 * 21 * 3

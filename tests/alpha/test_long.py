@@ -19,6 +19,18 @@ def long(drop: int | None = None) -> pd.DataFrame:
     return found if drop is None else found.drop(index=drop)
 
 
+@pytest.mark.parametrize("backwards", [False, True])
+def test_days_written_day_first_are_in_order(backwards):
+    """As texts they would sort by the day of the month."""
+    days = pd.date_range("2019-12-20", periods=40).strftime("%d.%m.%Y")
+    values = np.arange(1.0, 81).reshape(40, 2)
+    table = pd.DataFrame({"date": np.repeat(days, 2), "ticker": ["A", "B"] * 40,
+                          "price": values.ravel(), "volume": 7})  # fmt: skip
+    found = prices_of(table[::-1] if backwards else table)
+    assert found.days[:13:12] == ("2019-12-20", "2020-01-01")
+    np.testing.assert_array_equal(found.values, values)
+
+
 def test_a_long_table_in_any_order_is_the_wide_one():
     found = prices_of(long())
     assert (found.days, found.names) == (TABLE.days, TABLE.names)

@@ -209,3 +209,16 @@ def test_other_types_of_numbers(dtype):
 def test_not_a_frame():
     with pytest.raises(AlphaError, match="not a table: it is of type list"):
         prices_of([[1.0, 2.0]])
+
+
+@pytest.mark.parametrize("decimal", [",", "."])
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_columns_parted_by_other_marks(mark, decimal, tmp_path):
+    text = f"Date{mark}A{mark}B\n03.02.2020{mark}1.5{mark}2.25\n14.02.2020{mark}1.25{mark}2.5\n"
+    (tmp_path / "t.csv").write_text(
+        "\n".join(line.split(mark, 1)[0] + mark + line.split(mark, 1)[1].replace(".", decimal)
+                  for line in text.splitlines())
+    )  # fmt: skip
+    found = read_prices(tmp_path / "t.csv")
+    assert found.days == ("2020-02-03", "2020-02-14")
+    assert found.values.tolist() == [[1.5, 2.25], [1.25, 2.5]]

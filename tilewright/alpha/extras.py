@@ -21,7 +21,7 @@ import numpy as np
 
 from tilewright.alpha.dates import WORDS, dates_of
 from tilewright.alpha.errors import AlphaError
-from tilewright.alpha.long import INSTRUMENTS, named
+from tilewright.alpha.long import INSTRUMENTS, days_in_order, named
 from tilewright.alpha.lookahead import check_lookahead
 from tilewright.alpha.scale_features import NAMES
 from tilewright.alpha.tables import Extras, Prices, frame_of
@@ -141,7 +141,7 @@ def _long(table: Any, prices: Prices) -> _Long:
     if not when or not who or not names:
         raise AlphaError(f"{source} needs columns date and instrument, and one for each feature.")
     known = {day: i for i, day in enumerate(_dated(prices, source).tolist())}
-    days = dates_of(list(frame[when]), f"The column {when!r} of {source}") or ()
+    days = days_in_order(frame[when], f"The column {when!r} of {source}")
     stocks = {name: i for i, name in enumerate(prices.names)}
     at = [(known.get(day, -1), stocks.get(str(name), -1)) for day, name in
           zip(days, frame[who], strict=False)]  # fmt: skip

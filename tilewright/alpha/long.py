@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tilewright.alpha.dates import WORDS
+import numpy as np
+
+from tilewright.alpha.dates import WORDS, dates_of
 from tilewright.alpha.errors import AlphaError
 
 INSTRUMENTS = ("instrument", "symbol", "ticker", "stock", "name", "asset", "permno", "isin")
@@ -27,6 +29,7 @@ def widened(table: Any, columns: tuple[str, str, str], source: str) -> Any:
     """The wide frame; raises `AlphaError` where a date and instrument come twice."""
     dates, instruments, prices = columns
     frame = table.select(list(columns)).to_pandas()
+    frame[dates] = days_in_order(frame[dates], f"The column {dates!r} of {source}")
     twice = frame.duplicated([dates, instruments])
     if twice.any():
         row = int(twice.to_numpy().argmax())
@@ -36,6 +39,21 @@ def widened(table: Any, columns: tuple[str, str, str], source: str) -> Any:
     wide = frame.pivot(index=dates, columns=instruments, values=prices).sort_index()
     wide.columns.name = None
     return wide.reset_index()
+
+
+def days_in_order(column: Any, where: str) -> Any:
+    """Dates that sort, as texts such as 31.01.2020 do not; row numbers as they are."""
+    import pandas as pd
+
+    place, different = pd.factorize(column)
+    try:
+        days = None if (place < 0).any() else dates_of(list(different), where)
+    except AlphaError:
+        days = None
+    if days is None:
+        days = dates_of(list(column), where)  # every row, to name the one that is wrong
+        return column if days is None else list(days)
+    return np.array(days, object)[place]
 
 
 def named(names: list[str], words: tuple[str, ...]) -> str | None:

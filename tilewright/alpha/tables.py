@@ -31,6 +31,8 @@ READERS = {
     ".feather": "read_feather",
     ".arrow": "read_feather",
 }
+SEPARATORS = (";", "\t")
+"""Of the columns of a CSV file, where not commas part them."""
 
 
 @frozen
@@ -73,7 +75,8 @@ def sp500() -> Prices:
 def read_prices(path: Path, gaps: bool = False) -> Prices:
     """Prices from a CSV, Parquet (also in parts, in a folder) or Feather file; `gaps`: `prices_of`.
 
-    A CSV file whose columns are parted by semicolons has decimal commas.
+    The columns of a CSV file are parted by commas, or by semicolons or tabs, where prices may have
+    decimal commas.
     """
     return _of_file(path, lambda frame: prices_of(frame, str(path), gaps))
 
@@ -124,8 +127,12 @@ def _read(path: Path, reader: str) -> Any:
     if reader == "read_csv":
         # pandas would rename the second of two columns
         names = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0].dropna()
-        if ";" in names.iloc[0]:
-            names, options = pd.Series(";".join(names).split(";")), {"sep": ";", "decimal": ","}
+        mark = next((mark for mark in SEPARATORS if mark in names.iloc[0]), None)
+        if mark is not None:
+            names, options = pd.Series(mark.join(names).split(mark)), {"sep": mark}
+            rows = pd.read_csv(path, header=None, skiprows=1, nrows=9, dtype=str, **options)
+            commas = rows.iloc[:, 1:].stack().astype(str).str.contains(r"^\s*\d+,\d+\s*$")
+            options |= {"decimal": ","} if commas.any() else {}
         _check_names([name.strip() for name in names], str(path))
     frame = getattr(pd, reader)(path, **options)
     return _without_parts(frame, path) if path.is_dir() else frame

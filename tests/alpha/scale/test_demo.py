@@ -18,6 +18,8 @@ def test_both_answers_stand_beside_each_other(tmp_path):
     for name in (MEAN, SCALE):
         assert f'href="{name}/report.html"' in text
     assert "survivors" in text
+    for word in ("CRPS", "null, zero-mean null", "EWMA", "GJR-t", "log score", "planted, shuffled"):
+        assert f"<dt>{word}</dt>" in text
 
 
 def test_without_the_second_answer_the_first_is_shown(tmp_path):

@@ -5,7 +5,7 @@ In: an outcome and its scores. Out: one text with everything inside, plotly too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -26,9 +26,9 @@ from tilewright.alpha.report.html import (
     verdict_of,
 )
 from tilewright.alpha.report.table import difference, side, value
-from tilewright.alpha.report.verdict import Verdict
+from tilewright.alpha.report.verdict import GLOSSARY, Verdict
 from tilewright.alpha.results import MODELS, NET
-from tilewright.alpha.scores import COVER_90, CRPS, MEASURES, Scores
+from tilewright.alpha.scores import COVER_90, CRPS, MEASURES, RANK_IC, Scores
 from tilewright.alpha.trading import Trading
 from tilewright.alpha.windows import GAP, TEST, TRAIN
 
@@ -56,7 +56,8 @@ def page(
         f"<h1>{escape(said.headline)}</h1>",
         f'<p class="lede">{escape(_lede(outcome))}</p>',
         _tiles(outcome, scores[REAL]),
-        _verdict(said),
+        *_verdict(said),
+        section("How to read it", "", facts_of(GLOSSARY)),
         section(TITLES[REAL], NOTES[REAL], _table(scores[REAL], MEASURES)),
         *_figures(outcome, scores[REAL]),
         *([] if traded is None else _trading(outcome, traded)),
@@ -80,24 +81,28 @@ def _lede(outcome: Outcome) -> str:
 
 def _tiles(outcome: Outcome, real: Scores) -> str:
     results = outcome.series(REAL)
-    crps = real.cells[NET][CRPS]
-    notes = outcome.notes
-    tiles = [
-        (f"{crps.difference:+.4f}", f"CRPS less null's, ± {crps.error:.4f}"),
-        (f"{real.cells[NET][COVER_90].value:.1%}", "of outcomes inside the 90 % interval"),
-        (f"{np.mean([r.acceptance.mean() for r in results]):.2f}", "acceptance"),
-        (f"{np.nanmean([r.r_hat.mean() for r in results]):.3f}", "mean R-hat of the forecasts"),
-        (f"{sum(bool(r.failure) for r in results)} / {len(results)}", "windows failed"),
+    crps, rank = real.cells[NET][CRPS], real.cells[NET][RANK_IC]
+    return tiles_of(
+        [
+            (
+                f"{crps.difference:+.4f}",
+                f"CRPS less that of a forecast of zero, ± {crps.error:.4f}",
+            ),
+            (f"{real.cells[NET][COVER_90].value:.1%}", "of outcomes inside the 90 % interval"),
+            (f"{rank.value:+.3f}", f"rank IC, ± {rank.error:.3f}"),
+            (f"{sum(bool(r.failure) for r in results)} / {len(results)}", "windows failed"),
+        ]
+    )
+
+
+def _verdict(said: Verdict) -> list[str]:
+    """Findings, controls and caveats, each in a box of its own."""
+    parts = [
+        ("What was found", said.findings, said.sound is not False and said.readable),
+        ("Controls", said.controls, said.sound is not False),
+        ("Keep in mind", said.caveats, True),
     ]
-    if notes.get("rate") and notes.get("jax_rate"):
-        ratio = notes["rate"] / notes["jax_rate"]
-        tiles.append((f"{ratio:.2f}×", "the speed of pinned JAX on the same cores"))
-    return tiles_of(tiles)
-
-
-def _verdict(said: Verdict) -> str:
-    items = [*said.findings, *said.controls, *said.caveats]
-    return verdict_of(items, sound=said.sound is not False and said.readable)
+    return [verdict_of(items, good, title) for title, items, good in parts if items]
 
 
 def _table(scores: Scores, measures: tuple[str, ...]) -> str:
@@ -208,6 +213,7 @@ def _facts(outcome: Outcome) -> str:
         f"{sampler.draws} draws; {sampler.precision} force",
         "Windows": f"{TRAIN} training days, {GAP} purged, {TEST} test days; features standardised "
         f"inside the window; {controls} windows of each control",
+        "Chains": _chains(outcome.series(REAL)),
         "Speed": _speed(notes, len(outcome.results)),
         "Check": notes.get("check", {}).get("text", "not compared with plain JAX"),
         "Seed, version": f"{settings.seed}, tilewright {tilewright.__version__}, "
@@ -215,6 +221,12 @@ def _facts(outcome: Outcome) -> str:
         "Data": f"{outcome.prices.source}; SHA-256 {outcome.prices.fingerprint()[:16]}…",
     }
     return facts_of(facts)
+
+
+def _chains(results: Sequence[Any]) -> str:
+    acceptance = np.mean([result.acceptance.mean() for result in results])
+    r_hat = np.nanmean([result.r_hat.mean() for result in results])
+    return f"acceptance {acceptance:.2f}, mean R-hat of the forecasts {r_hat:.3f}"
 
 
 def _speed(notes: Mapping[str, Any], windows: int) -> str:
@@ -226,6 +238,7 @@ def _speed(notes: Mapping[str, Any], windows: int) -> str:
     if notes.get("jax_rate"):
         text += (
             f"; the same sampler by JAX, one process pinned to one core and its rate times the "
-            f"number of cores: {notes['jax_rate']:,.0f}"
+            f"number of cores: {notes['jax_rate']:,.0f}, so ours is "
+            f"{notes['rate'] / notes['jax_rate']:.2f} times that"
         )
     return text

@@ -18,6 +18,23 @@ from tilewright.frozen import frozen
 
 MOST_SUSPICIONS = 5
 """That are spelled out in the report."""
+GLOSSARY = {
+    "CRPS": "the mean distance between the forecast distribution and what came, in units of a "
+    "usual day's move; of a forecast that is one number it is the absolute error. Smaller is "
+    "better.",
+    "log score": "how surprised a forecast was by what came: minus the log of the probability "
+    "density that it gave to it. Smaller is better.",
+    "null, zero-mean null": "the yardstick: nobody knows which way tomorrow goes, so the forecast "
+    "is zero, as wide as returns have been.",
+    "OLS, ridge": "least squares, plain and with slopes drawn to zero: what a straight line in the "
+    "same inputs foresees.",
+    "rank IC": "rank correlation within a day, between the order of the stocks by forecast and "
+    "that by what came: 1 is perfect, 0 is chance.",
+    "90 % interval": "the range that should hold nine outcomes of ten.",
+    "planted, shuffled": "two tests of the method itself: a made-up pattern that a net must find, "
+    "and days in random order, in which nobody may find anything.",
+    "±": "one standard error, by date: days on which all stocks move together count once.",
+}
 
 
 @frozen

@@ -9,10 +9,12 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from tilewright.alpha.report.verdict import GLOSSARY as MEAN_WORDS
 from tilewright.alpha.report.verdict import Verdict
+from tilewright.alpha.scale.report.words import GLOSSARY as SCALE_WORDS
 from tilewright.alpha.scale.report.words import Words
 from tilewright.alpha.scale.settings import ScaleSettings
-from tilewright.alpha.walking.page import html
+from tilewright.alpha.walking.page import definitions, html, section
 from tilewright.files import write_text
 
 MEAN, SCALE = "mean", "scale"
@@ -43,6 +45,7 @@ def both(folder: Path, mean: Verdict, scale: Words | None) -> Path:
         "<h1>Two questions about tomorrow, two answers</h1>",
         f'<p class="lede">{escape(SURVIVORS)}</p>',
         f'<div class="pair">{"".join(answers)}</div>',
+        section("How to read it", "", definitions({**MEAN_WORDS, **SCALE_WORDS})),
     ]
     path = folder / "report.html"
     write_text(path, html("tilewright alpha", body))
@@ -53,5 +56,6 @@ def _answer(title: str, headline: str, findings: list[str], link: str) -> str:
     items = "".join(f"<li>{escape(text)}</li>" for text in findings)
     return (
         f'<section class="verdict"><h2>{escape(title)}</h2><p><b>{escape(headline)}</b></p>'
-        f'<ul>{items}</ul><p><a href="{link}/report.html">All of it</a></p></section>'
+        f'<ul>{items}</ul><p><a href="{link}/report.html">Its page: figures, every model, '
+        "controls</a></p></section>"
     )
