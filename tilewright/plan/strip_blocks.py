@@ -11,8 +11,8 @@ bits; strips stay whole leaves of the law.
 
 Products of matrices with vectors take as long as reading does, and a strip has 256 rows at least:
 60 columns are twice what an L1 of 32 KiB holds, so that the way back would read all from L2. A
-block's rows come from L1 there, and those of the next block are asked for meanwhile. (Zen 4, 20,000
-rows in L3; see docs/speed.md.)
+block's rows come from L1 there, and those of the next block are asked for meanwhile: NUTS over
+20,000 rows of 60 numbers takes 129 µs a gradient for 147 (Zen 4, rows in L3; docs/alpha.md).
 """
 
 from __future__ import annotations
