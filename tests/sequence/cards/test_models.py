@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from tests.sequence.cards.worlds import another_future, other_labels, small
-from tilewright.sequence.cards import boosting, comparison, features, nets
+from tilewright.sequence.cards import boosting, comparison, features, inputs, nets
 from tilewright.sequence.cards.boosting import Boosting
 from tilewright.sequence.cards.comparison import (
     BOOSTING,
     LAGS,
+    LOGISTIC,
     NET,
     NET_AND_15,
     columns,
@@ -90,7 +91,7 @@ def test_no_score_of_the_six_moves_by_what_came_later(others):
         own.time[found.weeks[0].judged] < middle for own, found in ((given, mine), (other, theirs))
     )
     np.testing.assert_array_equal(rows[early], theirs.weeks[0].judged[same])
-    assert mine.tuned == theirs.tuned
+    assert (mine.tuned, mine.chosen) == (theirs.tuned, theirs.chosen)
     for model in comparison.MODELS:
         said, again = mine.said[model][0], theirs.said[model][0]
         assert said[early].std() > 0
@@ -100,7 +101,7 @@ def test_no_score_of_the_six_moves_by_what_came_later(others):
 def test_nothing_is_learned_from_labels_inside_the_delay():
     """Labels that are not known when the week begins are others: what was fitted is the same."""
     mine, theirs = compared(delayed()), compared(other_labels(delayed(), 47 * DAY))
-    assert mine.tuned == theirs.tuned
+    assert (mine.tuned, mine.chosen) == (theirs.tuned, theirs.chosen)
     for model, (fitted, X) in mine.last.items():
         again = theirs.last[model][0]
         if model in (NET, NET_AND_15):
@@ -157,5 +158,31 @@ def test_columns_have_no_name_twice():
     assert len(set(names)) == len(names)
     given = small()
     table = columns(given, 7)
-    widths = {model: table.of(model).shape[1] for model in comparison.MODELS[:-1]}
-    assert list(widths.values()) == [15, 15, 31, 7, 22]
+    widths = [table.of(model).shape[1] for model in (LOGISTIC, BOOSTING, LAGS)]
+    assert widths == [15, 15, 31]
+    for model, width in ((NET, 4), (NET_AND_15, 19)):
+        X, told = table.read(model, inputs.SETS["gaps and shares"])
+        assert X.shape == (len(given), len(told)) == (len(given), width)
+        np.testing.assert_array_equal(X[:, 0], table.raw[:, features.RAW.index(told[0])])
+
+
+def test_inputs_are_those_with_the_least_loss_on_later_labels(monkeypatch):
+    """Each set is tried once; and nothing is tried that says nothing of the loss."""
+    given = small()
+    losses = {7: (0.3, 5), 5: (0.1, 9), 4: (0.2, 7)}
+    monkeypatch.setattr(nets, "tried", lambda given, X, *_: losses[X.shape[1]])
+    found = inputs.chosen(given, features.raw(given), None, judged(given), TINY, 0)
+    assert (found.best, found.epochs) == ("no hours", 9)
+    assert found.tried == {"all": 0.3, "no hours": 0.1, "gaps and shares": 0.2}
+    assert not set(found.names) & set(inputs.HOURS)
+
+
+def test_epochs_are_as_many_steps_as_were_best():
+    """With all labels an epoch is longer, by a quarter, than with the earlier four fifths."""
+    given = small()
+    long = replace(TINY, epochs=10, batch_size=16, patience=10)
+    loss, epochs = nets.tried(given, features.raw(given), RAW, judged(given), long, 0)
+    _, model = nets.read(given, features.raw(given), RAW, judged(given), long, 0)
+    assert epochs == max(1, round(0.8 * (np.nanargmin(model.scores_[0, :, 1]) + 1)))
+    assert loss == pytest.approx(np.nanmin(model.scores_[0, :, 1]), rel=1e-6)
+    assert 0 < loss < 0.1

@@ -20,6 +20,7 @@ from tilewright.sequence.cards.comparison import (
     NET_AND_15,
     Comparison,
 )
+from tilewright.sequence.cards.inputs import Chosen
 from tilewright.sequence.cards.live import Delays
 from tilewright.sequence.cards.page import page
 from tilewright.sequence.cards.settings import recipe
@@ -42,8 +43,8 @@ def made_up(given, name, knows=KNOWS, first=45, count=3):
         ]
         said[model] = [1 / (1 + np.exp(-o)) for o in odds]
     tuned = {m: Tuned(Boosting(0.1, 8, 50), {Boosting(0.1, 8, 50): 0.5}) for m in (BOOSTING, LAGS)}
-    steps = {NET: [10] * count, NET_AND_15: [20] * count}
-    return Comparison(settings, given, judged, said, tuned, steps, {})
+    chosen = {m: Chosen("no hours", 10, {"all": 0.2, "no hours": 0.1}) for m in (NET, NET_AND_15)}
+    return Comparison(settings, given, judged, said, tuned, chosen, {})
 
 
 @pytest.fixture(scope="module")

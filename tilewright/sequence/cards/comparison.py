@@ -1,20 +1,22 @@
 """Every model on every week: what each says of purchases that it has not seen.
 
 In: `Purchases` and `Settings`. Out: `Comparison`. Models of a week know what was known when it
-began; boosting is tuned on a week before, see `tuning_week`.
+began; boosting is tuned on a week before, see `tuning_week`, and inputs of nets are chosen by the
+later of the labels that are known when the first week begins, see `inputs.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tilewright.frozen import frozen
-from tilewright.sequence.cards import boosting, features, nets
+from tilewright.sequence.cards import boosting, features, inputs, nets
 from tilewright.sequence.cards.boosting import Tuned
-from tilewright.sequence.cards.features import AGGREGATES, RAW
+from tilewright.sequence.cards.features import AGGREGATES
+from tilewright.sequence.cards.inputs import Chosen
 from tilewright.sequence.cards.purchases import DAY, Purchases
 from tilewright.sequence.cards.settings import Settings
 from tilewright.sequence.cards.split import LENGTH, Week, weeks
@@ -35,7 +37,7 @@ class Comparison:
     weeks: list[Week]
     said: dict[str, list[np.ndarray]]
     tuned: dict[str, Tuned]
-    steps: dict[str, list[int]]  # of the nets' fits, by week: median over seeds
+    chosen: dict[str, Chosen]  # of nets
     last: dict[str, Any]
 
 
@@ -49,13 +51,19 @@ class Columns:
     shares: np.ndarray  # (purchases, 6)
 
     def of(self, model: str) -> np.ndarray:
-        """(purchases, columns). Boosting with lags is told shares of the card's mean, too, as
+        """Of a peer, (purchases, columns). Boosting with lags is told shares of the card's mean, as
         the net is: trees cannot divide."""
         if model in (LOGISTIC, BOOSTING):
             return self.aggregates
-        if model == LAGS:
-            return np.hstack([self.aggregates, self.lags, self.shares])
-        return self.raw if model == NET else np.hstack([self.raw, self.aggregates])
+        return np.hstack([self.aggregates, self.lags, self.shares])
+
+    def read(self, model: str, names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Of a net that is told those of the raw columns, and all names."""
+        return inputs.read_by(self.raw, names, self.beside(model))
+
+    def beside(self, model: str) -> tuple[np.ndarray, Sequence[str]] | None:
+        """What a net is told beside raw columns."""
+        return (self.aggregates, AGGREGATES) if model == NET_AND_15 else None
 
 
 def columns(given: Purchases, delay: float) -> Columns:
@@ -96,9 +104,15 @@ def compare(
     for model in (BOOSTING, LAGS):
         tell(f"{name}: tuning {model}")
         tuned[model] = boosting.tuned(table.of(model), given.fraud, early)
+    chosen: dict[str, Chosen] = {}
+    for model in (NET, NET_AND_15):
+        tell(f"{name}: inputs of {model}")
+        sets = {chosen[NET].best: chosen[NET].names} if chosen else inputs.SETS
+        chosen[model] = inputs.chosen(
+            given, table.raw, table.beside(model), judged[0], settings.net, settings.seed, sets
+        )
     said: dict[str, list[np.ndarray]] = {model: [] for model in MODELS}
-    steps: dict[str, list[int]] = {NET: [], NET_AND_15: []}
-    last: dict[str, Any] = {}
+    asked: dict[str, tuple[Any, np.ndarray]] = {}
     for number, week in enumerate(judged, 1):
 
         def heard(model: str, number: int = number) -> None:
@@ -108,15 +122,17 @@ def compare(
         said[LOGISTIC].append(boosting.logistic(table.of(LOGISTIC), given.fraud, week))
         for model, found in tuned.items():
             heard(model)
-            answers, last[model] = boosting.boosted(table.of(model), given.fraud, week, found.best)
+            X = table.of(model)
+            answers, fitted = boosting.boosted(X, given.fraud, week, found.best)
             said[model].append(answers)
-        for model, names in ((NET, RAW), (NET_AND_15, (*RAW, *AGGREGATES))):
+            asked[model] = fitted, X[week.judged]
+        for model, choice in chosen.items():
             heard(model)
-            answers, last[model] = nets.read(
-                given, table.of(model), names, week, settings.net, settings.seed
+            X, names = table.read(model, choice.names)
+            answers, fitted = nets.read(
+                given, X, names, week, settings.net, settings.seed, choice.epochs
             )
             said[model].append(answers)
-            steps[model].append(int(np.median(last[model].best_step_)))
+            asked[model] = fitted, X[week.judged]
         said[BLEND].append(nets.blend(said[LAGS][-1], said[NET_AND_15][-1]))
-    last |= {model: (last[model], table.of(model)[judged[-1].judged]) for model in last}
-    return Comparison(settings, given, judged, said, tuned, steps, last)
+    return Comparison(settings, given, judged, said, tuned, chosen, asked)

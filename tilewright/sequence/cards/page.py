@@ -249,11 +249,13 @@ def _facts(tallies: Sequence[Tally]) -> dict[str, str]:
             f"{own.first - 14} on"
             for model, tuned in found.comparison.tuned.items()
         )
-        steps = found.comparison.steps
         facts[f"{name}: nets"] = (
-            f"{own.net.seeds} LSTMs of {own.net.hidden} units, their mixture; stopped by the last "
-            "fifth of the labels, then trained again on all for as many steps: "
-            + "; ".join(f"{model} {', '.join(map(str, each))}" for model, each in steps.items())
+            f"{own.net.seeds} LSTMs of {own.net.hidden} units, their mixture. By the last fifth of "
+            "the labels known when the first week begins they are told "
+            + "; ".join(
+                f"{model}: {', '.join(choice.names)} ({choice.epochs} epochs a week)"
+                for model, choice in found.comparison.chosen.items()
+            )
         )
     facts["Version"] = f"tilewright {tilewright.__version__}"
     return facts

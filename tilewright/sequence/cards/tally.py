@@ -6,6 +6,7 @@ In: a `Comparison`. Out: a `Tally`, and its JSON.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,11 @@ class Tally:
             "judged": sum(len(week.judged) for week in self.comparison.weeks),
             "share of frauds": self.random,
             "best peer": self.best_peer,
+            "boosting": {
+                model: {"best": asdict(tuned.best), "tried": len(tuned.tried)}
+                for model, tuned in self.comparison.tuned.items()
+            },
+            "nets": {model: asdict(choice) for model, choice in self.comparison.chosen.items()},
             "models": {name: _json(self, name) for name in self.models},
         }
 
