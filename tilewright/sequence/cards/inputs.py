@@ -3,8 +3,10 @@
 In: columns of all purchases, the first week that is judged. Out: `Chosen`, for all weeks, as
 settings of boosting are. Frauds are few: an input that says nothing of them is learned by heart
 (where order is the signal, amounts in money and hours cost a net 0.03 of average precision). What
-an issuer's frauds do keep to, only data can say: nets are trained on the earlier of the labels that
-are known when that week begins, and the inputs kept are those with the least loss on the later.
+frauds do keep to, only data can say: nets are trained on the earlier of the labels that are known
+when that week begins and judged by their loss on the later; kept are the fewest inputs that are
+within one standard error of the best (Breiman, Friedman, Olshen and Stone, Classification and
+Regression Trees, 1984, section 3.4.3).
 """
 
 from __future__ import annotations
@@ -27,14 +29,14 @@ SETS = {
     "no hours": tuple(name for name in RAW if name not in HOURS),
     "gaps and shares": tuple(name for name in RAW if name not in HOURS + MONEY),
 }
-"""By name: columns of `RAW`."""
+"""By name, columns of `RAW`, from most to fewest."""
 
 
 @frozen
 class Chosen:
     """`tried` is each set's mean loss on later labels, of a purchase."""
 
-    best: str
+    best: str  # the set
     epochs: int  # for all labels
     tried: dict[str, float]
 
@@ -52,14 +54,24 @@ def chosen(
     seed: int,
     sets: Mapping[str, Sequence[str]] = SETS,
 ) -> Chosen:
-    """The best of `sets`; raw (purchases, 7), the columns of `RAW`. `more` are columns, and their
+    """One of `sets`; raw (purchases, 7), the columns of `RAW`. `more` are columns, and their
     names, that are read beside any set."""
-    found = {}
+    losses, epochs = {}, {}
     for name in sets:
         X, names = read_by(raw, SETS[name], more)
-        found[name] = nets.tried(given, X, names, week, settings, seed)
-    best = min(found, key=lambda name: found[name][0])
-    return Chosen(best, found[best][1], {name: loss for name, (loss, _) in found.items()})
+        losses[name], epochs[name] = nets.tried(given, X, names, week, settings, seed)
+    best = simplest(losses)
+    return Chosen(best, epochs[best], {name: float(each.mean()) for name, each in losses.items()})
+
+
+def simplest(losses: Mapping[str, np.ndarray]) -> str:
+    """The last whose mean loss is within a standard error of the least; each (nets,). Nets of all
+    sets scatter alike."""
+    each = np.stack([*losses.values()])
+    mean, (sets, nets_) = each.mean(axis=1), each.shape
+    left = np.sum((each - mean[:, None]) ** 2) / max(1, sets * (nets_ - 1))
+    near = mean <= mean.min() + np.sqrt(left / nets_)
+    return [name for name, close in zip(losses, near, strict=True) if close][-1]
 
 
 def read_by(

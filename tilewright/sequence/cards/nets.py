@@ -94,16 +94,16 @@ def read(
 
 def tried(
     given: Purchases, X: np.ndarray, names: Sequence[str], week: Week, settings: Net, seed: int
-) -> tuple[float, int]:
-    """Learned from the earlier of a week's labels: the mean loss on the later, and the epochs in
-    which all of them make as many steps as were best."""
+) -> tuple[np.ndarray, int]:
+    """Learned from the earlier of a week's labels: each net's mean loss on the later, (nets,), and
+    the epochs in which all of them make as many steps as were best."""
     model = replace(settings, seeds=min(TRIED, settings.seeds)).model(_steps(given, week), seed)
     model.set_params(refit=None)
     with expected():
         model.fit(_learned(given, X, names, week))
     losses = model.scores_[:, :, 1]
     best = np.median(np.nanargmin(losses, axis=1) + 1)
-    return float(np.nanmin(losses, axis=1).mean()), max(1, round(best * (1 - model.validation)))
+    return np.nanmin(losses, axis=1), max(1, round(best * (1 - model.validation)))
 
 
 def blend(*said: np.ndarray) -> np.ndarray:

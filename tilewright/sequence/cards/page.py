@@ -22,7 +22,7 @@ from tilewright.sequence.cards.comparison import (
     NET,
     NET_AND_15,
 )
-from tilewright.sequence.cards.figures import Figures
+from tilewright.sequence.cards.figures import Figures, Mean
 from tilewright.sequence.cards.live import Delays
 from tilewright.sequence.cards.precision import Estimate
 from tilewright.sequence.cards.settings import ORDER
@@ -44,11 +44,13 @@ svg text { font: 13px Inter, system-ui, sans-serif; fill: #52606d; }
 .simulated { margin-top: 14px; background: #fff7e6; border-left: 5px solid #c78a1b; }
 h2.recipe { font-size: 22px; margin: 34px 0 10px; }
 h3 { font-size: 15px; margin: 18px 0 6px; }
+.error { white-space: nowrap; }
 details { margin-top: 12px; font-size: 14px; } summary { cursor: pointer; color: var(--net); }
 @media (max-width: 480px) { svg text { font-size: 21px; } main { padding: 20px 10px 40px; }
   section { padding: 16px 12px; } h1 { font-size: 22px; } h2.recipe { font-size: 19px; }
   th, td { padding: 5px 4px; font-size: 11px; white-space: normal; }
-  td small { font-size: 9.5px; } dl { grid-template-columns: 1fr; } dt { margin-top: 6px; } }
+  td small { font-size: 9.5px; } .error { display: block; }
+  dl { grid-template-columns: 1fr; } dt { margin-top: 6px; } }
 """
 SIMULATED = (
     "These purchases are simulated. No data of real card fraud with clear rights are to be had, so "
@@ -131,9 +133,9 @@ def _recipe(found: Tally) -> list[str]:
 
 
 KINDS = (
-    "Frauds of a kind are ranked among honest purchases. Alerts are those of all purchases: of the "
-    "k a day so many were cards of this kind. Under a precision the lead over the best peer of "
-    "all kinds."
+    "Each kind is ranked among honest purchases alone. The k alerts a day are the same for all "
+    "kinds: card-precision is the share of them that were cards with frauds of this kind. Under a "
+    "precision the lead over the best peer of all kinds together."
 )
 
 
@@ -147,18 +149,22 @@ def _scores(found: Tally, of: Callable[[str], Figures], lead: Callable[[str], Es
         under = "" if model == found.best_peer else figure(ahead, sign=True)
         rows.append([
             model,
-            f'{figure(figures.precision)}<small class="{kind}">{under}</small>',
-            figure(figures.recall),
-            f"{figure(figures.cards)}<small>ceiling {figures.ceiling:.3f}</small>",
-            f"{figures.found.value:.0%} ± {figures.found.error:.0%}",
-            f"{figures.saved.value:,.0f} ± {figures.saved.error:,.0f}"
-            f"<small>{figures.share_saved:.0%} of all</small>",
+            f'{_cell(figures.precision)}<small class="{kind}">{under}</small>',
+            _cell(figures.recall),
+            f"{_cell(figures.cards)}<small>ceiling {figures.ceiling:.3f}</small>",
+            _cell(figures.found, ".0%"),
+            f"{_cell(figures.saved, ',.0f')}<small>{figures.share_saved:.0%} of all</small>",
         ])  # fmt: skip
     head = [
         "", "average precision", f"recall at {settings.false_alarms:.1%} false alarms",
         f"card-precision @{settings.k}", "cards found", "saved a day",
     ]  # fmt: skip
     return _table(head, rows)
+
+
+def _cell(of: Estimate | Mean, form: str = ".3f") -> str:
+    """A value and its error; on a telephone the one stands below the other."""
+    return f'{of.value:{form}} <span class="error">± {of.error:{form}}</span>'
 
 
 def _kind(found: Tally, kind: str) -> str:
@@ -178,7 +184,7 @@ def _weeks(found: Tally) -> str:
     """Precision of all weeks, drawn where there are several; each week's own table folded away."""
     weeks = found.comparison.weeks
     rows = [
-        [model, *(figure(week.precision) for week in scores.weeks)]
+        [model, *(_cell(week.precision) for week in scores.weeks)]
         for model, scores in found.models.items()
     ]
     head = ["", *(f"day {week.day}" for week in weeks)]

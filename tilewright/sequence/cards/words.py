@@ -48,11 +48,12 @@ def findings(found: Tally) -> list[str]:
     net, peer = best_net(found), found.best_peer
     mine, theirs = found.models[net].all.precision, found.models[peer].all.precision
     said = [
-        f"Average precision: {net} {figure(mine)}, the best peer ({peer}) {figure(theirs)}; the "
-        f"net is {verdict(found.lead(net))} ({figure(found.lead(net), sign=True)}). A model that "
-        f"knows nothing has {found.random:.4f}.",
+        f"Average precision: {net} has {figure(mine)}, the best peer, {peer}, has "
+        f"{figure(theirs)}; the net is {verdict(found.lead(net))} "
+        f"({figure(found.lead(net), sign=True)}). A model that knows nothing has "
+        f"{found.random:.4f}.",
         *_kinds(found),
-        f"Blended with {LAGS} it has {figure(found.models[BLEND].all.precision)}, "
+        f"Blended with {LAGS}, {NET_AND_15} has {figure(found.models[BLEND].all.precision)}, "
         f"{figure(found.lead(BLEND), sign=True)} over the best peer: {verdict(found.lead(BLEND))}.",
     ]
     best = max(found.models, key=lambda model: found.models[model].all.saved.value)
@@ -78,8 +79,8 @@ def _kinds(found: Tally) -> list[str]:
             for models in (NETS, PEERS)
         )
         said.append(
-            f"{kind.capitalize()}: {net} {figure(found.models[net].kinds[kind].precision)}, {peer} "
-            f"{figure(found.models[peer].kinds[kind].precision)}; the net is "
+            f"{kind.capitalize()}: {net} has {figure(found.models[net].kinds[kind].precision)}, "
+            f"{peer} has {figure(found.models[peer].kinds[kind].precision)}; the net is "
             f"{verdict(found.lead(net, kind, peer))}."
         )
     return said
