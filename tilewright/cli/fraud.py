@@ -69,11 +69,12 @@ def _tell(found: Any) -> None:
     for one in found.tallies:
         settings = one.comparison.settings
         console.print(f"{headline(one)}.", style="bold")
-        table = Table("", "average precision", f"card-precision@{settings.k}", "saved a day")
+        alerts = f"card-precision@{settings.k}\nof its ceiling"
+        table = Table("", "average precision", alerts, "saved a day")
         for model, scores in one.models.items():
             table.add_row(
                 model, figure(scores.all.precision),
-                f"{scores.all.cards.value:.3f} (ceiling {scores.all.ceiling:.3f})",
+                f"{scores.all.cards.value:.3f} of {scores.all.ceiling:.3f}",
                 f"{scores.all.saved.value:,.0f}",
             )  # fmt: skip
         console.print(table)

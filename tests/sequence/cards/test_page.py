@@ -76,7 +76,7 @@ def test_words_are_against_the_best_peer(found):
     other = tally(made_up(small(), "published", worse))
     assert headline(other).startswith("Tuned boosting is ahead of the LSTM")
     same = tally(made_up(small(), "published", {**worse, NET_AND_15: 3.2}))
-    assert headline(same).startswith("An LSTM and tuned boosting find about as much")
+    assert headline(same).startswith("An LSTM and tuned boosting cannot be told apart")
 
 
 class Reader(HTMLParser):

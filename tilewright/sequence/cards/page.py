@@ -77,6 +77,7 @@ GLOSSARY = {
     "cards found": "of compromised cards not yet blocked, the share that was alerted on the day",
     "saved": "what frauds of an alerted card would cost from that day to the end of the week, when "
     "it is blocked",
+    "ahead, behind, level": "a lead counts from two of its standard errors on; less is level",
     "± ": "one standard error: of precision and recall by a jackknife over cards and terminals, of "
     "the others over days",
 }

@@ -33,7 +33,7 @@ def headline(found: Tally) -> str:
     what = {
         "ahead": "An LSTM finds what tuned boosting misses",
         "behind": "Tuned boosting is ahead of the LSTM",
-        "level": "An LSTM and tuned boosting find about as much",
+        "level": "An LSTM and tuned boosting cannot be told apart",
     }[verdict(lead)]
     where = (
         "where order is the signal"
