@@ -27,7 +27,7 @@ from tilewright.sequence.cards.live import Delays
 from tilewright.sequence.cards.precision import Estimate
 from tilewright.sequence.cards.settings import ORDER
 from tilewright.sequence.cards.tally import ALL, Tally
-from tilewright.sequence.cards.words import NETS, figure, findings, headline, verdict
+from tilewright.sequence.cards.words import NETS, findings, headline, verdict
 from tilewright.sequence.cards.world import CARDS
 
 COLOURS = {
@@ -147,7 +147,7 @@ def _scores(found: Tally, of: Callable[[str], Figures], lead: Callable[[str], Es
     for model in found.models:
         figures, ahead = of(model), lead(model)
         kind = {"ahead": "better", "behind": "worse", "level": ""}[verdict(ahead)]
-        under = "" if model == found.best_peer else figure(ahead, sign=True)
+        under = "" if model == found.best_peer else _cell(ahead, "+.3f", ".3f")
         rows.append([
             model,
             f'{_cell(figures.precision)}<small class="{kind}">{under}</small>',
@@ -163,9 +163,9 @@ def _scores(found: Tally, of: Callable[[str], Figures], lead: Callable[[str], Es
     return _table(head, rows)
 
 
-def _cell(of: Estimate | Mean, form: str = ".3f") -> str:
+def _cell(of: Estimate | Mean, form: str = ".3f", of_error: str = "") -> str:
     """A value and its error; on a telephone the one stands below the other."""
-    return f'{of.value:{form}} <span class="error">± {of.error:{form}}</span>'
+    return f'{of.value:{form}} <span class="error">± {of.error:{of_error or form}}</span>'
 
 
 def _kind(found: Tally, kind: str) -> str:
