@@ -115,6 +115,26 @@ def test_what_hangs_on_nothing_is_computed_once_after_it_is_cut():
     assert sum(array.nbytes for array in program.image.constants) == 15 * 1500 * 4
 
 
+PLACES = RNG.integers(-2000, 2000, 400_000).astype(np.int32)
+
+
+def test_captured_indices_are_counted_from_the_front_once():
+    """Reading them as they were, and adding, takes longer than reading what comes of it."""
+    program = tilewright.compile(lambda x: x[PLACES], np.ones(2000, np.float32))
+    inside = {node.op for node in program.compiled.graph.nodes}
+    assert "gather" in inside
+    assert inside.isdisjoint({"add", "select", "lt"})
+    x = RNG.normal(size=2000).astype(np.float32)
+    np.testing.assert_array_equal(program(x), x[PLACES])
+
+
+def test_what_is_read_anyway_is_no_reason_to_keep_more():
+    """Both `data` and its negative would be read from memory at each call."""
+    data = RNG.normal(size=1_000_000).astype(np.float32)
+    graph = trace(lambda x: (x * data).sum() + (x + jnp.negative(data)).sum(), X[0, 0]).graph
+    assert split_constant(graph, 1, host_machine()) is None
+
+
 def test_other_data_for_the_same_constants():
     """The program is found again; what hangs on the data is not."""
     programs = [

@@ -7,7 +7,9 @@ are.
 
 `split_fixed` splits off all work on what a user binds. `split_constant` is for what a function
 closes over, and for what hangs on nothing at all: only where it takes longer than reading its
-result does, and within `MOST_BYTES`, since nobody asked for it.
+result does, and within `MOST_BYTES`, since nobody asked for it. What has to be read for nothing
+else is part of what it takes: indices that count from the end of an array are as long as they are
+with the array's length added to them, and need not be looked at again.
 """
 
 from __future__ import annotations
@@ -52,14 +54,15 @@ def split_constant(graph: Graph, hidden: int, machine: Machine) -> tuple[Graph, 
     known = known_from(graph, set(graph.inputs[:hidden]))
     if known.issuperset(graph.outputs):
         return None
-    cycles = _cycles(graph, known, machine)
+    cycles = _cycles(graph, known, machine, dict.fromkeys(graph.inputs, 0.0))
+    reading = _cycles(graph, known, machine, _read_for_them_alone(graph, known))
     kept: dict[Value, None] = {}
 
     def worth(value: Value) -> bool:
         if value in kept:
             return True
         bytes_kept = sum(v.type.nbytes for v in kept) + value.type.nbytes
-        if cycles[value] * BYTES_A_CYCLE < value.type.nbytes or bytes_kept > MOST_BYTES:
+        if reading[value] * BYTES_A_CYCLE < value.type.nbytes or bytes_kept > MOST_BYTES:
             return False
         kept[value] = None
         return True
@@ -81,9 +84,22 @@ def known_from(graph: Graph, fixed: Set[Value]) -> set[Value]:
     return known
 
 
-def _cycles(graph: Graph, known: Set[Value], machine: Machine) -> dict[Value, float]:
-    """What the longest chain of work behind each known value takes on one tile."""
-    cycles = dict.fromkeys(graph.inputs, 0.0)
+def _read_for_them_alone(graph: Graph, known: Set[Value]) -> dict[Value, float]:
+    """Cycles to read each input, if only known values are made of it."""
+    others = [node for node in graph.nodes if not known.issuperset(node.outputs)]
+    read = {value for node in others for value in node.inputs}.union(graph.outputs)
+    alone = {value: value.type.nbytes / BYTES_A_CYCLE for value in graph.inputs}
+    return {value: 0.0 if value in read else cycles for value, cycles in alone.items()}
+
+
+def _cycles(
+    graph: Graph, known: Set[Value], machine: Machine, inputs: dict[Value, float]
+) -> dict[Value, float]:
+    """What the longest chain of work behind each known value takes on one tile, from `inputs` on.
+
+    Those of other values mean nothing.
+    """
+    cycles = dict(inputs)
     for node in graph.nodes:
         if known.issuperset(node.outputs):
             before = max((cycles[value] for value in node.inputs), default=0.0)
