@@ -10,10 +10,10 @@ HOME = Path(__file__).parent.parent / "tilewright"
 
 ORDER: list[str] = list(
     (
-        "frozen env errors doubts files onnx_file tree machine models graph image checksum saved "
-        "trace codelets plan simulate report codegen runtime state record c_export compilation "
-        "dump elsewhere compiler loading compare jitted calibrate mcmc alpha sequence vision "
-        "serve bench talk cli"
+        "frozen collector env errors doubts files onnx_file tree machine models graph image "
+        "checksum saved trace codelets plan simulate report codegen runtime state record c_export "
+        "compilation dump elsewhere compiler loading compare jitted calibrate mcmc alpha "
+        "sequence vision serve bench talk cli"
     ).split()
 )
 """Each imports only those before it."""

@@ -55,23 +55,15 @@ _HOME = {
 
 
 def __getattr__(name: str):
-    """Public names are loaded when first used: JAX takes a second to import.
-
-    Loading makes many objects that stay, and nothing to collect: the collector, which would look
-    through all of JAX's meanwhile, takes a quarter of the time and is held off.
-    """
+    """Public names are loaded when first used: JAX takes a second to import."""
     if name not in _HOME:
         raise AttributeError(f"module 'tilewright' has no attribute {name!r}")
-    import gc
     from importlib import import_module
 
-    collects = gc.isenabled()
-    gc.disable()
-    try:
+    from tilewright.collector import held_off
+
+    with held_off():
         value = getattr(import_module(_HOME[name]), name)
-    finally:
-        if collects:
-            gc.enable()
     globals()[name] = value
     return value
 

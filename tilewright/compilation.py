@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.collector import held_off
 from tilewright.files import Written
 from tilewright.frozen import frozen
 from tilewright.graph.pattern import Pattern, digest, thin_lines
@@ -118,6 +119,7 @@ class Compilation:
 
         return export(self, signature, initial, folder, name, nan, tiles)
 
+    @held_off()
     def bound(self, fixed: Mapping[int, np.ndarray]) -> Compilation:
         """The program for fixed inputs, by position among the arguments' leaves.
 

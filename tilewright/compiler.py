@@ -16,6 +16,7 @@ import numpy as np
 
 from tilewright.codegen.cache import compile_cached
 from tilewright.codegen.program import Emitted, emit
+from tilewright.collector import held_off
 from tilewright.compilation import Source, compiled
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
@@ -95,6 +96,7 @@ HALVES: Sequence[Rewrite] = (
 )
 
 
+@held_off()
 def compile(
     fn: Callable,
     *example_args: Any,
