@@ -9,9 +9,10 @@ from jax import lax
 
 from tests.agree import agree
 from tests.machines import STATED, scaled
-from tilewright.compiler import Stages
+from tilewright.compiler import WHOLE, Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
+from tilewright.graph.separate import separate
 from tilewright.plan.ir import Loop, Spread, Step, Sync
 from tilewright.simulate import simulate
 from tilewright.trace import trace
@@ -56,10 +57,14 @@ def read_back(xs, u):
     return lax.scan(trip, xs[0] * 0, xs)
 
 
+TOGETHER = tuple(rewrite for rewrite in WHOLE if rewrite is not separate)
+"""What is made of a carry stays in the scan that makes it."""
+
+
 def planned(fn, length, rows=1, tiles=2):
     machine = scaled(STATED, 1, 1, tiles, 200)
     xs = numbers(length, rows, UNITS)
-    stages = Stages(trace(fn, xs, U).graph, Dump("test"), machine=machine)
+    stages = Stages(trace(fn, xs, U).graph, Dump("test"), TOGETHER, machine=machine)
     program, literals = stages.lowered
     return stages.graph, program, [*literals, xs, U]
 
