@@ -60,9 +60,10 @@ def test_killed_anywhere_and_begun_again_it_ends_with_the_same_bits(settings, tm
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_gradient_is_jax_s():
+@pytest.mark.parametrize("micro_batch", [None, 4])
+def test_a_gradient_is_jax_s(micro_batch):
     """Of the sum over groups, with weights and a batch that is not full."""
-    run = trainer(stage="blocks", blocks=1)
+    run = trainer(stage="blocks", blocks=1, micro_batch=micro_batch)
     state, fixed = run.step.start(), run.step._fixed()
     _, images, targets, weights = next(iter(run.batches.from_step(2, 3)))
     assert (weights > 0).sum() == 4
@@ -135,3 +136,24 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
 def test_settings_that_cannot_be(settings, words):
     with pytest.raises(ArgumentError, match=words):
         Training(**settings)
+
+
+def test_images_one_by_one_are_a_micro_batch_of_one():
+    one, other = (leaves(trainer(micro_batch=count).run()) for count in (None, 1))
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (dict(micro_batch=3), "must divide the batch of 8 images, not 3."),
+        (dict(micro_batch=0), "must divide the batch of 8 images, not 0."),
+        (dict(micro_batch=2.0), "must divide the batch of 8 images, not 2.0."),
+        (dict(micro_batch=True), "must divide the batch of 8 images, not True."),
+        (dict(micro_batch=4, frozen_norms=False), "needs frozen_norms: norms by a batch's"),
+    ],
+)
+def test_a_micro_batch_that_cannot_be(settings, what):
+    with pytest.raises(ArgumentError, match=f"micro_batch {what}"):
+        trainer(**settings)

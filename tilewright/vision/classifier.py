@@ -60,7 +60,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
     size : side of the images in pixels, the net's own where it is None. train_size : a smaller one
         for all but the last quarter of the epochs.
     epochs, batch, optimiser ("adamw" or "sgd"), learning_rate, weight_decay, warmup, ema,
-    smoothing, mixup, frozen_norms : see `settings.Training`.
+    smoothing, mixup, frozen_norms, micro_batch : see `settings.Training`.
     class_weight : None, "balanced", or a weight for each label.
     flip, crop, colour : see `augment.Augment`.
     validation : share of the images that choose the penalty and the temperature, and train nothing.
@@ -92,6 +92,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         smoothing: float = 0.0,
         mixup: float = 0.0,
         frozen_norms: bool = True,
+        micro_batch: int | None = None,
         class_weight: Any = None,
         flip: str = "horizontal",
         crop: float = 0.6,
@@ -119,6 +120,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         self.smoothing = smoothing
         self.mixup = mixup
         self.frozen_norms = frozen_norms
+        self.micro_batch = micro_batch
         self.class_weight = class_weight
         self.flip = flip
         self.crop = crop
@@ -226,6 +228,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
             smoothing=self.smoothing,
             mixup=self.mixup,
             frozen_norms=self.frozen_norms,
+            micro_batch=self.micro_batch,
             train_size=self.train_size,
             augment=Augment(self.flip, self.crop, self.colour),
             seed=self.random_state,

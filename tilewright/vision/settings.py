@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 from math import ceil
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,8 @@ class Training:
     `ema`: decay of the mean of weights that is the result (0: the last weights are). `smoothing`:
     share of a target that goes to all classes alike. `mixup`: the Beta's parameter (Zhang et al.
     2018), 0 for none. `frozen_norms`: statistics, scales and shifts of norms stay as they are.
+    `micro_batch`: how many images go through the net at once, of a batch whose gradients are added
+    up in their order (None: one with frozen norms, otherwise all, as they see each other there).
     """
 
     stage: str = HEAD
@@ -40,6 +43,7 @@ class Training:
     smoothing: float = 0.0
     mixup: float = 0.0
     frozen_norms: bool = True
+    micro_batch: int | None = None
     train_size: int | None = None
     augment: Augment = field(default_factory=Augment)
     seed: int = 0
@@ -62,8 +66,21 @@ class Training:
         for name in ("decay", "mixup"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ArgumentError(f"{name} must be 0 or more, not {getattr(self, name)!r}.")
+        if self.micro_batch is not None:
+            self._check_micro_batch(self.micro_batch)
         if self.rate is not None and not 0 < self.rate < float("inf"):
             raise ArgumentError(f"learning_rate must be above 0, not {self.rate!r}.")
+
+    def _check_micro_batch(self, count: Any) -> None:
+        whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+        if not whole or not 1 <= count <= self.batch or self.batch % count:
+            raise ArgumentError(
+                f"micro_batch must divide the batch of {self.batch} images, not {count!r}."
+            )
+        if not self.frozen_norms:
+            raise ArgumentError(
+                "micro_batch needs frozen_norms: norms by a batch's statistics take it as a whole."
+            )
 
     def steps(self, images: int) -> int:
         """Of the whole run."""

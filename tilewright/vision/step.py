@@ -3,7 +3,8 @@
 In: a `State`, images in 8 bits, soft targets, a weight an image. Out: the next state and the loss.
 
 With frozen norms images do not see each other: gradients are added up group by group, each group
-whole on one core (`tile_map`), and groups are added in a fixed order. So bits depend neither on the
+whole on one core (`tile_map`), so many of its images at once as a micro batch has, and groups are
+added in a fixed order. So bits depend neither on the
 number of cores nor on which core does what.
 """
 
@@ -163,25 +164,26 @@ class Step:
     def _of_groups(
         self, fixed: Any, state: State, images: Any, targets: Any, weights: Any
     ) -> tuple[Any, Any, Any]:
-        """Image by image, the sums of a group on one core."""
+        """One micro batch after the other, the sums of a group on one core."""
         import jax
         import jax.numpy as jnp
 
         import tilewright
 
-        batch = self.settings.batch
-        groups = max(n for n in range(1, min(GROUPS, batch) + 1) if batch % n == 0)
+        at_once = self.settings.micro_batch or 1
+        count = self.settings.batch // at_once
+        groups = max(n for n in range(1, min(GROUPS, count) + 1) if count % n == 0)
 
         def group(chosen: Any, fixed: Any, kept: Any, *given: Any) -> Any:
-            def image(sums: Any, one: Any) -> Any:
+            def some(sums: Any, one: Any) -> Any:
                 step = jax.value_and_grad(self._loss, has_aux=True)
-                (loss, _), gradient = step(chosen, fixed, kept, *(part[None] for part in one))
+                (loss, _), gradient = step(chosen, fixed, kept, *one)
                 return jax.tree.map(jnp.add, sums, (loss, gradient)), None
 
             zero = jnp.float32(0), jax.tree.map(jnp.zeros_like, chosen)
-            return jax.lax.scan(image, zero, given)[0]
+            return jax.lax.scan(some, zero, given)[0]
 
-        parts = [x.reshape(groups, -1, *x.shape[1:]) for x in (images, targets, weights)]
+        parts = [x.reshape(groups, -1, at_once, *x.shape[1:]) for x in (images, targets, weights)]
         mapped = tilewright.tile_map(group, in_axes=(None, None, None, 0, 0, 0))
         loss, gradient = jax.tree.map(
             lambda sums: jnp.sum(sums, 0), mapped(state.weights, fixed, state.kept, *parts)
