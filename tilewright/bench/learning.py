@@ -4,23 +4,30 @@ A step is that of the estimators: pieces gathered by index, 11 inputs, 128 steps
 head, gradient, clipping, AdamW, averaged weights. JAX has the very same function; PyTorch has
 `nn.LSTM`, its own AdamW and clipping, on batches that lie ready. One thread each, whose processor
 time counts. Fits of 5 to 25 epochs are run one after the other on one core: JAX by `lax.map`, which
-is what a process a core does, and by `vmap`, in which all wait for the longest.
+is what a process a core does, and by `vmap`, in which all wait for the longest. All tiles against
+one are timed on the clock. A checkpoint's share is its processor time over the seconds between two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice, product
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from tilewright.bench import tiles
+from tilewright.bench.gpu import clocked
 from tilewright.bench.level import PRETENDS
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import Timed, timed
 from tilewright.bench.rounds import Rounds, compare
+from tilewright.machine.cpu import cpu_limit
 
 INPUTS, BATCH, STEPS = 11, 64, 128
 WIDTHS = (32, 128)
@@ -28,6 +35,8 @@ BATCHES = 3
 """In an epoch."""
 FITS, EPOCHS = 64, (5, 25)
 AGAINST_JAX, AGAINST_TORCH, AGAINST_VMAP = 2.0, 1.5, 6.0
+EVERY, CHECKPOINTS = 30.0, 0.01
+"""Seconds between two checkpoints of a fit, and most of its time that they may take."""
 LOADER = 0.03
 """Most of an epoch that gathering its batches may take."""
 
@@ -37,7 +46,9 @@ def cases(quick: bool) -> Iterable[tuple[str, Any]]:
     for hidden in WIDTHS[:1] if quick else WIDTHS:
         yield f"a step of {hidden} units", partial(run_step, hidden, rounds)
     yield "fits of many lengths", partial(run_fits, 3, 8 if quick else FITS)
-    yield "a grid", run_grid
+    yield "fits on all tiles", partial(run_tiles, 2 if quick else 9, 8 if quick else FITS)
+    yield "a checkpoint", partial(run_checkpoint, 8 if quick else FITS)
+    yield "a grid", partial(run_grid, 12 if quick else 100)
 
 
 def run_step(hidden: int, rounds: int, steps: int = STEPS, batch: int = BATCH) -> list[Row]:
@@ -74,20 +85,9 @@ def run_fits(rounds: int, fits: int, hidden: int = 16) -> list[Row]:
     import jax
 
     import tilewright
-    from tilewright.sequence import training
     from tilewright.trace.tile_map import tile_map
 
-    recipe, hyper, rows, table, later = _task(hidden, 32, 32)
-    epochs = np.random.default_rng(3).integers(EPOCHS[0], EPOCHS[1] + 1, fits).astype(np.int32)
-    keys = jax.random.split(jax.random.key(0), fits)
-
-    def one(key: Any, epochs: Any) -> Any:
-        mine = hyper._replace(epochs=epochs)
-        begun = training.start(recipe, mine, key)
-        return training.advance(
-            recipe, key, mine, rows, table, later, begun, np.int32(EPOCHS[1])
-        ).scores
-
+    one, keys, epochs = _fits(fits, hidden)
     ours = tilewright.compile(tile_map(one), keys, epochs, tiles=1)
     serial = jax.jit(lambda keys, epochs: jax.lax.map(lambda pair: one(*pair), (keys, epochs)))
     lockstep = jax.jit(jax.vmap(one))
@@ -104,21 +104,78 @@ def run_fits(rounds: int, fits: int, hidden: int = 16) -> list[Row]:
     ]
 
 
-def run_grid() -> list[Row]:
-    """Programs compiled for twelve points of a grid of numbers."""
+def _fits(fits: int, hidden: int) -> tuple[Callable[[Any, Any], Any], Any, np.ndarray]:
+    """A fit of so many epochs, keys, and how many each has."""
+    import jax
+
+    from tilewright.sequence import training
+
+    recipe, hyper, rows, table, later = _task(hidden, 32, 32)
+
+    def one(key: Any, epochs: Any) -> Any:
+        mine = hyper._replace(epochs=epochs)
+        begun = training.start(recipe, mine, key)
+        return training.advance(
+            recipe, key, mine, rows, table, later, begun, np.int32(EPOCHS[1])
+        ).scores
+
+    epochs = np.random.default_rng(3).integers(EPOCHS[0], EPOCHS[1] + 1, fits).astype(np.int32)
+    return one, jax.random.split(jax.random.key(0), fits), epochs
+
+
+def run_tiles(rounds: int, fits: int, hidden: int = 16) -> list[Row]:
+    """The same fits on all tiles and on one."""
+    import tilewright
+    from tilewright.trace.tile_map import tile_map
+
+    one, keys, epochs = _fits(fits, hidden)
+    alone, all_ = (
+        tilewright.compile(tile_map(one), keys, epochs, tiles=n) for n in (1, cpu_limit())
+    )
+    runs = {
+        "all tiles": clocked(partial(all_, keys, epochs)),
+        "one tile": clocked(partial(alone, keys, epochs)),
+    }
+    measured = compare(runs, rounds, keep=tuple(runs))
+    ratio = measured.ratio("one tile", "all tiles")
+    name = f"{fits} fits of {EPOCHS[0]} to {EPOCHS[1]} epochs, {cpu_limit()} tiles"
+    ours, theirs = (measured.median(who) * 1e3 for who in ("all tiles", "one tile"))
+    return [Row("learning", name, ours, "ms", theirs, "one tile", *ratio, tiles.bar())]
+
+
+def run_checkpoint(fits: int, hidden: int = 128, rounds: int = 5) -> list[Row]:
+    """What writing so many fits every `EVERY` seconds takes of their time."""
+    import jax
+
+    from tilewright.sequence import training
+    from tilewright.sequence.checkpoint import Checkpoint
+
+    recipe, hyper, rows, _, _ = _task(hidden, 32, 32)
+    keys = jax.random.split(jax.random.key(0), fits)
+    fit = jax.tree.map(np.asarray, jax.vmap(partial(training.start, recipe, hyper))(keys))
+    with TemporaryDirectory() as folder:
+        file = Checkpoint(Path(folder) / "fit", {}, rows)
+        write = timed(partial(file.write, fit))
+        shares = [write() / EVERY for _ in range(rounds)]
+    share, low, high = np.percentile(shares, [50, 25, 75])
+    name = f"checkpoints of {fits} fits of {hidden} units, one in {EVERY:.0f} s"
+    return [Row("learning", name, 100 * share, "%", None, "", share, low, high, CHECKPOINTS,
+                at_most=True)]  # fmt: skip
+
+
+def run_grid(points: int) -> list[Row]:
+    """Programs compiled for a grid of numbers."""
     from tilewright.sequence import LSTMRegressor, fitting
 
     X = np.random.default_rng(0).normal(size=(200, 8))
     before = fitting._compiled.cache_info().misses
-    for rate in (1e-3, 3e-3, 1e-2):
-        for decay in (0.0, 1e-3):
-            for patience in (2, 3):
-                LSTMRegressor(
-                    hidden=4, steps=4, epochs=2, learning_rate=rate, weight_decay=decay,
-                    patience=patience,
-                ).fit(X, X[:, 0])  # fmt: skip
+    grid = product(range(2, 7), (0.0, 1e-4, 1e-3, 1e-2), (1e-3, 2e-3, 3e-3, 5e-3, 1e-2))
+    for patience, decay, rate in islice(grid, points):
+        LSTMRegressor(
+            hidden=4, steps=4, epochs=2, learning_rate=rate, weight_decay=decay, patience=patience
+        ).fit(X, X[:, 0])
     made = fitting._compiled.cache_info().misses - before
-    return [Row("learning", "programs for a grid of 12 fits", made, "", bar=1, at_most=True)]
+    return [Row("learning", f"programs for a grid of {points} fits", made, "", bar=1, at_most=True)]
 
 
 def _row(name: str, measured: Rounds, peer: str, bar: float | None, unit: float) -> Row:

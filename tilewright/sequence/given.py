@@ -8,6 +8,7 @@ those that are learned from.
 from __future__ import annotations
 
 from abc import ABCMeta
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from tilewright.errors import ArgumentError
 from tilewright.sequence import doubts, sequences
 from tilewright.sequence.panel import Panel
 from tilewright.sequence.sequences import Reading, Sequences
+
+SLAB = 1 << 15
+"""Rows."""
 
 
 class SequenceReader(BaseEstimator, metaclass=ABCMeta):
@@ -113,7 +117,7 @@ class SequenceReader(BaseEstimator, metaclass=ABCMeta):
         """Means and deviations of what is learned from, up to time `last`."""
         old = given.when <= last
         names = self.inputs_ if self._of_panel else None
-        self.centre_, self.unit_ = _moments(given.x[old], "input", names)
+        self.centre_, self.unit_ = _moments(given.x, "input", names, old)
         y = given.y[old] if given.base is None else given.y[old] / given.base[old]
         self.target_centre_, self.target_unit_ = self._scale_targets(y)
 
@@ -123,27 +127,58 @@ class SequenceReader(BaseEstimator, metaclass=ABCMeta):
 
     def _scaled(self, given: Sequences) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets in float32, of about unit size."""
-        x = (given.x - self.centre_) / self.unit_
-        x = np.where(np.isnan(x), 0.0, x)
+        x = np.empty(given.x.shape, np.float32)
+        for mine in _slabs(len(x)):
+            scaled = (given.x[mine] - self.centre_) / self.unit_
+            x[mine] = np.where(np.isnan(scaled), 0.0, scaled)
         y = given.y if given.base is None else given.y / given.base
         if y.shape[1]:
             y = (y - self.target_centre_) / self.target_unit_
-        return x.astype(np.float32), y.astype(np.float32)
+        return x, y.astype(np.float32)
 
 
 def _moments(
-    values: np.ndarray, kind: str, names: list[str] | None = None
+    values: np.ndarray,
+    kind: str,
+    names: list[str] | None = None,
+    which: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each column; 1 for one that is constant."""
-    absent = np.flatnonzero(np.isnan(values).all(axis=0))
+    """Mean and deviation of each column, over the rows `which`; 1 for one that is constant."""
+    count, total, largest = _sums(values, which, 0.0, 1)
+    absent = np.flatnonzero(count == 0)
     if len(absent):
-        which = absent[0] if names is None else repr(names[absent[0]])
+        column = absent[0] if names is None else repr(names[absent[0]])
         raise ArgumentError(
-            f"{kind.capitalize()} {which} is missing in all rows that are learned from."
+            f"{kind.capitalize()} {column} is missing in all rows that are learned from."
         )
-    centre = np.nanmean(values, axis=0)
-    unit = np.nanstd(values, axis=0)
-    largest = np.nanmax(np.abs(values), axis=0)
+    centre = total / count
+    unit = np.sqrt(_sums(values, which, centre, 2)[1] / count)
     if not np.isfinite(unit).all():
         raise ArgumentError(f"A column of {kind}s is too large: its variance is infinite.")
     return centre, np.where(unit > 1e-12 * largest, unit, 1.0)
+
+
+def _sums(
+    values: np.ndarray, which: np.ndarray | None, centre: Any, power: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each column, without what is missing: how many there are, their sum after `centre` is
+    taken away and that is squared or not, and the largest magnitude. Row after row, a slab at a
+    time; a single column at once, which NumPy adds up in pairs."""
+    width = values.shape[1]
+    count, total, largest = np.zeros(width, np.int64), np.zeros((0, width)), np.zeros(width)
+    for mine in _slabs(len(values), len(values) if width == 1 else SLAB):
+        slab = values[mine] if which is None else values[mine][which[mine]]
+        known = ~np.isnan(slab)
+        count += known.sum(axis=0)
+        largest = np.maximum(largest, np.abs(np.where(known, slab, 0)).max(axis=0, initial=0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            terms = np.where(known, slab - centre, 0.0)
+            terms = terms * terms if power == 2 else terms
+            total = np.add.reduce(np.concatenate([total, terms]), axis=0, keepdims=True)
+    return count, total.reshape(-1, width).sum(axis=0), largest
+
+
+def _slabs(rows: int, most: int = SLAB) -> Iterator[slice]:
+    """Of so many rows, few at a time: what is computed on the way takes little memory."""
+    for start in range(0, rows, most):
+        yield slice(start, start + most)

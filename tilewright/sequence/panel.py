@@ -93,9 +93,10 @@ class Panel:
         begin = np.flatnonzero(np.diff(codes, prepend=-1))
         end = np.append(begin[1:], len(codes))
         when = self._times(table, order, codes)
-        x = self._inputs(table)[order]
-        y = np.stack([_numbers(table, name) for name in targets], 1) if targets else None
-        y = np.empty((len(x), 0)) if y is None else y[order]
+        x = self._inputs(table, order)
+        y = np.empty((len(x), len(targets)))
+        for column, name in zip(y.T, targets, strict=True):
+            column[:] = _numbers(table, name)[order]
         return Sequences(x, y, begin, end, when, order, False, self._base(table, order))
 
     def _check_names(self, targets: list[str]) -> None:
@@ -116,7 +117,7 @@ class Panel:
         if self.group is None:
             return []
         column = nw.from_native(self.frame, eager_only=True)[self.group]
-        return np.unique(column.to_numpy().astype(str)).tolist()
+        return np.unique(np.unique(_marks(column)).astype(str)).tolist()
 
     def _codes(self, table: Any) -> np.ndarray:
         """Groups as whole numbers, in the order in which they first appear."""
@@ -126,9 +127,7 @@ class Panel:
         if column.null_count():
             at = int(np.flatnonzero(column.is_null().to_numpy())[0])
             raise ArgumentError(f"{self.group!r} is missing in row {at}.")
-        names, first, codes = np.unique(
-            column.to_numpy().astype(str), return_index=True, return_inverse=True
-        )
+        names, first, codes = np.unique(_marks(column), return_index=True, return_inverse=True)
         rank = np.empty(len(names), np.int64)
         rank[np.argsort(first, kind="stable")] = np.arange(len(names))
         return rank[codes]
@@ -190,17 +189,21 @@ class Panel:
                 f"{self.longest_gap}."
             )
 
-    def _inputs(self, table: Any) -> np.ndarray:
-        x = np.stack([_numbers(table, name) for name in self.inputs], 1)
-        absent = np.isnan(x)
-        if self.missing == "indicator":
-            return np.concatenate([x, absent], axis=1)
-        if absent.any():
-            row, column = np.argwhere(absent)[0]
-            raise ArgumentError(
-                f"Input {self.inputs[column]!r} is missing in row {row}: fill it, or say "
-                "missing='indicator'."
-            )
+    def _inputs(self, table: Any, order: np.ndarray) -> np.ndarray:
+        """(rows, inputs) in that order, column by column, as data may be large."""
+        count, told = len(self.inputs), self.missing == "indicator"
+        x = np.empty((len(order), count * (1 + told)))
+        for i, name in enumerate(self.inputs):
+            column = _numbers(table, name)
+            absent = np.isnan(column)
+            if told:
+                x[:, count + i] = absent[order]
+            elif absent.any():
+                raise ArgumentError(
+                    f"Input {name!r} is missing in row {np.flatnonzero(absent)[0]}: fill it, or "
+                    "say missing='indicator'."
+                )
+            x[:, i] = column[order]
         return x
 
     def _base(self, table: Any, order: np.ndarray) -> np.ndarray | None:
@@ -213,6 +216,13 @@ class Panel:
                 f"{self.base_scale!r} must be above 0: it is {base[wrong[0]]} in row {wrong[0]}."
             )
         return base[order, None]
+
+
+def _marks(column: Any) -> np.ndarray:
+    """What tells groups apart: whole numbers as they are, as text of each takes ten times as much
+    memory, else text."""
+    found = column.to_numpy()
+    return found if found.dtype.kind in "iu" else found.astype(str)
 
 
 def _numbers(table: Any, name: str) -> np.ndarray:
