@@ -41,23 +41,26 @@ def notice_restated(X: np.ndarray, y: np.ndarray, names: Sequence[str] | None) -
 
 def is_constant(values: np.ndarray) -> np.ndarray:
     """(columns,) bool, of (rows, columns); NaN is left out, and a column needs two numbers."""
-    two = np.sum(~np.isnan(values), axis=0) > 1
-    there = np.where(two, values, 0.0)
-    spread = np.nanmax(there, axis=0) - np.nanmin(there, axis=0)
-    return two & (spread <= CONSTANT * np.nanmax(np.abs(there), axis=0))
+    return np.array([_is_constant(column) for column in values.T], bool)
+
+
+def _is_constant(column: np.ndarray) -> bool:
+    there = column[~np.isnan(column)]
+    return len(there) > 1 and np.ptp(there) <= CONSTANT * max(there.max(), -there.min())
 
 
 def is_restated(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(columns,) bool, of X (rows, columns): y (rows,) is a linear function of the column alone."""
     known = np.isfinite(y)
-    X, y = X[known], y[known]
-    found = np.zeros(X.shape[1], bool)
-    if len(y) < FEWEST or is_constant(y[:, None])[0]:
+    y, found = y[known], np.zeros(X.shape[1], bool)
+    if len(y) < FEWEST or _is_constant(y):
         return found
-    varies = np.flatnonzero(~is_constant(X) & np.isfinite(X.std(axis=0)))
-    X = X[:, varies]
-    X, y = (X - X.mean(axis=0)) / X.std(axis=0), (y - y.mean()) / y.std()
-    found[varies] = np.mean((y[:, None] - np.sign(y @ X) * X) ** 2, axis=0) <= SAME
+    y = (y - y.mean()) / y.std()
+    for i, column in enumerate(X.T):  # data may be large: one column at a time
+        x = column[known]
+        if not _is_constant(x) and np.isfinite(spread := x.std()):
+            x = (x - x.mean()) / spread
+            found[i] = np.mean((y - np.sign(y @ x) * x) ** 2) <= SAME
     return found & bool(y.any())
 
 

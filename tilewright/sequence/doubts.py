@@ -40,8 +40,8 @@ def check_lengths(given: Sequences, steps_back: int) -> None:
 
 def notice_inputs(given: Sequences, last: int, names: Sequence[str] | None) -> None:
     """Of rows up to time `last`; those beyond the named ones mark gaps, and may be constant."""
-    read = given.x[given.when <= last]
-    notice_constants(read if names is None else read[:, : len(names)], names)
+    count = given.x.shape[1] if names is None else len(names)
+    notice_constants(given.x[given.when <= last, :count], names)
 
 
 def notice_targets(given: Sequences, last: int, names: Sequence[str] | None) -> None:
