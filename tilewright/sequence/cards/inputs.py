@@ -12,10 +12,10 @@ Regression Trees, 1984, section 3.4.3).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from tilewright.frozen import frozen
 
 import numpy as np
 
+from tilewright.frozen import frozen
 from tilewright.sequence.cards import nets
 from tilewright.sequence.cards.features import RAW
 from tilewright.sequence.cards.nets import Net
