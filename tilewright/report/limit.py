@@ -1,4 +1,4 @@
-"""The time that no plan of a graph can beat: what a program's own time is held against.
+"""The time that no plan of a graph should beat: what a program's own time is held against.
 
 In: a graph after all rewrites, a machine, and how many tiles share the work. Out: a `Limit`.
 Always: the sum over *blocks* of the larger of two: arithmetic, all of it at the rate of
@@ -10,6 +10,9 @@ A block ends at a *neck*: where a single value is all that later nodes read of e
 larger than those of the necks beside it. So a net's blocks end where its channels are few, and what
 is wide within them need not be in memory at all. A `map` has the blocks of its body, once an
 instance, but weights once. Other loops are a block each.
+
+It is as good as the machine's figures. A function that is faster in a net than where it was
+measured by itself makes it too high, and a plan may then come out above it.
 """
 
 from __future__ import annotations
