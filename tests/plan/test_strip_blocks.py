@@ -103,6 +103,41 @@ def test_what_hangs_on_a_sum_of_the_strip_is_not_taken_early():
     agree(centred, X, y, w, relative=1e-4, absolute=1e-4)
 
 
+def centred(X, y, w):
+    """What follows hangs on a mean over the rows, which ends with the last of them."""
+
+    def loss(w):
+        z = X @ w
+        z = z - z.mean()
+        return jnp.sum((z - y) ** 2 / (1 + z * z))
+
+    return jax.value_and_grad(loss)(w)
+
+
+def between_products(X, y, w):
+    """The second way forth takes what the first way back gives."""
+    value, slopes = slope(X, y, w)
+    more, others = slope(X, y, w - 0.1 * slopes)
+    return value + more, slopes + others
+
+
+def neighbours(X, y, w):
+    """Rows of what was made are read in another order than they were made in."""
+    r = X @ w - y
+    return r[::-1] * r @ X, jnp.sum(r)
+
+
+@pytest.mark.parametrize("fn", [centred, between_products, neighbours])
+def test_one_strip_in_which_rows_wait_for_others(fn):
+    """All 256 rows are one strip, so whatever hangs on its sums is in the same body."""
+    args = data(256, 60)
+    graph, program, literals = planned(fn, *args)
+    found = simulate(program, [*literals, *args], 2)
+    assert found.races == []
+    for ours, meant in zip(found.outputs, evaluate(graph, args), strict=True):
+        assert np.asarray(ours).reshape(meant.shape).tobytes() == meant.tobytes()
+
+
 def test_loops_over_gradients_lay_a_matrix_once():
     """64 turns pay for a copy that begins with a cache line; strips lay it themselves."""
     X, y, w = data(600, 64)
