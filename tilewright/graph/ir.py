@@ -123,6 +123,16 @@ class Graph:
         """Which node defines each value that is not an input."""
         return {output: node for node in self.nodes for output in node.outputs}
 
+    def readers(self) -> dict[Value, list[Node | None]]:
+        """Which nodes read each value, as often as they do; None stands for who calls."""
+        found: dict[Value, list[Node | None]] = {}
+        for node in self.nodes:
+            for value in node.inputs:
+                found.setdefault(value, []).append(node)
+        for value in self.outputs:
+            found.setdefault(value, []).append(None)
+        return found
+
 
 class Builder:
     """Collects nodes in order; `graph()` closes the list."""

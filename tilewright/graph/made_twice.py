@@ -49,12 +49,7 @@ class _Copies:
         """`far`: bytes from which on an array is worth it."""
         self.graph, self.far, self.producers = graph, far, graph.producers()
         self.position = {node: i for i, node in enumerate(graph.nodes)}
-        self.readers: dict[Value, list[Node | None]] = {}
-        for node in graph.nodes:
-            for value in node.inputs:
-                self.readers.setdefault(value, []).append(node)
-        for value in graph.outputs:
-            self.readers.setdefault(value, []).append(None)
+        self.readers = graph.readers()
 
     def made(self) -> Graph:
         nodes: list[Node] = []

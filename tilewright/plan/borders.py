@@ -8,7 +8,7 @@ cache lines, or rows and columns of neighbours would meet in few sets of a cache
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 
 import numpy as np
@@ -48,7 +48,7 @@ def bordered_values(graph: Graph) -> dict[Value, Pads]:
 
     With as much border as any of them reads; who reads less of it has a window.
     """
-    producers, readers = graph.producers(), _readers(graph)
+    producers, readers = graph.producers(), graph.readers()
     found: dict[Value, Pads] = {}
     for node in graph.nodes:
         value = node.inputs[0] if node.op in READERS else None
@@ -92,16 +92,6 @@ def phases_of(node: Node) -> list[tuple[Phase, Phase]]:
     names = ("stride", "pad", "dilation")
     rest = (node.params[name] for name in names)
     return list(phase_pairs(node.params["size"], given[1:3], kernel[1:3], *rest))
-
-
-def _readers(graph: Graph) -> Mapping[Value, list[Node | None]]:
-    readers: dict[Value, list[Node | None]] = {}
-    for node in graph.nodes:
-        for value in node.inputs:
-            readers.setdefault(value, []).append(node)
-    for value in graph.outputs:
-        readers.setdefault(value, []).append(None)
-    return readers
 
 
 def _reads_lines(value: Value) -> Callable[[Node | None], bool]:

@@ -59,12 +59,7 @@ class _Decision:
     def __init__(self, units: Sequence[Unit], graph: Graph, far: int, cheap: frozenset[str]):
         self.far, self.cheap, self.producers = far, cheap, graph.producers()
         self.home = {node: unit for unit in units for node in unit.nodes}
-        self.readers: dict[Value, list[Node | None]] = {}
-        for node in graph.nodes:
-            for value in node.inputs:
-                self.readers.setdefault(value, []).append(node)
-        for value in graph.outputs:
-            self.readers.setdefault(value, []).append(None)
+        self.readers = graph.readers()
         self.makings: dict[Value, _Making | None] = {}
         self.chosen: dict[Value, _Making] = {}
         for node in graph.nodes:

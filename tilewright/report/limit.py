@@ -18,8 +18,8 @@ measured by itself makes it too high, and a plan may then come out above it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from tilewright.frozen import frozen
 from tilewright.graph.count import nodes_count
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.machine.cost import Count, computed, home, lanes, mac_rate
@@ -29,7 +29,7 @@ _STILL = frozenset(("constant", "iota", "broadcast", "reshape", "transpose", "sl
 """Of inputs alone, these compute nothing that need be kept."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Block:
     """Cycles of all tiles together for its arithmetic, and for its `nbytes` compulsory bytes."""
 
@@ -45,7 +45,7 @@ class Block:
         return Block(self.arithmetic * times, self.transfer * times, self.nbytes * times)
 
 
-@dataclass(frozen=True)
+@frozen
 class Limit:
     """Of one run; `seconds` is what it takes at least."""
 
@@ -78,7 +78,7 @@ def limit(graph: Graph, machine: Machine, tiles: int = 1) -> Limit:
     return Limit(blocks, cycles / machine.chip.clock)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Costs:
     """`held` bytes come and go between two runs: so far away is what is read but once a run."""
 
