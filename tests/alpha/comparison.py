@@ -64,7 +64,7 @@ def _friedman(number: int, noise: float) -> Callable[[int], tuple[np.ndarray, np
     return lambda seed: make(n_samples=ROWS, noise=noise, random_state=seed)
 
 
-def _statsmodels(name: str, target: str) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
+def _statsmodels(name: str) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
     def load(seed: int) -> tuple[np.ndarray, np.ndarray]:
         import statsmodels.api
 
@@ -72,7 +72,7 @@ def _statsmodels(name: str, target: str) -> Callable[[int], tuple[np.ndarray, np
         y = np.asarray(found.endog, np.float64)
         y = y[:, 0] / y.sum(axis=1) if y.ndim == 2 else y  # a share of those counted
         chosen = np.random.default_rng(seed).permutation(len(y))[:ROWS]
-        return np.asarray(found.exog, np.float64)[chosen], y[chosen]
+        return found.exog.select_dtypes("number").to_numpy(np.float64)[chosen], y[chosen]
 
     return load
 
@@ -82,10 +82,13 @@ PROBLEMS: dict[str, Callable[[int], Any]] = {
     "Friedman 2": _friedman(2, 125.0),  # a third of the signal's deviation
     "Friedman 3": _friedman(3, 0.1),
     "diabetes": lambda seed: datasets.load_diabetes(return_X_y=True),
-    "star98": _statsmodels("star98", "share"),
-    "engel": _statsmodels("engel", "income"),
-    "fair": _statsmodels("fair", "affairs"),
+    "star98": _statsmodels("star98"),
+    "engel": _statsmodels("engel"),
+    "grunfeld": _statsmodels("grunfeld"),
+    "fair": _statsmodels("fair"),
 }
+UNCOUNTED = ("fair",)
+"""Shown, and not counted: its target is a count that is mostly 0, which no regression here fits."""
 
 
 def peer(name: str, features: int) -> BaseEstimator:
@@ -223,11 +226,16 @@ def main(folder: Path, splits: int, parameters: dict[str, Any]) -> None:
         for name, rows in found.items():
             means = np.mean([list(asdict(row).values()) for row in rows], axis=0)
             print(f"{problem:11} {name:17}", *map("{:8.4f}".format, means), flush=True)
+        if problem in UNCOUNTED:
+            continue
         for name, margin, field in product(PEERS, ("none", "own", "paired"), FIELDS):
             what = f"no worse than {name} in {field} but for its error ({margin})"
             good = no_worse(found[OURS], found[name], field, margin)
             counts[what] = counts.get(what, 0) + good
-    print(*(f"{what}: {count} of {len(PROBLEMS)}" for what, count in counts.items()), sep="\n")
+    print(
+        *(f"{what}: {count} of {len(PROBLEMS) - len(UNCOUNTED)}" for what, count in counts.items()),
+        sep="\n",
+    )
 
 
 def _value(text: str) -> Any:

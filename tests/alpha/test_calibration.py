@@ -98,7 +98,7 @@ def test_ranks_of_the_truth_are_uniform():
 
 
 def test_data_and_parameters_in_turn_have_the_priors_moments():
-    """Few rows, or the two would hold each other fast."""
+    """Few rows, or the two would hold each other fast; short steps, for places that are narrow."""
     seen, turns, chains = SEEN[:4], 6000, 8
     count = sum(jnp.size(leaf) for leaf in jax.tree.leaves(from_prior(jax.random.key(0))))
     nuts = blackjax.nuts.build_kernel()
@@ -119,7 +119,7 @@ def test_data_and_parameters_in_turn_have_the_priors_moments():
                 seen, data_of(one, position, seen), jnp.float32(1), floor=FLOOR
             )
             state = blackjax.nuts.init(position, density)
-            state, _ = nuts(other, state, density, jnp.float32(0.4), jnp.ones(count), 5)
+            state, _ = nuts(other, state, density, jnp.float32(0.1), jnp.ones(count), 5)
             return state.position, looked_at(state.position)
 
         return jax.lax.scan(turn, from_prior(start), jax.random.split(key, turns))[1]
@@ -133,7 +133,7 @@ def test_data_and_parameters_in_turn_have_the_priors_moments():
              for i in range(traces.shape[2])]  # fmt: skip
     z = (traces.mean(axis=(0, 1)) - truth) / (traces.std(axis=(0, 1)) / np.sqrt(sizes))
     limit = scipy.stats.norm.isf(ALARM / (2 * len(z)))
-    assert min(sizes) > 300
+    assert min(sizes) > 1000
     assert np.abs(z).max() < limit, z
 
 
