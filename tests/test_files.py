@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tilewright.files import write_bytes, write_text
+from tilewright.files import write_all, write_bytes, write_text
 
 
 def test_the_new_stands_in_the_place_of_the_old(tmp_path):
@@ -62,3 +62,35 @@ def test_what_fails_leaves_nothing(tmp_path, monkeypatch):
         write_bytes(path, b"new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_of_several_files_all_or_none_are_replaced(tmp_path):
+    page, record, gone = (tmp_path / name for name in ("page", "record", "gone/record"))
+    write_all({page: "old", record: b"old"})
+    with pytest.raises(OSError, match="gone/record"):
+        write_all({page: "new", gone: "new"})
+    assert [path.read_text() for path in (page, record)] == ["old", "old"]
+    assert sorted(tmp_path.iterdir()) == [page, record]
+    write_all({page: "new", record: b"new"})
+    assert [path.read_text() for path in (page, record)] == ["new", "new"]
+
+
+def test_what_a_link_leads_to_is_replaced(tmp_path):
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_text("old")
+    link.symlink_to(real)
+    write_text(link, "new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"
+
+
+def test_no_file_is_put_in_the_place_of_what_is_none(tmp_path):
+    """Root could: a device would be a file from then on."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="pipe"):
+        write_text(pipe, "new")
+    with pytest.raises(IsADirectoryError):
+        write_text(tmp_path, "new")
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]

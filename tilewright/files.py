@@ -6,8 +6,10 @@ before the next thing is done.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,22 +30,47 @@ class Written:
 def write_bytes(path: Path, content: bytes) -> None:
     """Put `content` in the place of what `path` holds, in one step.
 
-    Raises OSError, which names `path`.
+    Raises OSError, which names `path`: also for what is no file of its own, such as a device, in
+    whose place none may be put.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    write_all({path: content})
+
+
+def write_all(contents: Mapping[Path, bytes | str]) -> None:
+    """The same for several files: none takes its place before all are on the disk.
+
+    Text is written in UTF-8. Raises OSError, which names the file that could not be.
+    """
+    partials: dict[Path, Path] = {}
+    path = Path()
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        sync_folder(path.parent)
+        for path, content in contents.items():
+            place = _place(path)
+            partials[path] = place.with_name(f"{place.name}.{os.getpid()}{PARTIAL}")
+            with partials[path].open("wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, partial in partials.items():
+            partial.replace(_place(path))
+        for folder in {partial.parent for partial in partials.values()}:
+            sync_folder(folder)
     except BaseException as error:
-        with suppress(OSError):  # on a file system that can only be read, it was never there
-            partial.unlink()
+        for partial in partials.values():
+            with suppress(OSError):  # on a file system that can only be read, it was never there
+                partial.unlink()
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
+
+
+def _place(path: Path) -> Path:
+    """Of a link, what it leads to. Raises OSError for what is there and is no file."""
+    place = path.resolve()
+    if place.exists() and not place.is_file():
+        kind = errno.EISDIR if place.is_dir() else errno.EINVAL
+        raise OSError(kind, os.strerror(kind))
+    return place
 
 
 def write_text(path: Path, text: str) -> None:

@@ -30,7 +30,7 @@ from tilewright.codegen.object_file import object_file
 from tilewright.codegen.target import Target
 from tilewright.codelets.emit.libm import LIBM
 from tilewright.errors import ArgumentError
-from tilewright.files import Written, write_bytes, write_text
+from tilewright.files import Written, write_all
 from tilewright.graph.ir import Type
 from tilewright.runtime.signature import Signature
 
@@ -100,10 +100,7 @@ def export(
     shared = _shared(content)
     if shared is not None:
         files[f"lib{name}.so"] = shared
-    for file, what in files.items():
-        write_text(folder / file, what) if isinstance(what, str) else write_bytes(
-            folder / file, what
-        )
+    write_all({folder / file: content for file, content in files.items()})
     note = "" if shared else "This host has no linker (cc or ld): there is no shared object."
     return Written(tuple(folder / file for file in files), note)
 

@@ -29,7 +29,7 @@ import numpy as np
 from tilewright.alpha.tables import Prices
 from tilewright.alpha.walking import svg
 from tilewright.alpha.walking.page import BLUE, GREY, html, section, table, verdict
-from tilewright.files import write_text
+from tilewright.files import write_all
 from tilewright.frozen import frozen
 from tilewright.sequence import pruning
 from tilewright.sequence.cards import densities as frauds_
@@ -205,9 +205,9 @@ def write(
     content = {"source": source, "settings": asdict(settings), "rows": [asdict(r) for r in rows]}
     content["frauds"] = [asdict(row) for row in frauds]
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "densities.json", json.dumps(content, indent=1) + "\n")
     path = folder / "densities.html"
-    write_text(path, _page(source, settings, rows, frauds))
+    text = json.dumps(content, indent=1) + "\n"
+    write_all({folder / "densities.json": text, path: _page(source, settings, rows, frauds)})
     return path
 
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 
 import tilewright
 from tilewright.errors import ArgumentError
-from tilewright.files import write_text
+from tilewright.files import write_all
 from tilewright.frozen import frozen
 from tilewright.sequence.cards import live
 from tilewright.sequence.cards.comparison import compare
@@ -61,6 +61,8 @@ def run(
         "recipes": {one.comparison.settings.recipe: one.as_json() for one in found},
         "live": [one.as_json() for one in delays],
     }
-    write_text(folder / "fraud.json", json.dumps(content, indent=1) + "\n")
-    write_text(folder / "fraud.html", page(found, delays))
-    return Outcome(found, delays, folder / "fraud.html")
+    html = folder / "fraud.html"
+    write_all(
+        {folder / "fraud.json": json.dumps(content, indent=1) + "\n", html: page(found, delays)}
+    )
+    return Outcome(found, delays, html)
