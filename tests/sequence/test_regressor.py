@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import jax
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 from sklearn.base import clone
@@ -182,3 +183,18 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoint, "write", written)
     with pytest.raises(ArgumentError, match=r"of a fit with learning_rate=0\.03, not 0\.01"):
         changed(saving, learning_rate=0.01).fit(PANEL)
+
+
+def test_another_optimizer_is_another_fit(tmp_path):
+    """By what it computes: one made anew is the same, one of another rate is not."""
+    path = tmp_path / "fit"
+
+    def fit(optimizer):
+        return changed(SHORT, epochs=2, checkpoint=path, optimizer=optimizer).fit(PANEL)
+
+    first = fit(optax.chain(optax.clip(1.0), optax.adam(1e-2)))
+    again = fit(optax.chain(optax.clip(1.0), optax.adam(1e-2)))
+    jax.tree.map(np.testing.assert_array_equal, again.nets_, first.nets_)
+    for other in (optax.chain(optax.clip(1.0), optax.adam(1e-3)), optax.sgd(1e-2), None):
+        with pytest.raises(ArgumentError, match="of a fit with optimizer='optax "):
+            fit(other)

@@ -21,7 +21,7 @@ import tilewright
 from tilewright.errors import ArgumentError
 from tilewright.files import write_bytes
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Checkpoint:

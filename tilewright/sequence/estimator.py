@@ -26,6 +26,7 @@ from tilewright.models.forecaster import Forecaster
 from tilewright.models.recurrent import Layer, Recurrent
 from tilewright.sequence import doubts, saved, sequences
 from tilewright.sequence.checkpoint import Checkpoint
+from tilewright.sequence.code_mark import mark_of
 from tilewright.sequence.fitting import Task, answered, example, fitted
 from tilewright.sequence.given import SequenceReader
 from tilewright.sequence.live_stream import live_stream
@@ -42,8 +43,8 @@ HISTORY = 64
 TURN = 128
 """Rows of a sequence that are read in one turn when it is only answered."""
 ENDLESS = 2**31 - 1
-UNSEEN = ("checkpoint", "checkpoint_seconds", "optimizer", "machine", "precision")
-"""Settings that a checkpoint does not hold: where it lies, code, how trained nets are asked."""
+UNSEEN = ("checkpoint", "checkpoint_seconds", "machine", "precision")
+"""Settings that a checkpoint does not hold: where it lies, how trained nets are asked."""
 
 
 class SequenceEstimator(SequenceReader):
@@ -233,12 +234,15 @@ class SequenceEstimator(SequenceReader):
         return fit
 
     def _settings(self) -> dict[str, Any]:
-        """All that bits depend on, but for the data."""
-        return {
+        """All that bits depend on, but for the data; of an optimiser, what it computes."""
+        found = {
             name: value
             for name, value in self.get_params(deep=False).items()
             if name not in UNSEEN and (name != "random_state" or isinstance(value, Integral))
         }
+        if self.optimizer is not None:
+            found["optimizer"] = mark_of(self.optimizer, self._recipe.form)
+        return found
 
     def _goes_on(self) -> bool:
         """Whether there are nets to go on from. Raises `ArgumentError` where they are others."""
