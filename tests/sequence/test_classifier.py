@@ -47,6 +47,29 @@ def test_a_prior_moves_log_odds(fitted):
     np.testing.assert_allclose(np.log(other.predict_proba(X)) @ [-1, 1], odds + shift, rtol=1e-6)
 
 
+@pytest.mark.parametrize("settings", [{}, dict(calibration="temperature")])
+def test_a_prior_knows_of_weights_of_classes(settings):
+    """What nets with weights have learned is another share: that is what odds are moved from."""
+    weighted = changed(class_weight={"no": 1, "yes": 3}, epochs=3, **settings).fit(X, Y)
+    moved = clone(weighted).set_params(prior=0.5).fit(X, Y)
+    share = np.mean(Y == "yes")
+    shift = -np.log(3 * share / (1 - share))
+    odds = np.log(weighted.predict_proba(X)) @ [-1, 1]
+    np.testing.assert_allclose(np.log(moved.predict_proba(X)) @ [-1, 1], odds + shift, rtol=1e-6)
+
+
+def test_a_prior_after_isotonic_calibration_is_from_the_later_share():
+    settings = dict(class_weight={"no": 1, "yes": 3}, epochs=3, calibration="isotonic")
+    stepwise = changed(**settings).fit(X, Y)
+    moved = changed(**settings, prior=0.5).fit(X, Y)
+    share = np.mean(Y[320:] == "yes")
+    assert abs(share - np.mean(Y == "yes")) > 0.01
+    said, found = (model.predict_proba(X)[:, 1] for model in (stepwise, moved))
+    sure = (said > 1e-6) & (said < 1 - 1e-6)
+    shift = np.log(found / (1 - found)) - np.log(said / (1 - said))
+    np.testing.assert_allclose(shift[sure], -np.log(share / (1 - share)), rtol=1e-4)
+
+
 def test_calibration_is_by_later_data():
     """A net that has learned its own data by heart is too sure, and is told so."""
     noise = np.random.default_rng(1).permutation(Y)

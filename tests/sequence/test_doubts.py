@@ -51,6 +51,7 @@ def with_one_row_alone() -> pd.DataFrame:
         (LSTMRegressor, DATA, dict(validation=0, refit="steps"), "refit='steps' needs a valid"),
         (LSTMRegressor, DATA.assign(y=np.nan), {}, "No target is known"),
         (LSTMRegressor, DATA.assign(a=1e300 * DATA.a), {}, "A column of inputs is too large"),
+        (LSTMClassifier, DATA.assign(y=np.nan), {}, "No label is known"),
         (LSTMClassifier, DATA.assign(y=1.0), {}, "at least two classes, not one class alone"),
         (LSTMClassifier, DATA.assign(y=RISES), {}, r"has one class alone \(0\.0\)"),
         (

@@ -42,7 +42,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
     ----------------------------------------------
     class_weight : None, "balanced", or a weight for each class.
     prior : share of each class where the net will be used, in the order of `classes_`, if rows were
-        sampled otherwise; of two classes that of the second will do. Log-odds are shifted by it.
+        sampled, or classes weighted, otherwise; of two classes that of the second will do. Log-odds
+        are shifted from what was learned with, or calibrated on, to it.
     calibration : "temperature" or, for two classes, "isotonic" on the later data that fits are
         stopped by; None.
 
@@ -145,7 +146,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         if given.base is not None:
             raise ArgumentError("base_scale is for targets that are numbers, not for classes.")
         self.temperature_, self.isotonic_ = 1.0, np.zeros((2, 0))
-        self._shift = self._prior_shift(given)
+        known = ~np.isnan(given.y[:, 0])
+        self._shift = self._prior_shift(given.y[known, 0], self._weights(given)[known, 0])
         return given
 
     def _doubt(self, given: Sequences, last: int) -> None:
@@ -218,6 +220,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
                 )
             rising = IsotonicRegression(y_min=0, y_max=1).fit(softmax(odds, axis=-1)[:, 1], own)
             self.isotonic_ = np.stack([rising.X_thresholds_, rising.y_thresholds_])
+            self._shift = self._prior_shift(own)
             return
 
         def lost(log: float) -> float:
@@ -226,8 +229,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         found = minimize_scalar(lost, bounds=(-HOTTEST, HOTTEST), method="bounded")
         self.temperature_ = float(np.exp(found.x))  # pyright: ignore[reportAttributeAccessIssue]
 
-    def _prior_shift(self, given: Sequences) -> np.ndarray:
-        """Of the log-odds, (classes,)."""
+    def _prior_shift(self, codes: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Of the log-odds, (classes,), from the shares of classes that they were learned with."""
         if self.prior is None:
             return np.zeros(len(self.classes_))
         prior = np.asarray(self.prior, np.float64)
@@ -237,9 +240,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
             raise ArgumentError(
                 f"prior must be above 0 for each of {self.classes_}, not {self.prior!r}."
             )
-        codes = given.y[~np.isnan(given.y)].astype(int)
-        seen = np.bincount(codes, minlength=len(prior)) / len(codes)
-        return np.log(prior / prior.sum()) - np.log(seen)
+        seen = np.bincount(codes.astype(int), weights, len(prior))
+        return np.log(prior / prior.sum()) - np.log(seen / seen.sum())
 
     # Labels as numbers
 
@@ -258,6 +260,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         if given.y.shape[1] != 1:
             raise ArgumentError(f"A Panel must have one column of labels, not {given.y.shape[1]}.")
         known = ~np.isnan(given.y)
+        if not known.any():
+            raise ArgumentError("No label is known.")
         self._set_classes(np.unique(given.y[known]))
         codes = np.where(known, np.searchsorted(self.classes_, given.y), np.nan)
         return sequences.with_targets(given, codes)
