@@ -25,6 +25,7 @@ def test_without_demo_it_says_what_it_is():
         (("--recipe", "talk"), "recipe must be published or order, not 'talk'"),
         (("--strength", 2), "strength must be from 0 to 1, not 2.0"),
         (("--cards", 9), "cards must be a whole number from 50 on, not 9"),
+        (("--seed", -1), "seed must be a whole number from 0 on, not -1"),
         (("--cards", 60, "--weeks", 9), "There are no 9 weeks from day 129 on"),
     ],
 )

@@ -5,6 +5,7 @@ from typer.testing import CliRunner
 from tests.talk.records import images, talk
 from tilewright.cli.app import app
 from tilewright.talk import running
+from tilewright.talk.record import load
 
 
 def invoke(*arguments: str):
@@ -25,6 +26,15 @@ def test_a_page_and_its_numbers(tmp_path, monkeypatch, told):
     assert "0 of 2 steps" in invoke("--out", str(tmp_path / "a"), "--only", "images",
                                     "--quick").output  # fmt: skip
     assert len(told) == 1  # and not where nothing is left to be measured
+
+
+def test_what_is_read_from_files_needs_no_step(tmp_path):
+    listed = invoke("--list", "--only", "machines")
+    assert "machines: CPU, GPU, IPU, read from files" in listed.output
+    found = invoke("--out", str(tmp_path), "--only", "machines")
+    assert found.exit_code == 0, found.output
+    assert load(tmp_path / "talk.json").outcomes == {}
+    assert "CPU, GPU, IPU" in (tmp_path / "talk.html").read_text()
 
 
 def test_how_to_install_is_said_with_its_brackets(tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ def make(
     from tilewright.files import write_text
     from tilewright.talk.page import page
     from tilewright.talk.record import NAME
-    from tilewright.talk.steps import WORKLOADS, chosen
+    from tilewright.talk.steps import READ, WORKLOADS, chosen
 
     steps = chosen(quick, only)
     console = Console(highlight=False)
@@ -55,6 +55,8 @@ def make(
             if here:
                 console.print(f"[bold]{workload}[/]: {title}, {_minutes(here)}")
                 console.print("  " + ", ".join(step.case for step in here), style="dim")
+            elif only in (None, workload) and workload in READ:
+                console.print(f"[bold]{workload}[/]: {title}, read from files")
         console.print(f"In all {_minutes(steps)} on two cores.")
         return
     write_text(out / "talk.html", page([measured(out, steps, console, SECONDS[quick])]))
@@ -94,6 +96,8 @@ def measured(out: Path, steps: Sequence[Step], console: Console, seconds: float)
             note = " [yellow](disturbed)[/]" if disturbed(outcome) else ""
             console.print(f"{step.name}: {outcome.conditions['seconds']:.0f} s{note}")
 
+    if not (out / NAME).exists():
+        talk.save(out / NAME)
     with console.status("…") as status:
         talk = run(talk, out / NAME, steps, told, budget)
     if late := left(talk, steps):
@@ -149,6 +153,8 @@ def _warn(console: Console, talk: object) -> None:
 
 def _minutes(steps: object) -> str:
     seconds = sum(step.seconds for step in steps)  # type: ignore[attr-defined]
+    if not seconds:
+        return "no time at all"
     return f"about {max(1, round(seconds / 60))} min"
 
 

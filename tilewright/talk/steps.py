@@ -25,7 +25,9 @@ WORKLOADS: Mapping[str, str] = {
     "modelled": "On machines that are not here",
     "argument": "What frees these models, switched off one at a time",
 }
-"""In the page's order, with their headings. `machines` are read from files."""
+"""In the page's order, with their headings."""
+READ = ("machines",)
+"""What is read from files, and has no steps."""
 
 
 @frozen

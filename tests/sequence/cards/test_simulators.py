@@ -112,3 +112,5 @@ def test_sizes():
         published(0, 10)
     with pytest.raises(ArgumentError, match="days must be a whole number from 1 on, not 0"):
         order(0, 60, 0)
+    with pytest.raises(ArgumentError, match="seed must be a whole number from 0 on, not -1"):
+        order(-1, 60, 5)

@@ -135,8 +135,15 @@ def test_another_job_is_refused(whole):
         (dict(first="soon"), "first must be an ISO date"),
         (dict(rivals="some"), "Unknown rivals 'some'"),
         (dict(train=5000), "One window needs"),
+        (dict(steps_back=71), "steps_back must be at most train=70, not 71"),
+        (
+            dict(validation=0.01),
+            "of train=70 days is shorter than the horizon of 1",
+        ),
+        (dict(target="volatility", validation=0.05), "shorter than the horizon of 5"),
     ],
 )
-def test_settings_that_cannot_be(change, words):
+def test_settings_that_cannot_be(change, words, tmp_path):
     with pytest.raises(AlphaError, match=words):
-        walk_forward(PRICES, replace(SMALL, **change))
+        walk_forward(PRICES, replace(SMALL, **change), tmp_path / "job")
+    assert not (tmp_path / "job").exists()

@@ -59,10 +59,11 @@ def order(seed: int = 0, cards_: int = 5_000, days: int = 183, strength: float =
 
     `strength` is the share of frauds that have an order of their own; the others have that of a
     look-alike. At 0 nothing can tell frauds from look-alikes. Raises `ArgumentError` for a
-    strength outside 0 to 1, fewer than 50 cards or one day.
+    strength outside 0 to 1, fewer than 50 cards or one day, or a seed below 0.
     """
     check_strength(strength)
-    world, random = World(cards_, days), np.random.default_rng(seed)
+    world = World(cards_, days, seed)
+    random = world.random()
     who = cards(world, random)
     plain = honest(world, who, random)
     count = np.array([FRAUDS_A_DAY, LOOK_ALIKES_A_DAY]) * world.share * days

@@ -24,9 +24,10 @@ CARDS_A_DAY, CARD_DAYS, CARD_SHARE, CARD_FACTOR = 3, 14, 3, 5.0
 def published(seed: int = 0, cards_: int = 5_000, days: int = 183) -> Purchases:
     """Purchases of that many cards on that many days.
 
-    Raises `ArgumentError` for fewer than 50 cards or one day.
+    Raises `ArgumentError` for fewer than 50 cards or one day, or a seed below 0.
     """
-    world, random = World(cards_, days), np.random.default_rng(seed)
+    world = World(cards_, days, seed)
+    random = world.random()
     ledger = honest(world, cards(world, random), random)
     ledger.kind[ledger.amount > LIMIT] = LARGE
     _terminals(world, ledger, random)

@@ -35,7 +35,7 @@ class Settings:
     def __post_init__(self) -> None:
         if self.recipe not in (PUBLISHED, ORDER):
             raise ArgumentError(f"recipe must be published or order, not {self.recipe!r}.")
-        World(self.cards, self.days)
+        World(self.cards, self.days, self.seed)
         order.check_strength(self.strength)
         if not 0 < self.false_alarms < 1:
             raise ArgumentError(f"false_alarms must be from 0 to 1, not {self.false_alarms!r}.")

@@ -33,18 +33,23 @@ DELAY = 7.0
 
 @frozen
 class World:
-    """How many cards and days; two terminals a card."""
+    """How many cards and days, two terminals a card; the same `seed` is the same world."""
 
     cards: int = CARDS
     days: int = 183
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("cards", 50), ("days", 1)):
+        for name, least in (("cards", 50), ("days", 1), ("seed", 0)):
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise ArgumentError(
                     f"{name} must be a whole number from {least} on, not {value!r}."
                 )
+
+    def random(self) -> np.random.Generator:
+        """What it is drawn by."""
+        return np.random.default_rng(self.seed)
 
     @property
     def terminals(self) -> int:

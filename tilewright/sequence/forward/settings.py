@@ -72,6 +72,15 @@ class ForwardSettings:
                 raise AlphaError(f"{name} must be a number, not {value!r}.")
             if not 0 < value <= high:
                 raise AlphaError(f"{name} must be above 0, and {high:g} at most, not {value!r}.")
+        if self.steps_back > self.train:
+            raise AlphaError(
+                f"steps_back must be at most train={self.train}, not {self.steps_back}."
+            )
+        if self.validation * self.train < self.horizon:
+            raise AlphaError(
+                f"validation={self.validation:g} of train={self.train} days is shorter than the "
+                f"horizon of {self.horizon}: choose a larger one."
+            )
         if not isinstance(self.warm, bool):
             raise AlphaError(f"warm must be True or False, not {self.warm!r}.")
         if self.first is not None:
