@@ -23,7 +23,8 @@ def rising(rate):
 
 
 def from_table(values):
-    return optax.sgd(lambda count: jnp.asarray(values, jnp.float32)[count % len(values)])
+    table = jnp.asarray(values, jnp.float32)
+    return optax.sgd(lambda count: table[jnp.asarray(count) % len(table)])
 
 
 def test_it_is_the_same_in_another_process():

@@ -1,16 +1,22 @@
 """The file beside the page, and records side by side."""
 
-import json
 import math
+import platform
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.talk.records import MACHINE, images, talk
 from tilewright.errors import ArgumentError
+from tilewright.machine.host import host_machine
+from tilewright.talk import running
 from tilewright.talk.merging import merged
 from tilewright.talk.page import page
+from tilewright.talk.peaks import peaks
 from tilewright.talk.record import load
+from tilewright.talk.steps import settings, steps
 
 
 def test_what_was_saved_is_loaded(tmp_path):
@@ -28,15 +34,53 @@ def test_rounds_that_were_left_out_stay_so(tmp_path):
     assert math.isnan(found.rounds[1])
 
 
-def test_no_name_of_a_host_or_a_user_and_no_path_is_kept(tmp_path):
-    import getpass
-    import platform
-
-    talk(one=images()).save(tmp_path / "talk.json")
+def test_no_name_of_a_host_or_a_user_and_no_path_is_kept(tmp_path, monkeypatch):
+    """Of this machine, with a step that ended over a file."""
+    said = f"echo \"FileNotFoundError: no such file: '{tmp_path}/talk/b0.npz' {Path.home()}\" >&2"
+    program = tmp_path / "fails"
+    program.write_text(f"#!/bin/sh\n{said}\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(platform, "node", lambda: "name-of-the-host")
+    monkeypatch.setenv("USER", "name-of-the-user")
+    failed = running._child(steps()[0])
+    record = running.begin(tmp_path / "talk.json", settings()).with_peaks(peaks(host_machine()))
+    record.with_outcome("one", failed).save(tmp_path / "talk.json")
     text = (tmp_path / "talk.json").read_text()
-    assert str(tmp_path) not in text
-    assert platform.node() not in text or len(platform.node()) < 4
-    assert getpass.getuser() not in json.loads(text)["machine"].values()
+    assert "no such file: 'b0.npz'" in text
+    for word in (str(tmp_path), str(tmp_path.parent), "name-of-the-host", "name-of-the-user"):
+        assert word not in text
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("OSError: '/home/ada/.cache/x.so': bad", "OSError: 'x.so': bad"),
+        ("at /usr/lib/python3/a.py, line 3", "at a.py, line 3"),
+        ("3 images/s and 7 ms/step of 1/2", "3 images/s and 7 ms/step of 1/2"),
+    ],
+)
+def test_of_paths_only_names_are_kept(said, kept):
+    assert running.without_paths(said) == kept
+
+
+def test_peaks_are_kept_and_are_not_what_a_machine_is(tmp_path):
+    host = host_machine()
+    found = peaks(host)
+    assert not found["measured"]  # tests plan for what is stated
+    assert found["Gop/s"]["float32"] == pytest.approx(host.peak_flops("float32") / 1e9, rel=1e-3)
+    assert list(found["read_GB/s"]) == [memory.name for memory in host.tile.memories]
+    record = running.begin(tmp_path / "talk.json", settings()).with_peaks(found | {"GHz": 1.0})
+    record.save(tmp_path / "talk.json")
+    assert running.begin(tmp_path / "talk.json", settings()) == record
+    other = record.with_peaks(found)
+    assert "Two records of one machine" in page([with_images(record), with_images(other)])
+    assert "Stated for its level, not measured, all cores" in page([record])
+    assert "GFLOP/s in float32" not in page([talk(one=images())])
+
+
+def with_images(record):
+    return record.with_outcome("images: one", images())
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,9 @@ def measured(out: Path, steps: Sequence[Step], console: Console, seconds: float)
     or holds another record.
     """
     from tilewright.calibrate import known
+    from tilewright.machine.host import host_machine
     from tilewright.talk.budget import Budget
+    from tilewright.talk.peaks import peaks
     from tilewright.talk.record import NAME
     from tilewright.talk.running import begin, disturbed, left, run
     from tilewright.talk.steps import settings
@@ -83,6 +85,7 @@ def measured(out: Path, steps: Sequence[Step], console: Console, seconds: float)
     console.print(f"{len(due)} of {len(steps)} steps to do, {_minutes(due)}.")
     if due:
         known(console.print)
+    talk = talk.with_peaks(peaks(host_machine()))
     names = {step.name for step in due}
 
     def told(step: Step, outcome: Outcome | None) -> None:

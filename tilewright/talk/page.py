@@ -14,6 +14,7 @@ import tilewright
 from tilewright.talk import drawing, verdicts
 from tilewright.talk.claims import CLAIMS, PUBLISHED_POINTS
 from tilewright.talk.figures import Point
+from tilewright.talk.peaks import in_words, without_peaks
 from tilewright.talk.record import Outcome, Talk
 from tilewright.talk.running import disturbed
 from tilewright.talk.steps import WORKLOADS, of_workload
@@ -58,7 +59,7 @@ def described(talk: Talk) -> str:
     with_them = ", ".join(f"{name} {found}" for name, found in packages.items())
     return (
         f"{its['cpu']}, {its['cores']} cores, {its['level'].upper()}, {caches}, "
-        f"{its['memory_gib']} GiB, {its['system']}. With {with_them}.{battery}"
+        f"{its['memory_gib']} GiB, {its['system']}. With {with_them}.{in_words(its)}{battery}"
     )
 
 
@@ -189,7 +190,7 @@ def _same_machine(talks: Sequence[Talk]) -> list[str]:
     lines = []
     for i, first in enumerate(talks):
         for second in talks[i + 1 :]:
-            if first.machine != second.machine:
+            if without_peaks(first.machine) != without_peaks(second.machine):
                 continue
             apart = []
             for name in first.outcomes.keys() & second.outcomes.keys():

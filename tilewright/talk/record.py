@@ -18,6 +18,7 @@ from tilewright.errors import ArgumentError
 from tilewright.files import write_text
 from tilewright.frozen import frozen
 from tilewright.talk.figures import Figure, Point
+from tilewright.talk.peaks import PEAKS
 
 SCHEMA = 1
 NAME = "talk.json"
@@ -51,6 +52,9 @@ class Talk:
     @property
     def settings_hash(self) -> str:
         return hashlib.sha256(json.dumps(dict(self.settings), sort_keys=True).encode()).hexdigest()
+
+    def with_peaks(self, found: Mapping[str, Any]) -> Talk:
+        return replace(self, machine={**self.machine, PEAKS: dict(found)})
 
     def with_outcome(self, step: str, outcome: Outcome) -> Talk:
         return replace(self, outcomes=dict(self.outcomes) | {step: outcome})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from typing import Any
 from tilewright.bench.record import this_machine
 from tilewright.errors import ArgumentError
 from tilewright.talk.budget import Budget
+from tilewright.talk.peaks import without_peaks
 from tilewright.talk.record import Outcome, Talk, as_text, load, outcome_of
 from tilewright.talk.steps import Step, step_of
 
@@ -34,6 +36,8 @@ PACKAGES = (
     *("blackjax", "numpyro", "torch", "onnxruntime", "openvino"),
 )
 MACHINE = ("cpu", "cores", "level", "vector_bits", "cache_kib", "memory_gib", "system", "python")
+FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s'\":;,()/]+/)+")
+"""Of a path that begins at a root, all but its last name."""
 PROC, RAPL = Path("/proc"), Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 
 
@@ -50,7 +54,7 @@ def begin(path: Path, settings: dict[str, Any]) -> Talk:
         return fresh
     old = load(path)
     for what in ("machine", "packages", "settings"):
-        before, now = getattr(old, what), getattr(fresh, what)
+        before, now = (without_peaks(getattr(talk, what)) for talk in (old, fresh))
         if before != now:
             keys = [k for k in {*before, *now} if before.get(k) != now.get(k)]
             raise ArgumentError(
@@ -123,9 +127,14 @@ def _child(step: Step, most: float = LONGEST) -> Outcome:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         sentence = lines[-1] if lines else f"status {done.returncode}"
-        return Outcome(step.workload, conditions=conditions, failed=sentence)
+        return Outcome(step.workload, conditions=conditions, failed=without_paths(sentence))
     outcome = outcome_of(json.loads(done.stdout.splitlines()[-1]))
     return replace(outcome, conditions=conditions)
+
+
+def without_paths(sentence: str) -> str:
+    """Of files only the names: where they lie says whose machine it is."""
+    return FOLDERS.sub("", sentence)
 
 
 @dataclass
