@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,11 @@ MARKS = {
     "15_torch_weights_to_ticks": pytest.mark.peers,
     "16_volatility_beside_ridge": pytest.mark.slow,
     "17_skip_zero_blocks": pytest.mark.slow,
+    # Sixty windows.
+    "19_unseen_instruments": (
+        pytest.mark.slow,
+        pytest.mark.skipif(find_spec("bokeh_sampledata") is None, reason="needs bokeh-sampledata"),
+    ),
 }
 
 
@@ -25,7 +31,7 @@ MARKS = {
 )
 def test_runs(path):
     done = subprocess.run(
-        [sys.executable, str(path)], capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) >= 1

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from tests.alpha.market import prices
+from tests.alpha.scale.processes import at_work, of_parent
 from tests.alpha.scale.small import SMALL
 from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.scale.folder import ScaleFolder
 from tilewright.alpha.scale.walk import walk
 from tilewright.alpha.tables import Prices
 
@@ -26,8 +31,19 @@ MEMORY = 100 << 20
 
 def started(*arguments: str, **variables: str) -> subprocess.Popen:
     """This file, in a process of its own."""
+    return _process("-m", "tests.alpha.scale.cluster_driver", *arguments, **variables)
+
+
+def resumed(folder: Path, cluster: str) -> subprocess.Popen:
+    """`tilewright alpha resume` in a folder with the job, of which nothing is finished yet."""
+    ScaleFolder(folder, TABLE, SETTINGS).save_prices()
+    command = ["alpha", "resume", str(folder), "--cluster", cluster]
+    return _process("-c", "from tilewright.cli import main; main()", *command)
+
+
+def _process(*arguments: str, **variables: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.alpha.scale.cluster_driver", *arguments],
+        [sys.executable, *arguments],
         env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -48,6 +64,19 @@ def wait_for(folder: Path, count: int, driver: subprocess.Popen) -> None:
             raise AssertionError(driver.communicate()[1])
         time.sleep(0.02)
     raise TimeoutError(f"{folder} has not come to {count} windows.")
+
+
+def killed_workers(driver: subprocess.Popen, count: int, rng: random.Random, most: float) -> int:
+    """Workers killed while they have a task, one after up to `most` seconds, until the job ends."""
+    done = 0
+    while done < count and driver.poll() is None:
+        time.sleep(rng.uniform(0, most))
+        victims = at_work(of_parent(driver.pid))
+        if victims:
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(rng.choice(victims), signal.SIGKILL)
+                done += 1
+    return done
 
 
 def main() -> None:

@@ -1,16 +1,24 @@
-"""On Ray, at length: twenty lost nodes, and nodes of two levels of the instruction set."""
+"""On Ray, at length: lost nodes and workers, and nodes of two levels of the instruction set."""
 
 import random
 import time
 
 import pytest
 
-from tests.alpha.scale.cluster_driver import MEMORY, SETTINGS, TABLE, files, started, wait_for
+from tests.alpha.scale.cluster_driver import (
+    MEMORY,
+    SETTINGS,
+    TABLE,
+    files,
+    killed_workers,
+    started,
+    wait_for,
+)
 from tilewright.alpha.scale.level import AVX2, here, kept_to
 from tilewright.alpha.scale.walk import walk
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:os.fork")]
-LOSSES = 20
+LOSSES, WORKERS = 20, 40
 
 
 @pytest.fixture
@@ -39,6 +47,20 @@ def test_twenty_nodes_are_lost_at_random_instants(nodes, tmp_path):
             victim = rng.choice(sorted(nodes.worker_nodes, key=lambda node: node.node_id))
             nodes.remove_node(victim, allow_graceful=False)
             lost += 1
+        _, said = driver.communicate()
+        assert driver.returncode == 0, said
+        assert files(folder) == files(tmp_path / "whole")
+
+
+def test_forty_workers_are_killed_at_random_instants(tmp_path):
+    """Of two at work; jobs are begun until all forty are."""
+    pytest.importorskip("ray", reason="ray is not installed (the extra ray has it)")
+    walk(TABLE, SETTINGS, tmp_path / "whole")
+    rng, killed, jobs = random.Random(3), 0, 0
+    while killed < WORKERS:
+        folder, jobs = tmp_path / f"job{jobs}", jobs + 1
+        driver = started(str(folder), "local:2")
+        killed += killed_workers(driver, WORKERS - killed, rng, 4.0)
         _, said = driver.communicate()
         assert driver.returncode == 0, said
         assert files(folder) == files(tmp_path / "whole")

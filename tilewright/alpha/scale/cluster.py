@@ -13,12 +13,9 @@ that have more to AVX2. The driver does no arithmetic: it may be of any level.
 
 from __future__ import annotations
 
-import logging
-import os
 import socket
 import time
 import uuid
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -26,23 +23,28 @@ from typing import Any, NamedTuple
 
 import tilewright
 from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.scale.joining import (
+    CLIENT,
+    LOCAL,
+    answers,
+    connect,
+    first_line,
+    host_and_port,
+    imported,
+)
 from tilewright.alpha.scale.level import here, kept_to
 from tilewright.alpha.scale.material import ChainTask, Material, Task, material_of
+from tilewright.alpha.scale.own_cluster import OwnCluster
 from tilewright.alpha.scale.program import program
 from tilewright.alpha.scale.settings import ScaleSettings
 from tilewright.alpha.tables import Prices
 from tilewright.env import ENVIRONMENT
 from tilewright.files import usable_folder
 
-LOCAL, CLIENT = "local:", "ray://"
 RETRIES = 50
 """Losses of a worker or node that a task survives: more are a fault of its own."""
-REACHED, SPOKEN, GONE = 3.0, 20.0, 5.0
-"""Seconds in which a cluster must answer at first, and say something; and without an answer until
-it is given up."""
-SETTINGS, ALERT = b"\x04", b"\x15"
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + SETTINGS + bytes(5)
-"""What a client of HTTP/2 begins with: a magic, and a frame of settings without any."""
+GONE = 5.0
+"""Seconds without an answer until a cluster is given up."""
 LOOK, PATIENCE = 1.0, 0.2
 """Seconds between looks at the cluster, and between those for a signal such as Ctrl-C."""
 ONE_TILE = {"TILEWRIGHT_TILES": "1", "TILEWRIGHT_PROCESSES": "1"}
@@ -76,16 +78,20 @@ class Cluster:
 
     def __init__(self, cluster: str, level: str | None = None):
         """Connect, and find all nodes alike; raises `AlphaError` for what cannot be."""
-        self._ray = _imported()
+        self._ray = imported()
         self._environment = {"env_vars": {**ONE_TILE, **kept_to(level)}}
-        self._name, self._ours = cluster, not self._ray.is_initialized()
-        if self._ours:
-            _connect(self._ray, cluster)
+        self._name, self._joined = cluster, not self._ray.is_initialized()
+        ours = self._joined and cluster.startswith(LOCAL)
+        self._own = OwnCluster() if ours else None
         try:
+            if self._joined:
+                connect(self._ray, cluster)
             self._head = self._head_address()
             self._looked, self._answered, self._room = 0.0, time.monotonic(), 1
             self._look()
             self._about = self._agreed()
+            if self._own is not None:
+                self._own.begun()
         except BaseException:
             self.close()
             raise
@@ -120,9 +126,13 @@ class Cluster:
 
     def close(self) -> None:
         """Leave the cluster, which ends our tasks; one of our own ends itself."""
+        if self._own is not None:
+            self._own.end_helpers()
         with suppress(Exception):  # it may be gone already
-            if self._ours:
+            if self._joined:
                 self._ray.shutdown()
+        if self._own is not None:
+            self._own.unwatch()
 
     def _remote(self, function: Any) -> Any:
         return self._ray.remote(function).options(
@@ -135,7 +145,9 @@ class Cluster:
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from None
         except self._ray.exceptions.RayError as error:
-            raise AlphaError(f"The cluster {self._name} gave up a task: {_first(error)}.") from None
+            raise AlphaError(
+                f"The cluster {self._name} gave up a task: {first_line(error)}."
+            ) from None
         self._check(answer)
         return answer.value
 
@@ -162,22 +174,22 @@ class Cluster:
             ).remote()
             for node in nodes
         ]
-        answers: list[Answer] = []
+        found: list[Answer] = []
         faults = self._ray.exceptions
         for node, handle in zip(nodes, asked, strict=True):
             try:
-                answers.append(self._ray.get(handle))
+                found.append(self._ray.get(handle))
             except (faults.RayTaskError, faults.RuntimeEnvSetupError) as error:
                 host = node["NodeManagerAddress"]
                 raise AlphaError(
-                    f"Node {host} of the cluster {self._name} cannot work: {_first(error)}."
+                    f"Node {host} of the cluster {self._name} cannot work: {first_line(error)}."
                 ) from None
             except faults.RayError:  # it is lost meanwhile
                 continue
-        if not answers:
+        if not found:
             raise AlphaError(f"The cluster {self._name} has lost all its nodes.")
-        first = answers[0]
-        for other in answers:
+        first = found[0]
+        for other in found:
             different = first.about.difference(other.about)
             if different:
                 remedy = "; level='avx2' keeps all to AVX2" * different.startswith("level")
@@ -196,8 +208,8 @@ class Cluster:
     def _head_address(self) -> tuple[str, int]:
         """Of what answers for the whole cluster."""
         if self._name.startswith(CLIENT):
-            return _host_and_port(self._name.removeprefix(CLIENT), self._name)
-        return _host_and_port(self._ray.get_runtime_context().gcs_address, self._name)
+            return host_and_port(self._name.removeprefix(CLIENT), self._name)
+        return host_and_port(self._ray.get_runtime_context().gcs_address, self._name)
 
     def _look(self) -> None:
         """Now and then: is the head there, and how many CPUs?"""
@@ -205,7 +217,7 @@ class Cluster:
         if now - self._looked < LOOK:
             return
         self._looked = now
-        if _answers(self._head):
+        if answers(self._head):
             self._answered = now
             self._room = max(1, 2 * int(self._ray.cluster_resources().get("CPU", 0)))
         elif now - self._answered > GONE:
@@ -213,97 +225,6 @@ class Cluster:
                 f"The cluster {self._name} does not answer any more: what was finished is kept, "
                 "and the same command goes on."
             )
-
-
-def _imported() -> Any:
-    try:
-        import ray
-        import ray.util.scheduling_strategies
-    except ImportError:
-        raise AlphaError("A cluster needs the package ray: pip install ray.") from None
-    return ray
-
-
-def _connect(ray: Any, cluster: str) -> None:
-    """Start a cluster of our own, or join one; raises `AlphaError`."""
-    options: dict[str, Any] = dict(address=cluster)
-    if cluster.startswith(LOCAL):
-        own = dict(num_cpus=_cpus(cluster), num_gpus=0, include_dashboard=False)
-        options = dict(address="local", **own)
-    else:
-        place = _host_and_port(cluster.removeprefix(CLIENT), cluster)
-        if not _answers(place):
-            raise AlphaError(f"No cluster answers at {cluster}.")
-        if not _speaks(place):
-            raise AlphaError(f"What answers at {cluster} is no cluster of Ray.")
-    try:
-        with warnings.catch_warnings(), _silence():
-            warnings.simplefilter("ignore")  # of JAX, about processes that Ray starts
-            ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
-    except Exception as error:  # whatever Ray makes of it
-        raise AlphaError(f"The cluster {cluster} cannot be joined: {_first(error)}.") from None
-
-
-def _cpus(cluster: str) -> int:
-    """N of "local:N"."""
-    from tilewright.machine.cpu import cpu_limit
-
-    text = cluster.removeprefix(LOCAL)
-    if not text.isdecimal() or int(text) < 1:
-        raise AlphaError(f"cluster must be local:N with a number of CPUs, not {cluster!r}.")
-    if int(text) > cpu_limit():
-        raise AlphaError(
-            f"cluster is {cluster!r}, and this process may use {cpu_limit()} CPUs at most."
-        )
-    return int(text)
-
-
-def _host_and_port(text: str, cluster: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise AlphaError(f"cluster must be local:N, HOST:PORT or ray://HOST:PORT, not {cluster!r}.")
-    return host.strip("[]"), int(port)
-
-
-def _answers(place: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(place, timeout=REACHED).close()
-    except OSError:
-        return False
-    return True
-
-
-def _speaks(place: tuple[str, int]) -> bool:
-    """Whether it answers as servers of gRPC do, of which Ray would find out in minutes.
-
-    A server sends its settings first (RFC 9113, 3.4); one that wants TLS sends an alert (RFC 8446).
-    """
-    with suppress(OSError), socket.create_connection(place, timeout=REACHED) as connection:
-        connection.settimeout(SPOKEN)
-        connection.sendall(PREFACE)
-        answer = connection.recv(9)
-        return answer[3:4] == SETTINGS or answer[:1] == ALERT
-    return False
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Ray's own threads write to the process's standard error: what they say, we say."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nothing:
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _first(error: BaseException) -> str:
-    """One line of a long text: its last where it is a task's traceback, else its first."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    line = lines[-1] if lines[0].startswith("\x1b[36m") else lines[0]
-    return line.rstrip(".") or type(error).__name__
 
 
 # On nodes
