@@ -69,13 +69,17 @@ class Copies:
         return Part(run.result(), rows.centre, rows.spread)
 
 
-def main() -> None:
-    folder, count = Path(sys.argv[1]), int(sys.argv[2])
+def table_of(count: int) -> Prices:
+    """Days for so many windows of one test day."""
     table = prices(days=DAYS_BEFORE + 10_001)
-    table = Prices(
+    return Prices(
         table.days[: DAYS_BEFORE + count + 1], table.names,
         np.ascontiguousarray(table.values[: DAYS_BEFORE + count + 1]), table.source,
     )  # fmt: skip
+
+
+def main() -> None:
+    folder, table = Path(sys.argv[1]), table_of(int(sys.argv[2]))
     module._crew = lambda cluster, level: Copies()
     began = time.monotonic()
     found = module.walk(table, SETTINGS, folder)

@@ -77,7 +77,7 @@ def test_the_panel_is_put_once_and_read_where_it_lies(monkeypatch):
     put, puts = ray.put, []
     monkeypatch.setattr(ray, "put", lambda value: puts.append(value) or put(value))
     try:
-        crew = Cluster(nodes.address)
+        crew = Cluster(str(nodes.address))
         material = crew.prepare(SETTINGS, TABLE)
         assert [value[1] for value in puts] == [material]
         assert isinstance(crew._shared, ray.ObjectRef)

@@ -1,11 +1,55 @@
 """Ten thousand windows need hardly more memory than a hundred, and are found again at once."""
 
+import gc
 import subprocess
 import sys
+import tracemalloc
+from copy import deepcopy
+from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.slow
+from tests.alpha.scale.many_windows import SETTINGS, Copies, table_of
+from tests.alpha.scale.small import Listener
+from tilewright.alpha.scale import walk as module
+from tilewright.alpha.scale.material import Task
+
+FEW, MORE = 50, 150
+GROWTH = 2000
+"""Bytes a finished window may leave behind, with what JAX keeps of its first ones: no arrays."""
+
+
+class Fresh(Copies):
+    """Each window has arrays of its own."""
+
+    def given(self, task: Task) -> Any:
+        return deepcopy(super().given(task))
+
+
+class Scales(Listener):
+    """How many bytes of Python's objects came after some windows, and stay."""
+
+    left = 0
+
+    def window(self, found, done: int, wanted: int) -> None:
+        super().window(None, done, wanted)
+        if done == FEW:
+            tracemalloc.start()
+        if done == MORE:
+            gc.collect()
+            self.left = tracemalloc.get_traced_memory()[0]
+            tracemalloc.stop()
+
+
+def test_finished_windows_leave_nothing_in_memory_and_are_not_done_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_crew", lambda cluster, level: Fresh())
+    table, scales = table_of(MORE), Scales()
+    module.walk(table, SETTINGS, tmp_path / "job", scales)
+    assert 0 < scales.left < GROWTH * (MORE - FEW)
+    again = Listener()
+    found = module.walk(table, SETTINGS, tmp_path / "job", again)
+    assert not again.done
+    assert sum(1 for _ in found.scored()) == MORE
 
 
 def ran(folder, count: int) -> tuple[float, float, int]:
@@ -16,6 +60,7 @@ def ran(folder, count: int) -> tuple[float, float, int]:
     return float(peak), float(seconds), int(windows)
 
 
+@pytest.mark.slow
 def test_memory_and_resuming(tmp_path):
     few, _, windows = ran(tmp_path / "few", 100)
     assert windows == 100

@@ -20,6 +20,14 @@ from tilewright.frozen import frozen
 
 GOOD_COVER = (0.88, 0.92)
 GOOD_R_HAT = 1.05
+SEEN = (
+    "The features were found on 20 survivors of the S&P 500 between 2000 and 2022, in a dozen "
+    "trials at least (two sets of features, three lengths of window, two nets): on these, figures "
+    "flatter. Other instruments are the only clean test: on two indices, Google and IBM, 2004 to "
+    "2018, the net with its default settings was better than the EWMA by 0.0106 ± 0.0034 and than "
+    "the linear scale model by 0.0042 ± 0.0015, and worse than GJR-t by 0.0085 ± 0.0036."
+)
+"""Measured once, by `examples/19_unseen_instruments.py`."""
 
 GLOSSARY = {
     "log score": "how surprised a forecast was by what came: minus the log of the probability "
@@ -140,6 +148,5 @@ def _caveats(failures: Sequence[str]) -> list[str]:
         *found,
         "This says how wide returns will be, not which way they go: no claim of money is made, and "
         "costs are in no figure.",
-        "The features were found on 20 survivors of the S&P 500 between 2000 and 2022: on these, "
-        "figures flatter; other instruments are the only clean test.",
+        SEEN,
     ]
