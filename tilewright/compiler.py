@@ -24,7 +24,7 @@ from tilewright.graph.ahead import ahead
 from tilewright.graph.blocks import chosen, with_blocks
 from tilewright.graph.by_law import by_law
 from tilewright.graph.counted import counted
-from tilewright.graph.declared import declared, unmasked
+from tilewright.graph.declared import declared, declared_whole, unmasked
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_constant, split_fixed
 from tilewright.graph.hoist import hoist
@@ -275,6 +275,14 @@ class Stages:
         rewrites = tuple(unmasked if r is declared else r for r in self.rewrites)
         return Stages(self.traced, Dump("bound"), rewrites, self.then, self.machine, self.hidden)
 
+    @cached_property
+    def whole(self) -> Stages | None:
+        """The same without products that skip zero blocks; None where there are none."""
+        if " = dot_blocks(" not in to_text(self.graph, short=True):
+            return None
+        rewrites = tuple(declared_whole if r is declared else r for r in self.rewrites)
+        return Stages(self.traced, Dump("whole"), rewrites, self.then, self.machine, self.hidden)
+
     def patterns(self, lines: Mapping[int, np.ndarray]) -> dict[int, Pattern]:
         """Of those inputs, panels of which some lines are zero, the ones that had better be blocks
         (see `graph/blocks.py`)."""
@@ -322,6 +330,7 @@ class Stages:
 
     def inside(self, graph: Graph, name: str) -> Stages:
         """Of what one chip of several does."""
+        graph = unmasked(graph, self.machine)
         return Stages(graph, Dump(name), (), self.then, one_chip(self.machine))
 
     @cached_property

@@ -7,7 +7,7 @@ In: the stages of a compilation. Out: `Way`s by name. Of a `tile_map` an instanc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from tilewright.plan.apart.replicas import Instances, instances, one_chip, one_i
 from tilewright.plan.lower import lower
 from tilewright.simulate.cycles import run
 from tilewright.simulate.trips import named as unknown
-from tilewright.simulate.ways import Plan, Way, way
+from tilewright.simulate.ways import Plan, Way, best, way
 
 Stages = Any
 """`compiler.Stages`, which comes after this: of a graph on a machine, each made when asked for."""
@@ -28,13 +28,20 @@ def ways(stages: Stages) -> dict[str, Way]:
     machine = stages.machine
     if stages.parts is not None:
         return {"stages": way(partial(_in_parts, stages), machine)}
-    found = {"tiles": way(partial(lower, stages.graph, machine), machine)}
+    found = {"tiles": _sooner(stages, lambda given: lower(given.graph, machine))}
     if machine.chips > 1:
-        found["chip"] = way(partial(_by_one, stages), machine)
+        found["chip"] = _sooner(stages, _by_one)
     split = instances(stages.halves[1])
     if split is not None:
         found["chips"] = way(partial(_by_chips, stages, split), machine)
     return found
+
+
+def _sooner(stages: Stages, plan: Callable[[Stages], Plan]) -> Way:
+    """Where products skip zero blocks, also with all of them done whole: as is sooner."""
+    machine, whole = stages.machine, stages.whole
+    found = way(partial(plan, stages), machine)
+    return best({"blocks": found, "whole": way(partial(plan, whole), machine)}) if whole else found
 
 
 def _by_one(stages: Stages) -> Plan:

@@ -1,8 +1,9 @@
 """Rewrite: what is declared of zeros (`masked`) is used by products, or becomes a `select`.
 
-In: a graph, before operands find their places. Out: the same function without `masked`. A product
-of a matrix that is masked, here or before the loop that reads it, skips the blocks that are gone,
-which are read where they lie: packing what is new with each call would cost more than it saves.
+In: a graph, before operands find their places. Out: the same function without `masked`, but for
+inputs that come masked where tiles share no memory (see `coming.py`). A product of a matrix that is
+masked, here or before the loop that reads it, skips the blocks that are gone, which are read where
+they lie: packing what is new with each call would cost more than it saves.
 A kernel of one tap (1, 1, k, n) is such a matrix too: its convolution is a product by now. What a
 user binds is better packed, and is looked at then (see `blocks.py`): `unmasked` is the rewrite for
 that. Kernels of more taps, and products of a gradient by the transpose, of which blocks lie across,
@@ -20,6 +21,7 @@ import numpy as np
 from tilewright.frozen import frozen
 from tilewright.graph.blocks import best_pattern
 from tilewright.graph.by_law import leaf_of
+from tilewright.graph.coming import before_loops, coming
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.law import LANES, LEAF
 from tilewright.graph.packing import DEEP
@@ -99,7 +101,19 @@ def declared(graph: Graph, machine: Machine) -> Graph:
     """The same graph, in all bodies too."""
     if not _has_masks(graph):
         return graph
-    return _Skipping(machine, machine.chip.exchange.kind != "bound").graph(graph, {})
+    return _declared(graph, machine, machine.chip.exchange.kind != "bound")
+
+
+def declared_whole(graph: Graph, machine: Machine) -> Graph:
+    """The same graph, of which all products are done whole."""
+    return _declared(graph, machine, False) if _has_masks(graph) else graph
+
+
+def _declared(graph: Graph, machine: Machine, skips: bool) -> Graph:
+    if not machine.chip.exchange.apart:
+        return _Skipping(machine, skips).graph(graph, {})
+    graph = before_loops(graph)
+    return _Skipping(machine, skips).graph(graph, {}, coming(graph))
 
 
 def unmasked(graph: Graph, machine: Machine) -> Graph:
@@ -116,15 +130,22 @@ class _Skipping:
     machine: Machine
     skips: bool
 
-    def graph(self, graph: Graph, given: Mapping[Value, _Known]) -> Graph:
-        """`given` is what is known outside of what inputs stand for."""
+    def graph(
+        self, graph: Graph, given: Mapping[Value, _Known], stay: frozenset[Node] = frozenset()
+    ) -> Graph:
+        """`given` is what is known outside of what inputs stand for; `stay`, masks that do."""
         new = Rebuilder(graph.inputs)
         known = {value: _of(new, value, outer.lines) for value, outer in given.items()}
         for old in graph.nodes:
             node = self._inside(new.renamed(old), known)
             new.source = node.source
-            if node.op == "masked":
-                result = _select(new, node)
+            if node.op == "masked" and _keeps_all(node):
+                new.replace(node.outputs, node.inputs)
+            elif node.op == "masked":
+                stays = old in stay
+                result = (
+                    new.op("masked", *node.inputs, **node.params) if stays else _select(new, node)
+                )
                 new.replace(node.outputs, [result])
                 if self.skips and result.type.size == prod(result.shape[-2:]):
                     known[result] = _of(new, result, _lines(node), node.inputs[0])
@@ -205,6 +226,10 @@ def _lines(node: Node) -> np.ndarray:
     padded = np.zeros((k, -(-n // LANES) * LANES), bool)
     padded[:, :n] = where
     return np.any(padded.reshape(k, -1, LANES), 2).T
+
+
+def _keeps_all(node: Node) -> bool:
+    return bool(node.params["kept"].all())
 
 
 def _select(new: Rebuilder, node: Node) -> Value:

@@ -35,6 +35,9 @@ Buffers live in one of these spaces:
     "tile"              one arena for each tile: what a `Spread` or `Map` body uses in between
     "home"              blocks, each on its own tile (`homes.py`), all at one offset there; element
                         e is element e % size of block e // size, blocks counted row-major
+
+An input of which a pattern of zeros is declared has a second buffer, `masked`: where tiles share no
+memory it comes from where the input does, but what is gone comes as zeros.
 """
 
 from __future__ import annotations
@@ -44,6 +47,8 @@ from collections.abc import Iterator
 from dataclasses import field
 from math import prod
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from tilewright.frozen import frozen
 from tilewright.graph.ir import numpy_dtype
@@ -63,6 +68,14 @@ def new_var() -> Var:
 
 
 @frozen(eq=False)
+class Masked:
+    """The elements of an input, with zeros for those that are `gone` (size,)."""
+
+    of: Buffer
+    gone: np.ndarray
+
+
+@frozen(eq=False)
 class Buffer:
     """`size` elements of `dtype` in a `space`; `index` is the position of an input or output."""
 
@@ -72,6 +85,7 @@ class Buffer:
     index: int = -1
     id: int = field(default_factory=lambda: next(_ids))
     homes: Homes | None = None
+    masked: Masked | None = None
 
     @property
     def nbytes(self) -> int:

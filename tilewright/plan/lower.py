@@ -86,10 +86,10 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
         steps = back_and_forth(in_strip_blocks(steps, machine), machine)
         steps = synchronise(side_by_side(alternating(steps)))
     else:
-        steps = place(steps, (*constants, *inputs), outputs, machine, even)
+        steps = place(steps, (*constants, *inputs, *plan.masked), outputs, machine, even)
     placed = place_buffers(steps)
     program = Program(
-        buffers=(*inputs, *results, *constants, *placed.offsets),
+        buffers=(*inputs, *results, *constants, *plan.masked, *placed.offsets),
         inputs=(*constants, *inputs),
         outputs=tuple(outputs),
         steps=steps,

@@ -32,6 +32,9 @@ UPDATES = frozenset(op for op, row in OPERATIONS.items() if row.updates)
 CHEAP = frozenset("neg abs add sub mul max min select convert not and or xor".split())
 """Operations that cost less than storing and loading their result."""
 
+ALIASES = VIEWS | {"masked"}
+"""What is read where its operand lies; `masked`, where it is masked on its way (`masked.py`)."""
+
 SCALAR_LIMIT, VECTOR_LIMIT = 120, 40
 FOREVER = 1 << 60
 SIDEWAYS_SIZE = 1024
@@ -66,7 +69,7 @@ def schedule(graph: Graph, far: int = FOREVER) -> list[Unit]:
 def alias_root(value: Value, producers: dict[Value, Node]) -> Value:
     """The value whose memory `value` is a view of."""
     node = producers.get(value)
-    while node is not None and node.op in VIEWS:
+    while node is not None and node.op in ALIASES:
         value = node.inputs[0]
         node = producers.get(value)
     return value
@@ -84,7 +87,7 @@ class _Scheduler:
 
     def run(self) -> list[Unit]:
         for order, node in enumerate(self._ordered()):
-            if node.op in VIEWS or node.op == "constant" or node in self.absorbed:
+            if node.op in ALIASES or node.op == "constant" or node in self.absorbed:
                 continue
             if node.op in ELEMENTWISE or node.op == "iota":
                 unit = self._place_elementwise(node, order)

@@ -29,6 +29,7 @@ from tilewright.plan.borders import (
 )
 from tilewright.plan.ir import Buffer, Call, Step, View
 from tilewright.plan.lives import FOREVER
+from tilewright.plan.masked import masked
 from tilewright.plan.places import Places
 from tilewright.plan.schedule import Unit
 from tilewright.plan.spread import shares_memory, spread_call
@@ -50,6 +51,7 @@ class Plan:
     lower_units: Callable[[Scope], None]
     packed: int = 0
     constants: list[tuple[Buffer, np.ndarray]] = field(default_factory=list)
+    masked: list[Buffer] = field(default_factory=list)
 
     @property
     def far(self) -> bool:
@@ -89,6 +91,10 @@ class Scope(Places):
         """What movement is, over the memory of its operand where strides can say so."""
         if node.op == "constant":
             return self.plan.constant(node.params["value"])
+        if node.op == "masked":
+            found = masked(self.view(node.inputs[0]), node)
+            self.plan.masked.append(found.buffer)
+            return found
         assert node.op in views.MOVEMENT, f"{node.op} was read before it was computed"
         view, moved = self.view(node.inputs[0]), views.MOVEMENT[node.op]
         result = moved(view, node) or moved(self.dense(view), node)

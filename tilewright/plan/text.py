@@ -47,7 +47,8 @@ class _Writer:
         for buffer in program.buffers:
             short = buffer.space in ("input", "output", "constant")
             number = buffer.index if short else len(self.names)
-            self.names[buffer] = f"%{buffer.space if short else ''}{number}"
+            masked = "_masked" if buffer.masked else ""
+            self.names[buffer] = f"%{buffer.space if short else ''}{number}{masked}"
 
     def lines(self) -> Iterator[str]:
         program = self.program
@@ -55,7 +56,8 @@ class _Writer:
         for buffer, name in self.names.items():
             place = f" at {program.offsets[buffer]}" if buffer in program.offsets else ""
             homes = f" in {buffer.homes.blocks} over {_homes(buffer.homes)}" if buffer.homes else ""
-            yield f"  {name} = {buffer.space} {buffer.dtype} {buffer.size}{homes}{place}"
+            masked = f", {int(buffer.masked.gone.sum())} of them gone" if buffer.masked else ""
+            yield f"  {name} = {buffer.space} {buffer.dtype} {buffer.size}{masked}{homes}{place}"
         yield "steps:"
         yield from self.steps(program.steps, "  ")
 

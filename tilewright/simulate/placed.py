@@ -49,6 +49,10 @@ class Placed:
         self.host = {b: np.zeros(b.size, numpy_dtype(b.dtype)) for b in program.outputs}
         for buffer, array in zip(program.inputs, inputs, strict=True):
             self.host[buffer] = np.array(array, numpy_dtype(buffer.dtype)).reshape(-1)
+        for buffer in program.buffers:
+            if buffer.masked:
+                whole, zero = self.host[buffer.masked.of], numpy_dtype(buffer.dtype).type(0)
+                self.host[buffer] = np.where(buffer.masked.gone, zero, whole)
         self.variables: dict[Var, int] = {}
         self.calls = 0
         self.computed = False
