@@ -11,8 +11,12 @@ from ml_dtypes import bfloat16
 import tilewright
 from tests.agree import TILES, close, leaves, same_bits
 from tests.graph.same import ops
+from tests.machines import STATED
+from tilewright.graph.blocks import best_pattern
 from tilewright.graph.evaluate import evaluate
-from tilewright.graph.pattern import Pattern
+from tilewright.graph.ir import Type
+from tilewright.graph.ops.packed import pack
+from tilewright.graph.pattern import Pattern, lines_of
 from tilewright.graph.text import parse, to_text
 from tilewright.graph.verify import GraphError, verify
 from tilewright.simulate import simulate
@@ -140,6 +144,24 @@ def test_dense_where_that_is_cheaper():
         assert skips(tilewright.compile(lambda w, x: x @ w, w, x).bind(w)) == expected
 
 
+@pytest.mark.parametrize(
+    ("rows", "size", "density", "height"),
+    [
+        (1, 512, 0.95, 0),
+        (1, 512, 0.8, 4),  # from L2, where finding blocks goes on beside
+        (1, 64, 0.8, 0),  # in L1, where a row alone waits for its terms
+        (1, 64, 0.7, 0),
+        (1, 64, 0.5, 4),
+        (4, 64, 0.7, 4),
+    ],
+)
+def test_blocks_are_skipped_where_they_were_measured_to_be_sooner(rows, size, density, height):
+    panels = pack(pruned(np.ones((size, size), np.float32), 4, density, seed=1))
+    kind = Type("float32", panels.shape)
+    found = best_pattern(rows, lines_of(panels), 1, kind, STATED)
+    assert (found.height if found else 0) == height
+
+
 def test_new_weights_in_an_old_pattern_are_not_compiled(monkeypatch):
     w, x = pruned(array(128, 96), 4, 0.2), array(1, 128)
     program = tilewright.compile(lambda w, x: x @ w, w, x)
@@ -186,7 +208,7 @@ def test_tables_that_do_not_fit_are_refused():
 
 
 def _product(places, starts):
-    from tilewright.graph.ir import Builder, Type
+    from tilewright.graph.ir import Builder
 
     builder = Builder([Type("float32", (3, 16)), Type("float32", (8, 4, 16, 1))])
     tables = builder.constant(places), builder.constant(starts)

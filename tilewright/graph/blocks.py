@@ -10,7 +10,8 @@ skipped. The pattern is part of the program: new weights in an old one are found
 
 Whether, and in what blocks, is a matter of cost (`machine/cost.py`): multiply-adds and bytes of
 what is left, and a look-up a block. Where that saves less than a tenth the product stays dense: at
-density 0.9 and more, or where all of it lies in the nearest memory for a few columns.
+density 0.87 and more, or where all of it lies in the nearest memory for a few columns. (There, of
+one row, at 0.6 and more.)
 """
 
 from __future__ import annotations
@@ -24,12 +25,19 @@ from tilewright.graph.ir import Builder, Graph, Node, Type, Value
 from tilewright.graph.law import LANES
 from tilewright.graph.pattern import Pattern, patterns
 from tilewright.machine.cost import Count, price
-from tilewright.machine.machine import Machine
+from tilewright.machine.machine import Machine, Tile
 
 MOST = 0.9
 """Of the dense product's price, up to which blocks are skipped."""
-LOOK_UP = 1.0
-"""Moves that finding a block takes the time of: its place, and the rows there."""
+LOOK_UP, BESIDE = 1.0, 0.25
+"""Moves that finding a block takes the time of: its place, and the rows there; and where that goes
+on while blocks are on their way from beyond the nearest memory. (A row by 160 ... 1024 columns of
+as many terms, Zen 4, 0.8 of the blocks left: those of 16 x 16 take 0.78 to 0.87 of the dense time,
+of 4 x 16 0.75 to 0.96, of 1 x 16 0.88 to 0.97.)"""
+ALONE = 1.45
+"""Times as long as lines of whole panels take, where those lie in the nearest of several memories
+and meet a single row, of which each line asks for its own terms. (64 x 64: of half of the blocks of
+4 x 16 0.72 of the dense time, of 0.7 as long, of 0.8 1.2 times; of two rows, 0.9 times.)"""
 OVERHEAD = 1.03
 """Of the work on blocks, over that on as many lines of whole panels."""
 
@@ -104,18 +112,31 @@ def best_pattern(
     `dearer`: times as long as packed blocks take.
     """
 
-    def cycles(work: Count, held: float) -> float:
-        return price(work, machine.tile, held).cycles
-
-    least, best = MOST * cycles(_work(rows, kind.size, kind.nbytes), kind.nbytes), None
+    tile = machine.tile
+    whole = price(_work(rows, kind.size, kind.nbytes), tile, kind.nbytes)
+    least, best = MOST * whole.cycles, None
     for pattern in patterns(lines, depth):
         share = OVERHEAD * pattern.density
-        found = _work(rows, kind.size * share, kind.nbytes * share)
-        looked = Count(operations={("move", "float32"): LOOK_UP * pattern.count * LANES})
-        taken = dearer * (cycles(found, kind.nbytes * share) + cycles(looked, 0))
+        nbytes = kind.nbytes * share
+        found = price(_work(rows, kind.size * share, nbytes), tile, nbytes)
+        alone = rows == 1 and nbytes <= _nearest(tile)
+        look_up = BESIDE if found.limit in _beyond(tile) else LOOK_UP
+        moves = LANES * pattern.count * look_up
+        looked = price(Count(operations={("move", "float32"): moves}), tile)
+        taken = dearer * ((ALONE if alone else 1.0) * found.cycles + looked.cycles)
         if taken < least:
             least, best = taken, pattern
     return best
+
+
+def _nearest(tile: Tile) -> int:
+    """Bytes of the nearest of several memories; of a single one, none."""
+    return tile.memories[0].size if len(tile.memories) > 1 else 0
+
+
+def _beyond(tile: Tile) -> set[str]:
+    """The names of memories beyond the nearest."""
+    return {memory.name for memory in tile.memories[1:]}
 
 
 def _work(rows: int, elements: float, nbytes: float) -> Count:
