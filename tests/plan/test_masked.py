@@ -74,6 +74,13 @@ def of_each(x, w, blocks):
     return tilewright.tile_map(lambda row: jnp.tanh(row @ blocks(w)))(x)
 
 
+def convolved(x, w, blocks):
+    """Kernels of more than one tap."""
+    x = x.reshape(1, *x.shape)
+    order = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(x[:, None], blocks(w), (1, 1), "SAME", dimension_numbers=order)
+
+
 def whole_beside(x, w, blocks):
     """What is under the mask is read, too, by others."""
     return x @ blocks(w) + x @ w
@@ -99,6 +106,7 @@ CASES = [
     (in_a_loop, (7, 48), (48, 48)),
     (over_layers, (7, 48), (3, 48, 48)),
     (of_each, (9, 40), (40, 48)),
+    (convolved, (9, 40), (1, 3, 40, 48)),
     (whole_beside, (6, 40), (40, 48)),
     (gradient, (6, 40), (40, 48)),
     (twice, (6, 40), (40, 48)),
@@ -146,6 +154,7 @@ TABLE = [
     (in_a_loop, (64, 128), (128, 128)),
     (over_layers, (24, 128), (4, 128, 128)),
     (of_each, (24, 96), (96, 64)),
+    (convolved, (64, 96), (1, 3, 96, 64)),
 ]
 
 

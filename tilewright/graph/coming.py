@@ -41,19 +41,20 @@ def _is_input(graph: Graph, producers: Mapping[Value, Node], value: Value) -> bo
 
 
 def _meets_products(graph: Graph, value: Value) -> bool:
-    """Whether products read it, here or in loops, as it is or moved, and nothing else does."""
+    """Whether products and convolutions read it, here or in loops, as it is, moved or in another
+    dtype, and nothing else does."""
     if value in graph.outputs:
         return False
     return all(_is_product(graph, node, i) for node, i in _readers(graph, value))
 
 
 def _is_product(graph: Graph, node: Node, position: int) -> bool:
-    if node.op in ("reshape", "transpose"):
+    if node.op in ("reshape", "transpose", "convert"):
         return _meets_products(graph, node.output)
     if node.op in LOOPS:
         bodies = [(body, body.inputs[position]) for body in node.bodies]
         return _stays(node, position) and all(_meets_products(*pair) for pair in bodies)
-    return node.op == "dot"
+    return node.op in ("dot", "conv")
 
 
 def _readers(graph: Graph, value: Value) -> Iterator[tuple[Node, int]]:
