@@ -5,7 +5,7 @@ JAX function -trace-> Graph -rewrites-> Graph -lower-> Program -codegen-> machin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,13 +24,13 @@ from tilewright.graph.ahead import ahead
 from tilewright.graph.blocks import chosen, with_blocks
 from tilewright.graph.by_law import by_law
 from tilewright.graph.counted import counted
-from tilewright.graph.declared import declared, declared_whole, unmasked
+from tilewright.graph.declared import declared, declared_whole, masked_inside, unmasked
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_constant, split_fixed
 from tilewright.graph.hoist import hoist
 from tilewright.graph.images import one_by_one
 from tilewright.graph.in_parts import in_parts
-from tilewright.graph.ir import Graph
+from tilewright.graph.ir import Graph, Value
 from tilewright.graph.layout import layout, pack_fixed
 from tilewright.graph.lifted import lifted
 from tilewright.graph.pattern import Pattern
@@ -281,7 +281,8 @@ class Stages:
         if " = dot_blocks(" not in to_text(self.graph, short=True):
             return None
         rewrites = tuple(declared_whole if r is declared else r for r in self.rewrites)
-        return Stages(self.traced, Dump("whole"), rewrites, self.then, self.machine, self.hidden)
+        given = self.traced, Dump("whole"), rewrites, self.then, self.machine, self.hidden
+        return Stages(*given, parts=self.parts)
 
     def patterns(self, lines: Mapping[int, np.ndarray]) -> dict[int, Pattern]:
         """Of those inputs, panels of which some lines are zero, the ones that had better be blocks
@@ -328,9 +329,9 @@ class Stages:
 
         return ways(self)
 
-    def inside(self, graph: Graph, name: str) -> Stages:
-        """Of what one chip of several does."""
-        graph = unmasked(graph, self.machine)
+    def inside(self, graph: Graph, name: str, computed: Collection[Value] = ()) -> Stages:
+        """Of what one chip of several does; some inputs are `computed` by others."""
+        graph = masked_inside(graph, self.machine, computed)
         return Stages(graph, Dump(name), (), self.then, one_chip(self.machine))
 
     @cached_property

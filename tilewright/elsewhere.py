@@ -91,7 +91,7 @@ class _Parts:
     def plan(self, part: Part) -> Plan:
         key = (*map(id, part.graph.nodes), *map(id, part.leaves))
         if key not in self.known:
-            inside = self.stages.inside(part.graph, "part")
+            inside = self.stages.inside(part.graph, "part", part.given)
             self.known[key] = lower(inside.graph, self.chip)
         return self.known[key]
 

@@ -1,5 +1,6 @@
 """Inputs that come masked, where tiles share no memory: the bits, and no cycle more than dense."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -16,7 +17,7 @@ from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.ir import Builder, Type
 from tilewright.plan.ir import Buffer, new_var
-from tilewright.plan.masked import masked
+from tilewright.plan.masked import masked, of_hosts
 from tilewright.plan.text import program_to_text
 from tilewright.plan.verify import faults
 from tilewright.plan.views import row, transpose, whole, window
@@ -143,6 +144,29 @@ def test_bits_are_those_of_the_graph(fn, x, w, tall):
         same_bits(found.reshape(expected.shape), expected)
 
 
+def shared(x, w, v, blocks):
+    """All instances have the same weights; the second of them are the result of another part."""
+    return jnp.tanh(jnp.tanh(x @ blocks(w)) @ blocks(v) @ blocks(v))
+
+
+@pytest.mark.parametrize("way", ["chips", "stages"])
+def test_instances_on_chips_have_the_graphs_bits(way):
+    mask, on = mask_of(48, 48, 4, 0.4), replace(tiny(4, MEMORY), chips_per_replica=3)
+    args = normal(5, 6, 48), normal(48, 48), normal(48, 48)
+    one = partial(shared, blocks=lambda w: tilewright.blocks(w, mask))
+    many = tilewright.tile_map(one, in_axes=(0, None, None))
+    traced = trace(lambda *args: many(*args), *args)
+    parts = 2 if way == "stages" else None
+    stages = Stages(traced.graph, Dump("test"), machine=on, parts=parts)
+    program, literals = (stages.whole or stages).ways[way].plan()
+    assert any(buffer.masked for buffer in program.buffers)
+    assert faults(program, MEMORY) == []
+    result = simulate(program, [*literals, *args], program.tiles, seed=1)
+    assert result.races == []
+    (expected,) = evaluate(traced.graph, list(args))
+    same_bits(result.outputs[0].reshape(expected.shape), expected)
+
+
 TABLE = [
     (product, (72, 96), (96, 64)),
     (product, (1, 512), (512, 512)),  # few rows: cut along n
@@ -209,6 +233,27 @@ def test_what_is_gone_is_told_by_element():
     below = masked(window(whole(given, (6, 2)), (3, 0), (3, 2)), masked_node(kept, (3, 2)))
     assert below.buffer.masked is not None
     np.testing.assert_array_equal(np.flatnonzero(below.buffer.masked.gone), [7, 8])
+
+
+def test_of_rows_all_have_the_same_gone():
+    given, every = Buffer("float32", 4, "input", 0), Buffer("float32", 12, "input", 2)
+    kept = np.array([[True, False], [True, True]])
+    buffer = masked(whole(given, (2, 2)), masked_node(kept, (2, 2))).buffer
+    for is_row, host, gone in ((True, every, [1, 5, 9]), (False, given, [1])):
+        ((found, rows),) = of_hosts([given, buffer], {given: (host, is_row)}).values()
+        assert rows is is_row
+        assert found.index == host.index
+        assert found.masked is not None
+        assert found.masked.of is host
+        np.testing.assert_array_equal(np.flatnonzero(found.masked.gone), gone)
+
+
+def test_masks_of_rows_stay_in_a_map():
+    """So that it has the way of an instance a chip, as it has without a mask."""
+    mask, on = mask_of(48, 48, 4, 0.4), replace(tiny(4, MEMORY), chips_per_replica=3)
+    many = tilewright.tile_map(lambda x, w: jnp.tanh(x @ tilewright.blocks(w, mask)))
+    traced = trace(lambda *args: many(*args), normal(5, 6, 48), normal(5, 48, 48))
+    assert "chips" in Stages(traced.graph, Dump("test"), machine=on).ways
 
 
 def test_only_inputs_as_they_are_come_masked():

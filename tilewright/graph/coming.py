@@ -7,7 +7,7 @@ masks before the loops that they were in. Of what a program computes itself a ma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,26 +18,27 @@ from tilewright.graph.rewrite import Rebuilder, with_bodies
 LOOPS = ("loop", "scan", "map")
 
 
-def coming(graph: Graph) -> frozenset[Node]:
-    """Masks of inputs that only products read."""
-    producers = graph.producers()
+def coming(graph: Graph, computed: Collection[Value] = ()) -> frozenset[Node]:
+    """Masks of inputs that only products read; but for inputs that are `computed` elsewhere."""
+    producers, given = graph.producers(), {*graph.inputs} - {*computed}
     return frozenset(
         node
         for node in graph.nodes
         if node.op == "masked"
-        and _is_input(graph, producers, node.inputs[0])
+        and _input(producers, node.inputs[0]) in given
         and _meets_products(graph, node.output)
     )
 
 
-def _is_input(graph: Graph, producers: Mapping[Value, Node], value: Value) -> bool:
-    """As it is; or reshaped, then turned: the other way round it would not lie as the input."""
+def _input(producers: Mapping[Value, Node], value: Value) -> Value | None:
+    """What a value is, as it is; or reshaped, then turned: the other way round it would not lie as
+    the input does."""
     reshaped = False
     while (node := producers.get(value)) is not None:
         if node.op not in ("reshape", "transpose") or (reshaped and node.op == "transpose"):
-            return False
+            return None
         reshaped, value = reshaped or node.op == "reshape", node.inputs[0]
-    return value in graph.inputs
+    return value
 
 
 def _meets_products(graph: Graph, value: Value) -> bool:
@@ -71,7 +72,8 @@ def _stays(node: Node, position: int) -> bool:
 
 
 def before_loops(graph: Graph) -> Graph:
-    """The same graph; what a loop masks of an operand in every turn is masked before it."""
+    """The same graph; what a loop masks of an operand in every turn is masked before it. But for
+    what each instance of a map has a row of: a map that nothing comes before has more ways."""
     new = Rebuilder(graph.inputs)
     for old in graph.nodes:
         node = with_bodies(new.renamed(old), before_loops)
@@ -83,7 +85,9 @@ def before_loops(graph: Graph) -> Graph:
 def _raised(new: Rebuilder, node: Node) -> Node:
     inputs, bodies = list(node.inputs), list(node.bodies)
     for position, value in enumerate(node.inputs):
-        masks = _masks(bodies, position) if _stays(node, position) else []
+        is_row = position >= node.params["consts"]
+        raised = _stays(node, position) and not (is_row and node.op == "map")
+        masks = _masks(bodies, position) if raised else []
         if masks:
             inputs[position] = new.op("masked", value, **masks[0].params)
             bodies = [_without(body, position) for body in bodies]

@@ -12,7 +12,7 @@ are multiplied whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from math import prod
 
@@ -114,6 +114,14 @@ def _declared(graph: Graph, machine: Machine, skips: bool) -> Graph:
         return _Skipping(machine, skips).graph(graph, {})
     graph = before_loops(graph)
     return _Skipping(machine, skips).graph(graph, {}, coming(graph))
+
+
+def masked_inside(graph: Graph, machine: Machine, computed: Collection[Value]) -> Graph:
+    """The graph of what one of several chips does, some of whose inputs are computed by others:
+    those are masked by a `select`."""
+    if not _has_masks(graph):
+        return graph
+    return _Skipping(machine, False).graph(graph, {}, coming(graph, computed))
 
 
 def unmasked(graph: Graph, machine: Machine) -> Graph:

@@ -7,6 +7,7 @@ without a mask. Always: nobody writes to either.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -25,6 +26,20 @@ def masked(view: View, node: Node) -> View:
     gone = np.zeros(given.size, bool)
     gone[_elements(view)] = ~kept
     return replace(view, buffer=_masked(given, gone))
+
+
+def of_hosts(
+    buffers: Iterable[Buffer], hosts: Mapping[Buffer, tuple[Buffer, bool]]
+) -> dict[Buffer, tuple[Buffer, bool]]:
+    """Of an instance's inputs that come masked, what all instances have, and whether each has a row
+    of it. `hosts` is the same of inputs as they are."""
+    found = {}
+    for buffer in buffers:
+        if buffer.masked:
+            every, is_row = hosts[buffer.masked.of]
+            gone = np.tile(buffer.masked.gone, every.size // buffer.size if is_row else 1)
+            found[buffer] = _masked(every, gone), is_row
+    return found
 
 
 def _masked(given: Buffer, gone: np.ndarray) -> Buffer:
