@@ -14,6 +14,8 @@ from tilewright.graph.by_law import by_law
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.fma import fma32
 from tilewright.graph.text import parse, to_text
+from tilewright.machine.host import host_machine
+from tilewright.plan.text import program_to_text
 from tilewright.plan.verify import faults
 from tilewright.simulate import simulate
 from tilewright.trace import trace
@@ -56,6 +58,12 @@ def net(x, v, w):
     return convolution(3, 2, jnp.bfloat16)(x, w)
 
 
+def kernel(x, g):
+    """The gradient of a kernel of one tap: terms are the places of all images."""
+    axes = ((0, 1, 2), (0, 1, 2))
+    return jax.lax.dot_general(x, g, (axes, ((), ())), preferred_element_type=jnp.float32)
+
+
 CASES = {
     "groups of 16": (convolution(3), halves(2, 7, 9, 48), halves(5, 5, 16, 48)),
     "groups of 4": (convolution(6, 2), halves(2, 7, 9, 24), halves(3, 3, 4, 24)),
@@ -68,6 +76,9 @@ CASES = {
     "one term": (product, halves(4, 1), halves(1, 20)),
     "batched": (jax.vmap(product), halves(3, 4, 37), halves(3, 37, 21)),
     "rows": (jax.value_and_grad(loss), halves(10, 4), halves(300, 10)),
+    "kernel": (kernel, halves(2, 12, 13, 20), halves(2, 12, 13, 33)),
+    "kernel of odd images": (kernel, halves(3, 5, 5, 8), halves(3, 5, 5, 16)),
+    "across": (lambda x, w: product(x.T, w.T), halves(260, 33), halves(17, 260)),
     "loop": (steps, halves(20, 256), halves(256, 256)),
 }
 
@@ -94,6 +105,17 @@ def test_tiles_have_the_laws_bits(case):
     assert result.races == []
     for flat, array in zip(result.outputs, expected, strict=True):
         same_bits(flat.reshape(array.shape), array)
+
+
+def test_hosts_that_multiply_pairs_do_it_where_they_lie():
+    machine = host_machine()
+    known = any(unit.feature == "avx512bf16" for unit in machine.tile.units)
+    for name in ("even", "odd", "kernel", "across"):
+        fn, *args = CASES[name]
+        graph = by_law(trace(fn, *args).graph, "pairs")
+        text = program_to_text(Stages(graph, Dump("test"), machine=machine).program)
+        assert ("contract_pairs_bf16" in text) == (known and name != "odd")
+        assert ("contract_outer_f32" in text) == (not known or name == "odd")
 
 
 def test_odd_terms_come_before_even_ones():

@@ -3,54 +3,16 @@
 from itertools import chain
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import tilewright
+from tests.models.steps import NET, RATE, SEEDS, batches, ours, smoothed, step
 from tilewright.bench.image_peers import torch_net
 from tilewright.models import efficientnet
-from tilewright.models.efficientnet import EfficientNet
 
 torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.peers, pytest.mark.slow]
-
-NET = EfficientNet(width=0.5, depth=0.5, size=64, classes=10, pad="even")
-STEPS, BATCH, RATE = 200, 16, 0.02
-WINDOW = 20
-"""Steps whose losses are averaged."""
-SEEDS = range(4)
-
-
-def batches():
-    """A pattern for each class, shifted, under as much noise: images and labels."""
-    random = np.random.default_rng(0)
-    patterns = random.normal(size=(NET.classes, 16, 16, 3)).repeat(4, 1).repeat(4, 2)
-    for _ in range(STEPS):
-        labels = random.integers(NET.classes, size=BATCH)
-        moved = [np.roll(patterns[k], random.integers(-8, 9, 2), (0, 1)) for k in labels]
-        noise = random.normal(size=(BATCH, NET.size, NET.size, 3))
-        yield (np.stack(moved) + noise).astype(np.float32), labels.astype(np.int32)
-
-
-def loss(weights, kept, images, labels):
-    logits, kept = efficientnet.train(NET, weights, kept, images)
-    chosen = jax.nn.log_softmax(logits)[jnp.arange(BATCH), labels]
-    return -jnp.mean(chosen), kept
-
-
-def step(weights, kept, images, labels):
-    both = jax.value_and_grad(loss, has_aux=True)
-    (found, kept), gradients = both(weights, kept, images, labels)
-    return jax.tree.map(lambda w, g: w - RATE * g, weights, gradients), kept, found
-
-
-def ours(program, weights, kept) -> list[float]:
-    losses = []
-    for images, labels in batches():
-        weights, kept, found = program(weights, kept, images, labels)
-        losses.append(float(found))
-    return losses
 
 
 def theirs(weights) -> list[float]:
@@ -85,10 +47,6 @@ def fill(module, weights) -> None:
                 array = array.T.reshape(parameter.shape)
             parameter.copy_(torch.from_numpy(array.copy()))
     assert next(values, None) is None
-
-
-def smoothed(losses) -> np.ndarray:
-    return np.mean(np.reshape(losses, (-1, WINDOW)), axis=1)
 
 
 def test_losses_stay_within_the_spread_over_seeds():

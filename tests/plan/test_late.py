@@ -53,3 +53,23 @@ def test_values_are_those_of_jax():
     found, expected = tilewright.compile(deep, X, W)(X, W), jax.jit(deep)(X, W)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * float(np.abs(theirs).max()))
+
+
+def rows_first(x, w, kernel):
+    """The gradient of a kernel whose images are rows of a product before that."""
+    y = jnp.sin(x)
+    rows = y.reshape(-1, x.shape[3]) @ w
+
+    def layer(kernel):
+        dimensions = ("NHWC", "HWIO", "NHWC")
+        return lax.conv_general_dilated(y, kernel, (1, 1), "SAME", dimension_numbers=dimensions)
+
+    return jax.vjp(layer, kernel)[1](rows.reshape(*x.shape[:3], -1))
+
+
+def test_it_does_not_come_after_who_reads_it_in_another_shape():
+    draw = np.random.default_rng(2).normal
+    shapes = (2, 6, 6, 4), (4, 5), (3, 3, 4, 5)
+    given = [draw(size=shape).astype(np.float32) for shape in shapes]
+    (found,) = tilewright.compile(rows_first, *given)(*given)
+    np.testing.assert_allclose(found, rows_first(*given)[0], rtol=1e-4, atol=1e-4)

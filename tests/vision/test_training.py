@@ -45,7 +45,8 @@ def test_the_last_layer_learns_and_nothing_else_moves():
 @pytest.mark.parametrize("settings", [
     dict(stage="blocks", blocks=1, ema=0.5, mixup=0.4, smoothing=0.1, augment=Augment(colour=0.2)),
     dict(stage="head", optimiser="sgd", frozen_norms=False, train_size=24),
-], ids=["frozen", "batch"])  # fmt: skip
+    dict(stage="blocks", blocks=1, micro_batch=4, precision="bfloat16"),
+], ids=["frozen", "batch", "bfloat16"])  # fmt: skip
 def test_killed_anywhere_and_begun_again_it_ends_with_the_same_bits(settings, tmp_path):
     whole = trainer(**settings)
     wanted = leaves(whole.run())
@@ -129,6 +130,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     (dict(epochs=0), "epochs must be a whole number of 1 or more"),
     (dict(batch=2.5), "batch must be a whole number of 1 or more, not 2.5"),
     (dict(optimiser="lion"), "optimiser must be one of adamw, sgd"),
+    (dict(precision="float16"), "precision must be one of float32, bfloat16, not 'float16'"),
     (dict(rate=-1), "learning_rate must be above 0"),
     (dict(ema=1), "ema must be 0 or more, and below 1"),
     (dict(mixup=-0.1), "mixup must be 0 or more"),
@@ -157,3 +159,18 @@ def test_images_one_by_one_are_a_micro_batch_of_one():
 def test_a_micro_batch_that_cannot_be(settings, what):
     with pytest.raises(ArgumentError, match=f"micro_batch {what}"):
         trainer(**settings)
+
+
+def test_in_bfloat16_it_goes_nearly_as_in_float32():
+    """Nearly the same losses and weights, which are kept in float32; not the same bits."""
+    one, other = (
+        trainer(stage="blocks", blocks=1, epochs=8, rate=0.005, precision=name)
+        for name in ("float32", "bfloat16")
+    )
+    start, wanted, found = leaves(NET), leaves(one.run()), leaves(other.run())
+    assert {np.asarray(leaf).dtype for leaf in found} == {np.dtype(np.float32)}
+    assert other.losses != one.losses
+    np.testing.assert_allclose(other.losses, one.losses, rtol=0.1, atol=0.02)
+    moved = np.concatenate([(a - b).ravel() for a, b in zip(wanted, start, strict=True)])
+    apart = np.concatenate([(a - b).ravel() for a, b in zip(wanted, found, strict=True)])
+    assert 0 < np.linalg.norm(apart) < 0.5 * np.linalg.norm(moved)

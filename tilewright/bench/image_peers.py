@@ -63,11 +63,21 @@ def _in_half(torch: Any, module: Any, images: Any) -> Mapping[str, Timed]:
     return {"PyTorch bfloat16": timed(run)}
 
 
-def stepping(net: Any, load: Callable[[], np.ndarray], classes: int) -> Mapping[str, Timed]:
-    """PyTorch's step of gradient descent on the images that `load` gives."""
+def stepping(
+    net: Any, load: Callable[[], np.ndarray], classes: int, half: bool = False
+) -> Mapping[str, Timed]:
+    """PyTorch's step of gradient descent on the images that `load` gives; with `half`, what it
+    casts to bfloat16 by itself (`autocast`), too."""
     torch = torch_here()
     if torch is None:
         return {}
+    found = {"PyTorch": _step(torch, net, load, classes)}
+    return found | ({"PyTorch bfloat16": _step(torch, net, load, classes, True)} if half else {})
+
+
+def _step(
+    torch: Any, net: Any, load: Callable[[], np.ndarray], classes: int, half: bool = False
+) -> Timed:
     module = torch_net(torch, net, folded=False).train()
     optimiser = torch.optim.SGD(module.parameters(), 0.01)
 
@@ -75,10 +85,12 @@ def stepping(net: Any, load: Callable[[], np.ndarray], classes: int) -> Mapping[
         images = torch.from_numpy(load()).permute(0, 3, 1, 2)
         labels = torch.arange(len(images)) % classes
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(module(images), labels).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            loss = torch.nn.functional.cross_entropy(module(images), labels)
+        loss.backward()
         optimiser.step()
 
-    return {"PyTorch": timed(run)}
+    return timed(run)
 
 
 def torch_here() -> Any:

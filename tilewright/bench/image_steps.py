@@ -1,13 +1,16 @@
 """A step of training of nets over images, beside PyTorch (channels last) and JAX.
 
-Plain gradient descent in float32 on a batch, by its own statistics. One thread each (but for JAX,
-which takes what it likes), whose processor time counts. JAX, whose steps take many times as long,
-is asked for the first net on images that lie ready, or where there is no other.
+Plain gradient descent on a batch, by its own statistics. One thread each (but for JAX, which takes
+what it likes), whose processor time counts. JAX, whose steps take many times as long, is asked for
+the first net on images that lie ready, or where there is no other. On hosts that multiply bfloat16,
+steps whose products and convolutions read it are timed in the same rounds, PyTorch's by `autocast`;
+weights, sums and norms are in float32 in ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -16,10 +19,12 @@ import numpy as np
 from tilewright.bench import gpu, image_peers
 from tilewright.bench.images import (
     OURS,
+    PAIRS,
     RESNEXT,
     Timed,
     in_rounds,
     jax_run,
+    multiplies_halves,
     net_of,
     row_of,
     start,
@@ -34,6 +39,8 @@ Loader = Callable[[], np.ndarray]
 
 STEPS = {"B0": (2.0, 2.2), "B0, groups of 16": (1.4, 1.7), RESNEXT: (1.1, 1.1)}
 """Bars: on AVX2 and on AVX-512."""
+HALVES = {"B0": 3.0, "B0, groups of 16": 1.4, RESNEXT: 1.0}
+"""The same in bfloat16, against the best peer in either precision, with AVX512-BF16."""
 TRAINED, CLASSES = 16, 1000
 ROUNDS = 5
 
@@ -48,22 +55,32 @@ def training(
     name: str, batch: int, size: int, rounds: int, load: Loader | None = None
 ) -> list[Row]:
     """`load` is part of every contender's step on the processor; without it images lie ready."""
-    is_first = name == next(iter(STEPS)) and load is None
-    runs = stepping(net_of(name, size), batch, load, with_jax=is_first)
+    is_first, halves = name == next(iter(STEPS)) and load is None, multiplies_halves()
+    ours = (OURS, PAIRS) if halves else (OURS,)
+    runs = stepping(net_of(name, size), batch, load, with_jax=is_first, ours=ours)
     what, measured = f"{name}, {size} px, training, batch {batch}", in_rounds(runs, rounds)
-    return [row_of(what, measured, batch, STEPS[name], OURS, "image_steps")]
+    rows = [row_of(what, measured, batch, STEPS[name], OURS, "image_steps")]
+    if halves:
+        bars = None, HALVES[name]
+        rows.append(row_of(f"{what}, bfloat16", measured, batch, bars, PAIRS, "image_steps"))
+    return rows
 
 
 def stepping(
-    net: Any, batch: int, load: Loader | None = None, with_jax: bool = True
+    net: Any,
+    batch: int,
+    load: Loader | None = None,
+    with_jax: bool = True,
+    ours: Sequence[str] = (OURS,),
 ) -> Mapping[str, Timed]:
-    """Contenders for a step of training, warm."""
+    """Contenders for a step of training, warm; `ours` are `OURS`, `PAIRS` or both, and with
+    `PAIRS`, PyTorch's in bfloat16 too."""
     module, images = nets.module(net), synthetic(batch, net.size)
     load = (lambda: images) if load is None else load
     held, step = start(module, net), _step(module, net, batch)
-    peers = image_peers.stepping(net, load, CLASSES)
+    peers = image_peers.stepping(net, load, CLASSES, PAIRS in ours)
     return {
-        OURS: _ours(step, held, images, load),
+        **{name: _ours(step, held, images, load, name == PAIRS) for name in ours},
         **peers,
         **(jax_run(step, held, load) if with_jax or not peers else {}),
         **gpu.contender(step, *held, images),
@@ -88,8 +105,13 @@ def _step(module: Any, net: Any, batch: int) -> Callable[..., Any]:
     return step
 
 
-def _ours(step: Callable, held: tuple[Any, Any], images: np.ndarray, load: Loader) -> Timed:
+def _ours(
+    step: Callable, held: tuple[Any, Any], images: np.ndarray, load: Loader, half: bool
+) -> Timed:
+    import jax
+
     import tilewright
 
-    program = tilewright.compile(step, *held, images, tiles=1)
+    with jax.default_matmul_precision("bfloat16") if half else nullcontext():
+        program = tilewright.compile(step, *held, images, tiles=1, law="pairs" if half else None)
     return timed(lambda: program(*held, load()))

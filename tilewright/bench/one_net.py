@@ -45,13 +45,12 @@ class Times:
 def measured(
     net: nets.Net, batch: int, rounds: int, *, training: bool = False, half: bool = False
 ) -> Times:
-    """Raises `ArgumentError` where halves are asked for and the host has none, or of a step."""
-    if half and training:
-        raise ArgumentError("--half and --training: one of them, not both; steps are in float32.")
+    """Raises `ArgumentError` where halves are asked for and the host has none."""
     if half and not multiplies_halves():
         raise ArgumentError("--half needs a processor with AVX512-BF16, which this one is not.")
     ours = PAIRS if half else OURS
-    runs = stepping(net, batch) if training else answering(net, batch, (ours,))
+    contenders = stepping if training else answering
+    runs = contenders(net, batch, ours=(ours,))
     found = compare(runs, rounds, keep=(ours,))
     times = {name: found.median(name) * 1e3 / batch for name in runs}
     peers = [name for name in runs if is_peer(name, half)]

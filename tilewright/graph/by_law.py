@@ -55,7 +55,9 @@ def _has_pairs(node: Node) -> bool:
         return False
     contract, batch = node.params["contract"], node.params["batch"]
     left, right = (len(value.shape) for value in node.inputs)
-    one = len(contract[0]) == 1 and node.params["dtype"] in ("float32", "bfloat16")
+    leading = tuple(range(len(contract[0])))
+    one = len(leading) == 1 or (contract == (leading, leading) and not any(batch))
+    one = one and node.params["dtype"] in ("float32", "bfloat16")
     return one and laws.dot_order(left, right, contract, batch) == "sequence"
 
 

@@ -56,12 +56,13 @@ and part of a graph; nothing else chooses it. Convolutions keep their leaves. A 
 among its parameters, where it is not 256 (see `by_law.py`).
 
 The law `pairs` is this one, but that a product in sequence of two bfloat16 operands, along a single
-contracted axis, takes terms 2 i and 2 i + 1 of it in turned order: the odd one first. So does
-`vdpbf16ps`, which has twice the multiply-adds of an fma; hosts without it do the same by fma, at an
-fma's speed. Both are exact in float32, denormals flushed. Leaves begin at even terms, so a pair is
-never cut. Pairs are of a product, not of a concatenation: of its parts, each for itself. A `conv`
-of two bfloat16 operands, each of whose groups has an even number of input channels, is such a
-product: pairs are of neighbouring channels. Others, and gradients, keep their order.
+contracted axis (or along all leading ones of both, as one: places, for a kernel's gradient), takes
+terms 2 i and 2 i + 1 of it in turned order: the odd one first. So does `vdpbf16ps`, which has twice
+the multiply-adds of an fma; hosts without it do the same by fma, at an fma's speed. Both are exact
+in float32, denormals flushed. Leaves begin at even terms, so a pair is never cut. Pairs are of a
+product, not of a concatenation: of its parts, each for itself. A `conv` of two bfloat16 operands,
+each of whose groups has an even number of input channels, is such a product: pairs are of
+neighbouring channels. Other convolutions, and gradients of them, keep their order.
 
 Terms with a weight of a block that is known to be zero may be left out of a sum in sequence: that
 changes no bit of finite operands but the sign of a zero, and hides what is not finite (see

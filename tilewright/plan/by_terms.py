@@ -73,6 +73,7 @@ def _run(codelet: ContractOuter, machine: Machine) -> int | None:
     near, (m, n), k = machine.tile.memory, codelet.out.shape, codelet.k
     sides = zip((codelet.lhs, codelet.rhs), (m, n), strict=True)
     width = sum(numpy_dtype(side.dtype).itemsize * length for side, length in sides)
+    width *= 2 if codelet.paired else 1  # both are copied
     if machine.chip.exchange.kind != "coherent" or not width or k * width <= near:
         return None
     most = min(int(SHARE * near) // width, k // (PIECES_A_TILE * machine.tiles))
@@ -92,7 +93,8 @@ def _product(codelet: ContractOuter, sides: Sequence[View], sums: View) -> Call:
     if -(-m // LANES) * n < -(-n // LANES) * m:
         given = [views.transpose(view, (1, 0)) for view in (sides[1], sides[0], sums)]
     out = replace(operand(given[2]), strides=(given[2].shape[1], 1))
-    one = ContractOuter(operand(given[0]), operand(given[1]), out, leaf=codelet.leaf)
+    sides = operand(given[0]), operand(given[1])
+    one = ContractOuter(*sides, out, leaf=codelet.leaf, paired=codelet.paired)
     return Call(one, tuple(given))
 
 

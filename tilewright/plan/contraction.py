@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import prod
 
 from tilewright.codelets.contract import ContractOuter, ContractVector
+from tilewright.codelets.contract.words import lies_in_words
 from tilewright.codelets.expression import Expression
 from tilewright.graph.by_law import leaf_of
 from tilewright.graph.ir import Node, Type
@@ -32,9 +33,12 @@ def lower_contraction(scope: Scope, node: Node) -> None:
         out = _shaped(scope, target, left.shape[:-1])
         codelet = ContractVector(operand(left), operand(right), operand(out), leaf=leaf_of(node))
     else:
-        left, right = _matrix_sides(scope, lhs, rhs, contract, batch)
+        left, right = _sides(scope, node)
         out = _shaped(scope, target, (*left.shape[:-1], right.shape[-1]))
-        codelet = ContractOuter(operand(left), operand(right), operand(out), leaf=leaf_of(node))
+        codelet = ContractOuter(
+            operand(left), operand(right), operand(out), leaf=leaf_of(node),
+            paired=bool(node.params.get("pairs")),
+        )  # fmt: skip
     scope.call(codelet, [left, right], [out])
     if out.buffer is not target.buffer:
         shaped = views.reshape(out, target.shape)
@@ -53,15 +57,35 @@ def lower_with_epilogue(
     if len(sides) < len(beside) + len(outs):
         return False
     read, written = sides[: len(beside)], sides[len(beside) :]
-    left, right = _matrix_sides(scope, lhs, rhs, contract, batch)
+    left, right = _sides(scope, node)
     out, *more = map(operand, written)
     codelet = ContractOuter(
         operand(left), operand(right), out, expression, tuple(map(operand, read)), tuple(more),
-        leaf=leaf_of(node),
+        leaf=leaf_of(node), paired=bool(node.params.get("pairs")),
     )  # fmt: skip
     if codelet.is_short:
         scope.call(codelet, [left, right, *read], written)
     return codelet.is_short
+
+
+def _sides(scope: Scope, node: Node) -> list[View]:
+    """(*batch, m, k) and (*batch, k, n), as the codelet can read them."""
+    lhs, rhs = (scope.view(v) for v in node.inputs)
+    left, right = _matrix_sides(scope, lhs, rhs, node.params["contract"], node.params["batch"])
+    if not node.params.get("pairs"):
+        return [left, right]
+    return [
+        scope.dense(left) if not _has_words(left, 0, 1) else left,
+        scope.dense(right) if not _has_words(right, 1, 0) else right,
+    ]
+
+
+def _has_words(view: View, along: int, terms: int) -> bool:
+    """Whether lines run along rows (columns), or along terms and begin with words."""
+    step, k_step = view.strides[along], view.strides[terms]
+    if step == 1 and k_step != 1:
+        return True
+    return view.offset % 2 == 0 and lies_in_words(step, k_step, view.shape[along])
 
 
 def _matrix_shape(lhs: View, rhs: View, contract: Axes, batch: Axes) -> tuple[int, ...]:

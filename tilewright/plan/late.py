@@ -7,7 +7,7 @@ to it that there are such.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tilewright.graph.ir import Value
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from tilewright.plan.schedule import Unit
 
 
-def late(units: Sequence[Unit]) -> list[Unit]:
-    """`units` themselves change places, nothing of them changes."""
+def late(units: Sequence[Unit], root: Callable[[Value], Value]) -> list[Unit]:
+    """`units` themselves change places, nothing of them changes; `root` sees through views."""
     units = list(units)
     readers: dict[Value, list[Unit]] = {}
     for unit in units:
-        for value in {value for node in unit.nodes for value in node.inputs}:
+        for value in {root(value) for node in unit.nodes for value in node.inputs}:
             readers.setdefault(value, []).append(unit)
     for unit in [unit for unit in units if unit.kind == "fused"]:
         made = {node.output for node in unit.nodes}

@@ -101,7 +101,7 @@ class _Scheduler:
         units = [unit for unit in units if unit.nodes]
         units = with_epilogues(units, self.graph, CHEAP, self._root)
         units = at_once(with_cells(units, self.graph), self.far, self._root)
-        return late(with_totals(units, VECTOR_LIMIT, self._root))
+        return late(with_totals(units, VECTOR_LIMIT, self._root), self._root)
 
     def _root(self, value: Value) -> Value:
         return alias_root(value, self.producers)

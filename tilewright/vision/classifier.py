@@ -35,7 +35,7 @@ from tilewright.vision.loading import load
 from tilewright.vision.measures import temperature
 from tilewright.vision.model import Model
 from tilewright.vision.predicted import softmax
-from tilewright.vision.settings import STAGES, Training
+from tilewright.vision.settings import BFLOAT16, STAGES, Training
 from tilewright.vision.sources import Item, content_of, items_of, labelled_folder
 from tilewright.vision.splits import hold_out
 from tilewright.vision.training import Trainer
@@ -61,6 +61,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         for all but the last quarter of the epochs.
     epochs, batch, optimiser ("adamw" or "sgd"), learning_rate, weight_decay, warmup, ema,
     smoothing, mixup, frozen_norms, micro_batch : see `settings.Training`.
+    precision : "float32", or "bfloat16": products and convolutions of a step of training read
+        numbers rounded to it; weights, sums and answers stay in float32. Not with machine="xla".
     class_weight : None, "balanced", or a weight for each label.
     flip, crop, colour : see `augment.Augment`.
     validation : share of the images that choose the penalty and the temperature, and train nothing.
@@ -93,6 +95,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         mixup: float = 0.0,
         frozen_norms: bool = True,
         micro_batch: int | None = None,
+        precision: str = "float32",
         class_weight: Any = None,
         flip: str = "horizontal",
         crop: float = 0.6,
@@ -121,6 +124,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         self.mixup = mixup
         self.frozen_norms = frozen_norms
         self.micro_batch = micro_batch
+        self.precision = precision
         self.class_weight = class_weight
         self.flip = flip
         self.crop = crop
@@ -229,10 +233,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
             mixup=self.mixup,
             frozen_norms=self.frozen_norms,
             micro_batch=self.micro_batch,
+            precision=self.precision,
             train_size=self.train_size,
             augment=Augment(self.flip, self.crop, self.colour),
             seed=self.random_state,
         )
+        if settings.precision == BFLOAT16 and self.machine == "xla":
+            raise ArgumentError('precision="bfloat16" is for machine="native", not "xla".')
         return None if self.stage == FEATURES else settings
 
     def _weights(self, classes: np.ndarray) -> np.ndarray:

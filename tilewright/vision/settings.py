@@ -14,6 +14,7 @@ from tilewright.vision.augment import Augment
 
 HEAD, BLOCKS, WHOLE = STAGES = ("head", "blocks", "whole")
 ADAMW, SGD = OPTIMISERS = ("adamw", "sgd")
+FLOAT32, BFLOAT16 = PRECISIONS = ("float32", "bfloat16")
 RATES = {ADAMW: 1e-3, SGD: 0.05}
 FULL_SIZE = 0.25
 """Share of the epochs, the last ones, that are at full size where `train_size` is smaller."""
@@ -29,6 +30,8 @@ class Training:
     2018), 0 for none. `frozen_norms`: statistics, scales and shifts of norms stay as they are.
     `micro_batch`: how many images go through the net at once, of a batch whose gradients are added
     up in their order (None: one with frozen norms, otherwise all, as they see each other there).
+    `precision`: what products and convolutions read, rounded to it; their sums, all between them,
+    the weights and the optimiser's state stay in float32.
     """
 
     stage: str = HEAD
@@ -45,12 +48,14 @@ class Training:
     frozen_norms: bool = True
     micro_batch: int | None = None
     train_size: int | None = None
+    precision: str = FLOAT32
     augment: Augment = field(default_factory=Augment)
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Raises `ArgumentError` for what cannot be."""
-        for name, known in (("stage", STAGES), ("optimiser", OPTIMISERS)):
+        choices = ("stage", STAGES), ("optimiser", OPTIMISERS), ("precision", PRECISIONS)
+        for name, known in choices:
             if getattr(self, name) not in known:
                 found = getattr(self, name)
                 raise ArgumentError(f"{name} must be one of {', '.join(known)}, not {found!r}.")

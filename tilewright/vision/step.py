@@ -11,6 +11,7 @@ number of cores nor on which core does what.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ import numpy as np
 
 from tilewright.vision import nets
 from tilewright.vision.model import Model
-from tilewright.vision.settings import ADAMW, HEAD, RATES, WHOLE, Training
+from tilewright.vision.settings import ADAMW, BFLOAT16, HEAD, RATES, WHOLE, Training
 
 GROUPS = 8
 """Of a batch at most; fixed, as bits depend on it."""
@@ -114,9 +115,12 @@ class Step:
                 jax.ShapeDtypeStruct((batch, count), np.float32),
                 jax.ShapeDtypeStruct((batch,), np.float32),
             )
-            step = tilewright.compile(
-                self._step, self._fixed(), self.start(), *given, machine=self.machine
-            )
+            half = self.settings.precision == BFLOAT16
+            with jax.default_matmul_precision("bfloat16") if half else nullcontext():
+                step = tilewright.compile(
+                    self._step, self._fixed(), self.start(), *given, machine=self.machine,
+                    law="pairs" if half else None,
+                )  # fmt: skip
             self._programs[size] = step.bind(self._fixed())
         return self._programs[size]
 

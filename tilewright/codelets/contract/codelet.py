@@ -22,7 +22,7 @@ from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.frozen import frozen
 from tilewright.graph import law
 from tilewright.graph.scalar import SCALAR
-from tilewright.machine.cost import Count
+from tilewright.machine.cost import Count, narrow
 
 OUTER_GRAIN, VECTOR_GRAIN = 32, 16
 """Rows or columns from which on a piece runs about as fast, for its size, as the whole."""
@@ -89,11 +89,15 @@ class ContractOuter(_Contract):
     sum (of `sum_dtype`) and the arrays `beside`, its outputs are `out` and `more`; all have the
     shape of `out`. An output may lie exactly on an array beside, as for `Elementwise`. All of k is
     summed by then, so that the bits are those of the product and the expression one by one.
+
+    `paired`: of bfloat16, whose terms (an even number) are taken in the law's pairs. Of one operand
+    neighbouring terms are words of 32 bits, of which a line begins each, or lines run along m (n).
     """
 
     epilogue: Expression | None = None
     beside: tuple[Operand, ...] = ()
     more: tuple[Operand, ...] = ()
+    paired: bool = field(default=False, kw_only=True)
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -105,11 +109,16 @@ class ContractOuter(_Contract):
 
     @property
     def work(self) -> Count:
+        if self.paired:
+            narrowed = narrow(self.lhs.dtype, self.rhs.dtype, self.sum_dtype, True)
+            products = replace(super().work, macs={narrowed: self.out.size * self.k})
+        else:
+            products = super().work
         if self.epilogue is None:
-            return super().work
+            return products
         elements = self.epilogue.work(self.out.size)
         moved = Count(loads=nbytes(*self.beside), stores=nbytes(*self.more))
-        return super().work + elements + moved
+        return products + elements + moved
 
     @property
     def sum_dtype(self) -> str:
@@ -147,13 +156,15 @@ class ContractOuter(_Contract):
 
     @property
     def name(self) -> str:
+        form = "pairs" if self.paired else "outer"
         if self.epilogue is None:
-            return self._name("outer")
-        return self._name("outer") + f"_{self.epilogue.label}"
+            return self._name(form)
+        return self._name(form) + f"_{self.epilogue.label}"
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         lhs, rhs, *beside = arrays
-        sums = law.product(lhs, rhs.swapaxes(-1, -2), "sequence", self.sum_dtype, self.leaf)
+        order = "pairs" if self.paired else "sequence"
+        sums = law.product(lhs, rhs.swapaxes(-1, -2), order, self.sum_dtype, self.leaf)
         if self.epilogue is None:
             return self._rounded(sums)
         return tuple(evaluate_expression(self.epilogue, (sums, *beside), self.out.shape))

@@ -18,13 +18,15 @@ from tilewright.codelets.contract.problem import Problem
 from tilewright.codelets.contract.reading import (
     AHEAD,
     copied,
+    in_words,
     is_exchanged,
     is_turned,
     problem_of,
     scratch,
     tiles_of,
 )
-from tilewright.codelets.emit import vectors
+from tilewright.codelets.contract.words import copy_words
+from tilewright.codelets.emit import pairs, vectors
 from tilewright.codelets.emit.columns import Lanes, panels
 from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.loops import repeat, walk
@@ -62,7 +64,7 @@ def emit(codelet: ContractOuter, module: Module, symbol: str) -> None:
                 lent = function.argument(len(operands))
                 inside, left, right = _copy(function, problem, left, right, lent)
                 sums = lent
-                if chunks.scratch(problem):
+                if chunks.scratch(inside):
                     sums = function.address(lent, "i8", sum(copied(problem)))
                 _tiles(function, inside, left, right, places, sums)
     function.close()
@@ -73,6 +75,8 @@ def _copy(
 ) -> tuple[Problem, str, str]:
     """The problem on converted, contiguous operands."""
     first, second = copied(problem)
+    if problem.paired:
+        return _in_words(function, problem, left, right, lent)
     working, k = problem.arithmetic.dtype, problem.k
     if first:
         matrix = copy(function, problem.left, working, problem.rows, k, left, lent)
@@ -84,6 +88,18 @@ def _copy(
         )
         problem, right = replace(problem, right=matrix), beside
     return problem, left, right
+
+
+def _in_words(
+    function: Function, problem: Problem, left: str, right: str, lent: str
+) -> tuple[Problem, str, str]:
+    """The problem on words of two terms."""
+    first, _ = copied(problem)
+    beside = function.address(lent, "i8", first) if first else lent
+    copy_words(function, problem.right, problem.columns, problem.k, right, beside)
+    if first:
+        copy_words(function, problem.left, problem.rows, problem.k, left, lent)
+    return in_words(problem), lent if first else left, beside
 
 
 def _tiles(
@@ -246,25 +262,34 @@ def _step(
     sums: list[str],
 ) -> list[str]:
     """One k: the operand with fewer registers is read first and kept, the other streams by."""
-    arithmetic, sums, count = problem.arithmetic, list(sums), len(lanes)
+    kind, sums, count = problem.kind, list(sums), len(lanes)
     if count <= rows:
         row_of_right = [_right(function, problem, right, lane) for lane in lanes]
+        if count == 1 and problem.paired and pairs.reads_memory(function, lanes[0].width):
+            return [
+                pairs.multiply_add_from(
+                    function,
+                    lanes[0].width,
+                    offset(function, left, problem.left.dtype, row * problem.left.step),
+                    row_of_right[0],
+                    total,
+                )
+                for row, total in enumerate(sums)
+            ]
         for row in range(rows):
             scalar = _left(function, problem, left, row)
             for i, lane in enumerate(lanes):
-                x = vectors.splat(function, arithmetic.kind, lane.width, scalar)
+                x = vectors.splat(function, kind, lane.width, scalar)
                 at = row * count + i
-                sums[at] = arithmetic.multiply_add(
-                    function, lane.width, x, row_of_right[i], sums[at]
-                )
+                sums[at] = problem.multiply_add(function, lane.width, x, row_of_right[i], sums[at])
         return sums
     scalars = [_left(function, problem, left, row) for row in range(rows)]
     for i, lane in enumerate(lanes):
         y = _right(function, problem, right, lane)
         for row, scalar in enumerate(scalars):
-            x = vectors.splat(function, arithmetic.kind, lane.width, scalar)
+            x = vectors.splat(function, kind, lane.width, scalar)
             at = row * count + i
-            sums[at] = arithmetic.multiply_add(function, lane.width, x, y, sums[at])
+            sums[at] = problem.multiply_add(function, lane.width, x, y, sums[at])
     return sums
 
 
@@ -273,7 +298,7 @@ def _left(function: Function, problem: Problem, left: str, row: int) -> str:
     matrix = problem.left
     where = offset(function, left, matrix.dtype, row * matrix.step)
     value = vectors.load_scalar(function, matrix.dtype, where)
-    return vectors.widen(function, value, matrix.dtype, problem.arithmetic.dtype, 0)
+    return problem.widened(function, value, matrix.dtype, 0)
 
 
 def _right(function: Function, problem: Problem, right: str, lane: Lanes) -> str:
@@ -281,4 +306,4 @@ def _right(function: Function, problem: Problem, right: str, lane: Lanes) -> str
     matrix = problem.right
     where = offset(function, right, matrix.dtype, lane.start * matrix.step)
     value = vectors.load(function, matrix.dtype, where, matrix.step, lane.width, lane.valid)
-    return vectors.widen(function, value, matrix.dtype, problem.arithmetic.dtype, lane.width)
+    return problem.widened(function, value, matrix.dtype, lane.width)

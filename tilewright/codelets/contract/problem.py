@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tilewright.codelets.base import Operand
 from tilewright.codelets.contract.operand import Matrix
+from tilewright.codelets.emit import pairs, vectors
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.columns import Lanes
 from tilewright.codelets.emit.epilogue import Epilogue, Sums
@@ -39,7 +40,8 @@ class Problem:
     """rows x columns outputs; `left` is broadcast along columns, `right` is read in vectors.
 
     `sides` are the arrays that `expression` reads beside the sum, then the results; without an
-    expression, the one result is the sum.
+    expression, the one result is the sum. `paired`: terms are taken in the law's pairs, of operands
+    that are bfloat16 until they are copied, and words of two terms each from then on.
     """
 
     rows: int
@@ -51,6 +53,24 @@ class Problem:
     arithmetic: Arithmetic
     expression: Expression | None = None
     leaf: int = LEAF
+    paired: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The register type of an operand."""
+        return "i32" if self.paired else self.arithmetic.kind
+
+    def widened(self, function: Function, value: str, dtype: str, width: int) -> str:
+        """What was read of an operand (a scalar at width 0), as it is multiplied."""
+        if self.paired:
+            return value
+        return vectors.widen(function, value, dtype, self.arithmetic.dtype, width)
+
+    def multiply_add(self, function: Function, width: int, x: str, y: str, total: str) -> str:
+        """A term, or two, added to sums."""
+        if self.paired:
+            return pairs.multiply_add(function, width, x, y, total)
+        return self.arithmetic.multiply_add(function, width, x, y, total)
 
     def moved(
         self, function: Function, places: Sequence[str], rows: int, columns: int

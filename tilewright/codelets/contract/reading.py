@@ -6,12 +6,14 @@ what is read more than once. Always: no choice alters a bit.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.contract import chunks
-from tilewright.codelets.contract.operand import Matrix, copied_bytes
+from tilewright.codelets.contract.operand import Matrix, copied_bytes, copied_step
 from tilewright.codelets.contract.problem import Problem, Side
+from tilewright.codelets.contract.words import WORD, copied_words, in_place, is_woven
 from tilewright.codelets.emit import tiling
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.columns import panels
@@ -49,8 +51,9 @@ def problem_of(codelet: ContractOuter) -> Problem:
     arithmetic = Arithmetic(codelet.sum_dtype)
     expression = codelet.epilogue
     return Problem(
-        rows, columns, codelet.k, left, right, sides, arithmetic, expression, codelet.leaf
-    )
+        rows, columns, codelet.k, left, right, sides, arithmetic, expression, codelet.leaf,
+        codelet.paired,
+    )  # fmt: skip
 
 
 def is_exchanged(codelet: ContractOuter) -> bool:
@@ -58,6 +61,8 @@ def is_exchanged(codelet: ContractOuter) -> bool:
     m_step, n_step = codelet.out.strides[-2:]
     if codelet.n == 1 and codelet.m > 1:
         return True
+    if codelet.paired:
+        return m_step == 1 != n_step
     filled = codelet.n >= min(LANES, codelet.m)
     if filled and n_step == 1 != m_step and codelet.m >= WORTH_COPYING:
         return False  # the right operand is turned once, results would be for every tile
@@ -68,12 +73,15 @@ def is_exchanged(codelet: ContractOuter) -> bool:
 def scratch(codelet: ContractOuter) -> int:
     """Bytes for copies of operands, where reading them as they lie costs more, and for sums."""
     problem = problem_of(codelet)
-    return 0 if is_turned(problem) else sum(copied(problem)) + chunks.scratch(problem)
+    if is_turned(problem):
+        return 0
+    return sum(copied(problem)) + chunks.scratch(in_words(problem) if problem.paired else problem)
 
 
 def is_turned(problem: Problem) -> bool:
     """Whether blocks of right are turned round as they are read: few rows, columns along k."""
     along_k = problem.right.k_step == 1 and problem.right.step != 1 and problem.k >= WORTH_TURNING
+    along_k = along_k and not problem.paired
     return along_k and problem.rows < WORTH_COPYING and problem.columns > 1
 
 
@@ -88,6 +96,9 @@ def copied(problem: Problem) -> tuple[int, int]:
     The left one is read once for each panel of columns, the right one once for each tile of rows.
     """
     working, k = problem.arithmetic.dtype, problem.k
+    if problem.paired:
+        woven = is_woven(problem.left)
+        return copied_words(problem.rows, k) if woven else 0, copied_words(problem.columns, k)
     left = problem.left.dtype != working and problem.columns >= WORTH_COPYING
     right = problem.right.dtype != working or problem.right.step != 1
     right = (right and problem.rows >= WORTH_COPYING) or _is_crowded(problem)
@@ -95,6 +106,19 @@ def copied(problem: Problem) -> tuple[int, int]:
     return (
         copied_bytes(problem.left, working, problem.rows, k) if left else 0,
         copied_bytes(problem.right, working, problem.columns, k, by_rows=True) if right else 0,
+    )
+
+
+def in_words(problem: Problem) -> Problem:
+    """One in pairs as it is after the copies: a term is two."""
+    left = problem.left
+    rows, columns = (copied_step(WORD, n) for n in (problem.rows, problem.columns))
+    return replace(
+        problem,
+        k=problem.k // 2,
+        leaf=problem.leaf // 2,
+        left=Matrix(WORD, 1, rows) if is_woven(left) else in_place(left),
+        right=Matrix(WORD, 1, columns),
     )
 
 
@@ -111,13 +135,14 @@ def _pitch(matrix: Matrix) -> int:
 
 def tiles_of(problem: Problem, width: int, registers: int) -> tiling.Tiling:
     """Tiles of rows and vectors of columns."""
+    dtypes = problem.arithmetic.dtype, WORD if problem.paired else None
     return tiling.choose(
         problem.rows,
         -(-problem.columns // width),
         problem.k,
         registers,
-        row_load=0.5 if problem.left.dtype == problem.arithmetic.dtype else 1.0,
-        column_load=0.5 if problem.right.dtype == problem.arithmetic.dtype else 1.5,
+        row_load=0.5 if problem.left.dtype in dtypes else 1.0,
+        column_load=0.5 if problem.right.dtype in dtypes else 1.5,
         tallest=WAYS if _pitch(problem.left) % CROWDED == 0 else registers,
     )
 

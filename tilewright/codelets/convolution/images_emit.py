@@ -16,13 +16,7 @@ from typing import TYPE_CHECKING
 from tilewright.codelets.base import Operand
 from tilewright.codelets.convolution.ahead import Ahead
 from tilewright.codelets.convolution.channels import Channels, Reading
-from tilewright.codelets.convolution.pairs import (
-    WORD,
-    in_words,
-    multiply_add,
-    multiply_add_from,
-    reads_memory,
-)
+from tilewright.codelets.convolution.pairs import WORD, in_words
 from tilewright.codelets.convolution.streams import forget, in_streams
 from tilewright.codelets.convolution.terms import Dimension, Places, Sums, Term, Terms
 from tilewright.codelets.emit import tiling, vectors
@@ -31,6 +25,7 @@ from tilewright.codelets.emit.epilogue import Epilogue
 from tilewright.codelets.emit.epilogue import Sums as Ended
 from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.loops import walk
+from tilewright.codelets.emit.pairs import multiply_add, multiply_add_from, reads_memory
 from tilewright.codelets.emit.tiling import Run, split
 from tilewright.codelets.emit.vectors import itemsize, number_of, offset
 from tilewright.graph import law

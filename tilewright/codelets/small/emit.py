@@ -53,6 +53,8 @@ def is_small(codelet: Codelet) -> bool:
             return False
         case ContractOuter() | ContractVector() if codelet.k > codelet.leaf:
             return False
+        case ContractOuter(paired=True):
+            return False
         case Elementwise(shape=shape) | Reduce(shape=shape, stored=()):
             return 0 < prod(shape) <= MOST
         case ContractOuter() | ContractVector():
