@@ -58,6 +58,21 @@ def net(x, v, w):
     return convolution(3, 2, jnp.bfloat16)(x, w)
 
 
+def data(groups, stride=1, dilation=1):
+    """The gradient for the images of a convolution."""
+
+    def fn(x, w, g):
+        def forward(x):
+            return jax.lax.conv_general_dilated(
+                x, w, (stride, stride), "SAME", rhs_dilation=(dilation, dilation),
+                dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=groups,
+            )  # fmt: skip
+
+        return jax.vjp(forward, x)[1](g)[0]
+
+    return fn
+
+
 def kernel(x, g):
     """The gradient of a kernel of one tap: terms are the places of all images."""
     axes = ((0, 1, 2), (0, 1, 2))
@@ -76,6 +91,20 @@ CASES = {
     "one term": (product, halves(4, 1), halves(1, 20)),
     "batched": (jax.vmap(product), halves(3, 4, 37), halves(3, 37, 21)),
     "rows": (jax.value_and_grad(loss), halves(10, 4), halves(300, 10)),
+    "back": (data(3), halves(2, 7, 9, 48), halves(5, 5, 16, 48), halves(2, 7, 9, 48)),
+    "back, by strides": (
+        data(6, 2),
+        halves(2, 7, 9, 24),
+        halves(3, 3, 4, 36),
+        halves(2, 4, 5, 36),
+    ),
+    "back, spread out": (
+        data(1, 1, 2),
+        halves(1, 6, 5, 20),
+        halves(3, 3, 20, 34),
+        halves(1, 6, 5, 34),
+    ),
+    "back, odd": (data(5), halves(1, 6, 5, 10), halves(3, 3, 2, 15), halves(1, 6, 5, 15)),
     "kernel": (kernel, halves(2, 12, 13, 20), halves(2, 12, 13, 33)),
     "kernel of odd images": (kernel, halves(3, 5, 5, 8), halves(3, 5, 5, 16)),
     "across": (lambda x, w: product(x.T, w.T), halves(260, 33), halves(17, 260)),
@@ -186,6 +215,7 @@ def test_what_has_no_pairs_keeps_the_hosts_law():
             halves(1, 5, 5, 8),
             halves(1, 1, 4, 8),
         ),
+        CASES["back, odd"],
         (product, halves(40, 300), halves(300)),
         (lambda x, y: jnp.einsum("aij,bij->ab", x, y), halves(4, 9, 30), halves(5, 9, 30)),
         (product, np.float32(halves(4, 300)), np.float32(halves(300, 5))),
@@ -195,8 +225,9 @@ def test_what_has_no_pairs_keeps_the_hosts_law():
         assert to_text(by_law(graph, "pairs")).count("pairs=") == 0
 
 
-def test_text_says_so():
-    fn, *args = CASES["loop"]
+@pytest.mark.parametrize("name", ["loop", "kernel", "back", "back, by strides"])
+def test_text_says_so(name):
+    fn, *args = CASES[name]
     text = to_text(by_law(trace(fn, *args).graph, "pairs"))
     assert "pairs=True" in text
     assert to_text(parse(text)) == text

@@ -62,7 +62,8 @@ the multiply-adds of an fma; hosts without it do the same by fma, at an fma's sp
 in float32, denormals flushed. Leaves begin at even terms, so a pair is never cut. Pairs are of a
 product, not of a concatenation: of its parts, each for itself. A `conv` of two bfloat16 operands,
 each of whose groups has an even number of input channels, is such a product: pairs are of
-neighbouring channels. Other convolutions, and gradients of them, keep their order.
+neighbouring channels; so is a `conv_data`, by output channels. Others, and kernels' gradients of
+more than one tap, keep their order.
 
 Terms with a weight of a block that is known to be zero may be left out of a sum in sequence: that
 changes no bit of finite operands but the sign of a zero, and hides what is not finite (see

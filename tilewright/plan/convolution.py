@@ -82,18 +82,25 @@ def _sides(scope: Scope, node: Node) -> tuple[View, View]:
 
 
 def _in_words(scope: Scope, image: View, kernel: View, groups: int) -> tuple[View, View]:
-    """Pairs of channels lie side by side, and so do the outputs of a group; if these are few, of
-    all."""
-    if not are_words(image.shape, image.strides):
-        image = scope.dense(image)
-    out = kernel.shape[4]
+    """Pairs of channels lie side by side."""
+    return _grouped(_word_image(scope, image), groups), _word_kernel(scope, kernel)
+
+
+def _word_image(scope: Scope, image: View) -> View:
+    """With pairs of channels one after the other."""
+    return image if are_words(image.shape, image.strides) else scope.dense(image)
+
+
+def _word_kernel(scope: Scope, kernel: View) -> View:
+    """Pairs lie side by side, and so do the outputs of a group; if these are few, of all."""
+    groups, out = kernel.shape[0], kernel.shape[4]
     order = (1, 2, 3, 0, 4, 5) if groups > 1 and out < LANES else (0, 1, 2, 3, 4, 5)
     back = tuple(order.index(i) for i in range(6))
     turned = views.transpose(kernel, order)
     near = is_together(kernel.strides[0], kernel.strides[4], out, 2) or order[0] == 0
     if not (near and kernel.strides[4:] == (2, 1) and are_words(kernel.shape, kernel.strides)):
         turned = scope.dense(turned)
-    return _grouped(image, groups), views.transpose(turned, back)
+    return views.transpose(turned, back)
 
 
 def _is_near(side: View) -> bool:
@@ -111,11 +118,13 @@ def lower_conv_data(scope: Scope, unit: Unit) -> None:
     given, kernel = (scope.view(value) for value in node.inputs)
     params, groups = node.params, node.params["groups"]
     target = _grouped(scope.target(node.output), groups)
-    kernel = _side_by_side(scope, views.transpose(kernel, (0, 1, 2, 4, 3)))
+    pairs = bool(params.get("pairs"))
+    kernel = _across_pairs(scope, kernel) if pairs else _across(scope, kernel)
     phases = phases_of(node)
     read = [pair for pair in phases if all(phase.taps for phase in pair)]
     most = pads_of(node)
     image = _bordered(scope, given, most) if read else given
+    image = _word_image(scope, image) if pairs else image
     for pair in phases:
         rows, columns = pair
         part = views.window(
@@ -133,12 +142,25 @@ def lower_conv_data(scope: Scope, unit: Unit) -> None:
         taps = [phase.taps for phase in pair]
         turned = views.window(
             kernel,
-            (0, taps[0][0], taps[1][0], 0, 0),
+            (0, taps[0][0], taps[1][0], *(0,) * len(kernel.shape[3:])),
             (groups, len(taps[0]), len(taps[1]), *kernel.shape[3:]),
-            (1, *(t[1] - t[0] if len(t) > 1 else 1 for t in taps), 1, 1),
+            (1, *(t[1] - t[0] if len(t) > 1 else 1 for t in taps), *(1,) * len(kernel.shape[3:])),
         )
-        spaced = {"stride": (1, 1), "dilation": (rows.dilation, columns.dilation)}
+        spaced = {"stride": (1, 1), "dilation": (rows.dilation, columns.dilation), "pairs": pairs}
         _convolve(scope, _grouped(here, groups), turned, part, spaced)
+
+
+def _across(scope: Scope, kernel: View) -> View:
+    """A kernel that is read from its outputs to its inputs."""
+    return _side_by_side(scope, views.transpose(kernel, (0, 1, 2, 4, 3)))
+
+
+def _across_pairs(scope: Scope, kernel: View) -> View:
+    """The same with pairs of outputs, (groups, kh, kw, out / 2, in, 2)."""
+    *sizes, out = kernel.shape
+    apart = views.reshape(kernel, (*sizes, out // 2, 2))
+    assert apart is not None, "a dimension in two is a view"
+    return _word_kernel(scope, views.transpose(apart, (0, 1, 2, 4, 3, 5)))
 
 
 def lower_conv_filter(scope: Scope, unit: Unit) -> None:

@@ -11,7 +11,8 @@ channels; a signal of one dimension has h = 1. Kernels w are (groups, kh, kw, in
 `stride`, `dilation`, `size` and `kernel` are (rows, columns), `pad` is ((low, high), (low, high)),
 negative where it crops. Output y of a row reads x at y * stride + tap * dilation - low. What lies
 outside takes part as a zero. The order of sums is said in `law.py`; the kernel of a `conv` that
-takes input channels in `pairs` is (groups, kh, kw, in / 2, out, 2).
+takes input channels in `pairs` is (groups, kh, kw, in / 2, out, 2); that of a `conv_data`, whose
+pairs are of output channels, is as it always is.
 
 A data gradient is as many plain convolutions as the stride has phases (`phases`): rows of x that
 lie a stride apart read the same taps.
@@ -125,7 +126,10 @@ def image_faults(node: Node, images: Sequence[Value]) -> Iterator[str]:
 def _kernel_faults(node: Node, side: int) -> Iterator[str]:
     """`side` is the kernel's dimension that runs along the channels that are given."""
     image, kernel = (value.shape for value in node.inputs)
-    if node.params.get("pairs"):
+    if node.params.get("pairs") and node.op == "conv_data":
+        if {value.dtype for value in node.inputs} != {"bfloat16"} or kernel[4] % 2:
+            yield "pairs are of bfloat16, and of an even number of channels"
+    elif node.params.get("pairs"):
         if {value.dtype for value in node.inputs} != {"bfloat16"} or kernel[5:] != (2,):
             yield "pairs are of bfloat16, in a kernel (groups, kh, kw, in / 2, out, 2)"
         kernel = unpaired(kernel)
@@ -243,15 +247,17 @@ def conv_data(
     groups: int,
     dtype: str,
     size: Pair,
+    pairs: bool = False,
 ) -> np.ndarray:
     working = law.dot_working_dtype(g.dtype.name, w.dtype.name, dtype)
+    order = "pairs" if pairs else "sequence"
     result = np.zeros((g.shape[0], *size, groups * w.shape[3]), numpy_dtype(working))
     for rows, columns in phase_pairs(size, g.shape[1:3], w.shape[1:3], stride, pad, dilation):
         if rows.taps and columns.taps:
             part = w[:, rows.taps][:, :, columns.taps].swapaxes(3, 4)
             pads, spacing = (rows.pad, columns.pad), (rows.dilation, columns.dilation)
             result[:, rows.start :: stride[0], columns.start :: stride[1]] = _sums(
-                g, part, (1, 1), pads, spacing, working
+                g, part, (1, 1), pads, spacing, working, order
             )
     return SCALAR["convert"](result, dtype=dtype)
 
@@ -312,7 +318,7 @@ def _products(node: Node) -> Count:
     kernel = (node.output if node.op == "conv_filter" else node.inputs[1]).shape
     pairs = node.params.get("pairs")
     key = narrow("bfloat16", "bfloat16", "float32", pairs) if pairs else node.inputs[0].dtype
-    kernel = unpaired(kernel) if pairs else kernel
+    kernel = unpaired(kernel) if pairs and node.op == "conv" else kernel
     made = {"conv": node.output, "conv_data": node.inputs[0], "conv_filter": node.inputs[1]}
     macs = made[node.op].type.size * prod(kernel[1:4])
     return Count(macs={key: macs}, iterations=1)
