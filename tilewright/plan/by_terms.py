@@ -93,8 +93,8 @@ def _product(codelet: ContractOuter, sides: Sequence[View], sums: View) -> Call:
     if -(-m // LANES) * n < -(-n // LANES) * m:
         given = [views.transpose(view, (1, 0)) for view in (sides[1], sides[0], sums)]
     out = replace(operand(given[2]), strides=(given[2].shape[1], 1))
-    sides = operand(given[0]), operand(given[1])
-    one = ContractOuter(*sides, out, leaf=codelet.leaf, paired=codelet.paired)
+    lhs, rhs = operand(given[0]), operand(given[1])
+    one = ContractOuter(lhs, rhs, out, leaf=codelet.leaf, paired=codelet.paired)
     return Call(one, tuple(given))
 
 
