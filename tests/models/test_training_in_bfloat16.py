@@ -1,28 +1,36 @@
-"""Losses of 200 steps whose products are in bfloat16, beside float32's from the same starts."""
+"""Steps whose products are in bfloat16: gradients go nearly the same way as float32's."""
 
 import jax
 import numpy as np
 import pytest
 
 import tilewright
-from tests.models.steps import NET, SEEDS, batches, ours, smoothed, step
+from tests.models.steps import NET, RATE, batches, step
 from tilewright.models import efficientnet
 
 pytestmark = pytest.mark.slow
 
 
-def test_losses_stay_within_the_spread_over_seeds():
-    starts = [efficientnet.start(NET, jax.random.key(seed)) for seed in SEEDS]
-    given = (*starts[0], *next(batches()))
-    program = tilewright.compile(step, *given, tiles=1)
+def test_gradients_of_a_net_that_has_learnt_a_little():
+    """Of all weights but those that a norm makes useless, whose gradients are zero."""
+    given, start = batches(), efficientnet.start(NET, jax.random.key(0))
+    first = next(given)
+    full = tilewright.compile(step, *start, *first, tiles=1)
     with jax.default_matmul_precision("bfloat16"):
-        half = tilewright.compile(step, *given, tiles=1, law="pairs")
-    one, other = (
-        np.array([smoothed(ours(exe, *start)) for start in starts]) for exe in (half, program)
-    )
-    spread = other.std(axis=0, ddof=1)
-    for name, row in (("bfloat16", one.mean(0)), ("float32", other.mean(0)), ("spread", spread)):
-        print(name, np.round(row, 3))
-    assert not np.array_equal(one, other)
-    assert np.all(one[:, -1] < 0.5 * one[:, 0])
-    assert np.all(np.abs(one.mean(0) - other.mean(0)) <= spread)
+        half = tilewright.compile(step, *start, *first, tiles=1, law="pairs")
+    weights, kept, _ = full(*start, *first)
+    for _ in range(20):
+        weights, kept, _ = full(weights, kept, *next(given))
+    batch = next(given)
+    wanted, found = (exe(weights, kept, *batch) for exe in (full, half))
+    assert float(found[2]) != float(wanted[2])
+    assert float(found[2]) == pytest.approx(float(wanted[2]), rel=0.03)
+    seen = 0
+    for before, one, other in zip(
+        *map(jax.tree.leaves, (weights, wanted[0], found[0])), strict=True
+    ):
+        a, b = ((np.asarray(before) - np.asarray(after)).ravel() / RATE for after in (one, other))
+        if np.linalg.norm(a) > 1e-4:
+            seen += 1
+            assert a @ b > 0.97 * np.linalg.norm(a) * np.linalg.norm(b)
+    assert seen > 50
