@@ -259,7 +259,8 @@ class Stages:
             graph = self._without_masks._rewritten(self._without_masks.halves[1], then)
         hidden = len(graph.inputs) - len(self.traced.inputs) + (self.hidden or 0)
         known = {*graph.inputs[:hidden], *(graph.inputs[hidden + i] for i in positions)}
-        packed = _as_before(graph, lifted(pack_fixed(graph, known, self.machine), known))
+        packed = hoist(pack_fixed(graph, known, self.machine), self.machine)
+        packed = _as_before(graph, lifted(packed, known))
         halves = split_fixed(packed, known, hidden)
         if halves is None:
             return self

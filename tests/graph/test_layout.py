@@ -264,6 +264,20 @@ def test_bind_packs_panels(rows):
         np.testing.assert_array_equal(bound(x), program(x, w))
 
 
+def test_bind_packs_panels_of_loops_that_turn_seldom():
+    """Three trips of 20 rows would not pay for panels that are made anew in each run."""
+    x = RANDOM.normal(size=(3, 20, WIDE.shape[0])).astype(np.float32)
+
+    def function(x, w):
+        return lax.scan(lambda c, x: (c + 1.0, x @ w * c), np.float32(0.0), x)[1]
+
+    program = tilewright.compile(function, x, WIDE)
+    bound = program.bind(w=WIDE)
+    assert [("dot_packed" in text) for text in (program.graph, bound.graph)] == [False, True]
+    assert " pack(" not in bound.graph
+    np.testing.assert_array_equal(bound(x), program(x, WIDE))
+
+
 @pytest.mark.parametrize("shape", [(1, 5), (3, 16), (40, 90), (7, 33)])
 def test_packing_can_be_undone(shape):
     matrix = RANDOM.normal(size=shape).astype(np.float32)

@@ -21,6 +21,7 @@ from functools import partial
 from math import prod
 
 from tilewright.graph.by_law import leaf_of
+from tilewright.graph.fixed import known_from
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.kernels import packed_kernel
 from tilewright.graph.law import LANES, LEAF
@@ -60,8 +61,40 @@ def layout(graph: Graph, machine: Machine) -> Graph:
 
 
 def pack_fixed(graph: Graph, fixed: Set[Value], machine: Machine) -> Graph:
-    """The same graph, its own products (not those of bodies) reading `fixed` operands packed."""
-    return _laid(graph, fixed, _as_it_is, Packing.of(graph, machine.tile))
+    """The same graph, its products reading `fixed` operands packed; in bodies of scans and maps,
+    those that read panels."""
+    known = known_from(graph, fixed)
+    inside = partial(_with_panels_inside, known, machine)
+    return _laid(graph, fixed, inside, Packing.of(graph, machine.tile))
+
+
+def _with_panels_inside(known: Set[Value], machine: Machine, new: Rebuilder, node: Node) -> Node:
+    """What turned too seldom for panels, as they were made in each run."""
+    if node.op not in ("scan", "map"):
+        return node
+    (body,) = node.bodies
+    given = zip(body.inputs[: node.params["consts"]], node.inputs, strict=False)
+    own = {value for value, source in given if source in known}
+    if not own:
+        return node
+    inner, packing = Rebuilder(body.inputs), Packing.of(body, machine.tile)
+    for original in body.nodes:
+        turned = _with_panels_inside(own, machine, inner, inner.renamed(original))
+        panels = _panels(inner, turned, own, packing) if turned.op == "dot" else None
+        if panels is None:
+            inner.keep(turned)
+        else:
+            inner.replace(turned.outputs, [panels])
+    return replace(node, bodies=(inner.finish(body.outputs),))
+
+
+def _panels(new: Rebuilder, node: Node, still: Set[Value], packing: Packing) -> Value | None:
+    """The product of panels, which are summed in the host's leaves; None where they do not pay."""
+    sides = [folded(new, side) for side in sides_of(node)]
+    fixed = [side.value in still for side in sides]
+    if fixed[0] == fixed[1] or leaf_of(node) != LEAF:
+        return None
+    return packing.product(new, node, sides, fixed.index(True))
 
 
 def _as_it_is(new: Rebuilder, node: Node) -> Node:
@@ -168,9 +201,8 @@ def _product(
     fixed = [side.value in still for side in sides]
     if fixed[0] != fixed[1]:
         mine = fixed.index(True)
-        plain = leaf_of(node) == LEAF  # panels are summed in the host's leaves
-        if packing and plain and (result := packing.product(new, node, sides, mine)):
-            return result
+        if packing and (panels := _panels(new, node, still, packing)):
+            return panels
         order = _wanted(sides[mine], sides[1 - mine], is_lanes(sides), often)
         if order is not None:
             sides[mine] = _packed(new, sides[mine], order)

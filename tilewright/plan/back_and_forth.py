@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeGuard
 
-from tilewright.codelets.contract import ContractLanes, ContractPanels, ContractVector
+from tilewright.codelets.contract import ContractLanes, ContractPanels, ContractVector, Woven
 from tilewright.machine.machine import Machine
 from tilewright.plan.alternating import alternates
 from tilewright.plan.ir import Branch, Call, Loop, Map, Spread, Step, Var, While, new_var
@@ -74,6 +74,8 @@ def _constants(step: Call | Spread, var: Var, machine: Machine) -> int:
         turns = -(-step.count // machine.chip.tiles)
         return turns * sum(_constants(call, var, machine) for call in _dealt(step))
     codelet = step.codelet
+    if isinstance(codelet, Woven):
+        codelet = codelet.few
     if isinstance(codelet, ContractPanels):
         matrix, view = codelet.panels, step.views[1]
     elif isinstance(codelet, ContractVector | ContractLanes):
@@ -86,6 +88,8 @@ def _constants(step: Call | Spread, var: Var, machine: Machine) -> int:
 def _backwards(step: Call | Spread) -> Call | Spread:
     if isinstance(step, Spread):
         return replace(step, steps=tuple(map(_backwards, _dealt(step))), whole=None)
+    if isinstance(step.codelet, Woven):
+        return replace(step, codelet=step.codelet.turned)
     if not isinstance(step.codelet, ContractPanels | ContractVector):
         return step
     return replace(step, codelet=replace(step.codelet, backwards=True))

@@ -96,7 +96,10 @@ def _carry_buffers(scope: Scope, node: Node, initial: Sequence[Value]) -> list[V
 
 @frozen
 class Trips:
-    """A scan, or a map, whose operands and results have their places; `kept` are its carries."""
+    """A scan, or a map, whose operands and results have their places; `kept` are its carries.
+
+    Of a view among `rings`, trip i has row i modulo the number of its rows, not row i.
+    """
 
     scope: Scope
     node: Node
@@ -104,6 +107,7 @@ class Trips:
     kept: Sequence[View]
     xs: Sequence[View]
     stacked: Sequence[View]
+    rings: Sequence[View] = ()
 
     @classmethod
     def of(cls, scope: Scope, node: Node) -> Trips:
@@ -115,15 +119,19 @@ class Trips:
         xs = [scope.view(v) for v in node.inputs[consts + carry :]]
         return cls(scope, node, fixed, kept, xs, stacked)
 
-    def steps(self, var: Var, *, parallel: bool, ahead: int = 0) -> tuple[Step, ...]:
-        """Of trip number `var` + `ahead`."""
+    def steps(
+        self, var: Var, *, parallel: bool, ahead: int = 0, every: int = 1
+    ) -> tuple[Step, ...]:
+        """Of trip number `var` * `every` + `ahead`; of rings, `every` is a multiple of the rows."""
         backwards, (body,) = self.node.params.get("reverse", False), self.node.bodies
 
         def row(view: View) -> View:
+            if view in self.rings:
+                return views.fixed_row(view, ahead % view.shape[0])
             first = 0 if backwards else ahead
             start = (first, *(0 for _ in view.shape[1:]))
             rest = views.window(view, start, (view.shape[0] - ahead, *view.shape[1:]))
-            return views.row(rest, var, backwards)
+            return views.row(rest, var, backwards, every)
 
         inputs = [*self.fixed, *self.kept, *map(row, self.xs)]
         wanted = [*self.kept, *map(row, self.stacked)]

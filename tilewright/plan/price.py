@@ -10,9 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tilewright.codelets.contract import Woven
+from tilewright.codelets.contract.woven import apart
 from tilewright.machine.cost import FREE, Price, bounded, home, work
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Branch, Call, Loop, Map, Spread, Step, Sync, While
+
+HIDDEN = 0.5
+"""Of a product's multiply-adds that go among those of a few rows, the share that takes no time: see
+`codelets/contract/woven.py`."""
 
 
 def price_of(steps: Sequence[Step], machine: Machine, tiles: int = 1, busy: int = 1) -> Price:
@@ -41,6 +47,11 @@ def _price(step: Step, machine: Machine, tiles: int, busy: int) -> Price:
 
 def call_price(call: Call, machine: Machine, busy: int = 1) -> Price:
     """Of one vertex, while so many tiles read from what they share."""
+    if isinstance(call.codelet, Woven):
+        few, many = call.codelet.few, call.codelet.many
+        own, _ = apart(few, many, call.views)
+        beneath = work(many.work, machine.tile) * (1 - HIDDEN)
+        return call_price(Call(few, own), machine, busy) + beneath
     moved: dict[str, float] = {}
     operands = (*call.codelet.inputs, *call.codelet.outputs)
     for view, operand in zip(call.views, operands, strict=False):  # scratch memory comes last

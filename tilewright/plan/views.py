@@ -52,12 +52,18 @@ def reverse(view: View, dimensions: Sequence[int]) -> View:
     return window(view, start, view.shape, step)
 
 
-def row(view: View, var: Var, backwards: bool = False) -> View:
-    """Row number `var` of the first dimension, counted from the end if `backwards`."""
+def row(view: View, var: Var, backwards: bool = False, every: int = 1) -> View:
+    """Row number `var` * `every` of the first dimension, counted from the end if `backwards`."""
     stride, last = view.strides[0], view.shape[0] - 1
     offset = view.offset + (last * stride if backwards and view.shape[0] else 0)
-    step = -stride if backwards else stride
+    step = every * (-stride if backwards else stride)
     return View(view.buffer, view.shape[1:], view.strides[1:], offset, (*view.moves, (var, step)))
+
+
+def fixed_row(view: View, number: int) -> View:
+    """Row of that number of the first dimension."""
+    start = (number, *(0 for _ in view.shape[1:]))
+    return squeeze(window(view, start, (1, *view.shape[1:])), 0)
 
 
 def shift(

@@ -4,5 +4,13 @@ from tilewright.codelets.contract.blocks import ContractBlocks
 from tilewright.codelets.contract.codelet import ContractOuter, ContractVector
 from tilewright.codelets.contract.lanes import ContractLanes
 from tilewright.codelets.contract.panels import ContractPanels
+from tilewright.codelets.contract.woven import Woven
 
-__all__ = ["ContractBlocks", "ContractLanes", "ContractOuter", "ContractPanels", "ContractVector"]
+__all__ = [
+    "ContractBlocks",
+    "ContractLanes",
+    "ContractOuter",
+    "ContractPanels",
+    "ContractVector",
+    "Woven",
+]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tilewright.codelets.base import LANES
 from tilewright.codelets.contract.panels_terms import Term
-from tilewright.codelets.contract.panels_writer import PackedWriter
+from tilewright.codelets.contract.panels_writer import PackedWriter, Strand
 from tilewright.codelets.contract.problem import Problem
 from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.columns import Lanes
@@ -50,7 +50,7 @@ def emit(codelet: ContractPanels, module: Module, symbol: str) -> None:
     arguments = len(codelet.inputs) + len(codelet.outputs)
     function = module.function(symbol, "void", ["ptr"] * arguments)
     if codelet.out.size:
-        _Writer(function, codelet).write()
+        PanelsWriter(function, codelet).write()
     function.close()
 
 
@@ -68,10 +68,12 @@ def _taken(lines: list[str], first: int) -> list[list[str]]:
 
 
 @frozen
-class _Writer(PackedWriter):
+class PanelsWriter(PackedWriter):
     codelet: ContractPanels
     starts: tuple[str, ...] = ()
     """What the sums of each row start from, where they are settled before (see `Term.settled`)."""
+    strand: Strand | None = None
+    """What advances with the innermost loop, if anything."""
 
     @property
     def term(self) -> Term:
@@ -97,7 +99,12 @@ class _Writer(PackedWriter):
         goes with its neighbours (3,136 x 144 x 24 in pairs: 128 us; by itself, 170; Zen 4)."""
         function, codelet = self.function, self.codelet
         arguments = range(len(codelet.inputs) + len(codelet.outputs))
-        lhs, panels, *sides = map(function.argument, arguments)
+        self.write_with(list(map(function.argument, arguments)))
+
+    def write_with(self, given: Sequence[str]) -> None:
+        """With operands in those registers."""
+        codelet = self.codelet
+        lhs, panels, *sides = given
         if self.term.settled and codelet.m <= _FEW_ROWS:
             replace(self, starts=self._settled(lhs))._write(lhs, panels, sides)
         else:
@@ -106,20 +113,33 @@ class _Writer(PackedWriter):
     def _write(self, lhs: str, panels: str, sides: Sequence[str]) -> None:
         function, codelet = self.function, self.codelet
         problem = self.problem
-        dtypes = [codelet.panels.dtype, *(side.dtype for side in problem.sides)]
         way, count = -1 if codelet.backwards else 1, -(-codelet.n // LANES)
         tiling = self.tiling(count)
         for run, valid in self._runs(tiling, count)[::way]:
             at = run.start + (run.size * (run.count - 1) if way < 0 else 0)
             here = [self._panel_at(panels, at), *problem.moved(function, sides, 0, at * LANES)]
             columns = [LANES * run.size * side.column_step for side in problem.sides]
-            steps = [[way * self._panel * run.size], *([way * step] for step in columns)]
+            steps = [[way * self.panel * run.size], *([way * step] for step in columns)]
             if self._beneath and run.count > 1:
                 self._overlapping(problem, run, lhs, here, [step for (step,) in steps])
                 continue
-            with walk(function, [run.count], here, dtypes, steps) as (near, *places):
-                for rows in tiling.rows:
-                    self._rows(problem, rows, lhs, near, places, run.size, valid)
+            self.through(problem, tiling.rows, lhs, run, here, steps, valid)
+
+    def through(
+        self,
+        problem: Problem,
+        rows: Sequence[Run],
+        lhs: str,
+        run: Run,
+        here: Sequence[str],
+        steps: Sequence[Sequence[int]],
+        valid: int,
+    ) -> None:
+        """All groups of a run, from `here` on, so many `steps` apart."""
+        dtypes = [self.codelet.panels.dtype, *(side.dtype for side in problem.sides)]
+        with walk(self.function, [run.count], here, dtypes, steps) as (near, *places):
+            for some in rows:
+                self._rows(problem, some, lhs, near, places, run.size, valid)
 
     def _runs(self, tiling: Tiling, count: int) -> list[tuple[Run, int]]:
         """Those of a number of panels, and the columns of each one's last panel: the last group is
@@ -145,7 +165,7 @@ class _Writer(PackedWriter):
             with repeat(function, steps, [(row, term.start), ("ptr", place)]) as turn:
                 total, here = turn.carry
                 total = term.added(term.row(here, term.depth), ["zeroinitializer"], total)
-                turn.next[:] = [total, self._moved(here, here, term.depth)[0]]
+                turn.next[:] = [total, self.moved(here, here, term.depth)[0]]
             total, place = turn.result
             if rest:
                 total = term.added(term.row(place, rest), ["zeroinitializer"], total)
@@ -157,7 +177,7 @@ class _Writer(PackedWriter):
         """Whether what follows a group's sums is written among those of the next one."""
         epilogue, few = self.codelet.epilogue, self.codelet.m <= _FEW_ROWS
         long = epilogue is not None and instructions_of(epilogue) > _LONG
-        return few and long and self.term.beneath
+        return few and long and self.term.beneath and self.strand is None
 
     def _overlapping(
         self,
@@ -181,7 +201,7 @@ class _Writer(PackedWriter):
             return [offset(function, place, dtype, step) for place, dtype, step in along]
 
         near, *places = here
-        sums = self._sums(lhs, near, rows * self.term.planes, apart)
+        sums = self.sums(lhs, near, rows * self.term.planes, apart)
         row = vector(self.term.kind, self.width)
         carry = [("ptr", place) for place in (*moved([near], 0), *places)]
         carry += [(row, total) for total in sums]
@@ -189,13 +209,13 @@ class _Writer(PackedWriter):
             near, *rest = turn.carry
             places, sums = rest[: len(places)], rest[len(places) :]
             mark = len(function.lines)
-            self._finish(problem, sums, places, rows, run.size, LANES)
+            self.finish(problem, sums, places, rows, run.size, LANES)
             pieces = _taken(function.lines, mark)
-            sums = self._sums(lhs, near, rows * self.term.planes, apart, pieces)
+            sums = self.sums(lhs, near, rows * self.term.planes, apart, pieces)
             turn.next[:] = [*moved([near], 0), *moved(places, 1), *sums]
         rest = turn.result[1:]
         places, sums = rest[: len(places)], rest[len(places) :]
-        self._finish(problem, sums, places, rows, run.size, LANES)
+        self.finish(problem, sums, places, rows, run.size, LANES)
 
     def _rows(
         self,
@@ -216,10 +236,10 @@ class _Writer(PackedWriter):
         along = [[run.size * step] for step in steps]
         with walk(function, [run.count], here, dtypes, along) as (lhs, *inside):
             lines, products = run.size * self.term.planes, count * self.codelet.parts
-            sums = self._sums(lhs, panels, lines, products)
-            self._finish(problem, sums, inside, run.size, count, valid)
+            sums = self.sums(lhs, panels, lines, products)
+            self.finish(problem, sums, inside, run.size, count, valid)
 
-    def _finish(
+    def finish(
         self,
         problem: Problem,
         sums: Sequence[str],
@@ -247,7 +267,7 @@ class _Writer(PackedWriter):
         return [term.joined(row[part::parts]) for row in rows for part in range(parts)]
 
     @property
-    def _panel(self) -> int:
+    def panel(self) -> int:
         """Elements from one to the next."""
         return self.codelet.panels.strides[-4]
 
@@ -257,9 +277,9 @@ class _Writer(PackedWriter):
         return self.codelet.panels.strides[0]
 
     def _panel_at(self, panels: str, number: int) -> str:
-        return offset(self.function, panels, self.codelet.panels.dtype, number * self._panel)
+        return offset(self.function, panels, self.codelet.panels.dtype, number * self.panel)
 
-    def _sums(
+    def sums(
         self, lhs: str, panels: str, rows: int, count: int, between: Sequence[Sequence[str]] = ()
     ) -> list[str]:
         """(panel, product, row, part) over all of k: node after node of the law's tree. A plane of
@@ -290,7 +310,7 @@ class _Writer(PackedWriter):
         starts = self.starts or [term.start] * rows
         sums = [start for start in starts for _ in range(self.parts)] * count
         steps, rest = divmod(length, term.depth)
-        several = number <= _SUMS_STEPPED and term.stepped and not between
+        several = number <= _SUMS_STEPPED and term.stepped and not between and not self.strand
         together = _STEPS if several else 1
         turns, left = divmod(steps, together)
         for number, piece in enumerate(between or [()]):
@@ -302,7 +322,7 @@ class _Writer(PackedWriter):
         if left:
             sums, places = self._loop(term, sums, places, rows, 1, left)
         if rest:
-            sums = self._step(term.for_one, places[0], places[1], rows, sums, rest)
+            sums = self.step(term.for_one, places[0], places[1], rows, sums, rest)
         return sums, places
 
     def _loop(
@@ -311,23 +331,28 @@ class _Writer(PackedWriter):
         """`turns` times `steps` steps."""
         row = vector(term.kind, self.width)
         carry = [*((row, total) for total in sums), *(("ptr", place) for place in places)]
+        own = len(carry)
+        carry += self.strand.carry if self.strand else []
         with repeat(self.function, turns, carry) as turn:
-            *sums, lhs, panels = turn.carry
+            *sums, lhs, panels = turn.carry[:own]
             for number in range(steps):
-                here = self._moved(lhs, panels, number * term.depth)
-                sums = self._step(term, here[0], here[1], rows, sums, term.depth)
-            turn.next[:] = [*sums, *self._moved(lhs, panels, steps * term.depth)]
-        *sums, lhs, panels = turn.result
+                here = self.moved(lhs, panels, number * term.depth)
+                sums = self.step(term, here[0], here[1], rows, sums, term.depth)
+            further = self.strand.stepped(turn.carry[own:]) if self.strand else []
+            turn.next[:] = [*sums, *self.moved(lhs, panels, steps * term.depth), *further]
+        *sums, lhs, panels = turn.result[:own]
+        if self.strand:
+            self.strand.take(turn.result[own:], turns)
         return sums, [lhs, panels]
 
-    def _moved(self, lhs: str, panels: str, terms: int) -> list[str]:
+    def moved(self, lhs: str, panels: str, terms: int) -> list[str]:
         codelet = self.codelet
         return [
             offset(self.function, lhs, codelet.lhs.dtype, terms * codelet.lhs.strides[1]),
             offset(self.function, panels, codelet.panels.dtype, LANES * terms),
         ]
 
-    def _step(
+    def step(
         self, term: Term, lhs: str, panels: str, rows: int, sums: list[str], valid: int
     ) -> list[str]:
         """`valid` of the depth's k: the side with fewer registers is read first and kept."""
@@ -341,7 +366,7 @@ class _Writer(PackedWriter):
 
         def columns(number: int, part: int) -> list[str]:
             panel, own = divmod(number, self.codelet.parts)
-            where = panel * self._panel + own * self._part + part * self.width * term.depth
+            where = panel * self.panel + own * self._part + part * self.width * term.depth
             return term.columns(
                 offset(self.function, panels, self.codelet.panels.dtype, where), valid
             )

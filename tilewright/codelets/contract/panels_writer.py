@@ -6,7 +6,8 @@ blocks that are left of them (`blocks_emit.py`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from tilewright.codelets.base import LANES
 from tilewright.codelets.contract.operand import Matrix
@@ -49,3 +50,20 @@ class PackedWriter:
         sides = tuple(Side.of(side, False) for side in (*codelet.beside, *codelet.outputs))
         sums = Arithmetic("int32" if codelet.panels.dtype == "int8" else "float32")
         return Problem(codelet.m, codelet.n, codelet.k, left, right, sides, sums, codelet.epilogue)
+
+
+class Strand(Protocol):
+    """What advances by a step whenever the sums of a group of panels do."""
+
+    @property
+    def carry(self) -> list[tuple[str, str]]:
+        """Types and values from one turn to the next."""
+        ...
+
+    def stepped(self, values: Sequence[str]) -> list[str]:
+        """Those after a turn."""
+        ...
+
+    def take(self, values: Sequence[str], turns: int) -> None:
+        """Those after all turns."""
+        ...
