@@ -1,7 +1,10 @@
 """The same delays, measured in a C program around an exported library.
 
 In: a program with a state that answers (1, inputs), ticks, intended times. Out: delays, and the
-floor of this machine as the same C program finds it. Needs a C compiler (cc or gcc).
+floor of this machine as the same C program finds it: delays of a loop that spins for as long as an
+answer takes. Saturated, ticks and spinning take turns, `BLOCK` of each, as what a machine does to
+programs changes from one second to the next; the first tick of a turn is not counted, as it finds
+what spinning left. Needs a C compiler (cc or gcc).
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from tilewright.env import ENVIRONMENT
 from tilewright.errors import ArgumentError
 from tilewright.runtime.stateful import Stateful
 from tilewright.sequence.latency import EMPTIES, Measured, Times
+
+BLOCK = 100
 
 SOURCE = """
 #include <stdio.h>
@@ -36,13 +41,24 @@ static int by_size(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+/* Delays of a loop that is as long as the median of so many answers, which are sorted. */
+static void spin(int64_t *answers, int64_t count, int64_t *floor) {
+    qsort(answers, count, sizeof *answers, by_size);
+    int64_t length = answers[count / 2];
+    for (int64_t i = 0, last = now(); i < count; i++) {
+        int64_t end = last + length;
+        while ((last = now()) < end) {}
+        floor[i] = last - end;
+    }
+}
+
 int main(void) {
     int64_t head[4]; /* ticks, inputs, outputs, whether caches are emptied */
     if (fread(head, sizeof head, 1, stdin) != 1) return 2;
     int64_t n = head[0], saturated = 1;
     float *xs = malloc(n * head[1] * sizeof *xs), *y = malloc(head[2] * sizeof *y);
     int64_t *due = malloc(n * sizeof *due), *delays = malloc(n * sizeof *delays);
-    int64_t *between = malloc(n * sizeof *between);
+    int64_t *between = malloc(n * sizeof *between), *floor = malloc(n * sizeof *floor);
     unsigned char *waste = calloc(head[3] ? EMPTIES : 1, 1);
     if (fread(xs, head[1] * sizeof *xs, n, stdin) != (size_t)n) return 2;
     if (fread(due, sizeof *due, n, stdin) != (size_t)n) return 2;
@@ -50,8 +66,14 @@ int main(void) {
     if (stream == NULL) return 3;
     for (int64_t i = 0; i < n; i++) saturated &= due[i] == 0;
     net_prepare(stream);
-    int64_t start = now();
+    int64_t start = now(), spun = 0;
     for (int64_t i = 0; i < n; i++) {
+        if (saturated && !head[3] && i - spun == BLOCK) {
+            spin(due + spun, BLOCK, floor + spun);
+            spun = i;
+            net_answer(stream, xs + i * head[1], y);
+            net_prepare(stream);
+        }
         if (head[3]) for (long at = 0; at < EMPTIES; at += 64) waste[at]++;
         int64_t intended = saturated ? now() : start + due[i], sent;
         while ((sent = now()) < intended) {}
@@ -64,14 +86,8 @@ int main(void) {
     }
     fwrite(delays, sizeof *delays, n, stdout);
     fwrite(between, sizeof *between, n, stdout);
-    qsort(due, n, sizeof *due, by_size);
-    int64_t length = due[n / 2]; /* the floor: a loop that is as long as an answer */
-    for (int64_t i = 0, last = now(); i < n; i++) {
-        int64_t end = last + length;
-        while ((last = now()) < end) {}
-        delays[i] = last - end;
-    }
-    fwrite(delays, sizeof *delays, n, stdout);
+    spin(due + spun, n - spun, floor + spun);
+    fwrite(floor, sizeof *floor, n, stdout);
     return waste[0] == 255 && y[0] == 0.123f;
 }
 """
@@ -98,6 +114,7 @@ class InC:
         # TILEWRIGHT_FEATURES keeps to AVX2: the first of the levels inside.
         opened = "net_open()" if ENVIRONMENT.features is None else "net_open_level(0)"
         source = SOURCE.replace("EMPTIES", str(EMPTIES)).replace("OPEN", opened)
+        source = source.replace("BLOCK", str(BLOCK))
         (folder / "bench.c").write_text(source)
         command = [found, "-O2", "bench.c", "libnet.a", "-lm", "-o", "bench"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
