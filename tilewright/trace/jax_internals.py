@@ -9,7 +9,7 @@ and what `jax.extend.core` has, too, since that takes Pallas along, a tenth of o
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -128,18 +128,33 @@ def equations(closed: ClosedJaxpr) -> Iterator[Equation]:
             yield from equations(equation.params["jaxpr"])
 
 
-def without_unused_residuals(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """A jaxpr in which what `custom_vjp(optimize_remat=True)` made is as jit would run it.
+def without_unused_results(closed: ClosedJaxpr) -> ClosedJaxpr:
+    """A jaxpr in which equations do no more than is read of them.
 
-    Where nobody reads what its forward function keeps for the derivative, it is the function itself
-    that runs: JAX decides this as it drops dead code.
+    What `custom_vjp(optimize_remat=True)` made is then as jit would run it: where nobody reads what
+    its forward function keeps for the derivative, it is the function itself that runs. And it shows
+    of which eigenvalues no vectors are read.
     """
-    if not any(equation.primitive.name == "remat_opt" for equation in _within(closed.jaxpr)):
+    names = {equation.primitive.name for equation in _within(closed.jaxpr)}
+    if names.isdisjoint(("remat_opt", "eigh")):
         return closed
     used = [True] * len(closed.jaxpr.outvars)
     jaxpr, kept, _ = partial_eval.dce_jaxpr_consts(closed.jaxpr, used, instantiate=True)
     constants = [array for array, is_kept in zip(closed.consts, kept, strict=True) if is_kept]
     return ClosedJaxpr(jaxpr, constants)
+
+
+def dropping(equation: Equation, live: Container[Any]) -> Equation:
+    """The equation, whose results are dropped unless they are among those that are read."""
+    results = [
+        v if v in live or is_unread(v) else jax_core.DropVar(v.aval) for v in equation.outvars
+    ]
+    return equation if results == equation.outvars else equation.replace(outvars=results)
+
+
+def is_unread(variable: Any) -> bool:
+    """Whether a result of an equation is dropped."""
+    return isinstance(variable, jax_core.DropVar)
 
 
 def _within(jaxpr: Jaxpr) -> Iterator[Equation]:

@@ -167,11 +167,11 @@ class Scope(Values):
 
 
 def _needed(jaxpr: internals.Jaxpr) -> list[internals.Equation]:
-    """The equations whose results are used, in order."""
+    """The equations whose results are used, in order; they drop results that are not."""
     live = {atom for atom in jaxpr.outvars if not isinstance(atom, internals.Literal)}
     kept = []
     for equation in reversed(jaxpr.eqns):
         if equation.effects or not live.isdisjoint(equation.outvars):
-            kept.append(equation)
+            kept.append(internals.dropping(equation, live))
             live.update(a for a in equation.invars if not isinstance(a, internals.Literal))
     return kept[::-1]

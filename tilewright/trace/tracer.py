@@ -55,7 +55,7 @@ def trace(fn: Callable, *example_args: Any) -> Traced:
     with jax.disable_jit(False):
         closed, result = jax.make_jaxpr(returning_arrays(fn), return_shape=True)(*example_args)
         closed = internals.without_high_types(closed)
-        closed = internals.without_references(internals.without_unused_residuals(closed))
+        closed = internals.without_references(internals.without_unused_results(closed))
     leaves, out_tree = jax.tree.flatten(result)
     in_types = tuple(type_of(aval) for aval in closed.in_avals)
     scope = Scope(Session(RULES, IGNORED), in_types, place)

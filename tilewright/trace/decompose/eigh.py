@@ -1,7 +1,7 @@
 """Eigenvalues and eigenvectors of a symmetric matrix.
 
 Of small ones by two-sided Jacobi rotations, which do many at once; larger ones are made tridiagonal
-first, and then diagonal by implicit QL.
+first, and then diagonal by implicit QL, or by parts if vectors of many rows are wanted.
 
 An eigenvector's sign is nobody's convention: LAPACK's follows from the course of its iteration, and
 ours from that of the rotations. What hangs on it (draws by `method="eigh"`) has the same
@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from tilewright.trace.decompose import blocked_qr, jacobi
+from tilewright.trace.decompose.divided import PART, divided
 from tilewright.trace.decompose.implicit_ql import implicit_ql
 from tilewright.trace.decompose.tridiagonalise import tridiagonalise
 
@@ -24,19 +25,26 @@ SMALL = 8
 
 
 def eigh(
-    matrix: Array, *, lower: bool, sort: bool = True, subset: tuple[int, int] | None = None
+    matrix: Array,
+    *,
+    lower: bool,
+    sort: bool = True,
+    subset: tuple[int, int] | None = None,
+    vectors_read: bool = True,
 ) -> tuple[Array, Array]:
     """Eigenvectors (n, n), in columns, and eigenvalues (n,), ascending when sorted.
 
-    Only one triangle of the matrix is read.
+    Only one triangle of the matrix is read. Values of which no vectors are read cost less so.
     """
     n = matrix.shape[0]
     triangle = jnp.tril(matrix) if lower else jnp.triu(matrix)
     other = jnp.tril(matrix, -1).T if lower else jnp.triu(matrix, 1).T
     scaled, scale = jacobi.prepare(triangle + other)
-    values, vectors = (_by_rotations if n <= SMALL else _by_reflectors)(scaled)
+    by_parts = vectors_read and n > PART and matrix.dtype == jnp.float32
+    reduced = _by_parts if by_parts else _by_reflectors
+    values, vectors = (_by_rotations if n <= SMALL else reduced)(scaled)
     values = values * scale
-    if sort:
+    if sort and not by_parts:
         order = jnp.argsort(values)
         values, vectors = values[order], vectors[order]
     start, stop = subset or (0, n)
@@ -47,9 +55,20 @@ def _by_reflectors(matrix: Array) -> tuple[Array, Array]:
     """Eigenvalues (n,) and eigenvectors (n, n), in rows."""
     diagonal, beside, taus, reflectors = tridiagonalise(matrix)
     values, rows = implicit_ql(diagonal, beside, jacobi.identity(matrix, matrix.shape[0]))
-    columns = rows.T
+    return values, _turned_back(reflectors, taus, rows.T)
+
+
+def _by_parts(matrix: Array) -> tuple[Array, Array]:
+    """As `_by_reflectors`; values ascend."""
+    diagonal, beside, taus, reflectors = tridiagonalise(matrix)
+    values, columns = divided(diagonal, beside)
+    return values, _turned_back(reflectors, taus, columns)
+
+
+def _turned_back(reflectors: Array, taus: Array, columns: Array) -> Array:
+    """Vectors of the tridiagonal matrix, in columns, as those of the matrix, in rows."""
     below = blocked_qr.applied(reflectors, taus, columns[1:])
-    return values, jnp.concatenate([columns[:1], below]).T
+    return jnp.concatenate([columns[:1], below]).T
 
 
 def _by_rotations(matrix: Array) -> tuple[Array, Array]:

@@ -90,11 +90,12 @@ def diagonalised(
 
 
 def at(array: Array, place: Array) -> Array:
-    return lax.dynamic_index_in_dim(array, place, 0, keepdims=False)
+    """What stands in a place that is not counted from the end, as no place of ours is."""
+    return lax.dynamic_index_in_dim(array, place.astype(jnp.uint32), 0, keepdims=False)
 
 
 def put(array: Array, value: Array, place: Array) -> Array:
-    return lax.dynamic_update_index_in_dim(array, value, place, 0)
+    return lax.dynamic_update_index_in_dim(array, value, place.astype(jnp.uint32), 0)
 
 
 def _turned(

@@ -137,10 +137,13 @@ def _qr(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequenc
 
 def _eigh(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
     params = equation.params
-    options = dict(lower=params["lower"], sort=params["sort_eigenvalues"])
-    return _inline(
-        scope, equation, operands, eigh, 2, subset=params.get("subset_by_index"), **options
+    options = dict(
+        lower=params["lower"],
+        sort=params["sort_eigenvalues"],
+        subset=params.get("subset_by_index"),
+        vectors_read=not internals.is_unread(equation.outvars[0]),
     )
+    return _inline(scope, equation, operands, eigh, 2, **options)
 
 
 def _svd(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
