@@ -55,7 +55,7 @@ def test_what_is_beyond_a_matrix_changes_nothing_of_it():
     np.testing.assert_array_equal(vectors[order[:n], :n], own)
 
 
-@pytest.mark.parametrize("n", (21, 40, 41, 70))
+@pytest.mark.parametrize("n", (21, 41, 70, 333))
 def test_parts_are_put_together(monkeypatch, n):
     """Of two parts, of many; of elements beside the diagonal of either sign, and of none."""
     monkeypatch.setattr(divided, "PART", 20)
