@@ -14,14 +14,29 @@ import tilewright
 from tests.codelets.layouts import same_bits
 from tests.graph.cases import CASES
 from tests.machines import tiny
+from tests.simulate.programs import plus
 from tests.simulate.test_agree import SPREAD
 from tests.trace.comparing import words
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.by_law import by_law
 from tilewright.graph.evaluate import evaluate
-from tilewright.plan.ir import Branch, Exchange, Loop, Program, Step, Sync, While
+from tilewright.plan.apart.place import place
+from tilewright.plan.ir import (
+    Branch,
+    Buffer,
+    Exchange,
+    Loop,
+    Program,
+    Spread,
+    Step,
+    Sync,
+    View,
+    While,
+    new_var,
+)
 from tilewright.plan.lower import lower
+from tilewright.plan.memory import place_buffers
 from tilewright.plan.verify import faults
 from tilewright.simulate import simulate
 from tilewright.simulate.placed import RemoteError
@@ -116,6 +131,67 @@ def test_placed_programs_give_what_native_ones_give(seed, law):
     native = jax.tree.leaves(tilewright.compile(fn, *args, law=law)(*args))
     for flat, array in zip(result.outputs, native, strict=True):
         same_bits(flat.reshape(array.shape), np.asarray(array))
+
+
+# What was brought is good until its source is written again.
+
+
+def dealt(*calls_of):
+    """Four instances, each of what is said of its number."""
+    var = new_var()
+    return Spread(var, 4, tuple(of(var) for of in calls_of))
+
+
+def written_between(how: str) -> tuple[list[Step], list[Buffer], list[Buffer]]:
+    """All read all of x; it is written, in this way; all read all of it again."""
+    given, x = Buffer("float32", 16, "input", 0), Buffer("float32", 16, "shared")
+    results = [Buffer("float32", 4, "output", i) for i in range(2)]
+
+    def share(buffer, var):
+        return View(buffer, (4,), (1,), 0, ((var, 4),))
+
+    def filled(source, add):
+        return dealt(lambda var: plus([share(source, var)], share(x, var), add))
+
+    def summed(target):
+        every = View(x, (16,), (1,))
+        return dealt(lambda var: plus([every], View(target, (1,), (1,), 0, ((var, 1),))))
+
+    again = filled(x, 1.0)
+    between: dict[str, Step] = {
+        "here": again,
+        "in a loop": Loop(new_var(), 3, (again,)),
+        "in a loop in a loop": Loop(new_var(), 1, (Loop(new_var(), 3, (again,)),)),
+        "in a loop that reads it first": Loop(new_var(), 3, (summed(results[0]), again)),
+    }
+    steps = [filled(given, 0.0), summed(results[0]), between[how], summed(results[1])]
+    return steps, [given], results
+
+
+@pytest.mark.parametrize("around", (False, True))
+@pytest.mark.parametrize(
+    ("how", "times", "before"),
+    [
+        ("here", 1, 0),
+        ("in a loop", 3, 0),
+        ("in a loop in a loop", 3, 0),
+        ("in a loop that reads it first", 3, 2),
+    ],
+)
+def test_what_was_brought_is_brought_again_once_its_source_was_written(how, times, before, around):
+    steps, inputs, outputs = written_between(how)
+    steps = [Loop(new_var(), 2, tuple(steps))] if around else steps
+    placed = place(steps, inputs, outputs, tiny(4, 1 << 12))
+    where = place_buffers(placed)
+    buffers = (*inputs, *outputs, *where.offsets)
+    program = Program(
+        buffers, tuple(inputs), tuple(outputs), placed, where.offsets,
+        where.shared_bytes, where.tile_bytes, 4,
+    )  # fmt: skip
+    result = simulate(program, [np.arange(16, dtype=np.float32)], 4)
+    assert result.races == []
+    np.testing.assert_array_equal(result.outputs[0], np.full(4, 120.0 + 16 * before))
+    np.testing.assert_array_equal(result.outputs[1], np.full(4, 120.0 + 16 * times))
 
 
 # Planted faults.
