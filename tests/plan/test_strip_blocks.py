@@ -10,12 +10,17 @@ import pytest
 
 from tests.agree import agree
 from tests.machines import STATED
+from tilewright.codelets.contract import ContractVector
+from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.expression import Expression, Instruction
 from tilewright.codelets.reduce import SumLanes
 from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.machine.machine import Machine
-from tilewright.plan.ir import Call
+from tilewright.plan.basic import operand
+from tilewright.plan.ir import Buffer, Call, View
+from tilewright.plan.strip_blocks import _Strip
 from tilewright.simulate import simulate
 from tilewright.trace import trace
 
@@ -174,3 +179,49 @@ def test_sums_of_a_strip_are_one_walk_and_leave_what_is_read():
     for ours, meant in zip(found.outputs, evaluate(graph, args), strict=True):
         assert np.asarray(ours).reshape(meant.shape).tobytes() == meant.tobytes()
     agree(both, *args, relative=1e-4, absolute=1e-4)
+
+
+ROWS = 256
+
+
+def product(matrix: Buffer, vector: View, out: Buffer) -> Call:
+    """A matrix of so many rows, by a vector."""
+    views = (View(matrix, (out.size, vector.size), (vector.size, 1)), vector,
+             View(out, (out.size,), (1,)))  # fmt: skip
+    matrix_side, vector_side, target = map(operand, views)
+    return Call(ContractVector(matrix_side, vector_side, target), views)
+
+
+def doubled(source: View, out: Buffer) -> Call:
+    double = Expression(("float32",), (Instruction("add", (0, 0), "float32", ()),), (1,))
+    codelet = Elementwise(double, (ROWS,), (source.strides,), ((1,),))
+    return Call(codelet, (source, View(out, (ROWS,), (1,))))
+
+
+def backwards(matrix: Buffer, vector: View, out: Buffer) -> Call:
+    """Its transpose by a vector of so many rows."""
+    columns = out.size
+    views = (View(matrix, (columns, ROWS), (ROWS, 1)), vector, View(out, (columns,), (1,)))
+    matrix_side, vector_side, target = map(operand, views)
+    return Call(ContractVector(matrix_side, vector_side, target), views)
+
+
+@pytest.mark.parametrize("order", (1, -1))
+def test_what_a_strip_has_made_is_met_row_by_row_or_when_it_is_done(order):
+    """A second way forth that reads what lies between, and rows read from the last one on."""
+    matrix, weights, square = (Buffer("float32", n, "shared") for n in (ROWS * 32, 32, ROWS**2))
+    made, between, other, end = (Buffer("float32", n, "tile") for n in (ROWS, ROWS, ROWS, 32))
+    line = View(made, (ROWS,), (order,), ROWS - 1 if order < 0 else 0)
+    along = View(between, (ROWS,), (1,))
+    forth = product(matrix, View(weights, (32,), (1,)), made)
+    twice = doubled(line, between)
+    again = product(square, along, other)
+    back = backwards(matrix, along, end)
+    strip = _Strip.of([forth, twice, again, back], Counter())
+    if order > 0:
+        assert strip is not None
+        assert strip.forth == [forth]
+        assert strip.between == [twice]
+        assert again in strip.later
+        return
+    assert strip is None, "a row would be read before it is made"
