@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from tests.talk.records import talk
-from tilewright.talk import elsewhere
+from tilewright.talk import elsewhere, groups
 from tilewright.talk.page import page
 from tilewright.talk.record import Outcome, as_text, outcome_of
 from tilewright.talk.verdicts import sentences
@@ -37,3 +37,10 @@ def test_the_page_says_that_nothing_ran_and_forms_no_ratio():
     text = page([talk(one=outcome)])
     assert "never run there" in text
     assert "of products" in text or "others&#x27; products" in text
+
+
+def test_the_layer_of_the_group_chart_is_there_in_every_size():
+    found = elsewhere.layers().points
+    assert {p.case for p in found} == {f"3×3, {groups.called(each)}" for each in groups.EACH}
+    on_one = {p.case: p.figure.value for p in found if p.who == "IPU GC200"}
+    assert on_one["3×3, groups of 16"] < 0.2 * on_one["3×3, regular"]

@@ -77,7 +77,7 @@ def stepping(
     `PAIRS`, PyTorch's in bfloat16 too."""
     module, images = nets.module(net), synthetic(batch, net.size)
     load = (lambda: images) if load is None else load
-    held, step = start(module, net), _step(module, net, batch)
+    held, step = start(module, net), step_of(module, net, batch)
     peers = image_peers.stepping(net, load, CLASSES, PAIRS in ours)
     return {
         **{name: _ours(step, held, images, load, name == PAIRS) for name in ours},
@@ -87,7 +87,8 @@ def stepping(
     }
 
 
-def _step(module: Any, net: Any, batch: int) -> Callable[..., Any]:
+def step_of(module: Any, net: Any, batch: int) -> Callable[..., Any]:
+    """Of weights, what norms keep, and images: new ones of both, after plain descent."""
     import jax
     import jax.numpy as jnp
 

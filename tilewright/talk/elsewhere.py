@@ -7,13 +7,15 @@ the memory for it as it is planned.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tilewright.errors import CapacityError
+from tilewright.talk import groups
+from tilewright.talk import images as photographs
 from tilewright.talk.claims import WHOLE
 from tilewright.talk.figures import MODELLED, Figure, Point
 from tilewright.talk.record import Outcome
@@ -25,6 +27,10 @@ ERRORS = {
 }
 """By kind: (modelled - published) / published of whole programs, `fidelity/README.md`."""
 ROWS, BATCHES, IMAGES = (1_000, 58_368), (1, 64, 1024), (1, 8, 32)
+ALONE = ("ipu:c2", "ipu:gc200", "tt:n150", "tt:p150")
+"""Those of one chip: a step of training is not cut over several here, which takes too long."""
+UNITS = {"s": 1.0, "ms": 1e3, "µs": 1e6}
+"""In a second."""
 INSTANCES, STEPS, LEAPFROGS = 400, 500, 1000
 """200 windows of two chains; draws and burn-in; leapfrogs of each."""
 
@@ -42,18 +48,30 @@ def images(batch: int) -> Outcome:
     return Outcome("modelled", tuple(_points(*_images(batch))))
 
 
+def training() -> Outcome:
+    """A step with one image, as the memory of one chip is small for what is kept of each."""
+    return Outcome("modelled", tuple(_points(*_step(), machines=ALONE)))
+
+
+def layers() -> Outcome:
+    """The layer of `groups`, which is one chip's."""
+    found = (p for each in groups.EACH for p in _points(*_layer(each), machines=ALONE))
+    return Outcome("modelled", tuple(found))
+
+
 def _points(
-    case: str, work: float, unit: str, fn: Callable[..., Any], specs: tuple, law: str | None = None
-) -> Iterator[Point]:
+    case: str, work: float, unit: str, fn: Callable[..., Any], specs: tuple,
+    law: str | None = None, machines: Sequence[str] = MACHINES,
+) -> Iterator[Point]:  # fmt: skip
     """`work` a run: figures are rates of it, or times where it is 0."""
     import tilewright
 
-    for name in MACHINES:
+    for name in machines:
         try:
             found = tilewright.compile(fn, *specs, machine=name, law=law).simulate()
         except CapacityError:
             continue
-        value = work / found.seconds if work else found.seconds * {"s": 1.0, "ms": 1e3}[unit]
+        value = work / found.seconds if work else found.seconds * UNITS[unit]
         kind = found.run.machine.kind
         figure = Figure(value, unit, MODELLED, f"a model of the machine; its error {ERRORS[kind]}")
         more = {"limit": found.run.limit, "tiles busy": found.run.busy}
@@ -109,3 +127,23 @@ def _images(batch: int) -> tuple[str, float, str, Callable[..., Any], tuple]:
     spec = jax.ShapeDtypeStruct((batch, 224, 224, 3), np.float32)
     answer = partial(efficientnet.predict, net)
     return f"B0, batch {batch}", batch, "images/s", lambda *args: answer(*args), (*held, spec)
+
+
+def _step() -> tuple[str, float, str, Callable[..., Any], tuple]:
+    import jax
+
+    from tilewright.bench import image_steps
+    from tilewright.vision import nets
+
+    net = image_steps.net_of("B0", photographs.SIZE)
+    module = nets.module(net)
+    held = jax.eval_shape(lambda: image_steps.start(module, net))
+    spec = jax.ShapeDtypeStruct((1, net.size, net.size, 3), np.float32)
+    return "B0, training", 1, "images/s", image_steps.step_of(module, net, 1), (*held, spec)
+
+
+def _layer(each: int) -> tuple[str, float, str, Callable[..., Any], tuple]:
+    import jax
+
+    specs = tuple(jax.ShapeDtypeStruct(shape, np.float32) for shape in groups.shapes(each))
+    return f"3×3, {groups.called(each)}", 0, "µs", groups.layer(each), specs

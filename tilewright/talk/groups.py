@@ -33,7 +33,7 @@ def run() -> Outcome:
     """A case for each size of a group, ours and the peers' by turns."""
     points: list[Point] = []
     for each in EACH:
-        name = "regular" if each == CHANNELS else f"groups of {each}"
+        name = called(each)
         calls: dict[str, Callable[[], float]] = {
             who: timed(call) for who, call in _contenders(each).items()
         }
@@ -46,6 +46,25 @@ def run() -> Outcome:
                 Point(name, who, measured(f"groups: {name}", found.seconds[who], "ms"), more)
             )
     return Outcome("groups", tuple(points), missing("PyTorch", "OpenVINO"))
+
+
+def called(each: int) -> str:
+    return "regular" if each == CHANNELS else f"groups of {each}"
+
+
+def layer(each: int) -> Callable[[Any, Any], Any]:
+    """Of weights (taps, taps, each, channels) and images (batch, size, size, channels)."""
+    import jax
+
+    return lambda weights, images: jax.lax.conv_general_dilated(
+        images, weights, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=CHANNELS // each,
+    )  # fmt: skip
+
+
+def shapes(each: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Of weights and images."""
+    return (TAPS, TAPS, each, CHANNELS), (BATCH, SIZE, SIZE, CHANNELS)
 
 
 def flops(each: int) -> float:
@@ -67,21 +86,11 @@ def moving(each: int) -> float:
 
 
 def _contenders(each: int) -> dict[str, Callable[[], Any]]:
-    import jax
-
     import tilewright
 
     rng = np.random.default_rng(0)
-    images = rng.normal(size=(BATCH, SIZE, SIZE, CHANNELS)).astype(np.float32)
-    weights = rng.normal(size=(TAPS, TAPS, each, CHANNELS)).astype(np.float32)
-
-    def layer(weights: Any, images: Any) -> Any:
-        return jax.lax.conv_general_dilated(
-            images, weights, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            feature_group_count=CHANNELS // each,
-        )  # fmt: skip
-
-    ours = tilewright.compile(layer, weights, images, tiles=1).bind(weights)
+    weights, images = (rng.normal(size=shape).astype(np.float32) for shape in shapes(each))
+    ours = tilewright.compile(layer(each), weights, images, tiles=1).bind(weights)
     found: dict[str, Callable[[], Any]] = {"tilewright": partial(ours, images)}
     if find_spec("torch") is not None:
         found |= _peers(each, images, weights)

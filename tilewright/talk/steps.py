@@ -67,6 +67,8 @@ def on_page() -> tuple[Step, ...]:
         Step("modelled", "lstm", 20, elsewhere.lstm, quick=True),
         *(Step("modelled", f"B0, batch {size}", 60, partial(elsewhere.images, size), size == 1)
           for size in elsewhere.IMAGES),
+        Step("modelled", "B0, training", 60, elsewhere.training),
+        Step("modelled", "3×3, 28 px", 10, elsewhere.layers, quick=True),
         *(Step("argument", name, 10, partial(argument.run, name), quick=True)
           for name in argument.SWITCHES),
     )  # fmt: skip
@@ -97,7 +99,13 @@ def settings() -> dict[str, Any]:
         "lstm": [lstm.bench.HIDDEN, lstm.bench.INPUTS, lstm.bench.STEPS, str(lstm.ROUNDS), "cores"],
         "images": [images.SIZE, images.ROUNDS, images.STEPS, images.image_steps.TRAINED],
         "groups": [groups.CHANNELS, groups.SIZE, groups.BATCH, groups.TAPS, groups.ROUNDS],
-        "modelled": [*elsewhere.MACHINES, *elsewhere.ROWS, *elsewhere.BATCHES, *elsewhere.IMAGES],
+        "modelled": [
+            *elsewhere.MACHINES,
+            *elsewhere.ROWS,
+            *elsewhere.BATCHES,
+            *elsewhere.IMAGES,
+            *groups.EACH,
+        ],
         "argument": [argument.ROUNDS, *argument.SWITCHES],
     }
 
