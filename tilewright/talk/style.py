@@ -18,11 +18,12 @@ section { background: #fff; border: 1px solid var(--line); border-radius: 8px;
 .found { margin: .2rem 0 .8rem; padding-left: 1.1rem } .found li { margin: .15rem 0 }
 blockquote { margin: .5rem 0; padding: .1rem 0 .1rem .9rem; border-left: 3px solid var(--line) }
 blockquote p { margin: .1rem 0 } blockquote p + p { color: var(--soft); font-size: .85rem }
-.bars div { display: grid; grid-template-columns: 15rem 1fr 8rem; gap: .6rem;
+.bars div { display: grid; grid-template-columns: 14rem 1fr 10rem; gap: .6rem;
   align-items: center; margin: 2px 0 }
 .bars span { overflow: hidden; text-overflow: ellipsis }
 .bars i { display: block; height: 15px }
-.bars em { font-style: normal; text-align: right; font-variant-numeric: tabular-nums }
+.bars em { font-style: normal; text-align: right; white-space: nowrap;
+  font-variant-numeric: tabular-nums }
 .bars b, .kinds b { display: block; height: 100%; min-width: 2px; background: var(--grey);
   border: 1px solid #4a4f57 }
 .kinds { list-style: none; padding: 0; columns: 2 18rem }
@@ -50,7 +51,7 @@ details { margin-top: .8rem } summary { cursor: pointer; font-weight: 600 }
 .warn { color: #8a3b12 }
 @media (max-width: 34rem) {
   main { padding: 1.2rem .6rem 3rem } section { padding: .9rem .8rem }
-  .bars div { grid-template-columns: 1fr 7rem; gap: 0 .5rem }
+  .bars div { grid-template-columns: 1fr 10rem; gap: 0 .5rem }
   .bars span { grid-column: 1 / -1 }
   svg text { font-size: 20px } h1 { font-size: 1.35rem } }
 @media print { body { background: #fff } section { break-inside: avoid } }
