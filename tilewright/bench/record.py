@@ -53,7 +53,7 @@ class Row:
         if self.bar is None:
             return None
         value = self.ours if self.ratio is None else self.ratio
-        return value <= self.bar if self.at_most else value >= self.bar
+        return bool(value <= self.bar if self.at_most else value >= self.bar)
 
 
 @frozen
