@@ -68,7 +68,7 @@ def on_page() -> tuple[Step, ...]:
         *(Step("modelled", f"B0, batch {size}", 60, partial(elsewhere.images, size), size == 1)
           for size in elsewhere.IMAGES),
         Step("modelled", "B0, training", 60, elsewhere.training),
-        Step("modelled", "3×3, 28 px", 10, elsewhere.layers, quick=True),
+        Step("modelled", "3×3, 28 px", 7, elsewhere.layers, quick=True),
         *(Step("argument", name, 10, partial(argument.run, name), quick=True)
           for name in argument.SWITCHES),
     )  # fmt: skip
