@@ -58,7 +58,7 @@ def on_page() -> tuple[Step, ...]:
         *(Step("hmc", name, 60, partial(hmc.run, name)) for name in hmc.WINDOWS),
         *(Step("lstm", f"batch {size}", seconds, partial(lstm.run, size), size in (1, 64))
           for size, seconds in lstm.SECONDS.items()),
-        *(Step("images", f"batch {size}", 25 + 2 * size, partial(images.answers, size),
+        *(Step("images", f"batch {size}", 38 + size // 2, partial(images.answers, size),
                size in (1, 8)) for size in images.BATCHES),
         *(Step("training", name, seconds, partial(images.training, name), name == images.QUICK)
           for name, seconds in images.TRAINED.items()),
@@ -67,9 +67,9 @@ def on_page() -> tuple[Step, ...]:
         Step("modelled", "lstm", 20, elsewhere.lstm, quick=True),
         *(Step("modelled", f"B0, batch {size}", 60, partial(elsewhere.images, size), size == 1)
           for size in elsewhere.IMAGES),
-        Step("modelled", "B0, training", 60, elsewhere.training),
+        Step("modelled", "B0, training", 76, elsewhere.training),
         Step("modelled", "3×3, 28 px", 7, elsewhere.layers, quick=True),
-        *(Step("argument", name, 10, partial(argument.run, name), quick=True)
+        *(Step("argument", name, 6, partial(argument.run, name), quick=True)
           for name in argument.SWITCHES),
     )  # fmt: skip
 
