@@ -17,13 +17,13 @@ from tests.random_programs import arguments, program
 from tests.trace.comparing import words
 from tilewright.bench.nuts_workloads import Nuts
 from tilewright.bench.workloads import Hmc
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.text import to_text
 from tilewright.plan.ir import Map, Spread
 from tilewright.plan.lower import lower
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 

@@ -12,7 +12,7 @@ ORDER: list[str] = list(
     (
         "frozen collector env errors doubts files onnx_file tree machine models graph image "
         "checksum saved trace codelets plan simulate report codegen runtime state record c_export "
-        "compilation dump elsewhere compiler loading compare jitted calibrate mcmc alpha "
+        "compilation dump elsewhere stages compiler loading compare jitted calibrate mcmc alpha "
         "sequence vision serve bench talk cli"
     ).split()
 )

@@ -6,7 +6,7 @@ import numpy as np
 from tilewright.calibrate import FmaPeak
 from tilewright.codegen.host import compile_text
 from tilewright.codegen.program import emit
-from tilewright.compiler import Stages, compile
+from tilewright.compiler import compile
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.text import to_text
@@ -14,6 +14,7 @@ from tilewright.machine.host import host_machine
 from tilewright.plan.lower import lower
 from tilewright.plan.text import program_to_text
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 

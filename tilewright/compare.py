@@ -13,7 +13,6 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 
-from tilewright.compiler import WHOLE, Stages
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError, CapacityError
 from tilewright.frozen import frozen
@@ -27,6 +26,7 @@ from tilewright.report.table import Report
 from tilewright.runtime.parameters import parameters
 from tilewright.simulate.result import Estimate, estimate, ranks, unfit
 from tilewright.simulate.trips import Trips
+from tilewright.stages import WHOLE, Stages
 from tilewright.trace import trace
 
 WIDE = 120

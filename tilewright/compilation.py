@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _NOTHING: Mapping[int, Any] = MappingProxyType({})
 
 Stages = Any
-"""`compiler.Stages`, which comes after this: a graph's stages, each made when first asked for."""
+"""`stages.Stages`, which comes after this: a graph's stages, each made when first asked for."""
 
 
 @frozen(eq=False)

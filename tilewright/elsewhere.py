@@ -21,7 +21,7 @@ from tilewright.simulate.trips import named as unknown
 from tilewright.simulate.ways import Plan, Way, best, way
 
 Stages = Any
-"""`compiler.Stages`, which comes after this: of a graph on a machine, each made when asked for."""
+"""`stages.Stages`, which comes after this: of a graph on a machine, each made when asked for."""
 
 
 def ways(stages: Stages) -> dict[str, Way]:

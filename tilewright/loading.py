@@ -59,10 +59,10 @@ def _bound(program: Compilation, signature: Signature) -> Compilation:
 
 
 def _stages(saved: Saved, host: Machine) -> Stages:
-    from tilewright.compiler import Stages  # only where the cache has no Image
     from tilewright.dump import Dump
     from tilewright.graph.text import parse
     from tilewright.graph.verify import verify
+    from tilewright.stages import Stages  # only where the cache has no Image
 
     graph = parse(saved.text)
     verify(graph)

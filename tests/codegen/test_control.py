@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.ir import Builder, Graph, Type
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.made import Made
+from tilewright.stages import Stages
 
 
 def choosing(dtype: str, size: int) -> Graph:

@@ -166,10 +166,10 @@ def test_new_weights_in_an_old_pattern_are_not_compiled(monkeypatch):
     w, x = pruned(array(128, 96), 4, 0.2), array(1, 128)
     program = tilewright.compile(lambda w, x: x @ w, w, x)
     first = program.bind(w)
-    monkeypatch.setattr("tilewright.compiler.compile_cached", None)
+    monkeypatch.setattr("tilewright.stages.compile_cached", None)
     second = program.bind(w * 2)
     np.testing.assert_array_equal(second(x), first(x) * 2)
-    monkeypatch.setattr("tilewright.compiler.compile_cached", lambda _: 1 / 0)
+    monkeypatch.setattr("tilewright.stages.compile_cached", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         program.bind(pruned(array(128, 96), 4, 0.2, seed=5))
 

@@ -8,7 +8,6 @@ import pytest
 import tilewright
 from tests.codelets.layouts import same_bits
 from tests.machines import tiny
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
 from tilewright.graph.by_law import by_law
@@ -17,6 +16,7 @@ from tilewright.graph.law import leaf_of
 from tilewright.graph.text import parse, to_text
 from tilewright.plan.verify import faults
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)

@@ -8,7 +8,6 @@ import pytest
 import tilewright
 from tests.codelets.layouts import same_bits
 from tests.machines import tiny
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.by_law import by_law
 from tilewright.graph.evaluate import evaluate
@@ -18,6 +17,7 @@ from tilewright.machine.host import host_machine
 from tilewright.plan.text import program_to_text
 from tilewright.plan.verify import faults
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)

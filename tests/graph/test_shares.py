@@ -11,7 +11,6 @@ from jax import lax
 from tests.agree import agree
 from tests.graph.same import assert_same, ops
 from tests.machines import STATED, scaled
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.apart import classes_of
 from tilewright.graph.ir import Graph, Node
@@ -21,6 +20,7 @@ from tilewright.machine.machine import Machine
 from tilewright.models.recurrent import Dense, Layer, Recurrent, initial, window
 from tilewright.report import report
 from tilewright.sequence.precision import in_precision
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)

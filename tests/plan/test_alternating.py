@@ -9,12 +9,12 @@ from jax import lax
 
 from tests.agree import agree
 from tests.machines import STATED, scaled
-from tilewright.compiler import WHOLE, Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.separate import separate
 from tilewright.plan.ir import Loop, Spread, Step, Sync
 from tilewright.simulate import simulate
+from tilewright.stages import WHOLE, Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)

@@ -8,13 +8,13 @@ import pytest
 from jax import lax
 
 from tests.machines import STATED
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.machine.host import described
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Call, Loop, Spread
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 W, V = ((np.random.default_rng(i).normal(size=(96, 96)) / 16).astype(np.float32) for i in range(2))

@@ -10,13 +10,13 @@ import pytest
 from tests.agree import agree
 from tests.codelets.layouts import same_bits
 from tests.machines import STATED
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.machine.host import described
 from tilewright.plan.lower import lower
 from tilewright.plan.summary import calls_of
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RNG = np.random.default_rng(0)

@@ -10,13 +10,13 @@ from jax import lax
 
 from tests.agree import agree
 from tests.machines import LARGE, SMALL, STATED
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.plan.ir import Branch, Loop, Map, While
 from tilewright.plan.lower import lower
 from tilewright.plan.scope import COPIES_AT_ONCE
 from tilewright.plan.summary import calls_of
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4)

@@ -16,13 +16,13 @@ import tilewright
 from tests.agree import agree
 from tests.machines import SMALL, STATED, eager
 from tilewright.codelets.convolution import Convolution
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.machine.host import described
 from tilewright.plan import convolution, scope
 from tilewright.plan.ir import Sync
 from tilewright.plan.summary import calls_of
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)

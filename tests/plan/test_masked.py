@@ -12,7 +12,6 @@ from jax import lax
 import tilewright
 from tests.codelets.layouts import same_bits
 from tests.machines import tiny
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.ir import Builder, Type
@@ -22,6 +21,7 @@ from tilewright.plan.text import program_to_text
 from tilewright.plan.verify import faults
 from tilewright.plan.views import row, transpose, whole, window
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(17)
@@ -207,7 +207,7 @@ def test_a_mask_is_no_pass_of_its_own(fn, x, w):
     comes = [buffer.index for buffer in program.buffers if buffer.masked]
     assert comes == ([] if computed else [1])
     text = program_to_text(program)
-    assert ("%input1_masked = input float32" in text) == bool(comes)
+    assert ("%input1_masked" in text) == bool(comes)
     assert ("select" in text) == (computed or fn is gradient)
 
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.machine.host import host_machine
 from tilewright.plan import memory
 from tilewright.plan.ir import Buffer, Call, Loop, View, While, new_var
 from tilewright.plan.lower import lower
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 X = np.ones((300, 8), np.float32)

@@ -10,11 +10,11 @@ import pytest
 import tilewright
 from tests.agree import agree
 from tests.machines import SMALL, STATED
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.machine.machine import Machine
 from tilewright.plan.lives import FOREVER, Lives
 from tilewright.plan.memory import place_buffers
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)

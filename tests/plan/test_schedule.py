@@ -7,7 +7,6 @@ import pytest
 from jax import lax
 
 from tests.random_programs import arguments, program
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.ops import ELEMENTWISE, VIEWS
 from tilewright.plan.schedule import (
@@ -18,6 +17,7 @@ from tilewright.plan.schedule import (
     alias_root,
     schedule,
 )
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4)

@@ -9,7 +9,6 @@ from jax import lax
 
 from tests.agree import agree
 from tests.machines import STATED, scaled
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.plan.ir import Branch, Loop, Program, Spread, Step, Sync
@@ -17,6 +16,7 @@ from tilewright.plan.lower import lower
 from tilewright.plan.synchronise import is_shared_work
 from tilewright.report import report
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)

@@ -8,12 +8,12 @@ import pytest
 from fidelity.ipu import rows
 from tests.plan.apart.test_conv_grid import drawn
 from tests.simulate.test_placed import agree
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.machine import machine
 from tilewright.plan.ir import Exchange, Loop
 from tilewright.simulate.cycles import run
 from tilewright.simulate.occupancy import too_much
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 

@@ -14,7 +14,6 @@ from tilewright.codelets.contract import ContractVector
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
 from tilewright.codelets.reduce import SumLanes
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.machine.machine import Machine
@@ -22,6 +21,7 @@ from tilewright.plan.basic import operand
 from tilewright.plan.ir import Buffer, Call, View
 from tilewright.plan.strip_blocks import _Strip
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)

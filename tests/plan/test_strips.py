@@ -10,7 +10,6 @@ import pytest
 from tests.agree import same_bits
 from tests.machines import STATED, eager, scaled
 from tests.trace.comparing import words
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.models import talk
@@ -20,6 +19,7 @@ from tilewright.plan.lower import lower
 from tilewright.plan.strips import group_size
 from tilewright.plan.summary import calls_of
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)

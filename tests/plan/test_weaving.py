@@ -11,7 +11,6 @@ from tests.agree import agree
 from tests.plan.scopes import scope_of
 from tilewright.codelets.contract import Woven
 from tilewright.codelets.contract.woven import apart
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.machine.cost import work
@@ -23,6 +22,7 @@ from tilewright.plan.lower import lower
 from tilewright.plan.price import HIDDEN, call_price
 from tilewright.plan.weaving import _pieces
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)
@@ -98,6 +98,7 @@ def test_bits_are_those_of_the_graph(chunks, trips, layers, reverse, workers):
     fn, args = net(chunks, trips, layers, reverse)
     program, literals, graph = planned(fn, args, machine(tiles=layers))
     assert woven(program)
+    assert any("products woven" in loop.ways for loop in program.steps if isinstance(loop, Loop))
     expected = evaluate(graph, args)
     result = simulate(program, [*literals, *args], workers, seed=workers)
     assert result.races == []

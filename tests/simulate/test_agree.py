@@ -15,12 +15,12 @@ from tests.codelets.layouts import same_bits
 from tests.graph.cases import CASES
 from tests.machines import eager
 from tests.trace.comparing import words
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.plan.ir import Branch, Loop, Program, Step, Sync, While
 from tilewright.plan.lower import lower
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 generator = np.random.default_rng(0)
@@ -75,7 +75,7 @@ SPREAD = {
 @pytest.fixture
 def everything_is_spread(monkeypatch: pytest.MonkeyPatch) -> None:
     """However little work it is."""
-    monkeypatch.setattr("tilewright.compiler.host_machine", eager)
+    monkeypatch.setattr("tilewright.stages.host_machine", eager)
 
 
 def planned(

@@ -11,13 +11,13 @@ import pytest
 from tests.machines import STATED
 from tilewright.codelets.base import Operand
 from tilewright.codelets.contract import ContractOuter
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Buffer, Call, Loop, Map, Program, Spread, Sync, View, While, new_var
 from tilewright.simulate.cpu import at_clock, timing
 from tilewright.simulate.vertex import _kept
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 MANY = replace(STATED, chip=replace(STATED.chip, tiles=8), launch=0.0)

@@ -9,11 +9,11 @@ import pytest
 
 import tilewright
 from tests.machines import tiny
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.machine import machine
 from tilewright.plan.ir import Loop
 from tilewright.simulate.cycles import run
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 GC200 = machine("ipu:gc200")

@@ -7,13 +7,13 @@ import pytest
 
 import tilewright
 from tests.machines import tiny
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.machine import machine
 from tilewright.plan.memory import lifetimes
 from tilewright.simulate.occupancy import occupancy, too_much
 from tilewright.simulate.rest import CODE, rest_of
 from tilewright.simulate.tenants import KINDS, kinds_of, tensors
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 GC200 = machine("ipu:gc200")

@@ -17,7 +17,6 @@ from tests.machines import tiny
 from tests.simulate.programs import plus
 from tests.simulate.test_agree import SPREAD
 from tests.trace.comparing import words
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.by_law import by_law
 from tilewright.graph.evaluate import evaluate
@@ -40,6 +39,7 @@ from tilewright.plan.memory import place_buffers
 from tilewright.plan.verify import faults
 from tilewright.simulate import simulate
 from tilewright.simulate.placed import RemoteError
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 ROOMY = 1 << 22

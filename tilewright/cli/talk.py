@@ -103,10 +103,13 @@ def measured(out: Path, steps: Sequence[Step], console: Console, seconds: float)
         talk.save(out / NAME)
     with console.status("…") as status:
         talk = run(talk, out / NAME, steps, told, budget)
-    if late := left(talk, steps):
-        names_of = "; ".join(step.name for step in late)
+    failed = [step.name for step in left(talk, steps) if step.name in talk.outcomes]
+    late = [step.name for step in left(talk, steps) if step.name not in talk.outcomes]
+    if failed:
+        console.print(f"Failed, and tried again by another call: {'; '.join(failed)}.")
+    if late:
         console.print(
-            f"Not done in {seconds / 60:.0f} minutes, so left for another call: {names_of}."
+            f"Not done in {seconds / 60:.0f} minutes, so left for another call: {'; '.join(late)}."
         )
     return talk
 

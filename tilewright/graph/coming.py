@@ -7,7 +7,7 @@ masks before the loops that they were in. Of what a program computes itself a ma
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -44,25 +44,24 @@ def _input(producers: Mapping[Value, Node], value: Value) -> Value | None:
 def _meets_products(graph: Graph, value: Value) -> bool:
     """Whether products and convolutions read it, here or in loops, as it is, moved or in another
     dtype, and nothing else does."""
-    if value in graph.outputs:
-        return False
-    return all(_is_product(graph, node, i) for node, i in _readers(graph, value))
+    return all(
+        node is not None and _is_product(graph, node, value) for node in _readers(graph, value)
+    )
 
 
-def _is_product(graph: Graph, node: Node, position: int) -> bool:
+def _readers(graph: Graph, value: Value) -> list[Node | None]:
+    return graph.readers().get(value, [])
+
+
+def _is_product(graph: Graph, node: Node, value: Value) -> bool:
     if node.op in ("reshape", "transpose", "convert"):
         return _meets_products(graph, node.output)
     if node.op in LOOPS:
-        bodies = [(body, body.inputs[position]) for body in node.bodies]
-        return _stays(node, position) and all(_meets_products(*pair) for pair in bodies)
+        places = [i for i, read in enumerate(node.inputs) if read is value]
+        bodies = [(body, body.inputs[i]) for body in node.bodies for i in places]
+        stays = all(_stays(node, i) for i in places)
+        return stays and all(_meets_products(*pair) for pair in bodies)
     return node.op in ("dot", "conv")
-
-
-def _readers(graph: Graph, value: Value) -> Iterator[tuple[Node, int]]:
-    for node in graph.nodes:
-        for position, read in enumerate(node.inputs):
-            if read is value:
-                yield node, position
 
 
 def _stays(node: Node, position: int) -> bool:
@@ -96,10 +95,10 @@ def _raised(new: Rebuilder, node: Node) -> Node:
 
 def _masks(bodies: Sequence[Graph], position: int) -> list[Node]:
     """All that reads an operand in some bodies, if that is one mask; else nothing."""
-    readers = [node for body in bodies for node, _ in _readers(body, body.inputs[position])]
-    given = any(body.inputs[position] in body.outputs for body in bodies)
-    alike = all(node.op == "masked" and _same(node, readers[0]) for node in readers)
-    return [] if given or not alike else readers
+    found = [node for body in bodies for node in _readers(body, body.inputs[position])]
+    masks = [node for node in found if node is not None and node.op == "masked"]
+    alike = all(_same(node, masks[0]) for node in masks)
+    return masks if alike and len(masks) == len(found) else []
 
 
 def _same(one: Node, other: Node) -> bool:

@@ -40,10 +40,6 @@ AT_ONCE = 1.1
 which its own cache does not quite hold. (The same net: in float32 4.0 ms, counted 3.0; in bfloat16
 2.65 and 2.1. One after the other, on both tiles: 2.8, counted 3.0; 2.0 and 2.1.)"""
 
-SPARED = 1.03
-"""What weaving may cost where each scan has a tile, for an extra turn: a thread alone gains by it
-what is hidden, and waits in no turn."""
-
 
 def chain_of(units: Sequence[Unit], tiles: int) -> list[Unit]:
     """The scans from the first unit on that are chained, no more than there are tiles."""
@@ -87,11 +83,12 @@ def lower_scans(scope: Scope, first: int) -> int:
         AT_ONCE * _price(scope, machine, lambda weave=weave: _staged(scope, chain, "", weave))
         for weave in (False, _is_long(chain, 2 * len(chain)))
     )
-    weave = inside < SPARED * apart
+    weave = inside < apart
     staged = inside if weave else apart
     in_turn = _price(scope, machine, lambda: _in_turn(scope, first, chain))
     one, other = (f"{cycles / machine.chip.clock * 1e6:,.0f} µs" for cycles in (staged, in_turn))
-    ways = f"{len(chain)} scans at once, a tile each: {one}; one after the other: {other}"
+    way = "a tile each, products woven" if weave else "a tile each"
+    ways = f"{len(chain)} scans at once, {way}: {one}; one after the other: {other}"
     if staged < in_turn:
         _staged(scope, chain, ways, weave)
         return len(chain)

@@ -47,7 +47,7 @@ class _Writer:
         for buffer in program.buffers:
             short = buffer.space in ("input", "output", "constant")
             number = buffer.index if short else len(self.names)
-            masked = "_masked" if buffer.masked else ""
+            masked = f"_masked{len(self.names)}" if buffer.masked else ""
             self.names[buffer] = f"%{buffer.space if short else ''}{number}{masked}"
 
     def lines(self) -> Iterator[str]:

@@ -23,8 +23,7 @@ from tilewright.plan.ir import Call, Loop, Step, Var, View, new_var
 from tilewright.plan.trips import in_trip
 
 SLACK = 1.5
-"""Times multiplying, that reading of the few rows' panels takes at least. (Bytes times rows of 16
-bits, on Zen 4: 1.1, and nothing is gained; all other precisions: 2.)"""
+"""Times multiplying, that reading of the few rows' panels takes at least. (Zen 4, float32: 2.)"""
 REGISTERS = 32
 """Of a machine: fewer have no room for the sums of both."""
 

@@ -67,9 +67,10 @@ def near_memory() -> dict[str, Timed]:
 def _without_strips() -> Iterator[None]:
     """Programs are compiled without that one rewrite."""
     from tilewright import compiler
+    from tilewright.stages import HALVES, make_strips
 
     stages = compiler.Stages
-    rest = tuple(rewrite for rewrite in compiler.HALVES if rewrite is not compiler.make_strips)
+    rest = tuple(rewrite for rewrite in HALVES if rewrite is not make_strips)
 
     def without(*arguments: Any, **named: Any) -> Any:
         return stages(*arguments, **named, **({"then": rest} if len(arguments) < 4 else {}))

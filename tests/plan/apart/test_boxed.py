@@ -10,7 +10,6 @@ import pytest
 from tests.codelets.layouts import same_bits
 from tests.machines import tiny
 from tests.plan.apart.test_place import inside, zeros
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.plan.apart import boxed, place
@@ -20,6 +19,7 @@ from tilewright.plan.apart.touches import Region
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import Buffer, Exchange, Family, Loop, View, new_var
 from tilewright.simulate import simulate
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from tests.simulate.test_placed import agree
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.machine import machine
 from tilewright.plan.ir import Family
 from tilewright.simulate.cycles import run
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 NHWC = ("NHWC", "HWIO", "NHWC")

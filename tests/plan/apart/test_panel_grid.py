@@ -10,7 +10,6 @@ import pytest
 import tilewright
 from tests.codelets.layouts import same_bits
 from tests.machines import tiny
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.machine import machine
@@ -21,6 +20,7 @@ from tilewright.plan.lower import lower
 from tilewright.plan.verify import faults
 from tilewright.simulate import simulate
 from tilewright.simulate.cycles import run
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(5)

@@ -12,7 +12,6 @@ import tilewright
 from tests.codelets.layouts import same_bits
 from tests.machines import tiny
 from tilewright import elsewhere
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
 from tilewright.graph.evaluate import evaluate
@@ -24,6 +23,7 @@ from tilewright.plan.verify import faults
 from tilewright.simulate import simulate
 from tilewright.simulate.cycles import run
 from tilewright.simulate.occupancy import occupancy
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from tests.machines import tiny
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.plan.ir import Exchange, Family, Loop, Program, Sync
 from tilewright.plan.text import program_to_text
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 

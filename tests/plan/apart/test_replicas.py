@@ -10,7 +10,6 @@ import pytest
 import tilewright
 from tests.codelets.layouts import same_bits
 from tests.machines import tiny
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.errors import CapacityError
 from tilewright.graph.evaluate import evaluate
@@ -23,6 +22,7 @@ from tilewright.simulate import simulate
 from tilewright.simulate.cycles import run
 from tilewright.simulate.occupancy import occupancy
 from tilewright.simulate.ways import best
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)

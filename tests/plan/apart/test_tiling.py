@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.plan.apart.test_boxes import elements
-from tilewright.compiler import Stages
 from tilewright.dump import Dump
 from tilewright.graph.by_law import by_law
 from tilewright.machine import machine
 from tilewright.plan.apart.tiling import Span, Tiling
 from tilewright.plan.ir import Buffer, View, dense_strides, new_var
 from tilewright.plan.sources import calls_of
+from tilewright.stages import Stages
 from tilewright.trace import trace
 
 LENGTHS = (13, 11, 3)

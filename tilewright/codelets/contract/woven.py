@@ -6,7 +6,7 @@ and half of the multiply-adds that the core could do meanwhile are left: they go
 time of `many`, a panel of theirs for each group of panels of the few. Bits are those of either.
 
 (Zen 4, float32: a state's step of 256 units, from L2, takes 10.2 us, and 25 rows times 48 columns
-5.4; both in turn 15.6, woven 13.5. In pairs of bfloat16 4.9, 2.5, 7.4 and 6.6.)
+5.4; both in turn 15.6, woven 13.5.)
 """
 
 from __future__ import annotations
@@ -26,11 +26,9 @@ from tilewright.machine.cost import Count
 
 FEW, GROUP = 4, 4
 """Rows that wait for their panels, and how many of those at most advance together."""
-TOGETHER, MOST = {"float32": 7, "bfloat16": 5}, 2
-"""Rows of the many that are summed at once, by the dtype of panels: fewer read a panel oftener, of
-more there are too few sets to go beneath all groups; `MOST` times that at most. (Of bytes, what
-follows sums is written among the next ones already: a window of 256 units takes 1.01 of the time.)
-"""
+TOGETHER, MOST = 7, 2
+"""Rows of the many that are summed at once: fewer read a panel oftener, of more there are too few
+sets to go beneath all groups; `MOST` times that at most."""
 
 
 @frozen
@@ -82,19 +80,20 @@ def apart(few: ContractPanels, many: ContractPanels, arguments: tuple) -> tuple[
 
 def sets_of(few: ContractPanels, many: ContractPanels) -> int:
     """Into how many sets rows are cut that are summed at once; 0: groups are too few for any."""
-    wanted = -(-many.m // TOGETHER[many.panels.dtype])
+    wanted = -(-many.m // TOGETHER)
     found = min(wanted, _groups(few) // (many.n // LANES))
-    return found if found * MOST * TOGETHER[many.panels.dtype] >= many.m else 0
+    return found if found * MOST * TOGETHER >= many.m else 0
 
 
 def weaves(few: ContractPanels, many: ContractPanels) -> bool:
-    """Whether the many rows find room among the few: as many terms or more, of one kind, whole
-    panels, no more sets of rows and panels than the few have whole groups alike."""
+    """Whether the many rows find room among the few: as many terms or more, of float32, whole
+    panels, no more sets of rows and panels than the few have whole groups alike.
+
+    (Of bfloat16, windows take 0.98 to 1.01 of the time, and on two tiles, where there is a turn
+    more, 1.04. Of bytes, what follows sums is written among the next ones already.)
+    """
     return (
-        few.lhs.dtype == many.lhs.dtype
-        and few.panels.dtype == many.panels.dtype
-        and few.paired == many.paired
-        and few.panels.dtype in TOGETHER
+        {few.lhs.dtype, few.panels.dtype, many.lhs.dtype, many.panels.dtype} == {"float32"}
         and few.m <= FEW < many.m
         and many.parts == 1
         and not few.far
