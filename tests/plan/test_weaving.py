@@ -92,11 +92,19 @@ def eager(monkeypatch):
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("chunks", "trips", "layers", "reverse", "workers"),
-    [(9, 16, 2, False, 1), (9, 16, 2, False, 3), (11, 12, 2, True, 2), (8, 16, 3, False, 3)],
+    [
+        (9, 16, 2, False, 1),
+        (11, 12, 2, True, 2),
+        (8, 16, 3, False, 3),
+    ],
 )
 def test_bits_are_those_of_the_graph(chunks, trips, layers, reverse, workers):
-    fn, args = net(chunks, trips, layers, reverse)
-    program, literals, graph = planned(fn, args, machine(tiles=layers))
+    has_the_graphs_bits(net(chunks, trips, layers, reverse), layers, workers)
+
+
+def has_the_graphs_bits(case, tiles, workers):
+    fn, args = case
+    program, literals, graph = planned(fn, args, machine(tiles=tiles))
     assert woven(program)
     assert any("products woven" in loop.ways for loop in program.steps if isinstance(loop, Loop))
     expected = evaluate(graph, args)
@@ -104,6 +112,12 @@ def test_bits_are_those_of_the_graph(chunks, trips, layers, reverse, workers):
     assert result.races == []
     for ours, theirs in zip(result.outputs, expected, strict=True):
         np.testing.assert_array_equal(ours.reshape(theirs.shape), theirs)
+
+
+@pytest.mark.usefixtures("eager")
+def test_pieces_of_one_panel_and_of_two(monkeypatch):
+    monkeypatch.setattr("tilewright.plan.weaving._pieces", lambda *_: [(4, 1), (2, 2)])
+    has_the_graphs_bits(net(11, 12), 2, 3)
 
 
 @pytest.mark.usefixtures("eager")
