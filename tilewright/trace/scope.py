@@ -23,7 +23,7 @@ from tilewright.trace import jax_internals as internals
 from tilewright.trace.lines import user_line
 from tilewright.trace.session import Parameters, Session
 from tilewright.trace.types import UntypedError, type_of
-from tilewright.trace.values import Values
+from tilewright.trace.values import Number, Values
 
 
 class Scope(Values):
@@ -138,12 +138,17 @@ class Scope(Values):
 
     # Bodies
 
-    def child(self, input_types: Iterable[Type]) -> Scope:
-        return Scope(self.session, input_types, self.builder.source)
+    def child(self, input_types: Iterable[Type], known: Iterable[Number] = ()) -> Scope:
+        """`known`: numbers that its first inputs always are, where there are such."""
+        child = Scope(self.session, input_types, self.builder.source)
+        child.know(child.inputs, known)
+        return child
 
-    def body(self, closed: internals.ClosedJaxpr, types: Iterable[Type]) -> tuple[Scope, Any]:
+    def body(
+        self, closed: internals.ClosedJaxpr, types: Iterable[Type], known: Iterable[Number] = ()
+    ) -> tuple[Scope, Any]:
         """A child that has run a jaxpr on its own inputs, and the results."""
-        child = self.child(types)
+        child = self.child(types, known)
         return child, child.run(closed, child.inputs)
 
     def close(self, bodies: Sequence[tuple[Scope, Any]]) -> tuple[list[Value], list[Graph]]:

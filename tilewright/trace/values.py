@@ -7,7 +7,7 @@ becomes an input, `hidden` by the array it stands for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -15,10 +15,13 @@ import numpy as np
 
 from tilewright.errors import UnsupportedError
 from tilewright.graph.ir import Builder, Type, Value
+from tilewright.graph.ops import ELEMENTWISE, OPERATIONS
 from tilewright.trace import jax_internals as internals
 from tilewright.trace.session import Session
 from tilewright.trace.types import UntypedError, type_of
 
+Number = np.ndarray | None
+"""Of no dimensions; None where it is not known."""
 SMALL = 16
 """Integers and bools up to this many, of functions of our own, are part of the code."""
 
@@ -32,14 +35,25 @@ class Values:
         self.builder.source = source
         self.hidden: dict[int, tuple[Any, Value]] = {}
         self._fixed: dict[Any, Value] = {}
-        self._numbers: dict[Value, np.generic] = {}
+        self._numbers: dict[Value, np.ndarray] = {}
 
     @property
     def inputs(self) -> tuple[Value, ...]:
         return self.builder.inputs
 
     def op(self, op: str, *inputs: Value, **params: Any) -> Value:
-        return self.builder.op(op, *inputs, **params)
+        value = self.builder.op(op, *inputs, **params)
+        numbers = [self._numbers.get(v) for v in inputs]
+        if op in ELEMENTWISE and numbers and all(number is not None for number in numbers):
+            with np.errstate(all="ignore"):
+                self._numbers[value] = np.asarray(OPERATIONS[op].meaning(*numbers, **params))
+        return value
+
+    def know(self, values: Sequence[Value], numbers: Iterable[Number]) -> Sequence[Value]:
+        """Remember what each element of the first of these values is, where that is known."""
+        known = zip(values, numbers, strict=False)
+        self._numbers.update({v: number for v, number in known if number is not None})
+        return values
 
     def constant(self, array: Any) -> Value:
         """What the function closes over: a node when it is a few integers, else a hidden input."""
@@ -73,11 +87,12 @@ class Values:
         if key not in self._fixed:
             self._fixed[key] = self.builder.constant(array)
             if not array.shape:
-                self._numbers[self._fixed[key]] = array[()]
+                self._numbers[self._fixed[key]] = array
         return self._fixed[key]
 
-    def number(self, value: Value) -> np.generic | None:
-        """What each element of a value is, where it is a number in the function's text."""
+    def number(self, value: Value) -> Number:
+        """What each element of a value is, where the function's text says so: a number in it, or
+        what becomes of such numbers element by element."""
         return self._numbers.get(value)
 
     def full(self, number: Any, like: Type) -> Value:

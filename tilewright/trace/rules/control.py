@@ -10,13 +10,13 @@ from tilewright.trace import jax_internals as internals
 from tilewright.trace.scope import Scope
 from tilewright.trace.session import Rule
 from tilewright.trace.types import type_of
+from tilewright.trace.unchanged import CALLS, callee, unchanged
+from tilewright.trace.values import Number
 
 
 def call(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
     """Anything that wraps a jaxpr without changing what it computes."""
-    params = equation.params
-    name = next(n for n in ("jaxpr", "call_jaxpr", "fun_jaxpr", "fwd_jaxpr") if n in params)
-    return scope.run(internals.close(params[name]), operands)
+    return scope.run(callee(equation), operands)
 
 
 def linear_call(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
@@ -37,7 +37,8 @@ def scan(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequen
     params = equation.params
     constants, carry = params["num_consts"], params["num_carry"]
     reverse = bool(params["reverse"])  # the order of a map's instances is nobody's business
-    bodies = [scope.body(params["jaxpr"], _types(params["jaxpr"]))]
+    known = _known(scope, operands, params["jaxpr"].jaxpr, constants, carry)
+    bodies = [scope.body(params["jaxpr"], _types(params["jaxpr"]), known)]
     hidden, graphs = scope.close(bodies)
     length = int(params["length"])
     common: dict[str, Any] = dict(bodies=graphs, consts=len(hidden) + constants, length=length)
@@ -47,7 +48,7 @@ def scan(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequen
         return scope.builder.add("map", inputs, outputs, **common)
     outputs = [v.type for v in bodies[0][1][:carry]]
     outputs += [Type(v.dtype, (length, *v.shape)) for v in bodies[0][1][carry:]]
-    return scope.builder.add(
+    results = scope.builder.add(
         "scan",
         [*hidden, *operands],
         outputs,
@@ -55,6 +56,15 @@ def scan(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequen
         reverse=reverse,
         **common,
     )
+    return scope.know(results, known[constants : constants + carry])
+
+
+def _known(
+    scope: Scope, operands: Sequence[Value], body: internals.Jaxpr, constants: int, carry: int
+) -> list[Number]:
+    """Numbers that a body's constants, and those carries that no turn changes, are known to be."""
+    kept = [True] * constants + unchanged(body, constants, carry)
+    return [scope.number(v) if same else None for v, same in zip(operands, kept, strict=False)]
 
 
 def _types(closed: internals.ClosedJaxpr) -> list[Type]:
@@ -66,9 +76,11 @@ def while_loop(scope: Scope, equation: internals.Equation, *operands: Value) -> 
     params = equation.params
     first, second = params["cond_nconsts"], params["body_nconsts"]
     types = [v.type for v in operands]
-    test = scope.child(types)
-    step = scope.child(types)
     constants, carry = first + second, len(operands) - first - second
+    known = [scope.number(v) for v in operands[:first]]
+    known += _known(scope, operands[first:], params["body_jaxpr"].jaxpr, second, carry)
+    test = scope.child(types, known)
+    step = scope.child(types, known)
 
     def condition(inside: Scope, values: Sequence[Value]) -> Value:
         arguments = [*inside.inputs[:first], *values]
@@ -81,13 +93,14 @@ def while_loop(scope: Scope, equation: internals.Equation, *operands: Value) -> 
         before = step.inputs[constants:]
         results = _advance(step, condition(step, before), before, results)
     hidden, graphs = scope.close([(test, [going_on]), (step, results)])
-    return scope.builder.add(
+    results = scope.builder.add(
         "loop",
         [*hidden, *operands],
         types[len(types) - carry :],
         bodies=graphs,
         consts=len(hidden) + constants,
     )
+    return scope.know(results, known[constants:])
 
 
 def _any(scope: Scope, flags: Value) -> Value:
@@ -111,7 +124,8 @@ def _advance(
 def cond(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
     index, *rest = operands
     types = [v.type for v in rest]
-    bodies = [scope.body(branch, types) for branch in equation.params["branches"]]
+    known = [scope.number(v) for v in rest]
+    bodies = [scope.body(branch, types, known) for branch in equation.params["branches"]]
     hidden, graphs = scope.close(bodies)
     index = scope.convert(index, "int32")
     outputs = [v.type for v in bodies[0][1]]
@@ -149,10 +163,8 @@ def say_and_drop(scope: Scope, equation: internals.Equation, *operands: Value) -
     return ()
 
 
-_CALLS = "jit closed_call call custom_jvp_call custom_vjp_call remat2 composite"
-
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(_CALLS.split(), call),
+    **dict.fromkeys(CALLS, call),
     "linear_call": linear_call,
     "custom_linear_solve": linear_solve,
     "scan": scan,

@@ -33,7 +33,7 @@ def on_bools(op: str, bool_op: str) -> Rule:
 
 
 def divide(scope: Scope, equation: internals.Equation, left: Value, right: Value) -> Value:
-    """By a number in the function's text, which is a product with its reciprocal, as XLA has it.
+    """By a number that the function's text says: a product with its reciprocal, as XLA has it.
 
     That may differ in the last bit from a division, and what counts steps or draws by the bits of a
     time must count as under `jax.jit`. XLA does so but for bfloat16.
@@ -45,9 +45,8 @@ def divide(scope: Scope, equation: internals.Equation, left: Value, right: Value
     return direct("mul")(scope, equation, left, scope.small(inverse))
 
 
-def _reciprocal(number: np.generic) -> np.ndarray | None:
+def _reciprocal(array: np.ndarray) -> np.ndarray | None:
     """In its own type; None for a type that keeps its divisions, and where it would vanish."""
-    array = np.asarray(number)
     if array.dtype.name not in _INVERTED:
         return None
     with np.errstate(all="ignore"):
