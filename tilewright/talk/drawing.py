@@ -6,11 +6,11 @@ They need no script, scale to a telephone, and differ in grey: by pattern, dash 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from html import escape
 
-from tilewright.talk.figures import KINDS, MEASURED, Point
+from tilewright.talk.figures import KINDS, Point
+from tilewright.talk.scales import scales
 from tilewright.talk.verdicts import OURS, cases, kind_of
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 380, 62, 14, 12, 44
@@ -21,34 +21,24 @@ MARKS = "osd^v"
 
 
 def bars(points: Sequence[Point]) -> str:
-    """A group a case, a bar a contender, the longest of each unit as wide as the chart.
-
-    Cases in which nothing was measured here have a scale of their own: beside what others
-    published of a batch of 256, nobody would see what one image takes here.
-    """
-    here = {p.case for p in points if p.figure.kind == MEASURED}
-    longest: dict[tuple[str, str], float] = defaultdict(float)
-    for p in points:
-        scale = _scale_of(p, here)
-        longest[scale] = max(longest[scale], p.figure.value)
+    """A group a case, a bar a contender; under them, what their lengths stand for (`scales`)."""
+    drawn = scales(points)
     parts = []
     for case in cases(points):
         parts.append(f'<h4>{escape(case)}</h4><div class="bars" role="list">')
-        for p in (p for p in points if p.case == case):
-            share = 100 * p.figure.value / longest[_scale_of(p, here)]
-            ours = " ours" if p.who.startswith(OURS) else ""
-            parts.append(
-                f'<div role="listitem" title="{escape(_title(p))}"><span>{escape(p.who)}</span>'
-                f'<i><b class="{p.figure.kind}{ours}" style="width:{share:.2f}%"></b></i>'
-                f"<em>{escape(shown(p.figure.value, p.figure.unit))}</em></div>"
-            )
+        parts += [_bar(p, drawn.share(p)) for p in points if p.case == case]
         parts.append("</div>")
-    return "".join(parts)
+    notes = f'<p class="soft">{escape(" ".join(drawn.notes))}</p>' if drawn.notes else ""
+    return "".join(parts) + notes
 
 
-def _scale_of(p: Point, here: Collection[str]) -> tuple[str, str]:
-    """What it shares a scale with."""
-    return p.figure.unit, "" if p.case in here else p.case
+def _bar(p: Point, share: float) -> str:
+    names = [p.figure.kind, *["ours"] * p.who.startswith(OURS), *["cut"] * (share > 1)]
+    return (
+        f'<div role="listitem" title="{escape(_title(p))}"><span>{escape(p.who)}</span>'
+        f'<i><b class="{" ".join(names)}" style="width:{100 * min(share, 1):.2f}%"></b></i>'
+        f"<em>{escape(shown(p.figure.value, p.figure.unit))}</em></div>"
+    )
 
 
 def scatter(points: Sequence[Point]) -> str:

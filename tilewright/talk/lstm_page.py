@@ -11,9 +11,10 @@ from html import escape
 from tilewright.talk import drawing, verdicts
 from tilewright.talk.figures import Point
 from tilewright.talk.lstm import bench
-from tilewright.talk.page import conditions, described, document, row, troubles
+from tilewright.talk.page import conditions, described, document, troubles
 from tilewright.talk.record import Talk
 from tilewright.talk.steps import of_workload
+from tilewright.talk.tables import row
 
 NET = (
     f"Two layers of {bench.HIDDEN} units read {bench.STEPS} steps of {bench.INPUTS} inputs and "
@@ -29,7 +30,7 @@ BATCHED = "One call answers a whole batch: its latency is that of each window in
 
 
 AGAINST = "Times as fast as the best peer that is no less precise"
-KINDS = {"": "float32", verdicts.HALF: "bfloat16", verdicts.LOW: "int8, with no larger error"}
+KINDS = {kind: words for kind, words in verdicts.KINDS.items() if kind != verdicts.GPU}
 
 
 def page(talk: Talk) -> str:
@@ -81,7 +82,7 @@ def _against(found: Sequence[Point], batches: Sequence[str]) -> list[list[str]]:
     for batch in batches:
         here = [p for p in found if p.case == batch]
         pairs = [verdicts.against_best(here, kind) for kind in KINDS]
-        cells = ("" if p is None else f"{p[1].value:.2f} × {p[0].who}" for p in pairs)
+        cells = ("" if p is None else f"{p.ratio.value:.2f} × {p.peer.who}" for p in pairs)
         rows.append([batch, *cells])
     return rows
 

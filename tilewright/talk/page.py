@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 import tilewright
-from tilewright.talk import drawing, verdicts
+from tilewright.talk import drawing, tables, verdicts
 from tilewright.talk.claims import CLAIMS, PUBLISHED_POINTS
-from tilewright.talk.figures import Point
 from tilewright.talk.peaks import in_words, without_peaks
 from tilewright.talk.record import Outcome, Talk
 from tilewright.talk.running import disturbed
 from tilewright.talk.steps import WORKLOADS, of_workload
 from tilewright.talk.style import STYLE
+from tilewright.talk.tables import cell, row
 
 
 def page(talks: Sequence[Talk]) -> str:
@@ -67,15 +66,19 @@ def _of_machine(workload: str, talk: Talk, named: bool) -> list[str]:
     """What there is of one workload; nothing where nothing was measured."""
     outcomes = of_workload(talk.outcomes, workload)
     if workload == "machines":
-        return [] if named else [_machines()]
+        return [] if named else [tables.machines()]
     if not outcomes:
         return []
     points = [p for o in outcomes.values() for p in o.points]
-    found = verdicts.switched(points) if workload == "argument" else verdicts.sentences(points)
+    said = (
+        tables.items("found", verdicts.switched(points))
+        if workload == "argument"
+        else tables.against(points)
+    )
     parts = [
         f"<h3>{escape(talk.machine['cpu'])}, {escape(talk.machine['level'].upper())}</h3>"
     ] * named
-    parts.append(items("found", found))
+    parts.append(said)
     if workload == "modelled":
         parts.append(f'<p class="soft">{escape(NOT_RUN)}</p>')
     parts += [f'<p class="warn">{escape(line)}</p>' for line in troubles(outcomes)]
@@ -83,7 +86,7 @@ def _of_machine(workload: str, talk: Talk, named: bool) -> list[str]:
         parts.append(drawing.scatter(points))
     else:
         parts.append(drawing.bars([*points, *PUBLISHED_POINTS.get(workload, ())]))
-    parts.append(_table([*points, *PUBLISHED_POINTS.get(workload, ())]))
+    parts.append(tables.numbers([*points, *PUBLISHED_POINTS.get(workload, ())]))
     return parts
 
 
@@ -117,72 +120,6 @@ def troubles(outcomes: dict[str, Outcome]) -> list[str]:
 
 def _repeated(outcome: Outcome) -> str:
     return "twice" if outcome.conditions.get("repeated") else "once"
-
-
-def _table(points: Sequence[Point]) -> str:
-    """All numbers behind a chart; how many times as fast ours is beside what was in its run."""
-    extra = list(dict.fromkeys(name for p in points for name in p.more))
-    head = ["of", "by", "value", "quartiles", "kind", "ours is", *extra]
-    rows = []
-    for p in points:
-        cells = [escape(p.case), escape(p.who), drawing.shown(p.figure.value, p.figure.unit)]
-        cells += [_quartiles(p), p.figure.kind, _times(p, points)]
-        cells += [_cell(p.more.get(name)) for name in extra]
-        rows.append(row("td", cells))
-    sources = dict.fromkeys(p.figure.source for p in points if p.figure.source)
-    note = f'<p class="soft">Sources: {escape("; ".join(sources))}.</p>' if sources else ""
-    return (
-        f'<details><summary>The numbers</summary><div class="scroll"><table>{row("th", head)}'
-        f"{''.join(rows)}</table></div>{note}</details>"
-    )
-
-
-def _times(p: Point, points: Sequence[Point]) -> str:
-    """Ours against a peer of the same run and precision."""
-    if p.who.startswith(verdicts.OURS) or not p.figure.run:
-        return ""
-    here = [q for q in points if q.figure.run == p.figure.run]
-    mine = verdicts.ours(here, verdicts.kind_of(p.who), p.more.get("error"))
-    return "" if mine is None else f"{verdicts.times_as_fast(mine.figure, p.figure).value:.2f} ×"
-
-
-def _quartiles(p: Point) -> str:
-    import numpy as np
-
-    if len(p.figure.rounds) < 3:
-        return ""
-    low, high = np.nanpercentile(p.figure.rounds, [25, 75])
-    return f"{drawing.shown(float(low), '').strip()}–{drawing.shown(float(high), '').strip()}"
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.3g}" if isinstance(value, float | int) else escape(str(value))
-
-
-def row(kind: str, cells: Sequence[str], left: int = 2) -> str:
-    """Of a table; the first `left` cells are words."""
-    tags = (f"<{kind}{' class=left' * (i < left)}>{cell}</{kind}>" for i, cell in enumerate(cells))
-    return f"<tr>{''.join(tags)}</tr>"
-
-
-def items(kind: str, lines: Sequence[str]) -> str:
-    """A list of sentences, or nothing."""
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f'<ul class="{kind}">{items}</ul>' if items else ""
-
-
-def _machines() -> str:
-    """Parallelism, memory and bandwidth of processors, computed from their files."""
-    from tilewright.machine import machine, names
-    from tilewright.report.machines import overview
-
-    found = overview({name: machine(name) for name in names()})
-    rows = (row("td", [escape(cell) for cell in cells]) for cells in found.rows)
-    notes = "".join(f'<p class="soft">{escape(note)}.</p>' for note in found.notes)
-    table = f"<table>{row('th', list(found.columns))}{''.join(rows)}</table>"
-    return f'<div class="scroll">{table}</div>{notes}'
 
 
 def _same_machine(talks: Sequence[Talk]) -> list[str]:
@@ -237,7 +174,7 @@ def conditions(talks: Sequence[Talk], peers: str = PEERS) -> str:
         for name, outcome in talk.outcomes.items():
             known = outcome.conditions
             cells = [escape(name), escape(talk.machine["cpu"])]
-            cells += [_cell(known.get(k)) for k in ("seconds", "others", "stolen", "MHz", "joules")]
+            cells += [cell(known.get(k)) for k in ("seconds", "others", "stolen", "MHz", "joules")]
             rows.append(row("td", cells))
     how = (
         "Contenders take turns, and of the ratios inside a round the median counts. "
@@ -247,7 +184,7 @@ def conditions(talks: Sequence[Talk], peers: str = PEERS) -> str:
     return (
         f"<section><h2>How it was measured</h2><p>{escape(how)}</p>"
         f"{''.join(map(_held_back, talks))}"
-        f"<div class=scroll><table>{row('th', head)}{''.join(rows)}</table></div>"
+        f"<div class=scroll><table class=fit>{row('th', head)}{''.join(rows)}</table></div>"
         f'<p class="soft">tilewright {escape(tilewright.__version__)}, settings '
         f"{escape(talks[0].settings_hash[:12])}.</p></section>"
     )

@@ -37,6 +37,9 @@ blockquote p { margin: .1rem 0 } blockquote p + p { color: var(--soft); font-siz
   border-width: 2px }
 .bars b.modelled, .kinds b.modelled {
   background: radial-gradient(var(--grey) 1.4px, #fff 1.6px) 0 0 / 5px 5px }
+.bars b.cut { clip-path: polygon(0 0, calc(100% - 6px) 0, 100% 20%, calc(100% - 6px) 40%,
+  100% 60%, calc(100% - 6px) 80%, 100% 100%, 0 100%) }
+.bars b.published.cut { background: var(--line) }
 svg { display: block; width: 100%; height: auto }
 svg text { font-size: 13px; fill: var(--soft) } svg .grid { stroke: var(--line) }
 .legend { font-size: .85rem; margin: .3rem 0 0 }
@@ -47,12 +50,16 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 td, th { padding: .22rem .9rem .22rem 0; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line) }
 td.left, th.left { text-align: left }
+small { color: var(--soft); font-size: .92em }
+.fit { width: 100%; font-size: .82rem } .fit td, .fit th { white-space: normal;
+  padding: .22rem .5rem .22rem 0; vertical-align: top } .whole { white-space: nowrap }
+.fit td:first-child { min-width: 5.5rem } .fit th { vertical-align: bottom }
 details { margin-top: .8rem } summary { cursor: pointer; font-weight: 600 }
 .warn { color: #8a3b12 }
 @media (max-width: 34rem) {
   main { padding: 1.2rem .6rem 3rem } section { padding: .9rem .8rem }
-  .bars div { grid-template-columns: 1fr 10rem; gap: 0 .5rem }
-  .bars span { grid-column: 1 / -1 }
+  .bars div { grid-template-columns: 1fr auto; gap: 0 .5rem; margin: .35rem 0 }
+  .bars i { grid-column: 1 / -1; order: 3; height: 12px }
   svg text { font-size: 20px } h1 { font-size: 1.35rem } }
 @media print { body { background: #fff } section { break-inside: avoid } }
 """

@@ -5,11 +5,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tilewright.bench import gpu
+from tilewright.frozen import frozen
 from tilewright.talk.figures import MEASURED, Point, Ratio, is_rate, times_as_fast
 
 OURS = "tilewright"
 HALF, LOW, GPU = "bfloat16", "int8", "GPU"
 """What computes in less than float32, in whose names it is; and what is not on the processor."""
+KINDS = {"": "float32", HALF: "bfloat16", LOW: "int8, with no larger error", GPU: "on a GPU"}
+"""In words."""
+LEVEL, SLOWER = "neither faster nor slower", "slower"
+
+
+@frozen
+class Verdict:
+    """Ours against the best peer of one case and kind: how many times as fast."""
+
+    kind: str
+    mine: Point
+    peer: Point
+    ratio: Ratio
+
+    @property
+    def words(self) -> str:
+        """Nothing where ours is faster."""
+        if self.ratio.low <= 1 <= self.ratio.high:
+            return LEVEL
+        return SLOWER if self.ratio.value < 1 else ""
+
+    @property
+    def unlike(self) -> str:
+        """Of ours that is not in the precision of its peer's kind, what it is in."""
+        known = self.kind == GPU or kind_of(self.mine.who) == self.kind
+        return "" if known else f"ours in {KINDS[kind_of(self.mine.who)]}"
+
+    def __str__(self) -> str:
+        if not self.words:
+            return f"{self.ratio} as fast as the best peer, {self.peer.who}"
+        return f"{self.words}, {self.ratio}, than {self.peer.who}"
 
 
 def cases(points: Sequence[Point]) -> list[str]:
@@ -57,35 +89,33 @@ def ours(points: Sequence[Point], kind: str = "", most: float | None = None) -> 
     return fastest(mine)
 
 
-def against_best(points: Sequence[Point], kind: str = "") -> tuple[Point, Ratio] | None:
-    """The best peer of one case, and how many times as fast ours is; None without a peer."""
+def against_best(points: Sequence[Point], kind: str = "") -> Verdict | None:
+    """Of one case; None without a peer, or without one of ours."""
     peer = best_peer(points, kind)
     if peer is None:
         return None
     mine = ours(points, kind, peer.more.get("error"))
-    return None if mine is None else (peer, times_as_fast(mine.figure, peer.figure))
+    if mine is None:
+        return None
+    return Verdict(kind, mine, peer, times_as_fast(mine.figure, peer.figure))
+
+
+def verdicts(points: Sequence[Point]) -> dict[tuple[str, str], Verdict]:
+    """By case and kind, of those that have a peer."""
+    found = {}
+    for case in cases(points):
+        here = [p for p in points if p.case == case]
+        found |= {(case, kind): against_best(here, kind) for kind in KINDS}
+    return {of: verdict for of, verdict in found.items() if verdict is not None}
 
 
 def sentences(points: Sequence[Point]) -> list[str]:
     """One for each case that has a peer, then for those in lower precision."""
-    found = []
-    words = {"": "", HALF: ", bfloat16", LOW: ", int8, with no larger error", GPU: ", on a GPU"}
-    for case in cases(points):
-        here = [p for p in points if p.case == case]
-        for kind, said in words.items():
-            pair = against_best(here, kind)
-            if pair is not None:
-                peer, ratio = pair
-                found.append(f"{case}{said}: {_how(ratio)} {peer.who}.")
-    return found
-
-
-def _how(ratio: Ratio) -> str:
-    if ratio.low <= 1 <= ratio.high:
-        return f"neither faster nor slower, {ratio}, than"
-    if ratio.value >= 1:
-        return f"{ratio} as fast as the best peer,"
-    return f"slower, {ratio}, than"
+    lines = []
+    for (case, kind), found in verdicts(points).items():
+        named = f"{case}, {KINDS[kind]}" if kind else case
+        lines.append(f"{named}{f' ({found.unlike})' * bool(found.unlike)}: {found}.")
+    return lines
 
 
 def switched(points: Sequence[Point]) -> list[str]:
