@@ -41,6 +41,6 @@ def test_the_page_says_that_nothing_ran_and_forms_no_ratio():
 
 def test_the_layer_of_the_group_chart_is_there_in_every_size():
     found = elsewhere.layers().points
-    assert {p.case for p in found} == {f"3×3, {groups.called(each)}" for each in groups.EACH}
+    assert {p.case for p in found} == {f"3×3, {layer.name}" for layer in groups.LAYERS}
     on_one = {p.case: p.figure.value for p in found if p.who == "IPU GC200"}
     assert on_one["3×3, groups of 16"] < 0.2 * on_one["3×3, regular"]

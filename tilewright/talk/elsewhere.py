@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.bench.groups import Layer
 from tilewright.errors import CapacityError
 from tilewright.talk import groups
 from tilewright.talk import images as photographs
@@ -55,7 +56,7 @@ def training() -> Outcome:
 
 def layers() -> Outcome:
     """The layer of `groups`, which is one chip's."""
-    found = (p for each in groups.EACH for p in _points(*_layer(each), machines=ALONE))
+    found = (p for layer in groups.LAYERS for p in _points(*_layer(layer), machines=ALONE))
     return Outcome("modelled", tuple(found))
 
 
@@ -142,8 +143,8 @@ def _step() -> tuple[str, float, str, Callable[..., Any], tuple]:
     return "B0, training", 1, "images/s", image_steps.step_of(module, net, 1), (*held, spec)
 
 
-def _layer(each: int) -> tuple[str, float, str, Callable[..., Any], tuple]:
+def _layer(layer: Layer) -> tuple[str, float, str, Callable[..., Any], tuple]:
     import jax
 
-    specs = tuple(jax.ShapeDtypeStruct(shape, np.float32) for shape in groups.shapes(each))
-    return f"3×3, {groups.called(each)}", 0, "µs", groups.layer(each), specs
+    specs = tuple(jax.ShapeDtypeStruct(shape, np.float32) for shape in layer.shapes)
+    return f"3×3, {layer.name}", 0, "µs", layer.convolved, specs

@@ -7,6 +7,7 @@ fewer rounds. Those of a quick run come first, so that every workload has a row 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -98,13 +99,13 @@ def settings() -> dict[str, Any]:
         "hmc": [hmc.WHOLE_LEAPFROGS, hmc.ROUNDS],
         "lstm": [lstm.bench.HIDDEN, lstm.bench.INPUTS, lstm.bench.STEPS, str(lstm.ROUNDS), "cores"],
         "images": [images.SIZE, images.ROUNDS, images.STEPS, images.image_steps.TRAINED],
-        "groups": [groups.CHANNELS, groups.SIZE, groups.BATCH, groups.TAPS, groups.ROUNDS],
+        "groups": [*(list(asdict(layer).values()) for layer in groups.LAYERS), groups.ROUNDS],
         "modelled": [
             *elsewhere.MACHINES,
             *elsewhere.ROWS,
             *elsewhere.BATCHES,
             *elsewhere.IMAGES,
-            *groups.EACH,
+            *(layer.each for layer in groups.LAYERS),
         ],
         "argument": [argument.ROUNDS, *argument.SWITCHES],
     }
