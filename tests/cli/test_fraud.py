@@ -41,6 +41,10 @@ def test_the_demo_leaves_a_page_and_its_figures(tmp_path):
     found = run("--demo", "--cards", 200, "--weeks", 1, "--recipe", "published", "--out", tmp_path)
     assert found.exit_code == 0, found.output
     assert "simulated" in found.stdout
+    steps = found.stderr.splitlines()
+    assert len(steps) == 11
+    assert steps[0].endswith("published: purchases")
+    assert all(" left" in line for line in steps[3:])
     content = json.loads((tmp_path / "fraud.json").read_text())
     assert content["schema"] == "tilewright fraud 1"
     assert len(content["recipes"]["published"]["models"]) == 6

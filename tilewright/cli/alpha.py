@@ -141,6 +141,7 @@ def _talk(
     """The speed workload."""
     from tilewright.alpha import talk
     from tilewright.cli.summary import show_talk
+    from tilewright.cli.under_way import UnderWay
 
     if preset is None:
         raise AlphaError("--rows belongs to --preset talk.")
@@ -150,12 +151,12 @@ def _talk(
         raise AlphaError("The preset talk makes its own rows: leave out the table and --demo.")
     if settings.sampler.name != "hmc":
         raise AlphaError("The preset talk is a workload of the sampler hmc.")
-    with console.status("the talk's workload") as status:
+    with UnderWay(Console(stderr=True)) as seen:
         speed = talk.measure(
             rows=talk.ROWS if rows is None else rows,
             precision=settings.sampler.precision,
             machine=settings.machine,
             peer=compare,
-            stage=lambda text: status.update(f"the talk's workload: {text}"),
+            stage=lambda text: seen.step(f"the talk's workload: {text}"),
         )
     show_talk(console, speed)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -232,10 +233,23 @@ def _answering(recipe: Recipe, machine: str, hidden: bool, law: str | None, shap
     return compile(mapped, *_specs(shapes), machine=machine, law=law)
 
 
+_seen: ContextVar[bool] = ContextVar("seen", default=True)
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """Fits inside have no bar of their own: whoever asks for them shows how far he is."""
+    token = _seen.set(False)
+    try:
+        yield
+    finally:
+        _seen.reset(token)
+
+
 @contextmanager
 def _bar(epochs: int) -> Iterator[Callable[[Fit], None]]:
     """On a terminal, for what takes longer than is worth mentioning."""
-    if not sys.stderr.isatty():
+    if not (_seen.get() and sys.stderr.isatty()):
         yield lambda fit: None
         return
     from rich.console import Console

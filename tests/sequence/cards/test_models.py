@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.sequence.cards.worlds import another_future, other_labels, small
-from tilewright.sequence.cards import boosting, comparison, features, inputs, nets
+from tilewright.sequence.cards import boosting, comparison, features, inputs, job, nets
 from tilewright.sequence.cards.boosting import Boosting
 from tilewright.sequence.cards.comparison import (
     BOOSTING,
@@ -70,14 +70,25 @@ DELAYS = np.random.default_rng(0).uniform(DAY, 14 * DAY, len(small()))
 """Each label's own, one day to fourteen."""
 
 
-@cache
 def compared(given):
-    """All six models of the week from day 47 on, small and quick."""
+    return heard(given)[0]
+
+
+@cache
+def heard(given):
+    """All six models of the week from day 47 on, small and quick; and what was told meanwhile."""
+    told: list[str] = []
     few = {"RATES": (0.3,), "LEAVES": (8,), "TREES": (5, 10)}
     with pytest.MonkeyPatch.context() as patch:
         for name, values in few.items():
             patch.setattr(boosting, name, values)
-        return comparison.compare(replace(SETTINGS, net=TINY), given)
+        return comparison.compare(replace(SETTINGS, net=TINY), given, told.append), told
+
+
+def test_steps_are_told_as_they_were_foretold():
+    told = heard(delayed())[1]
+    assert list(comparison.steps(SETTINGS)) == told
+    assert len(job.steps([SETTINGS, recipe("order")])) == 2 * (len(told) + 1) + 1
 
 
 @pytest.mark.parametrize("others", [another_future, other_labels], ids=lambda f: f.__name__)
@@ -140,6 +151,41 @@ def test_a_blend_is_the_mean_of_log_odds():
     a, b = np.array([0.5, 0.9, 0.0]), np.array([0.5, 0.1, 1.0])
     np.testing.assert_allclose(blend(a, b), [0.5, 0.5, 0.5], atol=1e-6)
     np.testing.assert_allclose(blend(a, a)[:2], a[:2])
+
+
+def test_weeks_that_are_trained_side_by_side_have_the_bits_that_each_has_alone():
+    given = small()
+    both = weeks(given, 40, 2, train=14)
+    X = features.raw(given)
+    net = replace(TINY, seeds=2)
+    assert len({nets._steps(given, week) for week in both}) == 1
+    found = nets.read_weeks(given, X, RAW, both, net, 0, epochs=2)
+    for week, (said, model) in zip(both, found, strict=True):
+        alone, own = nets.read(given, X, RAW, week, net, 0, epochs=2)
+        np.testing.assert_array_equal(said, alone)
+        for one, other in zip(*map(jax.tree.leaves, (model.nets_, own.nets_)), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_weeks_whose_cards_buy_more_are_trained_by_themselves(monkeypatch):
+    given = small()
+    both = weeks(given, 40, 2, train=14)
+    monkeypatch.setattr(nets, "_steps", lambda given, week: 16 if week is both[0] else 24)
+    found = nets.read_weeks(given, features.raw(given), RAW, both, TINY, 0, epochs=1)
+    assert [model.steps_back for _, model in found] == [16, 24]
+    assert [len(said) for said, _ in found] == [len(week.judged) for week in both]
+
+
+def test_models_side_by_side_have_one_thread_each_and_stand_in_order():
+    found = boosting.side_by_side([lambda n=n: (n, threads()) for n in range(9)])
+    assert found == [(n, 1) for n in range(9)]
+
+
+def threads():
+    """That OpenMP would use here, in scikit-learn."""
+    from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
+
+    return _openmp_effective_n_threads()
 
 
 def test_nets_read_a_cards_last_purchases_only():

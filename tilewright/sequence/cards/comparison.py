@@ -7,7 +7,8 @@ later of the labels that are known when the first week begins, see `inputs.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,50 +90,67 @@ def compare(
     given: Purchases | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Comparison:
-    """Tune, then fit and ask every model, week by week; `tell` hears what is being done.
+    """Tune, then fit and ask every model on every week; `tell` hears what is being done.
 
     Raises `ArgumentError` for days and weeks that there are not, and where only one class is known.
     """
-    name = settings.recipe
-    tell(f"{name}: purchases")
+    tell("purchases")
     given = settings.purchases() if given is None else given
     judged = weeks(given, settings.first, settings.weeks, settings.train, settings.delay)
     early = tuning_week(given, settings)
-    tell(f"{name}: features of {len(given):,} purchases")
+    tell("features")
     table = columns(given, settings.delay)
-    tuned = {}
+    tuned, chosen = {}, {}
     for model in (BOOSTING, LAGS):
-        tell(f"{name}: tuning {model}")
+        tell(f"tuning {model}")
         tuned[model] = boosting.tuned(table.of(model), given.fraud, early)
-    chosen: dict[str, Chosen] = {}
     for model in (NET, NET_AND_15):
-        tell(f"{name}: inputs of {model}")
+        tell(f"inputs of {model}")
         sets = {chosen[NET].best: chosen[NET].names} if chosen else inputs.SETS
         chosen[model] = inputs.chosen(
             given, table.raw, table.beside(model), judged[0], settings.net, settings.seed, sets
         )
-    said: dict[str, list[np.ndarray]] = {model: [] for model in MODELS}
-    asked: dict[str, tuple[Any, np.ndarray]] = {}
-    for number, week in enumerate(judged, 1):
-
-        def heard(model: str, number: int = number) -> None:
-            tell(f"{name}: week {number} of {len(judged)}, {model}")
-
-        heard(LOGISTIC)
-        said[LOGISTIC].append(boosting.logistic(table.of(LOGISTIC), given.fraud, week))
-        for model, found in tuned.items():
-            heard(model)
-            X = table.of(model)
-            answers, fitted = boosting.boosted(X, given.fraud, week, found.best)
-            said[model].append(answers)
-            asked[model] = fitted, X[week.judged]
-        for model, choice in chosen.items():
-            heard(model)
-            X, names = table.read(model, choice.names)
-            answers, fitted = nets.read(
-                given, X, names, week, settings.net, settings.seed, choice.epochs
-            )
-            said[model].append(answers)
-            asked[model] = fitted, X[week.judged]
-        said[BLEND].append(nets.blend(said[LAGS][-1], said[NET_AND_15][-1]))
+    tell(", ".join(PEERS))
+    answers = _of_peers(given, table, judged, tuned)
+    for model, choice in chosen.items():
+        tell(model)
+        X, names = table.read(model, choice.names)
+        answers[model] = nets.read_weeks(
+            given, X, names, judged, settings.net, settings.seed, choice.epochs
+        )
+    said = {model: [each for each, _ in found] for model, found in answers.items()}
+    blends = zip(said[LAGS], said[NET_AND_15], strict=True)
+    said[BLEND] = [nets.blend(*both) for both in blends]
+    last = judged[-1].judged
+    asked = {model: (answers[model][-1][1], table.of(model)[last]) for model in tuned}
+    for model, choice in chosen.items():
+        asked[model] = answers[model][-1][1], table.read(model, choice.names)[0][last]
     return Comparison(settings, given, judged, said, tuned, chosen, asked)
+
+
+def _of_peers(
+    given: Purchases, table: Columns, judged: Sequence[Week], tuned: Mapping[str, Tuned]
+) -> dict[str, list[tuple[np.ndarray, Any]]]:
+    """By model, for each week: what it says, and the fitted model if it is asked again."""
+    found = boosting.side_by_side(
+        [
+            partial(boosting.boosted, table.of(model), given.fraud, week, own.best)
+            for model, own in tuned.items()
+            for week in judged
+        ]
+    )
+    by_model = (found[i : i + len(judged)] for i in range(0, len(found), len(judged)))
+    plain = [(boosting.logistic(table.of(LOGISTIC), given.fraud, week), None) for week in judged]
+    return {LOGISTIC: plain, **dict(zip(tuned, by_model, strict=True))}
+
+
+def steps(settings: Settings) -> dict[str, float]:
+    """What `compare` tells, in its order, and how long each takes beside the others, about."""
+    four_weeks, weeks_ = settings.train / 28, settings.weeks
+    return {
+        "purchases": 1, "features": 3,
+        f"tuning {BOOSTING}": 3 + 8 * four_weeks, f"tuning {LAGS}": 6 + 13 * four_weeks,
+        f"inputs of {NET}": 20 * four_weeks, f"inputs of {NET_AND_15}": 8 * four_weeks,
+        ", ".join(PEERS): weeks_ * (1 + 4 * four_weeks),
+        NET: 8 * four_weeks * weeks_, NET_AND_15: 8 * four_weeks * weeks_,
+    }  # fmt: skip

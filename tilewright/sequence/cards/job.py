@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -14,7 +15,7 @@ import tilewright
 from tilewright.errors import ArgumentError
 from tilewright.files import write_all
 from tilewright.frozen import frozen
-from tilewright.sequence.cards import live
+from tilewright.sequence.cards import comparison, live
 from tilewright.sequence.cards.comparison import compare
 from tilewright.sequence.cards.live import Delays
 from tilewright.sequence.cards.page import SIMULATED, page
@@ -22,6 +23,7 @@ from tilewright.sequence.cards.settings import Settings
 from tilewright.sequence.cards.tally import Tally, tally
 
 SCHEMA = "tilewright fraud 1"
+SCORES, LIVE = "scores and their errors", "asked as purchases come"
 
 
 @frozen(eq=False)
@@ -49,10 +51,10 @@ def run(
         raise ArgumentError(f"{folder} cannot be written into: {error.strerror}.") from None
     found = []
     for settings in recipes:
-        compared = compare(settings, tell=tell)
-        tell(f"{settings.recipe}: scores and their errors")
+        compared = compare(settings, tell=partial(_of_recipe, settings.recipe, tell))
+        _of_recipe(settings.recipe, tell, SCORES)
         found.append(tally(compared))
-    tell("asked as purchases come")
+    tell(LIVE)
     delays = live.measured(found[-1].comparison.last)
     content = {
         "schema": SCHEMA,
@@ -66,3 +68,16 @@ def run(
         {folder / "fraud.json": json.dumps(content, indent=1) + "\n", html: page(found, delays)}
     )
     return Outcome(found, delays, html)
+
+
+def _of_recipe(recipe: str, tell: Callable[[str], None], text: str) -> None:
+    tell(f"{recipe}: {text}")
+
+
+def steps(recipes: Sequence[Settings]) -> dict[str, float]:
+    """What `run` tells, in its order, and how long each takes beside the others, about."""
+    found: dict[str, float] = {}
+    for settings in recipes:
+        own = {**comparison.steps(settings), SCORES: 1}
+        found |= {f"{settings.recipe}: {text}": share for text, share in own.items()}
+    return {**found, LIVE: 1}

@@ -8,6 +8,7 @@ before the first that it is asked about. (Kept state is the same thing, live: se
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -18,7 +19,9 @@ from tilewright.frozen import frozen
 from tilewright.sequence.cards.purchases import Purchases
 from tilewright.sequence.cards.split import Week
 from tilewright.sequence.classifier import LSTMClassifier
+from tilewright.sequence.fitting import unseen
 from tilewright.sequence.panel import Panel
+from tilewright.sequence.together import fit_together
 
 HISTORY = 64
 """Purchases of a card that are read before a week's first."""
@@ -79,17 +82,49 @@ def read(
     It learns for so many epochs; by default it is stopped by the last fifth of the labels, then
     trained again on all. Raises `ArgumentError` as `LSTMClassifier` does.
     """
-    model = settings.model(_steps(given, week), seed)
+    return read_weeks(given, X, names, [week], settings, seed, epochs)[0]
+
+
+def read_weeks(
+    given: Purchases,
+    X: np.ndarray,
+    names: Sequence[str],
+    weeks: Sequence[Week],
+    settings: Net,
+    seed: int,
+    epochs: int | None = None,
+) -> list[tuple[np.ndarray, LSTMClassifier]]:
+    """The same of several weeks, whose nets are trained side by side, with equal bits."""
+    models = [settings.model(_steps(given, week), seed) for week in weeks]
     if epochs is not None:
-        model.set_params(epochs=epochs, validation=0.0, refit=None)
-    with expected():
-        model.fit(_learned(given, X, names, week))
+        for model in models:
+            model.set_params(epochs=epochs, validation=0.0, refit=None)
+    together: dict[int, list[int]] = defaultdict(list)
+    for number, model in enumerate(models):
+        together[model.steps_back].append(number)
+    with expected(), unseen():
+        for numbers in together.values():
+            learned = [_learned(given, X, names, weeks[i]) for i in numbers]
+            if len(numbers) == 1:
+                models[numbers[0]].fit(*learned)
+            else:
+                fit_together([models[i] for i in numbers], learned)
+    return [
+        (_said(model, given, X, names, week), model)
+        for model, week in zip(models, weeks, strict=True)
+    ]
+
+
+def _said(
+    model: LSTMClassifier, given: Purchases, X: np.ndarray, names: Sequence[str], week: Week
+) -> np.ndarray:
+    """Of the judged purchases of a week."""
     last = given.time[week.judged[-1]]
     rows = np.flatnonzero(_since(given, week.at, HISTORY) & (given.time <= last))
     said = np.zeros(len(given))
     with expected():
         said[rows] = model.predict_proba(_panel(given, X, names, rows))[:, 1]
-    return said[week.judged], model
+    return said[week.judged]
 
 
 def tried(
@@ -99,7 +134,7 @@ def tried(
     the epochs in which all of them make as many steps as were best."""
     model = replace(settings, seeds=min(TRIED, settings.seeds)).model(_steps(given, week), seed)
     model.set_params(refit=None)
-    with expected():
+    with expected(), unseen():
         model.fit(_learned(given, X, names, week))
     losses = model.scores_[:, :, 1]
     best = np.median(np.nanargmin(losses, axis=1) + 1)
