@@ -18,7 +18,6 @@ from tilewright.cli import NOTHING_TO_READ, STOPPED
 if TYPE_CHECKING:
     from tilewright.alpha.scale.report.words import Words
     from tilewright.alpha.scale.settings import ScaleSettings
-    from tilewright.alpha.scale.walk import Walk
     from tilewright.alpha.tables import Prices
 
 TABLE = typer.Argument(
@@ -167,9 +166,10 @@ def predict(
 def report(folder: Annotated[Path, FOLDER]) -> None:
     """Write the page, the scores and the forecasts of what is finished."""
     from tilewright.alpha.scale.folder import opened
+    from tilewright.alpha.scale.report.files import write_report
     from tilewright.alpha.scale.walk import open_walk
 
-    _report(Console(), open_walk(opened(folder)), folder)
+    _say(Console(), write_report(open_walk(opened(folder))), folder)
 
 
 def demo(
@@ -212,6 +212,7 @@ def _run(
     level: str | None = None,
 ) -> Words | None:
     """Walk, and say what came of it."""
+    from tilewright.alpha.scale.report.files import report_of
     from tilewright.alpha.scale.walk import walk
     from tilewright.cli.scale_live import ScaleLive
 
@@ -223,13 +224,11 @@ def _run(
     except KeyboardInterrupt:
         console.print(f"Stopped. `tilewright alpha resume {out}` goes on.", highlight=False)
         raise typer.Exit(STOPPED) from None
-    return _report(console, found, out)
+    return _say(console, report_of(found), out)
 
 
-def _report(console: Console, found: Walk, folder: Path) -> Words | None:
-    from tilewright.alpha.scale.report.files import write_report
-
-    said = write_report(found)
+def _say(console: Console, said: Words | None, folder: Path) -> Words | None:
+    """What a report said."""
     if said is None:
         console.print(f"The model is in {folder}: `tilewright alpha predict {folder} --today`.")
         return None

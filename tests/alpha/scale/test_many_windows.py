@@ -3,6 +3,7 @@
 import gc
 import subprocess
 import sys
+import time
 import tracemalloc
 from copy import deepcopy
 from typing import Any
@@ -13,8 +14,11 @@ from tests.alpha.scale.many_windows import SETTINGS, Copies, table_of
 from tests.alpha.scale.small import Listener
 from tilewright.alpha.scale import walk as module
 from tilewright.alpha.scale.material import Task
+from tilewright.cli import NOTHING_TO_READ
 
 FEW, MORE = 50, 150
+RESUMED = 5
+"""Seconds at most, of all that there is to do where all is done; from a shell, with its start."""
 GROWTH = 2000
 """Bytes a finished window may leave behind, with what JAX keeps of its first ones: no arrays."""
 
@@ -69,4 +73,15 @@ def test_memory_and_resuming(tmp_path):
     assert many <= 1.2 * few
     again, seconds, _ = ran(tmp_path / "many", 10_000)
     assert again <= 1.2 * few
-    assert seconds <= 5
+    assert seconds <= RESUMED
+    reported(tmp_path / "many")
+    began = time.monotonic()
+    reported(tmp_path / "many")
+    assert time.monotonic() - began <= RESUMED
+
+
+def reported(folder) -> None:
+    """Go on with a job from a shell, to its report; none of these windows can be read."""
+    command = [sys.executable, "-c", "from tilewright.cli import main; main()", "alpha", "resume"]
+    found = subprocess.run([*command, str(folder)], capture_output=True, text=True)
+    assert found.returncode == NOTHING_TO_READ, found.stderr

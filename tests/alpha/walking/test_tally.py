@@ -7,7 +7,7 @@ import scipy.stats
 from tests.alpha.scale.report.made import DAYS, window
 from tilewright.alpha.scale.rivals import BOOSTED
 from tilewright.alpha.walking.scored import CRPS, LEVELS, LOG, QUANTILE, quantile_score
-from tilewright.alpha.walking.tally import tally
+from tilewright.alpha.walking.tally import BINS, _histograms, tally
 
 GAINS = {"EWMA": 0.02, "linear": -0.01}
 WINDOWS = [window(i, gain=lambda m: GAINS.get(m, 0.0)) for i in (1, 0, 2)]
@@ -53,3 +53,25 @@ def test_the_quantile_score_is_proper():
     best = quantile_score(true, outcome).mean()
     for other in (1.1 * true, 0.9 * true, true + 0.1):
         assert quantile_score(other, outcome).mean() > best
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_histograms_are_those_of_numpy(kind):
+    """At the edges of bins, a step beside them, outside, and where there is nothing."""
+    edges = np.linspace(0, 1, BINS + 1, dtype=kind)
+    beside = [np.nextafter(edges, kind(way)) for way in (-1, 2)]
+    values = np.stack([*beside, edges, edges[::-1] / 3, np.full(BINS + 1, kind(np.nan))])
+    expected = [np.histogram(row[np.isfinite(row)], BINS, (0, 1))[0] for row in values]
+    np.testing.assert_array_equal(_histograms(values), expected)
+
+
+def test_shares_are_counted_row_by_row():
+    """Of the second fifth on wild days, and of both together."""
+    inside = counted = 0
+    edges = np.quantile(np.concatenate([one.scale for one in WINDOWS]), np.arange(1, 5) / 5)
+    for one in WINDOWS:
+        mine = (one.scale > edges[0]) & (one.scale <= edges[1])
+        low, high = one.quantiles[0, 1], one.quantiles[0, 5]
+        inside += ((low <= one.outcome) & (one.outcome <= high) & mine).sum()
+        counted += mine.sum()
+    assert FOUND.by_fifth[0, 1] == inside / counted

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.priors import each_draw
 from tilewright.alpha.scale.settings import FLOOR, ScaleSettings
 from tilewright.alpha.scale.units import apart, units_of
+from tilewright.alpha.walking.archive import arrays_of
 from tilewright.alpha.windows import inside
 from tilewright.files import write_bytes
 from tilewright.frozen import frozen
@@ -60,8 +62,7 @@ class Fit:
     @staticmethod
     def load(path: Path, settings: ScaleSettings) -> Fit:
         """What `save` wrote. A file that is damaged raises what it will."""
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays = arrays_of(path.read_bytes())
         pattern = example(settings)
         positions, state = _tree(arrays, "positions", pattern), state_of(arrays, pattern)
         plain = {
@@ -107,11 +108,17 @@ def form_of(settings: ScaleSettings) -> bnn.Form:
 
 def example(settings: ScaleSettings) -> Any:
     """A position, of which structure and shapes count."""
+    return _pattern(form_of(settings))
+
+
+@lru_cache(maxsize=16)
+def _pattern(form: bnn.Form) -> Any:
+    """Traced once: every file of a job is read by it."""
     import jax
 
     from tilewright.alpha.keys import root_key
 
-    return jax.eval_shape(lambda: bnn.initial(root_key(0), form_of(settings), False))
+    return jax.eval_shape(lambda: bnn.initial(root_key(0), form, False))
 
 
 def state_arrays(state: State) -> dict[str, np.ndarray]:

@@ -17,6 +17,7 @@ from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.scale.fit import Fit, State, example, state_arrays, state_of
 from tilewright.alpha.scale.rivals import RIVALS
 from tilewright.alpha.scale.settings import ScaleSettings
+from tilewright.alpha.walking.archive import arrays_of
 from tilewright.alpha.walking.scored import (
     CRPS,
     LOG,
@@ -82,8 +83,7 @@ class Scored:
     @staticmethod
     def load(path: Path, settings: ScaleSettings) -> Scored:
         """What `save` wrote. A file that is damaged raises what it will."""
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            arrays = dict(file)
+        arrays: dict[str, Any] = arrays_of(path.read_bytes())
         names = [f.name for f in fields(Scored) if f.name != "state"]
         plain = {n: arrays[n].item() if arrays[n].ndim == 0 else arrays[n] for n in names}
         return Scored(**plain, state=state_of(arrays, example(settings)))

@@ -140,8 +140,9 @@ class _Sums:
                 self.value[name].append(_mean(values[:, today]))
                 self.lead[name].append(_mean(values[:1, today] - values[:, today]))
         self._add_stocks(scores[self.main][:1] - scores[self.main], one.places[:, 1])
-        regime = np.array([one.unit[days == day].mean() for day in days])
-        regime = (regime > calm).astype(int) + (regime > wild)
+        each, of_day = np.unique(days, return_inverse=True)
+        volatility = np.array([one.unit[days == day].mean() for day in each])[of_day]
+        regime = (volatility > calm).astype(int) + (volatility > wild)
         self._add_shares(one, np.searchsorted(edges, one.scale), regime)
 
     def _add_stocks(self, lead: np.ndarray, stocks: np.ndarray) -> None:
@@ -153,18 +154,20 @@ class _Sums:
 
     def _add_shares(self, one: Forecasts, fifth: np.ndarray, regime: np.ndarray) -> None:
         known = np.asarray(np.isfinite(one.quantiles).all(axis=1))  # (models, rows)
+        groups = np.eye(self.counted[0].size)[fifth * len(REGIMES) + regime]  # (rows, groups)
+
+        def counted(flags: np.ndarray) -> np.ndarray:
+            return (flags @ groups).reshape(self.counted.shape)
+
         for which, (low, high) in enumerate(((2, 4), (1, 5))):
             hit = (one.quantiles[:, low] <= one.outcome) & (one.outcome <= one.quantiles[:, high])
-            for model in range(len(self.models)):
-                np.add.at(self.inside[which, model], (fifth, regime), hit[model] & known[model])
-        for model in range(len(self.models)):
-            np.add.at(self.counted[model], (fifth, regime), known[model])
+            self.inside[which] += counted(hit & known)
+        self.counted += counted(known)
         past = [one.outcome < one.quantiles[:, i] for i in (0, 1)]
         past += [one.outcome > one.quantiles[:, i] for i in (5, 6)]
         self.beyond += np.stack([(p & known).sum(axis=1) for p in past], axis=1)
         self.told += known.sum(axis=1)
-        for model, values in enumerate(one.pit):
-            self.pit[model] += np.histogram(values[np.isfinite(values)], BINS, (0, 1))[0]
+        self.pit += _histograms(one.pit)
 
     def tally(self, days: Sequence[str]) -> Tally:
         order = np.argsort(self.days, kind="stable")
@@ -191,6 +194,16 @@ class _Sums:
                 self.pit / self.pit.sum(axis=1, keepdims=True) * BINS,
                 int(self.told[0]),
             )
+
+
+def _histograms(values: np.ndarray) -> np.ndarray:
+    """(models, BINS): `numpy.histogram` from 0 to 1 of (models, rows), NaN left out."""
+    edges = np.linspace(0, 1, BINS + 1, dtype=values.dtype)
+    bins = np.minimum(np.searchsorted(edges, values, side="right") - 1, BINS - 1)
+    models = np.broadcast_to(np.arange(len(values))[:, None], values.shape)
+    inside = (values >= 0) & (values <= 1)
+    places = models[inside] * BINS + bins[inside]
+    return np.bincount(places, minlength=len(values) * BINS).reshape(len(values), BINS)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:

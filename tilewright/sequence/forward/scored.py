@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.alpha.mixture import Mixture
+from tilewright.alpha.walking.archive import arrays_of
 from tilewright.alpha.walking.scored import (
     CRPS,
     LOG,
@@ -82,8 +83,7 @@ class Scored:
     @staticmethod
     def load(path: Path) -> Scored:
         """What `save` wrote. A file that is damaged raises what it will."""
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
-            arrays: dict[str, Any] = dict(file)
+        arrays: dict[str, Any] = arrays_of(path.read_bytes())
         plain = {name: a.item() if a.ndim == 0 else a for name, a in arrays.items()}
         plain["models"] = tuple(plain["models"].tolist())
         return Scored(**plain)

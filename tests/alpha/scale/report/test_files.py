@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from tests.alpha.scale.small import PRICES, SMALL, WINDOWS, cut
-from tilewright.alpha.scale.report.files import write_report
+from tilewright.alpha.scale.report.files import report_of, write_report
+from tilewright.alpha.scale.scored import Scored
 from tilewright.alpha.scale.walk import walk
 from tilewright.alpha.scale_features import NAMES
 
@@ -61,3 +62,39 @@ def test_nothing_is_written_without_a_whole_window(tmp_path):
     found = walk(cut(320), SMALL, tmp_path / "job")
     assert write_report(found) is None
     assert not (tmp_path / "job" / "report.html").exists()
+
+
+def test_a_finished_job_is_not_read_again(tmp_path, monkeypatch):
+    """Until a file is missing, a window is new, or the version is another."""
+    folder = tmp_path / "job"
+    found = walk(cut(400), SMALL, folder)
+    said, page = report_of(found), folder / "report.html"
+    page.write_text("as it was")
+    with monkeypatch.context() as patch:
+        patch.setattr(Scored, "load", None)
+        assert report_of(walk(cut(400), SMALL, folder)) == said
+    assert page.read_text() == "as it was"
+    for lost in (page, folder / "scores.csv", next((folder / "forecasts").iterdir())):
+        lost.unlink()
+        assert report_of(found) == said
+        assert lost.exists()
+    assert "How to read it" in page.read_text()
+    page.write_text("of fewer windows")
+    longer = walk(PRICES, SMALL, folder)
+    assert report_of(longer) is not None
+    assert "How to read it" in page.read_text()
+    page.write_text("of another version")
+    monkeypatch.setattr("tilewright.__version__", "0.0.0")
+    report_of(longer)
+    assert "0.0.0" in page.read_text()
+
+
+def test_a_report_of_before_is_written_again(tmp_path):
+    folder = tmp_path / "job"
+    found = walk(cut(400), SMALL, folder)
+    said = write_report(found)
+    assert said is not None
+    for damaged in ("{}", "[", "[]"):
+        (folder / "report.json").write_text(damaged)
+        assert report_of(found) == said
+        assert json.loads((folder / "report.json").read_text())["headline"] == said.headline

@@ -1,18 +1,23 @@
 """Everything that a job of the scale net leaves: page, JSON, scores, forecasts.
 
 In: a `Walk`. Out: report.html, report.json, scores.csv and forecasts/DAY.parquet, a file a window
-that DuckDB and others read as one table, each written as a whole.
+that DuckDB and others read as one table, each written as a whole. report.json says of which files
+all this was made, so that who goes on with a job that is finished reads none of them again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 
 import numpy as np
 
-from tilewright.alpha.controls import SERIES
+import tilewright
+from tilewright.alpha.controls import REAL, SERIES
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale.ahead import quantile_name
 from tilewright.alpha.scale.report.page import Diagnostics, as_json, page
@@ -22,10 +27,19 @@ from tilewright.alpha.scale.traces import linear_effects
 from tilewright.alpha.scale.walk import Walk
 from tilewright.alpha.scale_features import NAMES
 from tilewright.alpha.walking.figures import finite, scores_csv
-from tilewright.alpha.walking.folder import FORECASTS
+from tilewright.alpha.walking.folder import FITS, FORECASTS, SCORED
 from tilewright.alpha.walking.scored import LEVELS
 from tilewright.alpha.walking.tally import tally
 from tilewright.files import write_bytes, write_text
+
+REPORT, PAGE, SCORES = "report.json", "report.html", "scores.csv"
+MADE_OF = "made of"
+
+
+def report_of(walk: Walk) -> Words | None:
+    """What was written of these very windows by this version; else `write_report`."""
+    found = _written(walk)
+    return write_report(walk) if found is None else found
 
 
 def write_report(walk: Walk) -> Words | None:
@@ -37,25 +51,63 @@ def write_report(walk: Walk) -> Words | None:
     }
     if SERIES[0] not in tallies:
         return None
-    failures = {name: [one.failure for one in found[name]()] for name in tallies}
     diagnostics, newest = _diagnostics(found[SERIES[0]]())
-    said = words(tallies, failures)
+    failures = {name: [one.failure for one in found[name]()] for name in tallies if name != REAL}
+    said = words(tallies, {REAL: diagnostics.failures, **failures})
     folder, effects = walk.folder.path, _effects(walk)
     write_text(
-        folder / "report.html",
+        folder / PAGE,
         page(walk.prices, walk.settings, tallies, said, newest, diagnostics, effects),
     )
-    content = as_json(tallies, said, diagnostics)
+    write_text(folder / SCORES, scores_csv(tallies))
+    _write_forecasts(walk)
+    content = {**as_json(tallies, said, diagnostics), MADE_OF: _made_of(walk)}
     if effects is not None:
         parts = zip((*NAMES, *walk.settings.features), *effects, strict=True)
         content["effects"] = {n: {"mean": float(m), "deviation": float(d)} for n, m, d in parts}
-    write_text(folder / "report.json", json.dumps(finite(content), indent=2))
-    write_text(folder / "scores.csv", scores_csv(tallies))
-    for one in found[SERIES[0]]():
-        path = folder / FORECASTS / f"{one.day}.parquet"
-        if not path.exists():
-            write_bytes(path, _forecasts(one, walk))
+    write_text(folder / REPORT, json.dumps(finite(content), indent=2))
     return said
+
+
+def _written(walk: Walk) -> Words | None:
+    """What report.json says, if all that goes with it is there, and it is of these windows."""
+    folder = walk.folder.path
+    try:
+        content = json.loads((folder / REPORT).read_text())
+        if content[MADE_OF] != _made_of(walk):
+            return None
+        forecasts = {entry.name for entry in os.scandir(folder / FORECASTS)}
+        if not {f"{day}.parquet" for day in content["windows"]["days"]} <= forecasts:
+            return None
+        there = (folder / PAGE).exists() and (folder / SCORES).exists()
+        return Words(**{f.name: content[f.name] for f in fields(Words)}) if there else None
+    except (OSError, ValueError, KeyError, TypeError):  # none, or of a version before
+        return None
+
+
+def _made_of(walk: Walk) -> str:
+    """A hash of all that the report depends on: windows are known by the names of their files."""
+    folder = walk.folder.path
+    names = {kind: {entry.name for entry in os.scandir(folder / kind)} for kind in (SCORED, FITS)}
+    whole = [window for window in walk.windows if window.whole]
+    wanted = [walk.folder.scored_path(one, name).name for name in SERIES for one in whole]
+    about = {
+        "version": tilewright.__version__,
+        "prices": walk.prices.fingerprint(),
+        "scored": [name for name in wanted if name in names[SCORED]],
+        "fit": walk.folder.fit_path(walk.windows[-1]).name in names[FITS],
+    }
+    return hashlib.sha256(json.dumps(about).encode()).hexdigest()
+
+
+def _write_forecasts(walk: Walk) -> None:
+    """Of the windows that have none yet."""
+    folder = walk.folder.path / FORECASTS
+    for window in walk.windows:
+        path = folder / f"{window.day}.parquet"
+        scored = walk.folder.scored_path(window) if window.whole else None
+        if scored is not None and not path.exists() and scored.exists():
+            write_bytes(path, _forecasts(walk.load(scored), walk))
 
 
 def _effects(walk: Walk) -> tuple[np.ndarray, np.ndarray] | None:
