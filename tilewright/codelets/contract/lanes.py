@@ -36,7 +36,8 @@ class ContractLanes(Codelet):
     """Fast where k is contiguous in both operands.
 
     Lanes of earlier runs, if any, are read from `before`, which may lie exactly on `sums`. What
-    lies `ahead` bytes further than each line of the matrix is asked for on the way: its next run.
+    lies `ahead` bytes further than each line of the matrix is asked for on the way, its next run,
+    into L2: L1 is full of this one, which is still read.
     """
 
     lhs: Operand
@@ -137,5 +138,6 @@ class _Carried(Rows):
         for row in range(rows if self.run.ahead else 0):
             here = offset(self.function, places[0], self.matrix.dtype, row * self.matrix.step)
             soon = self.function.address(here, "i8", self.run.ahead)
-            vectors.prefetch(self.function, soon, LANES * itemsize(self.matrix.dtype))
+            line = LANES * itemsize(self.matrix.dtype)
+            vectors.prefetch(self.function, soon, line, into="L2")
         return sums

@@ -142,14 +142,20 @@ def store(
 
 
 def prefetch(
-    function: Function, pointer: str, nbytes: int, use: Literal["read", "write"] = "read"
+    function: Function,
+    pointer: str,
+    nbytes: int,
+    use: Literal["read", "write"] = "read",
+    into: Literal["L1", "L2"] = "L1",
 ) -> None:
     """Ask for bytes that will be read or written soon; they need not exist."""
     symbol = "llvm.prefetch.p0"
     function.module.declare(symbol, "void", "ptr", *["i32 immarg"] * 3)
+    near = 3 if into == "L1" else 2
     for line in range(0, nbytes, 64):
         where = function.address(pointer, "i8", line) if line else pointer
-        function.do(f"call void @{symbol}(ptr {where}, i32 {int(use == 'write')}, i32 3, i32 1)")
+        arguments = f"ptr {where}, i32 {int(use == 'write')}, i32 {near}, i32 1"
+        function.do(f"call void @{symbol}({arguments})")
 
 
 def widen(function: Function, value: str, dtype: str, wide: str, width: int) -> str:
