@@ -26,7 +26,7 @@ from tilewright.alpha.scale.walk import walk
 DRIVER, WORKER, NODE = "driver", "worker", "node"
 KINDS, WEIGHTS = (DRIVER, WORKER, NODE), (1, 6, 2)
 """A driver costs its start, all else goes on meanwhile."""
-NODES, SHARE = 2, 0.25
+NODES, SHARE = 2, 0.15
 """Nodes besides the head; between kills at most, of what a job takes that nobody kills: a worker's
 start takes far longer than a task, so that more would let none end."""
 
@@ -102,7 +102,7 @@ def main(folder: Path, kills: int, seed: int = 0) -> Counter[str]:
             place, jobs = folder / f"job{jobs}", jobs + 1
             done += job(cluster, place, kills - done.total(), rng, most)
             assert files(place) == files(folder / "whole"), place
-            print(*(f"{kind} {done[kind]}" for kind in KINDS), f"jobs {jobs}", most, flush=True)
+            print(*(f"{kind} {done[kind]}" for kind in KINDS), f"jobs {jobs}", flush=True)
     finally:
         cluster.shutdown()
     return done

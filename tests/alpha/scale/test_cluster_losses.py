@@ -1,6 +1,8 @@
 """On Ray, at length: lost nodes and workers, and nodes of two levels of the instruction set."""
 
 import random
+import subprocess
+import sys
 import time
 
 import pytest
@@ -18,7 +20,7 @@ from tilewright.alpha.scale.level import AVX2, here, kept_to
 from tilewright.alpha.scale.walk import walk
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:os.fork")]
-LOSSES, WORKERS = 20, 40
+LOSSES, WORKERS, MIXED = 20, 40, 30
 
 
 @pytest.fixture
@@ -64,6 +66,17 @@ def test_forty_workers_are_killed_at_random_instants(tmp_path):
         _, said = driver.communicate()
         assert driver.returncode == 0, said
         assert files(folder) == files(tmp_path / "whole")
+
+
+def test_drivers_workers_and_nodes_are_lost_in_random_order(tmp_path):
+    """As many as `cluster_killer` is asked for: here a few."""
+    pytest.importorskip("ray", reason="ray is not installed (the extra ray has it)")
+    command = [sys.executable, "-m", "tests.alpha.scale.cluster_killer", str(tmp_path)]
+    found = subprocess.run([*command, str(MIXED)], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    *counts, _, jobs = found.stdout.splitlines()[-1].split()
+    assert sum(map(int, counts[1::2])) == MIXED
+    assert int(jobs) > 0
 
 
 @pytest.mark.skipif(here() != "avx512", reason="needs AVX-512")
