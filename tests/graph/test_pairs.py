@@ -12,6 +12,7 @@ from tilewright.dump import Dump
 from tilewright.graph.by_law import by_law
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.fma import fma32
+from tilewright.graph.law import combine_pairs
 from tilewright.graph.text import parse, to_text
 from tilewright.machine.host import host_machine
 from tilewright.plan.text import program_to_text
@@ -73,6 +74,21 @@ def data(groups, stride=1, dilation=1):
     return fn
 
 
+def taps(groups, shape, stride=1, dilation=1):
+    """The gradient for the kernel of a convolution: terms are positions, of each row by twos."""
+
+    def fn(x, g):
+        def forward(w):
+            return jax.lax.conv_general_dilated(
+                x, w, (stride, stride), "SAME", rhs_dilation=(dilation, dilation),
+                dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=groups,
+            )  # fmt: skip
+
+        return jax.vjp(forward, jnp.zeros(shape, jnp.bfloat16))[1](g)[0]
+
+    return fn
+
+
 def kernel(x, g):
     """The gradient of a kernel of one tap: terms are the places of all images."""
     axes = ((0, 1, 2), (0, 1, 2))
@@ -107,6 +123,18 @@ CASES = {
     "back, odd": (data(5), halves(1, 6, 5, 10), halves(3, 3, 2, 15), halves(1, 6, 5, 15)),
     "kernel": (kernel, halves(2, 12, 13, 20), halves(2, 12, 13, 33)),
     "kernel of odd images": (kernel, halves(3, 5, 5, 8), halves(3, 5, 5, 16)),
+    "taps": (taps(3, (5, 5, 16, 48)), halves(2, 7, 9, 48), halves(2, 7, 9, 48)),
+    "taps, by strides": (
+        taps(6, (3, 3, 4, 36), 2),
+        halves(5, 20, 29, 24),
+        halves(5, 10, 15, 36),
+    ),
+    "taps of single channels": (
+        taps(37, (3, 3, 1, 37)),
+        halves(9, 33, 18, 37),
+        halves(9, 33, 18, 37),
+    ),
+    "taps, spread out": (taps(1, (3, 3, 3, 20), 1, 2), halves(3, 6, 7, 3), halves(3, 6, 7, 20)),
     "across": (lambda x, w: product(x.T, w.T), halves(260, 33), halves(17, 260)),
     "loop": (steps, halves(20, 256), halves(256, 256)),
 }
@@ -197,6 +225,31 @@ def test_channels_are_taken_by_twos_tap_by_tap():
     same_bits(evaluate(graph, [x, w])[0], sums.reshape(2, 4, 5, 24))
 
 
+def test_positions_are_taken_by_twos_row_by_row():
+    fn, x, g = CASES["taps of single channels"]
+    image = np.pad(x.astype(np.float32), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    given, leaves = g.astype(np.float32), []
+    for n, first in np.ndindex(9, 3):  # 14 rows of 18 positions are a leaf
+        sums = np.zeros((3, 3, 37), np.float32)
+        for row in range(14 * first, min(14 * first + 14, 33)):
+            for column in [i for even in range(0, 18, 2) for i in (even + 1, even)]:
+                read = image[n, row : row + 3, column : column + 3]
+                sums = fma32(read, given[n, row, column], sums)
+        leaves.append(sums)
+    graph = by_law(trace(fn, x, g).graph, "pairs")
+    wanted = combine_pairs("sum", np.stack(leaves)).astype(jnp.bfloat16)
+    same_bits(evaluate(graph, [x, g])[0], wanted[:, :, None])
+
+
+@pytest.mark.parametrize("name", ["taps", "taps, by strides", "taps of single channels"])
+def test_gradients_of_kernels_are_the_same_on_any_number_of_tiles(name):
+    fn, *args = CASES[name]
+    wanted = evaluate(by_law(trace(fn, *args).graph, "pairs"), args)[0]
+    for tiles in (1, 2, 3, 5):
+        found = tilewright.compile(fn, *args, law="pairs", tiles=tiles)(*args)
+        same_bits(np.asarray(found), wanted)
+
+
 def test_an_image_alone_and_kernels_that_stay():
     fn, x, w = CASES["groups of 16"]
     whole = tilewright.compile(fn, x, w, law="pairs")(x, w)
@@ -225,7 +278,7 @@ def test_what_has_no_pairs_keeps_the_hosts_law():
         assert to_text(by_law(graph, "pairs")).count("pairs=") == 0
 
 
-@pytest.mark.parametrize("name", ["loop", "kernel", "back", "back, by strides"])
+@pytest.mark.parametrize("name", ["loop", "kernel", "back", "back, by strides", "taps"])
 def test_text_says_so(name):
     fn, *args = CASES[name]
     text = to_text(by_law(trace(fn, *args).graph, "pairs"))

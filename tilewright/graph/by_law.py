@@ -45,7 +45,7 @@ def _node(node: Node, law: str) -> Node:
         node = replace(node, bodies=tuple(_inside(body, law) for body in node.bodies))
     leaf = laws.leaf_of(law, terms) if (terms := terms_of(node)) else LEAF
     said = {} if leaf == LEAF else {"leaf": leaf}
-    if law == "pairs" and (_has_pairs(node) or _takes_pairs_back(node)):
+    if law == "pairs" and (_has_pairs(node) or _takes_pairs_back(node) or _sums_pairs(node)):
         said["pairs"] = True
     return replace(node, params={**node.params, **said}) if said else node
 
@@ -66,6 +66,13 @@ def _takes_pairs_back(node: Node) -> bool:
     if node.op != "conv_data" or {value.dtype for value in node.inputs} != {"bfloat16"}:
         return False
     return node.inputs[1].shape[4] % 2 == 0 and node.params["dtype"] in ("float32", "bfloat16")
+
+
+def _sums_pairs(node: Node) -> bool:
+    """The gradient of a kernel, whose pairs are of positions."""
+    if node.op != "conv_filter" or {value.dtype for value in node.inputs} != {"bfloat16"}:
+        return False
+    return node.inputs[1].shape[2] > 1 and node.params["dtype"] in ("float32", "bfloat16")
 
 
 def _convolves_pairs(node: Node) -> bool:

@@ -62,8 +62,9 @@ the multiply-adds of an fma; hosts without it do the same by fma, at an fma's sp
 in float32, denormals flushed. Leaves begin at even terms, so a pair is never cut. Pairs are of a
 product, not of a concatenation: of its parts, each for itself. A `conv` of two bfloat16 operands,
 each of whose groups has an even number of input channels, is such a product: pairs are of
-neighbouring channels; so is a `conv_data`, by output channels. Others, and kernels' gradients of
-more than one tap, keep their order.
+neighbouring channels; so is a `conv_data`, by output channels. A `conv_filter` of two bfloat16
+operands takes the positions of each row in pairs, 2 x + 1 before 2 x, and the last one of an odd
+row alone. Others keep their order.
 
 Terms with a weight of a block that is known to be zero may be left out of a sum in sequence: that
 changes no bit of finite operands but the sign of a zero, and hides what is not finite (see
@@ -282,6 +283,12 @@ def _rows(
     return rows, tuple(array.shape[i] for i in free)
 
 
+def turned(terms: int) -> list[int]:
+    """So many terms in pairs: the odd one of each first."""
+    order = [i for even in range(0, terms, 2) for i in (even + 1, even)]
+    return [i for i in order if i < terms]
+
+
 def product(
     lhs: np.ndarray, rhs: np.ndarray, order: str, working: str, leaf: int = LEAF
 ) -> np.ndarray:
@@ -291,9 +298,8 @@ def product(
     """
     lhs, rhs = (SCALAR["convert"](x, dtype=working) for x in (lhs, rhs))
     if order == "pairs":
-        turned = [i for even in range(0, lhs.shape[-1], 2) for i in (even + 1, even)]
-        turned = [i for i in turned if i < lhs.shape[-1]]
-        lhs, rhs = lhs[..., turned], rhs[..., turned]
+        order_in_pairs = turned(lhs.shape[-1])
+        lhs, rhs = lhs[..., order_in_pairs], rhs[..., order_in_pairs]
     if working not in FLOATS:
         with np.errstate(all="ignore"):
             return np.matmul(lhs, rhs.swapaxes(-1, -2))

@@ -179,8 +179,9 @@ def lower_conv_filter(scope: Scope, unit: Unit) -> None:
     else:
         made = wanted or scope.new(node.output.type)
     codelet = FilterGradient(
-        operand(image), operand(gradient), operand(made), params["stride"], params["dilation"]
-    )
+        operand(image), operand(gradient), operand(made), params["stride"], params["dilation"],
+        params.get("pairs", False),
+    )  # fmt: skip
     scope.call(codelet, [image, gradient], [made])
     if merged and wanted is not None:
         scope.copy(made, wanted)

@@ -12,6 +12,7 @@ from tilewright.codelets.base import Operand
 from tilewright.codelets.convolution import Convolution, FilterGradient, Window, WindowScatter
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
+from tilewright.graph.ir import numpy_dtype
 
 # groups, in, out, kh, kw, stride, dilation, oh, ow
 CASES = [
@@ -189,6 +190,58 @@ def test_filter_gradients(case, features):
 def test_filter_gradients_of_other_dtypes(dtype, features):
     for case in CASES[1], CASES[9], CASES[14]:
         check(filter_gradient(case, 2, dtype), features)
+
+
+def paired_gradient(case, n, merged=True):
+    """The same of bfloat16, with sums in float32, the positions of a row in pairs."""
+    return replace(filter_gradient(case, n, "bfloat16", "float32", merged), paired=True)
+
+
+@levels
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_filter_gradients_in_pairs_of_positions(case, features):
+    """Even rows and odd ones, of one position and of two; several leaves an image."""
+    check(paired_gradient(case, 1, merged=False), features)
+    for columns in (1, 2, 6):
+        check(paired_gradient((*case[:7], 2, columns), 2), features)
+    if case[1] * case[2] * case[3] < 200:
+        for columns in (64, 65):
+            check(paired_gradient((*case[:7], 5, columns), 2), features)
+
+
+@levels
+def test_filter_gradients_in_pairs_where_images_lie_otherwise(features):
+    """With gaps between pixels and rows, with channels apart, and turned round."""
+    for case in CASES[14], CASES[17], CASES[10]:
+        codelet = paired_gradient((*case[:7], 3, 9), 2)
+        _, h, w, groups, each = codelet.image.shape
+        wide = groups * each + 5
+        gaps = ((h + 1) * w * wide, w * wide, wide, each, 1)
+        check(replace(codelet, image=Operand("bfloat16", codelet.image.shape, gaps)), features)
+        apart = (h * w * groups * each, groups * each, h * groups * each, 1, groups)
+        check(replace(codelet, image=Operand("bfloat16", codelet.image.shape, apart)), features)
+
+
+@levels
+def test_what_has_no_neighbour_meets_nothing_else(features):
+    """The last position of an odd row beside numbers that are none, which later taps read."""
+    codelet = paired_gradient((16, 1, 1, 1, 3, (1, 1), (1, 1), 1, 5), 1)
+    image, gradient = (np.ones(x.shape, np.float32) for x in codelet.inputs)
+    image[:, :, 6] = np.inf
+    given = (x.astype(numpy_dtype("bfloat16")) for x in (image, gradient))
+    (kernel,) = run(codelet, *given, features=features)
+    np.testing.assert_array_equal(kernel[:, 0, :, 0, 0], [[5, 5, np.inf]] * 16)
+
+
+def test_pairs_of_positions_are_one_instruction():
+    """Of groups and of channels by themselves; a large tap reads them where they lie."""
+    if "avx512bf16" not in LEVELS[0].names:
+        pytest.skip("this host has no vdpbf16ps")
+    for case in CASES[9], CASES[17], CASES[18]:
+        text = assembly(paired_gradient((*case[:7], 4, 14), 2), LEVELS[0])
+        assert text.count("vdpbf16ps") >= 9 > text.count("vfmadd")
+    text = assembly(paired_gradient((1, 16, 16, 1, 1, (1, 1), (1, 1), 1, 9000), 1), LEVELS[0])
+    assert text.count("vdpbf16ps") == 0 < text.count("vfmadd")
 
 
 @levels

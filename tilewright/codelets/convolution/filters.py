@@ -18,7 +18,7 @@ from tilewright.codelets.emit.llvm import Module
 from tilewright.frozen import frozen
 from tilewright.graph import law
 from tilewright.graph.ops import conv
-from tilewright.machine.cost import Count
+from tilewright.machine.cost import Count, narrow
 
 
 @frozen
@@ -26,6 +26,7 @@ class FilterGradient(Codelet):
     """image (n, h, w, groups, in), gradient (n, oh, ow, groups, out), out (groups, kh, kw, in, out)
 
     Position (y, x) reads (y, x) * stride + tap * dilation, all of which lie inside the image.
+    `paired`: of bfloat16, the positions of a row are taken in pairs.
     """
 
     image: Operand
@@ -33,11 +34,12 @@ class FilterGradient(Codelet):
     out: Operand
     stride: tuple[int, int]
     dilation: tuple[int, int]
+    paired: bool = False
 
     @property
     def name(self) -> str:
         n, oh, ow, *_ = self.gradient.shape
-        return f"conv_filter_{self.out.label}_of_{n}x{oh}x{ow}"
+        return f"conv_filter_{self.out.label}_of_{n}x{oh}x{ow}{'_paired' * self.paired}"
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -62,7 +64,8 @@ class FilterGradient(Codelet):
     @property
     def work(self) -> Count:
         positions = prod(self.gradient.shape[:3])
-        macs = {self.sum_dtype: self.out.size * positions}
+        key = narrow(self.image.dtype, self.gradient.dtype, self.sum_dtype, self.paired)
+        macs = {key: self.out.size * positions}
         return Count(macs, {}, nbytes(self.image, self.gradient), self.out.nbytes, positions)
 
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -72,7 +75,7 @@ class FilterGradient(Codelet):
         pad = conv.exact_pads(size, made, (kh, kw), self.stride, self.dilation)
         result = conv.conv_filter(
             image, gradient, stride=self.stride, pad=pad, dilation=self.dilation, groups=groups,
-            dtype=self.out.dtype, kernel=(kh, kw),
+            dtype=self.out.dtype, kernel=(kh, kw), pairs=self.paired,
         )  # fmt: skip
         return (result,)
 

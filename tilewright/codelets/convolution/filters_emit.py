@@ -2,23 +2,25 @@
 
 In: a `FilterGradient`. Out: LLVM text. Lanes are output channels; a tile of taps and input
 channels, times some vectors of output channels, stays in registers for a whole leaf of positions,
-and sums of leaves wait for others; the next leaf is asked for meanwhile.
+and sums of leaves wait for others; the next leaf is asked for meanwhile. How the positions of a
+leaf are added up is in `filters_rows.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
-from itertools import product
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.base import Operand
-from tilewright.codelets.convolution.channels import Channels, Reading
+from tilewright.codelets.convolution.channels import Channels
+from tilewright.codelets.convolution.filters_rows import Leaf, Read, sums_over
 from tilewright.codelets.convolution.filters_taps import Part, Row, Taps
+from tilewright.codelets.convolution.filters_words import Words
 from tilewright.codelets.emit import tiling, vectors
 from tilewright.codelets.emit.columns import Lanes, panels
-from tilewright.codelets.emit.llvm import Function, LoopHandle, Module, vector
+from tilewright.codelets.emit.llvm import Function, Module
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise, levels, pitch
 from tilewright.codelets.emit.tiling import split
@@ -40,15 +42,6 @@ def emit(codelet: FilterGradient, module: Module, symbol: str) -> None:
     if codelet.out.size:
         Writer(codelet, function).write()
     function.close()
-
-
-@frozen
-class _Leaf:
-    """Where it begins in the image and in the gradient; a number of rows, or a register with it."""
-
-    image: str
-    gradient: str
-    lines: int | str
 
 
 @frozen
@@ -149,21 +142,28 @@ class Writer:
         outside = 0
         while outside < 2 and prod(counts[outside:]) * size * levels(before) > MOST_WAITING:
             outside += 1
-        taps = Taps(self, tile, lanes, size)
-        with taps.walk(0, outside, [*places, "null"]) as (image, gradient, out, _):
+        read = Read.of(self.codelet, self.channels)
+        given = Taps(function, read, tile, lanes, size)
+        with given.walk(0, outside, [*places, "null"]) as (image, gradient, out, _):
             if not self.positions:
-                taps.visit(outside, [image, gradient, out, "null"], self._nothing)
+                given.visit(outside, [image, gradient, out, "null"], self._nothing)
                 return
+            words = Words.of(self.codelet, self.channels, lanes, outside, function)
+            taps = Taps(function, words.read, tile, lanes, size) if words else given
             step = prod(counts[outside:]) * size
             waiting = function.reserve("i8", levels(before) * step) if before else "null"
             if before:
                 with repeat(function, before) as turn:
                     leaf = self._leaf(turn.index, image, gradient)
                     ahead = self._ahead(leaf, turn.index, (image, gradient, waiting), lanes)
-                    push = partial(self._push, turn.index, step, leaf.lines, ahead)
+                    if words:
+                        away = (ahead.image_away, ahead.gradient_away) if ahead else None
+                        leaf, ahead = words.laid(leaf, away), None
+                    push = partial(self._push, taps.read, turn.index, step, leaf.lines, ahead)
                     taps.visit(outside, [leaf.image, leaf.gradient, out, waiting], push)
             leaf = self._leaf(str(before), image, gradient, last=True)
-            finish = partial(self._finish, step, leaf.lines)
+            leaf = words.laid(leaf, None) if words else leaf
+            finish = partial(self._finish, taps.read, step, leaf.lines)
             taps.visit(outside, [leaf.image, leaf.gradient, out, waiting], finish)
 
     def _nothing(
@@ -175,6 +175,7 @@ class Writer:
 
     def _push(
         self,
+        read: Read,
         number: str,
         step: int,
         lines: int | str,
@@ -187,11 +188,12 @@ class Writer:
         """Sums over a leaf, kept until others come."""
         image, gradient, _, waiting = places
         ask = ahead.part(self.function, part, waiting) if ahead else None
-        sums = self._lines(rows, lanes, lines, image, gradient, ask)
+        sums = self._sums(read, rows, lanes, Leaf(image, gradient, lines), ask)
         self._tree(rows, lanes, waiting, step).push(number, sums)
 
     def _finish(
         self,
+        read: Read,
         step: int,
         lines: int | str,
         rows: list[Row],
@@ -201,7 +203,7 @@ class Writer:
     ) -> None:
         """Sums over the last leaf, all that waits, and their place in the result."""
         image, gradient, out, waiting = places
-        sums = self._lines(rows, lanes, lines, image, gradient)
+        sums = self._sums(read, rows, lanes, Leaf(image, gradient, lines))
         self._store(rows, lanes, out, self._tree(rows, lanes, waiting, step).finish(sums))
 
     def _tree(self, rows: list[Row], lanes: tuple[Lanes, ...], waiting: str, step: int) -> Pairwise:
@@ -224,7 +226,7 @@ class Writer:
                 where = offset(function, out, dtype, row.out + lane.start * step)
                 vectors.store(function, dtype, total, where, step, lane.width, lane.valid)
 
-    def _leaf(self, number: str, image: str, gradient: str, last: bool = False) -> _Leaf:
+    def _leaf(self, number: str, image: str, gradient: str, last: bool = False) -> Leaf:
         """A leaf by its number: a register or digits."""
         function, codelet, height = self.function, self.codelet, self.height
         oh = codelet.gradient.shape[1]
@@ -238,10 +240,10 @@ class Writer:
             ends = function.let(f"icmp eq i64 {band}, {one - 1}")
             lines = function.let(f"select i1 {ends}, i64 {rest}, i64 {height}")
         image = self._at(image, codelet.image, n, band, codelet.stride[0])
-        return _Leaf(image, self._at(gradient, codelet.gradient, n, band, 1), lines)
+        return Leaf(image, self._at(gradient, codelet.gradient, n, band, 1), lines)
 
     def _ahead(
-        self, leaf: _Leaf, number: str, places: tuple[str, str, str], lanes: tuple[Lanes, ...]
+        self, leaf: Leaf, number: str, places: tuple[str, str, str], lanes: tuple[Lanes, ...]
     ) -> _Next | None:
         """The leaf after the one with this number; of a single group's channels most have been read
         for others."""
@@ -267,69 +269,15 @@ class Writer:
     def _let(self, operation: str, number: str, other: int | str) -> str:
         return self.function.let(f"{operation} i64 {number}, {other}")
 
-    def _lines(
+    def _sums(
         self,
+        read: Read,
         rows: list[Row],
         lanes: tuple[Lanes, ...],
-        count: int | str,
-        image: str,
-        gradient: str,
+        leaf: Leaf,
         ask: Callable[[str, str], None] | None = None,
     ) -> list[str]:
-        function, codelet, arithmetic = self.function, self.codelet, self.channels.arithmetic
+        """Over a leaf."""
         widths = [lane.width for lane in lanes] * len(rows)
-        starts = [arithmetic.start(self.positions, width) for width in widths]
-        kinds = [vector(arithmetic.kind, width) for width in widths]
-        first = [*zip(kinds, starts, strict=True), ("ptr", image), ("ptr", gradient)]
-        down = (codelet.stride[0] * codelet.image.strides[1], codelet.gradient.strides[1])
-        along = (codelet.stride[1] * codelet.image.strides[2], codelet.gradient.strides[2])
-        loop = (
-            repeat(function, count, first)
-            if isinstance(count, int)
-            else function.loop(0, count, carry=first)
-        )
-        with loop as line:
-            *sums, x, g = line.carry
-            if ask:
-                ask(x, g)
-            inside = [*zip(kinds, sums, strict=True), ("ptr", x), ("ptr", g)]
-            with repeat(function, codelet.gradient.shape[2], inside) as position:
-                *sums, here, there = position.carry
-                sums = self._add(rows, lanes, here, there, sums)
-                self._advance(position, sums, here, there, along)
-            self._advance(line, position.result[:-2], x, g, down)
-        return line.result[:-2]
-
-    def _advance(
-        self, loop: LoopHandle, sums: list[str], image: str, gradient: str, steps: tuple[int, int]
-    ) -> None:
-        loop.next[:] = [
-            *sums,
-            offset(self.function, image, self.dtypes[0], steps[0]),
-            offset(self.function, gradient, self.dtypes[1], steps[1]),
-        ]
-
-    def _add(
-        self, rows: list[Row], lanes: tuple[Lanes, ...], image: str, gradient: str, sums: list[str]
-    ) -> list[str]:
-        """One position."""
-        function, arithmetic, dtype = self.function, self.channels.arithmetic, self.dtypes[1]
-        step = self._columns(1)[1] if not self.channels.together else 1
-        read, sums = Reading(function, self.channels, image), list(sums)
-
-        @cache
-        def factor(number: int) -> str:
-            lane = lanes[number]
-            where = offset(function, gradient, dtype, lane.start * step)
-            value = vectors.load(function, dtype, where, step, lane.width, lane.valid)
-            return vectors.widen(function, value, dtype, arithmetic.dtype, lane.width)
-
-        order = product(range(len(rows)), range(len(lanes)))
-        if len(rows) < len(lanes):  # those vectors are kept of which there are fewer
-            order = sorted(order, key=lambda place: place[1])
-        for i, j in order:
-            x = read(rows[i].image, rows[i].channel, lanes[j])
-            at = i * len(lanes) + j
-            y = factor(j)
-            sums[at] = arithmetic.multiply_add(function, lanes[j].width, x, y, sums[at])
-        return sums
+        starts = [self.channels.arithmetic.start(self.positions, width) for width in widths]
+        return sums_over(self.function, read, rows, lanes, leaf, starts, ask)

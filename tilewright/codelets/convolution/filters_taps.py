@@ -1,7 +1,7 @@
 """Taps and input channels of a kernel's gradient: which are written into code, which are loops.
 
-In: a codelet's writer, some vectors of output channels. Out: tiles of taps and channels, one after
-the other, each given to what writes it.
+In: how a codelet's operands are read, some vectors of output channels. Out: tiles of taps and
+channels, one after the other, each given to what writes it.
 """
 
 from __future__ import annotations
@@ -9,32 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tilewright.codelets.convolution.filters_rows import Read, Row
 from tilewright.codelets.emit.columns import Lanes
+from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.loops import walk
 from tilewright.codelets.emit.tiling import split
 from tilewright.codelets.emit.vectors import offset
 from tilewright.frozen import frozen
 
-if TYPE_CHECKING:
-    from tilewright.codelets.convolution.filters_emit import Writer
-
 MOST_WRITTEN = 64
 """Taps and channels whose places are written into code; of more, there are loops."""
-
-
-@frozen
-class Row:
-    """One tap and input channel: where it is read, where its sums go, and where they wait (in
-    bytes)."""
-
-    image: int
-    out: int
-    waiting: int
-    channel: int
 
 
 @frozen
@@ -59,11 +46,14 @@ class Taps:
     each tap and channel.
     """
 
-    def __init__(self, writer: Writer, tile: int, lanes: tuple[Lanes, ...], size: int):
-        self.function, self.tile, self.lanes, self.size = writer.function, tile, lanes, size
-        codelet, self.together = writer.codelet, writer.channels.together
+    def __init__(
+        self, function: Function, read: Read, tile: int, lanes: tuple[Lanes, ...], size: int
+    ):
+        self.function, self.read, self.tile = function, read, tile
+        self.lanes, self.size = lanes, size
+        codelet, self.together = read.codelet, read.channels.together
         image, out = codelet.image.strides, codelet.out.strides
-        self.dtypes = [*writer.dtypes, "int8"]
+        self.dtypes = [*(x.dtype for x in (codelet.image, codelet.gradient, codelet.out)), "int8"]
         self.counts = codelet.out.shape[1:4]
         self.steps = [
             (codelet.dilation[0] * image[1], out[1]),

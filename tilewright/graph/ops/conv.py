@@ -12,7 +12,8 @@ channels; a signal of one dimension has h = 1. Kernels w are (groups, kh, kw, in
 negative where it crops. Output y of a row reads x at y * stride + tap * dilation - low. What lies
 outside takes part as a zero. The order of sums is said in `law.py`; the kernel of a `conv` that
 takes input channels in `pairs` is (groups, kh, kw, in / 2, out, 2); that of a `conv_data`, whose
-pairs are of output channels, is as it always is.
+pairs are of output channels, is as it always is, and so is that which a `conv_filter` gives, whose
+pairs are of positions in a row.
 
 A data gradient is as many plain convolutions as the stride has phases (`phases`): rows of x that
 lie a stride apart read the same taps.
@@ -109,6 +110,8 @@ def _conv_filter_faults(node: Node) -> Iterator[str]:
     yield from image_faults(node, node.inputs)
     if any(value.shape[3] % node.params["groups"] for value in node.inputs):
         yield "channels are not a multiple of the groups"
+    if node.params.get("pairs") and {value.dtype for value in node.inputs} != {"bfloat16"}:
+        yield "pairs are of bfloat16"
     image, given = (value.shape for value in node.inputs)
     made = (image[0], *extents(image[1:3], node.params["kernel"], node.params))
     if given[:3] != made:
@@ -287,6 +290,7 @@ def conv_filter(
     groups: int,
     dtype: str,
     kernel: Pair,
+    pairs: bool = False,
 ) -> np.ndarray:
     working = law.dot_working_dtype(x.dtype.name, g.dtype.name, dtype)
     n, oh, ow, out = g.shape
@@ -294,6 +298,8 @@ def conv_filter(
     left = patches(x, kernel, stride, pad, dilation, groups)
     left = left.reshape(n, oh, ow, groups, prod(kernel) * channels)
     right = g.reshape(n, oh, ow, groups, out // groups)
+    if pairs:
+        left, right = (array[:, :, law.turned(ow)] for array in (left, right))
     height = law.leaf_height(ow)
     leaves = [
         tuple(_positions(array[i, row : row + height]) for array in (left, right))
