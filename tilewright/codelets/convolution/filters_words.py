@@ -13,6 +13,7 @@ multiplications of pairs instead of 144.
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.base import LANES, Operand
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 MOST = 128 << 10
 """Bytes of a leaf in words; larger ones are read where they lie."""
+WORTH_WEAVING = 16
+"""Taps and input channels from which on a word is made to be multiplied. A leaf's channels by
+themselves, of 3 x 3 taps, took as long as where they lie, and a third longer at a stride of 2;
+those of 5 x 5 taps two thirds of that, and groups of 4 to 32 a half (Zen 4)."""
 
 
 @frozen
@@ -79,7 +84,8 @@ class Words:
         """None where pairs are no instruction, or a leaf does not fit. Of taps, the first `outside`
         dimensions are gone through from without."""
         able = codelet.paired and "avx512bf16" in function.module.features.names
-        if not able or codelet.gradient.shape[2] < 2 or not _lies_dense(codelet, channels):
+        worth = prod(codelet.out.shape[1:4]) >= WORTH_WEAVING and codelet.gradient.shape[2] > 1
+        if not able or not worth or not _lies_dense(codelet, channels):
             return None
         taps = [1 if i < outside else n for i, n in enumerate(codelet.out.shape[1:3])]
         down, along = ((n - 1) * far + 1 for n, far in zip(taps, codelet.dilation, strict=True))
