@@ -34,6 +34,7 @@ from tilewright.graph.separate import separate
 from tilewright.graph.shares import by_shares
 from tilewright.graph.simplify import simplify
 from tilewright.graph.sink import sink
+from tilewright.graph.stacked import restacked
 from tilewright.graph.strips import make_strips, make_strips_of_data
 from tilewright.graph.text import to_text
 from tilewright.graph.tick import split_tick
@@ -58,6 +59,7 @@ WHOLE: Sequence[Rewrite] = (
     anywhere(simplify),
     anywhere(eliminate),
     anywhere(counted),
+    anywhere(restacked),
     widen,
     anywhere(simplify_products),
     in_parts,
