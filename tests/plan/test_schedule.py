@@ -141,3 +141,42 @@ def test_cheap_work_goes_to_its_only_reader():
     assert [node.op for node in late.nodes] == ["add", "mul"]
     assert "add" in CHEAP
     assert "tanh" not in CHEAP
+
+
+def test_a_chain_moves_to_the_only_unit_that_reads_it():
+    """1 - x and x (1 - x) hang on no product, and are read after it: they are made there."""
+
+    def fn(x, y):
+        return (x @ y) * (x * (1 - x))
+
+    square = np.eye(4, dtype=np.float32)
+    for graph in bodies(graph_of(fn, square, square)):
+        units = [unit for unit in schedule(graph) if any(n.op in ELEMENTWISE for n in unit.nodes)]
+        assert len(units) <= 1
+        check(graph)
+
+
+def test_a_chain_stays_where_another_reads_its_beginning():
+    def fn(x, y):
+        rest = 1 - x
+        return (x @ y) * (x * rest), rest
+
+    square = np.eye(4, dtype=np.float32)
+    graph = graph_of(fn, square, square)
+    check(graph)
+    fused = [[n.op for n in unit.nodes] for unit in schedule(graph) if unit.kind == "fused"]
+    assert fused == [["sub"], ["mul", "mul"]]
+
+
+def test_a_chain_of_what_is_computed_stays():
+    """Whether that is stored is settled elsewhere: see `recompute.py`."""
+
+    def fn(x, y):
+        z = jnp.exp(x)
+        return (x @ y) * (z * (1 - z)), z
+
+    square = np.eye(4, dtype=np.float32)
+    graph = graph_of(fn, square, square)
+    check(graph)
+    before = next(unit for unit in schedule(graph) if unit.kind == "fused")
+    assert [node.op for node in before.nodes] == ["exp", "sub", "mul"]

@@ -109,7 +109,8 @@ class _Scheduler:
     def _postpone(self, units: list[Unit]) -> None:
         """Move cheap nodes that one later unit reads to that unit, if this spares memory traffic.
 
-        It does when all that the node reads is in memory anyway: its own result then never is.
+        It does when all that the node reads is in memory anyway: its own result then never is. Or
+        made for it alone of what the graph is given, by cheap nodes, which then follow it.
         """
         readers: dict[Value, set[Node | None]] = defaultdict(set)
         for node in self.graph.nodes:
@@ -162,15 +163,24 @@ class _Scheduler:
         readers: dict[Value, set[Node | None]],
         home: dict[Node, Unit],
     ) -> bool:
-        """Whether a value is in memory whoever computes `reader`."""
+        """Whether a value is in memory whoever computes `reader`, or follows it."""
         maker = self.producers.get(value)
-        if maker is None or home.get(maker) is not unit:
+        if maker is None or home.get(maker) is not unit or self._follows(value, reader, readers):
             return True
         return any(
             other is None or home.get(other) is not unit
             for other in readers[value]
             if other is not reader
         )
+
+    def _follows(self, value: Value, reader: Node, readers: dict[Value, set[Node | None]]) -> bool:
+        """Whether a value is given, or made for its only reader of such by a cheap node."""
+        maker = self.producers.get(self._root(value))
+        if maker is None or maker.op == "constant":
+            return True
+        alone = readers[value] == {reader} and maker.output.shape == reader.output.shape
+        cheap = alone and maker.op in CHEAP
+        return cheap and all(self._follows(v, maker, readers) for v in maker.inputs)
 
     def _absorbed_by_reductions(self) -> set[Node]:
         """Elementwise nodes that only one reduction reads, directly or through each other."""
