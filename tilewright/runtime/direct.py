@@ -9,12 +9,21 @@ compiled type), it is called as any other.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tilewright.runtime import signals
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.memory import address
 from tilewright.runtime.results import TOGETHER
+
+if TYPE_CHECKING:
+    from tilewright.runtime.frame import Frame
+
+
+Way = tuple["Frame", tuple[np.ndarray, ...], Callable[[], np.ndarray]]
+"""A frame; memory for the result, as its `apply` wants it; what copies the result from there."""
 
 
 class Direct(Executable):
@@ -22,14 +31,20 @@ class Direct(Executable):
 
     def caller(self) -> Callable[..., Any]:
         """It itself where its workers are several, or its results, or those are large."""
-        interface = self.image.interface
-        if self.workers > 1:
-            return self
-        if not interface.outputs and self._count == 0:
+        if self.workers == 1 and not self.image.interface.outputs and self._count == 0:
             return self._silent()
+        return self._of_one() if self._gives_one() else self
+
+    def way(self) -> Way | None:
+        """For whoever calls `apply` in the place of a caller: one array to one small array."""
+        return self._way() if self._gives_one() and self._count == 1 else None
+
+    def _gives_one(self) -> bool:
+        """A small array, by one worker."""
+        interface = self.image.interface
         is_array = interface.out_tree is None or interface.out_tree.is_leaf
         one = len(interface.outputs) == 1 and is_array and not interface.forms_out
-        return self._of_one() if one and interface.outputs[0].nbytes <= TOGETHER else self
+        return self.workers == 1 and one and interface.outputs[0].nbytes <= TOGETHER
 
     def _silent(self) -> Callable[[], None]:
         """Without arguments and results."""
@@ -46,12 +61,8 @@ class Direct(Executable):
     def _of_one(self) -> Callable[..., Any]:
         """With one small array to give: it is written to lines of its own, which stay, and copied;
         that takes less than to have others each time."""
-        frame, watcher = self._frame(), signals.watcher
-        apply, count, pieces = frame.apply, self._count, self._results.pieces()
-        (place,) = self._results.place(pieces, frame.shifts)
-        (kept,) = self._results.arrays(pieces, frame.shifts)
-        assert address(kept) == place
-        copy = kept.copy
+        (frame, pieces, copy), watcher = self._way(), signals.watcher
+        apply, count = frame.apply, self._count
 
         def call(*leaves: Any, **named: Any) -> Any:
             if named or len(leaves) != count or not watcher.awake or apply(leaves, pieces):
@@ -60,3 +71,10 @@ class Direct(Executable):
 
         call.frame = frame  # type: ignore[attr-defined]  # lives as long
         return call
+
+    def _way(self) -> Way:
+        frame, pieces = self._frame(), self._results.pieces()
+        (place,) = self._results.place(pieces, frame.shifts)
+        (kept,) = self._results.arrays(pieces, frame.shifts)
+        assert address(kept) == place
+        return frame, pieces, kept.copy

@@ -27,7 +27,8 @@ class Split:
     def __init__(self, parts: Parts, signature: Signature, interface: Interface):
         self._carried = [aligned(kind.shape, kind.numpy, kind.nbytes)[0] for kind in parts.carried]
         self.prepared = self.unsettled = False
-        self.answer = self._program(parts.answer, interface, signature).caller()
+        answering = self._program(parts.answer, interface, signature)
+        self.answer, self.way = answering.caller(), answering.way()
         silent = replace(interface, outputs=(), out_tree=None, forms_out={}, state=())
         everything = _everything(signature, silent)
         self._settle = self._prepare = None

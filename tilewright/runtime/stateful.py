@@ -26,6 +26,7 @@ import numpy as np
 
 from tilewright.codegen.link import Loaded
 from tilewright.errors import ArgumentError
+from tilewright.runtime import signals
 from tilewright.runtime.executable import Executable, in_form
 from tilewright.runtime.made import Origin
 from tilewright.runtime.memory import aligned
@@ -96,6 +97,32 @@ class Stateful(Executable):
             self.calls += 1
             self.late += late
             return result
+
+    def ticker(self) -> Callable[[Any], Any]:
+        """`answer` of a single array for most ticks, at least cost: those for which all is
+        prepared, and that are exactly as compiled for. Of others it does nothing, and gives None.
+        """
+        split = self._split or self._made_split()
+        if split.way is None:
+            return nothing
+        (frame, pieces, copy), lock, watcher = split.way, self.lock, signals.watcher
+        apply = frame.apply
+
+        def tick(x: Any) -> Any:
+            with lock:
+                if not split.prepared or self._broken or not watcher.awake:
+                    return None
+                self._broken = True  # where a signal's handler raises, it stays so
+                if apply((x,), pieces):
+                    self._broken = False
+                    return None
+                self._broken = split.prepared = False
+                split.unsettled = split.settles
+                self.calls += 1
+                return copy()
+
+        tick.frame = frame  # type: ignore[attr-defined]  # lives as long
+        return tick
 
     def prepare(self) -> None:
         """What can be done before the next tick, unless it is done: the state is then settled, and
@@ -270,6 +297,10 @@ class Stateful(Executable):
         return Stateful(
             compiled, self._initial, loaded=loaded, signature=signature, present=self._held
         )
+
+
+def nothing(x: Any) -> None:
+    """No tick is as most are."""
 
 
 def _copy(array: np.ndarray) -> np.ndarray:

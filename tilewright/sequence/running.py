@@ -15,7 +15,7 @@ import numpy as np
 
 from tilewright.errors import ArgumentError
 from tilewright.files import Written
-from tilewright.runtime.stateful import Stateful
+from tilewright.runtime.stateful import Stateful, nothing
 from tilewright.sequence.rates import Rates, measured
 from tilewright.sequence.snapshot import Snapshot
 
@@ -37,6 +37,7 @@ class Running(ABC):
         self.model, self.precision, self.nan = model, precision, nan
         self.program = program = program.refusing_gaps() if nan == "refuse" else program
         self._answer, self._natively = program.answer, nan != "hold"
+        self._quick: Callable[[Any], Any] = self._first
         self.streams, self.inputs = streams, inputs
         self._begun = np.zeros(streams, np.int64)
         """What `program.calls` was, so to say, when each stream began."""
@@ -58,12 +59,16 @@ class Running(ABC):
         "refuse" them, "hold" the last value of that feature in their place (there must be one), or
         let them "pass". States are then as they were.
         """
-        if only is None and type(x) is _ARRAY and x.ndim == 2 and self._natively:
-            try:  # as in `_tick`, without a call more
-                return self._answer(x)
-            except ArgumentError:
-                pass
+        if only is None:
+            found = self._quick(x)
+            if found is not None:
+                return found
         return self._tick(self._answer, x, only)
+
+    def _first(self, x: Any) -> Any:
+        """From now on ticks are answered the short way, if there is one."""
+        self._quick = self.program.ticker() if self._natively else nothing
+        return self._quick(x)
 
     def __call__(self, x: Any, only: Sequence[int] | None = None) -> np.ndarray:
         """The same as one program: nothing is left to be prepared."""
