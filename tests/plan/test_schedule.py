@@ -156,6 +156,20 @@ def test_a_chain_moves_to_the_only_unit_that_reads_it():
         check(graph)
 
 
+def test_a_long_chain_is_walked_once():
+    """Each link reads the one before it twice."""
+
+    def fn(x, y):
+        chain = x
+        for _ in range(60):
+            chain = chain * chain
+        return (x @ y) * chain
+
+    square = np.eye(4, dtype=np.float32)
+    for graph in bodies(graph_of(fn, square, square)):
+        check(graph)
+
+
 def test_a_chain_stays_where_another_reads_its_beginning():
     def fn(x, y):
         rest = 1 - x

@@ -132,3 +132,17 @@ def test_a_sampler_of_times_draws_what_it_draws_under_jit():
     mapped = tilewright.tile_map(path)
     found, wanted = tilewright.compile(mapped, keys)(keys), jax.jit(mapped)(keys)
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_loops_in_loops_are_looked_at_once():
+    """Eight, each with ten carries: were each looked at for each of them, this would not end."""
+
+    def nested(depth, carries):
+        if not depth:
+            return [*carries[1:], carries[0]]
+        return lax.scan(lambda c, _: (nested(depth - 1, c), None), carries, length=2)[0]
+
+    def divided(x):
+        return x / nested(8, [hundred() + i for i in range(10)])[0]
+
+    assert tilewright.compile(divided, DIVIDENDS)(DIVIDENDS).shape == DIVIDENDS.shape

@@ -2,10 +2,11 @@
 
 A step is that of the estimators: pieces gathered by index, 11 inputs, 128 steps x 64, a Student-t
 head, gradient, clipping, AdamW, averaged weights. JAX has the very same function; PyTorch has
-`nn.LSTM`, its own AdamW and clipping, on batches that lie ready. One thread each, whose processor
-time counts. Fits of 5 to 25 epochs are run one after the other on one core: JAX by `lax.map`, which
-is what a process a core does, and by `vmap`, in which all wait for the longest. All tiles against
-one are timed on the clock. A checkpoint's share is its processor time over the seconds between two.
+`nn.LSTM`, its own AdamW and clipping, on batches that lie ready. All are pinned to one core, and
+its processor time counts: a process a core. Fits of 5 to 25 epochs are run one after the other on
+one core: JAX by `lax.map`, which is what a process a core does, and by `vmap`, in which all wait
+for the longest. All tiles against one are timed on the clock. A checkpoint's share is its processor
+time over the seconds between two.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.bench import tiles
+from tilewright.bench.apart import pinned
 from tilewright.bench.gpu import clocked
 from tilewright.bench.level import PRETENDS
 from tilewright.bench.record import Row
@@ -44,8 +46,8 @@ LOADER = 0.03
 def cases(quick: bool) -> Iterable[tuple[str, Any]]:
     rounds = 3 if quick else 15
     for hidden in WIDTHS[:1] if quick else WIDTHS:
-        yield f"a step of {hidden} units", partial(run_step, hidden, rounds)
-    yield "fits of many lengths", partial(run_fits, 3, 8 if quick else FITS)
+        yield f"a step of {hidden} units", partial(pinned, run_step, hidden, rounds)
+    yield "fits of many lengths", partial(pinned, run_fits, 3, 8 if quick else FITS)
     yield "fits on all tiles", partial(run_tiles, 2 if quick else 9, 8 if quick else FITS)
     yield "a checkpoint", partial(run_checkpoint, 8 if quick else FITS)
     yield "a grid", partial(run_grid, 12 if quick else 100)

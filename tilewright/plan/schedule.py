@@ -119,7 +119,7 @@ class _Scheduler:
         for value in self.graph.outputs:
             readers[value].add(None)
         home = {node: unit for unit in units for node in unit.nodes}
-        updated = self._updated(units)
+        following, updated = self._following(readers), self._updated(units)
         for unit in units:
             if unit.kind != "fused" or unit.shape == ():
                 continue
@@ -131,7 +131,8 @@ class _Scheduler:
                 roots = (alias_root(v, self.producers) for v in node.inputs)
                 if any(updated.get(root, later.level) < later.level for root in roots):
                     continue  # it would keep an update from working in place
-                if all(self._is_stored(v, unit, node, readers, home) for v in node.inputs):
+                rest = set(node.inputs) - following
+                if all(self._is_stored(v, unit, node, readers, home) for v in rest):
                     unit.nodes.remove(node)
                     later.nodes.insert(0, node)
                     home[node] = later
@@ -163,9 +164,9 @@ class _Scheduler:
         readers: dict[Value, set[Node | None]],
         home: dict[Node, Unit],
     ) -> bool:
-        """Whether a value is in memory whoever computes `reader`, or follows it."""
+        """Whether a value is in memory whoever computes `reader`."""
         maker = self.producers.get(value)
-        if maker is None or home.get(maker) is not unit or self._follows(value, reader, readers):
+        if maker is None or home.get(maker) is not unit:
             return True
         return any(
             other is None or home.get(other) is not unit
@@ -173,14 +174,21 @@ class _Scheduler:
             if other is not reader
         )
 
-    def _follows(self, value: Value, reader: Node, readers: dict[Value, set[Node | None]]) -> bool:
-        """Whether a value is given, or made for its only reader of such by a cheap node."""
-        maker = self.producers.get(self._root(value))
-        if maker is None or maker.op == "constant":
-            return True
-        alone = readers[value] == {reader} and maker.output.shape == reader.output.shape
-        cheap = alone and maker.op in CHEAP
-        return cheap and all(self._follows(v, maker, readers) for v in maker.inputs)
+    def _following(self, readers: dict[Value, set[Node | None]]) -> set[Value]:
+        """What is given, and what cheap nodes make of such for one reader that is as large."""
+
+        def given(value: Value) -> bool:
+            maker = self.producers.get(self._root(value))
+            return maker is None or maker.op == "constant"
+
+        found = {value for value in readers if given(value)}
+        for node in self.graph.nodes:
+            if node.op in CHEAP and found.issuperset(node.inputs):
+                first, *others = readers[node.output] or {None}
+                alone = first is not None and not others
+                if alone and first.outputs[0].shape == node.output.shape:
+                    found.add(node.output)
+        return found
 
     def _absorbed_by_reductions(self) -> set[Node]:
         """Elementwise nodes that only one reduction reads, directly or through each other."""

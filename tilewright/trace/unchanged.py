@@ -6,8 +6,9 @@ was before the loop, however often that turns; XLA takes it out of the loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tilewright.trace import jax_internals as internals
 
@@ -27,56 +28,67 @@ def callee(equation: internals.Equation) -> internals.ClosedJaxpr:
 def unchanged(body: internals.Jaxpr, first: int, count: int) -> list[bool]:
     """Of the `count` carries, which are the inputs from `first` on and lead the results."""
     carries = body.invars[first : first + count]
-    return [_origin(body, out) is carry for out, carry in zip(body.outvars, carries, strict=False)]
+    return [result is carry for result, carry in zip(_results(body), carries, strict=False)]
 
 
-def _origin(jaxpr: internals.Jaxpr, atom: Any) -> Any:
-    """The first variable or literal in this jaxpr that always has this value."""
-    makers = {var: (eqn, i) for eqn in jaxpr.eqns for i, var in enumerate(eqn.outvars)}
-    while not isinstance(atom, internals.Literal) and atom in makers:
-        before = _before(jaxpr, *makers[atom])
-        if before is None:
-            break
-        atom = before
-    return atom
+_KNOWN: WeakKeyDictionary[internals.Jaxpr, list[Any]] = WeakKeyDictionary()
 
 
-def _before(jaxpr: internals.Jaxpr, equation: internals.Equation, place: int) -> Any:
-    """The operand that a result is equal to, or None."""
-    name, params, operands = equation.primitive.name, equation.params, equation.invars
+def _results(jaxpr: internals.Jaxpr) -> list[Any]:
+    """For each result the first variable or literal in this jaxpr that always has its value."""
+    if jaxpr not in _KNOWN:
+        origins: dict[Any, Any] = {}
+
+        def origin(atom: Any) -> Any:
+            return atom if isinstance(atom, internals.Literal) else origins.get(atom, atom)
+
+        for equation in jaxpr.eqns:
+            befores = _before(equation, [origin(atom) for atom in equation.invars])
+            origins.update(
+                (out, before)
+                for out, before in zip(equation.outvars, befores, strict=False)
+                if before is not None
+            )
+        _KNOWN[jaxpr] = [origin(atom) for atom in jaxpr.outvars]
+    return _KNOWN[jaxpr]
+
+
+def _before(equation: internals.Equation, operands: list[Any]) -> Sequence[Any]:
+    """The operand that each result is equal to, or None."""
+    name, params = equation.primitive.name, equation.params
     if name in SAME:
-        return operands[place]
+        return operands
     if name == "select_if_vmap":  # of equinox: where nothing is mapped, the first case
-        return operands[1]
-    if name in CALLS:
-        return _through(callee(equation).jaxpr, operands, place)
-    if name == "cond":
-        return _one(_through(b.jaxpr, operands[1:], place) for b in params["branches"])
+        return operands[1:2]
     if name == "select_n":
-        return _one(_origin(jaxpr, case) for case in operands[1:])
+        return [_one(operands[1:])]
+    if name in CALLS:
+        return _through(callee(equation).jaxpr, operands)
+    if name == "cond":
+        cases = [_through(branch.jaxpr, operands[1:]) for branch in params["branches"]]
+        return [_one(found) for found in zip(*cases, strict=True)]
     if name == "while":
         first = params["body_nconsts"]
-        start = params["cond_nconsts"] + first
-        return _kept(params["body_jaxpr"].jaxpr, first, operands[start:], place)
+        return _kept(params["body_jaxpr"].jaxpr, first, operands[params["cond_nconsts"] + first :])
     if name == "scan":
         first, count = params["num_consts"], params["num_carry"]
-        carries = operands[first : first + count]
-        return _kept(params["jaxpr"].jaxpr, first, carries, place) if place < count else None
-    return None
+        return _kept(params["jaxpr"].jaxpr, first, operands[first : first + count])
+    return ()
 
 
-def _through(jaxpr: internals.Jaxpr, operands: list[Any], place: int) -> Any:
-    """The operand of a call that it hands back in that place, or None."""
-    origin = _origin(jaxpr, jaxpr.outvars[place])
-    return next((o for v, o in zip(jaxpr.invars, operands, strict=True) if v is origin), None)
+def _through(jaxpr: internals.Jaxpr, operands: list[Any]) -> list[Any]:
+    """The operands that a call hands back, result by result; None for what it makes."""
+    given = dict(zip(jaxpr.invars, operands, strict=True))
+    results = _results(jaxpr)
+    return [None if isinstance(r, internals.Literal) else given.get(r) for r in results]
 
 
-def _kept(body: internals.Jaxpr, first: int, carries: list[Any], place: int) -> Any:
-    """The carry with which a loop began, if no turn changes it."""
-    return carries[place] if unchanged(body, first, len(carries))[place] else None
+def _kept(body: internals.Jaxpr, first: int, carries: list[Any]) -> list[Any]:
+    """The carries with which a loop began, where no turn changes them."""
+    same = unchanged(body, first, len(carries))
+    return [carry if kept else None for carry, kept in zip(carries, same, strict=True)]
 
 
-def _one(found: Iterable[Any]) -> Any:
+def _one(found: Sequence[Any]) -> Any:
     """What all are, or None."""
-    first, *rest = found
-    return first if all(one is first for one in rest) else None
+    return found[0] if all(one is found[0] for one in found) else None
