@@ -3,13 +3,14 @@
 import io
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tilewright.sequence import fitting
 
-FIT = SimpleNamespace(epoch=np.array([1]), best_score=np.array([0.5]))
+FIT: Any = SimpleNamespace(epoch=np.array([1]), best_score=np.array([0.5]))
 
 
 class Terminal(io.StringIO):

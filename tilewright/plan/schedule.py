@@ -184,9 +184,9 @@ class _Scheduler:
         found = {value for value in readers if given(value)}
         for node in self.graph.nodes:
             if node.op in CHEAP and found.issuperset(node.inputs):
-                first, *others = readers[node.output] or {None}
-                alone = first is not None and not others
-                if alone and first.outputs[0].shape == node.output.shape:
+                asking = list(readers[node.output])
+                only = asking[0] if len(asking) == 1 else None
+                if only is not None and only.outputs[0].shape == node.output.shape:
                     found.add(node.output)
         return found
 
