@@ -158,26 +158,17 @@ def test_long_making_is_not_done_twice(extra, count):
     assert kept(step, lambda c, x: (c + x[1][0], c * x[1][1])) == count
 
 
-def test_what_is_a_result_too_stays():
+@pytest.mark.parametrize("whole", [False, True])
+def test_what_is_a_result_too_or_read_whole_stays(whole):
     def step(c, x):
         y = jnp.tanh(c + x)
         return c + y, (y, y * 2)
 
     def function(c, xs):
         c, (y, twice) = lax.scan(step, c, xs)
-        return lax.scan(lambda c, x: (c + x[0], c * x[1]), c, (y, twice)), twice
-
-    assert stacks(scans(rewritten(function, C, XS))[0]) == 2
-
-
-def test_what_is_read_whole_stays():
-    def step(c, x):
-        y = jnp.tanh(c + x)
-        return c + y, (y, y * 2)
-
-    def function(c, xs):
-        c, (y, twice) = lax.scan(step, c, xs)
-        return lax.scan(lambda c, x: (c + x[0] + twice[0], c * x[1]), c, (y, twice))
+        shift = twice[0] if whole else jnp.zeros_like(c)
+        found = lax.scan(lambda c, x: (c + x[0] + shift, c * x[1]), c, (y, twice))
+        return found if whole else (found, twice)
 
     assert stacks(scans(rewritten(function, C, XS))[0]) == 2
 
