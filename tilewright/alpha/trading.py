@@ -46,10 +46,20 @@ class Trading:
     gross: np.ndarray  # (days,) returns of the book
     net: np.ndarray  # after costs
     cost: float  # basis points
-    trials: int
-    likely: (
-        float  # probability that it is better than the best of as many trials that are worthless
-    )
+    others: tuple[float, ...]  # Sharpe ratios of the other trials, of a day and after costs
+
+    @property
+    def trials(self) -> int:
+        return 1 + len(self.others)
+
+    @property
+    def likely(self) -> float:
+        """Probability that it is better than the best of as many trials that are worthless."""
+        from skfolio.measures import deflated_sharpe_ratio
+
+        if len(self.net) < LEAST or not self.net.std():
+            return float("nan")
+        return float(deflated_sharpe_ratio(self.net, [self.sharpe, *self.others]))
 
     @property
     def sharpe(self) -> float:
@@ -92,7 +102,7 @@ def trade(
     return Trading(
         days, coefficients[0], decay, np.array([_mean(column) for column in groups.T]),
         _mean(groups[:, -1] - groups[:, 0]), float(traded.mean()), gross, net, cost,
-        1 + len(others), _likely(net, others),
+        tuple(others),
     )  # fmt: skip
 
 
@@ -144,12 +154,3 @@ def _mean(series: np.ndarray) -> tuple[float, float]:
     """Over days, and its standard error; NaN where there is none."""
     known = series[np.isfinite(series)]
     return (float(known.mean()), newey_west(known)) if len(known) else (np.nan, np.nan)
-
-
-def _likely(net: np.ndarray, others: Sequence[float]) -> float:
-    """Probability that the Sharpe ratio is above that of the best of as many worthless trials."""
-    from skfolio.measures import deflated_sharpe_ratio
-
-    if len(net) < LEAST or not net.std():
-        return float("nan")
-    return float(deflated_sharpe_ratio(net, [float(net.mean() / net.std()), *others]))

@@ -14,12 +14,12 @@ import numpy as np
 
 from tilewright.alpha.controls import REAL, SHUFFLED
 from tilewright.alpha.scale.ahead import quantile_name
-from tilewright.alpha.scores import rank_correlation
 from tilewright.alpha.walking.figures import finite, scores_csv
 from tilewright.alpha.walking.folder import FORECASTS
 from tilewright.alpha.walking.scored import LEVELS
 from tilewright.alpha.walking.tally import Tally, tally
 from tilewright.files import write_bytes, write_text
+from tilewright.sequence.forward.report.location import trading_of
 from tilewright.sequence.forward.report.page import Windows, as_json, page
 from tilewright.sequence.forward.report.words import Words, words
 from tilewright.sequence.forward.scored import Scored, main_score
@@ -34,8 +34,8 @@ def write_report(walk: ForwardWalk) -> Words | None:
         return None
     kind, folder = walk.settings.target, walk.folder.path
     failures, retreats = zip(*((one.failure, one.retreats) for one in walk.scored()), strict=True)
-    ranks = _ranks(walk.scored()) if kind == DENSITY else np.empty(0)
-    said = words(kind, tallies, failures, ranks, retreats)
+    trading = trading_of(walk) if kind == DENSITY else None
+    said = words(kind, tallies, failures, trading, retreats)
     found, newest = _windows(walk.scored(), said.best)
     write_text(
         folder / "report.html", page(walk.prices, walk.settings, tallies, said, newest, found)
@@ -72,18 +72,6 @@ def _windows(windows: Iterable[Scored], best: str) -> tuple[Windows, Scored]:
         newest = one
     assert newest is not None
     return Windows(*(list(column) for column in zip(*rows, strict=True))), newest
-
-
-def _ranks(windows: Iterable[Scored]) -> np.ndarray:
-    """(days,) rank correlation of the nets' mean with what came, over the stocks of a day."""
-    found = []
-    for one in windows:
-        days = one.places[:, 0]
-        for day in np.unique(days):
-            today = days == day
-            if today.sum() > 2:
-                found.append(rank_correlation(one.mean[0, today], one.outcome[today]))
-    return np.array(found)
 
 
 def _forecasts(one: Scored, walk: ForwardWalk) -> bytes:

@@ -13,10 +13,12 @@ import numpy as np
 
 from tilewright.alpha.controls import REAL, SHUFFLED
 from tilewright.alpha.scores import LEAST_DAYS
+from tilewright.alpha.trading import Trading
 from tilewright.alpha.walking.controls import placebo
 from tilewright.alpha.walking.page import figure, joined
 from tilewright.alpha.walking.tally import BEATS, COVER_90, LOSES, TIES, Tally
 from tilewright.frozen import frozen
+from tilewright.sequence.forward.report.location import location
 from tilewright.sequence.forward.rivals import EWMA, HAR, LINEAR
 from tilewright.sequence.forward.scored import SQUARE, Scored
 from tilewright.sequence.forward.settings import DENSITY, VOLATILITY
@@ -65,13 +67,13 @@ def words(
     kind: str,
     tallies: Mapping[str, Tally],
     failures: Sequence[str],
-    ranks: np.ndarray,
+    trading: Trading | None = None,
     retreats: Sequence[int] = (),
 ) -> Words:
     """`failures` says of each window why its nets should not be trusted, "" if they may be.
 
-    `ranks` (days,) are rank correlations of the nets' mean with what came, of densities; `retreats`
-    (windows,) how often nets went back from a loss that was not finite.
+    `trading` is what the nets' mean came to, of densities; `retreats` (windows,) how often nets
+    went back from a loss that was not finite.
     """
     real = tallies[REAL]
     best = best_rival(real)
@@ -81,8 +83,8 @@ def words(
     if sound is False:
         headline = "A control failed: do not read anything into these figures."
     findings = [*_earned(real, best), *_warm(real), _calibration(real)]
-    if kind == DENSITY:
-        findings.append(_location(real, ranks))
+    if trading is not None:
+        findings.append(location(trading, real.over(EWMA, SQUARE)))
     return Words(headline, findings if readable else [], [control],
                  _caveats(failures, retreats, best), sound, readable, best)  # fmt: skip
 
@@ -161,22 +163,6 @@ def _calibration(real: Tally) -> str:
         f"Its 90 % intervals held {share:.1%} of what came; sorted into fifths by how wide they "
         f"were, {', '.join(f'{one:.1%}' for one in fifths)} "
         f"({'all' if held else 'NOT all'} within 88 to 92 %)."
-    )
-
-
-def _location(real: Tally, ranks: np.ndarray) -> str:
-    """Whether it knows which way."""
-    known = ranks[np.isfinite(ranks)]
-    mean, error = float(known.mean()), float(known.std() / max(len(known), 1) ** 0.5)
-    t = mean / error if error else 0.0
-    lead = real.over(EWMA, SQUARE)
-    verdict = "before costs, and on survivors" if abs(t) >= 2 else "it is worth nothing"
-    if lead.side != BEATS:
-        verdict += ", and as a forecast of the return no better than 0"
-    return (
-        f"Which way returns go: the rank correlation of the net's mean with what came is "
-        f"{mean:+.4f} a day (t = {t:.1f}), its squared error {figure(lead)} to that of 0: "
-        f"{verdict}."
     )
 
 
