@@ -70,6 +70,7 @@ def measured(out: Path, steps: Sequence[Step], console: Console, seconds: float)
     or holds another record.
     """
     from tilewright.calibrate import known
+    from tilewright.cli.under_way import UnderWay
     from tilewright.machine.host import host_machine
     from tilewright.talk.budget import Budget
     from tilewright.talk.peaks import peaks
@@ -86,14 +87,11 @@ def measured(out: Path, steps: Sequence[Step], console: Console, seconds: float)
     if due:
         known(console.print)
     talk = talk.with_peaks(peaks(host_machine()))
-    names = {step.name for step in due}
 
     def told(step: Step, outcome: Outcome | None) -> None:
         if outcome is None:
-            status.update(f"{step.name} ({len(names)} left)")
-            return
-        names.discard(step.name)
-        if outcome.failed:
+            seen.step(step.name)
+        elif outcome.failed:
             console.print(f"{step.name}: [red]{outcome.failed}[/]")
         else:
             note = " [yellow](disturbed)[/]" if disturbed(outcome) else ""
@@ -101,7 +99,7 @@ def measured(out: Path, steps: Sequence[Step], console: Console, seconds: float)
 
     if not (out / NAME).exists():
         talk.save(out / NAME)
-    with console.status("…") as status:
+    with UnderWay(console, {step.name: step.seconds for step in due}) as seen:
         talk = run(talk, out / NAME, steps, told, budget)
     failed = [step.name for step in left(talk, steps) if step.name in talk.outcomes]
     late = [step.name for step in left(talk, steps) if step.name not in talk.outcomes]

@@ -164,6 +164,7 @@ def bench(
     [dim]Then[/] tilewright vision bench b0 --training --batch 16
     """
     from tilewright.bench.one_net import measured
+    from tilewright.cli.under_way import UnderWay
     from tilewright.vision import nets
 
     changes: dict[str, Any] = {} if size is None else {"size": size}
@@ -171,9 +172,12 @@ def bench(
         changes["pad"] = "even"  # as PyTorch pads
     chosen = nets.named(net, **changes)
     batches = batch or ([16] if training else [1, 8])
-    console = Console()
-    with console.status(f"{net}, {chosen.size} px"):
-        found = [measured(chosen, n, rounds, training=training, half=half) for n in batches]
+    turns = {f"{net}, {chosen.size} px, {n} at a time": n for n in batches}
+    console, found = Console(), []
+    with UnderWay(Console(stderr=True), turns) as seen:
+        for turn, n in turns.items():
+            seen.step(turn)
+            found.append(measured(chosen, n, rounds, training=training, half=half))
     table = Table(
         title=f"{net}, {chosen.size} px, {'training' if training else 'answers'}, ms an image",
         title_justify="left", title_style="bold", header_style="bold",
