@@ -9,6 +9,7 @@ leaf are added up is in `filters_rows.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
@@ -155,11 +156,13 @@ class Writer:
             if before:
                 with repeat(function, before) as turn:
                     leaf = self._leaf(turn.index, image, gradient)
-                    ahead = self._ahead(leaf, turn.index, (image, gradient, waiting), lanes)
+                    away = self._away(leaf, turn.index, image, gradient)
+                    ahead = self._ahead(away, waiting, lanes)
                     if words:
-                        away = (ahead.image_away, ahead.gradient_away) if ahead else None
-                        leaf, ahead = words.laid(leaf, away), None
-                    push = partial(self._push, taps.read, turn.index, step, leaf.lines, ahead)
+                        leaf, ahead = words.laid(leaf, away if ahead else None), None
+                    elif not ahead:
+                        leaf = replace(leaf, away=away[0])
+                    push = partial(self._push, taps.read, turn.index, step, leaf, ahead)
                     taps.visit(outside, [leaf.image, leaf.gradient, out, waiting], push)
             leaf = self._leaf(str(before), image, gradient, last=True)
             leaf = words.laid(leaf, None) if words else leaf
@@ -178,7 +181,7 @@ class Writer:
         read: Read,
         number: str,
         step: int,
-        lines: int | str,
+        leaf: Leaf,
         ahead: _Next | None,
         rows: list[Row],
         lanes: tuple[Lanes, ...],
@@ -188,7 +191,8 @@ class Writer:
         """Sums over a leaf, kept until others come."""
         image, gradient, _, waiting = places
         ask = ahead.part(self.function, part, waiting) if ahead else None
-        sums = self._sums(read, rows, lanes, Leaf(image, gradient, lines), ask)
+        here = replace(leaf, image=image, gradient=gradient)
+        sums = self._sums(read, rows, lanes, here, ask)
         self._tree(rows, lanes, waiting, step).push(number, sums)
 
     def _finish(
@@ -242,23 +246,24 @@ class Writer:
         image = self._at(image, codelet.image, n, band, codelet.stride[0])
         return Leaf(image, self._at(gradient, codelet.gradient, n, band, 1), lines)
 
-    def _ahead(
-        self, leaf: Leaf, number: str, places: tuple[str, str, str], lanes: tuple[Lanes, ...]
-    ) -> _Next | None:
-        """The leaf after the one with this number; of a single group's channels most have been read
-        for others."""
-        function, codelet, channels = self.function, self.codelet, self.channels
-        if codelet.image.shape[3] == 1:
-            return None
-        image, gradient, waiting = places
+    def _away(self, leaf: Leaf, number: str, image: str, gradient: str) -> tuple[str, str]:
+        """Bytes from the leaf with this number to the next one, in the image and the gradient."""
+        function = self.function
         after = self._leaf(function.let(f"add i64 {number}, 1"), image, gradient)
-        away = [
+        one, other = (
             function.let(f"sub i64 {number_of(function, there)}, {number_of(function, here)}")
             for here, there in ((leaf.image, after.image), (leaf.gradient, after.gradient))
-        ]
+        )
+        return one, other
+
+    def _ahead(self, away: tuple[str, str], waiting: str, lanes: tuple[Lanes, ...]) -> _Next | None:
+        """The next leaf; of a single group, it is asked for position by position."""
+        codelet, channels = self.codelet, self.channels
+        if codelet.image.shape[3] == 1:
+            return None
         columns = lanes[-1].start + lanes[-1].width
         read = channels.inputs * (columns // channels.outputs if channels.together else 1)
-        return _Next(codelet, away[0], away[1], (read, columns), waiting)
+        return _Next(codelet, *away, (read, columns), waiting)
 
     def _at(self, place: str, operand: Operand, n: str, band: str, lines_apart: int) -> str:
         """Where a leaf begins: band of rows number `band` of image `n`."""

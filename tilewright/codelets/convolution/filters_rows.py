@@ -19,7 +19,7 @@ from tilewright.codelets.emit import pairs, vectors
 from tilewright.codelets.emit.columns import Lanes
 from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.emit.loops import repeat
-from tilewright.codelets.emit.vectors import offset
+from tilewright.codelets.emit.vectors import itemsize, offset
 from tilewright.frozen import frozen
 
 if TYPE_CHECKING:
@@ -42,11 +42,15 @@ class Row:
 
 @frozen
 class Leaf:
-    """Where it begins in the image and in the gradient; a number of rows, or a register with it."""
+    """Where it begins in the image and in the gradient; a number of rows, or a register with it.
+
+    `away`: bytes from its image to the next leaf's, of which each position asks for its own there.
+    """
 
     image: str
     gradient: str
     lines: int | str
+    away: str | None = None
 
 
 @frozen
@@ -115,7 +119,7 @@ def sums_over(
         *sums, image, gradient = line.carry
         if ask:
             ask(image, gradient)
-        sums = _line(function, read, rows, lanes, (image, gradient), kinds, sums)
+        sums = _line(function, read, rows, lanes, (image, gradient), leaf.away, kinds, sums)
         line.next[:] = [*sums, *read.moved(function, (image, gradient), down)]
     return line.result[:-2]
 
@@ -126,6 +130,7 @@ def _line(
     rows: Sequence[Row],
     lanes: tuple[Lanes, ...],
     places: tuple[str, str],
+    away: str | None,
     kinds: Sequence[str],
     sums: Sequence[str],
 ) -> list[str]:
@@ -137,6 +142,8 @@ def _line(
             *sums, image, gradient = turn.carry
             for steps in positions.inside:
                 here = read.moved(function, (image, gradient), steps)
+                if away:
+                    _ask(function, read, rows, here[0], away)
                 sums = _add(function, read, rows, lanes, here, sums)
             turn.next[:] = [*sums, *read.moved(function, (image, gradient), positions.along)]
         sums = turn.result[:-2]
@@ -144,6 +151,18 @@ def _line(
         here = read.moved(function, places, steps)
         sums = _add(function, read, rows, lanes, here, sums)
     return sums
+
+
+def _ask(function: Function, read: Read, rows: Sequence[Row], image: str, away: str) -> None:
+    """For as many channels of the next leaf as a tile has rows, into L2.
+
+    What lies pixels apart no host foresees, and of many channels it comes from L3 once for each tap
+    (256 channels, 28 x 28, eight images: 77 GFLOP/s without, 92 with it; 64 channels 97 and 105).
+    """
+    dtype, count = read.dtypes[0], min(len(rows), read.channels.inputs)
+    first = offset(function, image, dtype, rows[0].image)
+    soon = function.address(first, "i8", away)
+    vectors.prefetch(function, soon, count * itemsize(dtype), into="L2")
 
 
 def _add(
