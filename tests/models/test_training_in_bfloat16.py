@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 import tilewright
-from tests.models.steps import NET, RATE, SEEDS, batches, ours, smoothed, step
+from tests.models.steps import NET, RATE, batches, ours, smoothed, step
 from tilewright.models import efficientnet
 
 pytestmark = pytest.mark.slow
+PAIRED = range(24)
+"""Starts."""
 
 
 def programs():
@@ -19,17 +21,26 @@ def programs():
         return full, tilewright.compile(step, *given, tiles=1, law="pairs")
 
 
-def test_losses_stay_within_the_spread_over_seeds():
-    """Means of 20 steps over four starts, on equal batches."""
-    starts = [efficientnet.start(NET, jax.random.key(seed)) for seed in SEEDS]
+def test_losses_are_float32s_on_average():
+    """Means of 20 steps over pairs from equal starts on equal batches: three standard errors of the
+    mean difference, which is less than float32's spread over starts.
+
+    Equal laws exceed that at one of the ten points in 6 of 100 versions at most (t of 23 degrees
+    of freedom, ten times 0.0064), bits being those of a version.
+    """
+    starts = [efficientnet.start(NET, jax.random.key(seed)) for seed in PAIRED]
     one, other = (
         np.array([smoothed(ours(program, *start)) for start in starts]) for program in programs()
     )
-    spread = one.std(axis=0, ddof=1)
-    for name, row in (("float32", one.mean(0)), ("bfloat16", other.mean(0)), ("spread", spread)):
+    spread, apart = one.std(axis=0, ddof=1), other - one
+    error = apart.std(axis=0, ddof=1) / len(starts) ** 0.5
+    for name, row in (("float32", one.mean(0)), ("bfloat16", other.mean(0)),
+                      ("difference", apart.mean(0)), ("its error", error),
+                      ("spread", spread)):  # fmt: skip
         print(name, np.round(row, 3))
     assert np.all(other[:, -1] < 0.5 * other[:, 0])
-    assert np.all(np.abs(other.mean(0) - one.mean(0)) <= spread)
+    assert np.all(3 * error < spread)
+    assert np.all(np.abs(apart.mean(0)) <= 3 * error)
 
 
 def test_gradients_of_a_net_that_has_learnt_a_little():
