@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from tilewright.codelets.base import LANES
 from tilewright.codelets.elementwise.collapse import Walk
-from tilewright.codelets.emit import memory
-from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
-from tilewright.codelets.emit.turn import turn_block
-from tilewright.codelets.emit.vectors import itemsize, offset
+from tilewright.codelets.emit.llvm import Function
+from tilewright.codelets.emit.turn import Side, block
+from tilewright.codelets.emit.vectors import itemsize
 from tilewright.frozen import frozen
 
 
@@ -49,26 +48,6 @@ def copy_square(function: Function, square: Square, source: str, target: str) ->
 def move_block(
     function: Function, dtype: str, source: str, source_step: int, target: str, target_step: int
 ) -> None:
-    """Element j of line i of the source becomes element i of line j of the target; or in place.
-
-    In a function of its own, once a program: 64 shuffles take LLVM 10 ms.
-    """
-    symbol = f"move_block_{dtype}"
-    if symbol not in function.module.functions:
-        _write_move(function.module.function(symbol, "void", ["ptr", "i64"] * 2), dtype)
-    given = [("ptr", source), ("i64", str(source_step))]
-    made = [("ptr", target), ("i64", str(target_step))]
-    function.call("void", symbol, *given, *made)
-
-
-def _write_move(function: Function, dtype: str) -> None:
-    """The function `move_block` calls: source, its step, target, its step."""
-    rows, place = [], "%a0"
-    for _ in range(LANES):
-        rows.append(memory.load_raw(function, dtype, place, LANES, 1))
-        place = offset(function, place, dtype, "%a1")
-    place = "%a2"
-    for column in turn_block(function, MEMORY_TYPE[dtype], rows):
-        memory.store_raw(function, dtype, column, place, LANES, 1)
-        place = offset(function, place, dtype, "%a3")
-    function.close()
+    """Element j of line i of the source becomes element i of line j of the target; or in place."""
+    given, made = Side(dtype, source_step), Side(dtype, target_step)
+    block(function, given, made, LANES, LANES, source, target)
