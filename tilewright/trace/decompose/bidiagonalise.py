@@ -23,8 +23,7 @@ Reflectors = tuple[Array, Array]
 def bidiagonalise(matrix: Array) -> tuple[Array, Array, Reflectors, Reflectors]:
     """Of Q' A P, for an (n, n) matrix A: diagonal (n,), what is right of it (n - 1,), and Q and P.
 
-    Q is made of n reflectors, (n, n); P leaves the first coordinate alone, and is made of n - 1
-    reflectors, (n - 1, n - 1), of the others.
+    Q and P are made of n reflectors each, (n, n); the first of P's is none, with a factor of zero.
     """
     size = matrix.shape[0]
     panel_width, n = whole(size)
@@ -46,18 +45,19 @@ def bidiagonalise(matrix: Array) -> tuple[Array, Array, Reflectors, Reflectors]:
         tall = jnp.zeros((n - start, columns), matrix.dtype)
         empty = jnp.zeros(columns, matrix.dtype)
         state = (matrix[start:, start:], tall, tall, *[empty] * 4)
-        rest, v, u, *found = over_panels(panel, columns, state, backwards=False, width=panel_width)
+        rest, v, u, *found = over_panels(panel, columns, state, panel_width, backwards=False)
         matrix = matrix.at[start:, start:].set(rest)
         left = left.at[start:, start : start + columns].set(v)
         right = right.at[start:, start : start + columns].set(u)
         numbers.append(found)
     diagonal, beside, left_taus, right_taus = map(jnp.concatenate, zip(*numbers, strict=True))
     below = size - 1
+    right = jnp.pad(right[:size, :below], ((0, 0), (1, 0)))
     return (
         diagonal[:size],
         beside[:below],
         (left[:size, :size], left_taus[:size]),
-        (right[1:size, :below], right_taus[:below]),
+        (right, jnp.pad(right_taus[:below], (1, 0))),
     )
 
 

@@ -28,9 +28,12 @@ _STRETCH, _MOST_STRETCHES = 128, 3
 
 def geqrf(matrix: Array) -> tuple[Array, Array]:
     """As `qr.geqrf`."""
-    steps = min(matrix.shape)
+    m, n = matrix.shape
+    steps = min(m, n)
+    panel_width, all_of = whole(steps)
+    matrix = jnp.pad(matrix, ((0, max(0, all_of - m)), (0, max(0, all_of - n))))
     taus, factors = [], jnp.zeros_like(matrix)
-    for start, columns in stretches(steps):
+    for start, columns in stretches(all_of, panel_width, short=True):
 
         def panel(first: Array | int, width: int, state: tuple[Array, ...]) -> tuple[Array, ...]:
             rest, found, tau = state
@@ -44,33 +47,32 @@ def geqrf(matrix: Array) -> tuple[Array, Array]:
 
         rest = matrix[start:, start:]
         state = (rest, jnp.zeros_like(rest), jnp.zeros(columns, matrix.dtype))
-        rest, found, tau = over_panels(panel, columns, state, backwards=False)
+        rest, found, tau = over_panels(panel, columns, state, panel_width, backwards=False)
         matrix = matrix.at[start:, start:].set(rest)
         factors = factors.at[start:, start:].add(found)
         taus.append(tau)
-    return jnp.triu(matrix) + factors, jnp.concatenate(taus)
+    return (jnp.triu(matrix) + factors)[:m, :n], jnp.concatenate(taus)[:steps]
 
 
 def product(reflectors: Array, taus: Array) -> Array:
     """As `qr.householder_product`."""
     m, n = reflectors.shape
-    return _times(reflectors, taus, jnp.eye(m, n, dtype=reflectors.dtype), PANEL, triangular=True)
+    start = jnp.eye(m, n, dtype=reflectors.dtype)
+    return _times(reflectors[:, : taus.shape[0]], taus, start, triangular=True)
 
 
 def applied(reflectors: Array, taus: Array, matrix: Array) -> Array:
     """The product of k reflectors, held as `geqrf` leaves them, (m, k), times a matrix (m, n)."""
+    return _times(reflectors, taus, matrix, triangular=False)
+
+
+def _times(reflectors: Array, taus: Array, result: Array, *, triangular: bool) -> Array:
+    """`triangular`: what is left of the matrix's diagonal is zero."""
     steps = taus.shape[0]
-    width, all_of = whole(steps)
+    panel_width, all_of = whole(steps)
     reflectors = jnp.pad(reflectors, ((0, 0), (0, all_of - steps)))
     taus = jnp.pad(taus, (0, all_of - steps))
-    return _times(reflectors, taus, matrix, width, triangular=False)
-
-
-def _times(
-    reflectors: Array, taus: Array, result: Array, panel_width: int, *, triangular: bool
-) -> Array:
-    """`triangular`: what is left of the matrix's diagonal is zero."""
-    for start, columns in reversed(list(stretches(taus.shape[0], panel_width))):
+    for start, columns in reversed(list(stretches(all_of, panel_width, short=triangular))):
         known, tau = reflectors[start:, start:], taus[start:]
 
         def panel(first: Array | int, width: int, state: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -80,7 +82,7 @@ def _times(
 
         left = start if triangular else 0
         state = (result[start:, left:],)
-        (rest,) = over_panels(panel, columns, state, backwards=True, width=panel_width)
+        (rest,) = over_panels(panel, columns, state, panel_width, backwards=True)
         result = result.at[start:, left:].set(rest)
     return result
 
@@ -95,38 +97,29 @@ def whole(steps: int) -> tuple[int, int]:
     return width, width * count
 
 
-def stretches(steps: int, width: int | None = None) -> Iterator[tuple[int, int]]:
-    """First column and number of columns of each, whole panels but for the last."""
-    width = width or PANEL
+def stretches(steps: int, width: int, *, short: bool = False) -> Iterator[tuple[int, int]]:
+    """First column and number of columns of each, whole panels: some 128, or a third of all.
+
+    What is left over makes those before it longer, or, if they are to be `short`, is one more: less
+    work for the processor, and more code.
+    """
     most = max(_STRETCH, -(-steps // _MOST_STRETCHES))
-    length = -(-most // width) * width
+    length = (most // width if short else -(-most // width)) * width
     for start in range(0, steps, length):
         yield start, min(length, steps - start)
 
 
 def over_panels(
-    panel: Callable,
-    columns: int,
-    state: tuple[Array, ...],
-    *,
-    backwards: bool,
-    width: int | None = None,
+    panel: Callable, columns: int, state: tuple[Array, ...], width: int, *, backwards: bool
 ) -> tuple[Array, ...]:
-    """`panel` for each whole one in a loop, and for what is left: the last one, or the first."""
-    width = width or PANEL
-    count, rest = divmod(columns, width)
+    """`panel` for each in a loop."""
+    count = columns // width
 
     def turn(i: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
         number = count - 1 - i if backwards else i
         return panel(number * width, width, state)
 
-    if rest and backwards:
-        state = panel(count * width, rest, state)
-    if count:
-        state = lax.fori_loop(0, count, turn, state)
-    if rest and not backwards:
-        state = panel(count * width, rest, state)
-    return state
+    return lax.fori_loop(0, count, turn, state)
 
 
 def _below(panel: Array, first: Array | int) -> Array:

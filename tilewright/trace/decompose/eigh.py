@@ -67,8 +67,7 @@ def _by_parts(matrix: Array) -> tuple[Array, Array]:
 
 def _turned_back(reflectors: Array, taus: Array, columns: Array) -> Array:
     """Vectors of the tridiagonal matrix, in columns, as those of the matrix, in rows."""
-    below = blocked_qr.applied(reflectors, taus, columns[1:])
-    return jnp.concatenate([columns[:1], below]).T
+    return blocked_qr.applied(reflectors, taus, columns).T
 
 
 def _by_rotations(matrix: Array) -> tuple[Array, Array]:

@@ -68,7 +68,7 @@ def _by_reflectors(matrix: Array) -> tuple[Array, Array, Array]:
     order = jnp.argsort(-jnp.abs(values))
     values, left, right = values[order], left[order].T, right[order].T
     left = blocked_qr.applied(*of_left, left)
-    right = jnp.concatenate([right[:1], blocked_qr.applied(*of_right, right[1:])])
+    right = blocked_qr.applied(*of_right, right)
     right = right * jnp.where(values < 0, -1, 1)
     return jnp.abs(values), left, right.T
 

@@ -22,8 +22,8 @@ Array = jax.Array
 def tridiagonalise(matrix: Array) -> tuple[Array, Array, Array, Array]:
     """Of Q' A Q, for a full symmetric (n, n) matrix A: diagonal (n,), what is beside it (n - 1,).
 
-    Q leaves the first coordinate alone. Of the others it is the product of n - 1 reflectors, which
-    come held as `geqrf` leaves them, (n - 1, n - 1), with their factors tau, (n - 1,).
+    Q leaves the first coordinate alone. It is the product of n reflectors, which come held as
+    `geqrf` leaves them, (n, n), with their factors tau, (n,); the first is none: its tau is zero.
     """
     size = matrix.shape[0]
     panel_width, steps = whole(size - 1)
@@ -48,7 +48,7 @@ def tridiagonalise(matrix: Array) -> tuple[Array, Array, Array, Array]:
         empty = jnp.zeros(columns, matrix.dtype)
         state = (rest, jnp.zeros((n - start, columns), matrix.dtype), empty, empty, empty)
         rest, vectors, on, off, tau = over_panels(
-            panel, columns, state, backwards=False, width=panel_width
+            panel, columns, state, panel_width, backwards=False
         )
         matrix = matrix.at[start:, start:].set(rest)
         reflectors = reflectors.at[start:, start : start + columns].set(vectors)
@@ -57,7 +57,9 @@ def tridiagonalise(matrix: Array) -> tuple[Array, Array, Array, Array]:
         taus.append(tau)
     diagonal.append(matrix[-1:, -1])
     on, off, factors = map(jnp.concatenate, (diagonal, beside, taus))
-    return on[:size], off[: size - 1], factors[: size - 1], reflectors[1:size, : size - 1]
+    below = size - 1
+    reflectors = jnp.pad(reflectors[:size, :below], ((0, 0), (1, 0)))
+    return on[:size], off[:below], jnp.pad(factors[:below], (1, 0)), reflectors
 
 
 def _panel(matrix: Array, first: Array | int, width: int) -> tuple[Array, ...]:
