@@ -50,7 +50,7 @@ class Control:
         self.counters.add(function, counter)
         following = function.let(f"add i64 {index}, 1")
         self.slots.store(function, slot, "i64", following)
-        self._unless_cancelled(function, head, done)
+        self.go_on(function, head, done)
         function.label(done)
 
     def while_loop(
@@ -76,7 +76,7 @@ class Control:
         function.label(turn)
         function.call("void", body, ("ptr", "%a0"))
         self.counters.add(function, counter)
-        self._unless_cancelled(function, head, done)
+        self.go_on(function, head, done)
         function.label(done)
 
     def branch(
@@ -100,33 +100,27 @@ class Control:
             function.do(f"br label %{after}")
         function.label(after)
 
-    def cancelled(self, function: Function, word: str = "") -> str:
-        """Whether the run is to stop, as an i1; the word is 0 but for moments, and then we ask.
+    def go_on(self, function: Function, on: str, stop: str, word: str = "") -> None:
+        """Jump to `on`, or to `stop` if the run is cancelled: from then on no barrier waits.
 
-        `word` is the word's address, where it has been loaded before.
+        The word is 0 but for moments, and then we ask; `word` is its address, where it has been
+        loaded before.
         """
-        word = word or self.slots.context(function, "cancel", "ptr")
+        word = word or self.slots.fixed(function, "cancel")
         value = function.let(f"load atomic i32, ptr {word} monotonic, align 4")
         noticed = function.let(f"icmp ne i32 {value}, 0")
-        ask, know, before = function.name("ask"), function.name("know"), function.block
-        function.do(f"br i1 {noticed}, label %{ask}, label %{know}")
+        ask = function.name("ask")
+        function.do(f"br i1 {noticed}, label %{ask}, label %{on}")
         function.label(ask)
         context, worker = (self.slots.fixed(function, name) for name in ("context", "worker"))
         answer = function.call("i32", "tw_cancelled", ("ptr", context), ("i64", worker))
-        stop = function.let(f"icmp ne i32 {answer}, 0")
-        function.do(f"br label %{know}")
-        function.label(know)
-        return function.let(f"phi i1 [ false, %{before} ], [ {stop}, %{ask} ]")
+        cancelled = function.let(f"icmp ne i32 {answer}, 0")
+        function.do(f"br i1 {cancelled}, label %{stop}, label %{on}")
 
     def leave_if_cancelled(self, function: Function) -> None:
         """Return from the function once the run is to stop; its caller then does the same."""
         leave, stay = function.name("leave"), function.name("stay")
-        function.do(f"br i1 {self.cancelled(function)}, label %{leave}, label %{stay}")
+        self.go_on(function, stay, leave)
         function.label(leave)
         function.do("ret void")
         function.label(stay)
-
-    def _unless_cancelled(self, function: Function, on: str, stop: str) -> None:
-        """Go on with the loop, or leave it. Once cancelled, no barrier waits for anybody."""
-        flag = self.cancelled(function)
-        function.do(f"br i1 {flag}, label %{stop}, label %{on}")

@@ -29,10 +29,7 @@ class Counters:
 
     def row(self, function: Function) -> str:
         """The address of this worker's counters."""
-        trips = self.slots.context(function, "trips", "ptr")
-        stride = self.slots.context(function, "trips_stride")
-        worker = self.slots.fixed(function, "worker")
-        return function.address(trips, "i8", function.let(f"mul i64 {worker}, {stride}"))
+        return self.slots.fixed(function, "counters")
 
     def add(self, function: Function, counter: int, amount: str = "1") -> None:
         at = function.address(self.row(function), "i64", counter)

@@ -150,8 +150,7 @@ class Queues:
         """Run the body; go to `done` if cancelled meanwhile."""
         function.call("void", body, ("ptr", "%a0"))
         finished = function.name("finished")
-        flag = self.control.cancelled(function)
-        function.do(f"br i1 {flag}, label %{done}, label %{finished}")
+        self.control.go_on(function, finished, done)
         function.label(finished)
 
     def _wait_for_place(

@@ -47,7 +47,7 @@ class _Writer:
         self.registers: dict[Buffer, InRegister] = {}
         self.indices: dict[Var, str] = {}
         self.bases: dict[View, str] = {}
-        self.cancel = outer.slots.context(function, "cancel", "ptr")
+        self.cancel = outer.slots.fixed(function, "cancel")
         self.row = outer.counters.row(function)
 
     def write(self) -> None:
@@ -171,8 +171,7 @@ class _Writer:
         function.label(body)
         turn()
         function.do(f"store i64 {self._increase(count)}, ptr {at}")
-        stop = self.outer.control.cancelled(function, self.cancel)
-        function.do(f"br i1 {stop}, label %{done}, label %{head}")
+        self.outer.control.go_on(function, head, done, self.cancel)
         function.label(done)
 
     def _branch(self, step: Branch) -> None:

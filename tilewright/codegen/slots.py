@@ -14,7 +14,7 @@ from collections.abc import Hashable
 from tilewright.codegen.context import FIELDS
 from tilewright.codelets.emit.llvm import Function
 
-FRAME = ("context", "shared", "tile", "inputs", "outputs", "worker")
+FRAME = ("context", "shared", "tile", "inputs", "outputs", "worker", "cancel", "counters")
 
 
 class Slots:
@@ -61,12 +61,17 @@ class Slots:
 
         fill("context", "ptr", "%a0")
         fill("worker", "i64", "%a1")
-        for name in ("shared", "inputs", "outputs"):
+        for name in ("shared", "inputs", "outputs", "cancel"):
             fill(name, "ptr", given(function, name, "ptr"))
-        stride = given(function, "tile_arena_stride", "i64")
-        skip = function.let(f"mul i64 %a1, {stride}")
-        fill("tile", "ptr", function.address(given(function, "tile_arenas", "ptr"), "i8", skip))
+        fill("tile", "ptr", _own(function, "tile_arenas", "tile_arena_stride"))
+        fill("counters", "ptr", _own(function, "trips", "trips_stride"))
         return frame
+
+
+def _own(function: Function, table: str, stride: str) -> str:
+    """In the entry: the worker's part of a table of all workers' parts, `stride` bytes each."""
+    skip = function.let(f"mul i64 %a1, {given(function, stride, 'i64')}")
+    return function.address(given(function, table, "ptr"), "i8", skip)
 
 
 def given(function: Function, name: str, kind: str) -> str:
