@@ -70,4 +70,5 @@ class Calls:
         side = "outputs" if buffer.space == "output" else "inputs"
         index = buffer.index + (self.constants if buffer.space == "input" else 0)
         array = self.slots.fixed(function, side)
-        return function.let(f"load ptr, ptr {function.address(array, 'ptr', index)}")
+        at = function.known(f"getelementptr ptr, ptr {array}, i64 {index}")
+        return function.known(f"load ptr, ptr {at}")

@@ -57,7 +57,8 @@ class _Writer:
             register = InRegister(buffer.dtype, "", buffer.size)
             self.registers[buffer] = replace(register, slot=self._variable(register.type))
         for view, _, _ in views_of((region.step,)):
-            self._base(view)
+            if self._outside(view):
+                self._base(view)
         for buffer, register in self.registers.items():
             if buffer in region.outliving:
                 every = range(buffer.size)
@@ -83,12 +84,21 @@ class _Writer:
         return InMemory(buffer.dtype, self._base(View(buffer, (), ())))
 
     def _base(self, view: View) -> str:
-        """The view's address but for the loops in the region; all are computed at the beginning."""
-        moves = tuple(move for move in view.moves if move[0] not in self.region.inside)
-        key = View(view.buffer, (), (), 0 if view.buffer in self.registers else view.offset, moves)
+        """The view's address but for the loops in the region.
+
+        Those that others move are computed at the beginning.
+        """
+        moves, offset = self._outside(view), 0 if view.buffer in self.registers else view.offset
+        key = View(view.buffer, (), (), offset, moves)
+        if not moves:
+            return self.outer.calls.address(self.function, key)
         if key not in self.bases:
             self.bases[key] = self.outer.calls.address(self.function, key)
         return self.bases[key]
+
+    def _outside(self, view: View) -> tuple[tuple[Var, int], ...]:
+        """How loops around the region move it."""
+        return tuple(move for move in view.moves if move[0] not in self.region.inside)
 
     def _address(self, view: View) -> str:
         """The view's address for the present values of all loop variables."""

@@ -42,8 +42,9 @@ class Slots:
         function.do(f"store {kind} {value}, ptr {function.address(frame, 'i64', slot)}")
 
     def fixed(self, function: Function, name: str) -> str:
-        """One of `FRAME`."""
-        return self.load(function, FRAME.index(name), "i64" if name == "worker" else "ptr")
+        """One of `FRAME`, which never change: loaded once, at the function's beginning."""
+        at = function.known(f"getelementptr i64, ptr %a0, i64 {FRAME.index(name)}")
+        return function.known(f"load {'i64' if name == 'worker' else 'ptr'}, ptr {at}")
 
     def context(self, function: Function, name: str, kind: str = "i64") -> str:
         """A field of the context."""

@@ -117,6 +117,7 @@ class Function:
         self.calls: set[str] = set()
         self.lines: list[str] = ["entry:"]
         self._reserved: list[str] = []
+        self._known: dict[str, str] = {}
         self.block = "entry"
         self._count = 0
 
@@ -142,6 +143,13 @@ class Function:
         place = "%" + self.name("own")
         self._reserved.append(f"  {place} = alloca [{count} x {kind}], align 64")
         return place
+
+    def known(self, text: str) -> str:
+        """As `let`, at the function's beginning and once: of its arguments, or what is known."""
+        if text not in self._known:
+            self._known[text] = register = "%" + self.name("known")
+            self._reserved.append(f"  {register} = {text}")
+        return self._known[text]
 
     def label(self, label: str) -> None:
         self.lines.append(f"{label}:")
