@@ -36,7 +36,8 @@ class Rebuilder(Builder):
         return self._renamed.get(value, value)
 
     def read_all(self, values: Iterable[Value]) -> tuple[Value, ...]:
-        return tuple(map(self.read, values))
+        renamed = self._renamed
+        return tuple([renamed.get(value, value) for value in values])
 
     def renamed(self, node: Node) -> Node:
         """The node, reading what now stands for its inputs."""
@@ -53,9 +54,10 @@ class Rebuilder(Builder):
 
     def producer(self, value: Value) -> Node | None:
         """The node that defines a value of the new graph; None for an input."""
-        for node in self.nodes[self._known :]:
-            self._producer.update((output, node) for output in node.outputs)
-        self._known = len(self.nodes)
+        while self._known < len(self.nodes):
+            node = self.nodes[self._known]
+            self._producer.update(dict.fromkeys(node.outputs, node))
+            self._known += 1
         return self._producer.get(value)
 
     def finish(self, outputs: Iterable[Value]) -> Graph:

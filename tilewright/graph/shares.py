@@ -71,15 +71,13 @@ class _Chain:
 
     def _before(self, apart: set[Node], found: set[Node]) -> set[Node]:
         """With what only they read."""
-        readers: dict[Value, list[Node]] = {}
-        for node in self.graph.nodes:
-            for value in node.inputs:
-                readers.setdefault(value, []).append(node)
+        if not found:
+            return found
+        readers, found = self.graph.readers(), set(found)
         for node in reversed(self.graph.nodes):
             reads = [r for v in node.outputs for r in readers.get(v, ())]
-            given = not set(node.outputs).isdisjoint(self.graph.outputs)
-            if node in apart and reads and not given and found.issuperset(reads):
-                found = found | {node}
+            if node in apart and reads and found.issuperset(reads):
+                found.add(node)
         return found
 
     def ways(self, machine: Machine) -> Ways:

@@ -24,14 +24,16 @@ def verify(graph: Graph) -> None:
     if graph.law not in LAWS:
         raise GraphError(f"{graph.law!r} is no law of sums; there is {', '.join(LAWS)}")
     defined: set[Value] = set()
-    _define(defined, graph.inputs, "the inputs")
+    _define(defined, graph.inputs)
     for node in graph.nodes:
         for value in node.inputs:
-            _require(value in defined, node, f"reads {value.type} before it is defined")
-        _define(defined, node.outputs, describe(node))
+            if value not in defined:
+                raise _fault(node, f"reads {value.type} before it is defined")
+        _define(defined, node.outputs, node)
         _check(node)
         for body in node.bodies:
-            _require(not body.state, node, "has a body with a state of its own")
+            if body.state:
+                raise _fault(node, "has a body with a state of its own")
             verify(body)
     for value in graph.outputs:
         if value not in defined:
@@ -59,34 +61,38 @@ def describe(node: Node) -> str:
     return f"{node.op}({operands}) -> {results}" + (f" at {node.source}" if node.source else "")
 
 
-def _require(condition: bool, node: Node, message: str) -> None:
-    if not condition:
-        raise GraphError(f"{describe(node)}: {message}")
+def _fault(node: Node, message: str) -> GraphError:
+    return GraphError(f"{describe(node)}: {message}")
 
 
-def _define(defined: set[Value], values: Sequence[Value], where: str) -> None:
+def _define(defined: set[Value], values: Sequence[Value], node: Node | None = None) -> None:
+    """Results of a node, or inputs."""
     for value in values:
         if value in defined:
+            where = describe(node) if node else "the inputs"
             raise GraphError(f"{where}: {value.type} is defined twice")
         defined.add(value)
 
 
 def _check(node: Node) -> None:
-    _require(node.op in OPERATIONS or node.op in CONTROL, node, "no such operation")
     if node.op in CONTROL:
         _check_faults(node, CONTROL[node.op].faults)
         return
-    row = OPERATIONS[node.op]
-    _require(not node.bodies, node, "takes no bodies")
+    row = OPERATIONS.get(node.op)
+    if row is None:
+        raise _fault(node, "no such operation")
+    if node.bodies:
+        raise _fault(node, "takes no bodies")
     _check_faults(node, row.faults)
     expected = _tried(node, lambda: list(row.types([v.type for v in node.inputs], node.params)))
-    text = ", ".join(map(str, expected))
-    _require([v.type for v in node.outputs] == expected, node, f"should give {text}")
+    if [v.type for v in node.outputs] != expected:
+        raise _fault(node, f"should give {', '.join(map(str, expected))}")
 
 
 def _check_faults(node: Node, faults: Callable[[Node], Iterable[str]]) -> None:
     found = _tried(node, lambda: next(iter(faults(node)), ""))
-    _require(not found, node, found)
+    if found:
+        raise _fault(node, found)
 
 
 def _tried(node: Node, ask: Callable[[], Answer]) -> Answer:

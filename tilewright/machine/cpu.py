@@ -104,6 +104,7 @@ def _read(path: Path) -> str:
         return ""
 
 
+@cache
 def instructions(root: Path = _ROOT) -> frozenset[str]:
     """Extensions of the instruction set, by the names of /proc/cpuinfo."""
     return frozenset((_cpuinfo("flags", root) or _cpuinfo("Features", root)).split())
