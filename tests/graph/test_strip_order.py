@@ -56,6 +56,7 @@ CHAINS = {"net": net, "columns": columns, "heads": heads, "pieces": pieces}
 @pytest.fixture(params=[True, False], ids=["first", "last"])
 def order(request, monkeypatch):
     monkeypatch.setattr(strips, "rows_first", lambda *_: request.param)
+    monkeypatch.setattr(strips, "MAX_STRIP", 128)
     return request.param
 
 

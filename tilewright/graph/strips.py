@@ -18,6 +18,9 @@ are put together along their rows. Sums: several strips have 2^j leaves of the l
 their sums are nodes of its tree (`graph/law.py`): strips, and any grouping of them, change no bit.
 Sums of 16-bit floats leave the strips in float32.
 
+Where one strip has all rows, and they come first as they are, it would be the graph as it stands,
+of which nothing could go with what is around it: there is none.
+
 Rows whose values depend on a sum over the same rows (a normaliser) fall in a later phase: a
 `strips` node of their own.
 """
@@ -252,7 +255,13 @@ class _Chain:
             held_by = min(held_by, self.machine.tile.memories[0].size)
         fitting = held_by // max(width, 1)
         rows = self._leaf(phase)
-        return _strip(self.length, max(rows, min(MAX_STRIP, fitting)), rows)
+        strip = _strip(self.length, max(rows, min(MAX_STRIP, fitting)), rows)
+        return None if strip == self.length and self._rows_first(phase) else strip
+
+    def _rows_first(self, phase: _Phase) -> bool:
+        inside = {*phase.members, *phase.sums}
+        nodes = [node for node in self.graph.nodes if node in inside]
+        return rows_first(nodes, self.rows, self.machine)
 
     def _reads_again(self, phase: _Phase) -> bool:
         """Whether matrices meet vectors alone, and one of them twice: it should stay near between.
