@@ -213,7 +213,7 @@ def _task(hidden: int, steps: int, batch: int) -> Any:
 
 
 def _epoch(hidden: int, steps: int, batch: int) -> tuple[Any, Any, tuple[Any, ...]]:
-    """One epoch; gathering its batches alone; and what both are given."""
+    """One epoch; gathering its batches alone, as the epoch has them; and what both are given."""
     import jax
     import jax.numpy as jnp
 
@@ -226,13 +226,11 @@ def _epoch(hidden: int, steps: int, batch: int) -> tuple[Any, Any, tuple[Any, ..
         return training.advance(recipe, key, hyper, rows, table, later, fit, np.int32(1))
 
     def gather(key: Any, rows: Any, table: Any) -> Any:
-        order = training._order(key, table)
-
-        def turn(k: Any, total: Any) -> Any:
-            x, y, weight = training._read(recipe, rows, table, order, k, table.turns)
-            return total + jnp.sum(x) + jnp.sum(y) + jnp.sum(weight)
-
-        return jax.lax.fori_loop(0, training._turns(recipe, table), turn, jnp.zeros(()))
+        read = partial(training._read, recipe, rows, table, training._order(key, table))
+        kinds = jax.eval_shape(read, jnp.int32(0), table.turns)
+        nothing = jax.tree.map(lambda kind: jnp.zeros(kind.shape, kind.dtype), kinds)
+        turns = training._turns(recipe, table)
+        return jax.lax.fori_loop(0, turns, lambda k, _: read(k, table.turns), nothing)
 
     return fit, gather, (begun, jax.random.key(1), rows, table)
 
