@@ -154,3 +154,53 @@ def test_a_map_with_a_loop_of_unknown_length_is_always_dealt_out():
     assert isinstance(step_of(planned(lambda x: lax.map(instance, x), X[0] + 1), Map), Map)
     nested = planned(jax.vmap(lambda x: x + 1), X)
     assert not any(isinstance(step, Map) for step in nested.steps)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("length", [1, 5])
+def test_a_carry_that_is_stacked_as_it_comes_is_not_copied(reverse, length):
+    """Each trip makes the next row of the stack, the last one the carry that is left."""
+    xs, start = np.ones((length, 24, 16), np.float32), np.full((24, 16), 0.5, np.float32)
+
+    def states(start, xs):
+        def step(carry, x):
+            h, c = carry
+            return (h * x + c, c - h), (h, h * c)
+
+        return lax.scan(step, (start, start * 2), xs, reverse=reverse)
+
+    def later(start, xs):
+        (h, c), (before, _) = states(start, xs)
+        return jnp.sum(before * before), h @ c.T
+
+    calls = calls_of(planned(later, start, xs).steps)
+    copied = [n for call, n in calls if re.match(r"copy_float32_(24x16|384)$", call.codelet.name)]
+    assert sum(copied) <= 3, "initial values alone, and c, which is not stacked"
+    agree(later, start, xs, relative=1e-5, absolute=1e-5)
+    agree(states, start, xs)
+
+
+def test_what_comes_is_stacked_though_a_trip_hands_on_something_else():
+    xs = np.arange(4 * 384, dtype=np.float32).reshape(4, 24, 16)
+
+    def fn(xs):
+        def step(carry, x):
+            a, b = carry
+            return (b, x), (a, b, a)
+
+        return lax.scan(step, (xs[0] + 1, xs[1] * 2), xs)
+
+    agree(fn, xs)
+    agree(lambda xs: jax.tree.map(jnp.sum, fn(xs)), xs, relative=1e-5)
+
+
+def test_a_sum_of_products_is_carried_in_its_place():
+    xs = np.random.default_rng(1).normal(size=(3, 20, 24)).astype(np.float32)
+
+    def fn(xs):
+        return lax.scan(lambda w, x: (w + x.T @ x, ()), jnp.zeros((24, 24)), xs)[0]
+
+    calls = [call.codelet.name for call, _ in calls_of(planned(fn, xs).steps)]
+    assert sum("add" in name for name in calls) == 1
+    assert "copy_float32_576" not in calls
+    agree(fn, xs, relative=1e-5, absolute=1e-5)

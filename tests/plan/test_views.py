@@ -1,5 +1,7 @@
 """Movement without moving: a view of a buffer is what NumPy's own movement makes of the array."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -109,3 +111,29 @@ def test_what_is_dense():
     assert views.is_dense(views.broadcast(whole((1, 4))[0], (1, 4), (0, 1)))
     assert views.is_dense(View(view.buffer, (0, 5), (99, 7))), "what is empty lies anyhow"
     assert dense_strides((2, 3, 4)) == (12, 4, 1)
+
+
+def elements(view: View) -> set[int]:
+    steps = [
+        range(0, n * s, s) if s else [0] * n for n, s in zip(view.shape, view.strides, strict=True)
+    ]
+    return {view.offset + sum(at) for at in product(*steps)}
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_windows_are_apart_where_they_share_no_element(data):
+    strides = tuple(data.draw(st.lists(st.integers(0, 9), min_size=1, max_size=3)))
+    buffer = Buffer("float32", 1000, "shared")
+    shape = st.tuples(*[st.integers(1, 4)] * len(strides))
+    one, other = (
+        View(buffer, data.draw(shape), strides, data.draw(st.integers(0, 40))) for _ in range(2)
+    )
+    assert views.are_apart(one, other) == elements(one).isdisjoint(elements(other))
+
+
+def test_windows_that_move_otherwise_are_not_known_to_be_apart():
+    buffer = Buffer("float32", 100, "shared")
+    one, other = View(buffer, (4,), (1,), 0, ((7, 8),)), View(buffer, (4,), (1,), 50, ((9, 8),))
+    assert not views.are_apart(one, other)
+    assert views.are_apart(one, View(buffer, (4,), (1,), 50, ((7, 8),)))

@@ -207,7 +207,7 @@ class _Emitter:
         most = BETWEEN_LOOKS * self.machine.chip.clock
         for step in steps:
             if isinstance(step, Call):
-                self.calls.call(function, step.codelet, step.views)
+                self.calls.call(function, step.codelet, (*step.views, *step.asked))
                 work += price(step.codelet.work, self.machine.tile).cycles
             else:
                 self._control_step(function, step, shared=False)

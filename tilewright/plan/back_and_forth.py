@@ -34,7 +34,7 @@ def _turned(step: Step, machine: Machine) -> Sequence[Step]:
     step = _inside(step, machine)
     if not isinstance(step, Loop) or step.count < 2:
         return [step]
-    simple: list[Call | Spread] = [inner for inner in step.steps if _is_simple(inner)]
+    simple: list[Call | Spread] = [inner for inner in step.steps if is_simple(inner)]
     if len(simple) < len(step.steps) or alternates(step):
         return [step]
     read = sum(_constants(inner, step.var, machine) for inner in simple)
@@ -57,7 +57,7 @@ def _inside(step: Step, machine: Machine) -> Step:
     return step
 
 
-def _is_simple(step: Step) -> TypeGuard[Call | Spread]:
+def is_simple(step: Step) -> TypeGuard[Call | Spread]:
     """A call, or calls that are dealt out."""
     if isinstance(step, Spread):
         return len(_dealt(step)) == len(step.steps)

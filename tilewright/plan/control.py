@@ -6,7 +6,7 @@ nothing reads the old one any more, and otherwise beside it, copied at the end o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tilewright.frozen import frozen
 from tilewright.graph.count import node_count
@@ -77,10 +77,44 @@ def _in_order(scope: Scope, moves: Sequence[tuple[View, View]]) -> list[tuple[Vi
     return left
 
 
-def _carry_buffers(scope: Scope, node: Node, initial: Sequence[Value]) -> list[View]:
-    """One view for each carry, holding its initial value."""
+WORTH_TRACKING = 256
+"""Elements of a carry from which on: loops of small vertices stay as they are."""
+
+
+def _tracks(scope: Scope, node: Node) -> dict[Value, View]:
+    """Of the carries that are stacked as a trip finds them, all their values: the initial one, and
+    what each trip makes of it, so that nothing is copied. The stack is all but the last of them."""
+    if node.op != "scan" or scope.plan.machine.chip.exchange.apart:
+        return {}
+    (body,), carry, first = node.bodies, node.params["carry"], node.params["consts"]
+    found: dict[Value, View] = {}
+    for inner, stack in zip(body.outputs[carry:], node.outputs[carry:], strict=True):
+        place = body.inputs.index(inner) - first if inner in body.inputs else -1
+        output = node.outputs[place]
+        large = 0 <= place < carry and output.type.size >= WORTH_TRACKING
+        if not large or output in found or stack in scope.destinations:
+            continue
+        length, *rest = stack.shape
+        track = found[output] = scope.new(Type(stack.dtype, (length + 1, *rest)))
+        backwards = node.params.get("reverse", False)
+        scope.put(stack, views.window(track, (int(backwards), *(0 for _ in rest)), stack.shape))
+    return found
+
+
+def _carry_buffers(
+    scope: Scope, node: Node, initial: Sequence[Value], tracks: Mapping[Value, View]
+) -> list[View]:
+    """One view for each carry, holding its initial value; of those with a track, that."""
     chosen, taken = [], set()
     for value, output in zip(initial, node.outputs, strict=False):
+        if output in tracks:
+            track, backwards = tracks[output], node.params.get("reverse", False)
+            ends = [views.fixed_row(track, at) for at in (0, track.shape[0] - 1)]
+            begin, end = reversed(ends) if backwards else ends
+            scope.copy(scope.view(value), begin)
+            scope.put(output, end)
+            chosen.append(track)
+            continue
         view = scope.view(value)
         destination = scope.destinations.get(output)
         reusable = destination is None or destination == view
@@ -98,7 +132,8 @@ def _carry_buffers(scope: Scope, node: Node, initial: Sequence[Value]) -> list[V
 class Trips:
     """A scan, or a map, whose operands and results have their places; `kept` are its carries.
 
-    Of a view among `rings`, trip i has row i modulo the number of its rows, not row i.
+    Of a view among `rings`, trip i has row i modulo the number of its rows, not row i. Of a carry
+    among `tracks`, each trip reads a row and makes the next one.
     """
 
     scope: Scope
@@ -108,16 +143,18 @@ class Trips:
     xs: Sequence[View]
     stacked: Sequence[View]
     rings: Sequence[View] = ()
+    tracks: Sequence[View] = ()
 
     @classmethod
     def of(cls, scope: Scope, node: Node) -> Trips:
         """Initial values are copied to where they are kept."""
         consts, carry = node.params["consts"], node.params.get("carry", 0)
-        kept = _carry_buffers(scope, node, node.inputs[consts : consts + carry])
-        stacked = [scope.target(value) for value in node.outputs[carry:]]
+        tracks = _tracks(scope, node)
+        kept = _carry_buffers(scope, node, node.inputs[consts : consts + carry], tracks)
+        stacked = [scope.views.get(v) or scope.target(v) for v in node.outputs[carry:]]
         fixed = [scope.view(v) for v in node.inputs[:consts]]
         xs = [scope.view(v) for v in node.inputs[consts + carry :]]
-        return cls(scope, node, fixed, kept, xs, stacked)
+        return cls(scope, node, fixed, kept, xs, stacked, tracks=tuple(tracks.values()))
 
     def steps(
         self, var: Var, *, parallel: bool, ahead: int = 0, every: int = 1
@@ -125,7 +162,7 @@ class Trips:
         """Of trip number `var` * `every` + `ahead`; of rings, `every` is a multiple of the rows."""
         backwards, (body,) = self.node.params.get("reverse", False), self.node.bodies
 
-        def row(view: View) -> View:
+        def row(view: View, ahead: int = ahead) -> View:
             if view in self.rings:
                 return views.fixed_row(view, ahead % view.shape[0])
             first = 0 if backwards else ahead
@@ -133,10 +170,12 @@ class Trips:
             rest = views.window(view, start, (view.shape[0] - ahead, *view.shape[1:]))
             return views.row(rest, var, backwards, every)
 
-        inputs = [*self.fixed, *self.kept, *map(row, self.xs)]
-        wanted = [*self.kept, *map(row, self.stacked)]
-        first = len(self.fixed)
-        owned = body.inputs[first : first + len(self.kept)]
+        before = [row(view) if view in self.tracks else view for view in self.kept]
+        after = [row(view, ahead + 1) if view in self.tracks else view for view in self.kept]
+        inputs = [*self.fixed, *before, *map(row, self.xs)]
+        wanted = [*after, *map(row, self.stacked)]
+        carries = zip(body.inputs[len(self.fixed) :], self.kept, strict=False)
+        owned = [value for value, view in carries if view not in self.tracks]
         plan = self.scope.plan
         return lower_body(plan, body, inputs, wanted, parallel=parallel, owned=owned)
 
@@ -167,7 +206,7 @@ def lower_loop(scope: Scope, unit: Unit) -> None:
     consts = node.params["consts"]
     condition, body = node.bodies
     fixed = [scope.view(v) for v in node.inputs[:consts]]
-    kept = _carry_buffers(scope, node, node.inputs[consts:])
+    kept = _carry_buffers(scope, node, node.inputs[consts:], {})
     test = scope.new(condition.outputs[0].type)
     condition_steps = lower_body(
         scope.plan, condition, fixed + kept, [test], parallel=scope.parallel

@@ -37,7 +37,7 @@ def in_front(trips: Trips) -> tuple[Trips, Trips] | None:
     other = replace(node, bodies=(fresh(rest),))
     return (
         Trips(scope, one, trips.fixed, [], trips.xs, between, between),
-        Trips(scope, other, trips.fixed, trips.kept, [*trips.xs, *between], trips.stacked, between),
+        replace(trips, node=other, xs=[*trips.xs, *between], rings=between),
     )
 
 

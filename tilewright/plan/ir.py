@@ -137,11 +137,13 @@ def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 @frozen
 class Call:
     """One vertex. `views` are the codelet's inputs, then its outputs; `source` is the user's line,
-    where tiles share no memory."""
+    where tiles share no memory. `asked` are arrays that it asks for, and neither reads nor writes.
+    """
 
     codelet: Codelet
     views: tuple[View, ...]
     source: str = field(default="", compare=False)
+    asked: tuple[View, ...] = ()
 
 
 @frozen

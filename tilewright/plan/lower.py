@@ -30,7 +30,9 @@ from tilewright.plan import (
 )
 from tilewright.plan.alternating import alternating
 from tilewright.plan.apart.place import place
+from tilewright.plan.asked import asked_ahead
 from tilewright.plan.back_and_forth import back_and_forth
+from tilewright.plan.gathered import gather
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
 from tilewright.plan.schedule import Unit
@@ -84,7 +86,7 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
     if machine.chip.exchange.kind == "coherent":
         steps = run_by_run(image_by_image(steps, machine), machine)
         steps = back_and_forth(in_strip_blocks(steps, machine), machine)
-        steps = synchronise(side_by_side(alternating(steps)))
+        steps = synchronise(asked_ahead(side_by_side(alternating(steps)), machine))
     else:
         steps = place(steps, (*constants, *inputs, *plan.masked), outputs, machine, even)
     placed = place_buffers(steps)
@@ -104,6 +106,8 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
 def lower_units(scope: Scope) -> None:
     """Append the steps of every unit of a scope, in order."""
     number, apart = 0, scope.plan.machine.chip.exchange.apart
+    if not apart:
+        gather(scope)
     while number < len(scope.units):
         scope.now, unit, known = number, scope.units[number], len(scope.steps)
         if unit.kind == "scan":

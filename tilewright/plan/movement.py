@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tilewright.plan import views
+from tilewright.plan.gathered import windows
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
 
@@ -45,12 +46,10 @@ def lower_pad(scope: Scope, unit: Unit) -> None:
 
 def lower_concatenate(scope: Scope, unit: Unit) -> None:
     (node,) = unit.nodes
-    target = scope.target(node.output)
-    dimension, at = node.params["dimension"], 0
-    for value in node.inputs:
-        start = [at if i == dimension else 0 for i in range(len(target.shape))]
-        scope.copy(scope.view(value), views.window(target, start, value.shape))
-        at += value.shape[dimension]
+    place = scope.gathered.get(node.output)
+    target = scope.target(node.output) if place is None else scope.put(node.output, place)
+    for value, part in windows(node, target):
+        scope.copy(scope.view(value), part)
 
 
 KINDS = {"copy": lower_copy, "pad": lower_pad, "concatenate": lower_concatenate}

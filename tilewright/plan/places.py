@@ -17,6 +17,8 @@ from tilewright.plan.lives import FOREVER, Lives
 from tilewright.plan.schedule import Unit
 
 CACHE_LINE = 64
+CROWDED = 2048
+"""Rows a multiple of so many bytes apart meet in few sets of a cache."""
 
 
 class Places(Lives, ABC):
@@ -41,6 +43,7 @@ class Places(Lives, ABC):
         self.views: dict[Value, View] = {}
         self.occupants: dict[Buffer, list[Value]] = {}
         self.destinations: dict[Value, View] = {}
+        self.gathered: dict[Value, View] = {}
         for value, view in zip(graph.inputs, inputs, strict=True):
             self.put(value, view)
 
@@ -49,6 +52,13 @@ class Places(Lives, ABC):
         strides = self._strides(kind)
         size = kind.size if kind.size == 0 else _extent(kind.shape, strides)
         return views.whole(Buffer(kind.dtype, size, self.space), kind.shape, strides)
+
+    def new_apart(self, kind: Type, apart: bool) -> View:
+        """A fresh buffer; of which rows that would meet in few sets of the cache are `apart`."""
+        padded, pitch = self.padded, kind.shape[-1] * kind.numpy.itemsize if kind.shape else 0
+        self.padded |= apart and pitch % CROWDED == 0
+        found, self.padded = self.new(kind), padded
+        return found
 
     def _strides(self, kind: Type) -> tuple[int, ...]:
         """Row-major; rows of strips start on whole cache lines, an odd number of them apart.
@@ -87,21 +97,23 @@ class Places(Lives, ABC):
         return place if place is not None and self.is_free(place, unit) else None
 
     def is_free(self, place: View, unit: Unit | None = None, but: Value | None = None) -> bool:
-        """Whether the unit at hand may write to `place`: no value in that buffer is read later.
+        """Whether the unit at hand may write to `place`: no value there is read later.
 
         Nor by the unit itself, unless it is given and minds for itself: a branch hands over what
-        lies there to its cases; an elementwise unit may read the very elements that it writes.
+        lies there to its cases; an elementwise unit may read the very elements that it writes, and
+        so may what follows a product.
         `but` is a value (an alias root) that does not count.
         """
         roots = {self.root(value) for value in self.occupants.get(place.buffer, ())}
+        roots = {root for root in roots if not views.are_apart(self.view(root), place)}
         return all(root is but or self._is_read(root, place, unit) for root in roots)
 
     def _is_read(self, root: Value, place: View, unit: Unit | None) -> bool:
         last = self.last_read.get(root, -1)
         if last != self.now or unit is None:
             return last < self.now
-        if unit.kind in ("fused", "cell"):
-            first = int(unit.kind == "cell")  # whose product reads all, whatever is written
+        if unit.kind in ("fused", "cell", "dot", "dot_packed"):
+            first = int(unit.kind != "fused")  # whose product reads all, whatever is written
             if any(self.root(v) is root for node in unit.nodes[:first] for v in node.inputs):
                 return False
             read = (v for node in unit.nodes for v in self.read_by(node))

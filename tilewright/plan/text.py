@@ -115,7 +115,8 @@ class _Writer:
         count = len(call.codelet.inputs)
         read = ", ".join(map(self.view, call.views[:count]))
         written = ", ".join(map(self.view, call.views[count:]))
-        return f"{call.codelet.name} ({read}) -> {written}"
+        asked = ", ".join(map(self.view, call.asked))
+        return f"{call.codelet.name} ({read}) -> {written}" + f" asks for {asked}" * bool(asked)
 
     def var(self, var: int) -> str:
         return self.vars.setdefault(var, f"v{len(self.vars)}")

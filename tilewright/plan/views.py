@@ -106,6 +106,25 @@ def is_dense(view: View) -> bool:
     return True
 
 
+def are_apart(one: View, other: View) -> bool:
+    """Whether two windows of a buffer share no element; False if strides or moves differ."""
+    alike = one.moves == other.moves and one.strides == other.strides
+    if not alike or min(one.strides, default=0) < 0:
+        return False
+    sides = sorted(zip(one.strides, one.shape, other.shape, strict=True), reverse=True)
+    return not _meet(other.offset - one.offset, [side for side in sides if side[0]])
+
+
+def _meet(gap: int, sides: Sequence[tuple[int, int, int]]) -> bool:
+    """Whether i - j steps along each side, i of the one and j of the other, can make the gap."""
+    if not sides:
+        return gap == 0
+    (step, mine, theirs), *rest = sides
+    low = max(1 - theirs, -(-(gap - sum((n - 1) * s for s, n, _ in rest)) // step))
+    high = min(mine - 1, (gap + sum((n - 1) * s for s, _, n in rest)) // step)
+    return any(_meet(gap - steps * step, rest) for steps in range(low, high + 1))
+
+
 def reshape(view: View, shape: tuple[int, ...]) -> View | None:
     """The same elements, in row-major order, under another shape; None if strides cannot say so."""
     if view.size == 0 or is_dense(view):

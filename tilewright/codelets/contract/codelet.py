@@ -92,12 +92,16 @@ class ContractOuter(_Contract):
 
     `paired`: of bfloat16, whose terms (an even number) are taken in the law's pairs. Of one operand
     neighbouring terms are words of 32 bits, of which a line begins each, or lines run along m (n).
+
+    `asks`: bytes of further arrays, which are the last arguments, that are asked for meanwhile (see
+    `asking.py`).
     """
 
     epilogue: Expression | None = None
     beside: tuple[Operand, ...] = ()
     more: tuple[Operand, ...] = ()
     paired: bool = field(default=False, kw_only=True)
+    asks: tuple[int, ...] = field(default=(), kw_only=True)
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -156,7 +160,7 @@ class ContractOuter(_Contract):
 
     @property
     def name(self) -> str:
-        form = "pairs" if self.paired else "outer"
+        form = ("asking_" if self.asks else "") + ("pairs" if self.paired else "outer")
         if self.epilogue is None:
             return self._name(form)
         return self._name(form) + f"_{self.epilogue.label}"

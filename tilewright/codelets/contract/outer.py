@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.contract import chunks, turned
+from tilewright.codelets.contract.asking import Asking
 from tilewright.codelets.contract.operand import copy
 from tilewright.codelets.contract.problem import Problem
 from tilewright.codelets.contract.reading import (
@@ -21,6 +22,7 @@ from tilewright.codelets.contract.reading import (
     in_words,
     is_exchanged,
     is_turned,
+    loops_of,
     problem_of,
     scratch,
     tiles_of,
@@ -53,7 +55,8 @@ def emit(codelet: ContractOuter, module: Module, symbol: str) -> None:
     problem = problem_of(codelet)
     operands = (*codelet.inputs, *codelet.outputs)
     count = len(operands) + (scratch(codelet) > 0)
-    function = module.function(symbol, "void", ["ptr"] * count)
+    function = module.function(symbol, "void", ["ptr"] * (count + len(codelet.asks)))
+    asking = _asking(codelet, function, count)
     if codelet.out.size:
         dtypes = [operand.dtype for operand in operands]
         strides = [operand.strides[:-2] for operand in operands]
@@ -68,8 +71,17 @@ def emit(codelet: ContractOuter, module: Module, symbol: str) -> None:
                 sums = lent
                 if chunks.scratch(inside):
                     sums = function.address(lent, "i8", sum(copied(problem)))
-                _tiles(function, inside, left, right, places, sums)
+                _tiles(function, inside, left, right, places, sums, asking)
     function.close()
+
+
+def _asking(codelet: ContractOuter, function: Function, first: int) -> Asking | None:
+    """For the arrays that are arguments from `first` on."""
+    if not codelet.asks:
+        return None
+    places = [function.argument(first + i) for i in range(len(codelet.asks))]
+    loops, turns = loops_of(codelet, function.module.features, function.module.near)
+    return Asking(function, places, codelet.asks, loops, turns)
 
 
 def _copy(
@@ -105,7 +117,13 @@ def _in_words(
 
 
 def _tiles(
-    function: Function, problem: Problem, left: str, right: str, places: Sequence[str], lent: str
+    function: Function,
+    problem: Problem,
+    left: str,
+    right: str,
+    places: Sequence[str],
+    lent: str,
+    asking: Asking | None,
 ) -> None:
     """Panels of columns outside, so that a panel of `right` is used while it is near."""
     features = function.module.features
@@ -121,14 +139,14 @@ def _tiles(
         length = chunks.chunk(problem, plan.rows, lanes, function.module.near)
         with walk(function, [count], here, dtypes, along) as (panel, *inside):
             if length < problem.k:
-                step = partial(_terms, function, problem)
+                step = partial(_terms, function, problem, asking)
                 operands = left, panel
                 chunks.panel(
                     function, problem, plan.rows, lanes, operands, inside, lent, length, step
                 )
                 continue
             for run in plan.rows:
-                _rows(function, problem, run, lanes, left, panel, inside)
+                _rows(function, problem, run, lanes, left, panel, inside, asking)
 
 
 def _rows(
@@ -139,6 +157,7 @@ def _rows(
     left: str,
     panel: str,
     places: Sequence[str],
+    asking: Asking | None,
 ) -> None:
     """The tiles of one run of rows against one panel of columns."""
     left = offset(function, left, problem.left.dtype, run.start * problem.left.step)
@@ -148,7 +167,7 @@ def _rows(
     along = [[run.size * step] for step in steps]
     with walk(function, [run.count], here, dtypes, along) as (left, *inside):
         _ask(function, problem, run.size, left)
-        sums = _sums(function, problem, run.size, lanes, left, panel)
+        sums = _sums(function, problem, run.size, lanes, left, panel, asking)
         for row in range(run.size):
             for i, lane in enumerate(lanes):
                 problem.finish(function, lane, sums[row * len(lanes) + i], inside, row)
@@ -175,22 +194,23 @@ def _sums(
     lanes: tuple[Lanes, ...],
     left: str,
     right: str,
+    asking: Asking | None,
 ) -> list[str]:
     """One tile's sums over all of k, row by row: leaf after leaf."""
     before = -(-problem.k // problem.leaf) - 1
     if before < 1:
-        return _leaf(function, problem, rows, lanes, left, right, problem.k)[0]
+        return _leaf(function, problem, rows, lanes, left, right, problem.k, asking)[0]
     widths = [lane.width for lane in lanes] * rows
     tree = Pairwise(function, problem.arithmetic.kind, widths, problem.arithmetic.add, before)
     with repeat(function, before, [("ptr", left), ("ptr", right)]) as turn:
         sums, *places = _leaf(
-            function, problem, rows, lanes, turn.carry[0], turn.carry[1], problem.leaf
+            function, problem, rows, lanes, turn.carry[0], turn.carry[1], problem.leaf, asking
         )
         tree.push(turn.index, sums)
         turn.next[:] = places
     left, right = turn.result
     rest = problem.k - before * problem.leaf
-    return tree.finish(_leaf(function, problem, rows, lanes, left, right, rest)[0])
+    return tree.finish(_leaf(function, problem, rows, lanes, left, right, rest, asking)[0])
 
 
 def _leaf(
@@ -201,6 +221,7 @@ def _leaf(
     left: str,
     right: str,
     length: int,
+    asking: Asking | None,
 ) -> tuple[list[str], str, str]:
     """Sums over `length` elements of k from 0, and the operands' places after them."""
     sums = [problem.arithmetic.start(problem.k, lane.width) for lane in lanes] * rows
@@ -209,7 +230,7 @@ def _leaf(
     line = (lanes[-1].start + lanes[-1].width) * itemsize(problem.right.dtype)
     far = problem.right.step == 1 and problem.k * line > function.module.near
     *sums, left, right = _run(
-        function, problem, rows, lanes, left, right, sums, length, line if far else 0
+        function, problem, rows, lanes, left, right, sums, length, line if far else 0, asking
     )
     return sums, left, right
 
@@ -217,6 +238,7 @@ def _leaf(
 def _terms(
     function: Function,
     problem: Problem,
+    asking: Asking | None,
     rows: int,
     lanes: Sequence[Lanes],
     left: str,
@@ -225,7 +247,7 @@ def _terms(
     length: int | str,
 ) -> list[str]:
     """Sums over so many more elements of k."""
-    return _run(function, problem, rows, lanes, left, right, sums, length, 0)[:-2]
+    return _run(function, problem, rows, lanes, left, right, sums, length, 0, asking)[:-2]
 
 
 def _run(
@@ -238,6 +260,7 @@ def _run(
     sums: list[str],
     length: int | str,
     ahead: int,
+    asking: Asking | None,
 ) -> list[str]:
     """The sums, and the operands' places, `length` elements of k further on.
 
@@ -245,8 +268,10 @@ def _run(
     """
     kinds = [vector(problem.arithmetic.kind, lane.width) for lane in lanes] * rows
     carry = [*zip(kinds, sums, strict=True), ("ptr", left), ("ptr", right)]
+    own = len(carry)
+    carry += asking.carry if asking else []
     with repeat(function, length, carry) as turn:
-        *sums, left, right = turn.carry
+        *sums, left, right = turn.carry[:own]
         if ahead:
             soon = offset(function, right, problem.right.dtype, AHEAD * problem.right.k_step)
             vectors.prefetch(function, soon, ahead)
@@ -254,8 +279,11 @@ def _run(
             *_step(function, problem, rows, lanes, left, right, sums),
             offset(function, left, problem.left.dtype, problem.left.k_step),
             offset(function, right, problem.right.dtype, problem.right.k_step),
+            *(asking.stepped(turn.carry[own:]) if asking else []),
         ]
-    return turn.result
+    if asking:
+        asking.take(turn.result[own:])
+    return turn.result[:own]
 
 
 def _step(

@@ -147,6 +147,19 @@ def tiles_of(problem: Problem, width: int, registers: int) -> tiling.Tiling:
     )
 
 
+def loops_of(codelet: ContractOuter, features: Features, near: int) -> tuple[int, int]:
+    """In how many loops sums are taken, at least, and how many turns such a loop has."""
+    problem = problem_of(codelet)
+    problem = in_words(problem) if problem.paired else problem
+    width = problem.arithmetic.lanes(features.vector_bits)
+    plan, loops = tiles_of(problem, width, features.registers), 0
+    turns = min(problem.k, problem.leaf)
+    for _, count, lanes in panels(plan.columns, problem.columns, width):
+        turns = min(turns, chunks.chunk(problem, plan.rows, lanes, near))
+        loops += count * sum(run.count for run in plan.rows)
+    return loops * (problem.k // max(turns, 1)) * prod(codelet.batch), turns
+
+
 @frozen
 class Reread:
     """A panel of `right` is read again for every tile of rows: so many `runs` of `size` bytes in

@@ -1,0 +1,67 @@
+"""What loops read from afar is asked for before, and nothing that does not exist."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from tests.machines import STATED
+from tilewright.codelets.contract import ContractOuter
+from tilewright.dump import Dump
+from tilewright.graph.evaluate import evaluate
+from tilewright.plan.asked import LINE, LINES
+from tilewright.plan.ir import Loop
+from tilewright.plan.summary import calls_of
+from tilewright.simulate import simulate
+from tilewright.stages import Stages
+from tilewright.trace import trace
+
+
+def sums(xs, reverse=False):
+    """Elementwise work on rows from afar, and a product of what it makes."""
+
+    def step(w, x):
+        x = x * x + 1
+        return w + x.T @ x, ()
+
+    return lax.scan(step, jnp.zeros(2 * xs.shape[-1:]), xs, reverse=reverse)[0]
+
+
+def planned(xs, reverse=False):
+    stages = Stages(trace(lambda xs: sums(xs, reverse), xs).graph, Dump("test"), machine=STATED)
+    return stages, stages.program
+
+
+def far(length=None):
+    row = (64, 128)
+    length = length or STATED.tile.memory // (4 * 64 * 128) + 3
+    return np.random.default_rng(0).normal(size=(length, *row)).astype(np.float32)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_each_turn_asks_for_the_next_ones_rows(reverse):
+    xs = far()
+    stages, program = planned(xs, reverse)
+    (loop,) = [step for step in program.steps if isinstance(step, Loop)]
+    assert loop.count == len(xs) - 1
+    asking = [call for call, _ in calls_of(loop.steps) if call.asked]
+    assert {type(call.codelet) for call in asking} == {ContractOuter}
+    assert not any(call.asked for call, _ in calls_of(program.steps) if call not in asking)
+    for view in (view for call in asking for view in call.asked):
+        steps = [step for var, step in view.moves if var == loop.var]
+        along = [view.offset, view.offset + sum(steps) * (loop.count - 1)]
+        assert min(along) >= 0
+        assert max(along) + view.size <= xs.size
+        assert along[0] // xs[0].size == (len(xs) - 2 if reverse else 1)
+    found = simulate(program, [*stages.lowered[1], xs], 3, seed=0)
+    assert found.races == []
+    (mean,) = evaluate(stages.graph, [xs])
+    np.testing.assert_array_equal(found.outputs[0].reshape(mean.shape), mean)
+
+
+def test_near_rows_and_short_ones_are_not_asked_for():
+    near = far(4)
+    short = np.zeros((STATED.tile.memory // (LINE * LINES // 2), 2, 256), np.float32)
+    for xs in (near, short):
+        _, program = planned(xs)
+        assert not any(call.asked for call, _ in calls_of(program.steps))
