@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from tests.agree import agree
 from tests.machines import STATED
 from tilewright.codelets.contract import ContractOuter
 from tilewright.dump import Dump
@@ -65,3 +66,7 @@ def test_near_rows_and_short_ones_are_not_asked_for():
     for xs in (near, short):
         _, program = planned(xs)
         assert not any(call.asked for call, _ in calls_of(program.steps))
+
+
+def test_natively_too_nothing_but_time_changes():
+    agree(sums, far(), relative=1e-4)

@@ -174,8 +174,8 @@ class Trips:
         after = [row(view, ahead + 1) if view in self.tracks else view for view in self.kept]
         inputs = [*self.fixed, *before, *map(row, self.xs)]
         wanted = [*after, *map(row, self.stacked)]
-        carries = zip(body.inputs[len(self.fixed) :], self.kept, strict=False)
-        owned = [value for value, view in carries if view not in self.tracks]
+        first = len(self.fixed)
+        owned = body.inputs[first : first + len(self.kept)]
         plan = self.scope.plan
         return lower_body(plan, body, inputs, wanted, parallel=parallel, owned=owned)
 

@@ -32,7 +32,7 @@ LINE_BY_LINE = ELEMENTWISE | {"dot", "reduce"}
 def gather(scope: Scope) -> None:
     """Say where the concatenations of a body, and their parts, are to lie."""
     for node in scope.graph.nodes:
-        if node.op != "concatenate" or node.output in scope.graph.outputs:
+        if node.op != "concatenate" or node.output in scope.destinations:
             continue
         parts = [value for value in dict.fromkeys(node.inputs) if _is_made(scope, node, value)]
         if not parts:
@@ -41,7 +41,7 @@ def gather(scope: Scope) -> None:
         place = scope.gathered[node.output] = scope.new_apart(node.output.type, apart)
         for value, part in windows(node, place):
             if value in parts:
-                scope.destinations.setdefault(value, part)
+                scope.destinations[value] = part
 
 
 def windows(node: Node, place: View) -> Iterator[tuple[Value, View]]:
@@ -57,7 +57,7 @@ def _is_made(scope: Scope, node: Node, value: Value) -> bool:
     """Whether a part is made by a vertex that can store it anywhere, for this place."""
     if value.type.size < WORTH_GATHERING or node.inputs.count(value) > 1:
         return False
-    if value in scope.graph.outputs or value in scope.destinations:
+    if value in scope.destinations:
         return False
     maker = scope.producers.get(value)
     return maker is not None and any(
