@@ -35,6 +35,7 @@ from tilewright.plan.back_and_forth import back_and_forth
 from tilewright.plan.gathered import gather
 from tilewright.plan.ir import Buffer, Program
 from tilewright.plan.memory import place_buffers
+from tilewright.plan.past import stored_past
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
 from tilewright.plan.side_by_side import side_by_side
@@ -86,7 +87,8 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
     if machine.chip.exchange.kind == "coherent":
         steps = run_by_run(image_by_image(steps, machine), machine)
         steps = back_and_forth(in_strip_blocks(steps, machine), machine)
-        steps = synchronise(asked_ahead(side_by_side(alternating(steps)), machine))
+        steps = stored_past(side_by_side(alternating(steps)), machine)
+        steps = synchronise(asked_ahead(steps, machine))
     else:
         steps = place(steps, (*constants, *inputs, *plan.masked), outputs, machine, even)
     placed = place_buffers(steps)

@@ -27,7 +27,7 @@ from tilewright.codelets.emit.expression import (
 from tilewright.codelets.emit.llvm import REGISTER_TYPE, Function, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.registers import Register
-from tilewright.codelets.emit.vectors import constants, itemsize, offset, splat
+from tilewright.codelets.emit.vectors import constants, itemsize, offset, splat, store_past
 from tilewright.codelets.expression import Expression, indexed_dimensions
 
 if TYPE_CHECKING:
@@ -298,7 +298,8 @@ class _Writer:
         if not stage.leaves:
             first = len(self.codelet.inputs)
             for i, result in enumerate(results, first):
-                memory.store(function, self.dtypes[i], result, places[i], width, steps[i])
+                value = memory.to_memory(function, self.dtypes[i], result, width)
+                self._store(i, value, places[i], width, steps[i], width)
 
     def _abreast(self, size: int) -> int:
         """Neighbours that are computed at the same time, as one vector."""
@@ -355,16 +356,24 @@ class _Writer:
         indices = self._indices(places, steps, width)
         results = emit_expression(function, expression, inputs, width, indices.__getitem__)
         rows = zip(expression.outputs, results, places[count:], steps[count:], strict=False)
-        stores: list[tuple[str, str, str, int]] = []
+        stores: list[tuple[int, str, str, int]] = []
         for i, (number, register, place, step) in enumerate(rows, count):
             dtype = self.dtypes[i]
             if number < count:
                 value = raw[number]
             else:
                 value = memory.to_memory(function, dtype, register, width)
-            stores.append((dtype, value, place, step))
-        for dtype, value, place, step in stores:
-            memory.store_raw(function, dtype, value, place, width, step, valid)
+            stores.append((i, value, place, step))
+        for i, value, place, step in stores:
+            self._store(i, value, place, width, step, valid)
+
+    def _store(self, i: int, value: str, place: str, width: int, step: int, valid: int) -> None:
+        """Of array i, lanes of memory type as they are."""
+        whole = step == 1 and valid == width and width % LANES == 0 < width
+        if whole and i - len(self.codelet.inputs) in self.codelet.past:
+            store_past(self.function, self.dtypes[i], value, place, width)
+        else:
+            memory.store_raw(self.function, self.dtypes[i], value, place, width, step, valid)
 
     def _indices(self, places: Sequence[str], steps: Sequence[int], width: int) -> dict[int, str]:
         """By dimension of the domain: its index in every lane."""

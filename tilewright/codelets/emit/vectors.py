@@ -141,6 +141,15 @@ def store(
             function.do(f"store {kind} {scalar}, ptr {target}, align {align}")
 
 
+def store_past(function: Function, dtype: str, value: str, pointer: str, width: int) -> None:
+    """Write whole cache lines past the caches: they are not fetched first, nor kept.
+
+    Other threads see them after the next instruction with a lock: barriers have one.
+    """
+    row = vector(MEMORY_TYPE[dtype], width)
+    function.do(f"store {row} {value}, ptr {pointer}, align 64, !nontemporal !{{i32 1}}")
+
+
 def prefetch(
     function: Function,
     pointer: str,
