@@ -1,6 +1,7 @@
 """What an order of stocks is worth: one that is known, one that costs eat, and none."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_no_order_is_worth_nothing():
     assert "it is worth nothing" in said(0.0, 0.98)
 
 
-def job(forecast: np.ndarray, first: int):
+def job(forecast: np.ndarray, first: int) -> Any:
     """A finished one, with that forecast (days, stocks) of the days from `first` on."""
     places = np.argwhere(np.isfinite(forecast))
     one = SimpleNamespace(
@@ -52,6 +53,7 @@ def test_forecasts_are_held_against_the_day_after_the_one_they_were_made_on():
     values = PRICES.values
     came = values[101:201] / values[100:200] - 1
     found = trading_of(job(came, 100))
+    assert found is not None
     assert list(found.days) == list(range(100, 200))
     assert found.ic == pytest.approx(np.ones(100))
 
