@@ -1,8 +1,10 @@
 """Every part of the bench on a tiny case: the machinery, not the figures."""
 
+import hashlib
 import json
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from importlib.util import find_spec
 from math import prod
@@ -159,6 +161,23 @@ def test_a_comparison_ends_in_time():
     found = rounds.compare({"a": lambda: 1.0, "b": lambda: 2.0}, 9, seconds=0)
     assert [len(each) for each in found.seconds.values()] == [5, 5]
     assert len(rounds.compare({"a": lambda: 1.0}, 2, seconds=0).seconds["a"]) == 2
+
+
+def test_nobody_begins_beside_what_another_left(monkeypatch):
+    looks = iter([1.0, 0.0, 0.0])
+    monkeypatch.setattr(rounds, "_of_others", lambda: next(looks))
+    found = rounds.compare({"a": lambda: 1.0, "b": lambda: float(len(list(looks)))}, 1)
+    assert found.seconds["b"] == [0.0]
+
+
+def test_what_another_thread_takes_is_seen():
+    data = bytes(1 << 25)
+    thread = threading.Thread(target=lambda: [hashlib.sha256(data) for _ in range(30)])
+    thread.start()
+    found = 0.0
+    while thread.is_alive():
+        found += rounds._of_others()
+    assert found > 20 * rounds.AT_REST * rounds.LOOK
 
 
 def test_photographs_come_batch_after_batch():

@@ -41,7 +41,8 @@ def begun(folder: Path) -> subprocess.Popen:
     command = [sys.executable, "-c", CODE, str(folder / "fit"), str(folder / "saved")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    assert process.stdout.readline() == b"begun\n"
+    with process.stdout as said:
+        assert said.readline() == b"begun\n"
     return process
 
 
