@@ -14,7 +14,7 @@ from typing import Any
 
 from tilewright.plan.apart.in_pipeline import pipelined
 from tilewright.plan.apart.pipeline import Part, parts_of, recut
-from tilewright.plan.apart.replicas import Instances, instances, one_chip, one_instance, over_chips
+from tilewright.plan.apart.replicas import instances, one_chip, one_instance, over_chips
 from tilewright.plan.lower import lower
 from tilewright.simulate.cycles import run
 from tilewright.simulate.trips import named as unknown
@@ -27,13 +27,12 @@ Stages = Any
 def ways(stages: Stages) -> dict[str, Way]:
     machine = stages.machine
     if stages.parts is not None:
-        return {"stages": way(partial(_in_parts, stages), machine)}
+        return {"stages": _sooner(stages, _in_parts)}
     found = {"tiles": _sooner(stages, lambda given: lower(given.graph, machine))}
     if machine.chips > 1:
         found["chip"] = _sooner(stages, _by_one)
-    split = instances(stages.halves[1])
-    if split is not None:
-        found["chips"] = way(partial(_by_chips, stages, split), machine)
+    if instances(stages.halves[1]) is not None:
+        found["chips"] = _sooner(stages, _by_chips)
     return found
 
 
@@ -50,7 +49,9 @@ def _by_one(stages: Stages) -> Plan:
     return replace(program, tiles=stages.machine.tiles), literals
 
 
-def _by_chips(stages: Stages, split: Instances) -> Plan:
+def _by_chips(stages: Stages) -> Plan:
+    split = instances(stages.halves[1])
+    assert split is not None, "zero blocks change no map"
     program, literals = stages.inside(split.body, "instance").lowered
     return over_chips(program, split, stages.machine), literals
 
@@ -91,7 +92,7 @@ class _Parts:
     def plan(self, part: Part) -> Plan:
         key = (*map(id, part.graph.nodes), *map(id, part.leaves))
         if key not in self.known:
-            inside = self.stages.inside(part.graph, "part", part.given)
+            inside = self.stages.inside(part.graph, "part")
             self.known[key] = lower(inside.graph, self.chip)
         return self.known[key]
 

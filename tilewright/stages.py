@@ -5,7 +5,7 @@ Graph -rewrites-> Graph -lower-> Program -codegen-> machine code
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -18,13 +18,13 @@ from tilewright.dump import Dump
 from tilewright.graph.ahead import ahead
 from tilewright.graph.blocks import chosen, with_blocks
 from tilewright.graph.counted import counted
-from tilewright.graph.declared import declared, declared_whole, masked_inside, unmasked
+from tilewright.graph.declared import declared, declared_whole, unmasked
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.fixed import split_constant, split_fixed
 from tilewright.graph.hoist import hoist
 from tilewright.graph.images import one_by_one
 from tilewright.graph.in_parts import in_parts
-from tilewright.graph.ir import Graph, Value
+from tilewright.graph.ir import Graph
 from tilewright.graph.layout import layout, pack_fixed
 from tilewright.graph.lifted import lifted
 from tilewright.graph.pattern import Pattern
@@ -209,9 +209,8 @@ class Stages:
 
         return ways(self)
 
-    def inside(self, graph: Graph, name: str, computed: Collection[Value] = ()) -> Stages:
-        """Of what one chip of several does; some inputs are `computed` by others."""
-        graph = masked_inside(graph, self.machine, computed)
+    def inside(self, graph: Graph, name: str) -> Stages:
+        """Of what one chip of several does."""
         return Stages(graph, Dump(name), (), self.then, one_chip(self.machine))
 
     @cached_property

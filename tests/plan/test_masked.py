@@ -1,4 +1,4 @@
-"""Inputs that come masked, where tiles share no memory: the bits, and no cycle more than dense."""
+"""Masks where tiles share no memory: the bits, and no cycle more than dense, in training too."""
 
 from dataclasses import replace
 from functools import partial
@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax import lax
 
@@ -15,11 +16,12 @@ from tests.machines import tiny
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.graph.ir import Builder, Type
-from tilewright.plan.ir import Buffer, new_var
-from tilewright.plan.masked import masked, of_hosts
+from tilewright.plan import masked as masks
+from tilewright.plan.ir import Buffer, View, new_var
+from tilewright.plan.masked import gone, on_place, unmasked
 from tilewright.plan.text import program_to_text
 from tilewright.plan.verify import faults
-from tilewright.plan.views import row, transpose, whole, window
+from tilewright.plan.views import elements, row, transpose, whole, window
 from tilewright.simulate import simulate
 from tilewright.stages import Stages
 from tilewright.trace import trace
@@ -95,6 +97,99 @@ def twice(x, w, blocks):
     return x @ blocks(blocks(w) * 2)
 
 
+def loss(x, w, blocks):
+    return jnp.sum((jnp.tanh(x @ blocks(w)) - x[:, :1]) ** 2)
+
+
+def step(x, w, blocks):
+    return w - 0.01 * jax.grad(loss, 1)(x, w, blocks)
+
+
+def descent(x, w, blocks):
+    """Weights that a loop carries, whatever lies under their mask."""
+    return lax.fori_loop(0, 3, lambda _, w: step(x, w, blocks), w)
+
+
+def descent_in_the_mask(x, w, blocks):
+    """Each step leaves them masked, and so is what it begins with."""
+    return lax.fori_loop(0, 3, lambda _, w: blocks(step(x, w, blocks)), blocks(w))
+
+
+def descent_of_computed(x, w, blocks):
+    return descent(x, jnp.exp(w), blocks)
+
+
+def while_it_falls(x, w, blocks):
+    def falls(carry):
+        return (carry[1] > 1e-3) & (carry[2] < 3)
+
+    def turn(carry):
+        w, _, turn = carry
+        value, gradient = jax.value_and_grad(loss, 1)(x, w, blocks)
+        return w - 0.01 * gradient, value, turn + 1
+
+    return lax.while_loop(falls, turn, (w, jnp.float32(1e9), 0))
+
+
+def adam(x, w, blocks):
+    """Clipped by the norm of all."""
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(0.02))
+
+    def turn(carry, _):
+        w, state = carry
+        value, gradient = jax.value_and_grad(loss, 1)(x, w, blocks)
+        updates, state = optimiser.update(gradient, state)
+        return (optax.apply_updates(w, updates), state), value
+
+    (w, _), losses = lax.scan(turn, (w, optimiser.init(w)), length=3)
+    return w, losses
+
+
+def decayed(x, w, blocks):
+    """What is masked is read by elementwise work, too."""
+
+    def penalised(w):
+        return loss(x, w, blocks) + jnp.sum(blocks(w) ** 2)
+
+    return lax.fori_loop(0, 3, lambda _, w: w - 0.01 * jax.grad(penalised)(w), w)
+
+
+def two_uses(x, w, blocks):
+    """Gradients meet before they are masked."""
+
+    def both(w):
+        w = blocks(w)
+        return jnp.sum(jnp.tanh(x @ w) ** 2) + jnp.sum(jnp.sin((x + 1) @ w))
+
+    return lax.fori_loop(0, 3, lambda _, w: w - 0.01 * jax.grad(both)(w), w)
+
+
+def through_time(x, w, blocks):
+    """Of a recurrence: gradients are added up over its steps."""
+
+    def run(w):
+        h = jnp.zeros((x.shape[0], w.shape[1])) + x[:, :1]
+        return jnp.sum(lax.fori_loop(0, 3, lambda _, h: jnp.tanh(x @ blocks(w) + h), h) ** 2)
+
+    return lax.fori_loop(0, 2, lambda _, w: w - 0.01 * jax.grad(run)(w), w)
+
+
+def fits(x, ws, blocks):
+    """Each instance of a map trains weights of its own."""
+    return tilewright.tile_map(lambda w: descent(x, w, blocks))(ws)
+
+
+def steps_of_fits(x, ws, blocks):
+    """Each instance makes one step, and gives what it learned from."""
+    return tilewright.tile_map(lambda w: (step(x, w, blocks), jnp.tanh(x @ blocks(w))))(ws)
+
+
+TRAINING = [
+    step, descent, descent_in_the_mask, descent_of_computed, while_it_falls, adam, decayed,
+    two_uses, through_time,
+]  # fmt: skip
+
+
 CASES = [
     (product, (5, 40), (40, 48)),
     (product, (33, 600), (600, 20)),
@@ -111,6 +206,11 @@ CASES = [
     (whole_beside, (6, 40), (40, 48)),
     (gradient, (6, 40), (40, 48)),
     (twice, (6, 40), (40, 48)),
+    *((fn, (6, 40), (40, 48)) for fn in TRAINING),
+    (descent, (40, 600), (600, 48)),
+    (descent, (600, 40), (40, 48)),
+    (fits, (6, 40), (3, 40, 48)),
+    (steps_of_fits, (6, 40), (9, 40, 48)),
 ]
 
 
@@ -159,12 +259,18 @@ def test_instances_on_chips_have_the_graphs_bits(way):
     parts = 2 if way == "stages" else None
     stages = Stages(traced.graph, Dump("test"), machine=on, parts=parts)
     program, literals = (stages.whole or stages).ways[way].plan()
-    assert any(buffer.masked for buffer in program.buffers)
+    assert " masked" in program_to_text(program)
     assert faults(program, MEMORY) == []
     result = simulate(program, [*literals, *args], program.tiles, seed=1)
     assert result.races == []
     (expected,) = evaluate(traced.graph, list(args))
     same_bits(result.outputs[0].reshape(expected.shape), expected)
+
+
+def cycles(fn, specs, blocks, machine):
+    trips = {"while0": 10} if fn is while_it_falls else None
+    run = tilewright.compile(partial(fn, blocks=blocks), *specs, machine=machine)
+    return run.simulate(trips=trips).cycles
 
 
 TABLE = [
@@ -187,28 +293,42 @@ TABLE = [
 def test_a_pattern_never_takes_longer_than_dense(fn, x, w, machine):
     specs = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, w)]
 
-    def cycles(blocks):
-        run = tilewright.compile(partial(fn, blocks=blocks), *specs, machine=machine)
-        return run.simulate().cycles
-
-    dense = cycles(lambda w: w)
+    dense = cycles(fn, specs, lambda w: w, machine)
     for tall in (1, 4, 16):
         for density in (0.2, 0.8):
-            found = cycles(blocks_of(x, w[-1], tall, density))
+            found = cycles(fn, specs, blocks_of(x, w[-1], tall, density), machine)
             assert found <= dense, f"{tall} x 16 at {density}: {found} cycles, {dense} dense"
 
 
-@pytest.mark.parametrize(("fn", "x", "w"), CASES)
-def test_a_mask_is_no_pass_of_its_own(fn, x, w):
-    """Of an input, that is; what a program computes it masks itself."""
-    blocks, computed = blocks_of(x, columns(fn, w, x[1]), 4, 0.4), fn in (stacked, twice)
-    args = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, w)]
-    program, _, _ = done_whole(partial(fn, blocks=blocks), args)
-    comes = [buffer.index for buffer in program.buffers if buffer.masked]
-    assert comes == ([] if computed else [1])
-    text = program_to_text(program)
-    assert ("%input1_masked" in text) == bool(comes)
-    assert ("select" in text) == (computed or fn is gradient)
+LEARNED = [
+    *((fn, (72, 96), (96, 64)) for fn in (gradient, *TRAINING)),
+    (fits, (72, 96), (3, 96, 64)),
+    (steps_of_fits, (72, 96), (3, 96, 64)),
+    (descent, (128, 512), (512, 512)),
+    (step, (128, 512), (512, 512)),
+    (decayed, (1, 512), (512, 512)),
+    (fits, (1000, 48), (3, 48, 48)),
+    (two_uses, (1000, 48), (48, 48)),
+    (descent, (256, 64), (64, 1024)),
+]
+
+
+@pytest.mark.parametrize("machine", ["ipu:gc200", "tt:n150"])
+@pytest.mark.parametrize(("fn", "x", "w"), LEARNED)
+def test_nor_does_training(fn, x, w, machine):
+    specs = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, w)]
+    dense = cycles(fn, specs, lambda w: w, machine)
+    for tall, density in ((16, 0.1), (4, 0.25), (16, 0.5), (1, 0.8)):
+        found = cycles(fn, specs, blocks_of(x, w[-1], tall, density), machine)
+        assert found <= dense, f"{tall} x 16 at {density}: {found} cycles, {dense} dense"
+
+
+@pytest.mark.parametrize(("machine", "most"), [("ipu:gc200", 0.7), ("tt:n150", 0.8)])
+def test_training_takes_less_where_blocks_are_skipped(machine, most):
+    x, w = {"ipu:gc200": ((128, 512), (512, 512)), "tt:n150": ((72, 96), (96, 64))}[machine]
+    specs = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, w)]
+    dense = cycles(step, specs, lambda w: w, machine)
+    assert cycles(step, specs, blocks_of(x, w[-1], 16, 0.1), machine) < most * dense
 
 
 def masked_node(kept, shape, tall=1, wide=1):
@@ -217,35 +337,49 @@ def masked_node(kept, shape, tall=1, wide=1):
     return builder.nodes[-1]
 
 
+def masked(view, node):
+    found = masks.masked(view, node)
+    assert found is not None
+    return found
+
+
+def hidden(view):
+    """The numbers of elements of the array that reads as zeros."""
+    return elements(unmasked(view), {})[gone(on_place(view, unmasked(view)), {})]
+
+
 def test_what_is_gone_is_told_by_element():
-    given = Buffer("float32", 12, "input", 3)
+    given = Buffer("float32", 12, "shared")
     kept = np.array([[True, False], [False, True], [True, True]])
     found = masked(whole(given, (3, 2)), masked_node(kept, (3, 2)))
-    assert found.buffer.masked is not None
-    assert found.buffer.masked.of is given
-    assert found.buffer.index == 3
-    np.testing.assert_array_equal(np.flatnonzero(found.buffer.masked.gone), [1, 2])
-    across = masked(
-        transpose(whole(given, (4, 3)), (1, 0)), masked_node(~np.eye(3, 4, dtype=bool), (3, 4))
-    )
-    assert across.buffer.masked is not None
-    np.testing.assert_array_equal(np.flatnonzero(across.buffer.masked.gone), [0, 4, 8])
+    assert unmasked(found) == whole(given, (3, 2))
+    np.testing.assert_array_equal(hidden(found), [1, 2])
+    across = transpose(whole(given, (4, 3)), (1, 0))
+    found = masked(across, masked_node(~np.eye(3, 4, dtype=bool), (3, 4)))
+    np.testing.assert_array_equal(hidden(found), [0, 4, 8])
     below = masked(window(whole(given, (6, 2)), (3, 0), (3, 2)), masked_node(kept, (3, 2)))
-    assert below.buffer.masked is not None
-    np.testing.assert_array_equal(np.flatnonzero(below.buffer.masked.gone), [7, 8])
+    np.testing.assert_array_equal(hidden(below), [7, 8])
+    np.testing.assert_array_equal(hidden(window(below, (1, 0), (2, 2))), [8])
+    again = masked(found, masked_node(np.arange(12).reshape(3, 4) > 1, (3, 4)))
+    np.testing.assert_array_equal(hidden(again), [0, 3, 4, 8])
 
 
-def test_of_rows_all_have_the_same_gone():
-    given, every = Buffer("float32", 4, "input", 0), Buffer("float32", 12, "input", 2)
-    kept = np.array([[True, False], [True, True]])
-    buffer = masked(whole(given, (2, 2)), masked_node(kept, (2, 2))).buffer
-    for is_row, host, gone in ((True, every, [1, 5, 9]), (False, given, [1])):
-        ((found, rows),) = of_hosts([given, buffer], {given: (host, is_row)}).values()
-        assert rows is is_row
-        assert found.index == host.index
-        assert found.masked is not None
-        assert found.masked.of is host
-        np.testing.assert_array_equal(np.flatnonzero(found.masked.gone), gone)
+def test_a_mask_stays_where_loops_move_an_array():
+    given, var = Buffer("float32", 24, "shared"), new_var()
+    kept = np.array([[True, False], [False, True], [True, True]])
+    turn = row(whole(given, (4, 3, 2)), var)
+    found = masked(turn, masked_node(kept, (3, 2)))
+    assert unmasked(found) == turn
+    for at in (0, 3):
+        reads = gone(on_place(found, unmasked(found)), {var: at})
+        np.testing.assert_array_equal(reads, ~kept)
+    every = masked(whole(given, (4, 3, 2)), masked_node(kept, (4, 3, 2)))
+    assert masks.masked(row(every, var), masked_node(kept, (3, 2))) is None
+
+
+def test_what_is_repeated_has_no_mask():
+    one = View(Buffer("float32", 1, "shared"), (3, 2), (0, 0))
+    assert masks.masked(one, masked_node(np.eye(3, 2, dtype=bool), (3, 2))) is None
 
 
 def test_masks_of_rows_stay_in_a_map():
@@ -254,11 +388,3 @@ def test_masks_of_rows_stay_in_a_map():
     many = tilewright.tile_map(lambda x, w: jnp.tanh(x @ tilewright.blocks(w, mask)))
     traced = trace(lambda *args: many(*args), normal(5, 6, 48), normal(5, 48, 48))
     assert "chips" in Stages(traced.graph, Dump("test"), machine=on).ways
-
-
-def test_only_inputs_as_they_are_come_masked():
-    node = masked_node(np.ones((3, 2), bool), (3, 2))
-    moving = row(whole(Buffer("float32", 24, "input", 0), (4, 3, 2)), new_var())
-    for view in (whole(Buffer("float32", 6, "shared"), (3, 2)), moving):
-        with pytest.raises(AssertionError, match="as it is"):
-            masked(view, node)

@@ -54,11 +54,15 @@ class Expression:
         """Of computing `size` elements; without instructions, they are only moved."""
         operations: dict[tuple[str, str], float] = {}
         for step in self.instructions:
-            if step.op != "constant":
+            if step.op != "constant" and not self._is_known(step):
                 dtype = self.dtype(step.arguments[-1]) if step.arguments else step.dtype
                 key = (priced(step.op, dict(step.params)), dtype)
                 operations[key] = operations.get(key, 0) + size
         return Count(operations=operations or {("move", self.dtype(v)): size for v in self.outputs})
+
+    def _is_known(self, step: Instruction) -> bool:
+        """Whether it chooses by a pattern, which is part of the code."""
+        return bool(step.arguments) and self.dtype(step.arguments[0]) == "pattern"
 
 
 def constant_instruction(value: np.ndarray) -> Instruction:

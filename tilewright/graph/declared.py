@@ -1,9 +1,9 @@
 """Rewrite: what is declared of zeros (`masked`) is used by products, or becomes a `select`.
 
-In: a graph, before operands find their places. Out: the same function without `masked`, but for
-inputs that come masked where tiles share no memory (see `coming.py`). A product of a matrix that is
-masked, here or before the loop that reads it, skips the blocks that are gone, which are read where
-they lie: packing what is new with each call would cost more than it saves.
+In: a graph, before operands find their places. Out: the same function without `masked`, but where
+tiles share no memory, and masks are ways to read (see `masked_reads.py`). A product of a matrix
+that is masked, here or before the loop that reads it, skips the blocks that are gone, which are
+read where they lie: packing what is new with each call would cost more than it saves.
 A kernel of one tap (1, 1, k, n) is such a matrix too: its convolution is a product by now. What a
 user binds is better packed, and is looked at then (see `blocks.py`): `unmasked` is the rewrite for
 that. Kernels of more taps, and products of a gradient by the transpose, of which blocks lie across,
@@ -12,7 +12,7 @@ are multiplied whole.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 
@@ -21,9 +21,9 @@ import numpy as np
 from tilewright.frozen import frozen
 from tilewright.graph.blocks import best_pattern
 from tilewright.graph.by_law import leaf_of
-from tilewright.graph.coming import before_loops, coming
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.law import LANES, LEAF
+from tilewright.graph.masked_reads import masked_reads
 from tilewright.graph.packing import DEEP
 from tilewright.graph.rewrite import Rebuilder, with_bodies
 from tilewright.graph.sides import Side, folded, is_lanes, sides_of
@@ -110,18 +110,8 @@ def declared_whole(graph: Graph, machine: Machine) -> Graph:
 
 
 def _declared(graph: Graph, machine: Machine, skips: bool) -> Graph:
-    if not machine.chip.exchange.apart:
-        return _Skipping(machine, skips).graph(graph, {})
-    graph = before_loops(graph)
-    return _Skipping(machine, skips).graph(graph, {}, coming(graph))
-
-
-def masked_inside(graph: Graph, machine: Machine, computed: Collection[Value]) -> Graph:
-    """The graph of what one of several chips does, some of whose inputs are computed by others:
-    those are masked by a `select`."""
-    if not _has_masks(graph):
-        return graph
-    return _Skipping(machine, False).graph(graph, {}, coming(graph, computed))
+    found = _Skipping(machine, skips).graph(graph, {})
+    return masked_reads(found) if machine.chip.exchange.apart else found
 
 
 def unmasked(graph: Graph, machine: Machine) -> Graph:
@@ -138,11 +128,9 @@ class _Skipping:
     machine: Machine
     skips: bool
 
-    def graph(
-        self, graph: Graph, given: Mapping[Value, _Known], stay: frozenset[Node] = frozenset()
-    ) -> Graph:
-        """`given` is what is known outside of what inputs stand for; `stay`, masks that do."""
-        new = Rebuilder(graph.inputs)
+    def graph(self, graph: Graph, given: Mapping[Value, _Known]) -> Graph:
+        """`given` is what is known outside of what inputs stand for."""
+        new, stay = Rebuilder(graph.inputs), self.machine.chip.exchange.apart
         known = {value: _of(new, value, outer.lines) for value, outer in given.items()}
         for old in graph.nodes:
             node = self._inside(new.renamed(old), known)
@@ -150,10 +138,8 @@ class _Skipping:
             if node.op == "masked" and _keeps_all(node):
                 new.replace(node.outputs, node.inputs)
             elif node.op == "masked":
-                stays = old in stay
-                result = (
-                    new.op("masked", *node.inputs, **node.params) if stays else _select(new, node)
-                )
+                mask = new.op("masked", *node.inputs, **node.params) if stay else None
+                result = mask or _select(new, node)
                 new.replace(node.outputs, [result])
                 if self.skips and result.type.size == prod(result.shape[-2:]):
                     known[result] = _of(new, result, _lines(node), node.inputs[0])

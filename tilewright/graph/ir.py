@@ -61,8 +61,10 @@ class Type:
 
 
 def numpy_dtype(name: str) -> np.dtype:
-    """The NumPy dtype of a dtype name; bfloat16 comes from ml_dtypes."""
-    return np.dtype(ml_dtypes.bfloat16) if name == "bfloat16" else np.dtype(name)
+    """The NumPy dtype of a dtype name; bfloat16 comes from ml_dtypes, a pattern has no bytes."""
+    if name == "bfloat16":
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype("V0" if name == "pattern" else name)
 
 
 @frozen(eq=False)

@@ -15,6 +15,7 @@ from tilewright.machine.cost import is_worth_dealing
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.ir import Branch, Loop, Map, Step, Var, View, While, new_var
+from tilewright.plan.masked import unmasked
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Plan, Scope
 
@@ -36,8 +37,7 @@ def lower_body(
     """
     scope = Scope(plan, graph, inputs, parallel=parallel, owned=owned, padded=padded)
     for output, view in zip(graph.outputs, wanted, strict=True):
-        if output not in scope.destinations:
-            scope.destinations[output] = view
+        scope.want(output, view)
     plan.lower_units(scope)
     _settle(scope, wanted)
     return tuple(scope.steps)
@@ -52,7 +52,7 @@ def _settle(scope: Scope, wanted: Sequence[View | None]) -> None:
     if scope.plan.machine.chip.exchange.apart:
         moves = _in_order(scope, moves)
     writes = {target.buffer for _, target in moves}
-    staged = [(source, source.buffer in writes) for source, _ in moves]
+    staged = [(source, unmasked(source).buffer in writes) for source, _ in moves]
     beside = [scope.new(Type(v.dtype, v.shape)) if conflict else v for v, conflict in staged]
     pairs = zip(staged, beside, strict=True)
     scope.copy_all([(source, safe) for (source, conflict), safe in pairs if conflict])
@@ -67,10 +67,10 @@ def _in_order(scope: Scope, moves: Sequence[tuple[View, View]]) -> list[tuple[Vi
         ready = next(
             (
                 move for move in left
-                if all(move[1].buffer is not o[0].buffer for o in left if o is not move)
+                if all(move[1].buffer is not unmasked(o[0]).buffer for o in left if o is not move)
             ), None,
         )  # fmt: skip
-        if ready is None or ready[0].buffer is ready[1].buffer:
+        if ready is None or unmasked(ready[0]).buffer is ready[1].buffer:
             break
         scope.copy(*ready)
         left.remove(ready)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction, constant_instruction
-from tilewright.graph.ir import Node, Type, Value
+from tilewright.graph.ir import Node, Type, Value, numpy_dtype
 from tilewright.plan import views
 from tilewright.plan.ir import Buffer, View
+from tilewright.plan.masked import unmasked, where_gone
 from tilewright.plan.schedule import Unit, alias_root
 from tilewright.plan.scope import Scope
 
@@ -47,7 +50,17 @@ class ExpressionBuilder:
         return ("step", len(self.instructions) - 1)
 
     def _leaf(self, value: Value) -> _Number:
-        return self._read(self.scope.view(value))
+        view = self.scope.view(value)
+        return self._masked(view) if view.buffer.masked else self._read(view)
+
+    def _masked(self, view: View) -> _Number:
+        """What is masked is read as it is, as others may do; where it is gone, it is zero."""
+        zero = constant_instruction(np.zeros((), numpy_dtype(view.dtype)))
+        self.instructions.append((zero.op, (), zero.dtype, zero.params))
+        nothing = ("step", len(self.instructions) - 1)
+        choice = (self._read(where_gone(view)), self._read(unmasked(view)), nothing)
+        self.instructions.append(("select", choice, view.dtype, ()))
+        return ("step", len(self.instructions) - 1)
 
     def _read(self, view: View) -> _Number:
         if view not in self.leaves:

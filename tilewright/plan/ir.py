@@ -30,14 +30,17 @@ whose tiles share memory there are neither: what an exchange would move is a `Vi
 Buffers live in one of these spaces:
 
     "input", "output"   the caller's arrays, by position
+    "pattern"           which of two operands a vertex takes, where tiles share no memory: its code
     "constant"          small arrays that the graph itself holds; passed before the inputs
     "shared"            one arena, seen by all tiles
     "tile"              one arena for each tile: what a `Spread` or `Map` body uses in between
     "home"              blocks, each on its own tile (`homes.py`), all at one offset there; element
                         e is element e % size of block e // size, blocks counted row-major
 
-An input of which a pattern of zeros is declared has a second buffer, `masked`: where tiles share no
-memory it comes from where the input does, but what is gone comes as zeros.
+Where tiles share no memory, a mask is a way to read an array: what is gone reads as zeros, at no
+cost (`masked.py`). Until arrays have their homes, views of a buffer that is `masked` say so; then
+views of where it lies, each with the same elements as they were numbered before. A choice by a
+constant is such knowledge, too: its "pattern" has no bytes and no home.
 """
 
 from __future__ import annotations
@@ -69,15 +72,22 @@ def new_var() -> Var:
 
 @frozen(eq=False)
 class Masked:
-    """The elements of an input, with zeros for those that are `gone` (size,)."""
+    """The elements of a buffer, with zeros for those that are `gone` (size,).
+
+    What `moves` a view of that buffer and leaves its mask where it is, is said here.
+    """
 
     of: Buffer
     gone: np.ndarray
+    moves: tuple[tuple[Var, int], ...] = ()
 
 
 @frozen(eq=False)
 class Buffer:
-    """`size` elements of `dtype` in a `space`; `index` is the position of an input or output."""
+    """`size` elements of `dtype` in a `space`; `index` is the position of an input or output.
+
+    `known` is the data of a "pattern": which of two operands each element is (size,), bool.
+    """
 
     dtype: str
     size: int
@@ -86,6 +96,7 @@ class Buffer:
     id: int = field(default_factory=lambda: next(_ids))
     homes: Homes | None = None
     masked: Masked | None = None
+    known: np.ndarray | None = None
 
     @property
     def nbytes(self) -> int:
@@ -107,7 +118,8 @@ class Buffer:
 class View:
     """A strided window on a buffer: element (i, j, ...) lies at offset + i*strides[0] + ...
 
-    `offset` and `strides` count elements. `moves` adds var * step for each (var, step).
+    `offset` and `strides` count elements. `moves` adds var * step for each (var, step). `masked` is
+    the same window on a masked buffer, where this is one on what that became.
     """
 
     buffer: Buffer
@@ -115,6 +127,7 @@ class View:
     strides: tuple[int, ...]
     offset: int = 0
     moves: tuple[tuple[Var, int], ...] = ()
+    masked: View | None = None
 
     @property
     def dtype(self) -> str:

@@ -90,10 +90,10 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
         steps = stored_past(side_by_side(alternating(steps)), machine)
         steps = synchronise(asked_ahead(steps, machine))
     else:
-        steps = place(steps, (*constants, *inputs, *plan.masked), outputs, machine, even)
+        steps = place(steps, (*constants, *inputs), outputs, machine, even)
     placed = place_buffers(steps)
     program = Program(
-        buffers=(*inputs, *results, *constants, *plan.masked, *placed.offsets),
+        buffers=(*inputs, *results, *constants, *placed.offsets),
         inputs=(*constants, *inputs),
         outputs=tuple(outputs),
         steps=steps,

@@ -1,52 +1,70 @@
-"""Inputs that come masked, where tiles share no memory (see `graph/coming.py`).
+"""Masks as ways to read and write, where tiles share no memory.
 
-In: a view of an input, what is kept of it. Out: the same view of a buffer that comes from where the
-input does, masked on its way: zeros are as many bytes, so that nothing takes longer than it would
-without a mask. Always: nobody writes to either.
+In: a view of an array, what is kept of it. Out: the same window on a buffer that stands for the
+array with zeros; and, of such a window, the array's own. Always: which elements are gone is known
+before anything runs. So whoever computes an array leaves what is gone of it aside, products find
+zeros there, elementwise work does not load it, and nothing takes longer than without a mask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from tilewright.graph.ir import Node
 from tilewright.graph.ops.blocks import masked as with_zeros
-from tilewright.plan.ir import Buffer, Masked, View
+from tilewright.plan import views
+from tilewright.plan.ir import Buffer, Masked, Var, View
 
 
-def masked(view: View, node: Node) -> View:
-    """The view of the input, with zeros for what a `masked` node has not kept."""
+def masked(view: View, node: Node) -> View | None:
+    """The view with zeros for what a `masked` node has not kept; None where an element is repeated,
+    or where a mask of it moves that this one stays behind."""
     given = view.buffer
-    if given.space != "input" or view.moves:
-        raise AssertionError("what comes masked is an input as it is")
+    repeated = any(n > 1 and not s for n, s in zip(view.shape, view.strides, strict=True))
+    if repeated or (given.masked and view.moves):
+        return None
     kept = with_zeros(np.ones(view.shape, bool), **node.params)
-    gone = np.zeros(given.size, bool)
-    gone[_elements(view)] = ~kept
-    return replace(view, buffer=_masked(given, gone))
+    before = given.masked or Masked(given, np.zeros(given.size, bool), view.moves)
+    gone = before.gone.copy()
+    gone[views.elements(replace(view, moves=()), {})] |= ~kept
+    known = replace(before, gone=gone)
+    return replace(view, buffer=_standing_for(known), moves=())
 
 
-def of_hosts(
-    buffers: Iterable[Buffer], hosts: Mapping[Buffer, tuple[Buffer, bool]]
-) -> dict[Buffer, tuple[Buffer, bool]]:
-    """Of an instance's inputs that come masked, what all instances have, and whether each has a row
-    of it. `hosts` is the same of inputs as they are."""
-    found = {}
-    for buffer in buffers:
-        if buffer.masked:
-            every, is_row = hosts[buffer.masked.of]
-            gone = np.tile(buffer.masked.gone, every.size // buffer.size if is_row else 1)
-            found[buffer] = _masked(every, gone), is_row
-    return found
+def unmasked(view: View) -> View:
+    """The same elements as they are."""
+    found = view.buffer.masked
+    return replace(view, buffer=found.of, moves=(*view.moves, *found.moves)) if found else view
 
 
-def _masked(given: Buffer, gone: np.ndarray) -> Buffer:
-    return Buffer(given.dtype, given.size, "input", given.index, masked=Masked(given, gone))
+def on_place(view: View, place: View) -> View:
+    """`place` is where the view's elements lie; if it is masked, they are still."""
+    return replace(place, masked=view) if view.buffer.masked else place
 
 
-def _elements(view: View) -> np.ndarray:
-    """Their numbers in the buffer, in the view's shape."""
-    sides = zip(np.indices(view.shape), view.strides, strict=True)
-    return sum((index * step for index, step in sides), np.array(view.offset))
+def gone(view: View, at: dict[Var, int]) -> np.ndarray | None:
+    """Which elements of a view of a place read as zeros, in its shape, for values of variables."""
+    if view.masked is None:
+        return None
+    found = view.masked.buffer.masked
+    assert found is not None
+    return found.gone[views.elements(view.masked, at)].reshape(view.shape)
+
+
+def where_gone(view: View) -> View:
+    """Of a masked view, the same window on the pattern of what is gone."""
+    known = view.buffer.masked
+    assert known is not None
+    return replace(view, buffer=pattern(known.gone))
+
+
+def pattern(which: np.ndarray) -> Buffer:
+    """Of a constant that says which of two operands to take."""
+    return Buffer("pattern", which.size, "pattern", known=np.ascontiguousarray(which).reshape(-1))
+
+
+def _standing_for(known: Masked) -> Buffer:
+    of = known.of
+    return Buffer(of.dtype, of.size, of.space, of.index, masked=known)

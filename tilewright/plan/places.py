@@ -14,6 +14,7 @@ from tilewright.graph.ir import Graph, Node, Type, Value
 from tilewright.plan import views
 from tilewright.plan.ir import Buffer, View, dense_strides
 from tilewright.plan.lives import FOREVER, Lives
+from tilewright.plan.masked import unmasked
 from tilewright.plan.schedule import Unit
 
 CACHE_LINE = 64
@@ -118,7 +119,7 @@ class Places(Lives, ABC):
                 return False
             read = (v for node in unit.nodes for v in self.read_by(node))
             readers = [v for v in read if self.root(v) is root]
-            return all(self.view(v) == place for v in readers)
+            return all(unmasked(self.view(v)) == place for v in readers)
         return unit.kind == "branch"
 
     def may_overwrite(self, value: Value) -> bool:
@@ -129,6 +130,7 @@ class Places(Lives, ABC):
         ours = root in self.owned or (producer is not None and producer.op != "constant")
         return (
             ours
+            and view.buffer.masked is None
             and sum(self.root(v) is root for v in reads) == 1
             and self.last_read.get(root) == self.now
             and views.is_dense(view)

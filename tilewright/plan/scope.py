@@ -29,12 +29,13 @@ from tilewright.plan.borders import (
 )
 from tilewright.plan.ir import Buffer, Call, Step, View
 from tilewright.plan.lives import FOREVER
-from tilewright.plan.masked import masked
+from tilewright.plan.masked import masked, pattern, unmasked
 from tilewright.plan.places import Places
 from tilewright.plan.schedule import Unit
 from tilewright.plan.spread import shares_memory, spread_call
 
 COPIES_AT_ONCE = 8
+PRODUCTS = ("dot", "dot_blocks", "conv")
 FAR = 3 / 8
 """The share of the last cache from which on panels are far: other programs, and the other half of a
 step with a state, want room there too."""
@@ -51,7 +52,6 @@ class Plan:
     lower_units: Callable[[Scope], None]
     packed: int = 0
     constants: list[tuple[Buffer, np.ndarray]] = field(default_factory=list)
-    masked: list[Buffer] = field(default_factory=list)
 
     @property
     def far(self) -> bool:
@@ -86,20 +86,55 @@ class Scope(Places):
         self.steps: list[Step] = []
         self.padded_images = bordered_values(graph)
         self.borders: dict[View, Border] = {}
+        self.stored: dict[Value, Node] = {}
+        """Of products that nothing but a mask reads, the mask: they are stored with its zeros."""
+
+    def want(self, output: Value, view: View) -> None:
+        """An output is wanted there, unless it is wanted elsewhere already."""
+        node = self.producers.get(output)
+        self.destinations.setdefault(output, view)
+        if node is None or node.op != "masked" or self.destinations[output] is not view:
+            return
+        product = self.producers.get(node.inputs[0])
+        alone = self.consumers[node.inputs[0]] == [node]
+        if product is not None and product.op in PRODUCTS and alone and masked(view, node):
+            self.stored[node.inputs[0]] = node
+            self.destinations[node.inputs[0]] = view
 
     def resolve(self, node: Node) -> View:
         """What movement is, over the memory of its operand where strides can say so."""
         if node.op == "constant":
-            return self.plan.constant(node.params["value"])
+            value = node.params["value"]
+            if self._is_pattern(node):
+                return views.whole(pattern(value), value.shape)
+            return self.plan.constant(value)
         if node.op == "masked":
-            found = masked(self.view(node.inputs[0]), node)
-            self.plan.masked.append(found.buffer)
-            return found
+            view = self.view(node.inputs[0])
+            if view.buffer.masked and node.inputs[0] in self.stored:
+                return unmasked(view)
+            return masked(view, node) or self._masked_copy(view, node)
         assert node.op in views.MOVEMENT, f"{node.op} was read before it was computed"
         view, moved = self.view(node.inputs[0]), views.MOVEMENT[node.op]
         result = moved(view, node) or moved(self.dense(view), node)
         assert result is not None, f"{node.op} of a dense array is no view"
         return result
+
+    def _is_pattern(self, node: Node) -> bool:
+        """Whether a constant does nothing but choose, where that is part of a vertex."""
+        value, readers = node.output, self.consumers.get(node.output, ())
+        if not self.plan.machine.chip.exchange.apart or value.dtype != "bool" or not value.shape:
+            return False
+        return all(
+            reader is not None and reader.op == "select" and value not in reader.inputs[1:]
+            for reader in readers
+        )
+
+    def _masked_copy(self, view: View, node: Node) -> View:
+        copy = self.new(Type(view.dtype, view.shape))
+        self.copy(view, copy)
+        found = masked(copy, node)
+        assert found is not None, "a fresh array is no mask's, and lies still"
+        return found
 
     def kept(self) -> tuple:
         """What is known by now, for `restore`: a way to do something is tried, and priced."""
@@ -132,7 +167,8 @@ class Scope(Places):
         pads = self.padded_images.pop(value, None)
         if pads is not None and value not in self.destinations:
             self.destinations[value] = self.bordered(value.type, pads, zero(value.dtype)).inside
-        return super().free_destination(value, unit)
+        place = super().free_destination(value, unit)
+        return masked(place, self.stored[value]) if place and value in self.stored else place
 
     def bordered(self, kind: Type, pads: Pads, fill: np.ndarray) -> Border:
         """A fresh place for an image, with `fill` around it."""

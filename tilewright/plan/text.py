@@ -6,6 +6,7 @@ spread v0 < 12:                             v0's values are dealt out to the til
 %4 = home float32 96 in 12 over 0 + (12/3)  4 tiles from 0 on have three of 12 blocks each
 family v0 < 12 over 0 + (12/3):             each instance on the tile that has that block
 exchange %4[v0*8] (8) -> %5 (8), v0 < 12    messages between tiles
+%5 (8) masked                               some of them are zeros (`masked.py`)
 """
 
 from __future__ import annotations
@@ -47,8 +48,7 @@ class _Writer:
         for buffer in program.buffers:
             short = buffer.space in ("input", "output", "constant")
             number = buffer.index if short else len(self.names)
-            masked = f"_masked{len(self.names)}" if buffer.masked else ""
-            self.names[buffer] = f"%{buffer.space if short else ''}{number}{masked}"
+            self.names[buffer] = f"%{buffer.space if short else ''}{number}"
 
     def lines(self) -> Iterator[str]:
         program = self.program
@@ -56,8 +56,7 @@ class _Writer:
         for buffer, name in self.names.items():
             place = f" at {program.offsets[buffer]}" if buffer in program.offsets else ""
             homes = f" in {buffer.homes.blocks} over {_homes(buffer.homes)}" if buffer.homes else ""
-            masked = f", {int(buffer.masked.gone.sum())} of them gone" if buffer.masked else ""
-            yield f"  {name} = {buffer.space} {buffer.dtype} {buffer.size}{masked}{homes}{place}"
+            yield f"  {name} = {buffer.space} {buffer.dtype} {buffer.size}{homes}{place}"
         yield "steps:"
         yield from self.steps(program.steps, "  ")
 
@@ -127,7 +126,8 @@ class _Writer:
         shape = "(" + ",".join(map(str, view.shape)) + ")"
         dense = view.strides == dense_strides(view.shape)
         strides = "" if dense else " by (" + ",".join(map(str, view.strides)) + ")"
-        return f"{self.names[view.buffer]}{place} {shape}{strides}"
+        name = self.names.get(view.buffer, f"%{view.buffer.space}")
+        return f"{name}{place} {shape}{strides}" + " masked" * bool(view.masked)
 
 
 def _how(step: Spread) -> str:

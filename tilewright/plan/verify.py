@@ -101,7 +101,7 @@ def _of(family: Family, loops: Counts, tiles: int) -> Iterator[str]:
     if last >= tiles:
         yield f"a family is on tile {last} of {tiles}"
     for view, writes, inner in _touched(family.steps, {}):
-        if view.buffer.space == "tile" or not view.size:
+        if view.buffer.space in ("tile", "pattern") or not view.size:
             continue
         if view.buffer.homes is None:
             yield f"a vertex touches {view.buffer.space} {view.buffer.index}, which has no home"

@@ -6,8 +6,10 @@ None where no strides can express it, and then the caller copies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from tilewright.graph.ir import Node
 from tilewright.plan.ir import Buffer, Var, View, dense_strides
@@ -94,6 +96,14 @@ def squeeze(view: View, dimension: int) -> View:
     """Without a dimension of one element."""
     kept = [i for i in range(len(view.shape)) if i != dimension]
     return transpose(view, kept)
+
+
+def elements(view: View, at: Mapping[Var, int]) -> np.ndarray:
+    """Their numbers in the buffer, in the view's shape, for values of the variables."""
+    found = np.array(view.offset + sum(at[var] * step for var, step in view.moves))
+    for index, step in zip(np.indices(view.shape, sparse=True), view.strides, strict=True):
+        found = found + index * step
+    return np.broadcast_to(found, view.shape)
 
 
 def is_dense(view: View) -> bool:

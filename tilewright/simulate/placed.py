@@ -14,6 +14,7 @@ import numpy as np
 
 from tilewright.codelets.base import Codelet
 from tilewright.graph.ir import numpy_dtype
+from tilewright.plan import views
 from tilewright.plan.ir import (
     Branch,
     Buffer,
@@ -31,6 +32,7 @@ from tilewright.plan.ir import (
     View,
     While,
 )
+from tilewright.plan.masked import gone
 from tilewright.simulate.arenas import Arena, Arenas
 
 
@@ -49,10 +51,6 @@ class Placed:
         self.host = {b: np.zeros(b.size, numpy_dtype(b.dtype)) for b in program.outputs}
         for buffer, array in zip(program.inputs, inputs, strict=True):
             self.host[buffer] = np.array(array, numpy_dtype(buffer.dtype)).reshape(-1)
-        for buffer in program.buffers:
-            if buffer.masked:
-                whole, zero = self.host[buffer.masked.of], numpy_dtype(buffer.dtype).type(0)
-                self.host[buffer] = np.where(buffer.masked.gone, zero, whole)
         self.variables: dict[Var, int] = {}
         self.calls = 0
         self.computed = False
@@ -144,10 +142,7 @@ class Placed:
 
     def elements(self, view: View) -> np.ndarray:
         """Their numbers, row-major in the view's shape."""
-        first = view.offset + sum(self.variables[var] * step for var, step in view.moves)
-        found = np.full(view.shape, first, np.int64)
-        for axis, (n, step) in enumerate(zip(view.shape, view.strides, strict=True)):
-            found += (np.arange(n) * step).reshape(-1, *[1] * (len(view.shape) - axis - 1))
+        found = views.elements(view, self.variables)
         if found.size and (found.min() < 0 or found.max() >= view.buffer.size):
             raise ValueError(f"elements {found.min()} ... {found.max()} of {view.buffer.size}")
         return found.reshape(-1)
@@ -216,6 +211,7 @@ class Placed:
         for view, result in zip(call.views[count:total], results, strict=True):
             where = self.at_home(view, tile)
             data = np.ascontiguousarray(result.astype(numpy_dtype(view.dtype), copy=False))
+            data = self.masked(view, data)
             self.arenas.write(
                 tile,
                 where,
@@ -225,12 +221,19 @@ class Placed:
             )
         self.calls += 1
 
+    def masked(self, view: View, values: np.ndarray) -> np.ndarray:
+        """With zeros for what is gone."""
+        hidden = gone(view, self.variables)
+        return values if hidden is None else np.where(hidden, np.zeros((), values.dtype), values)
+
     def local(self, view: View, tile: int, actor: int) -> np.ndarray:
+        if view.buffer.known is not None:
+            return view.buffer.known[views.elements(view, self.variables)]
         found = self.arenas.read(tile, self.at_home(view, tile), view.buffer, actor)
         dtype = numpy_dtype(view.dtype)
         flat = np.ascontiguousarray(found).reshape(-1)
         values = flat != 0 if view.dtype == "bool" else flat.view(dtype)
-        return values.reshape(view.shape)
+        return self.masked(view, values.reshape(view.shape))
 
     def at_home(self, view: View, tile: int) -> np.ndarray:
         """Addresses of a view's bytes on a tile."""
@@ -254,8 +257,8 @@ def _views(steps: Sequence[Step]) -> Iterator[View]:
     """All that an instance touches."""
     for step in steps:
         match step:
-            case Call(_, views):
-                yield from views
+            case Call():
+                yield from step.views
             case Loop(_, _, body):
                 yield from _views(body)
             case While(condition, test, body):

@@ -22,6 +22,9 @@ from tilewright.simulate.occupancy import too_much
 from tilewright.simulate.outcome import Run
 from tilewright.simulate.trips import Trips, named
 
+OFTEN = 100.0
+"""Turns of a loop, where nobody has said how often it turns."""
+
 Plan = tuple[Program, list[np.ndarray]]
 """A program, and the data of its constants."""
 
@@ -53,6 +56,14 @@ class Way:
         known = self.fits and not named(self.plan()[0])
         return self.run().cycles if known else None
 
+    @cached_property
+    def likely(self) -> float:
+        """Cycles of one that fits, where loops of unknown length turn `OFTEN`."""
+        known = self.cycles
+        if known is None:
+            known = self.run(dict.fromkeys(named(self.plan()[0]), OFTEN)).cycles
+        return known
+
 
 def way(plan: Callable[[], Plan], machine: Machine) -> Way:
     try:
@@ -63,11 +74,10 @@ def way(plan: Callable[[], Plan], machine: Machine) -> Way:
 
 
 def best(ways: Mapping[str, Way]) -> Way:
-    """The fastest that fits; the first, where that is not known or nothing does."""
+    """The fastest that fits, as far as that is known; the first, where nothing does."""
     fitting = [way for way in ways.values() if way.fits]
     if not fitting:
         return next(iter(ways.values()))
     if len(fitting) == 1:
         return fitting[0]
-    timed = [way for way in fitting if way.cycles is not None]
-    return min(timed, key=lambda way: way.cycles or 0.0, default=fitting[0])
+    return min(fitting, key=lambda way: way.likely)

@@ -89,10 +89,11 @@ class Elementwise(Codelet):
 
     @property
     def work(self) -> Count:
+        read = [operand for operand in self.inputs if operand.dtype != "pattern"]
         return self.expression.work(prod(self.shape)) + Count(
-            loads=nbytes(*self.inputs),
+            loads=nbytes(*read),
             stores=nbytes(*self.outputs),
-            iterations=inner_loops(*self.inputs, *self.outputs),
+            iterations=inner_loops(*read, *self.outputs),
         )
 
     def emit(self, module: Module, symbol: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from tilewright.plan.again import made_again
 from tilewright.plan.apart.touches import Region
 from tilewright.plan.ir import Branch, Buffer, Call, Family, Loop, Step, Var, View, While
+from tilewright.plan.masked import on_place, unmasked
 
 
 def beside_view(view: View, region: Region, place: Buffer, family: Family) -> View:
@@ -68,6 +69,9 @@ class Moved:
                     raise AssertionError(step)
 
     def view(self, view: View, inner: tuple[Var, ...]) -> View:
+        return on_place(view, self._place(unmasked(view), inner))
+
+    def _place(self, view: View, inner: tuple[Var, ...]) -> View:
         if view.buffer.space == "tile":
             return view
         if view.buffer not in self.canon:

@@ -32,6 +32,7 @@ from tilewright.plan.ir import (
     While,
     new_var,
 )
+from tilewright.plan.masked import unmasked
 from tilewright.plan.sources import sourced
 
 
@@ -45,7 +46,9 @@ def distributed(call: Call, machine: Machine, around: Around | None = None) -> l
         fixed = tuple(around.leaves(view) for view in views)
         found = replace(found, problem=replace(found.problem, fixed=fixed))
     if machine.chip.exchange.mesh is not None:
-        afar = tuple(view.buffer.space == "input" for view in call.views[: len(found.axes) - 1])
+        afar = tuple(
+            unmasked(view).buffer.space == "input" for view in call.views[: len(found.axes) - 1]
+        )
         found = replace(found, problem=replace(found.problem, afar=afar))
     by_one = vertex(call.codelet, machine.tile)
     one_tile = alone(found.problem, by_one, machine)
@@ -92,6 +95,7 @@ class Around:
 
     def leaves(self, view: View) -> bool:
         """Whether a view is the same in every turn."""
+        view = unmasked(view)
         return view.buffer not in self.written and not view.moves
 
 
@@ -123,7 +127,7 @@ def _written(steps: Sequence[Step]) -> Iterator[Buffer]:
     for step in steps:
         match step:
             case Call(codelet, views):
-                yield from (view.buffer for view in views[len(codelet.inputs) :])
+                yield from (unmasked(view).buffer for view in views[len(codelet.inputs) :])
             case Loop(_, _, body) | Spread(_, _, body) | Map(_, _, body) | Family(_, _, _, body):
                 yield from _written(body)
             case While(condition, _, body):

@@ -33,7 +33,6 @@ from tilewright.plan.ir import (
     While,
     new_var,
 )
-from tilewright.plan.masked import of_hosts
 from tilewright.plan.memory import place_buffers
 
 
@@ -48,7 +47,7 @@ def pipelined(
         for value, (position, is_row) in zip(found.body.inputs, found.given, strict=True)
     }
     ends = dict(zip(found.body.outputs, outputs, strict=True))
-    chips, constants, coming = [], [], []
+    chips, constants = [], []
     for number, (part, program) in enumerate(zip(parts, programs, strict=True)):
         first = number * machine.chip.tiles
         given = {v: _evenly(v, first, machine.chip.tiles) for v in part.given}
@@ -57,9 +56,6 @@ def pipelined(
         chip = _Chip(first, var, given)
         for buffer, value in zip(program.inputs[own:], part.graph.inputs, strict=True):
             chip.known[buffer] = (given[value], False) if value in given else hosts[value]
-        masked = of_hosts(program.buffers, chip.known)
-        chip.known |= masked
-        coming += [buffer for buffer, _ in masked.values()]
         for buffer, value in zip(program.outputs, part.graph.outputs, strict=True):
             chip.results[buffer] = (ends.get(value), value if value in part.leaves else None)
         chips.append((chip, tuple(chip.top(program.steps))))
@@ -74,7 +70,7 @@ def pipelined(
     steps: tuple[Step, ...] = (*((Exchange(brought),) if brought else ()), line)
     placed = place_buffers(steps)
     return Program(
-        buffers=(*inputs, *outputs, *constants, *coming, *placed.offsets),
+        buffers=(*inputs, *outputs, *constants, *placed.offsets),
         inputs=(*constants, *inputs),
         outputs=tuple(outputs),
         steps=steps,

@@ -31,6 +31,7 @@ from tilewright.plan.ir import (
     dense_strides,
     new_var,
 )
+from tilewright.plan.masked import unmasked
 
 
 def recut(steps: Sequence[Step], found: Mapping[Buffer, Tiling]) -> tuple[Step, ...]:
@@ -105,7 +106,7 @@ def whole_of(group: Sequence[Step]) -> Call | None:
         return None
     if any(step.op == "iota" for step in call.codelet.expression.instructions):
         return None  # it asks where it is
-    return None if any(view.moves for view in call.views) else call
+    return None if any(unmasked(view).moves for view in call.views) else call
 
 
 @frozen
@@ -122,7 +123,7 @@ def work_of(call: Call, found: Mapping[Buffer, Tiling]) -> Work | None:
     """Over a box of the first of its results that has a tiling; else all of what it reads."""
     count = len(call.codelet.inputs)
     for number in (*range(count, len(call.views)), *range(count)):
-        view = call.views[number]
+        view = unmasked(call.views[number])
         tiling = found.get(view.buffer)
         if tiling is None:
             continue

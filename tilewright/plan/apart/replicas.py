@@ -28,7 +28,6 @@ from tilewright.plan.ir import (
     While,
     new_var,
 )
-from tilewright.plan.masked import of_hosts
 from tilewright.plan.memory import place_buffers
 
 
@@ -104,8 +103,6 @@ def over_chips(one: Program, found: Instances, machine: Machine) -> Program:
         mine: (inputs[position], is_row)
         for mine, (position, is_row) in zip(one.inputs[len(constants) :], found.given, strict=True)
     }
-    masked = of_hosts(one.buffers, hosts)
-    hosts |= masked
     hosts |= {mine: (whole, True) for mine, whole in zip(one.outputs, outputs, strict=True)}
     steps = _Rows(hosts, var).steps(one.steps)
     all_: tuple[Step, ...] = (
@@ -113,7 +110,7 @@ def over_chips(one: Program, found: Instances, machine: Machine) -> Program:
     )
     placed = place_buffers(all_)
     return Program(
-        buffers=(*inputs, *outputs, *constants, *(b for b, _ in masked.values()), *placed.offsets),
+        buffers=(*inputs, *outputs, *constants, *placed.offsets),
         inputs=(*constants, *inputs),
         outputs=tuple(outputs),
         steps=all_,

@@ -15,6 +15,7 @@ from itertools import pairwise
 from tilewright.frozen import frozen
 from tilewright.plan.apart.boxes import Box, box_around, that_meet
 from tilewright.plan.ir import Branch, Buffer, Call, Loop, Step, Var, View, While
+from tilewright.plan.masked import unmasked
 
 Moves = tuple[tuple[Var, int], ...]
 
@@ -113,7 +114,7 @@ def regions(steps: Sequence[Step], vars: Mapping[Var, int]) -> dict[Buffer, list
     """
     found: dict[Buffer, list[Access]] = {}
     for access in accesses(steps, {}, True):
-        if access.view.buffer.space not in ("tile", "home") and access.view.size:
+        if access.view.buffer.space not in ("tile", "home", "pattern") and access.view.size:
             found.setdefault(access.view.buffer, []).append(access)
     return {buffer: list(_regions(buffer, rows, vars)) for buffer, rows in found.items()}
 
@@ -144,7 +145,9 @@ def accesses(steps: Iterable[Step], inner: Mapping[Var, int], sure: bool) -> Ite
 
 
 def _access(view: View, writes: bool, sure: bool, inner: Mapping[Var, int]) -> Access:
-    """Dimensions that repeat elements are dropped; loops of the instance become dimensions."""
+    """Dimensions that repeat elements are dropped; loops of the instance become dimensions. A mask
+    asks for nothing: what it hides is touched as if it were not there."""
+    view = unmasked(view)
     own = [(n, s) for n, s in zip(view.shape, view.strides, strict=True) if n > 1 and s]
     turns: dict[Var, int] = {}
     for var, step in view.moves:
