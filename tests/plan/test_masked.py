@@ -184,6 +184,16 @@ def steps_of_fits(x, ws, blocks):
     return tilewright.tile_map(lambda w: (step(x, w, blocks), jnp.tanh(x @ blocks(w))))(ws)
 
 
+def handed_on(x, w, blocks):
+    """A masked product that takes the place of what is read after it."""
+
+    def turn(_, carry):
+        made = blocks(x.T @ jnp.tanh(x @ carry[1]))
+        return made, carry[0] + made
+
+    return lax.fori_loop(0, 3, turn, (w, w))
+
+
 TRAINING = [
     step, descent, descent_in_the_mask, descent_of_computed, while_it_falls, adam, decayed,
     two_uses, through_time,
@@ -211,6 +221,7 @@ CASES = [
     (descent, (600, 40), (40, 48)),
     (fits, (6, 40), (3, 40, 48)),
     (steps_of_fits, (6, 40), (9, 40, 48)),
+    (handed_on, (6, 40), (40, 48)),
 ]
 
 
