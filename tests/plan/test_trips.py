@@ -3,8 +3,8 @@
 import pytest
 
 from tests.simulate.programs import plus
-from tilewright.plan.ir import Buffer, Spread, View, new_var
-from tilewright.plan.trips import in_trip
+from tilewright.plan.ir import Buffer, Loop, Spread, View, new_var
+from tilewright.plan.trips import calls_of, in_trip, simple_steps
 
 BUFFER = Buffer("float32", 1000, "shared")
 LOOP, OTHER, TURN = new_var(), new_var(), new_var()
@@ -47,3 +47,12 @@ def test_a_loop_of_one_turn_needs_no_variable():
     assert moved.views[0].moves == ((OTHER, 3),)
     assert moved.views[0].offset == 7 + 4 * 10
     assert moved.views[1] == VIEWS[2]
+
+
+def test_simple_steps_are_vertices_and_such_as_are_dealt_out():
+    call, inner = plus(VIEWS[:1], VIEWS[2]), new_var()
+    dealt, nested = Spread(inner, 4, (call, call)), Spread(inner, 4, (Loop(OTHER, 2, (call,)),))
+    assert [calls_of(step) for step in (call, dealt)] == [[call], [call, call]]
+    assert simple_steps(Loop(LOOP, 3, (call, dealt))) == [call, dealt]
+    assert simple_steps(Loop(LOOP, 3, (call, nested))) == []
+    assert simple_steps(Loop(LOOP, 3, (call, Loop(OTHER, 2, (call,))))) == []

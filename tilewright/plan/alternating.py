@@ -35,7 +35,7 @@ from tilewright.plan.ir import (
     dense_strides,
     new_var,
 )
-from tilewright.plan.trips import in_trip
+from tilewright.plan.trips import calls_of, in_trip, is_simple
 
 
 def alternating(steps: Sequence[Step]) -> tuple[Step, ...]:
@@ -97,10 +97,9 @@ class _Trip:
             return False
         for step in self.loop.steps[:-1]:
             assert isinstance(step, Spread)
-            calls = [call for call in step.steps if isinstance(call, Call)]
-            if len(calls) < len(step.steps):
+            if not is_simple(step):
                 return False
-            for call in calls:
+            for call in calls_of(step):
                 count = len(call.codelet.inputs)
                 outputs = len(call.codelet.outputs)
                 if any(v.buffer is carry for v in call.views[count : count + outputs]):

@@ -18,16 +18,13 @@ from tilewright.codelets.contract.reading import loops_of
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
-from tilewright.plan.back_and_forth import is_simple
 from tilewright.plan.ir import Branch, Call, Loop, Map, Spread, Step, Var, View, While, new_var
-from tilewright.plan.trips import in_trip
+from tilewright.plan.trips import Simple, calls_of, in_trip, simple_steps
 
 LINE, LINES = 64, 64
 """Bytes of a line; what is asked for has so many lines, at least."""
 SHARE = 1 / 2
 """Of a tile's own memory, for what is asked for at most."""
-
-Simple = Call | Spread
 
 
 def asked_ahead(steps: Sequence[Step], machine: Machine) -> tuple[Step, ...]:
@@ -43,8 +40,8 @@ def _turned(step: Step, machine: Machine) -> Sequence[Step]:
     step = replace(step, steps=asked_ahead(step.steps, machine))
     if not isinstance(step, Loop) or step.count < 2:
         return [step]
-    simple: list[Simple] = [inner for inner in step.steps if is_simple(inner)]
-    asked = _asked(simple, step.var, machine) if len(simple) == len(step.steps) else {}
+    simple = simple_steps(step)
+    asked = _asked(simple, step.var, machine)
     if not asked:
         return [step]
     steps = tuple(_with(inner, asked.get(i, ()), machine) for i, inner in enumerate(simple))
@@ -86,7 +83,7 @@ def _inner(spread: Spread) -> Call | None:
 
 def _rows(steps: Sequence[Simple], var: Var, machine: Machine) -> Iterator[tuple[int, View]]:
     """What elementwise vertices read of far arrays that the loop does not write, each once."""
-    calls = [(i, step, call) for i, step in enumerate(steps) for call in _calls(step)]
+    calls = [(i, step, call) for i, step in enumerate(steps) for call in calls_of(step)]
     written = {v.buffer for _, _, call in calls for v in call.views[len(call.codelet.inputs) :]}
     seen: set[View] = set()
     for number, step, call in calls:
@@ -99,10 +96,6 @@ def _rows(steps: Sequence[Simple], var: Var, machine: Machine) -> Iterator[tuple
             if moves and far and row is not None and row not in seen:
                 seen.add(row)
                 yield number, row
-
-
-def _calls(step: Simple) -> Sequence[Call]:
-    return [step] if isinstance(step, Call) else [c for c in step.steps if isinstance(c, Call)]
 
 
 def _whole(view: View, step: Simple) -> View | None:
@@ -127,7 +120,7 @@ def _with(step: Simple, rows: Sequence[View], machine: Machine) -> Simple:
         return step
     if isinstance(step, Spread):
         shares = [_share(row, step) for row in rows]
-        return replace(step, steps=tuple(_with(c, shares, machine) for c in _calls(step)))
+        return replace(step, steps=tuple(_with(c, shares, machine) for c in calls_of(step)))
     codelet = step.codelet
     assert isinstance(codelet, ContractOuter)
     loops, turns = loops_of(codelet, machine.tile.features, machine.tile.memories[0].size)

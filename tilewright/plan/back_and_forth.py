@@ -13,13 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeGuard
 
 from tilewright.codelets.contract import ContractLanes, ContractPanels, ContractVector, Woven
 from tilewright.machine.machine import Machine
 from tilewright.plan.alternating import alternates
-from tilewright.plan.ir import Branch, Call, Loop, Map, Spread, Step, Var, While, new_var
-from tilewright.plan.trips import in_trip
+from tilewright.plan.ir import Branch, Loop, Map, Spread, Step, Var, While, new_var
+from tilewright.plan.trips import Simple, calls_of, in_trip, simple_steps
 
 HOPELESS = 2.5
 """Times the tile's own memory, from which on what stays there is too little to gain by."""
@@ -34,8 +33,8 @@ def _turned(step: Step, machine: Machine) -> Sequence[Step]:
     step = _inside(step, machine)
     if not isinstance(step, Loop) or step.count < 2:
         return [step]
-    simple: list[Call | Spread] = [inner for inner in step.steps if is_simple(inner)]
-    if len(simple) < len(step.steps) or alternates(step):
+    simple = simple_steps(step)
+    if not simple or alternates(step):
         return [step]
     read = sum(_constants(inner, step.var, machine) for inner in simple)
     near, own = machine.tile.memories[0].size, machine.tile.memory
@@ -57,22 +56,11 @@ def _inside(step: Step, machine: Machine) -> Step:
     return step
 
 
-def is_simple(step: Step) -> TypeGuard[Call | Spread]:
-    """A call, or calls that are dealt out."""
-    if isinstance(step, Spread):
-        return len(_dealt(step)) == len(step.steps)
-    return isinstance(step, Call)
-
-
-def _dealt(spread: Spread) -> list[Call]:
-    return [call for call in spread.steps if isinstance(call, Call)]
-
-
-def _constants(step: Call | Spread, var: Var, machine: Machine) -> int:
+def _constants(step: Simple, var: Var, machine: Machine) -> int:
     """Bytes of the matrices that a tile reads in every trip."""
     if isinstance(step, Spread):
         turns = -(-step.count // machine.chip.tiles)
-        return turns * sum(_constants(call, var, machine) for call in _dealt(step))
+        return turns * sum(_constants(call, var, machine) for call in calls_of(step))
     codelet = step.codelet
     if isinstance(codelet, Woven):
         codelet = codelet.few
@@ -85,9 +73,9 @@ def _constants(step: Call | Spread, var: Var, machine: Machine) -> int:
     return 0 if any(moved == var for moved, _ in view.moves) else matrix.nbytes
 
 
-def _backwards(step: Call | Spread) -> Call | Spread:
+def _backwards(step: Simple) -> Simple:
     if isinstance(step, Spread):
-        return replace(step, steps=tuple(map(_backwards, _dealt(step))), whole=None)
+        return replace(step, steps=tuple(map(_backwards, calls_of(step))), whole=None)
     if isinstance(step.codelet, Woven):
         return replace(step, codelet=step.codelet.turned)
     if not isinstance(step.codelet, ContractPanels | ContractVector):

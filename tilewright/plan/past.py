@@ -11,17 +11,15 @@ the time on Zen 4 with an L3 of 32 MB.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tilewright.codelets.base import LANES
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.machine.machine import Machine
-from tilewright.plan.back_and_forth import is_simple
-from tilewright.plan.ir import Branch, Buffer, Call, Loop, Map, Spread, Step, View, While
+from tilewright.plan.ir import Branch, Buffer, Loop, Map, Spread, Step, View, While
 from tilewright.plan.scope import FAR
-
-Simple = Call | Spread
+from tilewright.plan.trips import Simple, calls_of, simple_steps
 
 
 def stored_past(steps: Sequence[Step], machine: Machine) -> tuple[Step, ...]:
@@ -35,8 +33,8 @@ def _turned(step: Step, machine: Machine) -> Step:
     if not isinstance(step, Loop | Map | Spread | While):
         return step
     step = replace(step, steps=stored_past(step.steps, machine))
-    simple = [inner for inner in step.steps if is_simple(inner)]
-    if not isinstance(step, Loop) or len(simple) < len(step.steps):
+    simple = simple_steps(step) if isinstance(step, Loop) else []
+    if not isinstance(step, Loop) or not simple:
         return step
     buffers = _far(step, simple)
     *caches, _ = machine.tile.memories
@@ -48,18 +46,12 @@ def _turned(step: Step, machine: Machine) -> Step:
 def _far(loop: Loop, steps: Sequence[Simple]) -> set[Buffer]:
     """What only elementwise vertices touch in a loop, and only to write whole lines of a row."""
     found, others = set(), set()
-    for call in _calls(steps):
+    for call in (call for step in steps for call in calls_of(step)):
         for number, view in enumerate(call.views):
             is_row = any(var == loop.var for var, _ in view.moves) and _in_lines(view)
             written = isinstance(call.codelet, Elementwise) and number >= len(call.codelet.inputs)
             (found if is_row and written else others).add(view.buffer)
     return found - others
-
-
-def _calls(steps: Sequence[Simple]) -> Iterator[Call]:
-    for step in steps:
-        inside = [step] if isinstance(step, Call) else step.steps
-        yield from (call for call in inside if isinstance(call, Call))
 
 
 def _in_lines(view: View) -> bool:
@@ -73,7 +65,7 @@ def _in_lines(view: View) -> bool:
 
 def _with(step: Simple, buffers: set[Buffer]) -> Simple:
     if isinstance(step, Spread):
-        calls = tuple(_with(call, buffers) for call in _calls([step]))
+        calls = tuple(_with(call, buffers) for call in calls_of(step))
         return replace(step, steps=calls)
     codelet = step.codelet
     if not isinstance(codelet, Elementwise):
