@@ -185,7 +185,8 @@ class _Skipping:
         if n % LANES or self._is_better_whole(other.width, k, n):
             return None
         lines = squares(found.lines, tile, "float32")
-        read = found.matrix if np.array_equal(lines, found.lines) else found.masked
+        whole = np.array_equal(lines, found.lines) and not self.machine.chip.exchange.apart
+        read = found.matrix if whole else found.masked
         dearer = _dearer(self.machine)
         pattern = best_pattern(other.width, lines, 1, found.matrix.type, self.machine, dearer)
         if pattern is None:

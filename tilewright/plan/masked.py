@@ -8,7 +8,9 @@ zeros there, elementwise work does not load it, and nothing takes longer than wi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +18,9 @@ from tilewright.graph.ir import Node
 from tilewright.graph.ops.blocks import masked as with_zeros
 from tilewright.plan import views
 from tilewright.plan.ir import Buffer, Masked, Var, View
+
+MOST = 64
+"""Windows that are brought one by one of what a mask leaves of a matrix."""
 
 
 def masked(view: View, node: Node) -> View | None:
@@ -51,6 +56,27 @@ def gone(view: View, at: dict[Var, int]) -> np.ndarray | None:
     found = view.masked.buffer.masked
     assert found is not None
     return found.gone[views.elements(view.masked, at)].reshape(view.shape)
+
+
+def left(view: View) -> list[View] | None:
+    """Windows that have all elements of a matrix that its mask leaves, and no others; None where
+    they are more than `MOST`, or the mask moves."""
+    known = view.buffer.masked
+    if known is None or view.moves or len(view.shape) != 2:
+        return None
+    kept, found = ~known.gone[views.elements(view, {})], []
+    for first, end in _runs(kept.T):
+        for top, below in _runs(kept[:, first : first + 1]):
+            if kept[top, first]:
+                found.append(((top, first), (below - top, end - first)))
+    plain = unmasked(view)
+    return [views.window(plain, *row) for row in found] if len(found) <= MOST else None
+
+
+def _runs(rows: np.ndarray) -> Iterator[tuple[int, int]]:
+    """From ... to: neighbours that are alike."""
+    differ = (rows[1:] != rows[:-1]).any(1)
+    return pairwise([0, *(np.flatnonzero(differ) + 1).tolist(), len(rows)])
 
 
 def where_gone(view: View) -> View:

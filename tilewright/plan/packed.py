@@ -74,7 +74,9 @@ def lower_dot_packed(scope: Scope, node: Node) -> None:
 def _kind(scope: Scope, node: Node) -> Callable[..., ContractPanels | ContractBlocks]:
     if node.op == "dot_blocks":
         height = node.params.get("height", 0)
-        return partial(ContractBlocks, tall=height, counts=_counts(scope, node))
+        counts = _counts(scope, node)
+        anew = bool(counts) and scope.changes(node.inputs[1])
+        return partial(ContractBlocks, tall=height, counts=counts, anew=anew)
     far = scope.plan.far and node.inputs[1].dtype == "int8"
     return partial(ContractPanels, paired=bool(node.params.get("pairs")), far=far)
 

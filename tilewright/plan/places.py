@@ -122,14 +122,18 @@ class Places(Lives, ABC):
             return all(unmasked(self.view(v)) == place for v in readers)
         return unit.kind == "branch"
 
+    def changes(self, value: Value) -> bool:
+        """Whether it is another one each time: made here, or by the turn before."""
+        root = self.root(value)
+        producer = self.producers.get(root)
+        return root in self.owned or (producer is not None and producer.op != "constant")
+
     def may_overwrite(self, value: Value) -> bool:
         """Whether the value's memory is ours and the unit at hand is the last to read it."""
         root, view = self.root(value), self.view(value)
         reads = [v for node in self.units[self.now].nodes for v in self.read_by(node)]
-        producer = self.producers.get(root)
-        ours = root in self.owned or (producer is not None and producer.op != "constant")
         return (
-            ours
+            self.changes(value)
             and view.buffer.masked is None
             and sum(self.root(v) is root for v in reads) == 1
             and self.last_read.get(root) == self.now

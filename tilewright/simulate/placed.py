@@ -210,8 +210,8 @@ class Placed:
         results = codelet.meaning(*(self.local(view, tile, actor) for view in read))
         for view, result in zip(call.views[count:total], results, strict=True):
             where = self.at_home(view, tile)
-            data = np.ascontiguousarray(result.astype(numpy_dtype(view.dtype), copy=False))
-            data = self.masked(view, data)
+            hidden = self.gone(view).reshape(view.shape)
+            data = np.where(hidden, 0, result).astype(numpy_dtype(view.dtype))
             self.arenas.write(
                 tile,
                 where,
@@ -221,19 +221,20 @@ class Placed:
             )
         self.calls += 1
 
-    def masked(self, view: View, values: np.ndarray) -> np.ndarray:
-        """With zeros for what is gone."""
-        hidden = gone(view, self.variables)
-        return values if hidden is None else np.where(hidden, np.zeros((), values.dtype), values)
+    def gone(self, view: View) -> np.ndarray:
+        """Which elements are zeros that nobody brings (size,)."""
+        found = gone(view, self.variables)
+        return np.zeros(view.size, bool) if found is None else found.reshape(-1)
 
     def local(self, view: View, tile: int, actor: int) -> np.ndarray:
         if view.buffer.known is not None:
             return view.buffer.known[views.elements(view, self.variables)]
-        found = self.arenas.read(tile, self.at_home(view, tile), view.buffer, actor)
-        dtype = numpy_dtype(view.dtype)
+        dtype, where, hidden = numpy_dtype(view.dtype), self.at_home(view, tile), self.gone(view)
+        found = np.zeros(where.shape, np.uint8)
+        found[~hidden] = self.arenas.read(tile, where[~hidden], view.buffer, actor)
         flat = np.ascontiguousarray(found).reshape(-1)
         values = flat != 0 if view.dtype == "bool" else flat.view(dtype)
-        return self.masked(view, values.reshape(view.shape))
+        return values.reshape(view.shape)
 
     def at_home(self, view: View, tile: int) -> np.ndarray:
         """Addresses of a view's bytes on a tile."""

@@ -39,7 +39,7 @@ class ContractBlocks(Codelet):
 
     `tall`: rows of a block of a whole matrix; 0 where `panels` are the blocks. `whole`: of a piece
     of the columns, how many panels all of them are, whose blocks are given. `counts`: where it is
-    known beforehand, how many blocks each panel has.
+    known beforehand, how many blocks each panel has; `anew`, whether others come with each product.
     """
 
     lhs: Operand
@@ -53,6 +53,7 @@ class ContractBlocks(Codelet):
     tall: int = 0
     whole: int = 0
     counts: tuple[int, ...] = ()
+    anew: bool = False
 
     paired = False
 

@@ -6,7 +6,7 @@ Out: families: of each panel, blocks of rows. Always: whole sums, so that no cut
 Panels (those side by side in a granule, together) are dealt out in groups, the thickest first, so
 that each group has about as many blocks; a tile has a group, and some rows of all that all groups
 read. How many groups, is a matter of cost. A tile holds its panels whole, zeros included: they take
-memory, and no time.
+memory, and no time. Of a matrix that changes, only what is left comes there.
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ def _best(
         most = np.bincount(_dealt(counts, groups), counts, groups).max()
         bus = exchange.bus if groups % exchange.bus == 0 else 1
         passed = 4 * rows * (k / bus + columns) / rate
+        if codelet.anew:
+            passed += 4 * most * codelet.height * LANES / rate
         found.append((_cycles(codelet, int(most), rows, machine) + passed, groups, rows))
     return min(found)[1:]
 

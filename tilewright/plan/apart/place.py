@@ -239,7 +239,7 @@ class _Placer:
         self, unit: Unit, region: Region, tiling: Tiling, own: tuple[int, ...], depth: int
     ) -> list[Move]:
         """What others have of what lies around its blocks, unless it was brought there."""
-        key = ("rim", region.buffer, tuple(region.read), unit.family.homes)
+        key = ("rim", region.buffer, tuple(region.read), region.left, unit.family.homes)
         if any(key in frame.brought for frame in self.frames[: depth + 1]):
             return []
         home, found = self.canon[region.buffer], []
@@ -286,7 +286,15 @@ class _Placer:
         kept = region.unsure if region.buffer in self.filled else ()
         needed = dict.fromkeys((*region.needed, *kept))
         moving, span = _by_axis(unit, region), (region.low, region.high)
-        key = (region.buffer, tuple(region.read), moving, unit.family.homes, span, region.box)
+        key = (
+            region.buffer,
+            tuple(region.read),
+            moving,
+            unit.family.homes,
+            span,
+            region.box,
+            region.left,
+        )
         if not region.written:
             for frame in self.frames[: depth + 1]:
                 if key in frame.brought:

@@ -15,7 +15,7 @@ from itertools import pairwise
 from tilewright.frozen import frozen
 from tilewright.plan.apart.boxes import Box, box_around, that_meet
 from tilewright.plan.ir import Branch, Buffer, Call, Loop, Step, Var, View, While
-from tilewright.plan.masked import unmasked
+from tilewright.plan.masked import left, unmasked
 
 Moves = tuple[tuple[Var, int], ...]
 
@@ -36,6 +36,8 @@ class Access:
     sure: bool
     along: tuple[int, ...] = ()
     """Strides of dimensions that have one element here, as blocks of one row do."""
+    left: tuple[View, ...] | None = None
+    """What a mask leaves of what is read; None: all of it."""
 
     @property
     def low(self) -> int:
@@ -62,6 +64,8 @@ class Region:
     """All of the buffer, whatever moves views on it: for an instance that is the only one."""
     along: dict[int, None] = field(default_factory=dict)
     """Strides of dimensions in which a view has one element."""
+    left: tuple[View, ...] | None = None
+    """All that must be brought of it, if that is less than what is read: the rest is masked."""
     box: Box | None = None
     """Brought without the gaps between its elements: the codelets are made again for that."""
 
@@ -77,6 +81,8 @@ class Region:
     @property
     def needed(self) -> list[View]:
         """What must be brought of it; where views meet, each element once."""
+        if self.left is not None:
+            return list(self.left)
         if self.box and self.read:
             return self.box.pieces(self.read)
         found: list[View] = []
@@ -147,6 +153,9 @@ def accesses(steps: Iterable[Step], inner: Mapping[Var, int], sure: bool) -> Ite
 def _access(view: View, writes: bool, sure: bool, inner: Mapping[Var, int]) -> Access:
     """Dimensions that repeat elements are dropped; loops of the instance become dimensions. A mask
     asks for nothing: what it hides is touched as if it were not there."""
+    some = None if writes else left(view)
+    if some is not None:
+        some = tuple(_access(window, False, sure, inner).view for window in some)
     view = unmasked(view)
     own = [(n, s) for n, s in zip(view.shape, view.strides, strict=True) if n > 1 and s]
     turns: dict[Var, int] = {}
@@ -158,7 +167,7 @@ def _access(view: View, writes: bool, sure: bool, inner: Mapping[Var, int]) -> A
     shape, strides = zip(*own, strict=True) if own else ((), ())
     whole = replace(view, shape=(0,) if empty else shape, strides=(1,) if empty else strides)
     along = tuple(abs(s) for n, s in zip(view.shape, view.strides, strict=True) if n == 1 and s)
-    return Access(replace(whole, moves=moves), writes, sure, along)
+    return Access(replace(whole, moves=moves), writes, sure, along, some)
 
 
 def _regions(buffer: Buffer, rows: Sequence[Access], vars: Mapping[Var, int]) -> Iterator[Region]:
@@ -181,6 +190,8 @@ def _regions(buffer: Buffer, rows: Sequence[Access], vars: Mapping[Var, int]) ->
             region.along = dict.fromkeys(step for access in group for step in access.along)
             _sort(region, group)
             _join_written(region)
+            some = {access.left for access in group}
+            region.left = some.pop() if len(some) == 1 else None
             if region.written and not _apart(region, vars):
                 raise SharedWriteError(f"instances share what they write of buffer {buffer.id}")
             yield region
