@@ -11,7 +11,7 @@ from tilewright.codelets.contract import ContractOuter
 from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.plan.asked import LINE, LINES
-from tilewright.plan.ir import Loop
+from tilewright.plan.ir import Loop, Spread
 from tilewright.plan.summary import calls_of
 from tilewright.simulate import simulate
 from tilewright.stages import Stages
@@ -60,6 +60,39 @@ def test_each_turn_asks_for_the_next_ones_rows(reverse):
     np.testing.assert_array_equal(found.outputs[0].reshape(mean.shape), mean)
 
 
+def normed(x, scale, w):
+    """A norm's way: images scaled, multiplied with a kernel of 1 x 1, and summed."""
+    y = jnp.einsum("nhwi,io->nhwo", x * scale + 1, w)
+    return y, jnp.sum(y * y, (0, 1, 2))
+
+
+def images():
+    rng = np.random.default_rng(0)
+    x, scale = rng.normal(size=(2, 16, 28, 28, 96)).astype(np.float32)
+    return x, scale, rng.normal(size=(96, 24)).astype(np.float32)
+
+
+def test_each_piece_of_what_is_dealt_out_asks_for_the_next_ones_rows():
+    arrays = images()
+    stages = Stages(trace(normed, *arrays).graph, Dump("test"), machine=STATED)
+    work, last, *_ = stages.program.steps
+    assert isinstance(work, Spread)
+    assert isinstance(last, Spread)
+    (call,) = [call for call, _ in calls_of([work]) if call.asked]
+    spaces = [(view.buffer.space, view.buffer.index) for view in call.asked]
+    assert sorted(spaces) == [("input", 0), ("input", 1), ("output", 0)]
+    for view in call.asked:
+        ((var, step),) = view.moves
+        assert (var, view.offset) == (work.var, view.size)
+        assert view.offset + step * (work.count - 1) + view.size == view.buffer.size
+    assert (last.count, last.joins) == (1, True)
+    assert not any(call.asked for call, _ in calls_of([last]))
+    found = simulate(stages.program, [*stages.lowered[1], *arrays], 3, seed=0)
+    assert found.races == []
+    for mine, mean in zip(found.outputs, evaluate(stages.graph, arrays), strict=True):
+        np.testing.assert_array_equal(mine.reshape(mean.shape), mean)
+
+
 def test_near_rows_and_short_ones_are_not_asked_for():
     near = far(4)
     short = np.zeros((STATED.tile.memory // (LINE * LINES // 2), 2, 256), np.float32)
@@ -70,3 +103,4 @@ def test_near_rows_and_short_ones_are_not_asked_for():
 
 def test_natively_too_nothing_but_time_changes():
     agree(sums, far(), relative=1e-4)
+    agree(normed, *images(), relative=1e-4, absolute=1e-4)

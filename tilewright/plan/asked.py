@@ -1,17 +1,21 @@
-"""Rows that a loop reads from afar are asked for during the longest product before they are read.
+"""Rows that a loop reads or writes afar are asked for during the longest product before that.
 
 In: steps, before it is known where tiles wait. Out: the same, where a loop's elementwise vertices
-read rows of arrays that lie beyond a tile's own memory. The products of most multiply-adds in a
-turn ask for them meanwhile: each for what is read between it and the next such product, the last
-one for what the next turn reads before the first. The last turn then stands behind the loop, and
-asks for nothing. Always: nothing but time changes, and no row is asked for that does not exist.
+and products touch rows of arrays that lie beyond a tile's own memory. The products of most
+multiply-adds in a turn ask for them meanwhile: for what is touched between one and the next such
+product, and the last ones for what the next turn touches before the first, as many bytes as each
+can. Works that are dealt out do the same, from piece to piece, where a tile has many. The last turn
+then stands behind the loop, the last piece behind the others, and asks for nothing. Always: nothing
+but time changes, and no row is asked for that does not exist.
+
+(A step of EfficientNet-B0 that learns from 16 images is 1.06 times as fast on a Zen 4, 1.02 if what
+is written is not asked for, nor what products read.)
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from tilewright.codelets.contract import ContractOuter
 from tilewright.codelets.contract.reading import loops_of
@@ -24,7 +28,11 @@ from tilewright.plan.trips import Simple, calls_of, in_trip, simple_steps
 LINE, LINES = 64, 64
 """Bytes of a line; what is asked for has so many lines, at least."""
 SHARE = 1 / 2
-"""Of a tile's own memory, for what is asked for at most."""
+"""Of a tile's own memory, for what a product asks for at most."""
+A_TURN = 2
+"""Lines that a product asks for in each turn of its loops, at most."""
+PIECES = 4
+"""That a tile has of a work, at least: what is asked for in its last one, another does."""
 
 
 def asked_ahead(steps: Sequence[Step], machine: Machine) -> tuple[Step, ...]:
@@ -38,29 +46,62 @@ def _turned(step: Step, machine: Machine) -> Sequence[Step]:
     if not isinstance(step, Loop | Map | Spread | While):
         return [step]
     step = replace(step, steps=asked_ahead(step.steps, machine))
-    if not isinstance(step, Loop) or step.count < 2:
+    fewest = PIECES * machine.tiles if isinstance(step, Spread) else 2
+    if not isinstance(step, Loop | Spread) or step.count < fewest:
         return [step]
     simple = simple_steps(step)
     asked = _asked(simple, step.var, machine)
     if not asked:
         return [step]
-    steps = tuple(_with(inner, asked.get(i, ()), machine) for i, inner in enumerate(simple))
+    steps = tuple(_with(inner, asked.get(i, ())) for i, inner in enumerate(simple))
+    first = replace(step, count=step.count - 1, steps=steps)
     last = in_trip(simple, step.var, new_var(), step.count - 1, trips=0)
-    return [replace(step, count=step.count - 1, steps=steps), *last]
+    return [first, *last] if isinstance(step, Loop) else [first, _piece(last)]
+
+
+def _piece(steps: Sequence[Simple]) -> Spread:
+    return Spread(new_var(), 1, tuple(steps), joins=True)
 
 
 def _asked(steps: Sequence[Simple], var: Var, machine: Machine) -> Mapping[int, Sequence[View]]:
     """By the numbers of the steps that ask: rows, in this turn or the next."""
-    hosts, found = _hosts(steps), defaultdict(list)
+    hosts = {number: _Host.of(steps[number], machine) for number in _hosts(steps)}
     for number, row in _rows(steps, var, machine) if hosts else ():
         before = [host for host in hosts if host < number]
         if not before:
             along = sum(step for moved, step in row.moves if moved == var)
             row = replace(row, offset=row.offset + along)
-        found[before[-1] if before else hosts[-1]].append(row)
-    most = SHARE * machine.tile.memory
-    sizes = {host: sum(map(_nbytes, rows)) for host, rows in found.items()}
-    return {host: found[host] for host, size in sizes.items() if LINE * LINES <= size <= most}
+        any(hosts[host].takes(row) for host in reversed(before or list(hosts)))
+    return {number: host.rows for number, host in hosts.items() if host.asks}
+
+
+@dataclass
+class _Host:
+    """A product that asks for `rows`, for so many `more` arrays, and bytes in so much `room`."""
+
+    more: int
+    room: float
+    rows: list[View] = field(default_factory=list)
+
+    @staticmethod
+    def of(step: Simple, machine: Machine) -> _Host:
+        product, count = _product(step), step.count if isinstance(step, Spread) else 1
+        assert product is not None
+        loops, turns = loops_of(product, machine.tile.features, machine.tile.memories[0].size)
+        most = count * loops * turns * LINE * A_TURN
+        return _Host(loops, min(SHARE * machine.tile.memory, most))
+
+    def takes(self, row: View) -> bool:
+        """Whether it asks for this one."""
+        if not self.more or _nbytes(row) > self.room:
+            return False
+        self.rows.append(row)
+        self.more, self.room = self.more - 1, self.room - _nbytes(row)
+        return True
+
+    @property
+    def asks(self) -> bool:
+        return sum(map(_nbytes, self.rows)) >= LINE * LINES
 
 
 def _hosts(steps: Sequence[Simple]) -> list[int]:
@@ -70,32 +111,44 @@ def _hosts(steps: Sequence[Simple]) -> list[int]:
 
 
 def _terms(step: Simple) -> int:
-    call, count = (step, 1) if isinstance(step, Call) else (_inner(step), step.count)
-    codelet = call.codelet if call else None
-    return count * codelet.out.size * codelet.k if isinstance(codelet, ContractOuter) else 0
+    product, count = _product(step), step.count if isinstance(step, Spread) else 1
+    return count * product.out.size * product.k if product else 0
 
 
-def _inner(spread: Spread) -> Call | None:
-    """The only call of a spread."""
-    (first, *more) = spread.steps
-    return first if isinstance(first, Call) and not more else None
+def _product(step: Simple) -> ContractOuter | None:
+    """The only vertex of a step, if it is a product that asks for nothing yet."""
+    codelet, *more = (call.codelet for call in calls_of(step))
+    if more or not isinstance(codelet, ContractOuter) or codelet.asks:
+        return None
+    return codelet
 
 
 def _rows(steps: Sequence[Simple], var: Var, machine: Machine) -> Iterator[tuple[int, View]]:
-    """What elementwise vertices read of far arrays that the loop does not write, each once."""
+    """Of far arrays, each once: what the loop writes, and what it reads of others."""
     calls = [(i, step, call) for i, step in enumerate(steps) for call in calls_of(step)]
-    written = {v.buffer for _, _, call in calls for v in call.views[len(call.codelet.inputs) :]}
+    made = {view.buffer for *_, call in calls for view in _outputs(call)}
     seen: set[View] = set()
     for number, step, call in calls:
-        if not isinstance(call.codelet, Elementwise):
+        if not isinstance(call.codelet, Elementwise | ContractOuter):
             continue
-        for view in call.views[: len(call.codelet.inputs)]:
+        read = [view for view in call.views[: len(call.codelet.inputs)] if view.buffer not in made]
+        for view in (*read, *_waited_for(call)):
             row = _whole(view, step)
             moves = any(moved == var for moved, _ in view.moves)
-            far = view.buffer.nbytes > machine.tile.memory and view.buffer not in written
+            far = view.buffer.nbytes > machine.tile.memory
             if moves and far and row is not None and row not in seen:
                 seen.add(row)
                 yield number, row
+
+
+def _outputs(call: Call) -> Sequence[View]:
+    return call.views[len(call.codelet.inputs) :]
+
+
+def _waited_for(call: Call) -> Sequence[View]:
+    """What is written, but not past the caches: lines come before they are written to."""
+    past = call.codelet.past if isinstance(call.codelet, Elementwise) else ()
+    return [view for i, view in enumerate(_outputs(call)) if i not in past]
 
 
 def _whole(view: View, step: Simple) -> View | None:
@@ -114,21 +167,16 @@ def _nbytes(row: View) -> int:
     return row.size * (row.buffer.nbytes // row.buffer.size)
 
 
-def _with(step: Simple, rows: Sequence[View], machine: Machine) -> Simple:
+def _with(step: Simple, rows: Sequence[View]) -> Simple:
     """A product that asks for rows; of one that is dealt out, each piece for its share."""
     if not rows:
         return step
     if isinstance(step, Spread):
         shares = [_share(row, step) for row in rows]
-        return replace(step, steps=tuple(_with(c, shares, machine) for c in calls_of(step)))
-    codelet = step.codelet
-    assert isinstance(codelet, ContractOuter)
-    loops, turns = loops_of(codelet, machine.tile.features, machine.tile.memories[0].size)
-    if loops < len(rows) or loops * turns * LINE < sum(map(_nbytes, rows)):
-        return step
-    return replace(
-        step, codelet=replace(codelet, asks=tuple(map(_nbytes, rows))), asked=tuple(rows)
-    )
+        return replace(step, steps=tuple(_with(call, shares) for call in calls_of(step)))
+    assert isinstance(step.codelet, ContractOuter)
+    codelet = replace(step.codelet, asks=tuple(map(_nbytes, rows)))
+    return replace(step, codelet=codelet, asked=tuple(rows))
 
 
 def _share(row: View, spread: Spread) -> View:

@@ -21,7 +21,7 @@ def is_simple(step: Step) -> TypeGuard[Simple]:
     return isinstance(step, Call)
 
 
-def simple_steps(loop: Loop) -> list[Simple]:
+def simple_steps(loop: Loop | Spread) -> list[Simple]:
     """All steps of a trip; none where one of them is not simple."""
     found: list[Simple] = [step for step in loop.steps if is_simple(step)]
     return found if len(found) == len(loop.steps) else []
@@ -39,8 +39,11 @@ def in_trip(steps: Sequence[Kind], var: Var, turn: Var, trip: int, trips: int = 
 
 def _at(step: Kind, var: Var, turn: Var, trip: int, trips: int) -> Kind:
     if isinstance(step, Call):
-        views = tuple(_moved(view, var, turn, trip, trips) for view in step.views)
-        return replace(step, views=views)
+        views, asked = (
+            tuple(_moved(view, var, turn, trip, trips) for view in each)
+            for each in (step.views, step.asked)
+        )
+        return replace(step, views=views, asked=asked)
     return replace(step, steps=tuple(in_trip(calls_of(step), var, turn, trip, trips)))
 
 
