@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -178,6 +179,20 @@ def test_what_another_thread_takes_is_seen():
     while thread.is_alive():
         found += rounds._of_others()
     assert found > 20 * rounds.AT_REST * rounds.LOOK
+
+
+def test_what_is_not_to_be_disturbed_goes_before_others_and_no_longer(monkeypatch):
+    monkeypatch.setattr(rounds, "REST", 0.0)
+    seen = []
+
+    def timing():
+        seen.append(os.sched_getscheduler(0))
+        return 1.5
+
+    before = os.sched_getscheduler(0)
+    assert rounds.undisturbed(timing)() == 1.5
+    assert os.sched_getscheduler(0) == before
+    assert seen[0] in (before, os.SCHED_FIFO)  # as far as the system grants it
 
 
 def test_photographs_come_batch_after_batch():

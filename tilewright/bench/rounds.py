@@ -18,6 +18,7 @@ from math import inf
 import numpy as np
 
 from tilewright.calibrate import FmaPeak
+from tilewright.calibrate.priority import priority
 
 DROP = 3.0
 """A contender so many times slower than the best of its kind is timed in the first round only."""
@@ -26,6 +27,8 @@ FEWEST = 5
 LOOK, AT_REST, PATIENCE = 2e-3, 0.05, 2.0
 """Seconds for which other threads are watched, the share of them that these may work, and seconds
 after which they are let be: who polls never rests."""
+REST = 0.15
+"""Seconds between timings before other processes, which have their part of each second."""
 
 
 @dataclass
@@ -94,6 +97,17 @@ def _of_others() -> float:
     start = time.process_time() - time.thread_time()
     time.sleep(LOOK)
     return time.process_time() - time.thread_time() - start
+
+
+def undisturbed(timing: Callable[[], float]) -> Callable[[], float]:
+    """The same, of something short, before other processes where the system grants that."""
+
+    def seconds() -> float:
+        time.sleep(REST)
+        with priority():
+            return timing()
+
+    return seconds
 
 
 @cache
