@@ -33,7 +33,7 @@ CHEAP = frozenset("neg abs add sub mul max min select convert not and or xor".sp
 """Operations that cost less than storing and loading their result."""
 
 ALIASES = VIEWS | {"masked"}
-"""What is read where its operand lies; `masked`, where it is masked on its way (`masked.py`)."""
+"""What is read where its operand lies; of what is `masked`, part as zeros (`masked.py`)."""
 
 SCALAR_LIMIT, VECTOR_LIMIT = 120, 40
 FOREVER = 1 << 60
