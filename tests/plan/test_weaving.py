@@ -8,6 +8,7 @@ import pytest
 from jax import lax
 
 from tests.agree import agree
+from tests.codelets.contract.test_woven import SINGLES, pair
 from tests.plan.scopes import scope_of
 from tilewright.codelets.contract import Woven
 from tilewright.codelets.contract.woven import apart
@@ -15,6 +16,7 @@ from tilewright.dump import Dump
 from tilewright.graph.evaluate import evaluate
 from tilewright.machine.cost import work
 from tilewright.machine.host import described
+from tilewright.plan import weaving
 from tilewright.plan.control import Trips
 from tilewright.plan.in_front import RING, in_front
 from tilewright.plan.ir import Branch, Call, Loop, Spread
@@ -52,7 +54,7 @@ def net(chunks, trips, layers=2, reverse=False):
                     h = jnp.maximum(h @ u, z) * 0.5 - h * 0.25
                     return h, h
 
-                return lax.scan(trip, h, (x.reshape(trips, UNITS) @ w)[:, None], reverse=reverse)
+                return lax.scan(trip, h, (x.reshape(trips, -1) @ w)[:, None], reverse=reverse)
 
             end, steps = lax.scan(chunk, jnp.zeros((1, UNITS)), steps, reverse=reverse)
             ends.append(end)
@@ -116,7 +118,7 @@ def has_the_graphs_bits(case, tiles, workers):
 
 @pytest.mark.usefixtures("eager")
 def test_pieces_of_one_panel_and_of_two(monkeypatch):
-    monkeypatch.setattr("tilewright.plan.weaving._pieces", lambda *_: [(4, 1), (2, 2)])
+    monkeypatch.setattr("tilewright.plan.weaving._pieces", lambda n, _: [(n // 2, 1), (n // 4, 2)])
     has_the_graphs_bits(net(11, 12), 2, 3)
 
 
@@ -145,16 +147,15 @@ def test_not_where_multiplying_takes_as_long(monkeypatch):
 def test_a_trip_reads_one_of_two_while_the_other_is_made():
     fn, args = net(9, 16)
     program, _, _ = planned(fn, args, machine())
-    half = 16 * UNITS
-    both = list(calls(program.steps))
-    made = {call: call.views[-1] for call in woven(program)}
-    for number, call in enumerate(both):
-        if call in made:
-            ring = made[call].buffer
-            near = [v for c in both[number : number + 2] for v in c.views if v.buffer is ring]
-            assert ring.size == RING * half
-            read = {v.offset // half for v in near if v != made[call]}
-            assert read == {1 - made[call].offset // half}
+    half, made = 16 * UNITS, {call.views[-1] for call in woven(program)}
+    turns = [s for loop in program.steps if isinstance(loop, Loop) for s in loop.steps]
+    for ring in {view.buffer for view in made}:
+        assert ring.size == RING * half
+        for turn in turns:
+            views = [v for call in calls([turn]) for v in call.views if v.buffer is ring]
+            written = {v.offset // half for v in views if v in made}
+            read = {v.offset // half for v in views if v not in made}
+            assert not written or read == {1 - one for one in written}
 
 
 def test_pieces_are_as_even_as_pairs_of_trips_allow():
@@ -207,3 +208,53 @@ def test_nothing_runs_ahead_of_what_hangs_on_carries():
     (scan,) = [node for node in graph.nodes if node.op == "scan"]
     fixed, kept, xs, stacked = ([] for _ in range(4))
     assert in_front(Trips(scope, scan, fixed, kept, xs, stacked)) is None
+
+
+def hosts(program):
+    """Of the turns with woven products: how many panels of them each tile takes."""
+    found = []
+    for spread in (step for loop in program.steps if isinstance(loop, Loop) for step in loop.steps):
+        if isinstance(spread, Spread) and isinstance(spread.steps[0], Branch):
+            cases = [list(trips(case)) for case in spread.steps[0].cases]
+            found.append([sum(map(panels, case)) for case in cases])
+    return [case for case in found if any(case)]
+
+
+def trips(steps):
+    """Calls with how often each is made."""
+    for step in steps:
+        count = step.count if isinstance(step, Loop) else 1
+        inner = step.steps if isinstance(step, Loop) else (step,)
+        yield from ((call, count) for call in inner if isinstance(call, Call))
+
+
+def panels(case):
+    call, count = case
+    return count * call.codelet.many.n // 16 if isinstance(call.codelet, Woven) else 0
+
+
+def short(chunks, trips):
+    """A net whose first layer has too few inputs for a product to be in front."""
+    fn, (xs, w, *rest) = net(chunks, trips)
+    return fn, [xs[..., :16], w[:16], *rest]
+
+
+@pytest.mark.usefixtures("eager")
+def test_panels_are_dealt_out_evenly():
+    """Also to a layer that has nothing in front."""
+    cases = (net(9, 16), 2, [8, 8]), (net(9, 16, 3), 3, [8, 8, 8]), (short(9, 16), 2, [4, 4])
+    for case, tiles, wanted in cases:
+        assert wanted in hosts(planned(*case, machine(tiles=tiles))[0])
+
+
+def test_shares_follow_the_trips_of_each_loop():
+    """Seven panels and nine: whole ones, side by side, none left out."""
+    few, many = pair(SINGLES, 800, 128, 20, 7)[1], pair(SINGLES, 800, 128, 20, 9)[1]
+    calls = [Call(codelet, ()) for codelet in (few, many)]
+    one, other = weaving._shares(calls, [3, 1])
+    assert one == [(calls[0], 0, 7), (calls[1], 0, 5)]
+    assert other == [(calls[1], 5, 4)]
+    assert [piece[1:] for piece in weaving._in_pieces(one, 12)] == [
+        (0, 6, 1), (6, 1, 1), (0, 4, 1), (4, 1, 1),
+    ]  # fmt: skip
+    assert list(weaving._shares(calls, [16])) == [[(calls[0], 0, 7), (calls[1], 0, 9)]]

@@ -28,9 +28,12 @@ from tilewright.machine.machine import Machine, Tile
 
 ROWS = 64
 """Of the products of a chunk: enough for multiplying to take much longer than reading."""
-CHUNKS, LEAST = 8, 16
-"""Chunks of a scan, for scans that follow each other to be at work at once, each on its tile (see
-`plan/stages.py`); but of so many rows at least."""
+CHUNKS, LEAST = {16: 8, 32: 10}, 16
+"""Chunks of a scan, by the registers of a core, for scans that follow each other to be at work at
+once, each on its tile (see `plan/stages.py`); but of so many rows at least. (The talk's net, batch
+1: 10 chunks for 8 take 0.94 to 0.97 of the time on two tiles with AVX-512, where a chunk's products
+go among other reading, and as long on one; 1.02 on either in float32 with AVX2, as each chunk reads
+all panels anew.)"""
 SMALL = 1 / 4
 """A share of the nearest memory, up to which constants are read as fast as they are multiplied."""
 ABOUT = 0.8
@@ -125,7 +128,8 @@ def _trips(length: int, rows: int, frontier: Sequence[Value], tile: Tile) -> int
     fewest = max(1, LEAST // rows)
     if length <= min(most, 2 * fewest):
         return length
-    wanted = min(most, max(1, ROWS // rows), max(fewest, length // CHUNKS))
+    chunks = CHUNKS.get(tile.features.registers, min(CHUNKS.values()))
+    wanted = min(most, max(1, ROWS // rows), max(fewest, length // chunks))
     divisors = [n for n in range(max(2, wanted // 2), min(most, 2 * wanted) + 1) if length % n == 0]
     return min(divisors, key=lambda n: abs(n - wanted), default=wanted)
 

@@ -29,7 +29,7 @@ from tilewright.plan.scope import Scope
 from tilewright.plan.summary import syncs_of
 from tilewright.plan.synchronise import synchronise
 from tilewright.plan.views import row
-from tilewright.plan.weaving import woven
+from tilewright.plan.weaving import Part, gains, woven
 
 WAIT = 8
 """Barriers' time that is lost at each barrier besides: fetching what another tile wrote, waiting
@@ -128,8 +128,8 @@ class _Stage:
     first: int
     front: Trips | None = None
 
-    def steps(self, var: Var, every: int, turn: int, length: int) -> tuple[Step, ...]:
-        """In turn `turn` + `every` * `var`."""
+    def parts(self, var: Var, every: int, turn: int, length: int) -> Part:
+        """What is in front and what is not, in turn `turn` + `every` * `var`."""
         trip = turn - self.first
 
         def made(trips: Trips | None, number: int) -> tuple[Step, ...]:
@@ -137,9 +137,7 @@ class _Stage:
                 return ()
             return trips.steps(var, parallel=False, ahead=number, every=every)
 
-        front, steps = made(self.front, trip + 1), made(self.scan, trip)
-        together = woven(front, steps, self.scan.scope.plan.machine) if front and steps else None
-        return tuple(together or (*front, *steps))
+        return made(self.front, trip + 1), made(self.scan, trip)
 
 
 def _stages_of(scans: Sequence[Trips], weave: bool) -> list[_Stage]:
@@ -160,7 +158,7 @@ def _weaves(front: Trips, scan: Trips) -> bool:
     """Whether what is in front goes among the trips of the rest."""
     var, machine = new_var(), scan.scope.plan.machine
     one, other = (trips.steps(var, parallel=False) for trips in (front, scan))
-    return woven(one, other, machine) is not None
+    return gains(one, other, machine)
 
 
 def _staged(scope: Scope, chain: Sequence[Unit], ways: str, weave: bool) -> None:
@@ -186,5 +184,6 @@ def _turn(
 ) -> Spread:
     """Turn `turn` + `every` * `var`: those scans whose trip there is, each on its tile."""
     number = new_var()
-    cases = tuple(stage.steps(var, every, turn, length) for stage in stages)
+    parts = [stage.parts(var, every, turn, length) for stage in stages]
+    cases = tuple(map(tuple, woven(parts, stages[0].scan.scope.plan.machine)))
     return Spread(number, len(stages), (Branch(row(numbers, number), cases, apart=True),))

@@ -1,15 +1,17 @@
-"""A product of many rows is cut into pieces that go among the trips of a loop.
+"""Products of many rows are cut into pieces that go among the trips of loops.
 
-In: steps that end in a product, and steps with a loop in which few rows are multiplied by panels;
-neither reads what the other writes. Out: the steps of both, where each of the loop's first trips
-does a piece of the product's columns, in one vertex with its own (`Woven`). So the core multiplies
-while the loop's panels are on their way. Always: the same bits.
+In: for each of several tiles, steps that end in a product, or none, and steps with a loop in which
+few rows are multiplied by panels; no product reads or writes what any loop writes. Out: the steps
+of each tile, where the loops' first trips do a piece of a product's columns each, in one vertex
+with their own (`Woven`). So cores multiply while the loops' panels are on their way. Products are
+dealt out evenly over all loops, whichever tile they came from. Always: the same bits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from typing import TypeGuard
 
 from tilewright.codelets.base import LANES
@@ -26,47 +28,106 @@ SLACK = 1.5
 """Times multiplying, that reading of the few rows' panels takes at least. (Zen 4, float32: 2.)"""
 REGISTERS = 32
 """Of a machine: fewer have no room for the sums of both."""
+Part = tuple[Sequence[Step], Sequence[Step]]
+"""What is in front, which may be nothing, and steps with a loop, likewise."""
+Share = tuple[Call, int, int]
+"""Of a product, so many panels from that number on."""
 
 
-def woven(front: Sequence[Step], steps: Sequence[Step], machine: Machine) -> list[Step] | None:
-    """None where there is no such product, no such loop, or nothing to gain."""
-    *before, product = front
-    loops = [step for step in steps if isinstance(step, Loop)]
-    if not _is_product(product) or len(loops) != 1:
+def woven(parts: Sequence[Part], machine: Machine) -> list[list[Step]]:
+    """The steps of each part; one after the other where nothing is to be gained."""
+    ahead = [front for front, steps in parts if front and steps]
+    if all(len(front) == 1 for front in ahead):
+        hosts = [number for number, (_, steps) in enumerate(parts) if steps]
+        found = _dealt([front[-1] for front in ahead], [parts[n][1] for n in hosts], machine)
+        if found:
+            trips = dict(zip(hosts, found, strict=True))
+            return [trips.get(n) or list(front) for n, (front, _) in enumerate(parts)]
+    return [_by_itself(front, steps, machine) for front, steps in parts]
+
+
+def gains(front: Sequence[Step], steps: Sequence[Step], machine: Machine) -> bool:
+    """Whether what is in front goes among the trips of its own loop."""
+    return _dealt(front[-1:], [steps], machine) is not None
+
+
+def _by_itself(front: Sequence[Step], steps: Sequence[Step], machine: Machine) -> list[Step]:
+    found = _dealt(front[-1:], [steps], machine) if front and steps else None
+    return [*front[:-1], *found[0]] if found else [*front, *steps]
+
+
+def _dealt(
+    products: Sequence[Step], hosts: Sequence[Sequence[Step]], machine: Machine
+) -> list[list[Step]] | None:
+    """The hosts' steps; None where there is no product, no loop, or nothing to gain."""
+    calls = [step for step in products if _is_whole(step)]
+    loops = [[step for step in steps if isinstance(step, Loop)] for steps in hosts]
+    if not calls or len(calls) < len(products) or any(len(found) != 1 for found in loops):
         return None
-    trips, at = _in_trips(product, loops[0], machine), steps.index(loops[0])
-    return trips and [*before, *steps[:at], *trips, *steps[at + 1 :]]
+    shares = _shares(calls, [loop.count for (loop,) in loops])
+    found: list[list[Step]] = []
+    for steps, (loop,), share in zip(hosts, loops, shares, strict=True):
+        trips, at = _in_trips(share, loop, machine), steps.index(loop)
+        if trips is None:
+            return None
+        found.append([*steps[:at], *trips, *steps[at + 1 :]])
+    return found
+
+
+def _shares(products: Sequence[Call], trips: Sequence[int]) -> Iterator[list[Share]]:
+    """All panels in order, dealt out by the trips of each loop."""
+    counts = [product.codelet.outputs[0].shape[1] // LANES for product in products]
+    firsts, total = list(accumulate(counts, initial=0)), sum(counts)
+    ends = (total * done // sum(trips) for done in accumulate(trips, initial=0))
+    for start, end in pairwise(ends):
+        cut = zip(products, *zip(*pairwise(firsts), strict=True), strict=True)
+        within = ((p, max(start, low) - low, min(end, high) - low) for p, low, high in cut)
+        yield [(product, low, high - low) for product, low, high in within if high > low]
+
+
+def _is_whole(step: Step) -> TypeGuard[Call]:
+    """A product of whole panels."""
+    return _is_product(step) and not step.codelet.outputs[0].shape[1] % LANES
 
 
 def _is_product(step: Step) -> TypeGuard[Call]:
     return isinstance(step, Call) and isinstance(step.codelet, ContractPanels)
 
 
-def _in_trips(product: Call, loop: Loop, machine: Machine) -> list[Step] | None:
+def _in_trips(shares: Sequence[Share], loop: Loop, machine: Machine) -> list[Step] | None:
     """The loop's trips: those with whole pieces, one with what is left, those with none."""
     calls = [step for step in loop.steps if isinstance(step, Call)]
     waiting = [call for call in calls if _is_product(call) and _waits(call, machine)]
     if len(calls) < len(loop.steps) or len(waiting) != 1:
         return None
-    many = product.codelet
-    assert isinstance(many, ContractPanels)
     found: list[Step] = []
-    first = done = 0
-    for count, panels in [*_pieces(many.n // LANES, loop.count), (loop.count, 0)]:
-        body = calls
-        if panels:
-            piece = _piece(product, loop.var, first - done * panels, panels)
-            pair = _pair(waiting[0], piece)
-            if pair is None:
-                return None
-            body = [pair if call is waiting[0] else call for call in calls]
-        count = min(count, loop.count - done)
-        if count:
-            var = new_var()
-            here = in_trip(body, loop.var, var, done, trips=1)
-            found.append(replace(loop, var=var, count=count, steps=tuple(here)))
-        first, done = first + count * panels, done + count
-    return found
+    done = 0
+    for product, first, count, panels in _in_pieces(shares, loop.count):
+        pair = _pair(waiting[0], _piece(product, loop.var, first - done * panels, panels))
+        if pair is None or count > loop.count - done:
+            return None
+        body = [pair if call is waiting[0] else call for call in calls]
+        found.append(_some(loop, body, done, count))
+        done += count
+    return [*found, _some(loop, calls, done, loop.count - done)] if done < loop.count else found
+
+
+def _some(loop: Loop, body: Sequence[Call], done: int, count: int) -> Loop:
+    """So many trips of a loop, after those that are done."""
+    var = new_var()
+    here = in_trip(body, loop.var, var, done, trips=1)
+    return replace(loop, var=var, count=count, steps=tuple(here))
+
+
+def _in_pieces(shares: Sequence[Share], trips: int) -> Iterator[tuple[Call, int, int, int]]:
+    """A product, the first panel, trips, panels of each."""
+    panels = sum(count for _, _, count in shares)
+    for product, first, count in shares:
+        mine = max(1, trips * count // panels)
+        trips, panels = trips - mine, panels - count
+        for some, each in _pieces(count, mine):
+            yield product, first, some, each
+            first += some * each
 
 
 def _pieces(panels: int, trips: int) -> list[tuple[int, int]]:
