@@ -30,8 +30,9 @@ def pair(kind, n, k, rows, panels, terms=None):
     ("n", "k", "rows", "panels", "terms"),
     [(400, 33, 7, 2, None), (320, 17, 12, 1, 40), (800, 200, 20, 3, None), (330, 16, 5, 1, 17)],
 )
-def test_bits_are_those_of_either(n, k, rows, panels, terms, features):
-    few, many = pair(SINGLES, n, k, rows, panels, terms)
+@pytest.mark.parametrize("kind", [SINGLES, PAIRS], ids=["float32", "pairs"])
+def test_bits_are_those_of_either(kind, n, k, rows, panels, terms, features):
+    few, many = pair(kind, n, k, rows, panels, terms)
     assert weaves(few, many)
     given = [*operands(few), *operands(many, 5)]
     for case in (Woven(few, many), Woven(few, many).turned):
@@ -75,6 +76,7 @@ def test_what_does_not_go_together():
     assert sets_of(few, many) == 3
     assert not weaves(few, pair(SINGLES, 800, 199, 20, 3)[1]), "fewer terms"
     assert not weaves(few, pair(SINGLES, 800, 300, 20, 3)[1]), "more than a leaf"
+    assert weaves(*pair(PAIRS, 800, 200, 20, 3))
     assert not weaves(few, pair(PAIRS, 800, 200, 20, 3)[1]), "other numbers"
     assert not weaves(few, pair(SINGLES, 800, 200, 20, 9)[1]), "too many panels"
     assert not weaves(few, codelet("float32", "float32", False, 20, 40, 200)), (
