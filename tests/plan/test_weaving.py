@@ -42,7 +42,7 @@ def numbers(*shape):
     return RANDOM.normal(size=shape).astype(np.float32) / 8
 
 
-def net(chunks, trips, layers=2, reverse=False):
+def net(chunks, trips, layers=2, reverse=False, first=lambda x: x):
     """A cell that nobody has a name for, in chunks, as `ahead` makes them."""
 
     def fn(xs, *weights):
@@ -54,7 +54,9 @@ def net(chunks, trips, layers=2, reverse=False):
                     h = jnp.maximum(h @ u, z) * 0.5 - h * 0.25
                     return h, h
 
-                return lax.scan(trip, h, (x.reshape(trips, -1) @ w)[:, None], reverse=reverse)
+                return lax.scan(
+                    trip, h, (first(x.reshape(trips, -1)) @ w)[:, None], reverse=reverse
+                )
 
             end, steps = lax.scan(chunk, jnp.zeros((1, UNITS)), steps, reverse=reverse)
             ends.append(end)
@@ -245,6 +247,20 @@ def test_panels_are_dealt_out_evenly():
     cases = (net(9, 16), 2, [8, 8]), (net(9, 16, 3), 3, [8, 8, 8]), (short(9, 16), 2, [4, 4])
     for case, tiles, wanted in cases:
         assert wanted in hosts(planned(*case, machine(tiles=tiles))[0])
+
+
+@pytest.mark.usefixtures("eager")
+def test_each_tile_makes_what_its_pieces_read():
+    case = net(9, 16, first=lambda x: jnp.abs(x) * 2.0)
+    program = planned(*case, machine())[0]
+    assert [8, 8] in hosts(program)
+    has_the_graphs_bits(case, 2, 3)
+
+
+@pytest.mark.usefixtures("eager")
+def test_to_each_its_own_where_others_would_see_what_is_made(monkeypatch):
+    monkeypatch.setattr(weaving, "_is_private", lambda front: False)
+    assert [0, 8] in hosts(planned(*short(9, 16), machine())[0])
 
 
 def test_shares_follow_the_trips_of_each_loop():

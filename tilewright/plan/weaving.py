@@ -37,9 +37,9 @@ Share = tuple[Call, int, int]
 def woven(parts: Sequence[Part], machine: Machine) -> list[list[Step]]:
     """The steps of each part; one after the other where nothing is to be gained."""
     ahead = [front for front, steps in parts if front and steps]
-    if all(len(front) == 1 for front in ahead):
+    if all(_is_private(front) for front in ahead):
         hosts = [number for number, (_, steps) in enumerate(parts) if steps]
-        found = _dealt([front[-1] for front in ahead], [parts[n][1] for n in hosts], machine)
+        found = _dealt(ahead, [parts[number][1] for number in hosts], machine)
         if found:
             trips = dict(zip(hosts, found, strict=True))
             return [trips.get(n) or list(front) for n, (front, _) in enumerate(parts)]
@@ -48,29 +48,38 @@ def woven(parts: Sequence[Part], machine: Machine) -> list[list[Step]]:
 
 def gains(front: Sequence[Step], steps: Sequence[Step], machine: Machine) -> bool:
     """Whether what is in front goes among the trips of its own loop."""
-    return _dealt(front[-1:], [steps], machine) is not None
+    return _dealt([front], [steps], machine) is not None
 
 
 def _by_itself(front: Sequence[Step], steps: Sequence[Step], machine: Machine) -> list[Step]:
-    found = _dealt(front[-1:], [steps], machine) if front and steps else None
-    return [*front[:-1], *found[0]] if found else [*front, *steps]
+    found = _dealt([front], [steps], machine) if front and steps else None
+    return found[0] if found else [*front, *steps]
+
+
+def _is_private(front: Sequence[Step]) -> bool:
+    """Whether every tile may do what a product reads for itself, as nobody else sees it."""
+    calls = [step for step in front[:-1] if isinstance(step, Call)]
+    made = [view for call in calls for view in call.views[len(call.codelet.inputs) :]]
+    return len(calls) == len(front) - 1 and all(view.buffer.space == "tile" for view in made)
 
 
 def _dealt(
-    products: Sequence[Step], hosts: Sequence[Sequence[Step]], machine: Machine
+    fronts: Sequence[Sequence[Step]], hosts: Sequence[Sequence[Step]], machine: Machine
 ) -> list[list[Step]] | None:
     """The hosts' steps; None where there is no product, no loop, or nothing to gain."""
-    calls = [step for step in products if _is_whole(step)]
+    before = {front[-1]: front[:-1] for front in fronts if _is_whole(front[-1])}
     loops = [[step for step in steps if isinstance(step, Loop)] for steps in hosts]
-    if not calls or len(calls) < len(products) or any(len(found) != 1 for found in loops):
+    if not before or len(before) < len(fronts) or any(len(found) != 1 for found in loops):
         return None
+    calls = [step for step in before if isinstance(step, Call)]
     shares = _shares(calls, [loop.count for (loop,) in loops])
     found: list[list[Step]] = []
     for steps, (loop,), share in zip(hosts, loops, shares, strict=True):
         trips, at = _in_trips(share, loop, machine), steps.index(loop)
         if trips is None:
             return None
-        found.append([*steps[:at], *trips, *steps[at + 1 :]])
+        first = [step for product, _, _ in share for step in before[product]]
+        found.append([*first, *steps[:at], *trips, *steps[at + 1 :]])
     return found
 
 
