@@ -42,7 +42,7 @@ def numbers(*shape):
     return RANDOM.normal(size=shape).astype(np.float32) / 8
 
 
-def net(chunks, trips, layers=2, reverse=False, first=lambda x: x):
+def net(chunks, trips, layers=2, reverse=False, first=lambda x: x, units=UNITS):
     """A cell that nobody has a name for, in chunks, as `ahead` makes them."""
 
     def fn(xs, *weights):
@@ -58,12 +58,12 @@ def net(chunks, trips, layers=2, reverse=False, first=lambda x: x):
                     trip, h, (first(x.reshape(trips, -1)) @ w)[:, None], reverse=reverse
                 )
 
-            end, steps = lax.scan(chunk, jnp.zeros((1, UNITS)), steps, reverse=reverse)
+            end, steps = lax.scan(chunk, jnp.zeros((1, units)), steps, reverse=reverse)
             ends.append(end)
         return ends, steps
 
-    given = [numbers(UNITS, UNITS) for _ in range(2 * layers)]
-    return fn, [numbers(chunks, trips, 1, UNITS), *given]
+    given = [numbers(units, units) for _ in range(2 * layers)]
+    return fn, [numbers(chunks, trips, 1, units), *given]
 
 
 def planned(fn, args, on):
@@ -122,6 +122,17 @@ def has_the_graphs_bits(case, tiles, workers):
 def test_pieces_of_one_panel_and_of_two(monkeypatch):
     monkeypatch.setattr("tilewright.plan.weaving._pieces", lambda n, _: [(n // 2, 1), (n // 4, 2)])
     has_the_graphs_bits(net(11, 12), 2, 3)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_last_panel_that_is_not_whole_stays_with_the_others():
+    """It would be in no piece, and nobody would compute its columns."""
+    fn, args = net(9, 16, units=UNITS + 8)
+    program, literals, graph = planned(fn, args, machine())
+    assert not woven(program)
+    result = simulate(program, [*literals, *args], 2, seed=2)
+    for ours, theirs in zip(result.outputs, evaluate(graph, args), strict=True):
+        np.testing.assert_array_equal(ours.reshape(theirs.shape), theirs)
 
 
 @pytest.mark.usefixtures("eager")
