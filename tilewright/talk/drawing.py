@@ -13,7 +13,7 @@ from tilewright.talk.figures import KINDS, Point
 from tilewright.talk.scales import scales
 from tilewright.talk.verdicts import OURS, cases, kind_of
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 380, 62, 14, 12, 44
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 400, 80, 14, 34, 54
 DASHES = ("", "7 4", "2 4", "10 3 2 3", "1 3", "12 4")
 SHADES = ("#0b6e99", "#3d93b8", "#7bb8d1", "#a9d2e2", "#123f66")
 OTHERS = ("#4a4f57", "#a65e1c", "#7d7f2a", "#77467f", "#9a9fa8", "#b03a4a")
@@ -172,17 +172,14 @@ def _axes(x: _Scale, y: _Scale) -> str:
         place = x(value)
         parts.append(f'<line class="grid" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" '
                      f'y2="{HEIGHT - BOTTOM}"/>')  # fmt: skip
-        parts.append(_text(place, HEIGHT - BOTTOM + 16, f"{value:,g}", "middle"))
+        parts.append(_text(place, HEIGHT - BOTTOM + 20, f"{value:,g}", "middle"))
     for value in y.ticks():
         place = y(value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{place:.1f}" '
                      f'y2="{place:.1f}"/>')  # fmt: skip
         parts.append(_text(LEFT - 6, place + 4, f"{value:,g}", "end"))
     parts.append(_text((LEFT + WIDTH) / 2, HEIGHT - 8, "windows a second", "middle"))
-    parts.append(
-        f'<text transform="translate(14 {HEIGHT / 2}) rotate(-90)" '
-        'text-anchor="middle">ms a call (median)</text>'
-    )
+    parts.append(_text(4, 20, "ms a call (median)", "start"))
     return "".join(parts)
 
 
