@@ -10,7 +10,7 @@ import pytest
 
 from tests.agree import agree
 from tests.machines import STATED
-from tilewright.codelets.contract import ContractVector
+from tilewright.codelets.contract import ContractLanes, ContractVector
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
 from tilewright.codelets.reduce import SumLanes
@@ -225,3 +225,11 @@ def test_what_a_strip_has_made_is_met_row_by_row_or_when_it_is_done(order):
         assert again in strip.later
         return
     assert strip is None, "a row would be read before it is made"
+
+
+@pytest.mark.parametrize(("near", "room"), [(32, False), (48, True)])
+def test_the_next_block_is_asked_for_into_the_nearest_memory_where_both_leave_room(near, room):
+    """Two blocks of 60 columns take 30 KiB, lanes 4."""
+    _, program, _ = planned(slope, *data(600, 60), near=near * 1024)
+    lanes = [c.codelet for c in calls(program.steps) if isinstance(c.codelet, ContractLanes)]
+    assert {codelet.room for codelet in lanes} == {room}

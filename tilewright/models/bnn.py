@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
+
+from tilewright.models.student_rows import student_rows
 
 Array = Any
 
@@ -230,37 +231,17 @@ def log_density(
     def density(position: Position) -> Array:
         mean, log_scale = _both_heads(position, X, jnp)
         df = degrees(position, known)
+        constant = rows * (gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(df))
         if floor:
-            log_scale, precision = _floored(log_scale, floor)
-            squares = (y - mean) ** 2 * precision
-        else:
-            squares = ((y - mean) * jnp.exp(-log_scale)) ** 2
-        constant = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * jnp.log(df)
+            one = jnp.ones_like(y) if weight is None else weight
+            spread = student_rows(y, mean, log_scale, df, one, floor)
+            return constant + spread + log_prior(position)
+        squares = ((y - mean) * jnp.exp(-log_scale)) ** 2
         likelihood = (
-            rows * constant
+            constant
             - total(jnp.broadcast_to(log_scale, y.shape))
             - 0.5 * (df + 1) * total(jnp.log1p(squares * (1 / df)))
         )
         return likelihood + log_prior(position)
 
     return density
-
-
-@partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _floored(log_scale: Array, floor: float) -> tuple[Array, Array]:
-    """The log-scale of rows with its floor, and one over its square.
-
-    Derived by hand: an exponential, a logarithm and a division do for both and for their slopes.
-    What is elementwise is a third of the gradient of short rows.
-    """
-    variance = jnp.exp(2 * log_scale) + floor * floor
-    return 0.5 * jnp.log(variance), 1 / variance
-
-
-@_floored.defjvp
-def _slopes(
-    floor: float, values: tuple[Array], tangents: tuple[Array]
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    log_scale, precision = _floored(values[0], floor)
-    slope = jnp.exp(2 * values[0]) * precision * tangents[0]
-    return (log_scale, precision), (slope, -2 * precision * slope)

@@ -11,8 +11,9 @@ bits; strips stay whole leaves of the law.
 
 Products of matrices with vectors take as long as reading does, and a strip has 256 rows at least:
 60 columns are twice what an L1 of 32 KiB holds, so that the way back would read all from L2. A
-block's rows come from L1 there, and those of the next block are asked for meanwhile: NUTS over
-20,000 rows of 60 numbers takes 129 µs a gradient for 147 (Zen 4, rows in L3; docs/alpha.md).
+block's rows come from L1 there, and those of the next block are asked for meanwhile, into L1 as far
+as both leave room: NUTS over 20,000 rows of 60 numbers takes 129 µs a gradient for 147 (Zen 4, rows
+in L3; docs/alpha.md).
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def _walked(steps: Sequence[Step], machine: Machine, touched: Counter[Buffer]) -
         return tuple(inside)
     strip = _Strip.of(calls, touched)
     rows = strip.block(machine) if strip else None
-    return strip.steps(rows) if strip and rows else tuple(inside)
+    near = machine.tile.memories[0].size
+    return strip.steps(rows, near) if strip and rows else tuple(inside)
 
 
 def _inside(step: Step, machine: Machine, touched: Counter[Buffer]) -> Step:
@@ -148,8 +150,20 @@ class _Strip:
             rows *= 2
         return rows if rows >= LEAST and self.length % rows == 0 else None
 
-    def steps(self, rows: int) -> tuple[Step, ...]:
+    def _roomy(self, rows: int, near: int) -> list[bool]:
+        """Of each call back, whether its next block is asked for into the nearest memory: from the
+        last, which is left for the shortest time, on, as far as blocks and lanes leave room."""
+        sizes = [call.codelet.inputs[0].nbytes * rows // self.length for call in self.back]
+        lanes = sum(LANES * call.codelet.outputs[0].nbytes for call in self.back)
+        left, found = near - sum(sizes) - lanes, list[bool]()
+        for size in reversed(sizes):
+            left -= size
+            found.insert(0, left >= 0)
+        return found
+
+    def steps(self, rows: int, near: int) -> tuple[Step, ...]:
         lanes = [_lanes(call) for call in self.back]
+        roomy = self._roomy(rows, near)
         inside = Counter(_touched(self.between))
         others = self.touched - inside
         sums = Together.of(self.between, lambda b: b.space != "tile" or others[b] > 0)
@@ -160,7 +174,7 @@ class _Strip:
             steps += [_cut(call, start, rows) for call in (*self.forth, *between)]
             if sums and sides:
                 steps.append(sums.run(sides, start, rows, self.length))
-            steps += [_run(*one, start, rows) for one in zip(self.back, lanes, strict=True)]
+            steps += [_run(*one, start, rows) for one in zip(self.back, lanes, roomy, strict=True)]
         folds = [_fold(*one) for one in zip(self.back, lanes, strict=True)]
         return (*steps, *folds, *self.later)
 
@@ -229,7 +243,7 @@ def _lanes(call: Call) -> View:
     return whole(Buffer(dtype, out.size * LANES, "tile"), (out.size, LANES))
 
 
-def _run(call: Call, lanes: View, start: int, rows: int) -> Call:
+def _run(call: Call, lanes: View, room: bool, start: int, rows: int) -> Call:
     """The terms of some rows; the next are asked for."""
     matrix, vector = call.views[:2]
     matrix = window(matrix, (0, start), (matrix.shape[0], rows))
@@ -237,7 +251,7 @@ def _run(call: Call, lanes: View, start: int, rows: int) -> Call:
     before = [lanes] if start else []
     ahead = rows * numpy_dtype(matrix.dtype).itemsize
     sides = [operand(view) for view in (matrix, vector, lanes, *before)]
-    return Call(ContractLanes(*sides, ahead=ahead), (matrix, vector, *before, lanes))
+    return Call(ContractLanes(*sides, ahead=ahead, room=room), (matrix, vector, *before, lanes))
 
 
 def _fold(call: Call, lanes: View) -> Call:

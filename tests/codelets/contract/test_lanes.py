@@ -26,7 +26,7 @@ def test_bits(dtype, sums, features):
     for m, k in [(1, 16), (5, 64), (17, 32), (28, 64), (33, 256), (3, 40)]:
         first = of(dtype, m, k, sums, pitch=m % 3, ahead=64 * (m % 2))
         check(first, features)
-        check(replace(first, before=Operand(sums, (m, 16), (19, 1))), features)
+        check(replace(first, before=Operand(sums, (m, 16), (19, 1)), room=True), features)
 
 
 @levels

@@ -36,8 +36,8 @@ class ContractLanes(Codelet):
     """Fast where k is contiguous in both operands.
 
     Lanes of earlier runs, if any, are read from `before`, which may lie exactly on `sums`. What
-    lies `ahead` bytes further than each line of the matrix is asked for on the way, its next run,
-    into L2: L1 is full of this one, which is still read.
+    lies `ahead` bytes further than each line of the matrix is asked for on the way, its next run:
+    into L1 where there is `room` beside this one, which is still read, and else into L2.
     """
 
     lhs: Operand
@@ -45,6 +45,7 @@ class ContractLanes(Codelet):
     sums: Operand
     before: Operand | None = None
     ahead: int = 0
+    room: bool = False
 
     @property
     def inputs(self) -> tuple[Operand, ...]:
@@ -139,5 +140,5 @@ class _Carried(Rows):
             here = offset(self.function, places[0], self.matrix.dtype, row * self.matrix.step)
             soon = self.function.address(here, "i8", self.run.ahead)
             line = LANES * itemsize(self.matrix.dtype)
-            vectors.prefetch(self.function, soon, line, into="L2")
+            vectors.prefetch(self.function, soon, line, into="L1" if self.run.room else "L2")
         return sums
