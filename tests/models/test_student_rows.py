@@ -1,4 +1,4 @@
-"""Rows under a Student-t with a floor: against scipy, and slopes against those of JAX's own rules."""
+"""Rows under a Student-t with a floor: against scipy, and slopes against those of JAX itself."""
 
 import jax
 import jax.numpy as jnp

@@ -85,7 +85,7 @@ def _tiles(outcome: Outcome, real: Scores) -> str:
     return tiles_of(
         [
             (
-                f"{crps.difference:+.4f}",
+                f"{crps.difference:+z.4f}",
                 f"CRPS less that of a forecast of zero, ± {crps.error:.4f}",
             ),
             (f"{real.cells[NET][COVER_90].value:.1%}", "of outcomes inside the 90 % interval"),

@@ -19,7 +19,7 @@ BLUE, GREY, AMBER, RED, GREEN = "#0b6e99", "#9aa5b1", "#c78a1b", "#a33a3a", "#2f
 BANDS = ("rgba(11,110,153,0.14)", "rgba(11,110,153,0.34)")
 ENDS = ("below 1", "below 5", "above 95", "above 99")
 MORE_CSS = """
-svg { display: block; width: 100%; max-width: 820px; height: auto; }
+svg { display: block; width: 100%; height: auto; }
 svg text { font: 13px Inter, system-ui, sans-serif; fill: #52606d; }
 .pair svg text { font-size: 20px; }
 .legend { margin: 4px 0 0; font-size: 13px; color: var(--soft); }
@@ -30,6 +30,7 @@ details > summary { cursor: pointer; font-weight: 600; }
 .pair > section.verdict { margin: 0 0 18px; }
 @media (min-width: 700px) { td small { white-space: nowrap; } }
 @media (max-width: 480px) { svg text { font-size: 21px; } }
+@media (min-width: 900px) { section > svg text { font-size: 9.5px; } }
 """
 
 
@@ -146,8 +147,9 @@ def by_year_and_stock(real: Tally, prices: Prices, other: str) -> str:
         f"{np.sum(values > 0)} of {len(values)} years and on {len(worse)} of {len(stocks)} stocks"
         f"{': ' + ', '.join(worse[:8]) if worse else ''}."
     )
+    named = shown if len(shown) <= 10 else shown[[0, -1]]
     by_stock = svg.bars(
-        [prices.names[i] if len(shown) <= 10 else "" for i in shown],
+        [prices.names[i] if i in named else "" for i in shown],
         np.nan_to_num(stocks[shown]), "Lead by stock",
         [GREEN if stocks[i] < 0 else RED for i in shown], height=180,
     )  # fmt: skip
