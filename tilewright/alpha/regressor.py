@@ -50,7 +50,8 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
     prior : "learned": the scale of each layer is a parameter, too (`models.bnn`); "returns": scales
         are fixed and suit daily returns (`models.returns`); "talk": flat priors (`models.talk`) for
         features in their own units, taken times 0.001, and a target in basis points.
-    mean, scale : "constant", "linear", or "net" (beside a linear part). Of the learned prior.
+    mean, scale : "constant", "linear", or "net" (beside a linear part). Of the learned prior. Where
+        rows differ in how widely they scatter, and chains do not agree, scale="net" is the cure.
     scale_hidden : units of the scale's net.
     relevance : whether each feature has a scale of its own, which is reported. Of the same, where
         None says yes.
