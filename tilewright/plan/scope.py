@@ -35,7 +35,7 @@ from tilewright.plan.schedule import Unit
 from tilewright.plan.spread import shares_memory, spread_call
 
 COPIES_AT_ONCE = 8
-PRODUCTS = ("dot", "dot_blocks", "conv")
+PRODUCTS = ("dot", "dot_blocks", "conv", "strips")
 FAR = 3 / 8
 """The share of the last cache from which on panels are far: other programs, and the other half of a
 step with a state, want room there too."""
@@ -87,7 +87,7 @@ class Scope(Places):
         self.padded_images = bordered_values(graph)
         self.borders: dict[View, Border] = {}
         self.stored: dict[Value, Node] = {}
-        """Of products that nothing but a mask reads, the mask: they are stored with its zeros."""
+        """Of products and strips that only a mask reads, that mask: its zeros are stored."""
 
     def want(self, output: Value, view: View) -> None:
         """An output is wanted there, unless it is wanted elsewhere already."""
