@@ -428,3 +428,31 @@ def test_masks_of_rows_stay_in_a_map():
     many = tilewright.tile_map(lambda x, w: jnp.tanh(x @ tilewright.blocks(w, mask)))
     traced = trace(lambda *args: many(*args), normal(5, 6, 48), normal(5, 48, 48))
     assert "chips" in Stages(traced.graph, Dump("test"), machine=on).ways
+
+
+@pytest.mark.parametrize(
+    "kept, is_code",
+    [
+        (np.arange(64) // 16 % 2 == 0, True),
+        (np.arange(40) // 16 % 2 == 0, True),  # the last vector is short
+        (np.arange(64) // 8 % 2 == 0, False),
+        (np.arange(8) == 9, False),  # no vector at all
+        (np.repeat(np.eye(3, dtype=bool), 16, 0), True),
+        (np.repeat(np.eye(3, dtype=bool), 16, 1), True),
+        (np.array(True), False),
+    ],
+)
+def test_a_choice_is_code_if_it_is_of_whole_vectors(kept, is_code):
+    assert masks.in_vectors(kept) == is_code
+
+
+def test_a_choice_of_single_elements_is_read():
+    """A user's own, say."""
+    x = normal(32, 64)
+
+    def reads(kept):
+        fn = tilewright.compile(lambda x: jnp.where(kept, x * 2, 0.0), x, machine="ipu:gc200")
+        return "home bool" in str(fn.program)
+
+    assert not reads(np.repeat(RANDOM.random((32, 4)) < 0.5, 16, 1))
+    assert reads(RANDOM.random((32, 64)) < 0.5)

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from tilewright.graph.ir import Node
+from tilewright.graph.law import LANES
 from tilewright.graph.ops.blocks import masked as with_zeros
 from tilewright.plan import views
 from tilewright.plan.ir import Buffer, Masked, Var, View
@@ -84,6 +85,17 @@ def where_gone(view: View) -> View:
     known = view.buffer.masked
     assert known is not None
     return replace(view, buffer=pattern(known.gone))
+
+
+def in_vectors(which: np.ndarray) -> bool:
+    """Whether a choice is the same for all of a vector, along some dimension: one that differs from
+    element to element is data, which a vertex reads."""
+    return any(_is_in_vectors(np.moveaxis(which, axis, 0)) for axis in range(which.ndim))
+
+
+def _is_in_vectors(which: np.ndarray) -> bool:
+    first = which[::LANES]
+    return len(which) >= LANES and bool((np.repeat(first, LANES, 0)[: len(which)] == which).all())
 
 
 def pattern(which: np.ndarray) -> Buffer:

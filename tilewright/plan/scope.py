@@ -29,7 +29,7 @@ from tilewright.plan.borders import (
 )
 from tilewright.plan.ir import Buffer, Call, Step, View
 from tilewright.plan.lives import FOREVER
-from tilewright.plan.masked import masked, pattern, unmasked
+from tilewright.plan.masked import in_vectors, masked, pattern, unmasked
 from tilewright.plan.places import Places
 from tilewright.plan.schedule import Unit
 from tilewright.plan.spread import shares_memory, spread_call
@@ -120,9 +120,11 @@ class Scope(Places):
         return result
 
     def _is_pattern(self, node: Node) -> bool:
-        """Whether a constant does nothing but choose, where that is part of a vertex."""
+        """Whether a constant does nothing but choose vectors, where that is part of a vertex."""
         value, readers = node.output, self.consumers.get(node.output, ())
-        if not self.plan.machine.chip.exchange.apart or value.dtype != "bool" or not value.shape:
+        if not self.plan.machine.chip.exchange.apart or value.dtype != "bool":
+            return False
+        if not in_vectors(node.params["value"]):
             return False
         return all(
             reader is not None and reader.op == "select" and value not in reader.inputs[1:]
