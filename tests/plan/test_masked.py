@@ -444,15 +444,3 @@ def test_masks_of_rows_stay_in_a_map():
 )
 def test_a_choice_is_code_if_it_is_of_whole_vectors(kept, is_code):
     assert masks.in_vectors(kept) == is_code
-
-
-def test_a_choice_of_single_elements_is_read():
-    """A user's own, say."""
-    x = normal(32, 64)
-
-    def reads(kept):
-        fn = tilewright.compile(lambda x: jnp.where(kept, x * 2, 0.0), x, machine="ipu:gc200")
-        return "home bool" in str(fn.program)
-
-    assert not reads(np.repeat(RANDOM.random((32, 4)) < 0.5, 16, 1))
-    assert reads(RANDOM.random((32, 64)) < 0.5)
