@@ -24,9 +24,9 @@ DROP = 3.0
 """A contender so many times slower than the best of its kind is timed in the first round only."""
 FEWEST = 5
 """Rounds that a comparison has, however long they take."""
-LOOK, AT_REST, PATIENCE = 2e-3, 0.05, 2.0
-"""Seconds for which other threads are watched, the share of them that these may work, and seconds
-after which they are let be: who polls never rests."""
+LOOK, AT_REST, PATIENCE = 12e-3, 0.05, 2.0
+"""Seconds for which other threads are watched (the system counts theirs every 4 ms), the share of
+them that these may work, and seconds after which they are let be: who polls never rests."""
 REST = 0.15
 """Seconds between timings before other processes, which have their part of each second."""
 
