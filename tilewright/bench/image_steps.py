@@ -42,7 +42,7 @@ STEPS = {"B0": (2.0, 2.2), "B0, groups of 16": (1.4, 1.7), RESNEXT: (1.1, 1.1)}
 HALVES = {"B0": 3.0, "B0, groups of 16": 1.4, RESNEXT: 1.0}
 """The same in bfloat16, against the best peer in either precision, with AVX512-BF16."""
 TRAINED, CLASSES = 16, 1000
-ROUNDS = 5
+ROUNDS, SECONDS = 9, 60.0
 
 
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
@@ -58,7 +58,7 @@ def training(
     is_first, halves = name == next(iter(STEPS)) and load is None, multiplies_halves()
     ours = (OURS, PAIRS) if halves else (OURS,)
     runs = stepping(net_of(name, size), batch, load, with_jax=is_first, ours=ours)
-    what, measured = f"{name}, {size} px, training, batch {batch}", in_rounds(runs, rounds)
+    what, measured = f"{name}, {size} px, training, batch {batch}", in_rounds(runs, rounds, SECONDS)
     rows = [row_of(what, measured, batch, STEPS[name], OURS, "image_steps")]
     if halves:
         bars = None, HALVES[name]

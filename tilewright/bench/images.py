@@ -85,9 +85,9 @@ def answering(net: Any, batch: int, ours: Sequence[str] = (OURS,)) -> Mapping[st
     }
 
 
-def in_rounds(runs: Mapping[str, Timed], rounds: int) -> Rounds:
-    """JAX is asked again where it is near."""
-    return compare(runs, rounds, keep=tuple(name for name in runs if name != JAX), seconds=SECONDS)
+def in_rounds(runs: Mapping[str, Timed], rounds: int, seconds: float = SECONDS) -> Rounds:
+    """Peers are asked again where they are near the best of them."""
+    return compare(runs, rounds, keep=(OURS, PAIRS), seconds=seconds)
 
 
 def row_of(

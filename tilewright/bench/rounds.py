@@ -8,6 +8,7 @@ answered: 0.2 s of processor time after a step of EfficientNet-B0, a quarter of 
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -69,6 +70,7 @@ def compare(
     Contenders not in `keep` that lose by far in the first round are not asked again. After so many
     seconds, and `FEWEST` rounds, there are no more.
     """
+    gc.collect()  # what an earlier case left, gigabytes at times, is given back in nobody's time
     result, peak = Rounds({name: [] for name in contenders}), _peak()
     dropped: set[str] = set()
     start = time.perf_counter()
