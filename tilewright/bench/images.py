@@ -86,8 +86,9 @@ def answering(net: Any, batch: int, ours: Sequence[str] = (OURS,)) -> Mapping[st
 
 
 def in_rounds(runs: Mapping[str, Timed], rounds: int, seconds: float = SECONDS) -> Rounds:
-    """Peers are asked again where they are near the best of them."""
-    return compare(runs, rounds, keep=(OURS, PAIRS), seconds=seconds)
+    """Peers in float32 are asked again where they are near the best of them."""
+    keep = tuple(name for name in runs if not is_peer(name, False))
+    return compare(runs, rounds, keep=keep, seconds=seconds)
 
 
 def row_of(
