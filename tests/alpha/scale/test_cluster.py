@@ -25,6 +25,7 @@ from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale import joining
 from tilewright.alpha.scale.cluster import Cluster
 from tilewright.alpha.scale.walk import walk
+from tilewright.alpha.walking.windows import windows_of
 
 ray = pytest.importorskip("ray", reason="ray is not installed (the extra ray has it)")
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore:os.fork")]
@@ -64,12 +65,14 @@ def test_nodes_are_killed_and_one_comes_back(three_nodes, whole, tmp_path):
     wait_for(folder, 5, driver)
     driver.kill()
     driver.communicate()
-    driver = started(str(folder), three_nodes.address)
-    wait_for(folder, 7, driver)
-    three_nodes.remove_node(three_nodes.head_node, allow_graceful=False)
-    _, said = driver.communicate()
-    if driver.returncode:  # it may have been done by then
-        assert "does not answer any more: what was finished is kept" in said
+    scored = len(list(folder.glob("scored/*.npz")))  # often more than were waited for
+    if scored < len(windows_of(TABLE.days, SETTINGS)):
+        driver = started(str(folder), three_nodes.address)
+        wait_for(folder, scored + 1, driver)
+        three_nodes.remove_node(three_nodes.head_node, allow_graceful=False)
+        _, said = driver.communicate()
+        if driver.returncode:  # it may have been done by then
+            assert "does not answer any more: what was finished is kept" in said
     walk(TABLE, SETTINGS, folder)
     assert files(folder) == whole
 
