@@ -331,6 +331,9 @@ def test_spread():
 def test_tiles():
     (row,) = tiles.run("two chains", replace(TINY, chains=2), 2)
     assert row.bar == 0.95 * len(allowed_cpus())
+    (row,) = tiles.answers("two images", 2, 32, 2)
+    assert row.bar == 0.9 * len(allowed_cpus())
+    assert row.ours > 0
     (row,) = tiles.registers(2, 1000)
     assert row.bar is None
     assert row.passed is None

@@ -1,4 +1,4 @@
-"""All tiles against one, on `tile_map` work; beside it what the machine itself gives.
+"""All tiles against one, on `tile_map` work and nets over images; beside it what the machine gives.
 
 The last row is a loop of multiply-adds on registers, on all cores at once: where that does not
 double, cores share what they run on, and nothing else can.
@@ -14,13 +14,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from tilewright.bench.gpu import clocked
 from tilewright.bench.hmc import CASES
+from tilewright.bench.images import BATCH, net_of, start, synthetic
 from tilewright.bench.nuts_workloads import Nuts
 from tilewright.bench.ours import Ours
 from tilewright.bench.record import Row
 from tilewright.bench.rounds import compare
 from tilewright.calibrate import FmaPeak
 from tilewright.machine.cpu import allowed_cpus
+from tilewright.vision import nets
 
 
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
@@ -29,18 +32,36 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
     yield "HMC, 16 chains", partial(run, "HMC, 16 chains of equal length", hmc, rounds)
     nuts = Nuts("logistic", draws=5 if quick else 50)
     yield "NUTS, 64 chains", partial(run, "NUTS, 64 chains of unequal length", nuts, rounds)
+    for batch in (1, 2 if quick else BATCH):
+        name = f"B0, {32 if quick else 224} px, batch {batch}"
+        yield name, partial(answers, name, batch, 32 if quick else 224, rounds)
     yield "multiply-adds", partial(registers, rounds, 1_000_000 if quick else 10_000_000)
 
 
-def bar() -> float:
+def bar(share: float = 0.95) -> float:
     """1.9 for two cores."""
-    return 0.95 * len(allowed_cpus())
+    return share * len(allowed_cpus())
 
 
 def run(name: str, spec: Any, rounds: int) -> list[Row]:
     """One map, compiled for one tile and for one a core."""
     one, many = Ours(spec, tiles=1), Ours(spec)
     return [_row(name, one, many, rounds, one.totals["leapfrogs"], "leapfrogs/s", bar())]
+
+
+def answers(name: str, batch: int, size: int, rounds: int) -> list[Row]:
+    """A net over images on the clock: spread by images, or by rows and channels of a single one."""
+    import tilewright
+
+    net = net_of("B0", size)
+    module, images = nets.module(net), synthetic(batch, size)
+    held = start(module, net)
+    fn = partial(module.predict, net)
+    one, many = (
+        clocked(partial(tilewright.compile(fn, *held, images, tiles=count).bind(*held), images))
+        for count in (1, len(allowed_cpus()))
+    )
+    return [_row(name, one, many, rounds, batch, "images/s", bar(0.9 if batch > 1 else 0.8))]
 
 
 def registers(rounds: int, turns: int) -> list[Row]:
