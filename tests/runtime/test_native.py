@@ -1,17 +1,24 @@
 """The support functions: barrier, floating-point mode, queue."""
 
 import ctypes
+import os
 import platform
+import threading
 import time
 
 import numpy as np
 import pytest
 
 from tests.runtime.programs import barriers, executable, field, pointers, program, squares
+from tilewright.codegen.context import LINE, Context
 from tilewright.codegen.host import compile_text
 from tilewright.codegen.link import load
 from tilewright.graph.ir import Type
-from tilewright.runtime.native_text import text
+from tilewright.machine.cpu import cpu_limit
+from tilewright.runtime.gang import gang
+from tilewright.runtime.memory import arena
+from tilewright.runtime.native import support
+from tilewright.runtime.native_text import CROWDED, LONG, text
 
 
 def neighbours(start: np.ndarray, rounds: int) -> np.ndarray:
@@ -59,6 +66,74 @@ def test_a_barrier_wakes_those_who_sleep_at_it(monkeypatch):
         call(start)
         seconds.append(time.monotonic() - before)
     assert min(seconds) < 200 * 0.02 / 4
+
+
+class TestPatience:
+    """Two threads at a barrier of their own: one comes, the other after a while."""
+
+    TICKS = 1_000_000
+
+    @pytest.fixture
+    def meet(self):
+        lines, address = arena(4 * LINE)
+        lines[:] = 0
+        stop, stop_address = arena(LINE)
+        stop[:] = 0
+        context = Context(workers=2, barrier=address, cancel=stop_address, spin=self.TICKS)
+        barrier = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_int64)(
+            support()["tw_barrier"]
+        )
+
+        def meet(late: float) -> int:
+            first = threading.Thread(target=barrier, args=(ctypes.addressof(context), 1))
+            first.start()
+            while lines[:4].view(np.int32)[0] == 0:
+                time.sleep(1e-4)
+            time.sleep(late)
+            assert barrier(ctypes.addressof(context), 0) == 0
+            first.join()
+            return context.crowded
+
+        meet.context = context
+        return meet
+
+    def test_after_a_long_wait_so_many_are_short(self, meet):
+        assert meet(0.02) == CROWDED
+        meet.context.spin = 10**12  # whatever comes now is sooner
+        assert [meet(0) for _ in range(3)] == [CROWDED - 1, CROWDED - 2, CROWDED - 3]
+        meet.context.spin = self.TICKS
+        assert meet(0.02) == CROWDED
+
+    def test_then_they_may_be_long_again(self, meet):
+        meet.context.crowded, meet.context.spin = 1, 10**12
+        assert [meet(0) for _ in range(3)] == [0, 0, 0]
+
+    def test_who_is_patient_spins_and_who_is_not_sleeps(self, meet):
+        """By the processor time of 0.1 s of waiting."""
+        taken = []
+        for crowded, spin in ((0, 10**12), (CROWDED, LONG * self.TICKS // 100)):
+            meet.context.crowded, meet.context.spin = crowded, spin
+            start = time.process_time()
+            meet(0.1)
+            taken.append(time.process_time() - start)
+        assert taken[0] > 3 * taken[1]
+
+
+@pytest.mark.skipif(cpu_limit() < 2, reason="one CPU only")
+def test_a_worker_makes_way_for_the_caller(monkeypatch):
+    """Unless others have the CPUs. The threads are told where the caller is, and go elsewhere."""
+    monkeypatch.setattr("tilewright.runtime.executable.default_workers", lambda: 2)
+    call, start, first = barriers(10, 2), np.ones((2, 8), np.int64), gang()
+    call(start)
+    thread, spare = first._threads[1].native_id, first._spare
+    (place,) = (cpu for cpu, number in first._places.items() if number == thread)
+    for crowded, here, there in ((1, place, place), (0, place, spare), (0, spare, place)):
+        monkeypatch.setattr("tilewright.runtime.gang._here", lambda here=here: here)
+        monkeypatch.setattr(Context, "crowded", property(lambda self, value=crowded: value))
+        call(start)
+        assert os.sched_getaffinity(thread) == {there}
+        assert first._places[there] == thread
+    assert first._spare == spare
 
 
 def test_the_queue_gives_every_number_once():

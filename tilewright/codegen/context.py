@@ -51,8 +51,9 @@ _NAMES = (
     "ring_slots",  # S
     "drained",  # pointer to i64: every instance below it has been taken by the host
     "filled",  # pointer to i64: every instance below it has its inputs in the ring
-    "spin",  # cycles that a waiting worker spins before it sleeps
+    "spin",  # ticks that a waiting worker spins at most before it sleeps
     "thread",  # Python's state of the calling thread, kept by the runtime
+    "crowded",  # waits at barriers that are still to be short ones, as one was too long
 )
 
 

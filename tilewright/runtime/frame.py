@@ -22,6 +22,7 @@ from tilewright.runtime.gang import spin_for
 from tilewright.runtime.layout import Table
 from tilewright.runtime.memory import address, arena
 from tilewright.runtime.native import applying
+from tilewright.runtime.native_text import LONG
 from tilewright.runtime.results import Results
 from tilewright.runtime.signals import watch
 
@@ -87,7 +88,7 @@ class Frame:
             workers=workers,
             trips_stride=self.trips_stride,
             ring_slots=self.slots,
-            spin=spin_for(workers),
+            spin=LONG * spin_for(workers),
             **self._at,
         )
         self.nbytes = image.shared_bytes + tile_stride * workers

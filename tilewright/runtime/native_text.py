@@ -13,6 +13,14 @@ from tilewright.codegen.context import FIELDS
 from tilewright.runtime.call_text import TEXT as CALL_TEXT
 from tilewright.runtime.call_text import WORDS
 
+LONG = 16
+"""So many times the gang's spin a worker spins at a barrier, nearly a millisecond: where a core at
+rest takes half of one to wake, as virtual ones do, who slept at one barrier would be late, and
+slept for, at the next."""
+CROWDED = 64
+"""Waits at barriers that are short again after one that took longer than that: then others have the
+cores, and who spins takes from who is waited for."""
+
 _X86 = {
     "syscall_futex": "202",
     "pause": "call void @llvm.x86.sse2.pause()",
@@ -160,9 +168,15 @@ wake:
   br label %leave
 wait:
   %spin_at = getelementptr i64, ptr %context, i64 $spin
-  %spin = load i64, ptr %spin_at, align 8
+  %long = load i64, ptr %spin_at, align 8
+  %crowded_at = getelementptr i64, ptr %context, i64 $crowded
+  %crowded = load atomic i64, ptr %crowded_at monotonic, align 8
+  %calm = icmp eq i64 %crowded, 0
+  %short = udiv i64 %long, $long
+  %spin = select i1 %calm, i64 %long, i64 %short
+  %since = $clock
   %released = call i1 @spin(ptr %generation_at, i32 %generation, i1 0, i64 %spin)
-  br i1 %released, label %leave, label %give_way
+  br i1 %released, label %met, label %give_way
 give_way:
   %one_more = atomicrmw add ptr %sleepers, i32 1 seq_cst
   br label %sleeping
@@ -179,6 +193,18 @@ sleep:
   br label %sleeping
 awake:
   %one_less = atomicrmw sub ptr %sleepers, i32 1 seq_cst
+  br label %met
+met:
+  %until = $clock
+  %taken = sub i64 %until, %since
+  %too_long = icmp ugt i64 %taken, %long
+  %one_fewer = sub i64 %crowded, 1
+  %left = select i1 %calm, i64 0, i64 %one_fewer
+  %next = select i1 %too_long, i64 $crowd, i64 %left
+  %same_next = icmp eq i64 %next, %crowded
+  br i1 %same_next, label %leave, label %note
+note:
+  store atomic i64 %next, ptr %crowded_at monotonic, align 8
   br label %leave
 leave:
   %result = call i32 @tw_cancelled(ptr %context, i64 %worker)
@@ -354,4 +380,5 @@ def text(architecture: str) -> str:
     """The module for "x86_64" or "aarch64"."""
     pieces = {"x86_64": _X86, "aarch64": _ARM}[architecture]
     fields = {name: str(index) for name, index in FIELDS.items()}
-    return _TEXT.substitute(fields | {f"job_{name}": at for name, at in WORDS.items()} | pieces)
+    jobs = {f"job_{name}": at for name, at in WORDS.items()}
+    return _TEXT.substitute(fields | jobs | pieces, long=LONG, crowd=CROWDED)
