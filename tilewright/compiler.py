@@ -29,6 +29,7 @@ from tilewright.tree import tree_of
 
 if TYPE_CHECKING:
     from tilewright.runtime.modelled import Modelled
+    from tilewright.runtime.xla import XlaExecutable
     from tilewright.trace import Traced
 
 
@@ -78,13 +79,14 @@ def compile(
     if stages is not None:
         raise ArgumentError("stages are chips of a modelled machine: machine must be one of those.")
     if machine == "xla":
-        if kept:
-            raise ArgumentError('machine="xla" keeps no state: compile for this host instead.')
-        if law is not None:
-            raise ArgumentError('machine="xla" has an order of sums of its own: law must be None.')
-        from tilewright.runtime.xla import XlaExecutable
+        return _by_xla(called, kept, law)  # type: ignore[return-value]
+    return _native(called, kept, tiles, law)
 
-        return XlaExecutable(called)  # type: ignore[return-value]
+
+def _native(
+    called: Parameters, kept: Sequence[int], tiles: int | None, law: str | None
+) -> Executable:
+    """For this host; `kept` are the numbers of the arguments that are state."""
     from tilewright.trace import trace  # JAX takes a second to import
 
     traced, host = trace(called.fn, *called.values), host_machine()
@@ -103,6 +105,16 @@ def compile(
     if kept:
         return Stateful(compiled(source), initial_state(called, interface))
     return Executable(compiled(source))
+
+
+def _by_xla(called: Parameters, kept: Sequence[int], law: str | None) -> XlaExecutable:
+    if kept:
+        raise ArgumentError('machine="xla" keeps no state: compile for this host instead.')
+    if law is not None:
+        raise ArgumentError('machine="xla" has an order of sums of its own: law must be None.')
+    from tilewright.runtime.xla import XlaExecutable
+
+    return XlaExecutable(called)
 
 
 def _elsewhere(machine: object) -> Machine:

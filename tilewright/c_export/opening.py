@@ -9,21 +9,14 @@ from tilewright.c_export.inside import ABI, Inside, Names
 
 def opening(names: Names, insides: Sequence[Inside]) -> str:
     """`open`, `open_level`, `level` and `abi`."""
-    checks, last = [], len(insides) - 1
-    for number, inside in enumerate(insides):
-        level, v = inside.level, f"l{number}"
-        words = (("c1", level.one), ("b7", level.seven_b), ("c7", level.seven_c))
-        words = (*words, ("cx", level.extended), ("xs", level.saved), ("a7", level.seven_a))
-        lines = []
-        for i, (word, mask) in enumerate(words):
-            lines += [f"  %{v}a{i} = and i32 %{word}, {mask}"]
-            lines += [f"  %{v}e{i} = icmp eq i32 %{v}a{i}, {mask}"]
-        lines += [f"  %{v}s1 = and i1 %{v}e0, %{v}e1"]
-        lines += [f"  %{v}s{i} = and i1 %{v}s{i - 1}, %{v}e{i}" for i in range(2, len(words))]
-        lines += [f"  %{v}n = select i1 %{v}s{len(words) - 1}, i32 {number}, i32 {_before(number)}"]
-        checks += lines
+    return _best(insides) + _opened(names)
+
+
+def _best(insides: Sequence[Inside]) -> str:
+    """The number of the best level that this processor has, -1 if it has none."""
     quad = "{ i32, i32, i32, i32 }"
     asm = 'asm sideeffect "cpuid", "={ax},={bx},={cx},={dx},{ax},{cx}"'
+    checks = "\n".join(line for at, inside in enumerate(insides) for line in _check(at, inside))
     return f"""
 define internal i32 @best() nounwind {{
 entry:
@@ -46,12 +39,31 @@ known:
   %rx = call {quad} {asm}(i32 -2147483647, i32 0)
   %cx = extractvalue {quad} %rx, 2
   %xs = call i32 asm sideeffect "xgetbv", "={{ax}},{{cx}},~{{dx}}"(i32 0)
-{chr(10).join(checks)}
-  ret i32 %l{last}n
+{checks}
+  ret i32 %l{len(insides) - 1}n
 none:
   ret i32 -1
 }}
+"""
 
+
+def _check(number: int, inside: Inside) -> list[str]:
+    """`%l<number>n` is the level's number if all its bits are set, else the best one below."""
+    level, v = inside.level, f"l{number}"
+    words = (("c1", level.one), ("b7", level.seven_b), ("c7", level.seven_c))
+    words = (*words, ("cx", level.extended), ("xs", level.saved), ("a7", level.seven_a))
+    lines = []
+    for i, (word, mask) in enumerate(words):
+        lines += [f"  %{v}a{i} = and i32 %{word}, {mask}"]
+        lines += [f"  %{v}e{i} = icmp eq i32 %{v}a{i}, {mask}"]
+    lines += [f"  %{v}s1 = and i1 %{v}e0, %{v}e1"]
+    lines += [f"  %{v}s{i} = and i1 %{v}s{i - 1}, %{v}e{i}" for i in range(2, len(words))]
+    below = "-1" if number == 0 else f"%l{number - 1}n"
+    return [*lines, f"  %{v}n = select i1 %{v}s{len(words) - 1}, i32 {number}, i32 {below}"]
+
+
+def _opened(names: Names) -> str:
+    return f"""
 define ptr @{names("open")}() nounwind {{
   %best = call i32 @best()
   %model = call ptr @{names("open_level")}(i32 %best)
@@ -76,8 +88,3 @@ define i32 @{names("level")}(ptr %model) nounwind {{
 
 define i32 @{names("abi")}() nounwind {{ ret i32 {ABI} }}
 """
-
-
-def _before(number: int) -> str:
-    """What is best among the levels below."""
-    return "-1" if number == 0 else f"%l{number - 1}n"

@@ -65,36 +65,48 @@ class Frame:
         self.count = image.streamed.count if image.streamed else 0
         self.slots = max(1, slots or self.count)
         self.loops = len(image.loops)
-        tile_stride = _up(image.tile_bytes, PAGE) + LINE
-        self._shared, shared = arena(image.shared_bytes)
-        self._tiles, tile_arenas = arena(tile_stride * workers)
         self.trips_stride = _up(8 * self.loops, LINE)
         self._layout(image.maps)
         self.inputs = (ctypes.c_void_p * max(1, len(image.constants) + len(interface.inputs)))()
         self.outputs = (ctypes.c_void_p * max(1, len(interface.outputs)))()
-        for position, constant in enumerate(image.constants):
-            self.inputs[position] = address(constant)
-        self._first, ready = len(image.constants), ready or {}
-        for position, array in ready.items():
-            self.inputs[self._first + position] = address(array)
-        span = range(len(interface.inputs)) if span is None else span
-        self._first += span.start
-        self.context = Context(
+        self.shifts = (ctypes.c_int64 * len(interface.outputs))()
+        given = range(len(image.constants), len(image.constants) + len(interface.inputs))
+        span = given if span is None else given[span.start : span.stop]
+        ready = {given[leaf]: array for leaf, array in (ready or {}).items()}
+        for position, array in [*enumerate(image.constants), *ready.items()]:
+            self.inputs[position] = address(array)
+        self._first = span.start
+        self.context = self._in_context(image)
+        self._kept = expected, results, image.constants, ready
+        self.job = self._a_job(function, len(span), expected, results)
+        self.address = ctypes.addressof(self.job)
+        self.apply = applying(self.address) if expected is not None else _refuse
+        """Runs the program with leaves and pieces, if native code can read them; else not 0."""
+        watch(self)
+
+    def _in_context(self, image: Image) -> Context:
+        """What every worker is given, with the arenas that it computes in."""
+        tile_stride = _up(image.tile_bytes, PAGE) + LINE
+        self._shared, shared = arena(image.shared_bytes)
+        self._tiles, tile_arenas = arena(tile_stride * self.workers)
+        self.nbytes = image.shared_bytes + tile_stride * self.workers
+        return Context(
             shared=shared,
             tile_arenas=tile_arenas,
             tile_arena_stride=tile_stride,
             inputs=ctypes.addressof(self.inputs),
             outputs=ctypes.addressof(self.outputs),
-            workers=workers,
+            workers=self.workers,
             trips_stride=self.trips_stride,
             ring_slots=self.slots,
-            spin=LONG * spin_for(workers),
+            spin=LONG * spin_for(self.workers),
             **self._at,
         )
-        self.nbytes = image.shared_bytes + tile_stride * workers
-        self.shifts = (ctypes.c_int64 * len(interface.outputs))()
-        self._kept = expected, results, image.constants, ready
-        self.job = Job(
+
+    def _a_job(
+        self, function: int, leaves: int, expected: Table | None, results: Results | None
+    ) -> Job:
+        return Job(
             context=ctypes.addressof(self.context),
             function=function,
             control=self._control_address,
@@ -102,17 +114,13 @@ class Frame:
             filled=self._at["filled"],
             count=self.count,
             expected=ctypes.addressof(expected) if expected is not None else 0,
-            leaves=len(span),
+            leaves=leaves,
             inputs=ctypes.addressof(self.inputs) + 8 * self._first,
             results=results.count if results is not None else 0,
             places=ctypes.addressof(results.places) if results is not None else 0,
             outputs=ctypes.addressof(self.outputs),
             shifts=ctypes.addressof(self.shifts),
         )
-        self.address = ctypes.addressof(self.job)
-        self.apply = applying(self.address) if expected is not None else _refuse
-        """Runs the program with leaves and pieces, if native code can read them; else not 0."""
-        watch(self)
 
     def _layout(self, maps: int) -> None:
         """One block of lines for all that is set to zero before a run."""
