@@ -60,6 +60,27 @@ def test_each_turn_asks_for_the_next_ones_rows(reverse):
     np.testing.assert_array_equal(found.outputs[0].reshape(mean.shape), mean)
 
 
+def after_a_product(xs):
+    """What is read from afar waits for a product of its own turn."""
+
+    def step(w, x):
+        y = jnp.sin(w @ w)
+        return jnp.minimum(y, y.T) * x, ()
+
+    return lax.scan(step, jnp.ones(xs.shape[1:]), xs)[0]
+
+
+def test_rows_of_one_turn_leave_the_loop_whole():
+    xs = far(2 * len(far()))[:, :, :64] / 8
+    stages = Stages(trace(after_a_product, xs).graph, Dump("test"), machine=STATED)
+    (loop,) = [step for step in stages.program.steps if isinstance(step, Loop)]
+    (view,) = [view for call, _ in calls_of(loop.steps) for view in call.asked]
+    assert (loop.count, view.offset, view.size) == (len(xs), 0, xs[0].size)
+    assert not any(call.asked for call, _ in calls_of(s for s in stages.program.steps if s != loop))
+    found = simulate(stages.program, [*stages.lowered[1], xs], 3, seed=0)
+    np.testing.assert_array_equal(found.outputs[0], evaluate(stages.graph, [xs])[0].ravel())
+
+
 def normed(x, scale, w):
     """A norm's way: images scaled, multiplied with a kernel of 1 x 1, and summed."""
     y = jnp.einsum("nhwi,io->nhwo", x * scale + 1, w)

@@ -3,8 +3,8 @@
 In: steps, before it is known where tiles wait. Out: the same, where a loop's elementwise vertices
 read rows of arrays that lie beyond a tile's own memory. The products of most multiply-adds in a
 turn ask for them meanwhile: for what is read between one and the next such product, and the last
-ones for what the next turn reads before the first, as many bytes as each can. The last turn then
-stands behind the loop, and asks for nothing. Works that are dealt out do the same, from piece to
+ones for what the next turn reads before the first, as many bytes as each can. Where that is asked
+for, the last turn stands behind the loop. Works that are dealt out do the same, from piece to
 piece, where a tile has many; there it is worth the same for what products read, and for what both
 write, as a line comes before it is written to. Always: nothing but time changes, and no row is
 asked for that does not exist.
@@ -55,8 +55,11 @@ def _turned(step: Step, machine: Machine) -> Sequence[Step]:
     asked = _asked(simple, step, machine)
     if not asked:
         return [step]
-    steps = tuple(_with(inner, asked.get(i, ())) for i, inner in enumerate(simple))
-    first = replace(step, count=step.count - 1, steps=steps)
+    rows = [asked[i].rows if i in asked else () for i in range(len(simple))]
+    step = replace(step, steps=tuple(map(_with, simple, rows)))
+    if not any(host.ahead for host in asked.values()):
+        return [step]
+    first = replace(step, count=step.count - 1)
     last = in_trip(simple, step.var, new_var(), step.count - 1, trips=0)
     return [first, *last] if isinstance(step, Loop) else [first, _piece(last)]
 
@@ -65,18 +68,16 @@ def _piece(steps: Sequence[Simple]) -> Spread:
     return Spread(new_var(), 1, tuple(steps), joins=True)
 
 
-def _asked(
-    steps: Sequence[Simple], loop: Loop | Spread, machine: Machine
-) -> Mapping[int, Sequence[View]]:
-    """By the numbers of the steps that ask: rows, in this turn or the next."""
+def _asked(steps: Sequence[Simple], loop: Loop | Spread, machine: Machine) -> Mapping[int, _Host]:
+    """The products that ask for rows, in this turn or the next, by the numbers of their steps."""
     hosts = {number: _Host.of(steps[number], machine) for number in _hosts(steps)}
     for number, row in _rows(steps, loop, machine) if hosts else ():
         before = [host for host in hosts if host < number]
-        if not before:
-            along = sum(step for moved, step in row.moves if moved == loop.var)
-            row = replace(row, offset=row.offset + along)
-        any(hosts[host].takes(row) for host in reversed(before or list(hosts)))
-    return {number: host.rows for number, host in hosts.items() if host.asks}
+        turn = sum(step for moved, step in row.moves if moved == loop.var)
+        for host in reversed(before or list(hosts)):
+            if hosts[host].takes(row, 0 if before else turn):
+                break
+    return {number: host for number, host in hosts.items() if host.asks}
 
 
 @dataclass
@@ -86,6 +87,8 @@ class _Host:
     more: int
     room: float
     rows: list[View] = field(default_factory=list)
+    ahead: bool = False
+    """Whether any of them is read in the next turn only."""
 
     @staticmethod
     def of(step: Simple, machine: Machine) -> _Host:
@@ -95,11 +98,12 @@ class _Host:
         most = count * loops * turns * LINE * A_TURN
         return _Host(loops, min(SHARE * machine.tile.memory, most))
 
-    def takes(self, row: View) -> bool:
-        """Whether it asks for this one."""
+    def takes(self, row: View, along: int) -> bool:
+        """Whether it asks for this one, so many elements further along."""
         if not self.more or _nbytes(row) > self.room:
             return False
-        self.rows.append(row)
+        self.rows.append(replace(row, offset=row.offset + along))
+        self.ahead |= along != 0
         self.more, self.room = self.more - 1, self.room - _nbytes(row)
         return True
 
