@@ -23,15 +23,18 @@ def name_of(array: np.ndarray) -> str:
 
 
 def flush(array: np.ndarray) -> np.ndarray:
-    """Denormals become zeros of their sign; 16-bit floats come out as float32."""
+    """Denormals become zeros of their sign; 16-bit floats come out as float32.
+
+    What has none may come out as it is: nobody writes to it.
+    """
     array = np.asarray(array)
-    if name_of(array) in SIXTEEN:
-        array = array.astype(np.float32)
-    if name_of(array) not in TINY:
+    name = name_of(array)
+    if name in SIXTEEN:
+        array, name = array.astype(np.float32), "float32"
+    if name not in TINY:
         return array
-    return np.where(
-        np.abs(array) < TINY[name_of(array)], np.copysign(array.dtype.type(0), array), array
-    )
+    small = np.abs(array) < TINY[name]
+    return np.where(small, np.copysign(array.dtype.type(0), array), array) if small.any() else array
 
 
 def widen(array: np.ndarray) -> np.ndarray:
@@ -44,8 +47,8 @@ def narrow(wide: Array, dtype: str) -> np.ndarray:
     wide = np.asarray(wide, np.float64)
     single = "float64" if dtype == "float64" else "float32"
     small = np.abs(wide) < ROUNDS_TO_TINY[single]
-    rounded = np.where(small, np.copysign(0.0, wide), wide).astype(single)
-    return rounded.astype(numpy_dtype(dtype))
+    wide = np.where(small, np.copysign(0.0, wide), wide) if small.any() else wide
+    return wide.astype(single).astype(numpy_dtype(dtype), copy=False)
 
 
 def bits_of(array: np.ndarray) -> np.ndarray:
