@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,13 @@ ROUNDS_TO_TINY = {"float32": 2.0**-126 * (1 - 2.0**-25), "float64": 2.0**-1022}
 
 def name_of(array: np.ndarray) -> str:
     """The dtype's name, as graphs spell it."""
-    return array.dtype.name
+    return _spelled(array.dtype)
+
+
+@cache
+def _spelled(dtype: np.dtype) -> str:
+    """NumPy puts a name together at each call."""
+    return dtype.name
 
 
 def flush(array: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import field
+from functools import cache
 from math import prod
 from types import MappingProxyType
 from typing import Any
@@ -60,6 +61,7 @@ class Type:
         return f"{self.dtype}[{','.join(map(str, self.shape))}]"
 
 
+@cache
 def numpy_dtype(name: str) -> np.dtype:
     """The NumPy dtype of a dtype name; bfloat16 comes from ml_dtypes, a pattern has no bytes."""
     if name == "bfloat16":

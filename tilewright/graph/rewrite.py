@@ -41,8 +41,9 @@ class Rebuilder(Builder):
 
     def renamed(self, node: Node) -> Node:
         """The node, reading what now stands for its inputs."""
-        inputs = self.read_all(node.inputs)
-        return node if inputs == node.inputs else replace(node, inputs=inputs)
+        if self._renamed.keys().isdisjoint(node.inputs):
+            return node
+        return replace(node, inputs=self.read_all(node.inputs))
 
     def keep(self, node: Node) -> None:
         """Append a node as it is, outputs and all."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -46,12 +47,12 @@ class Elementwise(Codelet):
         size = "x".join(map(str, self.shape)) or "scalar"
         return f"{self.expression.label}_{dtype}_{size}" + "_past" * bool(self.past)
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Operand, ...]:
         rows = zip(self.expression.inputs, self.input_strides, strict=True)
         return tuple(Operand(dtype, self.shape, strides) for dtype, strides in rows)
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[Operand, ...]:
         rows = zip(self.expression.outputs, self.output_strides, strict=True)
         return tuple(
