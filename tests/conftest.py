@@ -8,7 +8,8 @@ Solvers that check for errors at run time give NaN: compiled code cannot raise t
 What ours is compared with XLA compiles quickly, not well: at its default level it took half of the
 suite's time. And objects that modules leave for good are not looked through for garbage again.
 
-Files of `peers` alone are not even imported where those are left out: their libraries are heavy.
+Files of `peers` or `slow` alone are not even imported where those are left out: the libraries of
+the ones are heavy, and so is what the others prepare.
 """
 
 import gc
@@ -29,12 +30,14 @@ os.environ.setdefault(
     "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 )
 
-OF_PEERS = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.peers\b", re.MULTILINE)
+OF_ONE_KIND = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(peers|slow)\b", re.MULTILINE)
 
 
 def pytest_ignore_collect(collection_path, config):
-    left_out = "not peers" in config.option.markexpr and collection_path.suffix == ".py"
-    return True if left_out and OF_PEERS.search(collection_path.read_text()) else None
+    if collection_path.suffix != ".py":
+        return None
+    found = OF_ONE_KIND.search(collection_path.read_text())
+    return True if found and f"not {found[1]}" in config.option.markexpr else None
 
 
 def pytest_collection_finish():

@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-from tests.conftest import OF_PEERS
+from tests.conftest import OF_ONE_KIND
 
 HOME = Path(__file__).parent.parent / "tilewright"
 
@@ -106,4 +106,5 @@ def test_a_library_that_a_whole_file_of_tests_waits_for_is_a_peer():
     """So that other runs need not import it to leave those tests out."""
     files = {path: path.read_text() for path in HOME.with_name("tests").rglob("test_*.py")}
     waiting = {path for path, text in files.items() if re.search(r"(?m)^\w.*importorskip", text)}
-    assert waiting == {path for path, text in files.items() if OF_PEERS.search(text)} != set()
+    kinds = {path: OF_ONE_KIND.search(text) for path, text in files.items()}
+    assert waiting == {path for path, kind in kinds.items() if kind and kind[1] == "peers"} != set()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.alpha.market import Listener, prices
+from tilewright.alpha import peer
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.forward import make_panel, walk
 from tilewright.alpha.job import Job
@@ -135,8 +136,9 @@ def test_noise_is_fitted_to_training_days_alone(tmp_path):
     assert outcome.results["real", 0].df > fit_degrees(wild[253:-1].ravel())
 
 
-def test_beside_plain_jax(tmp_path):
+def test_beside_plain_jax(tmp_path, monkeypatch):
     """The peer, in its own process: speeds are noted, and the draws agree."""
+    monkeypatch.setattr(peer, "FLAGS", f"{peer.FLAGS} --xla_backend_optimization_level=0")
     settings = Settings(Sampler(warmup=20, draws=40, leapfrogs=4, hidden=3), windows=1, controls=0)
     job, outcome = run(tmp_path, settings=settings, peer=True)
     check = outcome.notes["check"]

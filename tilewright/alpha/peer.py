@@ -26,6 +26,8 @@ from tilewright.alpha.settings import Sampler
 from tilewright.frozen import frozen
 
 PROBE = 40
+FLAGS = "--xla_cpu_multi_thread_eigen=false"
+"""With which XLA keeps to one core."""
 
 
 @frozen
@@ -49,7 +51,7 @@ class Peer:
         (folder / "sampler.json").write_text(json.dumps(asdict(sampler)))
         environment = os.environ | {
             "JAX_PLATFORMS": "cpu",
-            "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+            "XLA_FLAGS": FLAGS,
         }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tilewright.alpha.peer", str(cpu), str(folder)],
