@@ -45,6 +45,7 @@ from tilewright.plan.strip_blocks import in_strip_blocks
 from tilewright.plan.synchronise import synchronise
 from tilewright.plan.views import whole
 from tilewright.plan.walks.image_by_image import image_by_image
+from tilewright.plan.walks.once import computed_once
 from tilewright.plan.walks.run_by_run import run_by_run
 
 KINDS: dict[str, Callable[[Scope, Unit], None]] = {
@@ -85,7 +86,7 @@ def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, 
     )
     constants = [buffer for buffer, _ in plan.constants]
     if machine.chip.exchange.kind == "coherent":
-        steps = run_by_run(image_by_image(steps, machine), machine)
+        steps = computed_once(run_by_run(image_by_image(steps, machine), machine), machine)
         steps = back_and_forth(in_strip_blocks(steps, machine), machine)
         steps = stored_past(side_by_side(alternating(steps)), machine)
         steps = synchronise(asked_ahead(steps, machine))
