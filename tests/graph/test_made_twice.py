@@ -83,3 +83,17 @@ def test_small_images_stay():
 def test_a_forward_pass_stays_as_it_is():
     graph = trace(plain, *GIVEN).graph
     assert made_twice(graph, SMALL) is graph
+
+
+def kept(x, w):
+    """What the first convolution gives is kept in bfloat16."""
+    y = convolve(x, w).astype(jnp.bfloat16).astype(jnp.float32)
+    return jnp.sum(convolve(jax.nn.silu(y * w[0, 0, 0]), w) ** 2)
+
+
+def test_what_is_kept_narrow_is_not_made_again():
+    graph = step(kept)
+    twice = assert_same(lambda graph: made_twice(graph, SMALL), graph, GIVEN)
+    assert functions(twice) == functions(graph) + 1
+    narrow = [n for n in twice.nodes if n.op == "convert" and n.output.dtype == "bfloat16"]
+    assert len(narrow) == sum(n in graph.nodes for n in narrow)

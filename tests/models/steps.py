@@ -1,13 +1,17 @@
 """Steps of training of a small net on made images, and their losses."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from tilewright.models import efficientnet
 from tilewright.models.efficientnet import EfficientNet
+from tilewright.vision import nets
 
 NET = EfficientNet(width=0.5, depth=0.5, size=64, classes=10, pad="even")
+HALVED = nets.halved(NET)
 STEPS, BATCH, RATE = 200, 16, 0.02
 WINDOW = 20
 """Steps whose losses are averaged."""
@@ -25,16 +29,19 @@ def batches():
         yield (np.stack(moved) + noise).astype(np.float32), labels.astype(np.int32)
 
 
-def loss(weights, kept, images, labels):
-    logits, kept = efficientnet.train(NET, weights, kept, images)
+def loss(net, weights, kept, images, labels):
+    logits, kept = efficientnet.train(net, weights, kept, images)
     chosen = jax.nn.log_softmax(logits)[jnp.arange(BATCH), labels]
     return -jnp.mean(chosen), kept
 
 
-def step(weights, kept, images, labels):
-    both = jax.value_and_grad(loss, has_aux=True)
+def step_of(net, weights, kept, images, labels):
+    both = jax.value_and_grad(partial(loss, net), has_aux=True)
     (found, kept), gradients = both(weights, kept, images, labels)
     return jax.tree.map(lambda w, g: w - RATE * g, weights, gradients), kept, found
+
+
+step = partial(step_of, NET)
 
 
 def ours(program, weights, kept) -> list[float]:

@@ -21,15 +21,15 @@ def formula(raw, scale, shift):
 
 
 def ours(raw, scale, shift):
-    return by_batch(EPSILON, (False, False), raw, scale, shift, ABOUT)
+    return by_batch(EPSILON, None, (False, False), raw, scale, shift, ABOUT)
 
 
 def by_image(raw, scale, shift):
-    return by_batch(EPSILON, (True, True), raw, scale, shift, ABOUT)
+    return by_batch(EPSILON, None, (True, True), raw, scale, shift, ABOUT)
 
 
 def there_by_place(raw, scale, shift):
-    return by_batch(EPSILON, (False, True), raw, scale, shift, ABOUT)
+    return by_batch(EPSILON, None, (False, True), raw, scale, shift, ABOUT)
 
 
 WAYS = pytest.mark.parametrize("ours", [ours, by_image, there_by_place], ids=lambda f: f.__name__)
@@ -93,12 +93,33 @@ def test_rounding_grows_with_the_distance():
     unit = float(np.finfo(np.float32).eps)
     for about in (10, 9, 0):
         _, mean, variance = by_batch(
-            EPSILON, (False, False), raw, 1.0, 0.0, np.full(8, about, np.float32)
+            EPSILON, None, (False, False), raw, 1.0, 0.0, np.full(8, about, np.float32)
         )
         bound = 8 * unit * (1 + (10 - about) ** 2 / exact)
         assert np.all(np.abs(variance / exact - 1) < bound)
         np.testing.assert_allclose(mean, np.mean(raw, (0, 1, 2)), rtol=8 * unit)
     flat = np.full((2, 3, 3, 4), 0.1, np.float32)
     assert np.all(
-        by_batch(EPSILON, (False, False), flat, 1.0, 0.0, np.zeros(4, np.float32))[2] >= 0
+        by_batch(EPSILON, None, (False, False), flat, 1.0, 0.0, np.zeros(4, np.float32))[2] >= 0
     )
+
+
+def rounded(raw, scale, shift):
+    return by_batch(EPSILON, "bfloat16", (False, True), raw, scale, shift, ABOUT)
+
+
+def test_what_is_kept_in_bfloat16():
+    """Statistics are those of what was not rounded; the rest is off by the rounding of
+    raw - about, and gradients by that of what comes in."""
+    raw, scale, shift = (x.astype(np.float32) for x in (RAW, SCALE, SHIFT))
+    (one, *kept), (other, *wanted) = rounded(raw, scale, shift), ours(raw, scale, shift)
+    for found, expected in zip(kept, wanted, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    unit = float(jnp.finfo(jnp.bfloat16).eps) / 2
+    spread = np.sqrt(np.var(raw, (0, 1, 2)))
+    most = unit * np.abs(raw - ABOUT) * np.abs(scale) / spread
+    assert np.all(np.abs(one - other) <= 1.01 * most + 1e-5)
+    assert np.any(np.abs(one - other) > 0.1 * most)
+    gradients = [jax.grad(loss(norm), (0, 1, 2))(raw, scale, shift) for norm in (rounded, ours)]
+    for found, expected in zip(*gradients, strict=True):
+        assert np.linalg.norm(found - expected) < 0.03 * np.linalg.norm(expected)

@@ -7,6 +7,8 @@ from jax import lax
 
 import tilewright
 from tests.agree import agree
+from tilewright.plan.schedule import schedule
+from tilewright.trace import trace
 
 SHAPES = [(37, 50), (50, 70), (70,), (37, 70)]
 X, W, B, C = (
@@ -172,3 +174,17 @@ def test_a_turned_side_is_no_obstacle_either():
     program = tilewright.compile(function, wide, image, beside)
     bound = program.bind(wide=wide)
     np.testing.assert_array_equal(bound(image, beside), program(wide, image, beside))
+
+
+@pytest.mark.parametrize("more", [[], ["add"]])
+def test_a_result_that_is_kept_in_16_bits_is_stored_in_both(more):
+    """By the product, where sums read it as it is; behind what it took as an epilogue, too."""
+
+    def function(x, w, b, c):
+        product = x @ w + b if more else x @ w
+        short = product.astype(jnp.bfloat16).astype(jnp.float32)
+        return (short - jnp.mean(product, 0)) * c
+
+    units = schedule(trace(function, X, W, B, C).graph, 1)
+    (unit,) = [unit for unit in units if unit.kind == "dot"]
+    assert [node.op for node in unit.nodes] == ["dot", *more, "convert"]

@@ -138,3 +138,23 @@ def test_a_step_takes_less_memory():
         for machine in (STATED, LITTLE)
     ]
     assert sizes[1] < 0.8 * sizes[0]
+
+
+def kept_in_16_bits(x, w, row):
+    """Read as it is by the sums, and for long in bfloat16."""
+    y = x @ w
+    mean = jnp.mean(y, 0)
+    short = y.astype(jnp.bfloat16).astype(jnp.float32)
+    return (short - mean) * row, jnp.sum((short - 2 * mean) * row * row, 0)
+
+
+def test_what_is_kept_in_16_bits_is_stored_so_and_widened_by_its_readers():
+    graph = Stages(trace(kept_in_16_bits, X, W, ROW).graph, Dump("test"), machine=LITTLE).graph
+    lives = Lives(graph, FAR)
+    (short,) = [node.output for node in graph.nodes if node.output.dtype == "bfloat16"]
+    (unit,) = [u for u in lives.units if any(short in node.outputs for node in u.nodes)]
+    assert short not in lives.recomputed
+    assert lives.leaves_unit(short, unit)
+    assert all(v in lives.recomputed for n in graph.nodes if short in n.inputs for v in n.outputs)
+    assert [node.op for node in unit.nodes] == ["dot", "convert"]
+    agree(kept_in_16_bits, X, W, ROW, absolute=0.5)

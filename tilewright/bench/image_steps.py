@@ -4,7 +4,7 @@ Plain gradient descent on a batch, by its own statistics. One thread each (but f
 what it likes), whose processor time counts. JAX, whose steps take many times as long, is asked for
 the first net on images that lie ready, or where there is no other. On hosts that multiply bfloat16,
 steps whose products and convolutions read it are timed in the same rounds, PyTorch's by `autocast`;
-weights, sums and norms are in float32 in ours.
+in ours, what waits for gradients is kept in it, too, and weights, sums and norms are in float32.
 """
 
 from __future__ import annotations
@@ -78,9 +78,13 @@ def stepping(
     module, images = nets.module(net), synthetic(batch, net.size)
     load = (lambda: images) if load is None else load
     held, step = start(module, net), step_of(module, net, batch)
+    halved = step_of(module, nets.halved(net), batch)
     peers = image_peers.stepping(net, load, CLASSES, PAIRS in ours)
     return {
-        **{name: _ours(step, held, images, load, name == PAIRS) for name in ours},
+        **{
+            name: _ours(halved if name == PAIRS else step, held, images, load, name == PAIRS)
+            for name in ours
+        },
         **peers,
         **(jax_run(step, held, load) if with_jax or not peers else {}),
         **gpu.contender(step, *held, images),

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE
+from tilewright.graph.widened import widens_again
 from tilewright.machine.machine import Machine
 
 MOST_NODES, MOST_FUNCTIONS = 12, 1
@@ -89,7 +90,10 @@ class _Copies:
         while waiting and len(found) <= MOST_NODES:
             one = waiting.pop()
             node = self.producers.get(one)
-            if node is not None and node.op in ELEMENTWISE:
+            if node is not None and widens_again(node, self.producers):
+                found.add(node)
+                leaves.update(node.inputs)
+            elif node is not None and node.op in ELEMENTWISE:
                 found.add(node)
                 waiting += node.inputs
             else:

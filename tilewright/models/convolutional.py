@@ -57,11 +57,17 @@ class Plain(NamedTuple):
 
 @dataclass(frozen=True)
 class Norm:
-    """`kind` "batch" or "group"; running statistics move by 1 - `momentum` a step."""
+    """`kind` "batch" or "group"; running statistics move by 1 - `momentum` a step.
+
+    `saved`: what a step of training keeps of large arrays is rounded to this dtype (None: it is
+    not): what convolutions make, until its gradient has been found, and the gradient of its norm,
+    until its sums are known. A batch's statistics are those of what was not rounded yet.
+    """
 
     kind: str = "batch"
     epsilon: float = 1e-3
     momentum: float = 0.99
+    saved: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ def apply(
         return activate(raw + (weights.shift - kept.mean * scale)), kept
     raw = convolve(layer, weights.kernel, images)
     given = raw, weights.scale, weights.shift, kept.mean
-    found: Any = by_batch(norm.epsilon, layer.by_image, *given)
+    found: Any = by_batch(norm.epsilon, norm.saved, layer.by_image, *given)
     normed, mean, variance = found
     count = prod(raw.shape[:3])
     unbiased = variance * (count / max(1, count - 1))
@@ -164,9 +170,10 @@ def apply(
     return activate(normed), Statistics(*moved)
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
 def by_batch(
     epsilon: float,
+    saved: str | None,
     by_image: tuple[bool, bool],
     raw: Array,
     scale: Array,
@@ -184,6 +191,9 @@ def by_batch(
     times the centred images (Ioffe and Szegedy 2015), where the chain rule takes four, two of which
     are those again.
 
+    What is normed, and what slopes read, is `raw` with raw - about rounded to `saved`, taken for
+    `raw` itself; what comes in on the way back is rounded to it, too.
+
     `by_image`, of the sums forward and of those backward: whether the places of an image are added
     up first, and then the images. So they are where whole images are made, by convolutions over
     places and by their gradients: they can be added up while they are near.
@@ -193,26 +203,38 @@ def by_batch(
     spread = _mean(jnp.square(off), by_image[0]) - jnp.square(distance)
     mean, variance = about + distance, jnp.maximum(spread, 0)
     factor = scale * lax.rsqrt(variance + epsilon)
-    return (raw - mean) * factor + shift, mean, variance
+    return _centred(raw, about, mean, saved) * factor + shift, mean, variance
 
 
 @by_batch.defjvp
 def _by_batch_slope(
     epsilon: float,
+    saved: str | None,
     by_image: tuple[bool, bool],
     given: tuple[Array, ...],
     along: tuple[Array, ...],
 ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    found: Any = by_batch(epsilon, by_image, *given)
-    (raw, scale, _, _), (d_raw, d_scale, d_shift, _), (_, mean, variance) = given, along, found
-    inverse, centred = lax.rsqrt(variance + epsilon), raw - mean
+    found: Any = by_batch(epsilon, saved, by_image, *given)
+    (raw, scale, _, about), (d_raw, d_scale, d_shift, _), (_, mean, variance) = given, along, found
+    inverse, centred = lax.rsqrt(variance + epsilon), _centred(raw, about, mean, saved)
     factor = scale * inverse
     d_mean = _mean(d_raw, by_image[0])
     d_variance = 2 * _mean(centred * d_raw, by_image[0])
     d_factor = d_scale * inverse - factor * jnp.square(inverse) / 2 * d_variance
     d_factor = _repeated(d_factor, raw.shape[0], by_image[1])
     d_offset = _repeated(d_shift - d_mean * factor, raw.shape[0], by_image[1])
-    return found, (d_raw * factor + centred * d_factor + d_offset, d_mean, d_variance)
+    slope = _rounded(d_raw * factor + centred * d_factor + d_offset, saved)
+    return found, (slope, d_mean, d_variance)
+
+
+def _centred(raw: Array, about: Array, mean: Array, saved: str | None) -> Array:
+    """raw - mean; what is rounded is how far `raw` is from something near the mean."""
+    return _rounded(raw - about, saved) - (mean - about) if saved else raw - mean
+
+
+def _rounded(images: Array, saved: str | None) -> Array:
+    """In their own dtype, of the values that `saved` has."""
+    return images.astype(saved).astype(images.dtype) if saved else images
 
 
 def _mean(images: Array, by_image: bool) -> Array:

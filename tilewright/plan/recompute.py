@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from tilewright.frozen import frozen
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE
+from tilewright.graph.widened import widens_again
 
 if TYPE_CHECKING:
     from tilewright.plan.schedule import Unit
@@ -72,10 +73,15 @@ class _Decision:
         if making is None or self._is_inside(value):
             return
         functions = sum(inner.op not in self.cheap for inner in making.nodes)
-        if functions > MOST_FUNCTIONS or len(making.nodes) > MOST_NODES:
+        if functions > MOST_FUNCTIONS or len(making.nodes) > MOST_NODES or self._is_kept(value):
             return
         if all(self._computes(reader, value) for reader in self.readers.get(value, ())):
             self.chosen[value] = making
+
+    def _is_kept(self, value: Value) -> bool:
+        """Whether it was narrowed to that end."""
+        readers = [node for node in self.readers.get(value, ()) if node is not None]
+        return any(widens_again(node, self.producers) for node in readers)
 
     def _making(self, node: Node) -> _Making | None:
         """None if it takes more than one large array."""

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.ops import ELEMENTWISE, OPERATIONS, VIEWS
+from tilewright.graph.widened import widens_again
 from tilewright.plan.at_once import at_once
 from tilewright.plan.cells import with_cells
 from tilewright.plan.epilogues import with_epilogues
@@ -127,6 +128,8 @@ class _Scheduler:
                 homes = {home.get(reader) if reader else None for reader in readers[node.output]}
                 later = homes.pop() if len(homes) == 1 else None
                 if later is None or later is unit or not self._may_take(later, node):
+                    continue
+                if any(reader and self._reads_kept(reader) for reader in readers[node.output]):
                     continue
                 roots = (alias_root(v, self.producers) for v in node.inputs)
                 if any(updated.get(root, later.level) < later.level for root in roots):
@@ -281,7 +284,8 @@ class _Scheduler:
         level, joinable = 0, []
         for value in node.inputs:
             unit = self.unit_of.get(value)
-            if unit is not None and unit.kind == "fused" and unit.shape == shape:
+            joins = unit is not None and unit.kind == "fused" and unit.shape == shape
+            if unit is not None and joins and not self._reads_kept(node):
                 level = max(level, unit.level)
                 joinable.append(unit)
             else:
@@ -297,6 +301,10 @@ class _Scheduler:
         unit.nodes.append(node)
         self._read(list(node.inputs), level)
         return unit
+
+    def _reads_kept(self, node: Node) -> bool:
+        """Whether it widens what a large array was narrowed to, which then is stored."""
+        return widens_again(node, self.producers) and node.output.type.nbytes >= self.far
 
     def _join(self, candidates: list[Unit]) -> Unit | None:
         """One unit out of the candidates (all of one level), if it does not grow too large."""

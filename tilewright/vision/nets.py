@@ -67,6 +67,11 @@ def from_fields(fields: dict[str, Any]) -> Net:
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
 
 
+def halved(net: Net) -> Net:
+    """The same, of which a step of training keeps in bfloat16 what waits for gradients."""
+    return replace(net, norm=replace(net.norm, saved="bfloat16"))
+
+
 def with_classes(net: Net, classes: int) -> Net:
     """The same with another last layer."""
     return replace(net, classes=classes)

@@ -146,6 +146,7 @@ class Step:
         import jax.numpy as jnp
 
         net = self.model.net
+        net = nets.halved(net) if self.settings.precision == BFLOAT16 else net
         functions, given = nets.module(net), self.model.preprocessing.normalised(images)
         joined = self._joined(chosen, fixed)
         if self.settings.frozen_norms:

@@ -31,7 +31,7 @@ def forward(x, scale, w):
 
 
 def normed(x, scale, by_image=False):
-    return by_batch(1e-3, (by_image, by_image), x, scale, scale, scale * 0)[0]  # type: ignore[index]
+    return by_batch(1e-3, None, (by_image, by_image), x, scale, scale, scale * 0)[0]  # type: ignore[index]
 
 
 def step(stride):

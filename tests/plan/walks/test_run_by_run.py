@@ -70,7 +70,7 @@ def normed(x, w, v):
     """A step through a batch norm over images, back to the first kernel."""
 
     def loss(w, v):
-        y = convolutional.by_batch(1e-3, (False, False), x @ w, *w[:3])[0]  # type: ignore[index]
+        y = convolutional.by_batch(1e-3, None, (False, False), x @ w, *w[:3])[0]  # type: ignore[index]
         return jnp.sum(jnp.square(jax.nn.silu(y) @ v))
 
     return jax.grad(loss, (0, 1))(w * 0.1, v)

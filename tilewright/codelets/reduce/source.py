@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from tilewright.codelets.reduce.codelet import Reduce
 
 HEAVY = 6
-"""Instructions in an expression from which on it is written as few times as can be."""
+"""Instructions in an expression from which on it is written as few times as can be; what is read in
+16 bits is widened on the way."""
 _BOOL_KINDS = {"sum": "or", "max": "or", "prod": "and", "min": "and"}
 
 Indices = dict[int, str]
@@ -74,7 +75,8 @@ class Source:
         self.combination = combination_of(codelet.kind, codelet.dtype)
         self.wide = codelet.dtype if codelet.dtype == "bool" else self.combination.wide
         self.indexed = any(i.op == "iota" for i in self.expression.instructions)
-        self.heavy = len(self.expression.instructions) > HEAVY
+        steps = self.expression.instructions
+        self.heavy = sum(step.op != "convert" for step in steps) > HEAVY
         self.abreast = abreast(self.expression, function.module.features)
         self.reduced = self._axes(codelet, codelet.reduced, codelet.walked)
 
