@@ -150,7 +150,7 @@ def kept_in_16_bits(x, w, row):
 
 def test_what_is_kept_in_16_bits_is_stored_so_and_widened_by_its_readers():
     graph = Stages(trace(kept_in_16_bits, X, W, ROW).graph, Dump("test"), machine=LITTLE).graph
-    lives = Lives(graph, FAR)
+    lives = Lives(graph, FAR // 2)
     (short,) = [node.output for node in graph.nodes if node.output.dtype == "bfloat16"]
     (unit,) = [u for u in lives.units if any(short in node.outputs for node in u.nodes)]
     assert short not in lives.recomputed
