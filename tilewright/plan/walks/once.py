@@ -6,7 +6,7 @@ the same bits; nothing writes in between what the function is of.
 
 A swish is part of a layer's images and of their gradient, which a walk makes one after the other
 while an image is near: a step of EfficientNet-B0 in bfloat16 takes 0.92 of the time so (Zen 4; in
-float32, where the same walks wait for memory, as long as without).
+float32, where the same walks read twice the bytes, as long as without).
 """
 
 from __future__ import annotations
