@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tilewright.alpha.adapted import climb, sample_adapted, trajectory_bounds
+from tilewright.alpha.adapted import climb, go_on, sample_adapted, trajectory_bounds
 from tilewright.alpha.settings import Chain
 
 SCALES = jnp.array([0.1, 1.0, 10.0])
@@ -23,7 +23,7 @@ def density(at):
 @cache
 def draws(settings):
     def chain(key):
-        return sample_adapted(settings, key, density, jnp.zeros(3), lambda at: at)
+        return sample_adapted(settings, key, density, jnp.zeros(3), lambda at: at)[0]
 
     return jax.jit(jax.vmap(chain))(jax.random.split(jax.random.key(0), 4))
 
@@ -33,6 +33,27 @@ def draws(settings):
 def test_moments(sampler):
     """1600 draws, of which 600 are as good as independent: standard errors 0.04 and 0.03."""
     kept = np.asarray(draws(replace(SMALL, sampler=sampler)).kept).reshape(-1, 3)
+    np.testing.assert_allclose((kept.mean(axis=0) - [1, 2, 3]) / SCALES, 0, atol=0.17)
+    np.testing.assert_allclose(kept.std(axis=0) / SCALES, 1, atol=0.13)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", ["hmc", "nuts"])
+def test_a_chain_that_goes_on_has_the_same_moments(sampler):
+    """As many draws as above, each the last of five transitions, by a number known when it runs."""
+    settings = replace(SMALL, sampler=sampler)
+
+    def chain(key, thin):
+        _, tuned = sample_adapted(settings, key, density, jnp.zeros(3), lambda at: at)
+        keys = jax.random.split(jax.random.fold_in(key, 2), settings.draws)
+        return go_on(settings, keys, density, tuned, lambda at: at, thin)
+
+    keys = jax.random.split(jax.random.key(0), 4)
+    found, tuned = jax.jit(jax.vmap(chain, (0, None)))(keys, jnp.int32(5))
+    kept = np.asarray(found.kept)
+    np.testing.assert_array_equal(tuned.position, kept[:, -1])
+    assert ((found.acceptance > 0.6) & (found.acceptance < 1)).all()
+    kept = kept.reshape(-1, 3)
     np.testing.assert_allclose((kept.mean(axis=0) - [1, 2, 3]) / SCALES, 0, atol=0.17)
     np.testing.assert_allclose(kept.std(axis=0) / SCALES, 1, atol=0.13)
 

@@ -26,13 +26,13 @@ def test_better_than_ridge_and_boosting_and_near_a_gaussian_process(problem):
     assert 0.85 < np.mean([table[OURS].cover for table in tables]) < 0.95
 
 
-def test_firms_that_scatter_by_their_size_want_a_scale_that_is_a_net():
+def test_firms_that_scatter_by_their_size_get_a_scale_that_is_a_net():
     """Of two splits: chains agree better, intervals hold more, outcomes surprise less."""
     plain, net = (
         [score("grunfeld", seed, OURS, parameters) for seed in range(2)]
-        for parameters in ({}, {"scale": "net"})
+        for parameters in ({"scale": "constant"}, {})
     )
     for field in ("log_score", "r_hat"):
         assert all(getattr(b, field) < getattr(a, field) for a, b in zip(plain, net, strict=True))
     assert np.mean([one.cover for one in net]) > np.mean([one.cover for one in plain])
-    assert max(one.r_hat for one in net) < 1.3
+    assert max(one.r_hat for one in net) < 1.15

@@ -149,7 +149,7 @@ def sampled(posterior: Posterior, sampler: str) -> Any:
     def chain(key):
         start, key = jax.random.split(key)
         start = jax.random.normal(start, (posterior.dimensions,))
-        return sample_adapted(settings, key, posterior.density, start, posterior.looked_at).kept
+        return sample_adapted(settings, key, posterior.density, start, posterior.looked_at)[0].kept
 
     keys = jax.random.split(jax.random.key(0), CHAINS)
     return tilewright.compile(tilewright.tile_map(chain), keys)(keys)

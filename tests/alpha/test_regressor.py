@@ -18,9 +18,9 @@ NOISE = RNG.standard_normal(300)
 CURVED = np.sin(2 * X[:, 0]) + 0.1 * NOISE
 SPREAD = 2 + np.exp(0.8 * X[:, 0]) * NOISE
 TINY = BayesianMLPRegressor(
-    hidden=2, chains=2, warmup=20, draws=8, thin=1, doublings=3, sampler="nuts"
+    hidden=2, chains=2, warmup=20, draws=8, thin=1, doublings=3, sampler="nuts", patience=1
 )
-SHORT = BayesianMLPRegressor(hidden=8, chains=2, warmup=200, draws=150, doublings=6)
+SHORT = BayesianMLPRegressor(hidden=8, chains=2, warmup=200, draws=150, doublings=6, patience=1)
 
 
 def fit_quietly(estimator, X=X, y=CURVED, **parameters):
@@ -74,6 +74,30 @@ def test_how_widely_a_target_scatters_is_found(kind):
     assert calm.mean() < 1.2  # common noise has 1.9 there
 
 
+@pytest.mark.parametrize(("y", "kind"), [(CURVED, "constant"), (SPREAD, "net")])
+def test_the_data_decide_whether_noise_depends_on_them(y, kind):
+    model = fit_quietly(TINY, y=y)
+    assert model.scale_ == kind
+    assert (model.scale_p_value_ < 0.01) == (kind == "net")
+    asked = fit_quietly(TINY, y=y, scale=kind)
+    assert asked.scale_ == kind
+    assert not hasattr(asked, "scale_p_value_")
+    np.testing.assert_array_equal(model.predict(X), asked.predict(X))
+
+
+def test_rows_that_weigh_nothing_have_no_say_in_it():
+    y = np.concatenate([CURVED, SPREAD])
+    weight = np.repeat([1.0, 0.0], len(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = clone(TINY).fit(np.concatenate([X, X]), y, sample_weight=weight)
+    assert found.scale_ == "constant"
+
+
+def test_fixed_priors_have_one_scale():
+    assert fit_quietly(TINY, prior="talk", y=SPREAD).scale_ == "constant"
+
+
 def test_both_heads_are_looked_at():
     assert curved().r_hat_.shape == (10,)
     assert spread("linear").r_hat_.shape == (18,)
@@ -109,7 +133,8 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
 
 
 def test_the_cost_is_known_before():
-    assert BayesianMLPRegressor().gradients() == 4 * (500 + 500 * 255 + 2000 * 127)
+    assert BayesianMLPRegressor(patience=1).gradients() == 4 * (500 + 500 * 255 + 2000 * 127)
+    assert BayesianMLPRegressor(patience=4).gradients() == 4 * (500 + 500 * 255 + 8000 * 127)
     assert AlphaRegressor().gradients() == 2 * 160 * 20
 
 
@@ -124,6 +149,7 @@ def test_the_talks_prior():
 def test_returns_are_a_preset():
     settings: dict[str, Any] = dict(hidden=3, chains=2, warmup=20, draws=10, leapfrogs=4)
     one = fit_quietly(AlphaRegressor(**settings))
+    assert one.scale_ == "constant"
     same = fit_quietly(BayesianMLPRegressor(prior="returns", **settings))
     np.testing.assert_array_equal(one.predict(X), same.predict(X))
 
@@ -139,6 +165,7 @@ def test_returns_are_a_preset():
         (dict(scale_hidden=(2, 0)), "scale_hidden must be 1 or more, not 0"),
         (dict(relevance=1), "relevance must be True or False, not 1"),
         (dict(warmup=5), "warmup must be 20 or more, not 5"),
+        (dict(patience=0), "patience must be 1 or more, not 0"),
         (dict(thin=0), "thin must be 1 or more, not 0"),
         (dict(doublings=13), "doublings must be 12 or less, not 13"),
         (dict(chains=1), "chains must be 2 or more, not 1"),

@@ -14,11 +14,12 @@ from tilewright.alpha import AlphaError, AlphaRegressor, BayesianMLPRegressor
 RNG = np.random.default_rng(0)
 X = pd.DataFrame(RNG.normal(size=(60, 2)), columns=pd.Index(["first", "second"]))
 Y = X["first"].to_numpy() + RNG.normal(size=60)
-TINY: dict[str, Any] = dict(hidden=2, chains=2, warmup=20, draws=6)
+TINY: dict[str, Any] = dict(hidden=2, chains=2, warmup=20, draws=6, patience=1)
 MODELS = {
     "learned": BayesianMLPRegressor(
         **{**TINY, "hidden": (3, 2)}, doublings=3, scale="net", relevance=True
     ),
+    "decided": BayesianMLPRegressor(**{**TINY, "patience": 2}, doublings=3),
     "returns": AlphaRegressor(**TINY, leapfrogs=2, random_state=np.random.RandomState(0)),
     "talk": BayesianMLPRegressor(**TINY, doublings=3, prior="talk"),
 }
@@ -94,3 +95,20 @@ def test_what_is_no_estimator(fitted, tmp_path):
     head.write_text("{")
     with pytest.raises(AlphaError, match="is not an estimator that this version can read"):
         type(fitted).load(tmp_path)
+
+
+def test_folders_from_before_the_data_decided_are_read(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = MODELS["learned"].fit(X, Y)
+    model.save(tmp_path)
+    path = tmp_path / "estimator.json"
+    head = json.loads(path.read_text())
+    del (
+        head["parameters"]["patience"],
+        head["attributes"]["scale_"],
+        head["attributes"]["extended_"],
+    )
+    path.write_text(json.dumps(head))
+    found = BayesianMLPRegressor.load(tmp_path)
+    np.testing.assert_array_equal(found.predict(X), model.predict(X))

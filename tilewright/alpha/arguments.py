@@ -15,6 +15,8 @@ from tilewright.alpha.priors import LEARNED, PRIORS, RETURNS, Learned, Prior, Re
 from tilewright.alpha.settings import Chain, Sampler, between, check_run, choice, whole
 from tilewright.models.bnn import CONSTANT, KINDS, NET, Form
 
+AUTO = "auto"
+"""A scale that is decided by the data."""
 MOST_DEGREES = 1e6
 """Of freedom: the noise is normal long before."""
 MOST_LAYERS = 3
@@ -22,11 +24,14 @@ LEAPFROGS = 20
 """Of a trajectory under the prior "returns"."""
 
 
-def prior_of(given: Any, features: int, seed: Any) -> Prior:
-    """The prior that an estimator's parameters describe, for data with so many features."""
+def prior_of(given: Any, features: int, seed: Any, scale: str = CONSTANT) -> Prior:
+    """The prior that an estimator's parameters describe, for data with so many features.
+
+    `scale` is what was decided where that is left to the data.
+    """
     choice("prior", given.prior, PRIORS)
     choice("mean", given.mean, KINDS)
-    choice("scale", given.scale, KINDS)
+    choice("scale", given.scale, (AUTO, *KINDS))
     hidden = _layers("hidden", given.hidden)
     scale_hidden = _layers("scale_hidden", given.scale_hidden)
     check_run(given.chains, seed, given.machine)
@@ -36,9 +41,11 @@ def prior_of(given: Any, features: int, seed: Any) -> Prior:
         between("signal", given.signal, 0, 1)
     if given.relevance is not None and not isinstance(given.relevance, bool):
         raise AlphaError(f"relevance must be True or False, not {given.relevance!r}.")
+    whole("patience", given.patience, 1)
     if given.prior == LEARNED:
         relevance = given.relevance is not False
-        form = Form(features, given.mean, given.scale, hidden, scale_hidden, relevance)
+        scale = scale if given.scale == AUTO else given.scale
+        form = Form(features, given.mean, scale, hidden, scale_hidden, relevance)
         return Learned(_chain(given), form, given.df is not None)
     _refuse_heads(given, hidden)
     if given.prior == RETURNS:
@@ -81,7 +88,7 @@ def _layers(name: str, value: Any) -> tuple[int, ...]:
 
 def _refuse_heads(given: Any, hidden: tuple[int, ...]) -> None:
     """The fixed priors have one layer, and noise of one scale."""
-    asked = {"mean": given.mean != NET, "scale": given.scale != CONSTANT}
+    asked = {"mean": given.mean != NET, "scale": given.scale not in (AUTO, CONSTANT)}
     asked |= {"relevance": given.relevance, "hidden": len(hidden) > 1}
     for name in (name for name, other in asked.items() if other):
         raise AlphaError(
@@ -98,8 +105,9 @@ def _chain(given: Any) -> Chain:
             f"NUTS, not {given.precision!r}."
         )
     chain = Chain(
-        given.sampler, given.warmup, given.draws, given.thin, given.leapfrogs, given.doublings
-    )
+        given.sampler, given.warmup, given.draws, given.thin, given.leapfrogs, given.doublings,
+        patience=given.patience if given.prior == LEARNED else 1,
+    )  # fmt: skip
     chain.check()
     return chain
 

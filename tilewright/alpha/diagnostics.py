@@ -18,7 +18,9 @@ from tilewright.frozen import frozen
 
 ROWS = 9
 """Test rows that are looked at, evenly spread over the test block."""
-WORST_R_HAT = 1.2
+AGREED, WORST_R_HAT, APART = 1.03, 1.2, 1.5
+"""R-hat at which chains agree in `ROWS` rows, and so to 1.05 in nearly all; above which they
+failed; and of chains that are each in a mode of its own, where longer ones do not meet."""
 LEAST_ACCEPTANCE = 0.5
 MOST_DIVERGENT = 0.05
 MOVED, FEWEST = 0.1, 20

@@ -39,6 +39,7 @@ class AlphaRegressor(BayesianMLPRegressor):
         relevance: bool = False,
         thin: int = 2,
         doublings: int = 8,
+        patience: int = 1,
     ):
         super().__init__(
             hidden=hidden,
@@ -53,6 +54,7 @@ class AlphaRegressor(BayesianMLPRegressor):
             thin=thin,
             leapfrogs=leapfrogs,
             doublings=doublings,
+            patience=patience,
             sampler=sampler,
             precision=precision,
             machine=machine,

@@ -1,7 +1,8 @@
 """The priors that a regressor can have: what is sampled, how, and what its draws forecast.
 
 In: settings and the shape of the data. Out: for each prior a chain (a plain JAX function from key,
-rows, targets and degrees of freedom to `Draws`), and a function from kept positions to forecasts.
+rows, targets and degrees of freedom to `Draws`, and to what it goes on from, or None where it does
+not), and a function from kept positions to forecasts.
 
 *learned*: `models.bnn`, whose scales are sampled with the rest, by chains that adapt everything.
 *returns*: `models.returns`, whose scales are fixed and suit daily returns, by HMC with the metric
@@ -31,7 +32,7 @@ class Learned:
     df_known: bool
 
     def sample(self, key: Any, X: Any, y: Any, df: Any, weight: Any = None) -> Any:
-        """`Draws` of one chain; a row counts `weight` (rows,) times."""
+        """One chain; a row counts `weight` (rows,) times."""
         import jax
 
         from tilewright.alpha.adapted import sample_adapted
@@ -43,6 +44,16 @@ class Learned:
         first = finite_start(start, lambda key: bnn.initial(key, self.form, self.df_known), density)
         uphill = bnn.with_scales_held(density)
         return sample_adapted(self.chain, key, density, first, _whole, uphill)
+
+    def go_on(
+        self, keys: Any, tuned: Any, thin: Any, X: Any, y: Any, df: Any, weight: Any = None
+    ) -> Any:
+        """A draw of the chain for each key, the last of `thin` transitions."""
+        from tilewright.alpha.adapted import go_on
+        from tilewright.models import bnn
+
+        density = bnn.log_density(X, y, df, weight)
+        return go_on(self.chain, keys, density, tuned, _whole, thin)
 
     def forecast(self, position: Any, X: np.ndarray, df: float) -> tuple[Any, Any, Any]:
         """Mean (rows,), scale () or (rows,) and degrees of freedom () of one draw."""
@@ -71,7 +82,7 @@ class Returns:
     def sample(self, key: Any, X: Any, y: Any, df: Any, weight: Any = None) -> Any:
         from tilewright.alpha.sample import sample_posterior
 
-        return sample_posterior(self.chain, key, X, y, df, keep=_whole, weight=weight)
+        return sample_posterior(self.chain, key, X, y, df, keep=_whole, weight=weight), None
 
     def forecast(self, position: Any, X: np.ndarray, df: float) -> tuple[Any, Any, Any]:
         from tilewright.models.returns import Net, prior_deviation
@@ -101,7 +112,7 @@ class Talk:
 
         start = talk.start(self.features, self.hidden)
         density = talk.log_density(X, y, weight=weight)
-        return sample_adapted(self.chain, key, density, start, _whole)
+        return sample_adapted(self.chain, key, density, start, _whole)[0], None
 
     def forecast(self, position: Any, X: np.ndarray, df: float) -> tuple[Any, Any, Any]:
         from tilewright.models import talk

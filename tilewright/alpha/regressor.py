@@ -7,7 +7,6 @@ standard deviations, or a `Mixture`. One program for all data of a shape, a chai
 from __future__ import annotations
 
 import warnings
-from functools import lru_cache
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
@@ -18,15 +17,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tilewright.alpha.arguments import prior_of, weights_of
-from tilewright.alpha.diagnostics import ROWS, check_alive, diagnose
+from tilewright.alpha.agreement import sample_until
+from tilewright.alpha.arguments import AUTO, prior_of, weights_of
+from tilewright.alpha.diagnostics import AGREED, APART, ROWS, check_alive, diagnose
+from tilewright.alpha.heteroscedasticity import p_value
 from tilewright.alpha.keys import chain_keys
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.noise import fit_degrees
-from tilewright.alpha.priors import RETURNS, TALK, Prior, forecasts
+from tilewright.alpha.priors import LEARNED, RETURNS, TALK, forecasts
 from tilewright.alpha.signal import fit_signal
 from tilewright.alpha.windows import inside, moments
 from tilewright.doubts import notice_constants, notice_restated
+from tilewright.models import bnn
 
 CONSTANT = 1e-12
 """A deviation below this share of the largest value is rounding."""
@@ -34,6 +36,8 @@ BLOCK = 4096
 """Rows whose draws are in memory at a time."""
 TALK_UNIT = 0.001
 """What the talk's features are multiplied by."""
+UNEVEN = 0.01
+"""Noise whose p-value is below depends on the features."""
 
 
 class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
@@ -50,12 +54,17 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
     prior : "learned": the scale of each layer is a parameter, too (`models.bnn`); "returns": scales
         are fixed and suit daily returns (`models.returns`); "talk": flat priors (`models.talk`) for
         features in their own units, taken times 0.001, and a target in basis points.
-    mean, scale : "constant", "linear", or "net" (beside a linear part). Of the learned prior. Where
-        rows differ in how widely they scatter, and chains do not agree, scale="net" is the cure.
+    mean, scale : "constant", "linear", or "net" (beside a linear part). Of the learned prior. A
+        scale that is "auto" is a net where noise depends on the features, by a test that takes one
+        in a hundred targets whose noise does not (see `alpha.heteroscedasticity`), and more where
+        the mean is far steeper in places: that costs time, and little else.
     scale_hidden : units of the scale's net.
     relevance : whether each feature has a scale of its own, which is reported. Of the same, where
         None says yes.
     chains, warmup, draws, thin, doublings : see `settings.Chain`, and `gradients()` for the cost.
+    patience : chains that disagree (an R-hat above 1.03) go on until they are so many times as
+        long as told, by powers of two, unless they are so far apart that it does not help (above
+        1.5). Of the learned prior.
     leapfrogs : mean length of a trajectory, found in the warm-up if it is None (20 for "returns").
     sampler : "hmc" or "nuts". machine : "native", or "xla" for JAX's default device.
     precision : of the force (see `tilewright.force`), of the prior "returns".
@@ -67,8 +76,10 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         every time.
 
     Attributes: `positions_` (leaves with leading axes chains, draws), `df_` (their mean, where they
-    are sampled), `relevance_` (features,), `r_hat_` and `ess_` of mean and scale at some rows,
-    `acceptance_`, `failure_` (empty, or why the draws should not be trusted).
+    are sampled), `relevance_` (features,), `scale_` (the kind that was taken), `scale_p_value_`
+    (where the data decided), `extended_` (how many times as long the chains became), `r_hat_` and
+    `ess_` of mean and scale at some rows, `acceptance_`, `failure_` (empty, or why the draws should
+    not be trusted).
     """
 
     def __init__(
@@ -76,7 +87,7 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         hidden: int | tuple[int, ...] = 16,
         prior: str = "learned",
         mean: str = "net",
-        scale: str = "constant",
+        scale: str = "auto",
         scale_hidden: int | tuple[int, ...] = 8,
         relevance: bool | None = None,
         chains: int = 4,
@@ -85,6 +96,7 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         thin: int = 4,
         leapfrogs: int | None = None,
         doublings: int = 8,
+        patience: int = 4,
         sampler: str = "hmc",
         precision: str = "float32",
         machine: str = "native",
@@ -104,6 +116,7 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         self.thin = thin
         self.leapfrogs = leapfrogs
         self.doublings = doublings
+        self.patience = patience
         self.sampler = sampler
         self.precision = precision
         self.machine = machine
@@ -125,24 +138,25 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         vars(self).pop("positions_", None)  # an earlier fit's draws go with its own units
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2)
         weight = None if sample_weight is None else weights_of(sample_weight, len(y))
-        self._prior = prior_of(self, X.shape[1], seed)
         self.train_ = moments(X, weight)
         if not np.isfinite(self.train_).all():
             raise ValueError("A feature is too large: its variance is infinite.")
         self._notice(X, y, weight)
         rows, scaled = self._rows(X), self._scaled(y, weight)
         df = self._degrees(scaled, weight)
+        self.scale_ = self._kind_of_scale(rows, scaled, weight)
+        self._prior = prior_of(self, X.shape[1], seed, self.scale_)
         scaled = self._in_units_of_prior(rows, scaled, weight)
-        run = _compiled(self._prior, self.machine, self.chains, *X.shape, weight is not None)
-        keys, given = chain_keys(seed, self.chains), () if weight is None else (weight,)
-        data = (a.astype(np.float32) for a in (rows, scaled, np.asarray(df), *given))
-        draws = run(keys, *data)
-        log_density, divergences = np.asarray(draws.log_density), np.asarray(draws.divergences)
-        check_alive(divergences, log_density)
-        self.positions_ = draws.kept
-        self.acceptance_ = np.asarray(draws.acceptance)
+        given = () if weight is None else (weight,)
+        data = tuple(a.astype(np.float32) for a in (rows, scaled, np.asarray(df), *given))
         self.df_ = df
-        self._diagnose(X[np.linspace(0, len(X) - 1, ROWS).astype(int)], draws)
+        seen = X[np.linspace(0, len(X) - 1, ROWS).astype(int)]
+        _, self.extended_ = sample_until(
+            lambda draws: self._long_enough(seen, draws),
+            self._prior, self.machine, chain_keys(seed, self.chains), data,
+        )  # fmt: skip
+        if self.failure_:
+            warnings.warn(f"The chains failed: {self.failure_}.", ConvergenceWarning, stacklevel=2)
         self._summarise()
         return self
 
@@ -222,6 +236,18 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
             return np.zeros_like(y)
         return (y - self.centre_) / self.unit_
 
+    def _kind_of_scale(
+        self, rows: np.ndarray, scaled: np.ndarray, weight: np.ndarray | None
+    ) -> str:
+        """The one asked for, or the one that suits the data."""
+        vars(self).pop("scale_p_value_", None)
+        if self.scale != AUTO or self.prior != LEARNED:
+            return bnn.CONSTANT if self.scale == AUTO else self.scale
+        if weight is not None:
+            rows, scaled = rows[weight > 0], scaled[weight > 0]
+        self.scale_p_value_ = p_value(rows, scaled)
+        return bnn.NET if self.scale_p_value_ < UNEVEN else bnn.CONSTANT
+
     def _degrees(self, scaled: np.ndarray, weight: np.ndarray | None) -> float:
         """Known degrees of freedom; any where they are sampled."""
         if self.prior == TALK:
@@ -250,42 +276,21 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         location, scale, df = forecasts(self._prior, self.positions_, self._rows(X), self.df_)
         return self.centre_ + self.unit_ * location, self.unit_ * scale, df
 
-    def _diagnose(self, X: np.ndarray, draws: Any) -> None:
-        location, scale, _ = self._draws(X)
+    def _long_enough(self, X: np.ndarray, draws: Any) -> bool:
+        """Keep the draws, and look at what they say of rows X: is it no use to go on?"""
         divergences, log_density = np.asarray(draws.divergences), np.asarray(draws.log_density)
+        check_alive(divergences, log_density)
+        self.positions_, self.acceptance_ = draws.kept, np.asarray(draws.acceptance)
+        location, scale, _ = self._draws(X)
         found = diagnose(location, scale, self.acceptance_, divergences, log_density)
         self.r_hat_, self.ess_, self.failure_ = found.r_hat, found.ess, found.failure
-        if found.failure:
-            warnings.warn(f"The chains failed: {found.failure}.", ConvergenceWarning, stacklevel=3)
+        return not AGREED < found.r_hat.max() < APART
 
     def _summarise(self) -> None:
         """Means of what is sampled beside the net."""
-        from tilewright.models import bnn
-
         if not isinstance(self.positions_, bnn.Position):
             return
         if self.positions_.log_degrees is not None:
             self.df_ = float(np.mean(bnn.degrees(self.positions_, self.df_, np)))
         if self.positions_.relevance is not None:
             self.relevance_ = np.exp(np.float64(self.positions_.relevance)).mean(axis=(0, 1))
-
-
-@lru_cache(maxsize=8)
-def _compiled(
-    prior: Prior, machine: str, chains: int, rows: int, features: int, weighted: bool
-) -> Any:
-    """The program for all data of one shape."""
-    import jax
-
-    import tilewright
-
-    weight = [jax.ShapeDtypeStruct((rows,), np.float32)] if weighted else []
-    return tilewright.compile(
-        tilewright.tile_map(prior.sample, in_axes=(0, None, None, None, *[None] * len(weight))),
-        jax.eval_shape(lambda: chain_keys(0, chains)),
-        jax.ShapeDtypeStruct((rows, features), np.float32),
-        jax.ShapeDtypeStruct((rows,), np.float32),
-        jax.ShapeDtypeStruct((), np.float32),
-        *weight,
-        machine=machine,
-    )

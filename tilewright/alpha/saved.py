@@ -22,10 +22,14 @@ import tilewright
 from tilewright.alpha.arguments import prior_of
 from tilewright.alpha.errors import AlphaError
 from tilewright.files import PARTIAL, write_bytes, write_text
+from tilewright.models.bnn import CONSTANT
 
 FORMAT = 1
 HEAD, DRAWS = "estimator.json", "draws-"
-PLAIN = ("centre_", "unit_", "df_", "signal_", "failure_", "n_features_in_")
+PLAIN = (
+    "centre_", "unit_", "df_", "signal_", "scale_", "scale_p_value_", "extended_", "failure_",
+    "n_features_in_",
+)  # fmt: skip
 ARRAYS = ("relevance_", "r_hat_", "ess_", "acceptance_", "feature_names_in_")
 
 
@@ -93,7 +97,7 @@ def _restore(model: Any, arrays: dict[str, np.ndarray]) -> None:
     """Positions and the attributes that are arrays."""
     import jax
 
-    model._prior = prior_of(model, model.n_features_in_, 0)
+    model._prior = prior_of(model, model.n_features_in_, 0, getattr(model, "scale_", CONSTANT))
     pattern = jax.tree.structure(model._prior.example())
     leaves = [arrays[f"position_{i}"] for i in range(pattern.num_leaves)]
     model.positions_ = jax.tree.unflatten(pattern, leaves)

@@ -57,7 +57,8 @@ class Chain:
 
     Before that it climbs so many steps. A trajectory has 2^`doublings` - 1 steps at most in the
     warm-up, and in the draws of NUTS; those of HMC are half as long as NUTS's were on average, or
-    of the mean length `leapfrogs`. One draw is kept of each `thin`.
+    of the mean length `leapfrogs`. One draw is kept of each `thin`. Chains that disagree go on
+    until they are `patience` times as long.
     """
 
     sampler: str = "hmc"
@@ -68,11 +69,18 @@ class Chain:
     doublings: int = 8
     target_acceptance: float = 0.8
     climb: int = 500
+    patience: int = 1
 
     def check(self) -> None:
         """Raise `AlphaError` for what cannot be run."""
         choice("sampler", self.sampler, SAMPLERS)
-        for name, least in (("warmup", 20), ("draws", 4), ("thin", 1), ("climb", 0)):
+        for name, least in (
+            ("warmup", 20),
+            ("draws", 4),
+            ("thin", 1),
+            ("climb", 0),
+            ("patience", 1),
+        ):
             whole(name, getattr(self, name), least)
         if self.leapfrogs is not None:
             whole("leapfrogs", self.leapfrogs, 1)
@@ -83,7 +91,8 @@ class Chain:
         """Of a chain, on average: what it costs is known before it starts."""
         longest = 2**self.doublings - 1
         trajectory = longest if self.sampler == "nuts" else self.leapfrogs or longest // 2
-        return self.climb + self.warmup * longest + self.draws * self.thin * trajectory
+        draws = self.patience * self.draws * self.thin
+        return self.climb + self.warmup * longest + draws * trajectory
 
 
 @frozen

@@ -1,0 +1,111 @@
+"""Chains of an estimator, which go on while they disagree.
+
+In: a prior, keys, a float32 array each of rows, targets, degrees of freedom and perhaps weights.
+Out: `Draws` of all chains, as many as were asked for. Chains that go on double their length and
+keep every second draw, so that draws lie twice as far apart and memory stays what it was. The first
+program is the same whether they do or not; a second one for going on, of whatever length, is
+compiled where it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from tilewright.alpha.priors import Learned, Prior
+from tilewright.alpha.sample import Draws
+
+AGAIN = 2
+"""Of a chain's key, for what comes after its first draws: they were of its parts 0 and 1."""
+
+
+def sample_until(
+    enough: Callable[[Draws], bool], prior: Prior, machine: str, keys: Any, data: tuple[Any, ...]
+) -> tuple[Draws, int]:
+    """Draws, and how many times as long as asked the chains became, until `enough(draws)`."""
+    draws, tuned = _compiled(prior, machine, len(keys), *_shapes(data))(keys, *data)
+    times = 1
+    while not enough(draws) and isinstance(prior, Learned):
+        if 2 * times > prior.chain.patience:
+            break
+        times *= 2
+        run = _compiled_longer(prior, machine, len(keys), *_shapes(data))
+        more, tuned = run(keys, tuned, np.int32(times * prior.chain.thin), *data)
+        draws = _joined(draws, more)
+    return draws, times
+
+
+def _joined(old: Draws, new: Draws) -> Draws:
+    """Every second of the old draws, and the new ones: as many transitions of either."""
+    import jax
+
+    def both(a: Any, b: Any) -> np.ndarray:
+        return np.concatenate([np.asarray(a)[:, 1::2], np.asarray(b)], axis=1)
+
+    return Draws(
+        jax.tree.map(both, old.kept, new.kept),
+        both(old.log_density, new.log_density),
+        (np.asarray(old.acceptance) + np.asarray(new.acceptance)) / 2,
+        np.asarray(old.divergences) / 2 + np.asarray(new.divergences),
+        np.asarray(old.leapfrogs) + np.asarray(new.leapfrogs),
+        old.step_size,
+        old.warm_up,
+    )
+
+
+def _longer(prior: Learned, key: Any, tuned: Any, thin: Any, *data: Any) -> tuple[Any, Any]:
+    """The half of one chain's draws that is new."""
+    import jax
+
+    new = prior.chain.draws - prior.chain.draws // 2
+    key = jax.random.fold_in(jax.random.fold_in(key, AGAIN), thin)
+    return prior.go_on(jax.random.split(key, new), tuned, thin, *data)
+
+
+def _shapes(data: tuple[Any, ...]) -> tuple[int, int, bool]:
+    """Rows, features, and whether rows have weights."""
+    return *data[0].shape, len(data) > 3
+
+
+def _of_data(rows: int, features: int, weighted: bool) -> list[Any]:
+    import jax
+
+    shapes = [(rows, features), (rows,), (), *[(rows,)] * weighted]
+    return [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]
+
+
+@lru_cache(maxsize=8)
+def _compiled(
+    prior: Prior, machine: str, chains: int, rows: int, features: int, weighted: bool
+) -> Any:
+    """The program for all data of one shape."""
+    import jax
+
+    import tilewright
+    from tilewright.alpha.keys import chain_keys
+
+    data = _of_data(rows, features, weighted)
+    keys = jax.eval_shape(lambda: chain_keys(0, chains))
+    mapped = tilewright.tile_map(prior.sample, in_axes=(0, *[None] * len(data)))
+    return tilewright.compile(mapped, keys, *data, machine=machine)
+
+
+@lru_cache(maxsize=8)
+def _compiled_longer(
+    prior: Learned, machine: str, chains: int, rows: int, features: int, weighted: bool
+) -> Any:
+    """The program by which chains go on, by draws as far apart as they are told."""
+    import jax
+
+    import tilewright
+    from tilewright.alpha.keys import chain_keys
+
+    data = _of_data(rows, features, weighted)
+    keys = jax.eval_shape(lambda: chain_keys(0, chains))
+    tuned = jax.eval_shape(jax.vmap(prior.sample, (0, *[None] * len(data))), keys, *data)[1]
+    mapped = tilewright.tile_map(partial(_longer, prior), in_axes=(0, 0, None, *[None] * len(data)))
+    thin = jax.ShapeDtypeStruct((), np.int32)
+    return tilewright.compile(mapped, keys, tuned, thin, *data, machine=machine)
