@@ -126,6 +126,7 @@ def test_a_worker_makes_way_for_the_caller(monkeypatch):
     call, start, first = barriers(10, 2), np.ones((2, 8), np.int64), gang()
     call(start)
     thread, spare = first._threads[1].native_id, first._spare
+    assert thread is not None
     (place,) = (cpu for cpu, number in first._places.items() if number == thread)
     for crowded, here, there in ((1, place, place), (0, place, spare), (0, spare, place)):
         monkeypatch.setattr("tilewright.runtime.gang._here", lambda here=here: here)
