@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from tests.alpha.scikit_learn import SAME_TO_ROUNDING
 from tilewright.alpha import AlphaRegressor
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.noise import fit_degrees
@@ -19,15 +20,6 @@ RNG = np.random.default_rng(0)
 X = 5 + 2 * RNG.normal(size=(400, 3))
 Y = 3 + 0.5 * X[:, 0] + RNG.standard_t(5, 400)
 TINY = AlphaRegressor(hidden=4, warmup=20, draws=10, leapfrogs=4)
-
-
-SAME_TO_ROUNDING = dict.fromkeys(
-    (
-        "check_sample_weight_equivalence_on_dense_data",
-        "check_sample_weight_equivalence_on_sparse_data",
-    ),
-    "rows and their weights give one posterior, but sums in another order, and chains part",
-)
 
 
 def fit_quietly(estimator, X: Any = X, y=Y, sample_weight=None):

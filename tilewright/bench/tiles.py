@@ -33,8 +33,9 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
     nuts = Nuts("logistic", draws=5 if quick else 50)
     yield "NUTS, 64 chains", partial(run, "NUTS, 64 chains of unequal length", nuts, rounds)
     for batch in (1, 2 if quick else BATCH):
-        name = f"B0, {32 if quick else 224} px, batch {batch}"
-        yield name, partial(answers, name, batch, 32 if quick else 224, rounds)
+        net = net_of("B0", 32 if quick else 224)
+        name = f"B0, {net.size} px, batch {batch}"
+        yield name, partial(answers, name, net, batch, rounds)
     yield "multiply-adds", partial(registers, rounds, 1_000_000 if quick else 10_000_000)
 
 
@@ -49,12 +50,11 @@ def run(name: str, spec: Any, rounds: int) -> list[Row]:
     return [_row(name, one, many, rounds, one.totals["leapfrogs"], "leapfrogs/s", bar())]
 
 
-def answers(name: str, batch: int, size: int, rounds: int) -> list[Row]:
+def answers(name: str, net: Any, batch: int, rounds: int) -> list[Row]:
     """A net over images on the clock: spread by images, or by rows and channels of a single one."""
     import tilewright
 
-    net = net_of("B0", size)
-    module, images = nets.module(net), synthetic(batch, size)
+    module, images = nets.module(net), synthetic(batch, net.size)
     held = start(module, net)
     fn = partial(module.predict, net)
     one, many = (
