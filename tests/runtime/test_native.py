@@ -121,16 +121,15 @@ class TestPatience:
 
 @pytest.mark.skipif(cpu_limit() < 2, reason="one CPU only")
 def test_a_worker_makes_way_for_the_caller(monkeypatch):
-    """Unless others have the CPUs. The threads are told where the caller is, and go elsewhere."""
+    """It is told where the caller is, and goes elsewhere."""
     monkeypatch.setattr("tilewright.runtime.executable.default_workers", lambda: 2)
     call, start, first = barriers(10, 2), np.ones((2, 8), np.int64), gang()
     call(start)
     thread, spare = first._threads[1].native_id, first._spare
     assert thread is not None
     (place,) = (cpu for cpu, number in first._places.items() if number == thread)
-    for crowded, here, there in ((1, place, place), (0, place, spare), (0, spare, place)):
+    for here, there in ((spare, place), (place, spare), (spare, place)):
         monkeypatch.setattr("tilewright.runtime.gang._here", lambda here=here: here)
-        monkeypatch.setattr(Context, "crowded", property(lambda self, value=crowded: value))
         call(start)
         assert os.sched_getaffinity(thread) == {there}
         assert first._places[there] == thread

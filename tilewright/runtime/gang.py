@@ -91,8 +91,7 @@ class Gang:
     def help(self, frame: Frame) -> None:
         """Be there for the workers of a frame but the first."""
         self._grow(frame.workers)
-        if not frame.context.crowded:
-            self._make_way()
+        self._make_way()
         frame.job.gang = self._address
 
     def close(self) -> None:
@@ -122,11 +121,7 @@ class Gang:
                 _pin(thread.native_id, place)
 
     def _make_way(self) -> None:
-        """Who is pinned to the caller's CPU goes to the one that nobody is pinned to.
-
-        Where others have the CPUs it is no loss that two share one: they run by turns there, and
-        none waits for another whose turn is far (half the time, with five times as many threads).
-        """
+        """Who is pinned to the caller's CPU goes to the one that nobody is pinned to."""
         here = _here()
         if thread := self._places.pop(here, None):
             self._places[self._spare] = thread
