@@ -70,27 +70,13 @@ def _shapes(data: tuple[Any, ...]) -> tuple[int, int, bool]:
     return *data[0].shape, len(data) > 3
 
 
-def _of_data(rows: int, features: int, weighted: bool) -> list[Any]:
-    import jax
-
-    shapes = [(rows, features), (rows,), (), *[(rows,)] * weighted]
-    return [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]
-
-
 @lru_cache(maxsize=8)
 def _compiled(
     prior: Prior, machine: str, chains: int, rows: int, features: int, weighted: bool
 ) -> Any:
     """The program for all data of one shape."""
-    import jax
-
-    import tilewright
-    from tilewright.alpha.keys import chain_keys
-
-    data = _of_data(rows, features, weighted)
-    keys = jax.eval_shape(lambda: chain_keys(0, chains))
-    mapped = tilewright.tile_map(prior.sample, in_axes=(0, *[None] * len(data)))
-    return tilewright.compile(mapped, keys, *data, machine=machine)
+    keys, data = _given(chains, rows, features, weighted)
+    return _mapped(prior.sample, machine, (keys,), data)
 
 
 @lru_cache(maxsize=8)
@@ -100,12 +86,27 @@ def _compiled_longer(
     """The program by which chains go on, by draws as far apart as they are told."""
     import jax
 
-    import tilewright
+    keys, data = _given(chains, rows, features, weighted)
+    tuned = jax.eval_shape(jax.vmap(prior.sample, (0, *[None] * len(data))), keys, *data)[1]
+    thin = jax.ShapeDtypeStruct((), np.int32)
+    return _mapped(partial(_longer, prior), machine, (keys, tuned), [thin, *data])
+
+
+def _given(chains: int, rows: int, features: int, weighted: bool) -> tuple[Any, list[Any]]:
+    """Keys of chains, and data."""
+    import jax
+
     from tilewright.alpha.keys import chain_keys
 
-    data = _of_data(rows, features, weighted)
-    keys = jax.eval_shape(lambda: chain_keys(0, chains))
-    tuned = jax.eval_shape(jax.vmap(prior.sample, (0, *[None] * len(data))), keys, *data)[1]
-    mapped = tilewright.tile_map(partial(_longer, prior), in_axes=(0, 0, None, *[None] * len(data)))
-    thin = jax.ShapeDtypeStruct((), np.int32)
-    return tilewright.compile(mapped, keys, tuned, thin, *data, machine=machine)
+    shapes = [(rows, features), (rows,), (), *[(rows,)] * weighted]
+    data: list[Any] = [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]
+    return jax.eval_shape(lambda: chain_keys(0, chains)), data
+
+
+def _mapped(chain: Callable, machine: str, each: tuple[Any, ...], shared: list[Any]) -> Any:
+    """A program of a chain for each of `each`, all of them with what is shared."""
+    import tilewright
+
+    axes = (*[0] * len(each), *[None] * len(shared))
+    mapped = tilewright.tile_map(chain, in_axes=axes)
+    return tilewright.compile(mapped, *each, *shared, machine=machine)
