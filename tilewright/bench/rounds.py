@@ -79,19 +79,20 @@ def compare(
             break
         result.flops.append(max(peak.flops() for _ in range(3)))
         for name, run in contenders.items():
-            result.seconds[name].append(float("nan") if name in dropped else _after_rest(run))
+            if name not in dropped:
+                at_rest()
+            result.seconds[name].append(float("nan") if name in dropped else run())
         if number == 0:
             first = {n: s[0] for n, s in result.seconds.items() if n not in keep}
             dropped = {n for n, s in first.items() if s > DROP * min(first.values())}
     return result
 
 
-def _after_rest(run: Callable[[], float]) -> float:
-    """`run`, once the other threads of this process rest."""
+def at_rest() -> None:
+    """Waits until the other threads of this process rest."""
     until = time.perf_counter() + PATIENCE
     while _of_others() > AT_REST * LOOK and time.perf_counter() < until:
         pass
-    return run()
 
 
 def _of_others() -> float:

@@ -1,13 +1,13 @@
 """The talk's LSTM over whole windows: latency against throughput by precision, with errors.
 
 Every contender answers the same batch by turns, on all cores (a peer that is faster on one thread
-has one); a latency is a call's, on the clock. Between two, threads that still spin come to rest.
-p99 is given where there are a hundred calls.
+has one); a latency is a call's, on the clock. A turn is a few calls, one after the other, and
+begins when the threads of whoever was there before have come to rest: for as long as a peer's spin
+on, a core is theirs. p99 is given where there are a hundred calls.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -16,19 +16,18 @@ import numpy as np
 
 from tilewright.bench import gpu
 from tilewright.bench import precision as bench
+from tilewright.bench.rounds import at_rest
 from tilewright.machine.cpu import cpu_limit
 from tilewright.models import recurrent
 from tilewright.talk.figures import Point, measured
 from tilewright.talk.installed import missing, no_gpu
 from tilewright.talk.record import Outcome
 
-ROUNDS = {1: 200, 2: 120, 4: 100, 16: 40, 64: 15, 256: 7, 1024: 5}
+ROUNDS = {1: (20, 10), 2: (12, 10), 4: (10, 10), 16: (8, 5), 64: (5, 3), 256: (7, 1), 1024: (5, 1)}
+"""Turns, and calls in each, by batch."""
 SECONDS = {1: 40, 2: 40, 4: 50, 16: 50, 64: 70, 256: 90, 1024: 240}
 MANY = 100
 """Calls from which on a 99th percentile means something."""
-REST = 2e-3
-"""Seconds between two calls, of those that are shorter than `LONG`: others' threads spin on."""
-LONG = 0.2
 
 
 def run(batch: int) -> Outcome:
@@ -48,22 +47,22 @@ def points(
     calls: Mapping[str, Callable[[], object]],
     batch: int,
     errors: Mapping[str, float],
-    rounds: int,
+    rounds: tuple[int, int],
 ) -> tuple[Point, ...]:
-    """By turns, `rounds` times; all are warm after the first."""
+    """So many turns of so many calls; all are warm after the first."""
     for call in calls.values():
         call()
+    turns, each = rounds
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    for _ in range(turns):
         for name, call in calls.items():
-            seconds[name].append(bench.seconds_of(call))
-            if seconds[name][-1] < LONG:
-                time.sleep(REST)
+            at_rest()
+            seconds[name] += [bench.seconds_of(call) for _ in range(each)]
     found = []
     for name, taken in seconds.items():
         figure = measured(f"lstm: {case}", taken, "ms")
         more = {"windows/s": batch / float(np.median(taken)), "error": errors.get(name)}
-        if rounds >= MANY:
+        if len(taken) >= MANY:
             more["p99 ms"] = float(np.percentile(taken, 99)) * 1e3
         found.append(Point(case, name, figure, more))
     return tuple(found)
