@@ -13,6 +13,7 @@ from tests.runtime.programs import barriers, executable, field, pointers, progra
 from tilewright.codegen.context import LINE, Context
 from tilewright.codegen.host import compile_text
 from tilewright.codegen.link import load
+from tilewright.codegen.meeting import barrier_bytes
 from tilewright.graph.ir import Type
 from tilewright.machine.cpu import allowed_cpus, cpu_limit
 from tilewright.runtime.gang import gang
@@ -28,11 +29,11 @@ def neighbours(start: np.ndarray, rounds: int) -> np.ndarray:
     return numbers
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 5])
-def test_barrier_keeps_workers_in_step(workers, monkeypatch):
+@pytest.mark.parametrize("workers, rounds", [(1, 3000), (2, 3000), (3, 300), (5, 300), (8, 50),
+                                             (9, 50), (16, 50), (17, 50), (70, 10)])  # fmt: skip
+def test_barrier_keeps_workers_in_step(workers, rounds, monkeypatch):
     """Also with more workers than CPUs, where waiting must give way to sleep."""
     monkeypatch.setattr("tilewright.runtime.executable.default_workers", lambda: workers)
-    rounds = 300 if workers > 2 else 3000
     start = np.zeros((workers, 8), np.int64)
     start[:, 0] = np.arange(workers) + 1
     call = barriers(rounds, workers)
@@ -40,6 +41,11 @@ def test_barrier_keeps_workers_in_step(workers, monkeypatch):
     for _ in range(3):
         ends = call(start)[:, 0]
         np.testing.assert_array_equal(ends, neighbours(start, rounds)[:, 0])
+
+
+@pytest.mark.parametrize("workers, meetings", [(1, 1), (2, 1), (4, 1), (5, 3), (16, 5), (17, 8)])
+def test_meetings_of_a_barrier(workers, meetings):
+    assert barrier_bytes(workers) == meetings * 4 * LINE
 
 
 def test_a_missing_barrier_would_be_seen(monkeypatch):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from tilewright.c_export.stream import HEAD
 from tilewright.codegen.context import FIELDS
+from tilewright.codegen.meeting import barrier_text
 
 ALONE = f"""
 ; One worker: nobody to wait for.
@@ -33,6 +34,24 @@ define internal i32 @together(ptr %stream, ptr %context, ptr %function) nounwind
 }}
 """
 
+_WAIT = """
+wait:
+  %turns = phi i64 [0, %arrive], [%more, %still], [0, %give_way]
+  %seen = load atomic i32, ptr %generation_at acquire, align 4
+  %same = icmp eq i32 %seen, %generation
+  br i1 %same, label %still, label %let_go
+still:
+  call void @llvm.x86.sse2.pause()
+  %more = add i64 %turns, 1
+  %patient = icmp ult i64 %more, %patience
+  br i1 %patient, label %wait, label %give_way
+give_way:
+  %given = call i32 @sched_yield()
+  br label %wait
+"""
+_BARRIER = barrier_text("hidden", _WAIT, ("wait",), "  br label %let_go", ("free",), "  ret i32 0")
+"""Who has waited long gives way, unless he is to poll."""
+
 TOGETHER = f"""
 declare void @llvm.x86.sse2.pause()
 declare i32 @sched_yield()
@@ -46,47 +65,7 @@ define hidden i64 @tw_next(ptr %context, i64 %line) nounwind {{
   ret i64 %number
 }}
 
-; The last to arrive lets all others go. Who has waited long gives way, unless he is to poll.
-define hidden i32 @tw_barrier(ptr %context, i64 %worker) nounwind {{
-entry:
-  %workers_at = getelementptr i64, ptr %context, i64 {FIELDS["workers"]}
-  %workers = load i64, ptr %workers_at
-  %alone = icmp eq i64 %workers, 1
-  br i1 %alone, label %leave, label %arrive
-arrive:
-  %patience_at = getelementptr i64, ptr %context, i64 {FIELDS["spin"]}
-  %patience = load i64, ptr %patience_at
-  %barrier_at = getelementptr i64, ptr %context, i64 {FIELDS["barrier"]}
-  %arrived = load ptr, ptr %barrier_at
-  %generation_at = getelementptr i8, ptr %arrived, i64 64
-  %generation = load atomic i32, ptr %generation_at acquire, align 4
-  %before = atomicrmw add ptr %arrived, i32 1 acq_rel
-  %all = trunc i64 %workers to i32
-  %count = add i32 %before, 1
-  %last = icmp eq i32 %count, %all
-  br i1 %last, label %release, label %wait
-release:
-  store atomic i32 0, ptr %arrived monotonic, align 4
-  %following = add i32 %generation, 1
-  store atomic i32 %following, ptr %generation_at release, align 4
-  ret i32 0
-wait:
-  %turns = phi i64 [0, %arrive], [%more, %still], [0, %give_way]
-  %seen = load atomic i32, ptr %generation_at acquire, align 4
-  %same = icmp eq i32 %seen, %generation
-  br i1 %same, label %still, label %leave
-still:
-  call void @llvm.x86.sse2.pause()
-  %more = add i64 %turns, 1
-  %patient = icmp ult i64 %more, %patience
-  br i1 %patient, label %wait, label %give_way
-give_way:
-  %given = call i32 @sched_yield()
-  br label %wait
-leave:
-  ret i32 0
-}}
-
+{_BARRIER}
 ; Worker 0 is the caller; the helpers are told before, and waited for behind.
 define internal i32 @together(ptr %stream, ptr %context, ptr %function) nounwind {{
 entry:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from tilewright.c_export.pieces import Piece, Pieces
 from tilewright.codegen.context import LINE, Context
+from tilewright.codegen.meeting import barrier_bytes
 from tilewright.frozen import frozen
 from tilewright.graph.ir import Type
 
@@ -91,7 +92,7 @@ def _room(piece: Piece, at: int, tiles: int) -> tuple[Room, int]:
     inputs, at = at, at + _up(8 * max(1, len(piece.places)))
     outputs, at = at, at + _up(8 * max(1, piece.results))
     sizes = {
-        "barrier": 4 * LINE,
+        "barrier": barrier_bytes(tiles),
         "cancel": LINE,
         "completed": LINE,
         "drained": LINE,

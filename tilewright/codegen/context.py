@@ -41,7 +41,7 @@ _NAMES = (
     "inputs",  # pointer to an array of pointers: hidden constants, then arguments
     "outputs",  # pointer to an array of pointers
     "workers",  # threads that take part
-    "barrier",  # pointer to 4 lines: arrived, generation, sleepers, unused (i32 each)
+    "barrier",  # pointer to the meetings of `meeting.py`, all 0 at the start
     "cancel",  # pointer to an i32: byte 0 "stop", byte 1 "look for signals"
     "trips",  # pointer to i64 counters, [worker][loop]
     "trips_stride",  # bytes from one worker's counters to the next worker's

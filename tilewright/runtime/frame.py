@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.codegen.context import LINE, Context
+from tilewright.codegen.meeting import barrier_bytes
 from tilewright.image import Image
 from tilewright.runtime.call_text import JOB
 from tilewright.runtime.gang import spin_for
@@ -125,7 +126,7 @@ class Frame:
     def _layout(self, maps: int) -> None:
         """One block of lines for all that is set to zero before a run."""
         sizes = {
-            "barrier": 4 * LINE,
+            "barrier": barrier_bytes(self.workers),
             "cancel": LINE,
             "completed": LINE,
             "drained": LINE,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from string import Template
 
 from tilewright.codegen.context import FIELDS
+from tilewright.codegen.meeting import barrier_text
 from tilewright.runtime.call_text import TEXT as CALL_TEXT
 from tilewright.runtime.call_text import WORDS
 
@@ -62,6 +63,58 @@ _ARM = {
   call void asm sideeffect "msr fpcr, $0", "r"(i64 0)""",
     "enter_mode_again": 'call void asm sideeffect "msr fpcr, $0", "r"(i64 %mode)',
 }
+_WAIT = """
+wait:
+  %crowded_at = getelementptr i64, ptr %context, i64 $crowded
+  %crowded = load atomic i64, ptr %crowded_at monotonic, align 8
+  %calm = icmp eq i64 %crowded, 0
+  %short = udiv i64 %patience, $long
+  %spin = select i1 %calm, i64 %patience, i64 %short
+  %since = $clock
+  %released = call i1 @spin(ptr %generation_at, i32 %generation, i1 0, i64 %spin)
+  br i1 %released, label %waited, label %give_way
+give_way:
+  %one_more = atomicrmw add ptr %sleepers, i32 1 seq_cst
+  br label %sleeping
+sleeping:
+  %seen_again = load atomic i32, ptr %generation_at seq_cst, align 4
+  %same_again = icmp eq i32 %seen_again, %generation
+  br i1 %same_again, label %cancelled_test, label %awake
+cancelled_test:
+  %cancelled = call i32 @tw_cancelled(ptr %context, i64 %worker)
+  %go_on = icmp eq i32 %cancelled, 0
+  br i1 %go_on, label %sleep, label %awake
+sleep:
+  call void @sleep_on(ptr %generation_at, i32 %generation, i64 20000000)
+  br label %sleeping
+awake:
+  %one_less = atomicrmw sub ptr %sleepers, i32 1 seq_cst
+  br label %waited
+waited:
+  %until = $clock
+  %taken = sub i64 %until, %since
+  %too_long = icmp ugt i64 %taken, %patience
+  %one_fewer = sub i64 %crowded, 1
+  %left = select i1 %calm, i64 0, i64 %one_fewer
+  %next = select i1 %too_long, i64 $crowd, i64 %left
+  %same_next = icmp eq i64 %next, %crowded
+  br i1 %same_next, label %let_go, label %note
+note:
+  store atomic i64 %next, ptr %crowded_at monotonic, align 8
+  br label %let_go
+"""
+_FREE = """
+  %asleep = load atomic i32, ptr %asleep_at seq_cst, align 4
+  %nobody = icmp eq i32 %asleep, 0
+  br i1 %nobody, label %let_go, label %wake
+wake:
+  call void @wake(ptr %word)
+  br label %let_go
+"""
+_LEAVE = """
+  %result = call i32 @tw_cancelled(ptr %context, i64 %worker)
+  ret i32 %result
+"""
 _TEXT = Template(
     CALL_TEXT
     + """
@@ -139,78 +192,7 @@ entry:
   ret i64 %number
 }
 
-define i32 @tw_barrier(ptr %context, i64 %worker) nounwind {
-entry:
-  %workers_at = getelementptr i64, ptr %context, i64 $workers
-  %workers = load i64, ptr %workers_at, align 8
-  %alone = icmp eq i64 %workers, 1
-  br i1 %alone, label %leave, label %arrive
-arrive:
-  %barrier_at = getelementptr i64, ptr %context, i64 $barrier
-  %arrived = load ptr, ptr %barrier_at, align 8
-  %generation_at = getelementptr i8, ptr %arrived, i64 64
-  %sleepers = getelementptr i8, ptr %arrived, i64 128
-  %generation = load atomic i32, ptr %generation_at acquire, align 4
-  %before = atomicrmw add ptr %arrived, i32 1 acq_rel
-  %all = trunc i64 %workers to i32
-  %count = add i32 %before, 1
-  %last = icmp eq i32 %count, %all
-  br i1 %last, label %release, label %wait
-release:
-  store atomic i32 0, ptr %arrived monotonic, align 4
-  %following = add i32 %generation, 1
-  store atomic i32 %following, ptr %generation_at seq_cst, align 4
-  %asleep = load atomic i32, ptr %sleepers seq_cst, align 4
-  %nobody = icmp eq i32 %asleep, 0
-  br i1 %nobody, label %leave, label %wake
-wake:
-  call void @wake(ptr %generation_at)
-  br label %leave
-wait:
-  %spin_at = getelementptr i64, ptr %context, i64 $spin
-  %long = load i64, ptr %spin_at, align 8
-  %crowded_at = getelementptr i64, ptr %context, i64 $crowded
-  %crowded = load atomic i64, ptr %crowded_at monotonic, align 8
-  %calm = icmp eq i64 %crowded, 0
-  %short = udiv i64 %long, $long
-  %spin = select i1 %calm, i64 %long, i64 %short
-  %since = $clock
-  %released = call i1 @spin(ptr %generation_at, i32 %generation, i1 0, i64 %spin)
-  br i1 %released, label %met, label %give_way
-give_way:
-  %one_more = atomicrmw add ptr %sleepers, i32 1 seq_cst
-  br label %sleeping
-sleeping:
-  %seen_again = load atomic i32, ptr %generation_at seq_cst, align 4
-  %same_again = icmp eq i32 %seen_again, %generation
-  br i1 %same_again, label %cancelled_test, label %awake
-cancelled_test:
-  %cancelled = call i32 @tw_cancelled(ptr %context, i64 %worker)
-  %go_on = icmp eq i32 %cancelled, 0
-  br i1 %go_on, label %sleep, label %awake
-sleep:
-  call void @sleep_on(ptr %generation_at, i32 %generation, i64 20000000)
-  br label %sleeping
-awake:
-  %one_less = atomicrmw sub ptr %sleepers, i32 1 seq_cst
-  br label %met
-met:
-  %until = $clock
-  %taken = sub i64 %until, %since
-  %too_long = icmp ugt i64 %taken, %long
-  %one_fewer = sub i64 %crowded, 1
-  %left = select i1 %calm, i64 0, i64 %one_fewer
-  %next = select i1 %too_long, i64 $crowd, i64 %left
-  %same_next = icmp eq i64 %next, %crowded
-  br i1 %same_next, label %leave, label %note
-note:
-  store atomic i64 %next, ptr %crowded_at monotonic, align 8
-  br label %leave
-leave:
-  %result = call i32 @tw_cancelled(ptr %context, i64 %worker)
-  ret i32 %result
-}
-
+$barrier_function
 define i32 @tw_wait_slot(ptr %context, i64 %instance) nounwind {
 entry:
   %slots_at = getelementptr i64, ptr %context, i64 $ring_slots
@@ -381,4 +363,7 @@ def text(architecture: str) -> str:
     pieces = {"x86_64": _X86, "aarch64": _ARM}[architecture]
     fields = {name: str(index) for name, index in FIELDS.items()}
     jobs = {f"job_{name}": at for name, at in WORDS.items()}
-    return _TEXT.substitute(fields | jobs | pieces, long=LONG, crowd=CROWDED)
+    clock = pieces["clock"]
+    wait = Template(_WAIT).substitute(fields, clock=clock, long=LONG, crowd=CROWDED)
+    barrier = barrier_text("", wait, ("waited", "note"), _FREE, ("free", "wake"), _LEAVE)
+    return _TEXT.substitute(fields | jobs | pieces, barrier_function=barrier)
