@@ -1,7 +1,8 @@
 """Ctrl-C is heard in tests and in the processes they start, however the tests were started.
 
 A shell starts background jobs deaf to it, and Python then leaves it ignored. And tests compile for
-one machine, with the figures stated for its level, whatever was measured on it.
+one machine, whatever the host's memories and however many its CPUs, with the figures stated for its
+level, whatever was measured on it: plans are what they look at.
 
 Solvers that check for errors at run time give NaN: compiled code cannot raise them.
 
@@ -18,12 +19,18 @@ import re
 import signal
 import threading
 
-from tilewright.machine import host
+from tilewright.machine import host, levels
 
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+CACHES = {1: 32 << 10, 2: 1 << 20, 3: 32 << 20}
 host.read = lambda folder, names: None
+host.cache_bytes = lambda level, cpu: CACHES[level]
+host.cache_sharers = lambda level, cpu: 0
+host.memory_bytes = lambda: 16 << 30
+host.cpu_count = lambda: 2
+levels.MESSAGE = 1000
 
 os.environ.setdefault("EQX_ON_ERROR", "nan")
 os.environ.setdefault(

@@ -10,6 +10,7 @@ from tilewright.machine.cost import (
     NOTHING,
     Count,
     bounded,
+    drawing,
     home,
     is_worth_dealing,
     lanes,
@@ -20,6 +21,7 @@ from tilewright.machine.cost import (
     work,
 )
 from tilewright.machine.host import described
+from tilewright.machine.meetings import messages
 
 AVX2, AVX512 = described(("avx2", "fma")), described(("avx2", "avx512f", "fma"))
 MACHINES = pytest.mark.parametrize(
@@ -116,3 +118,20 @@ def test_what_is_worth_dealing_out():
     assert not is_worth_dealing(small, AVX2)
     assert is_worth_dealing(large, AVX2)
     assert is_worth_dealing(small, eager(AVX2))
+
+
+def test_what_is_worth_dealing_out_to_more_tiles():
+    """What they save is more; what is lost at a barrier besides does not grow with it."""
+
+    def least(tiles: int, barrier: float) -> float:
+        machine = replace(AVX2, chip=replace(AVX2.chip, tiles=tiles, sync_cycles=barrier))
+        rates = (10 ** (k / 20) for k in range(200))
+        return next(n for n in rates if is_worth_dealing(Count({"float32": n}), machine))
+
+    assert least(2, 500) > 1.5 * least(16, 500)
+    assert least(16, 5000) < 5 * least(16, 500)
+
+
+def test_drawing_a_number_is_a_barrier_of_two():
+    chips = (replace(AVX2.chip, tiles=n, sync_cycles=100 * messages(n)) for n in (2, 16, 192))
+    assert {round(drawing(replace(AVX2, chip=chip))) for chip in chips} == {300}

@@ -14,9 +14,8 @@ from collections.abc import Sequence
 from string import Template
 
 from tilewright.codegen.context import FIELDS, LINE
+from tilewright.machine.meetings import FAN, levels
 
-FAN = 4
-"""How many meet, a power of two."""
 LEVELS = 5
 """Of the tree, at most: 1,024 workers."""
 MEETING = 4 * LINE
@@ -97,12 +96,8 @@ $leave
 
 
 def barrier_bytes(workers: int) -> int:
-    """Of all meetings: those of the workers, those of the fours, and on up to one."""
-    members, meetings = workers, 0
-    while members > 1 or not meetings:
-        members = -(-members // FAN)
-        meetings += members
-    return meetings * MEETING
+    """Of all meetings."""
+    return MEETING * sum(-(-members // FAN) for members in levels(workers))
 
 
 def barrier_text(

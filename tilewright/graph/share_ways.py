@@ -17,7 +17,7 @@ from tilewright.graph.count import nodes_count, widened
 from tilewright.graph.ir import Node, Value
 from tilewright.graph.ops import VIEWS
 from tilewright.graph.ops.operation import Rows
-from tilewright.machine.cost import home, work
+from tilewright.machine.cost import home, late, work
 from tilewright.machine.machine import Machine
 
 ENOUGH = 6
@@ -25,11 +25,11 @@ ENOUGH = 6
 FEWEST, MOST = 16, 64
 """Rows of a share, where there are so many: fewer fill no tile of registers, more bring nothing
 (the talk's net: 104 GFLOP/s a core of Zen 4 from 16 rows to 64, 101 at 8 and at 128)."""
-PIECES, WAITS = 1.25, 60
-"""What a trip that is dealt out takes over an even share of it, and barriers' time that it loses
-besides: drawing pieces, fetching operands that another tile wrote, waiting for the slower. (The
-talk's net on two tiles of Zen 4, a trip: 14 µs more than half of one tile's time for batch 4, 23
-for 16, 57 for 64.)"""
+PIECES, BARRIERS, LATE = 1.25, 10, 25_000
+"""What a trip that is dealt out takes over an even share of it, and what it loses besides: so many
+barriers' time, and cycles of drawing pieces, fetching operands that another tile wrote, waiting for
+the slower. (The talk's net on two tiles of Zen 4, a trip: 14 µs more than half of one tile's time
+for batch 4, 23 for 16, 57 for 64.)"""
 
 
 @frozen
@@ -73,7 +73,7 @@ def ways_of(
     each = _even(length, max(FEWEST, wanted), tiles, grain)
     part, rounds = each / length, ceil(ceil(length / each) / tiles)
     one = sum(trip.alone(part) for trip in trips) + _passed(left * part, machine)
-    shares = rounds * one + _passed(moved, machine) + WAITS * machine.chip.sync_cycles
+    shares = rounds * one + _passed(moved, machine) + _lost(machine)
     together = sum(trip.together(machine) for trip in trips) + _passed(left, machine)
     return Ways(each, shares, together)
 
@@ -115,7 +115,7 @@ class _Trip:
     def together(self, machine: Machine) -> float:
         """Of all rows, each trip by all tiles, or by one where dealing it out is not worth it."""
         one = self.one(1.0)
-        dealt = one / machine.chip.tiles * PIECES + WAITS * machine.chip.sync_cycles
+        dealt = one / machine.chip.tiles * PIECES + _lost(machine)
         return self.count * min(one, dealt)
 
 
@@ -141,6 +141,11 @@ def _read_each_trip(node: Node) -> set[Value]:
 def _passed(size: float, machine: Machine) -> float:
     """Cycles of writing so many bytes, and of reading them again when all are there."""
     return 2 * size / (home(machine.tile, size).read_all or 1e9)
+
+
+def _lost(machine: Machine) -> float:
+    """Cycles of a trip that is dealt out, beside its work."""
+    return BARRIERS * machine.chip.sync_cycles + late(machine, LATE)
 
 
 def _even(length: int, wanted: int, tiles: int, grain: int) -> int:

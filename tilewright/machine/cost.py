@@ -20,13 +20,17 @@ from types import MappingProxyType
 
 from tilewright.frozen import frozen
 from tilewright.machine.machine import Machine, Memory, Tile
+from tilewright.machine.meetings import messages
 
 LIKELY_TRIPS = 8
 """How many trips a loop without a known number is taken to run."""
 
-BARRIERS = 15
-"""Work that takes so many barriers' time is worth dealing out: to two tiles it then saves seven of
-them and costs two, with the wait for the slower."""
+BARRIERS, LATE = 2, 2750
+"""What dealing work out should save at least, where tiles share memory: so many barriers, and
+cycles that fetching what another tile wrote and waiting for the slower take (two tiles of Zen 4,
+whose barrier takes 500: it is no more where barriers are slower)."""
+APART = 15
+"""Barriers' time of work that is worth dealing out to tiles that share no memory."""
 
 _NONE: Mapping = MappingProxyType({})
 _BITS = {"float64": 64, "int64": 64, "uint64": 64}
@@ -161,7 +165,24 @@ def _table(operations: tuple[tuple[str, str, float], ...]) -> dict[tuple[str, st
 
 def is_worth_dealing(count: Count, machine: Machine, held: float = 0) -> bool:
     """Whether what one tile would do is better done by several."""
-    return price(count, machine.tile, held).cycles >= BARRIERS * machine.chip.sync_cycles
+    chip, cycles = machine.chip, price(count, machine.tile, held).cycles
+    if chip.exchange.apart:
+        return cycles >= APART * chip.sync_cycles
+    saved = cycles * (1 - 1 / max(chip.tiles, 2))
+    return saved >= BARRIERS * chip.sync_cycles + late(machine, LATE)
+
+
+def late(machine: Machine, cycles: float) -> float:
+    """What is lost at barriers besides, so many cycles at one of 500 or more."""
+    return cycles * min(1.0, machine.chip.sync_cycles / 500)
+
+
+def drawing(machine: Machine) -> float:
+    """Cycles of drawing a piece's number from another tile's queue: as a barrier of two tiles."""
+    chip = machine.chip
+    if chip.exchange.apart:
+        return chip.sync_cycles
+    return chip.sync_cycles * messages(2) / messages(max(chip.tiles, 2))
 
 
 def home(tile: Tile, size: float) -> Memory:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tilewright.errors import ArgumentError
-from tilewright.machine.levels import LEVELS, Level, stated, units
+from tilewright.machine.levels import LEVELS, Level, operations, units
 from tilewright.machine.machine import Chip, Exchange, Features, Machine, Memory, Mesh, Tile, Unit
 from tilewright.machine.schema import FREE, NAMED, TOP, Content, checked
 
@@ -147,7 +147,7 @@ def _units(
 def _operations(tables: Content, level: Level | None) -> tuple[tuple[str, str, float], ...]:
     """Cycles for a vector: the level's, times `functions`, unless the file has them."""
     times = tables.get("vectors", {}).get("functions", 1.0)
-    found = {k: v * times for k, v in stated(level).operations.items()} if level else {}
+    found = {k: v * times for k, v in operations(level).items()} if level else {}
     found |= _figures(tables.get("operations", {}))
     rows = ((key.split(), cycles) for key, cycles in sorted(found.items()))
     return tuple((words[0], words[-1], cycles) for words, cycles in rows)

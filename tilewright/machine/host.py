@@ -9,10 +9,10 @@ number of them.
 
 from __future__ import annotations
 
-import os
 import platform
 from dataclasses import replace
 from functools import cache
+from os import cpu_count
 
 from tilewright.env import ENVIRONMENT
 from tilewright.errors import UnsupportedError
@@ -25,7 +25,7 @@ from tilewright.machine.cpu import (
     model_name,
 )
 from tilewright.machine.figures import Figures, read
-from tilewright.machine.levels import BARRIER, LEVELS, level_of, stated, units
+from tilewright.machine.levels import LEVELS, level_of, stated, stated_barrier, units
 from tilewright.machine.machine import Chip, Exchange, Features, Machine, Memory, Tile, Unit
 
 _NAMES = {
@@ -74,7 +74,8 @@ def described(names: tuple[str, ...], figures: Figures | None = None) -> Machine
     kind = level_of(names)
     level = LEVELS[kind]
     source = f"/proc and /sys; figures {'measured' if figures else f'stated for {kind}'}"
-    figures = figures or stated(level)
+    tiles = cpu_count() or 1
+    figures = figures or stated(level, tiles)
     tile = Tile(
         _memories(figures),
         Features(level.vector_bits, level.registers, names),
@@ -85,11 +86,10 @@ def described(names: tuple[str, ...], figures: Figures | None = None) -> Machine
     )
     chip = Chip(
         tile,
-        tiles=os.cpu_count() or 1,
+        tiles=tiles,
         clock=figures.clock,
         exchange=Exchange(bytes_per_cycle_per_tile=figures.reads["L3"][0], overhead_cycles=0),
-        # One CPU alone has no barrier to measure; programs run on more all the same.
-        sync_cycles=round(figures.barrier) or BARRIER,
+        sync_cycles=round(figures.barrier) or stated_barrier(tiles),
     )
     return Machine(model_name(), chip, source=source, launch=figures.launch)
 
@@ -107,7 +107,7 @@ def _memories(figures: Figures) -> tuple[Memory, ...]:
     cpu, jumps = min(allowed_cpus()), figures.jumps
     own = [("L1", cache_bytes(1, cpu)), ("L2", cache_bytes(2, cpu))]
     some = cache_sharers(3, cpu)
-    last = ("L3", cache_bytes(3, cpu), some if some < (os.cpu_count() or 1) else 0)
+    last = ("L3", cache_bytes(3, cpu), some if some < (cpu_count() or 1) else 0)
     shared = [last, ("memory", memory_bytes(), 0)]
     return (
         *(Memory(name, size, *figures.reads[name], jump=jumps.get(name, 0)) for name, size in own),

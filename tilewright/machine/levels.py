@@ -11,11 +11,13 @@ import platform
 from tilewright.frozen import frozen
 from tilewright.machine.figures import Figures
 from tilewright.machine.machine import Unit
+from tilewright.machine.meetings import messages
 
 CLOCK = 3e9
 """Cycles a second: what servers hold with all cores busy."""
-BARRIER = 3000
-"""Cycles: 0.8 to 1.0 µs between two cores of Zen 3 and Zen 4."""
+MESSAGE = 300
+"""Cycles until a core sees what another wrote, of those that meet at a barrier: 50 ns on Zen 4,
+140 between virtual cores of a Sapphire Rapids."""
 
 JUMPS = {"L3": 20.0, "memory": 44.0}
 """Cycles to go on reading a page away: Zen 4, small pages of a virtual machine."""
@@ -80,23 +82,28 @@ def level_of(names: tuple[str, ...]) -> str:
     return "neon" if platform.machine().lower() in ("aarch64", "arm64") else "plain"
 
 
-def stated(level: Level) -> Figures:
-    """The figures of a level."""
+def stated_barrier(tiles: int) -> int:
+    """Cycles; one CPU alone has none, and programs run on two all the same."""
+    return MESSAGE * messages(max(tiles, 2))
+
+
+def stated(level: Level, tiles: int) -> Figures:
+    """The figures of a level, of so many tiles."""
     l1, l2, l3, far = level.reads
     all_l3, all_far = level.all
     return Figures(
         clock=CLOCK,
         rates={},
         reads={"L1": (l1, l1), "L2": (l2, l2), "L3": (l3, all_l3), "memory": (far, all_far)},
-        operations=_operations(level),
-        barrier=BARRIER,
+        operations=operations(level),
+        barrier=stated_barrier(tiles),
         call=CALL,
         jumps=JUMPS,
         launch=LAUNCH,
     )
 
 
-def _operations(level: Level) -> dict[str, float]:
+def operations(level: Level) -> dict[str, float]:
     """Cycles for a vector, by name and dtype."""
     single, double = level.vector_bits // 32, level.vector_bits // 64
     found = {f"{name} float32": n for name, n in zip(FUNCTIONS, level.functions, strict=True)}

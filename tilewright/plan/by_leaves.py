@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from tilewright.codelets.base import Operand
 from tilewright.codelets.reduce import Reduce, Tree
-from tilewright.machine.cost import is_worth_dealing, price
+from tilewright.machine.cost import drawing, is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Buffer, Call, Spread, Step, View, new_var
 from tilewright.plan.views import whole
@@ -36,7 +36,7 @@ def by_leaves(
     if not can_be_dealt(codelet) or not is_worth_dealing(codelet.work, machine, held):
         return None
     flat = _flat(replace(codelet, far=held > machine.tile.memory), arguments)
-    worth = price(codelet.work, machine.tile, held).cycles // max(machine.chip.sync_cycles, 1)
+    worth = price(codelet.work, machine.tile, held).cycles // max(drawing(machine), 1)
     leaves = codelet.count // codelet.leaf
     most = int(min(pieces_a_tile * machine.tiles, worth))
     if flat is None or leaves < 2:

@@ -17,7 +17,7 @@ from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.codelets.cut import Cut
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.reduce import Reduce
-from tilewright.machine.cost import is_worth_dealing, price
+from tilewright.machine.cost import drawing, is_worth_dealing, price
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
 from tilewright.plan.apart.conv_grid import convolution_grid
@@ -36,8 +36,8 @@ ENOUGH_FAR_ROWS = 7
 """Rows (images) for each tile from which on they are cut though there be more lanes: those of 672
 channels at 16 x 14 x 14 places took twice the time when each piece had some channels (Zen 4)."""
 EVENLY = 100
-"""Barriers' time up to which work is dealt out once and for all, a piece a tile: to draw a number
-from another tile's queue costs as much as a barrier, and the slow have little to leave."""
+"""Drawings' time up to which work is dealt out once and for all, a piece a tile: the slow have
+little to leave."""
 
 
 def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -> list[Step] | None:
@@ -80,7 +80,7 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
     if cut is None:
         return None
     cycles = price(codelet.work, machine.tile, held).cycles
-    evenly = shares_memory(machine) and cycles < EVENLY * machine.chip.sync_cycles
+    evenly = shares_memory(machine) and cycles < EVENLY * drawing(machine)
     length = _piece_length(cut, cycles, machine, 1 if evenly else PIECES_A_TILE)
     return _pieces(codelet, cut, arguments, length, evenly)
 
@@ -154,9 +154,9 @@ def _line(view: View, size: int) -> View | None:
 def _piece_length(cut: Cut, cycles: float, machine: Machine, pieces_a_tile: int) -> int:
     """Even pieces; whole vectors along lanes; no shorter than a codelet is fast on.
 
-    A piece takes no less than a barrier: drawing its number is a message between two tiles, too.
+    A piece takes no less than drawing its number.
     """
-    worth = int(cycles // max(machine.chip.sync_cycles, 1))
+    worth = int(cycles // max(drawing(machine), 1))
     most, grain = pieces_a_tile * machine.tiles, cut.grain
     if not shares_memory(machine):  # nobody helps out, and short pieces cost nothing more
         most, grain = machine.tiles, 1

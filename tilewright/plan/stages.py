@@ -18,6 +18,7 @@ from dataclasses import replace
 import numpy as np
 
 from tilewright.frozen import frozen
+from tilewright.machine.cost import late
 from tilewright.machine.machine import Machine
 from tilewright.plan.alternating import alternating
 from tilewright.plan.control import Trips, lower_scan
@@ -31,9 +32,10 @@ from tilewright.plan.synchronise import synchronise
 from tilewright.plan.views import row
 from tilewright.plan.weaving import Part, gains, woven
 
-WAIT = 8
-"""Barriers' time that is lost at each barrier besides: fetching what another tile wrote, waiting
-for the slower. (The talk's net, batch 1, on two tiles of Zen 4: 1.2 µs at a barrier of 0.14 µs.)"""
+LATE = 4000
+"""Cycles that are lost at each barrier besides: fetching what another tile wrote, waiting for the
+slower. (The talk's net, batch 1: 1.2 µs on two tiles of Zen 4, at a barrier of 0.14; 1.5 on 16 of a
+Sapphire Rapids, at one of 4.5.)"""
 
 AT_ONCE = 1.1
 """What scans at once take over what is counted, at least: each tile reads all of a layer's weights,
@@ -110,7 +112,7 @@ def _price(scope: Scope, machine: Machine, lower: Callable[[], None]) -> float:
     lower()
     steps = synchronise(alternating(scope.steps[known:]))
     scope.restore(before)
-    waits = WAIT * machine.chip.sync_cycles * syncs_of(steps)
+    waits = late(machine, LATE) * syncs_of(steps)
     return price_of(steps, machine, machine.chip.tiles).cycles + waits
 
 

@@ -21,6 +21,7 @@ from tilewright.codelets.small import is_small
 from tilewright.frozen import frozen
 from tilewright.machine.cost import NOTHING, Count, operand_dtypes
 from tilewright.machine.machine import Machine
+from tilewright.machine.meetings import messages
 from tilewright.plan.ir import (
     Branch,
     Call,
@@ -132,9 +133,9 @@ class _Clock:
                 raise AssertionError(step)
 
     def _barrier(self) -> float:
-        """Each of those who take part adds one to the same number."""
-        all_tiles = max(self.machine.chip.tiles, 1)
-        return self.machine.chip.sync_cycles * self.tiles / all_tiles if self.tiles > 1 else 0.0
+        """That of all tiles, but for messages between those who do not take part."""
+        chip = self.machine.chip
+        return chip.sync_cycles * messages(self.tiles) / max(messages(chip.tiles), 1)
 
     def _dealt(self, pool: Sequence[tuple[Cycles, int]], times: float) -> Cycles:
         """Neighbours' shares, and help for those who are late: as even as pieces allow."""
