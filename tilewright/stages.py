@@ -30,6 +30,7 @@ from tilewright.graph.lifted import lifted
 from tilewright.graph.pattern import Pattern
 from tilewright.graph.products import simplify_products
 from tilewright.graph.rewrite import anywhere
+from tilewright.graph.sampled import sampled
 from tilewright.graph.separate import separate
 from tilewright.graph.shares import by_shares
 from tilewright.graph.simplify import simplify
@@ -69,6 +70,7 @@ WHOLE: Sequence[Rewrite] = (
     sink,
     separate,
     ahead,
+    sampled,
     declared,
     layout,
     hoist,

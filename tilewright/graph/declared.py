@@ -99,14 +99,14 @@ def _moved(node: Node, known: Mapping[Value, _Known]) -> _Known | None:
 
 def declared(graph: Graph, machine: Machine) -> Graph:
     """The same graph, in all bodies too."""
-    if not _has_masks(graph):
+    if not has_masks(graph):
         return graph
     return _declared(graph, machine, machine.chip.exchange.kind != "bound")
 
 
 def declared_whole(graph: Graph, machine: Machine) -> Graph:
     """The same graph, of which all products are done whole."""
-    return _declared(graph, machine, False) if _has_masks(graph) else graph
+    return _declared(graph, machine, False) if has_masks(graph) else graph
 
 
 def _declared(graph: Graph, machine: Machine, skips: bool) -> Graph:
@@ -116,11 +116,11 @@ def _declared(graph: Graph, machine: Machine, skips: bool) -> Graph:
 
 def unmasked(graph: Graph, machine: Machine) -> Graph:
     """The same graph with a `select` in the place of each mask."""
-    return _Skipping(machine, False).graph(graph, {}) if _has_masks(graph) else graph
+    return _Skipping(machine, False).graph(graph, {}) if has_masks(graph) else graph
 
 
-def _has_masks(graph: Graph) -> bool:
-    return any(node.op == "masked" or any(map(_has_masks, node.bodies)) for node in graph.nodes)
+def has_masks(graph: Graph) -> bool:
+    return any(node.op == "masked" or any(map(has_masks, node.bodies)) for node in graph.nodes)
 
 
 @frozen
@@ -142,7 +142,7 @@ class _Skipping:
                 result = mask or _select(new, node)
                 new.replace(node.outputs, [result])
                 if self.skips and result.type.size == prod(result.shape[-2:]):
-                    known[result] = _of(new, result, _lines(node), node.inputs[0])
+                    known[result] = _of(new, result, lines_of_mask(node), node.inputs[0])
             elif node.op == "dot" and (result := self._product(new, node, known)) is not None:
                 new.replace(node.outputs, [result])
             else:
@@ -213,7 +213,7 @@ def _as(new: Rebuilder, value: Value, shape: tuple[int, ...]) -> Value:
     return value if value.shape == shape else new.op("reshape", value, shape=shape)
 
 
-def _lines(node: Node) -> np.ndarray:
+def lines_of_mask(node: Node) -> np.ndarray:
     """(panels, k): which lines of 16 columns may differ from zero."""
     kept, tall, wide = (node.params[name] for name in ("kept", "tall", "wide"))
     k, n = node.output.shape[-2:]

@@ -18,7 +18,7 @@ def lower_dynamic_slice(scope: Scope, unit: Unit) -> None:
     scope.call(codelet, [source, *starts], [target])
 
 
-def _updated(scope: Scope, node: Node) -> View:
+def updated(scope: Scope, node: Node) -> View:
     """The view to update: the operand's own where we may, else a copy of it."""
     source = scope.view(node.inputs[0])
     if scope.may_overwrite(node.inputs[0]):
@@ -30,7 +30,7 @@ def _updated(scope: Scope, node: Node) -> View:
 
 def lower_dynamic_update_slice(scope: Scope, unit: Unit) -> None:
     (node,) = unit.nodes
-    target = _updated(scope, node)
+    target = updated(scope, node)
     update, *starts = [scope.view(v) for v in node.inputs[1:]]
     codelet = DynamicUpdateSlice(operand(update), tuple(s.dtype for s in starts), operand(target))
     scope.call(codelet, [update, *starts], [target])
@@ -46,7 +46,7 @@ def lower_gather(scope: Scope, unit: Unit) -> None:
 
 def lower_scatter(scope: Scope, unit: Unit) -> None:
     (node,) = unit.nodes
-    target = _updated(scope, node)
+    target = updated(scope, node)
     indices, updates = (scope.view(v) for v in node.inputs[1:])
     codelet = Scatter.of(operand(indices), operand(updates), operand(target), node.params)
     scope.call(codelet, [indices, updates], [target])

@@ -26,6 +26,7 @@ from tilewright.plan import (
     movement,
     packed,
     products,
+    sampled,
     strips,
 )
 from tilewright.plan.alternating import alternating
@@ -55,6 +56,7 @@ KINDS: dict[str, Callable[[Scope, Unit], None]] = {
     **across.KINDS,
     **products.KINDS,
     **packed.KINDS,
+    **sampled.KINDS,
     **convolution.KINDS,
     **linalg.KINDS,
     **control.KINDS,

@@ -4,6 +4,7 @@ from tilewright.codelets.contract.blocks import ContractBlocks
 from tilewright.codelets.contract.codelet import ContractOuter, ContractVector
 from tilewright.codelets.contract.lanes import ContractLanes
 from tilewright.codelets.contract.panels import ContractPanels
+from tilewright.codelets.contract.sampled import ContractSampled
 from tilewright.codelets.contract.woven import Woven
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "ContractLanes",
     "ContractOuter",
     "ContractPanels",
+    "ContractSampled",
     "ContractVector",
     "Woven",
 ]

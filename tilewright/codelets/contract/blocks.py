@@ -133,7 +133,7 @@ class ContractBlocks(Codelet):
     def meaning(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
         lhs, panels, places, starts, *beside = arrays
         if self.tall:
-            places, starts = _of_piece(places, starts)
+            places, starts = of_piece(places, starts)
             panels = blocks.taken(panels, places, starts, self.tall)
         sums = blocks.sums(lhs, panels, places, starts, self.n)
         if self.epilogue is None:
@@ -144,7 +144,7 @@ class ContractBlocks(Codelet):
         blocks_emit.emit(self, module, symbol)
 
 
-def _of_piece(places: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def of_piece(places: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of the panels that there are."""
     first, end = starts[0, 0, 0], starts[-1, -1, 1]
     return places[first:end], starts - first

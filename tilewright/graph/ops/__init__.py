@@ -18,7 +18,7 @@ The others, whose operands and parameters stand in the files of their families:
     movement        constant iota broadcast reshape transpose slice reverse pad concatenate copy
     indexed         dynamic_slice dynamic_update_slice gather scatter
     across          reduce argreduce cumulative sort
-    dot, packed     dot; pack dot_packed; dot_blocks
+    dot, packed     dot; pack dot_packed; dot_blocks; dot_sampled add_sampled
     conv, window    conv conv_data conv_filter; window window_scatter
     linalg          cholesky triangular_solve lu
     control, strips loop scan map branch; strips
@@ -44,6 +44,7 @@ from tilewright.graph.ops import (
     linalg,
     movement,
     packed,
+    sampled,
     strips,
     window,
 )
@@ -59,6 +60,7 @@ OPERATIONS: dict[str, Operation] = {
     **window.ROWS,
     **packed.ROWS,
     **blocks.ROWS,
+    **sampled.ROWS,
     **linalg.ROWS,
 }
 """Without bodies."""
