@@ -73,6 +73,21 @@ def test_what_is_bound_is_skipped():
     assert skips(tilewright.compile(lambda x: x @ tilewright.blocks(w, mask), x)) <= 1
 
 
+@pytest.mark.parametrize("hole", [np.s_[15::16], np.s_[:, 5::16], np.s_[::64, ::32]])
+def test_a_mask_with_holes_in_its_blocks(hole):
+    """Blocks of 16 lines are skipped, and what the mask has not of a block that is left is zero."""
+    _, left = case(128, 256, 16)
+    left[hole] = False
+
+    def program(w, x):
+        return x @ tilewright.blocks(w, left)
+
+    for rows in (1, 4, 32):
+        w, x = array(128, 256), array(rows, 128)
+        assert skips(tilewright.compile(program, w, x)) == 1
+        agree(program, w, x, absolute=1e-5, simulated=rows == 4)
+
+
 def test_training_stays_in_the_pattern():
     """A whole descent as one program: what is masked never moves, what is left learns."""
     mask, left = case(32, 32, 4, 0.5)

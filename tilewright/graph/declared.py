@@ -24,6 +24,7 @@ from tilewright.graph.by_law import leaf_of
 from tilewright.graph.ir import Graph, Node, Value
 from tilewright.graph.law import LANES, LEAF
 from tilewright.graph.masked_reads import masked_reads
+from tilewright.graph.ops.blocks import masked as with_zeros
 from tilewright.graph.packing import DEEP
 from tilewright.graph.rewrite import Rebuilder, with_bodies
 from tilewright.graph.sides import Side, folded, is_lanes, sides_of
@@ -142,7 +143,7 @@ class _Skipping:
                 result = mask or _select(new, node)
                 new.replace(node.outputs, [result])
                 if self.skips and result.type.size == prod(result.shape[-2:]):
-                    known[result] = _of(new, result, lines_of_mask(node), node.inputs[0])
+                    known[result] = self._known(new, node, result)
             elif node.op == "dot" and (result := self._product(new, node, known)) is not None:
                 new.replace(node.outputs, [result])
             else:
@@ -150,6 +151,12 @@ class _Skipping:
                 if (moved := _moved(node, known)) is not None:
                     known[node.output] = moved
         return replace(new.finish(graph.outputs), law=graph.law, state=graph.state)
+
+    def _known(self, new: Rebuilder, node: Node, result: Value) -> _Known:
+        """Of a mask; one that takes parts of lines is seen in its result alone."""
+        lines = lines_of_mask(node)
+        whole = np.array_equal(np.repeat(lines.T, LANES, 1)[:, : result.shape[-1]], _kept(node))
+        return _of(new, result, lines, node.inputs[0] if whole else None)
 
     def _is_better_whole(self, rows: int, k: int, n: int) -> bool:
         """Rows that come from far are cut in strips; tiles that share no memory take some rows of a
@@ -185,12 +192,12 @@ class _Skipping:
         if n % LANES or self._is_better_whole(other.width, k, n):
             return None
         lines = squares(found.lines, tile, "float32")
-        whole = np.array_equal(lines, found.lines) and not self.machine.chip.exchange.apart
-        read = found.matrix if whole else found.masked
         dearer = _dearer(self.machine)
         pattern = best_pattern(other.width, lines, 1, found.matrix.type, self.machine, dearer)
         if pattern is None:
             return None
+        whole = np.array_equal(pattern.lines, found.lines)
+        read = found.matrix if whole and not self.machine.chip.exchange.apart else found.masked
         places, starts = (new.op("constant", value=table) for table in pattern.tables())
         result = new.op(
             "dot_blocks", _rows(new, other), read, places, starts,
@@ -213,13 +220,16 @@ def _as(new: Rebuilder, value: Value, shape: tuple[int, ...]) -> Value:
     return value if value.shape == shape else new.op("reshape", value, shape=shape)
 
 
+def _kept(node: Node) -> np.ndarray:
+    """(k, n): which numbers may differ from zero."""
+    return with_zeros(np.ones(node.output.shape[-2:], bool), **node.params)
+
+
 def lines_of_mask(node: Node) -> np.ndarray:
     """(panels, k): which lines of 16 columns may differ from zero."""
-    kept, tall, wide = (node.params[name] for name in ("kept", "tall", "wide"))
     k, n = node.output.shape[-2:]
-    where = np.repeat(np.repeat(kept, tall, 0), wide, 1)[:k, :n]
     padded = np.zeros((k, -(-n // LANES) * LANES), bool)
-    padded[:, :n] = where
+    padded[:, :n] = _kept(node)
     return np.any(padded.reshape(k, -1, LANES), 2).T
 
 

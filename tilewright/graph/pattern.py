@@ -45,6 +45,11 @@ class Pattern:
         return self.count / max(1, self.kept.size)
 
     @property
+    def lines(self) -> np.ndarray:
+        """(panels, lines): which are in blocks that are left."""
+        return np.repeat(self.kept, self.height, 1)
+
+    @property
     def k(self) -> int:
         return self.kept.shape[1] * self.height * self.depth
 
