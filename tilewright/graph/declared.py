@@ -6,8 +6,8 @@ that is masked, here or before the loop that reads it, skips the blocks that are
 read where they lie: packing what is new with each call would cost more than it saves.
 A kernel of one tap (1, 1, k, n) is such a matrix too: its convolution is a product by now. What a
 user binds is better packed, and is looked at then (see `blocks.py`): `unmasked` is the rewrite for
-that. Kernels of more taps, and products of a gradient by the transpose, of which blocks lie across,
-are multiplied whole.
+that. Products by the transpose of such a matrix, or of some of its columns, as gradients have them,
+skip blocks as well, but where tiles share no memory. Kernels of more taps are multiplied whole.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from tilewright.graph.law import LANES, LEAF
 from tilewright.graph.masked_reads import masked_reads
 from tilewright.graph.ops.blocks import masked as with_zeros
 from tilewright.graph.packing import DEEP
+from tilewright.graph.pattern import Pattern
 from tilewright.graph.rewrite import Rebuilder, with_bodies
 from tilewright.graph.sides import Side, folded, is_lanes, sides_of
 from tilewright.machine.granules import beside, squares
@@ -39,6 +40,9 @@ APART = 1.8
 """The same on tiles that share no memory, where short rows of few blocks fill no unit: of half the
 blocks, 1024 x 1024 on a GC200, 0.8 of the time; of a quarter, 0.4."""
 
+
+ACROSS = 1.6
+"""The same of products by the transpose: rows are turned round first, and then the result."""
 
 GRANULES = 1.1
 """The same where a unit takes granules as large as blocks: all that is left fills them."""
@@ -68,9 +72,20 @@ class _Known:
         """Whether the value is the matrix as it is, perhaps with dimensions of one before it."""
         return self.axes[-2:] == (K, N)
 
-    def is_summed(self, contract: tuple[int, ...]) -> bool:
-        """Whether a product over those dimensions of the value is one over k."""
-        return [axis for i in contract if (axis := self.axes[i]) != ONE] == [K]
+    def summed(self, contract: tuple[int, ...]) -> list[int]:
+        """What a product over those dimensions of the value sums over: K, N, or both."""
+        return [axis for i in contract if (axis := self.axes[i]) != ONE]
+
+    def columns(self, new: Rebuilder, node: Node) -> _Known | None:
+        """The same of a slice of it; None where that is not of whole panels."""
+        (top, first), (below, end), stride = (node.params[n] for n in ("start", "limit", "stride"))
+        whole = (top, below) == (0, self.matrix.shape[0]) and tuple(stride) == (1, 1)
+        if not whole or first % LANES or end % LANES:
+            return None
+        plain = self.matrix is self.masked
+        matrix = node.output if plain else new.op("slice", self.matrix, **node.params)
+        lines = self.lines[first // LANES : end // LANES]
+        return replace(self, matrix=matrix, masked=node.output, lines=lines)
 
 
 K, N, ONE = 0, 1, -1
@@ -83,11 +98,13 @@ def _of(new: Rebuilder, value: Value, lines: np.ndarray, whole: Value | None = N
     return _Known(_as(new, whole or value, shape), _as(new, value, shape), lines, axes)
 
 
-def _moved(node: Node, known: Mapping[Value, _Known]) -> _Known | None:
+def _moved(new: Rebuilder, node: Node, known: Mapping[Value, _Known]) -> _Known | None:
     """The same of what a node makes of such a value; None where that is another."""
-    found = known.get(node.inputs[0]) if node.op in ("reshape", "transpose") else None
+    found = known.get(node.inputs[0]) if node.op in ("reshape", "transpose", "slice") else None
     if found is None:
         return None
+    if node.op == "slice":
+        return found.columns(new, node) if found.axes == (K, N) else None
     if node.op == "transpose":
         return replace(found, axes=tuple(found.axes[i] for i in node.params["permutation"]))
     shape, matrix = node.output.shape, found.matrix.shape
@@ -148,7 +165,8 @@ class _Skipping:
                 new.replace(node.outputs, [result])
             else:
                 new.keep(node)
-                if (moved := _moved(node, known)) is not None:
+                cut = node.op == "slice" and stay
+                if not cut and (moved := _moved(new, node, known)) is not None:
                     known[node.output] = moved
         return replace(new.finish(graph.outputs), law=graph.law, state=graph.state)
 
@@ -185,27 +203,51 @@ class _Skipping:
             return None
         matrix, other = sides[mine[0]], folded(new, sides[1 - mine[0]])
         kinds = {matrix.value.dtype, other.value.dtype, node.output.dtype}
-        found, tile = known[matrix.value], self.machine.tile
-        if kinds != {"float32"} or matrix.batch or not found.is_summed(matrix.contract):
+        found = known[matrix.value]
+        if kinds != {"float32"} or matrix.batch:
             return None
         k, n = found.matrix.shape
         if n % LANES or self._is_better_whole(other.width, k, n):
             return None
-        lines = squares(found.lines, tile, "float32")
-        dearer = _dearer(self.machine)
-        pattern = best_pattern(other.width, lines, 1, found.matrix.type, self.machine, dearer)
-        if pattern is None:
+        summed, result = found.summed(matrix.contract), None
+        if len(summed) == 1:
+            result = (self._along if summed == [K] else self._across)(new, other, found)
+        if result is None:
             return None
-        whole = np.array_equal(pattern.lines, found.lines)
-        read = found.matrix if whole and not self.machine.chip.exchange.apart else found.masked
-        places, starts = (new.op("constant", value=table) for table in pattern.tables())
-        result = new.op(
-            "dot_blocks", _rows(new, other), read, places, starts,
-            columns=n, height=pattern.height,
-        )  # fmt: skip
         if mine[0] == 0:
             result = new.op("transpose", result, permutation=(1, 0))
         return _as(new, result, node.output.shape)
+
+    def _along(self, new: Rebuilder, other: Side, found: _Known) -> Value | None:
+        """(rows, k) times the matrix: (rows, n)."""
+        lines = squares(found.lines, self.machine.tile, "float32")
+        kind, dearer = found.matrix.type, _dearer(self.machine)
+        pattern = best_pattern(other.width, lines, 1, kind, self.machine, dearer)
+        if pattern is None:
+            return None
+        tables = [new.op("constant", value=table) for table in pattern.tables()]
+        return new.op(
+            "dot_blocks", _rows(new, other), self._read(found, pattern), *tables,
+            columns=kind.shape[1], height=pattern.height,
+        )  # fmt: skip
+
+    def _across(self, new: Rebuilder, other: Side, found: _Known) -> Value | None:
+        """(rows, n) times the transpose of the matrix: (rows, k)."""
+        if self.machine.chip.exchange.apart or other.width % LANES:
+            return None
+        kind = found.matrix.type
+        pattern = best_pattern(other.width, found.lines, 1, kind, self.machine, ACROSS)
+        if pattern is None:
+            return None
+        turned = Pattern(pattern.kept.T, LANES, 1)
+        tables = [new.op("constant", value=table) for table in turned.tables()]
+        read = self._read(found, pattern)
+        return new.op("dot_across", _rows(new, other), read, *tables, height=pattern.height)
+
+    def _read(self, found: _Known, pattern: Pattern) -> Value:
+        """The matrix as it is, where blocks have nothing of it that the mask has not."""
+        whole = np.array_equal(pattern.lines, found.lines)
+        return found.matrix if whole and not self.machine.chip.exchange.apart else found.masked
 
 
 def _rows(new: Rebuilder, side: Side) -> Value:

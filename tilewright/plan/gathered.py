@@ -25,7 +25,7 @@ MAKERS = frozenset(("fused", "dot", "dot_packed", "dot_blocks"))
 """Units whose vertices store to any strides."""
 WORTH_GATHERING = 1024
 """Elements of a part from which on: small vertices stay as they are."""
-LINE_BY_LINE = ELEMENTWISE | {"dot", "dot_sampled", "add_sampled", "reduce"}
+LINE_BY_LINE = ELEMENTWISE | {"dot", "dot_across", "dot_sampled", "add_sampled", "reduce"}
 """Readers that do not care how far apart lines are."""
 
 

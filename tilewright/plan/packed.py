@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from tilewright.codelets.contract import ContractBlocks, ContractPanels
+from tilewright.codelets.contract import ContractAcross, ContractBlocks, ContractPanels
 from tilewright.codelets.expression import Expression
 from tilewright.graph.count import node_count
 from tilewright.graph.ir import Node, Type, Value
@@ -183,4 +183,13 @@ def gated(scope: Scope, unit: Unit) -> tuple[ExpressionBuilder, int]:
     return builder, len(slices)
 
 
-KINDS = {"pack": lower_pack}
+def lower_across(scope: Scope, unit: Unit) -> None:
+    (node,) = unit.nodes
+    lhs, matrix, *tables = (scope.view(value) for value in node.inputs)
+    given = [view if view.strides[1] == 1 else scope.dense(view) for view in (lhs, matrix)]
+    given, target = [*given, *tables], scope.target(node.output)
+    codelet = ContractAcross(*map(operand, (*given, target)), tall=node.params["height"])
+    scope.call(codelet, given, [target])
+
+
+KINDS = {"pack": lower_pack, "dot_across": lower_across}

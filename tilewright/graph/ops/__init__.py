@@ -18,7 +18,7 @@ The others, whose operands and parameters stand in the files of their families:
     movement        constant iota broadcast reshape transpose slice reverse pad concatenate copy
     indexed         dynamic_slice dynamic_update_slice gather scatter
     across          reduce argreduce cumulative sort
-    dot, packed     dot; pack dot_packed; dot_blocks; dot_sampled add_sampled
+    dot, packed     dot; pack dot_packed; dot_blocks dot_across; dot_sampled add_sampled
     conv, window    conv conv_data conv_filter; window window_scatter
     linalg          cholesky triangular_solve lu
     control, strips loop scan map branch; strips

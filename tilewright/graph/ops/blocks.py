@@ -2,6 +2,8 @@
 
     dot_blocks (lhs, blocks, places, starts) columns=    (m, k) times the blocks: (m, columns), of
                                                          `dtype`= where that is not lhs's
+    dot_across (lhs, matrix, places, starts) height=     (m, k) times the transpose of a whole
+                                                         matrix (n, k): (m, n)
     masked (matrices) kept=, tall=, wide=                (..., k, n), zero but for blocks of
                                                          tall x wide that `kept` has
 
@@ -11,7 +13,8 @@ h lines of panels, h d neighbouring k of 16 columns. `places` (count,), int32: a
 `starts` (panels, leaves, 2), int32: the blocks that meet a leaf of the sum, from ... to. Both are
 constants: a pattern is part of the graph, and so of what a program is found again by. Weights are
 data. `blocks` may also be the whole matrix (k, columns), in which blocks of `height`= rows are read
-where they lie: for what is known of a matrix that is an argument.
+where they lie: for what is known of a matrix that is an argument. Across, blocks are `height`= rows
+x 16 columns of the matrix, row of blocks by row of blocks: k runs along the columns.
 
 The law is that of the product with zeros in the place of blocks that are not there, in `sequence`,
 but for those terms, which take no part. While the operands are finite the bits are the same: a
@@ -59,13 +62,13 @@ def sums(
         return law.product(lhs, matrix.T, "sequence", "int32")
     rows, matrix = (flush(SCALAR["convert"](x, dtype="float32")) for x in (lhs, blocks))
     panels, leaves, _ = starts.shape
-    parts = np.zeros((leaves, len(lhs), panels, LANES), np.float32)
+    parts = np.zeros((leaves, len(lhs), panels, blocks.shape[2]), np.float32)
     for part, ranges in zip(parts, starts.swapaxes(0, 1), strict=True):
         _add(part, rows, matrix, places, ranges)
     if not leaves:
         return np.zeros((len(lhs), columns), np.float32)
     total = law.combine_pairs("sum", parts)
-    return total.reshape(len(lhs), panels * LANES)[:, :columns]
+    return total.reshape(len(lhs), -1)[:, :columns]
 
 
 def _add(
@@ -98,6 +101,16 @@ def dot_blocks(
         blocks = taken(blocks, places, starts, height)
     found = sums(lhs, blocks, places, starts, columns)
     return SCALAR["convert"](found, dtype=dtype or lhs.dtype.name)
+
+
+def dot_across(
+    lhs: np.ndarray, matrix: np.ndarray, places: np.ndarray, starts: np.ndarray, *, height: int
+) -> np.ndarray:
+    """(m, k) times the transpose of (n, k), whose blocks are taken as columns of panels."""
+    rows = np.repeat(np.arange(len(starts)), starts[:, -1, 1] - starts[:, 0, 0])
+    matrix = matrix.reshape(-1, height, matrix.shape[1])
+    blocks = matrix[rows[:, None], :, places[:, None] + np.arange(LANES)]
+    return sums(lhs, blocks[..., None], places, starts, len(starts) * height)
 
 
 def taken(matrix: np.ndarray, places: np.ndarray, starts: np.ndarray, height: int) -> np.ndarray:
@@ -133,6 +146,18 @@ def _faults(node: Node) -> Iterable[str]:
         yield "every leaf of a panel has a range of blocks"
 
 
+def _faults_across(node: Node) -> Iterable[str]:
+    (lhs, matrix, places, starts), height = node.inputs, node.params["height"]
+    if {value.dtype for value in (lhs, matrix)} != {"float32"}:
+        yield "products across are of float32"
+    if lhs.shape[1] != matrix.shape[1] or matrix.shape[1] % LANES or matrix.shape[0] % height:
+        yield "a whole matrix has k columns, and whole blocks"
+    if len(places.shape) != 1 or places.dtype != "int32":
+        yield "every block has a place"
+    if starts.shape != (matrix.shape[0] // height, leaves_of(lhs.shape[1]), 2):
+        yield "every leaf of a row of blocks has a range of them"
+
+
 def leaves_of(k: int) -> int:
     """Of a sum of k terms."""
     return -(-k // law.LEAF)
@@ -147,12 +172,25 @@ def _count(node: Node) -> Count:
     return Count(macs={key: lhs.shape[0] * size}, iterations=1)
 
 
+def _count_across(node: Node) -> Count:
+    lhs, _, places, _ = node.inputs
+    size = places.type.size * node.params["height"] * LANES
+    return Count(macs={"float32": lhs.shape[0] * size}, iterations=1)
+
+
 ROWS = {
     "dot_blocks": Operation(
         typed(lambda operands, params: (operands[0].shape[0], params["columns"])),
         dot_blocks,
         _count,
         _faults,
+        flushes=True,
+    ),
+    "dot_across": Operation(
+        typed(lambda operands, params: (operands[0].shape[0], operands[1].shape[0])),
+        dot_across,
+        _count_across,
+        _faults_across,
         flushes=True,
     ),
     "masked": Operation(typed(same), masked, moves),
