@@ -16,7 +16,6 @@ import numpy as np
 
 from tilewright.codelets.base import LANES
 from tilewright.codelets.convolution import Convolution, FilterGradient, Window, WindowScatter
-from tilewright.codelets.convolution.channels import is_together
 from tilewright.codelets.convolution.pairs import are_words
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
@@ -26,16 +25,14 @@ from tilewright.plan import views
 from tilewright.plan.basic import fill_codelet, operand
 from tilewright.plan.borders import pads_of, phases_of, zero
 from tilewright.plan.ir import View
+from tilewright.plan.kernels import across, across_in_words, in_words, side_by_side
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
-
-CROWDED, CACHE_WAYS = 512, 8
-"""Rows so many bytes apart, or a multiple, share the lines of caches that have so many ways."""
 
 
 def lower_conv(scope: Scope, node: Node) -> None:
     image, kernel = _sides(scope, node)
-    target = _grouped(scope.target(node.output), node.params["groups"])
+    target = _grouped(scope.target(node.output), kernel.shape[0])
     _convolve(scope, image, kernel, target, node.params)
 
 
@@ -46,13 +43,14 @@ def lower_conv_with_epilogue(
 
     What is beside it may have another shape (a signal is an image of one row).
     """
-    groups, shape = node.params["groups"], node.output.shape
-    sides = [views.reshape(view, shape) for view in (*beside, *outs)]
-    grouped = [_grouped(view, groups) for view in sides if view is not None]
-    if len(grouped) < len(sides) or not all(map(_is_near, grouped)):
+    shape = node.output.shape
+    sides = [view for each in (*beside, *outs) if (view := views.reshape(each, shape)) is not None]
+    near = all(_is_near(_grouped(view, node.params["groups"])) for view in sides)
+    if len(sides) < len(beside) + len(outs) or not near:
         return False
-    read, written = grouped[: len(beside)], grouped[len(beside) :]
     image, kernel = _sides(scope, node)
+    grouped = [_grouped(view, kernel.shape[0]) for view in sides]
+    read, written = grouped[: len(beside)], grouped[len(beside) :]
     out, *more = map(operand, written)
     codelet = Convolution(
         operand(image), operand(kernel), out, node.params["stride"], node.params["dilation"],
@@ -75,32 +73,27 @@ def _convolve(
 def _sides(scope: Scope, node: Node) -> tuple[View, View]:
     """The image with its border and the kernel, as the codelet reads them."""
     image, kernel = (scope.view(value) for value in node.inputs)
-    image = _bordered(scope, image, node.params["pad"])
+    image, pixels = _bordered(scope, image, node.params["pad"]), prod(node.output.shape[:3])
     if node.params.get("pairs"):
-        return _in_words(scope, image, kernel, node.params["groups"])
-    return _grouped(image, node.params["groups"]), _side_by_side(scope, kernel)
+        image, kernel = _word_image(scope, image), in_words(scope, kernel, pixels)
+    else:
+        kernel = side_by_side(scope, kernel, pixels)
+    return _read_by(kernel, image, node.params["groups"]), kernel
 
 
-def _in_words(scope: Scope, image: View, kernel: View, groups: int) -> tuple[View, View]:
-    """Pairs of channels lie side by side."""
-    return _grouped(_word_image(scope, image), groups), _word_kernel(scope, kernel)
+def _read_by(kernel: View, image: View, groups: int) -> View:
+    """An image of so many groups, which all panels of a kernel read where it has one."""
+    grouped, panels = _grouped(image, groups), kernel.shape[0]
+    if groups == panels:
+        return grouped
+    *around, _, channels = grouped.shape
+    strides = (*grouped.strides[:3], 0, grouped.strides[4])
+    return replace(grouped, shape=(*around, panels, channels), strides=strides)
 
 
 def _word_image(scope: Scope, image: View) -> View:
     """With pairs of channels one after the other."""
     return image if are_words(image.shape, image.strides) else scope.dense(image)
-
-
-def _word_kernel(scope: Scope, kernel: View) -> View:
-    """Pairs lie side by side, and so do the outputs of a group; if these are few, of all."""
-    groups, out = kernel.shape[0], kernel.shape[4]
-    order = (1, 2, 3, 0, 4, 5) if groups > 1 and out < LANES else (0, 1, 2, 3, 4, 5)
-    back = tuple(order.index(i) for i in range(6))
-    turned = views.transpose(kernel, order)
-    near = is_together(kernel.strides[0], kernel.strides[4], out, 2) or order[0] == 0
-    if not (near and kernel.strides[4:] == (2, 1) and are_words(kernel.shape, kernel.strides)):
-        turned = scope.dense(turned)
-    return views.transpose(turned, back)
 
 
 def _is_near(side: View) -> bool:
@@ -116,10 +109,10 @@ def lower_conv_data(scope: Scope, unit: Unit) -> None:
     """Phase by phase, from one image with as much border as any of them reads."""
     (node,) = unit.nodes
     given, kernel = (scope.view(value) for value in node.inputs)
-    params, groups = node.params, node.params["groups"]
-    target = _grouped(scope.target(node.output), groups)
-    pairs = bool(params.get("pairs"))
-    kernel = _across_pairs(scope, kernel) if pairs else _across(scope, kernel)
+    params, pairs = node.params, bool(node.params.get("pairs"))
+    pixels = prod(node.output.shape[:3])
+    kernel = (across_in_words if pairs else across)(scope, kernel, pixels)
+    target = _grouped(scope.target(node.output), kernel.shape[0])
     phases = phases_of(node)
     read = [pair for pair in phases if all(phase.taps for phase in pair)]
     most = pads_of(node)
@@ -143,24 +136,11 @@ def lower_conv_data(scope: Scope, unit: Unit) -> None:
         turned = views.window(
             kernel,
             (0, taps[0][0], taps[1][0], *(0,) * len(kernel.shape[3:])),
-            (groups, len(taps[0]), len(taps[1]), *kernel.shape[3:]),
+            (kernel.shape[0], len(taps[0]), len(taps[1]), *kernel.shape[3:]),
             (1, *(t[1] - t[0] if len(t) > 1 else 1 for t in taps), *(1,) * len(kernel.shape[3:])),
         )
         spaced = {"stride": (1, 1), "dilation": (rows.dilation, columns.dilation), "pairs": pairs}
-        _convolve(scope, _grouped(here, groups), turned, part, spaced)
-
-
-def _across(scope: Scope, kernel: View) -> View:
-    """A kernel that is read from its outputs to its inputs."""
-    return _side_by_side(scope, views.transpose(kernel, (0, 1, 2, 4, 3)))
-
-
-def _across_pairs(scope: Scope, kernel: View) -> View:
-    """The same with pairs of outputs, (groups, kh, kw, out / 2, in, 2)."""
-    *sizes, out = kernel.shape
-    apart = views.reshape(kernel, (*sizes, out // 2, 2))
-    assert apart is not None, "a dimension in two is a view"
-    return _word_kernel(scope, views.transpose(apart, (0, 1, 2, 4, 3, 5)))
+        _convolve(scope, _read_by(kernel, here, params["groups"]), turned, part, spaced)
 
 
 def lower_conv_filter(scope: Scope, unit: Unit) -> None:
@@ -249,32 +229,6 @@ def _grouped(image: View, groups: int) -> View:
 
 def _dense_channels(scope: Scope, image: View) -> View:
     return image if image.strides[3] == 1 or image.shape[3] == 1 else scope.dense(image)
-
-
-def _side_by_side(scope: Scope, kernel: View) -> View:
-    """A kernel of which lanes are neighbours: outputs of a group; if these are few, of all."""
-    groups, kh, kw, channels, out = kernel.shape
-    if groups > 1 and out < LANES:
-        if is_together(kernel.strides[0], kernel.strides[4], out):
-            return kernel
-        packed = scope.new(Type(kernel.dtype, (kh, kw, channels, groups, out)))
-        scope.copy(views.transpose(kernel, (1, 2, 3, 0, 4)), packed)
-        return views.transpose(packed, (3, 0, 1, 2, 4))
-    is_dense = out == 1 or kernel.strides[4] == 1
-    if is_dense and not _is_crowded(kernel, kernel.strides[3]):
-        return kernel
-    pitch = out + (LANES if _is_crowded(kernel, out) else 0)
-    made = scope.new(Type(kernel.dtype, (groups, kh, kw, channels, pitch)))
-    made = views.window(made, (0,) * 5, kernel.shape)
-    scope.copy(kernel, made)
-    return made
-
-
-def _is_crowded(kernel: View, step: int) -> bool:
-    """Whether rows of a kernel, one for each tap and input channel and so many elements apart, fall
-    into the same few lines of caches."""
-    nbytes = step * numpy_dtype(kernel.dtype).itemsize
-    return nbytes % CROWDED == 0 and prod(kernel.shape[1:4]) * nbytes > CROWDED * CACHE_WAYS
 
 
 def _bordered(

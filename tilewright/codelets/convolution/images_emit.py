@@ -142,7 +142,8 @@ class _Writer:
         """
         image, kernel = self.codelet.image, self.codelet.kernel
         kept = self.channels.together and prod(kernel.shape[1:4]) <= KEPT
-        return kernel.size <= prod(image.shape[1:]) and not kept
+        sizes = zip(image.shape[1:], image.strides[1:], strict=True)
+        return kernel.size <= prod(size for size, step in sizes if step) and not kept
 
     def _walk(
         self, dimensions: Sequence[tuple[int, list[int]]], places: Sequence[str]
