@@ -263,3 +263,31 @@ def test_parts_meet_in_the_epilogue(dtype, parts, features):
     whole = gates(1, 128, 4, parts, dtype)
     piece = whole.cut.axes[1]
     assert (piece, whole.cut.length, whole.cut.panels) == (1, 128, 1)
+
+
+def asks(case: ContractPanels) -> bool:
+    """Whether anything is asked for."""
+    module = Module(HOST)
+    case.emit(module, "codelet")
+    return "call void @llvm.prefetch" in module.text()
+
+
+@levels
+@kinds
+@pytest.mark.parametrize("m", (5, 13, 49))
+def test_bits_where_the_next_panels_are_asked_for(dtype, lhs, paired, m, features):
+    case = codelet(dtype, lhs, paired, m, 200, 300)
+    assert asks(case)
+    check(case, features, operands(case))
+
+
+@pytest.mark.parametrize(
+    "m, n, k",
+    [
+        (4, 200, 300),  # reading is all that they do
+        (300, 200, 300),  # a group is used for long
+        (13, 32, 64),  # all are near
+    ],
+)
+def test_what_asks_for_no_panels(m, n, k):
+    assert not asks(codelet("float32", "float32", False, m, n, k))

@@ -1,4 +1,5 @@
-"""Bytes that are asked for while a product is computed: what a vertex after it reads from afar.
+"""Bytes that are asked for while a product is computed: its own next panels, or what a vertex after
+it reads from afar.
 
 In: places of arrays, and in how many loops of how many turns a product's sums are taken. Out: LLVM
 text that asks for a few bytes a turn, each loop going on with the next array where it was left.
@@ -15,6 +16,25 @@ from collections.abc import Sequence
 
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.llvm import Function
+
+
+class Ahead:
+    """`step` bytes a turn from a place on; see `Strand`."""
+
+    def __init__(self, function: Function, place: str, step: int):
+        self.function, self.place, self.step = function, place, step
+
+    @property
+    def carry(self) -> list[tuple[str, str]]:
+        return [("ptr", self.place)]
+
+    def stepped(self, values: Sequence[str]) -> list[str]:
+        (place,) = values
+        vectors.prefetch(self.function, place, self.step, into="L2")
+        return [self.function.address(place, "i8", self.step)]
+
+    def take(self, values: Sequence[str], turns: int) -> None:
+        (self.place,) = values
 
 
 class Asking:

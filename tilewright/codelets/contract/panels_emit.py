@@ -14,6 +14,7 @@ from itertools import accumulate, product
 from typing import TYPE_CHECKING, Any
 
 from tilewright.codelets.base import LANES
+from tilewright.codelets.contract.asking import Ahead
 from tilewright.codelets.contract.panels_terms import Term
 from tilewright.codelets.contract.panels_writer import PackedWriter, Strand
 from tilewright.codelets.contract.problem import Problem
@@ -24,7 +25,7 @@ from tilewright.codelets.emit.llvm import Module, vector
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.tiling import Run, Tiling, choose, split
-from tilewright.codelets.emit.vectors import offset
+from tilewright.codelets.emit.vectors import itemsize, offset
 from tilewright.frozen import frozen
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ _STEPS, _SUMS_STEPPED = 4, 8
 """Steps of a turn of the innermost loop, whose own instructions then hardly count; one, where more
 sums than so many are taken in it, or much else is written between such loops."""
 
+_MANY_ROWS = 256
+"""Up to so many, the next group of panels is asked for meanwhile: of more, waiting for it is little
+(49 x 192 x 1,152 and 49 x 320 x 1,280 in pairs, from L3: 0.82 of the time; Zen 4)."""
 _LONG, _PIECES = 40, 16
 """Instructions of an epilogue from which on it goes beneath the next sums, in so many pieces."""
 
@@ -230,14 +234,42 @@ class PanelsWriter(PackedWriter):
         """A run of rows against `count` panels, the last one of `valid` columns."""
         function, row_step = self.function, self.codelet.lhs.strides[0]
         lhs = offset(function, lhs, self.codelet.lhs.dtype, run.start * row_step)
-        here = [lhs, *problem.moved(function, places, run.start, 0)]
-        steps = [row_step, *(side.row_step for side in problem.sides)]
-        dtypes = [self.codelet.lhs.dtype, *(side.dtype for side in problem.sides)]
-        along = [[run.size * step] for step in steps]
-        with walk(function, [run.count], here, dtypes, along) as (lhs, *inside):
+        share = self._share(count)
+        after = function.address(panels, "i8", self._bytes(count) + self._before(run) * share)
+        here = [lhs, after, *problem.moved(function, places, run.start, 0)]
+        steps = [run.size * step for step in (row_step, *(s.row_step for s in problem.sides))]
+        steps.insert(1, share)
+        dtypes = [self.codelet.lhs.dtype, "int8", *(side.dtype for side in problem.sides)]
+        along = [[step] for step in steps]
+        with walk(function, [run.count], here, dtypes, along) as (lhs, after, *inside):
+            writer = self._asking(after, share) if share else self
             lines, products = run.size * self.term.planes, count * self.codelet.parts
-            sums = self.sums(lhs, panels, lines, products)
+            sums = writer.sums(lhs, panels, lines, products)
             self.finish(problem, sums, inside, run.size, count, valid)
+
+    def _share(self, count: int) -> int:
+        """Bytes of the next group of panels that each tile of rows asks for."""
+        codelet, whole = self.codelet, -(-self.codelet.n // LANES)
+        few = _FEW_ROWS < codelet.m <= _MANY_ROWS
+        forwards = codelet.parts == 1 and not codelet.backwards
+        near = self._bytes(whole) <= self.function.module.near
+        if near or self.strand is not None or not (few and forwards):
+            return 0
+        return -(-self._bytes(count) // sum(run.count for run in self.tiling(whole).rows))
+
+    def _before(self, run: Run) -> int:
+        """Tiles of rows before those of a run."""
+        rows = self.tiling(-(-self.codelet.n // LANES)).rows
+        return sum(some.count for some in rows if some.start < run.start)
+
+    def _bytes(self, count: int) -> int:
+        """Of so many panels."""
+        return count * self.panel * itemsize(self.codelet.panels.dtype)
+
+    def _asking(self, place: str, share: int) -> PanelsWriter:
+        """The same writer, asking for so many bytes from a place on while it takes its sums."""
+        turns = max(1, self.codelet.k // self.term.depth)
+        return replace(self, strand=Ahead(self.function, place, -(-share // turns)))
 
     def finish(
         self,
