@@ -6,8 +6,9 @@ level, whatever was measured on it: plans are what they look at.
 
 Solvers that check for errors at run time give NaN: compiled code cannot raise them.
 
-What ours is compared with XLA compiles quickly, not well: at its default level it took half of the
-suite's time. And objects that modules leave for good are not looked through for garbage again.
+What ours is compared with XLA compiles quickly, not well, and each program by one thread: at its
+defaults it took half of the suite's time. Objects that modules leave for good are not looked
+through for garbage again, and what tests leave is when there is much of it.
 
 Files of `peers` or `slow` alone are not even imported where those are left out: the libraries of
 the ones are heavy, and so is what the others prepare.
@@ -34,7 +35,9 @@ levels.MESSAGE = 1000
 
 os.environ.setdefault("EQX_ON_ERROR", "nan")
 os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_parallel_codegen_split_count=1",
 )
 
 OF_ONE_KIND = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.(peers|slow)\b", re.MULTILINE)
@@ -50,3 +53,4 @@ def pytest_ignore_collect(collection_path, config):
 def pytest_collection_finish():
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)

@@ -12,6 +12,7 @@ is in `values.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -20,6 +21,7 @@ import numpy as np
 from tilewright.errors import UnsupportedError
 from tilewright.graph.ir import Graph, Type, Value
 from tilewright.trace import jax_internals as internals
+from tilewright.trace.kept import kept
 from tilewright.trace.lines import user_line
 from tilewright.trace.session import Parameters, Session
 from tilewright.trace.types import UntypedError, type_of
@@ -56,11 +58,15 @@ class Scope(Values):
             return values[atom]
 
         for equation in _needed(jaxpr):
-            self.builder.source = user_line(equation) or caller
+            self.builder.source = self._line(equation) or caller
             results = self.apply(equation, [read(atom) for atom in equation.invars])
             values.update(zip(equation.outvars, results, strict=True))
         self.builder.source = caller
         return tuple(read(atom) for atom in jaxpr.outvars)
+
+    def _line(self, equation: internals.Equation) -> str:
+        """The user's, who has none inside of kept traces: it takes long to look."""
+        return "" if self.session.inside_kept else user_line(equation)
 
     def apply(self, equation: internals.Equation, operands: Sequence[Value]) -> Sequence[Value]:
         """Append what one equation means."""
@@ -119,22 +125,20 @@ class Scope(Values):
     def inline(
         self, function: Callable, avals: Sequence[Any], operands: Sequence[Value], key: Any = None
     ) -> tuple[Value, ...]:
-        """Trace a JAX function and inline it; by a hashable `key` the trace is used again."""
+        """Trace a JAX function and inline it.
+
+        A hashable `key` says all that decides what the function does, beside types and JAX's
+        settings. With one the trace is used again, by programs to come as well.
+        """
         structs = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in avals]
-        if key is not None:
-            context = self._equation.ctx if self._equation is not None else None
-            key = (key, context, tuple((s.shape, s.dtype) for s in structs))
-        closed = self.session.inlined.get(key) if key is not None else None
-        if closed is None:
-            with internals.own_settings(self._equation):
-                closed = jax.make_jaxpr(function)(*structs)
-            if key is not None:
-                self.session.inlined[key] = closed
-        self.session.inlining += 1
+        make = jax.make_jaxpr(function) if key is None else partial(kept, function, key)
+        with internals.own_settings(self._equation):
+            closed = make(*structs)
+        self.session.inside_kept += key is not None
         try:
             return self.run(closed, operands)
         finally:
-            self.session.inlining -= 1
+            self.session.inside_kept -= key is not None
 
     # Bodies
 

@@ -38,10 +38,9 @@ class Session:
 
     rules: dict[str, Rule]
     ignored: Mapping[str, Collection[str]]
-    inlined: dict[Any, internals.ClosedJaxpr] = field(default_factory=dict)
     data: dict[Any, Any] = field(default_factory=dict)
-    inlining: int = 0
-    """How many functions of our own, inside of each other, are being inlined."""
+    inside_kept: int = 0
+    """How many kept traces, inside of each other, are being inlined."""
 
     def representative(self, array: Any) -> Any:
         """The first array met that is the same memory: it is read once, not twice.

@@ -69,7 +69,8 @@ def cumlogsumexp(scope: Scope, equation: internals.Equation, operand: Value) -> 
     def function(x: jax.Array) -> jax.Array:
         return jax.lax.associative_scan(jnp.logaddexp, x, reverse=reverse, axis=axis)
 
-    return scope.inline(function, [equation.invars[0].aval], [operand])[0]
+    key = ("cumlogsumexp", axis, reverse)
+    return scope.inline(function, [equation.invars[0].aval], [operand], key=key)[0]
 
 
 def sort(scope: Scope, equation: internals.Equation, *operands: Value) -> Sequence[Value]:
@@ -98,9 +99,10 @@ def _first(
     key = scope.op("not", key) if largest else key
     dtype = type_of(equation.outvars[1].aval).dtype
     if operand.type.size and select.is_worth_it(operand.shape[axis], count, key.dtype):
-        function = partial(select.first, axis=axis, count=count, dtype=dtype)
+        options = dict(axis=axis, count=count, dtype=dtype)
         structs = [jax.ShapeDtypeStruct(v.shape, v.dtype) for v in (key, operand)]
-        return scope.inline(function, structs, [key, operand])
+        function, named = partial(select.first, **options), (select.first, *options.values())
+        return scope.inline(function, structs, [key, operand], key=named)
     positions = scope.op("iota", dimension=axis, shape=operand.shape, dtype=dtype)
     inputs = [key, operand, positions]
     results = scope.builder.add("sort", inputs, [v.type for v in inputs], dimension=axis, keys=1)
