@@ -10,6 +10,7 @@ compiled where it is needed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -26,16 +27,24 @@ def sample_until(
     enough: Callable[[Draws], bool], prior: Prior, machine: str, keys: Any, data: tuple[Any, ...]
 ) -> tuple[Draws, int]:
     """Draws, and how many times as long as asked the chains became, until `enough(draws)`."""
-    draws, tuned = _compiled(prior, machine, len(keys), *_shapes(data))(keys, *data)
+    program = _program(prior)
+    draws, tuned = _compiled(program, machine, len(keys), *_shapes(data))(keys, *data)
     times = 1
     while not enough(draws) and isinstance(prior, Learned):
         if 2 * times > prior.chain.patience:
             break
         times *= 2
-        run = _compiled_longer(prior, machine, len(keys), *_shapes(data))
+        run = _compiled_longer(program, machine, len(keys), *_shapes(data))
         more, tuned = run(keys, tuned, np.int32(times * prior.chain.thin), *data)
         draws = _joined(draws, more)
     return draws, times
+
+
+def _program(prior: Prior) -> Prior:
+    """As its programs see it: how often they are run is not their business."""
+    if not isinstance(prior, Learned):
+        return prior
+    return replace(prior, chain=replace(prior.chain, patience=1))
 
 
 def _joined(old: Draws, new: Draws) -> Draws:

@@ -90,7 +90,7 @@ from math import prod
 
 import numpy as np
 
-from tilewright.graph.floats import FLOATS, SIXTEEN, flush
+from tilewright.graph.floats import FLOATS, SIXTEEN, flush, name_of
 from tilewright.graph.fma import chain32
 from tilewright.graph.ir import numpy_dtype
 from tilewright.graph.scalar import SCALAR
@@ -166,7 +166,7 @@ def reduce_ordered(
     kind: str, array: np.ndarray, axes: Sequence[int], leaf: int = LEAF
 ) -> np.ndarray:
     """Reduce over `axes`; the result has the array's dtype."""
-    dtype = array.dtype.name
+    dtype = name_of(array)
     kept = [i for i in range(array.ndim) if i not in axes]
     reduced = sorted(axes)
     shape = tuple(array.shape[i] for i in kept)
@@ -191,7 +191,7 @@ def combine_pairs(kind: str, parts: np.ndarray) -> np.ndarray:
 
 def combine(kind: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Two arrays of a kind's partial results, element by element."""
-    return SCALAR[COMBINE[kind]](a, b, dtype=a.dtype.name)
+    return SCALAR[COMBINE[kind]](a, b, dtype=name_of(a))
 
 
 def leaf_height(columns: int) -> int:
@@ -224,7 +224,7 @@ def _leaves(terms: np.ndarray, leaf: int) -> list[np.ndarray]:
 
 def _reduce_leaves(kind: str, leaves: np.ndarray) -> np.ndarray:
     """(leaves, terms, ...) to (leaves, ...), in lanes."""
-    start = identity(kind, leaves.dtype.name)
+    start = identity(kind, name_of(leaves))
     sums = np.full((len(leaves), LANES, *leaves.shape[2:]), start, leaves.dtype)
     for first in range(0, leaves.shape[1], LANES):
         taken = leaves[:, first : first + LANES]
@@ -245,7 +245,7 @@ def cumulative_ordered(
     kind: str, array: np.ndarray, axis: int, reverse: bool = False
 ) -> np.ndarray:
     """Running sums (or products, maxima, minima) along an axis."""
-    working = np.moveaxis(array, axis, 0).astype(numpy_dtype(accumulation_dtype(array.dtype.name)))
+    working = np.moveaxis(array, axis, 0).astype(numpy_dtype(accumulation_dtype(name_of(array))))
     working = working[::-1] if reverse else working
     result = working.copy()
     for i in range(1, len(working)):
@@ -267,7 +267,7 @@ def dot_ordered(
     a, free_a = _rows(lhs, contract[0], batch[0])
     b, free_b = _rows(rhs, contract[1], batch[1])
     shape = (*(lhs.shape[i] for i in batch[0]), *free_a, *free_b)
-    working = dot_working_dtype(lhs.dtype.name, rhs.dtype.name, dtype)
+    working = dot_working_dtype(name_of(lhs), name_of(rhs), dtype)
     order = "pairs" if pairs else dot_order(lhs.ndim, rhs.ndim, contract, batch)
     sums = product(a, b, order, working, leaf)
     return SCALAR["convert"](sums, dtype=dtype).reshape(shape)

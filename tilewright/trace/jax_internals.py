@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -58,7 +58,13 @@ def trace_context() -> Any:
 
 def is_key(aval: Any) -> bool:
     """Whether an abstract value is an array of PRNG keys."""
-    return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key)
+    return _is_of(aval.dtype, jax.dtypes.prng_key)
+
+
+@cache
+def _is_of(dtype: Any, kind: Any) -> bool:
+    """JAX climbs the tree of types at each call."""
+    return jax.dtypes.issubdtype(dtype, kind)
 
 
 def is_reference(aval: Any) -> bool:
@@ -68,12 +74,18 @@ def is_reference(aval: Any) -> bool:
 
 def is_extended(aval: Any) -> bool:
     """Whether an abstract value is of a dtype that NumPy has not: keys, and types of libraries."""
-    return jax.dtypes.issubdtype(aval.dtype, jax.dtypes.extended)
+    return _is_of(aval.dtype, jax.dtypes.extended)
 
 
 def dtype_name(aval: Any) -> str:
     """The name of a dtype, extended or NumPy's."""
-    return str(aval.dtype) if is_extended(aval) else np.dtype(aval.dtype).name
+    return str(aval.dtype) if is_extended(aval) else _spelled(aval.dtype)
+
+
+@cache
+def _spelled(dtype: Any) -> str:
+    """NumPy puts a name together at each call."""
+    return np.dtype(dtype).name
 
 
 def is_float0(aval: Any) -> bool:

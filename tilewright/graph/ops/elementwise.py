@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.graph.floats import name_of
 from tilewright.graph.ir import Builder, Node, Type, Value
 from tilewright.graph.ops.in_strip import Strip
 from tilewright.graph.ops.operation import Links, Operation, Params, Types, once
@@ -29,7 +30,7 @@ def _types(op: str, operands: Types, params: Params) -> list[Type]:
 
 def _meaning(op: str) -> Callable[..., np.ndarray]:
     def meaning(*arrays: np.ndarray, **params: Any) -> np.ndarray:
-        dtype = _dtype(op, [array.dtype.name for array in arrays], params)
+        dtype = _dtype(op, [name_of(array) for array in arrays], params)
         return SCALAR[op](*arrays, **{**params, "dtype": dtype})
 
     return meaning
