@@ -1,5 +1,6 @@
 """The job as a whole, small: it is found whole again after a kill, and the same to the bit."""
 
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -138,7 +139,7 @@ def test_noise_is_fitted_to_training_days_alone(tmp_path):
 
 def test_beside_plain_jax(tmp_path, monkeypatch):
     """The peer, in its own process: speeds are noted, and the draws agree."""
-    monkeypatch.setattr(peer, "FLAGS", f"{peer.FLAGS} --xla_backend_optimization_level=0")
+    monkeypatch.setattr(peer, "FLAGS", f"{peer.FLAGS} {os.environ['XLA_FLAGS']}")
     settings = Settings(Sampler(warmup=20, draws=40, leapfrogs=4, hidden=3), windows=1, controls=0)
     job, outcome = run(tmp_path, settings=settings, peer=True)
     check = outcome.notes["check"]
