@@ -68,7 +68,7 @@ class Mixture:
         return self.location.shape[1]
 
     def mean(self) -> np.ndarray:
-        """(rows,)."""
+        """Mean of the locations, (rows,); that of the distribution where all df are above 1."""
         return self.location.mean(axis=0)
 
     def deviation(self) -> np.ndarray:
@@ -86,7 +86,7 @@ class Mixture:
         return np.exp(self.log_pdf(x))
 
     def log_pdf(self, x: Any) -> np.ndarray:
-        """(rows,)."""
+        """Log density, (rows,), in nats."""
         each = log_student(self._z(x), self._df) - np.log(self._scale)
         return logsumexp(each, axis=0) - np.log(len(self.scale))
 

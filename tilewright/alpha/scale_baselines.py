@@ -29,7 +29,7 @@ from tilewright.alpha.scale_features import NAMES
 from tilewright.alpha.student import log_student
 from tilewright.models.bnn import LEAST_DEGREES, SCALE
 
-EWMA, HAR, LINEAR, GARCH, GJR = BASELINES = ("EWMA", "HAR", "linear", "GARCH-t", "GJR-t")
+EWMA, HAR, LINEAR, GARCH, GJR = "EWMA", "HAR", "linear", "GARCH-t", "GJR-t"
 HAR_FEATURES = tuple(NAMES.index(name) for name in ("move_1", "move_5", "move_22", "level"))
 PERCENT = 100.0
 """What returns are multiplied by for arch, whose optimiser wants numbers near 1."""

@@ -112,6 +112,7 @@ class Run:
 
     @property
     def cancelled(self) -> bool:
+        """Whether it was asked to stop; it may still be at it."""
         return self._frame.cancel.value != 0
 
     def progress(self) -> Progress:
@@ -178,6 +179,7 @@ class Run:
             self._frame.stop()
 
     def cancel_and_wait(self) -> None:
+        """Ask the program to stop, and come back when it has."""
         self.cancel()
         self._job.ended.wait()
 

@@ -22,7 +22,7 @@ from tilewright.alpha.scale.level import here
 from tilewright.alpha.walking.folder import UNDER_WAY, JobFolder
 from tilewright.alpha.walking.shuffle import shuffled_days
 from tilewright.alpha.walking.walk import AnyWalk, Silence, Watcher, asked, begun, place_of
-from tilewright.alpha.walking.windows import Window, windows_of
+from tilewright.alpha.walking.windows import Window
 from tilewright.doubts import expected
 from tilewright.errors import ArgumentError
 from tilewright.frozen import frozen
@@ -208,10 +208,3 @@ def walk_forward(
     with begun(found, here(), lasting=folder is not None):
         Work(found, ForwardMethod(job, panel), watcher).run(deadline)
     return found
-
-
-def open_forward(job: ForwardFolder) -> ForwardWalk:
-    """What a job in its folder has come to."""
-    windows = windows_of(job.prices.days, job.settings)
-    job.prepare(windows)
-    return ForwardWalk(job, windows)
