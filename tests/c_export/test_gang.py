@@ -45,13 +45,14 @@ static void threads(void) { /* names and CPUs of all but the first, on standard 
 
 int main(void) {
     static float xs[%(rows)d * %(width)d], ys[%(rows)d * (%(width)d + 1)];
-    const int cpus[] = {%(cpu)d, %(cpu)d}, none[] = {-1};
+    const int cpus[] = {%(cpus)s}, none[] = {-1};
     if (fread(xs, sizeof xs, 1, stdin) != 1) return 2;
     net_stream *stream = net_start(net_open());
-    if (net_tiles() != 3 || net_gang_start("help", 3, NULL, 0) != NULL) return 3;
+    if (net_tiles() != %(most)d + 1) return 3;
+    if (net_gang_start("help", %(most)d + 1, NULL, 0) != NULL) return 3;
     if (net_gang_start("help", 1, none, 0) != NULL) return 4;
     for (int turn = 0; turn < 5; turn++) { /* alone, two asleep, two that poll, one, alone again */
-        int helpers = (const int[]){0, 2, 2, 1, 0}[turn];
+        int helpers = (const int[]){0, %(most)d, %(most)d, 1, 0}[turn];
         net_gang *gang = net_gang_start("help", helpers, turn == 2 ? NULL : cpus, turn == 2);
         if (gang == NULL || net_join(stream, net_gang_help(gang)) != 0) return 5;
         for (int i = 0; i < %(turns)d; i++) {
@@ -63,7 +64,7 @@ int main(void) {
         net_gang_stop(gang);
         net_join(stream, NULL);
     }
-    net_help many = {4, 0, NULL, NULL, NULL};
+    net_help many = {%(most)d + 2, 0, NULL, NULL, NULL};
     if (net_join(stream, &many) != 1) return 6;
     net_both(stream, xs, ys, ys + %(rows)d * %(width)d); /* still alone */
     net_stop(stream);
@@ -84,19 +85,22 @@ def shared() -> tilewright.Executable:
 
 
 @needs_cc
-def test_a_gang_helps_with_the_same_bits(tmp_path):
-    """And each ends without a trace."""
+@pytest.mark.parametrize("helpers", [2, 5])
+def test_a_gang_helps_with_the_same_bits(tmp_path, helpers):
+    """And each ends without a trace. Six meet at a barrier in fours, and those again."""
     exported, xs = shared(), np.random.default_rng(1).normal(size=(ROWS, WIDTH))
     xs = xs.astype(np.float32)
-    exported.export(tmp_path, "net", tiles=3)
+    exported.export(tmp_path, "net", tiles=helpers + 1)
     cpu = min(allowed_cpus())
-    values = {"rows": ROWS, "width": WIDTH, "cpu": cpu, "turns": 30}
+    cpus = ", ".join([str(cpu)] * helpers)
+    values = {"rows": ROWS, "width": WIDTH, "cpus": cpus, "most": helpers, "turns": 30}
     program = build(tmp_path, SOURCE % values, "net_gang.c", "libnet.a", "-pthread")
     done = subprocess.run(
         [program], input=xs.tobytes(), capture_output=True, check=True, timeout=120
     )
     assert done.stdout == b"".join(array.tobytes() for array in exported(xs)) * 5
-    assert sorted(done.stderr.decode().split()) == sorted(["help-1", "help-2", f"{cpu}", f"{cpu}"])
+    names = [f"help-{number + 1}" for number in range(helpers)]
+    assert sorted(done.stderr.decode().split()) == sorted([*names, *[str(cpu)] * helpers])
 
 
 def test_work_is_shared_where_it_is_planned_to_be(tmp_path):

@@ -17,7 +17,6 @@ from tests.agree import agree
 from tests.machines import STATED
 from tests.trace.comparing import words
 from tilewright.machine.cost import price
-from tilewright.machine.cpu import cache_bytes
 from tilewright.machine.meetings import messages
 from tilewright.models import talk
 from tilewright.plan import memory
@@ -47,7 +46,7 @@ def test_the_talks_gradient_at_its_own_size():
     programs = {tiles: tilewright.compile(function, at, x, y, tiles=tiles) for tiles in (1, 2, 5)}
     plan = programs[2].compiled.program
     assert any(isinstance(step, Spread) and step.count >= 32 for step in plan.steps)
-    assert plan.tile_bytes <= cache_bytes(2)
+    assert plan.tile_bytes <= STATED.tile.memory
     results = {tiles: jax.tree.leaves(p(at, x, y)) for tiles, p in programs.items()}
     for tiles in (2, 5):
         for one, other in zip(results[1], results[tiles], strict=True):

@@ -120,9 +120,10 @@ def seconds_to_cancel(workers):
     return seconds
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_cancel_takes_less_than_a_fifth_of_a_second(workers):
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_cancel_takes_less_than_a_fifth_of_a_second(workers, monkeypatch):
     """The best of a few: other processes may have the CPUs for a while."""
+    monkeypatch.setattr("tilewright.runtime.executable.default_workers", lambda: workers)
     assert min(seconds_to_cancel(workers) for _ in range(3)) < 0.2
 
 

@@ -13,6 +13,7 @@ from tilewright.codelets.base import Operand
 from tilewright.codelets.contract import ContractOuter
 from tilewright.dump import Dump
 from tilewright.errors import ArgumentError
+from tilewright.machine.cost import drawing
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Buffer, Call, Loop, Map, Program, Spread, Sync, View, While, new_var
 from tilewright.simulate.cpu import at_clock, timing
@@ -235,7 +236,7 @@ def test_results_in_one_line_are_handed_to_and_fro():
         steps = (Spread(var, 16, (call,)), Sync())
         return timing(Program((x, out), (), (out,), steps, {x: 0}, 64, 0), MANY, tiles).cycles
 
-    assert cycles(1, 2) > cycles(16, 2) + 8 * MANY.chip.sync_cycles / (2 * MANY.chip.tiles) * 0.99
+    assert cycles(1, 2) > cycles(16, 2) + 8 * drawing(MANY) / 4 * 0.99
     assert cycles(1, 1) == pytest.approx(cycles(16, 1), rel=0.2)
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from tilewright.codegen.target import Target
 from tilewright.frozen import frozen
 from tilewright.machine.host import described
+from tilewright.machine.levels import stated_barrier
 from tilewright.machine.machine import Machine
 
 
@@ -36,7 +37,8 @@ class Level:
         """A host of this level with so many cores and stated figures: an export is the same
         wherever it is made."""
         host = described(self.names)
-        return replace(host, chip=replace(host.chip, tiles=tiles))
+        chip = replace(host.chip, tiles=tiles, sync_cycles=stated_barrier(tiles))
+        return replace(host, chip=chip)
 
 
 def _bits(*numbers: int) -> int:

@@ -106,8 +106,8 @@ def barrier_text(
     """`tw_barrier`, given what differs.
 
     `wait` is from the label `wait`, for %generation_at to differ from %generation, to the blocks
-    `waited`, which go on to `let_go`; `free` wakes sleepers on %word, by way of the blocks `freed`;
-    `leave` returns.
+    `waited`, which go on to `let_go` and leave %met alone; `free` wakes sleepers on %word, by way
+    of the blocks `freed`; `leave` returns.
     """
     fields = {name: str(FIELDS[name]) for name in ("workers", "barrier", "spin")}
     return _TEXT.substitute(

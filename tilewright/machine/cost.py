@@ -27,8 +27,8 @@ LIKELY_TRIPS = 8
 
 BARRIERS, LATE = 2, 2750
 """What dealing work out should save at least, where tiles share memory: so many barriers, and
-cycles that fetching what another tile wrote and waiting for the slower take (two tiles of Zen 4,
-whose barrier takes 500: it is no more where barriers are slower)."""
+cycles for fetching what another tile wrote and waiting for the slower, which do not grow with the
+barrier (two tiles of Zen 4, whose barrier takes 500)."""
 APART = 15
 """Barriers' time of work that is worth dealing out to tiles that share no memory."""
 
@@ -173,7 +173,7 @@ def is_worth_dealing(count: Count, machine: Machine, held: float = 0) -> bool:
 
 
 def late(machine: Machine, cycles: float) -> float:
-    """What is lost at barriers besides, so many cycles at one of 500 or more."""
+    """What is lost at a barrier besides: so many cycles, or in proportion if it takes below 500."""
     return cycles * min(1.0, machine.chip.sync_cycles / 500)
 
 

@@ -20,6 +20,8 @@ from tilewright.frozen import frozen
 from tilewright.machine.cpu import cache_bytes, cpu_limit, model_name
 
 MOST_DAYS = 30
+WAY = 2
+"""How figures are taken; another number where it changes, or what they are taken of does."""
 
 
 @frozen
@@ -83,7 +85,8 @@ def write(folder: Path, names: tuple[str, ...], figures: Figures) -> None:
 
 
 def _host(names: tuple[str, ...]) -> str:
-    """Changes with what figures hang on: processor, caches, extensions, CPUs that may be used."""
+    """Changes with what figures hang on: how they are taken, processor, caches, extensions, CPUs
+    that may be used."""
     caches = [cache_bytes(level) for level in (1, 2, 3)]
-    text = repr((model_name(), caches, names, cpu_limit()))
+    text = repr((WAY, model_name(), caches, names, cpu_limit()))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

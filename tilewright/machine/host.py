@@ -20,6 +20,7 @@ from tilewright.machine.cpu import (
     allowed_cpus,
     cache_bytes,
     cache_sharers,
+    cpu_limit,
     instructions,
     memory_bytes,
     model_name,
@@ -27,6 +28,7 @@ from tilewright.machine.cpu import (
 from tilewright.machine.figures import Figures, read
 from tilewright.machine.levels import LEVELS, level_of, stated, stated_barrier, units
 from tilewright.machine.machine import Chip, Exchange, Features, Machine, Memory, Tile, Unit
+from tilewright.machine.meetings import messages
 
 _NAMES = {
     "fma": "fma",
@@ -75,7 +77,7 @@ def described(names: tuple[str, ...], figures: Figures | None = None) -> Machine
     level = LEVELS[kind]
     source = f"/proc and /sys; figures {'measured' if figures else f'stated for {kind}'}"
     tiles = cpu_count() or 1
-    figures = figures or stated(level, tiles)
+    figures = figures or stated(level, cpu_limit())
     tile = Tile(
         _memories(figures),
         Features(level.vector_bits, level.registers, names),
@@ -89,9 +91,15 @@ def described(names: tuple[str, ...], figures: Figures | None = None) -> Machine
         tiles=tiles,
         clock=figures.clock,
         exchange=Exchange(bytes_per_cycle_per_tile=figures.reads["L3"][0], overhead_cycles=0),
-        sync_cycles=round(figures.barrier) or stated_barrier(tiles),
+        sync_cycles=_barrier(figures, tiles),
     )
     return Machine(model_name(), chip, source=source, launch=figures.launch)
+
+
+def _barrier(figures: Figures, tiles: int) -> int:
+    """Of all; it is measured among the CPUs that the process may use, and one alone has none."""
+    measured = figures.barrier * messages(tiles) / max(messages(cpu_limit()), 1)
+    return round(measured) or stated_barrier(tiles)
 
 
 def _measured(unit: Unit, figures: Figures) -> Unit:

@@ -14,7 +14,7 @@ from tilewright.codelets.base import Codelet, Operand
 from tilewright.codelets.contract import ContractOuter, ContractVector
 from tilewright.codelets.contract.reading import Reread, left_loads, rereads
 from tilewright.graph.ir import numpy_dtype
-from tilewright.machine.cost import work
+from tilewright.machine.cost import drawing, work
 from tilewright.machine.machine import Machine, Memory
 from tilewright.plan.ir import Call, Var
 from tilewright.simulate.residence import Distance, Residence
@@ -90,14 +90,14 @@ class Vertices:
     def _contended(self, call: Call) -> Cycles:
         """Results of neighbouring instances in one line: it goes from tile to tile as they write.
 
-        A barrier is such a line, which every tile touches twice.
+        A barrier of two is such a line, which both touch twice.
         """
-        chip, found = self.machine.chip, 0.0
+        found = 0.0
         for view in call.views[len(call.codelet.inputs) :]:
             item = numpy_dtype(view.dtype).itemsize
             steps = [abs(step) * item for var, step in view.moves if var in self.dealt]
             if view.buffer.space in ("output", "shared") and steps and max(steps) < LINE:
-                found += chip.sync_cycles / (2 * chip.tiles)
+                found += drawing(self.machine) / 4
         return {"lines that tiles share": found} if found else {}
 
     def _panels(self, codelet: Codelet, busy: int) -> tuple[Cycles, Cycles]:
