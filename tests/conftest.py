@@ -3,7 +3,7 @@
 A shell starts background jobs deaf to it, and Python then leaves it ignored. And tests compile for
 one machine, whatever the host's memories and however many its CPUs, with the figures stated for its
 level, whatever was measured on it: plans are what they look at. Its barriers are slow ones: what is
-small is then for one tile. Processes that tests start see the host.
+small is then for one tile, and compiles fast. Processes that tests start see the host.
 
 Solvers that check for errors at run time give NaN: compiled code cannot raise them.
 
@@ -32,7 +32,7 @@ host.cache_bytes = lambda level, cpu: CACHES[level]
 host.cache_sharers = lambda level, cpu: 0
 host.memory_bytes = lambda: 16 << 30
 host.cpu_count = host.cpu_limit = lambda: 2
-levels.MESSAGE = 1000
+levels.MESSAGE = 3000
 
 os.environ.setdefault("EQX_ON_ERROR", "nan")
 os.environ.setdefault(
