@@ -93,7 +93,7 @@ def _figure(value: float, unit: str) -> str:
     if unit == "of peak":
         return f"{value:.0%}"
     if unit == "×":
-        return f"{value:g}×"
+        return f"{value:.3g}×"
     digits = 0 if value >= 1000 else 1 if value >= 10 else 2
     return f"{value:,.{digits}f} {unit}"
 
