@@ -13,6 +13,7 @@ import tilewright
 from tests.sequence.streams import INPUTS, model, ticks
 from tilewright.c_export.levels import LEVELS
 from tilewright.errors import ArgumentError
+from tilewright.machine import host
 from tilewright.machine.host import host_names
 
 CC = shutil.which("cc") or shutil.which("gcc")
@@ -334,3 +335,12 @@ def test_names_and_policies_that_there_are_not(tmp_path):
     with pytest.raises(ArgumentError, match="nan must be one of refuse, hold, pass, not 'drop'"):
         program.export(tmp_path / "out", "net", nan="drop")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_level_is_planned_for_alike_wherever_it_is(monkeypatch):
+    """Whatever the memories and CPUs of the host that exports."""
+    here = [level.machine(3) for level in LEVELS]
+    monkeypatch.setattr(host, "cpu_count", lambda: 64)
+    monkeypatch.setattr(host, "cache_bytes", lambda level, cpu: 1 << (15 + 3 * level))
+    monkeypatch.setattr(host, "memory_bytes", lambda: 1 << 40)
+    assert [level.machine(3) for level in LEVELS] == here

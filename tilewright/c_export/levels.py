@@ -14,6 +14,9 @@ from tilewright.machine.host import described
 from tilewright.machine.levels import stated_barrier
 from tilewright.machine.machine import Machine
 
+SIZES = {"L1": 32 << 10, "L2": 1 << 20, "L3": 32 << 20, "memory": 16 << 30}
+"""Bytes."""
+
 
 @frozen
 class Level:
@@ -34,11 +37,12 @@ class Level:
     dtype: str = ""
 
     def machine(self, tiles: int) -> Machine:
-        """A host of this level with so many cores and stated figures: an export is the same
-        wherever it is made."""
+        """A host of this level with so many cores, stated figures and usual memories: an export is
+        the same wherever it is made."""
         host = described(self.names)
-        chip = replace(host.chip, tiles=tiles, sync_cycles=stated_barrier(tiles))
-        return replace(host, chip=chip)
+        memories = tuple(replace(m, size=SIZES[m.name], sharers=0) for m in host.tile.memories)
+        tile, barrier = replace(host.tile, memories=memories), stated_barrier(tiles)
+        return replace(host, chip=replace(host.chip, tile=tile, tiles=tiles, sync_cycles=barrier))
 
 
 def _bits(*numbers: int) -> int:
