@@ -79,9 +79,11 @@ def compare(
             break
         result.flops.append(max(peak.flops() for _ in range(3)))
         for name, run in contenders.items():
-            if name not in dropped:
-                at_rest()
-            result.seconds[name].append(float("nan") if name in dropped else run())
+            if name in dropped:
+                result.seconds[name].append(float("nan"))
+                continue
+            at_rest()
+            result.seconds[name].append(run())
         if number == 0:
             first = {n: s[0] for n, s in result.seconds.items() if n not in keep}
             dropped = {n for n, s in first.items() if s > DROP * min(first.values())}

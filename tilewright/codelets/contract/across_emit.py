@@ -20,7 +20,7 @@ from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.tiling import Run, split
 from tilewright.codelets.emit.turn import Side, transpose
-from tilewright.codelets.emit.vectors import offset
+from tilewright.codelets.emit.vectors import load_number, offset
 from tilewright.frozen import frozen
 
 if TYPE_CHECKING:
@@ -120,18 +120,16 @@ class _Writer:
         """Sums over the blocks of a leaf."""
         function, row = self.function, vector("float", self.width)
         rows, matrix, places, starts = given
-        first, end = (self._number(offset(function, starts, "int32", i)) for i in range(2))
+        first, end = (load_number(function, offset(function, starts, "int32", i)) for i in range(2))
         carry = [(row, Arithmetic(_F32).zero)] * (count * self.lines)
         with function.loop(first, end, carry=carry) as turn:
-            number = self._number(offset(function, places, "int32", turn.index))
+            number = vectors.load_number(
+                self.function, offset(function, places, "int32", turn.index)
+            )
             far = function.let(f"mul i64 {number}, {self.pitch}")
             here = [offset(function, rows, _F32, far), offset(function, matrix, _F32, number)]
             turn.next[:] = self._block(count, here, turn.carry)
         return turn.result
-
-    def _number(self, place: str) -> str:
-        loaded = self.function.let(f"load i32, ptr {place}, align 4")
-        return self.function.let(f"sext i32 {loaded} to i64")
 
     def _block(self, count: int, places: Sequence[str], sums: Sequence[str]) -> list[str]:
         """All terms of a block; `places` are those of its first one."""

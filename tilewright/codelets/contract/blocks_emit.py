@@ -21,7 +21,7 @@ from tilewright.codelets.emit.llvm import Module, vector
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.tiling import Run, split
-from tilewright.codelets.emit.vectors import itemsize, offset
+from tilewright.codelets.emit.vectors import itemsize, load_number, offset
 from tilewright.frozen import frozen
 
 if TYPE_CHECKING:
@@ -184,8 +184,8 @@ class _Writer(PackedWriter):
 
     def _stream(self, blocks: str, places: str, starts: str, last: int) -> _Stream:
         function = self.function
-        first = self._number(starts)
-        end = self._number(offset(function, starts, "int32", 2 * last + 1))
+        first = load_number(function, starts)
+        end = load_number(function, offset(function, starts, "int32", 2 * last + 1))
         if not self.codelet.tall:
             where = function.let(f"mul i64 {first}, {self._block}")
             blocks = offset(function, blocks, self.codelet.panels.dtype, where)
@@ -194,10 +194,6 @@ class _Writer(PackedWriter):
             offset(function, places, "int32", first),
             function.let(f"sub i64 {end}, {first}"),
         )
-
-    def _number(self, place: str) -> str:
-        loaded = self.function.let(f"load i32, ptr {place}, align 4")
-        return self.function.let(f"sext i32 {loaded} to i64")
 
     def _far(self, place: str, dtype: str, number: str, step: int) -> str:
         """So many steps on."""
@@ -230,7 +226,7 @@ class _Writer(PackedWriter):
         with function.loop(start, stop, carry=carry) as turn:
             sums, pointers = turn.carry[: len(sums)], turn.carry[len(sums) :]
             places = [offset(function, stream.places, "int32", turn.index) for stream in streams]
-            numbers = [self._number(place) for place in places]
+            numbers = [load_number(function, place) for place in places]
             k_step = self.codelet.lhs.strides[1]
             near = [self._far(lhs, self.codelet.lhs.dtype, number, k_step) for number in numbers]
             if self.codelet.tall:

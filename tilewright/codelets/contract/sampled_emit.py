@@ -17,7 +17,7 @@ from tilewright.codelets.emit.arithmetic import Arithmetic
 from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.loops import repeat, walk
 from tilewright.codelets.emit.pairwise import Pairwise
-from tilewright.codelets.emit.vectors import offset
+from tilewright.codelets.emit.vectors import load_number, offset
 from tilewright.frozen import frozen
 from tilewright.graph.law import LEAF
 
@@ -85,8 +85,8 @@ class _Writer:
     def _panel(self, table: str, places: str, given: Sequence[str]) -> None:
         """All blocks of a panel; `given` are lhs, and the panel's columns of rhs and out."""
         function, leaves = self.function, self.codelet.starts.shape[1]
-        first = self._number(table)
-        end = self._number(offset(function, table, "int32", 2 * leaves - 1))
+        first = load_number(function, table)
+        end = load_number(function, offset(function, table, "int32", 2 * leaves - 1))
         own = offset(function, places, "int32", first)
         count = function.let(f"sub i64 {end}, {first}")
         rest = function.let(f"urem i64 {count}, {self.together}")
@@ -97,15 +97,13 @@ class _Writer:
             with function.loop(whole, count) as turn:
                 self._blocks(1, offset(function, own, "int32", turn.index), given)
 
-    def _number(self, place: str) -> str:
-        loaded = self.function.let(f"load i32, ptr {place}, align 4")
-        return self.function.let(f"sext i32 {loaded} to i64")
-
     def _blocks(self, count: int, places: str, given: Sequence[str]) -> None:
         """So many blocks, whose places are the next ones, some lines of each at a time."""
         function, (lhs, columns, out) = self.function, given
         steps = self.codelet.lhs.strides[1], self.codelet.out.strides[0]
-        numbers = [self._number(offset(function, places, "int32", i)) for i in range(count)]
+        numbers = [
+            load_number(function, offset(function, places, "int32", i)) for i in range(count)
+        ]
         firsts = [
             offset(function, base, _F32, function.let(f"mul i64 {number}, {step}"))
             for base, step in zip((lhs, out), steps, strict=True)

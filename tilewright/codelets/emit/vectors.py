@@ -77,6 +77,11 @@ def load_scalar(function: Function, dtype: str, pointer: str) -> str:
     return function.let(f"load {MEMORY_TYPE[dtype]}, ptr {pointer}, align {itemsize(dtype)}")
 
 
+def load_number(function: Function, pointer: str) -> str:
+    """An int32 of a table, as i64."""
+    return function.let(f"sext i32 {load_scalar(function, 'int32', pointer)} to i64")
+
+
 def store_scalar(function: Function, dtype: str, value: str, pointer: str) -> None:
     """Write one element of memory type."""
     function.do(f"store {MEMORY_TYPE[dtype]} {value}, ptr {pointer}, align {itemsize(dtype)}")
