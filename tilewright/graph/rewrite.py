@@ -51,15 +51,19 @@ class Rebuilder(Builder):
 
     def replace(self, old: Sequence[Value], new: Sequence[Value]) -> None:
         """From here on, `new` stands for `old`."""
-        self._renamed.update(zip(old, self.read_all(new), strict=True))
+        for value, other in zip(old, self.read_all(new), strict=True):
+            if other is not value:
+                self._renamed[value] = other
 
     def producer(self, value: Value) -> Node | None:
         """The node that defines a value of the new graph; None for an input."""
-        while self._known < len(self.nodes):
-            node = self.nodes[self._known]
-            self._producer.update(dict.fromkeys(node.outputs, node))
-            self._known += 1
-        return self._producer.get(value)
+        found = self._producer.get(value)
+        if found is None and self._known < len(self.nodes):
+            for node in self.nodes[self._known :]:
+                self._producer.update(dict.fromkeys(node.outputs, node))
+            self._known = len(self.nodes)
+            found = self._producer.get(value)
+        return found
 
     def finish(self, outputs: Iterable[Value]) -> Graph:
         """The new graph, given the old outputs."""

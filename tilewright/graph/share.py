@@ -37,8 +37,10 @@ def _key(node: Node) -> Hashable:
     inputs = [v.id for v in node.inputs]
     if node.op in _COMMUTATIVE:
         inputs.sort()
-    params = tuple((key, _param(value)) for key, value in sorted(node.params.items()))
-    inside = tuple(tuple(n.op for n in body.nodes) for body in node.bodies)
+    if not (node.params or node.bodies):
+        return node.op, *inputs
+    params = tuple([(key, _param(value)) for key, value in sorted(node.params.items())])
+    inside = tuple([tuple([n.op for n in body.nodes]) for body in node.bodies])
     return node.op, tuple(inputs), params, inside
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ def simplify(graph: Graph) -> Graph:
 def _added(new: _Simplifier, node: Node) -> Sequence[Value]:
     """What stands for the outputs of a node that is to be appended."""
     new.source = node.source
+    if not node.bodies:
+        return new.simplest(node)
     node = with_bodies(_constants_inside(new, node), simplify)
     return _opened(new, node) or new.simplest(node)
 
@@ -57,6 +60,7 @@ class _Simplifier(Rebuilder):
         return node.outputs
 
 
+@cache
 def _rules(op: str) -> Sequence[Rule]:
     common = _COMMON if op in OPERATIONS and OPERATIONS[op].folds else ()
     return (*common, *IDENTITIES.get(op, ()), *COMPOSE.get(op, ()))

@@ -32,6 +32,9 @@ MOST_NODES = 60
 
 def with_cells(units: Sequence[Unit], graph: Graph) -> list[Unit]:
     """Units with those pairs as one, in the place of the vertex."""
+    products = [unit for unit in units if unit.kind == "dot_packed"]
+    if not products:
+        return list(units)
     readers: dict[Value, set[Node | None]] = defaultdict(set)
     for node in graph.nodes:
         for value in node.inputs:
@@ -40,7 +43,7 @@ def with_cells(units: Sequence[Unit], graph: Graph) -> list[Unit]:
         readers[value].add(None)
     home = {node: unit for unit in units for node in unit.nodes}
     units = list(units)
-    for product in [unit for unit in units if unit.kind == "dot_packed"]:
+    for product in products:
         vertex = _vertex(product, readers, home)
         if vertex is None:
             continue

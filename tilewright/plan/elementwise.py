@@ -89,8 +89,8 @@ class ExpressionBuilder:
 
     def add(self, node: Node) -> None:
         arguments = tuple(self.number(v) for v in node.inputs)
-        params = {k: v for k, v in node.params.items() if k not in ("dtype", "shape")}
-        draft = (node.op, arguments, node.output.dtype, tuple(sorted(params.items())))
+        params = [(k, v) for k, v in node.params.items() if k not in ("dtype", "shape")]
+        draft = (node.op, arguments, node.output.dtype, tuple(sorted(params)))
         self.instructions.append(draft)
         self.known[node.output] = ("step", len(self.instructions) - 1)
 

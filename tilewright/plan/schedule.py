@@ -221,6 +221,8 @@ class _Scheduler:
 
     def _ordered(self) -> list[Node]:
         """The nodes in dependence order, updates as late as they can be, else as given."""
+        if not any(node.op in UPDATES for node in self.graph.nodes):
+            return list(self.graph.nodes)
         waiting: dict[Node, int] = {}
         consumers: dict[Node, list[Node]] = defaultdict(list)
         position = {node: i for i, node in enumerate(self.graph.nodes)}

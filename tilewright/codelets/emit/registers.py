@@ -70,7 +70,7 @@ class Register:
         return replace(self, kind=kind, name=constant(kind, value, self.width))
 
     def let(self, text: str, kind: str = "") -> Register:
-        return replace(self, kind=kind or self.kind, name=self.function.let(text))
+        return Register(self.function, kind or self.kind, self.width, self.function.let(text))
 
     def operate(self, operation: str, other: Register | float) -> Register:
         """A binary instruction by name."""
