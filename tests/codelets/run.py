@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import platform
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -65,6 +66,12 @@ def assembly(codelet: Codelet, features: Features | None = None) -> str:
     return host.assembly(wrapped(codelet, features or HOST), target(features))
 
 
+@lru_cache(500)
+def _compiled(text: str, target: host.Target) -> host.CompiledObject:
+    """Many tests look at one codelet, each at something else of it."""
+    return host.CompiledObject((host.compile_part(text, target),))
+
+
 @dataclass
 class Compiled:
     """Native code of one codelet; call it on arrays laid out by `lay_out`."""
@@ -76,8 +83,7 @@ class Compiled:
 
     def __post_init__(self):
         text = wrapped(self.codelet, self.features or HOST, self.repeats)
-        part = host.compile_part(text, target(self.features))
-        self.loaded = link.load(host.CompiledObject((part,)), ("entry",), {})
+        self.loaded = link.load(_compiled(text, target(self.features)), ("entry",), {})
         self.entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.loaded["entry"])
 
     def __call__(self, *arrays: np.ndarray) -> None:

@@ -44,6 +44,8 @@ def mesh_flows(moves: Sequence[Move], machine: Machine) -> Flows:
         )
         found.local += np.bincount(every[mine], np.repeat(sizes, mine.sum(1)), tiles)
         loads.told(froms, every, sizes)
+        if chips == 1:
+            continue
         far = np.unique(every // here * chips + (froms // here)[:, None], axis=1)
         for column in far.T:
             to, at = np.divmod(column, chips)
@@ -172,12 +174,24 @@ class _Loads:
         reach = np.where(inside, rows, row[:, None])
         top, bottom = np.minimum(reach.min(1), row), np.maximum(reach.max(1), row)
         first, last = np.minimum(low, column), np.maximum(high, column)
-        for step in range(self.mesh.columns):
-            on = (first <= step) & (step < last)
-            _put(self.right, [chip[on], 0, row[on], step], sizes[on])
-            for deep in range(self.mesh.rows):
-                down = (low <= step) & (step <= high) & (top <= deep) & (deep < bottom)
-                _put(self.down, [chip[down], 0, deep, step], sizes[down])
+        _put_boxes(self.right[:, 0], chip, (row, row + 1), (first, last), sizes)
+        _put_boxes(self.down[:, 0], chip, (top, bottom), (low, high + 1), sizes)
+
+
+Range = tuple[np.ndarray, np.ndarray]
+"""For each message where it begins, and where it ends."""
+
+
+def _put_boxes(
+    loads: np.ndarray, chip: np.ndarray, rows: Range, columns: Range, sizes: np.ndarray
+) -> None:
+    """Add sizes everywhere in a rectangle of [chip, row, column], by what changes at its corners:
+    bytes are whole numbers, so that no sum is rounded."""
+    change = np.zeros([loads.shape[0], *(n + 1 for n in loads.shape[1:])])
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            _put(change, [chip, row, column], sizes if i == j else -sizes)
+    loads += change.cumsum(1).cumsum(2)[:, :-1, :-1]
 
 
 def _put(loads: np.ndarray, index: Sequence[np.ndarray | int], sizes: np.ndarray) -> None:
