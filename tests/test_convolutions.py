@@ -114,6 +114,10 @@ WINDOWS = {
     "channels first": lambda x: pooled(
         x.transpose(0, 3, 1, 2), -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID"
     ),
+    "along time": lambda x: pooled(
+        jnp.tile(x.reshape(14, -1), 2), -jnp.inf, lax.max, (1, 20), (1, 1), "VALID"
+    ),
+    "along time, with borders": lambda x: pooled(x.reshape(-1), 0.0, lax.add, (9,), (1,)),
     "uneven": lambda x: pooled(
         x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 1, 2, 1), ((0, 0), (0, 2), (1, 0), (0, 0))
     ),

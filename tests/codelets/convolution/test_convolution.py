@@ -263,6 +263,19 @@ def test_windows(kind, dtype, features):
 
 
 @levels
+@pytest.mark.parametrize("made", [7, 15, 16, 17, 63, 64, 65, 200])
+def test_windows_over_time(made, features):
+    """Lanes are neighbours in time: of one channel, of three, and apart."""
+    for channels, stride in [(1, 1), (3, 1), (1, 2)]:
+        time = (made - 1) * stride + 5
+        for size, shape in [((5, 1), (2, time, 1)), ((1, 5), (2, 1, time))]:
+            image = dense("float32", *shape, channels)
+            of_one = (made, 1) if size[0] > 1 else (1, made)
+            out = dense("float32", 2, *of_one, channels)
+            check(Window("max", image, out, size, (stride, stride), (1, 1)), features)
+
+
+@levels
 @pytest.mark.parametrize("kind", ["max", "min"])
 @pytest.mark.parametrize(
     "dtype, made", [("float32", "float32"), ("bfloat16", "float32"), ("int32", "int32")]

@@ -7,9 +7,9 @@ import pytest
 
 from tests.codelets.layouts import same_bits
 from tests.codelets.run import LEVELS, Compiled, run
+from tilewright.codelets.collapse import Walk
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.elementwise.blocks import turned_arrays
-from tilewright.codelets.elementwise.collapse import Walk
 from tilewright.codelets.expression import Expression, Instruction
 from tilewright.graph.ir import numpy_dtype
 from tilewright.plan.ir import dense_strides

@@ -1,8 +1,9 @@
 """Windows over images: their sums and extremes, and where a gradient goes that came to an extreme.
 
 In: images (n, h, w, channels) that have the border their windows read. Out: an image. Lanes are
-channels. Always: a window's elements are taken row by row, one after the other, 16-bit floats in
-float32; windows too, where what they add meets.
+channels; of sums and extremes, columns and rows, too, where they lie side by side. Always: a
+window's elements are taken row by row, one after the other, 16-bit floats in float32; windows too,
+where what they add meets.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from math import prod
 import numpy as np
 
 from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
+from tilewright.codelets.collapse import Walk, collapse
 from tilewright.codelets.cut import ENOUGH_BATCHES, Cut, over_images
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.combination import Combination
@@ -30,6 +32,9 @@ from tilewright.graph.ops.across import combination
 from tilewright.machine.cost import Count
 
 Pair = tuple[int, int]
+ABREAST = 4
+"""Vectors that are combined at once, as each waits for the one before. Rolling maxima of 20 over 500
+rows of 1,000, one by one: 1.69 of the time."""
 
 
 @frozen
@@ -80,31 +85,48 @@ class Window(Codelet):
         function = module.function(symbol, "void", ["ptr"] * 2)
         if self.out.size:
             places = [function.argument(0), function.argument(1)]
-            with _positions(function, self.out, [self.image, self.out], places, self.stride) as at:
-                steps = [self.image.strides[3], self.out.strides[3]]
-                dtypes = [self.image.dtype, self.out.dtype]
+            dtypes = [self.image.dtype, self.out.dtype]
+            loops = self._loops
+            (*outer, count), steps = loops.sizes, [row[-1] for row in loops.steps]
+            lanes = ABREAST * LANES if count >= ABREAST * LANES else LANES
+            with walk(function, outer, places, dtypes, [row[:-1] for row in loops.steps]) as at:
                 in_chunks(
-                    function, self.out.shape[3], at, dtypes, steps,
-                    lambda chunk, valid: self._combine(function, chunk, valid),
+                    function, count, at, dtypes, steps,
+                    lambda chunk, valid: self._combine(function, chunk, valid, lanes, steps),
+                    lanes,
                 )  # fmt: skip
         function.close()
 
-    def _combine(self, function: Function, places: Sequence[str], valid: int) -> None:
+    @property
+    def _loops(self) -> Walk:
+        """Over what is made, with lanes last: neighbours that windows slide over by one lie side by
+        side, whatever dimension they are of."""
+        moves = (1, *self.stride, 1)
+        read = [move * step for move, step in zip(moves, self.image.strides, strict=True)]
+        made = collapse(self.out.shape, [read, self.out.strides], 1, float(prod(self.size)))
+        return made if made.sizes else Walk((1,), ((0,), (0,)))
+
+    def _combine(
+        self,
+        function: Function,
+        places: Sequence[str],
+        valid: int,
+        lanes: int,
+        steps: Sequence[int],
+    ) -> None:
         how, (image, out) = Combination(self.kind, self.image.dtype), places
-        start = constant(how.register, identity(self.kind, how.wide).item(), LANES)
-        first = (vector(how.register, LANES), start)
+        start = constant(how.register, identity(self.kind, how.wide).item(), lanes)
+        first = (vector(how.register, lanes), start)
         total = first[1]
         if prod(self.size):
             spaced = _spaced(self.image, self.dilation)
             with _taps(function, self.size, spaced, image, [first]) as tap:
-                raw = vectors.load(
-                    function, self.image.dtype, tap.place, spaced.strides[3], LANES, valid
-                )
-                new = how.widen(function, LANES, raw)
-                tap.next[:] = [how.apply(function, LANES, tap.carry[0], new)]
+                raw = vectors.load(function, self.image.dtype, tap.place, steps[0], lanes, valid)
+                new = how.widen(function, lanes, raw)
+                tap.next[:] = [how.apply(function, lanes, tap.carry[0], new)]
             (total,) = tap.result
-        raw = how.narrow(function, LANES, total)
-        vectors.store(function, self.out.dtype, raw, out, self.out.strides[3], LANES, valid)
+        raw = how.narrow(function, lanes, total)
+        vectors.store(function, self.out.dtype, raw, out, steps[1], lanes, valid)
 
 
 def _spaced(image: Operand, dilation: Pair) -> Operand:

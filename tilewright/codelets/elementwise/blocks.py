@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import prod
 
 from tilewright.codelets.base import LANES
-from tilewright.codelets.elementwise.collapse import Walk
+from tilewright.codelets.collapse import Walk
 from tilewright.codelets.elementwise.squares import move_block
 from tilewright.codelets.emit import memory
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function

@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.base import LANES
+from tilewright.codelets.collapse import Walk, collapse
 from tilewright.codelets.elementwise.blocks import Block, Turned, reserve, turned_arrays
-from tilewright.codelets.elementwise.collapse import Walk, collapse
 from tilewright.codelets.elementwise.squares import Square, copy_square, square_of
 from tilewright.codelets.elementwise.stages import BLOCK, Stage, stages_of
 from tilewright.codelets.emit import memory

@@ -8,7 +8,7 @@ line of the source for each element.
 from __future__ import annotations
 
 from tilewright.codelets.base import LANES
-from tilewright.codelets.elementwise.collapse import Walk
+from tilewright.codelets.collapse import Walk
 from tilewright.codelets.emit.llvm import Function
 from tilewright.codelets.emit.turn import Side, block
 from tilewright.codelets.emit.vectors import itemsize

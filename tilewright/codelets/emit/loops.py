@@ -98,17 +98,18 @@ def in_chunks(
     dtypes: Sequence[str],
     strides: Sequence[int],
     body: Body,
+    lanes: int = LANES,
 ) -> None:
-    """`body` on every 16 neighbours, and once more on those left."""
+    """`body` on every 16 neighbours (or as many `lanes`), and once more on those left."""
 
     def moved(bases: Sequence[str], chunks: int) -> list[str]:
         rows = zip(bases, dtypes, strides, strict=True)
-        return [offset(function, base, dtype, chunks * LANES * s) for base, dtype, s in rows]
+        return [offset(function, base, dtype, chunks * lanes * s) for base, dtype, s in rows]
 
-    whole, rest = divmod(count, LANES)
+    whole, rest = divmod(count, lanes)
     if whole:
         with repeat(function, whole, [("ptr", pointer) for pointer in pointers]) as turn:
-            body(list(turn.carry), LANES)
+            body(list(turn.carry), lanes)
             turn.next[:] = moved(turn.carry, 1)
     if rest:
         body(moved(pointers, whole), rest)

@@ -19,6 +19,9 @@ from tilewright.trace.rules.movement import integers
 from tilewright.trace.scope import Scope
 from tilewright.trace.session import Rule
 
+LONG = 64
+"""Elements of a last dimension from which on it is not transposed. Of 5,000 rows of 64, rolling
+sums of 5 take 0.24 of the time so, rolling maxima of 20 the same; of 48, 0.46 and 1.49."""
 _NAMES = "window_dimensions window_strides padding base_dilation window_dilation".split()
 
 
@@ -35,7 +38,9 @@ def reduce_window(kind: str) -> Rule:
             operand = scope.op("pad", operand, filling, low=zeros, high=zeros, interior=holes)
         pads = [integers(row) for row in pad]
         for axes in _pairs_of(size, stride, pads):
-            images = _Images(scope, operand.shape, axes)
+            images = _Images(
+                scope, operand.shape, axes, _is_along_time(operand.shape, axes, stride)
+            )
             result = scope.op(
                 "window", images.of(operand), kind=kind, size=images.pick(size, 1),
                 stride=images.pick(stride, 1), pad=images.pick(pads, (0, 0)),
@@ -105,32 +110,45 @@ def _pairs_of(
     return [tuple(axes[i : i + 2]) for i in range(0, len(axes), 2)]
 
 
-class _Images:
-    """An array of any shape as (n, h, w, channels), `axes` being (h, w), or w alone, or none."""
+def _is_along_time(shape: Sequence[int], axes: Sequence[int], stride: Sequence[int]) -> bool:
+    """Whether windows slide by one along a last dimension that is longer than vectors are: each of
+    its rows is an image of one channel then, and stays where it is."""
+    last = len(shape) - 1
+    return tuple(axes) == (last,) and stride[last] == 1 and shape[last] >= LONG
 
-    def __init__(self, scope: Scope, shape: Sequence[int], axes: Sequence[int]):
+
+class _Images:
+    """An array of any shape as (n, h, w, channels), `axes` being (h, w), or h alone, or none.
+
+    The last of the others is that of channels, but where there is to be `one_channel`.
+    """
+
+    def __init__(
+        self, scope: Scope, shape: Sequence[int], axes: Sequence[int], one_channel: bool = False
+    ):
         self.scope, self.axes = scope, tuple(axes)
         others = [i for i in range(len(shape)) if i not in axes]
-        self.order = (*others[:-1], *axes, *others[-1:])
-        self.batch = tuple(shape[i] for i in others[:-1])
-        self.channels = tuple(shape[i] for i in others[-1:])
+        count = len(others) if one_channel else max(len(others) - 1, 0)
+        self.order = (*others[:count], *axes, *others[count:])
+        self.batch = tuple(shape[i] for i in others[:count])
+        self.channels = tuple(shape[i] for i in others[count:])
         self.missing = 2 - len(axes)
 
     def of(self, value: Value) -> Value:
         turned = _transposed(self.scope, value, self.order)
         sizes = [value.shape[i] for i in self.axes]
-        shape = (prod(self.batch), *(1,) * self.missing, *sizes, *(self.channels or (1,)))
+        shape = (prod(self.batch), *sizes, *(1,) * self.missing, *(self.channels or (1,)))
         return self.scope.reshape(turned, shape)
 
     def back(self, image: Value) -> Value:
-        sizes = image.shape[1 + self.missing : 3]
+        sizes = image.shape[1 : 3 - self.missing]
         turned = self.scope.reshape(image, (*self.batch, *sizes, *self.channels))
         order = [self.order.index(i) for i in range(len(self.order))]
         return _transposed(self.scope, turned, order)
 
     def pick(self, values: Sequence, missing: object) -> tuple:
         """What the two dimensions have of something."""
-        return (*(missing,) * self.missing, *(values[i] for i in self.axes))
+        return (*(values[i] for i in self.axes), *(missing,) * self.missing)
 
 
 def _transposed(scope: Scope, value: Value, order: Sequence[int]) -> Value:
