@@ -7,14 +7,20 @@ overlap, so dimensions are reordered and merged freely; nothing is written where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from tilewright.codelets.base import LANES
 from tilewright.codelets.emit.branch import branch
 from tilewright.codelets.emit.combination import Combination
 from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.emit.loops import in_chunks, walk
-from tilewright.codelets.emit.vectors import itemsize, load, load_scalar, store, store_scalar
+from tilewright.codelets.emit.vectors import (
+    itemsize,
+    load,
+    load_scalar,
+    offset,
+    store,
+    store_scalar,
+)
 
 _LARGEST = (1 << 63) - 1
 
@@ -128,20 +134,37 @@ def combine_window(
         row = counts.pop()
 
     def combine(chunk: list[str], valid: int) -> None:
-        new, old = chunk
-        width = 0 if valid == 1 else LANES
-        x, y = (_load(function, dtype, pointer, width, valid) for pointer in (old, new))
-        if not width and combination.is_extreme_of_floats:
-            _put_extreme(function, combination, (x, y), old)
-            return
-        result = combination.rounded(function, width, x, y)
-        if width:
-            store(function, dtype, result, old, 1, width, valid)
-        else:
-            store_scalar(function, dtype, result, old)
+        for start, width in _in_powers(valid):
+            places = [offset(function, place, dtype, start) for place in chunk]
+            _combine(function, combination, width, *places)
 
     with walk(function, counts, pointers, (dtype, dtype), (new_steps, old_steps)) as row_pointers:
         in_chunks(function, row, row_pointers, (dtype, dtype), (1, 1), combine)
+
+
+def _in_powers(count: int) -> Iterator[tuple[int, int]]:
+    """(start, width) of neighbours in as few vectors as whole ones can be: what is written under a
+    mask, and read again by the next row that falls there, is waited for twice as long."""
+    start = 0
+    while start < count:
+        width = 1 << (count - start).bit_length() - 1
+        yield start, width
+        start += width
+
+
+def _combine(function: Function, combination: Combination, width: int, new: str, old: str) -> None:
+    """So many neighbours of the second with those of the first."""
+    dtype = combination.dtype
+    if width > 1:
+        x, y = (load(function, dtype, place, 1, width) for place in (old, new))
+        result = combination.rounded(function, width, x, y)
+        store(function, dtype, result, old, 1, width)
+        return
+    x, y = (load_scalar(function, dtype, place) for place in (old, new))
+    if combination.is_extreme_of_floats:
+        _put_extreme(function, combination, (x, y), old)
+        return
+    store_scalar(function, dtype, combination.rounded(function, 0, x, y), old)
 
 
 def _put_extreme(
@@ -168,9 +191,3 @@ def _put_extreme(
                 f"{kind} {combination.rounded(apart, 0, apart.argument(0), apart.argument(1))}"
             )
         store_scalar(function, dtype, function.call(kind, symbol, (kind, x), (kind, y)), old)
-
-
-def _load(function: Function, dtype: str, pointer: str, width: int, valid: int) -> str:
-    if not width:
-        return load_scalar(function, dtype, pointer)
-    return load(function, dtype, pointer, 1, width, valid)
