@@ -204,3 +204,22 @@ def test_a_sum_of_products_is_carried_in_its_place():
     assert sum("add" in name for name in calls) == 1
     assert "copy_float32_576" not in calls
     agree(fn, xs, relative=1e-5, absolute=1e-5)
+
+
+def test_rows_repeated_are_copied_once():
+    """To where they are wanted; out of what the same turn overwrites, through a third place."""
+    program = planned(lambda x: (jnp.repeat(x, 4, 0), jnp.tile(x, (2, 3))), X)
+    assert len(list(calls_of(program.steps))) == 2
+
+    def turns(x):
+        def turn(c, _):
+            again = jnp.repeat(c[::-1], 3, 0)[:3] + 1
+            return jnp.repeat(again[:1], 3, 0), (jnp.tile(c, (2, 1)), jnp.repeat(c, 2, 1))
+
+        return lax.scan(turn, x, None, length=3)
+
+    agree(turns, X)
+    agree(lambda x: (y := jnp.repeat(x, 2, 0), y, y.T, y * 2), X)
+    agree(
+        lambda x: lax.fori_loop(0, 3, lambda i, c: jnp.tile(c[:, :1], (1, 4)).T.reshape(3, 4), x), X
+    )

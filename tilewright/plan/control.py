@@ -47,8 +47,9 @@ def _settle(scope: Scope, wanted: Sequence[View | None]) -> None:
     """Copy what was not computed in its place; all is read before any of it is overwritten."""
     moves = []
     for output, target in zip(scope.graph.outputs, wanted, strict=True):
-        if scope.view(output) != target:
-            moves.append((scope.view(output), target))
+        move = _through_shape(scope, output, target) or (scope.view(output), target)
+        if move[0] != move[1]:
+            moves.append(move)
     if scope.plan.machine.chip.exchange.apart:
         moves = _in_order(scope, moves)
     writes = {target.buffer for _, target in moves}
@@ -57,6 +58,19 @@ def _settle(scope: Scope, wanted: Sequence[View | None]) -> None:
     pairs = zip(staged, beside, strict=True)
     scope.copy_all([(source, safe) for (source, conflict), safe in pairs if conflict])
     scope.copy_all([(safe, move[1]) for safe, move in zip(beside, moves, strict=True)])
+
+
+def _through_shape(scope: Scope, output: Value, target: View) -> tuple[View, View] | None:
+    """What nobody else reads and no strides can say under its new shape (rows repeated, say) is
+    copied once: to the target under the old one."""
+    node = scope.producers.get(output)
+    if node is None or node.op != "reshape" or output in scope.views:
+        return None
+    source = scope.view(node.inputs[0])
+    if source.buffer.masked or views.reshape(source, output.shape) is not None:
+        return None
+    there = views.reshape(target, source.shape)
+    return there and (source, there)
 
 
 def _in_order(scope: Scope, moves: Sequence[tuple[View, View]]) -> list[tuple[View, View]]:
