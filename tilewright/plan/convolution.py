@@ -23,7 +23,7 @@ from tilewright.graph.ir import Node, Type, numpy_dtype
 from tilewright.graph.law import accumulation_dtype, identity
 from tilewright.plan import views
 from tilewright.plan.basic import fill_codelet, operand
-from tilewright.plan.borders import pads_of, phases_of, zero
+from tilewright.plan.borders import Pads, pads_of, phases_of, zero
 from tilewright.plan.ir import View
 from tilewright.plan.kernels import across, across_in_words, in_words, side_by_side
 from tilewright.plan.schedule import Unit
@@ -55,6 +55,7 @@ def lower_conv_with_epilogue(
     codelet = Convolution(
         operand(image), operand(kernel), out, node.params["stride"], node.params["dilation"],
         expression, tuple(map(operand, read)), tuple(more), node.params.get("pairs", False),
+        _padding(node.params),
     )  # fmt: skip
     scope.call(codelet, [image, kernel, *read], written)
     return True
@@ -65,9 +66,15 @@ def _convolve(
 ) -> None:
     codelet = Convolution(
         operand(image), operand(kernel), operand(target), params["stride"], params["dilation"],
-        paired=params.get("pairs", False),
+        paired=params.get("pairs", False), padding=_padding(params),
     )  # fmt: skip
     scope.call(codelet, [image, kernel], [target])
+
+
+def _padding(params: Mapping[str, Any]) -> Pads:
+    """Rows and columns of zeros around the image that a convolution reads."""
+    rows, columns = ((max(0, low), max(0, high)) for low, high in params["pad"])
+    return rows, columns
 
 
 def _sides(scope: Scope, node: Node) -> tuple[View, View]:
@@ -139,7 +146,10 @@ def lower_conv_data(scope: Scope, unit: Unit) -> None:
             (kernel.shape[0], len(taps[0]), len(taps[1]), *kernel.shape[3:]),
             (1, *(t[1] - t[0] if len(t) > 1 else 1 for t in taps), *(1,) * len(kernel.shape[3:])),
         )
-        spaced = {"stride": (1, 1), "dilation": (rows.dilation, columns.dilation), "pairs": pairs}
+        spaced = {
+            "stride": (1, 1), "dilation": (rows.dilation, columns.dilation), "pairs": pairs,
+            "pad": (rows.pad, columns.pad),
+        }  # fmt: skip
         _convolve(scope, _read_by(kernel, here, params["groups"]), turned, part, spaced)
 
 

@@ -13,15 +13,18 @@ from math import prod
 
 import numpy as np
 
-from tilewright.codelets.base import Codelet, Operand, nbytes
+from tilewright.codelets.base import LANES, Codelet, Operand, nbytes
 from tilewright.codelets.convolution import images_emit
-from tilewright.codelets.cut import Cut, over_images
+from tilewright.codelets.cut import ENOUGH_BATCHES, Cut, over_images
 from tilewright.codelets.emit.llvm import Module
 from tilewright.codelets.expression import Expression, evaluate_expression
 from tilewright.frozen import frozen
 from tilewright.graph import law
 from tilewright.graph.ops import conv
 from tilewright.machine.cost import Count, narrow
+
+GROUPS = 2
+"""Of a piece, at least: what is written then fills lines that lie side by side."""
 
 
 @frozen
@@ -34,6 +37,8 @@ class Convolution(Codelet):
     With an `epilogue` the sums go through an expression before they are stored: its inputs are the
     sum (of `sum_dtype`) and the arrays `beside`, its outputs are `out` and `more`; all have the
     shape of `out`, and along the lanes they are as dense as `out` is, or repeat.
+
+    So many rows (above, below) and columns (before, after) of the image are `padding`: zeros.
     """
 
     image: Operand
@@ -45,6 +50,7 @@ class Convolution(Codelet):
     beside: tuple[Operand, ...] = ()
     more: tuple[Operand, ...] = ()
     paired: bool = False
+    padding: conv.Pads = ((0, 0), (0, 0))
 
     @property
     def name(self) -> str:
@@ -74,14 +80,22 @@ class Convolution(Codelet):
     def on(self, operands: Sequence[Operand]) -> Convolution:
         image, kernel, *sides = operands
         beside, (out, *more) = sides[: len(self.beside)], sides[len(self.beside) :]
-        return replace(
-            self, image=image, kernel=kernel, beside=tuple(beside), out=out, more=tuple(more)
+        short = (out.shape[i] < self.out.shape[i] for i in (1, 2))
+        rows, columns = (
+            (0, 0) if cut else pad for cut, pad in zip(short, self.padding, strict=True)
         )
+        return replace(
+            self, image=image, kernel=kernel, beside=tuple(beside), out=out, more=tuple(more),
+            padding=(rows, columns),
+        )  # fmt: skip
 
     @property
     def cut(self) -> Cut:
-        """Between images, else rows."""
+        """Between images; else groups, where their kernels are more to read; else rows."""
         (n, height), taps = self.out.shape[:2], self.kernel.shape[1]
+        groups, wide = self.out.shape[3], self.out.shape[4] >= LANES
+        if n < ENOUGH_BATCHES and wide and 2 * self.kernel.nbytes > self.image.nbytes:
+            return Cut(groups, (3, 0, *(3 for _ in self.sides)), grain=GROUPS)
         return over_images(
             n, height, taps, self.stride[0], self.dilation[0], beside=1, made=len(self.sides)
         )

@@ -2,12 +2,14 @@
 
 In: a `Convolution`. Out: LLVM text. A tile of neighbours in a row, times some vectors of channels,
 stays in registers for a whole leaf of terms; the next rows of the image are asked for meanwhile.
+Terms that read padding are left out (see `padding.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from math import prod
@@ -16,18 +18,22 @@ from typing import TYPE_CHECKING
 from tilewright.codelets.base import Operand
 from tilewright.codelets.convolution.ahead import Ahead
 from tilewright.codelets.convolution.channels import Channels, Reading
+from tilewright.codelets.convolution.padding import Columns, Doubts, Rows
 from tilewright.codelets.convolution.pairs import WORD, in_words
 from tilewright.codelets.convolution.streams import forget, in_streams
 from tilewright.codelets.convolution.terms import Dimension, Places, Sums, Term, Terms
 from tilewright.codelets.emit import tiling, vectors
+from tilewright.codelets.emit.branch import branch
 from tilewright.codelets.emit.columns import Lanes, panels
 from tilewright.codelets.emit.epilogue import Epilogue
 from tilewright.codelets.emit.epilogue import Sums as Ended
-from tilewright.codelets.emit.llvm import Function, Module
+from tilewright.codelets.emit.llvm import Function, Module, vector
 from tilewright.codelets.emit.loops import walk
 from tilewright.codelets.emit.pairs import multiply_add, multiply_add_from, reads_memory
+from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.emit.tiling import Run, split
 from tilewright.codelets.emit.vectors import itemsize, number_of, offset
+from tilewright.frozen import frozen
 from tilewright.graph import law
 
 if TYPE_CHECKING:
@@ -41,6 +47,10 @@ KEPT = 9
 """A kernel's vectors, up to which they stay in registers."""
 ROWS_SHARED, WRITTEN_SHARED = 14, 600
 """The same where a pixel serves all taps of a row, and multiply-adds that are written out there."""
+WRITTEN_APART = 60
+"""Multiply-adds that are written out for each column of taps, where columns are told apart."""
+MUCH = 1 << 20
+"""Multiply-adds of a term that is never written beside others."""
 MANY_LEAVES = 8
 """Leaves from which on, if they are no loop, tiles are small so that the code is, too."""
 
@@ -55,6 +65,30 @@ def emit(codelet: Convolution, module: Module, symbol: str) -> None:
 
 Asked = Sequence[tuple[Ahead, str]]
 """What is asked for, and from which place on."""
+
+
+@frozen
+class _Tile:
+    """The first of a run of tiles, or all of them; vectors of channels; what is known of padding,
+    where some terms read it."""
+
+    run: Run
+    lanes: tuple[Lanes, ...]
+    columns: Columns | None = None
+    doubts: Doubts | None = None
+
+    @property
+    def rows(self) -> int:
+        return self.run.size
+
+    def taken(self, column: int) -> Sequence[int]:
+        """The neighbours that read the image at a column of taps."""
+        return self.columns.taken(self.run, column) if self.columns else range(self.rows)
+
+    def look(self, column: int, lane: Lanes, factor: str) -> None:
+        """At a vector of the kernel that some neighbours do not read."""
+        if self.doubts and len(self.taken(column)) < self.rows:
+            self.doubts.look(factor, lane.width)
 
 
 class _Writer:
@@ -72,6 +106,10 @@ class _Writer:
         registers = function.module.features.registers
         self.shares = self.channels.together and kernel.shape[3] > 1 and registers > FEW_REGISTERS
         """Whether what is read of a pixel is kept for all taps of a row."""
+        self.columns = Columns.of(codelet)
+        self.rows_apart = Rows.are_told_apart(codelet)
+        if self._terms(1).has_loop_of_leaves:
+            self.columns, self.rows_apart = None, False
         self.row_step = codelet.stride[1] * codelet.image.strides[2]
         self.dtypes = [operand.dtype for operand in (codelet.image, kernel, *codelet.sides)]
         self.end = Epilogue(
@@ -155,6 +193,12 @@ class _Writer:
 
     def _plan(self) -> tiling.Tiling:
         """Tiles of neighbours in a row, and of vectors of channels."""
+        plan = self._whole_plan()
+        if self.columns is None:
+            return plan
+        return replace(plan, rows=tuple(self.columns.told_apart(plan.rows)))
+
+    def _whole_plan(self) -> tiling.Tiling:
         codelet, channels = self.codelet, self.channels
         registers = self.function.module.features.registers
         rows, columns = codelet.out.shape[2], -(-channels.columns // channels.width)
@@ -194,7 +238,7 @@ class _Writer:
             along = [*(run.size * step for step in right), *shares]
             with self._walk([(run.count, along)], first) as tile:
                 asked = list(zip(ahead, tile[len(right) :], strict=True))
-                self._tile(run.size, lanes, tile[: len(right)], asked)
+                self._tile(run, lanes, tile[: len(right)], asked)
             done += run.count
 
     def _ask(self, ahead: Asked, part: int = 0, parts: int = 1) -> None:
@@ -210,11 +254,34 @@ class _Writer:
         for each, place in ahead:
             each.ask_along(function, place, number, terms, total)
 
-    def _tile(self, rows: int, lanes: tuple[Lanes, ...], places: list[str], ahead: Asked) -> None:
+    def _tile(self, run: Run, lanes: tuple[Lanes, ...], places: list[str], ahead: Asked) -> None:
         image, kernel, *sides = places
+        clipping = self.columns if self.columns and self.columns.clips(run) else None
+        doubts = None
+        if clipping or self.rows_apart:
+            widths = [lane.width for lane in lanes]
+            doubts = Doubts(self.function, self.channels.factors, widths)
+        tile = _Tile(run, lanes, clipping, doubts)
+        totals = self._sums(tile, image, kernel, ahead, run.size * len(lanes))
+        if doubts:
+            totals = self._without_doubt(tile, doubts, image, kernel, totals)
+        self.end.finish(
+            [
+                Ended((total,), lane, self._at(sides, row, lane))
+                for total, (row, lane) in zip(totals, self._each(tile), strict=True)
+            ]
+        )
+
+    def _each(self, tile: _Tile) -> Sequence[tuple[int, Lanes]]:
+        """Of all vectors of sums, neighbour and lanes."""
+        return list(product(range(tile.rows), tile.lanes))
+
+    def _sums(self, tile: _Tile, image: str, kernel: str, ahead: Asked, weight: int) -> list[str]:
+        """Of a tile, where the image and the kernel are at places; `weight` as of `Terms`."""
         function, arithmetic = self.function, self.channels.arithmetic
-        terms = self._terms(rows * len(lanes))
-        widths = [lane.width for lane in lanes] * rows
+        apart = tile.doubts is not None and self.rows_apart
+        terms = self._terms(weight, apart, tile.columns is not None)
+        widths = [lane.width for _, lane in self._each(tile)]
         products = 2 * terms.count if self.codelet.paired else terms.count
         starts = [arithmetic.start(products, width) for width in widths]
 
@@ -223,17 +290,53 @@ class _Writer:
                 self._ask_along(ahead, kernel, at, number, terms.count)
 
         if self.shares:
-            add = partial(self._add_in_streams, rows, lanes[0], ahead)
+            add = partial(self._add_in_streams, tile, ahead)
         else:
-            add = partial(self._add, rows, lanes, asked_along)
-        sums = Sums(function, arithmetic.kind, widths, starts, arithmetic.add, add)
-        totals = sums.over(terms, Places(function, (self.dtypes[0], self.dtypes[1]), image, kernel))
-        self.end.finish(
-            [
-                Ended((totals[row * len(lanes) + i],), lane, self._at(sides, row, lane))
-                for row, (i, lane) in product(range(rows), enumerate(lanes))
-            ]
-        )
+            add = partial(self._add, tile, asked_along)
+        rows = Rows.of(self.codelet, function, image) if apart else None
+        sums = Sums(
+            function, arithmetic.kind, widths, starts, arithmetic.add, add, rows,
+            partial(self._look, tile),
+        )  # fmt: skip
+        return sums.over(terms, Places(function, (self.dtypes[0], self.dtypes[1]), image, kernel))
+
+    def _without_doubt(
+        self, tile: _Tile, doubts: Doubts, image: str, kernel: str, totals: Sequence[str]
+    ) -> list[str]:
+        """Totals of all terms, where those with padding may matter."""
+        function, kind = self.function, self.channels.arithmetic.kind
+        each = [(vector(kind, lane.width), row, lane) for row, lane in self._each(tile)]
+        known = zip(totals, each, strict=True)
+        found = [Register(function, kind, lane.width, name) for name, (_, _, lane) in known]
+        with branch(function, doubts.are_any(found)) as otherwise:
+            again = [
+                function.call(
+                    row_type, self._again(lane),
+                    ("ptr", offset(function, image, self.dtypes[0], row * self.row_step)),
+                    ("ptr", kernel),
+                )
+                for row_type, row, lane in each
+            ]  # fmt: skip
+            inside = function.block
+            otherwise()
+            outside = function.block
+        return [
+            function.let(f"phi {row_type} [ {new}, %{inside} ], [ {old}, %{outside} ]")
+            for new, old, (row_type, _, _) in zip(again, totals, each, strict=True)
+        ]
+
+    def _again(self, lane: Lanes) -> str:
+        """The symbol of a function that sums all terms of one neighbour, in little code."""
+        module, name = self.function.module, f"{lane.start}_{lane.width}_{lane.valid}"
+        symbol = f"{self.function.symbol}_again_{name}"
+        if symbol not in module.functions:
+            row = vector(self.channels.arithmetic.kind, lane.width)
+            function = module.function(symbol, row, ["ptr"] * 2, "cold noinline nounwind")
+            places = function.argument(0), function.argument(1)
+            writer = _Writer(self.codelet, function)
+            (total,) = writer._sums(_Tile(Run(0, 1, 1), (lane,)), *places, (), MUCH)
+            function.close(f"{row} {total}")
+        return symbol
 
     def _at(self, sides: Sequence[str], row: int, lane: Lanes) -> tuple[str, ...]:
         """Where the outputs of a vector of sums are in each side."""
@@ -243,25 +346,35 @@ class _Writer:
             for side, (dtype, step), place in rows
         )
 
-    def _terms(self, weight: int) -> Terms:
+    def _terms(self, weight: int, rows: bool = False, columns: bool = False) -> Terms:
+        """With rows or columns of taps told apart."""
         codelet, channels = self.codelet, self.channels
         _, kh, kw, inputs, _ = codelet.kernel.shape
         image, kernel = codelet.image.strides, codelet.kernel.strides
         leaf = law.LEAF // 2 if codelet.paired else law.LEAF
         dimensions = [
-            Dimension(kh, codelet.dilation[0] * image[1], kernel[1]),
-            Dimension(kw, codelet.dilation[1] * image[2], kernel[2]),
+            Dimension(kh, codelet.dilation[0] * image[1], kernel[1], "rows" if rows else ""),
+            Dimension(kw, codelet.dilation[1] * image[2], kernel[2], "columns" if columns else ""),
         ]
         if channels.together:
             most = {"most": WRITTEN_SHARED} if self.shares else {}
             return Terms.of(dimensions, inputs, kernel[3], weight, **most, leaf=leaf)
         dimensions.append(Dimension(inputs, image[4], kernel[3]))
-        return Terms.of(dimensions, 1, 0, weight, leaf=leaf)
+        most = {"most": WRITTEN_APART} if columns else {}
+        return Terms.of(dimensions, 1, 0, weight, **most, leaf=leaf)
+
+    def _look(
+        self, tile: _Tile, places: Places, terms: Sequence[Term], sums: list[str]
+    ) -> list[str]:
+        """At what of the kernel meets padding alone."""
+        for term, lane in product(terms, tile.lanes):
+            assert tile.doubts
+            tile.doubts.look(self._factor(places, term, lane), lane.width)
+        return sums
 
     def _add(
         self,
-        rows: int,
-        lanes: tuple[Lanes, ...],
+        tile: _Tile,
         ask: Callable[[str, int], None],
         places: Places,
         terms: Sequence[Term],
@@ -270,17 +383,21 @@ class _Writer:
         """Terms one after the other; of each, vectors of the shorter side are read first and kept:
         the kernel's, or the image's."""
         ask(places.kernel, len(terms))
-        sums = list(sums)
+        sums, lanes = list(sums), tile.lanes
         read = Reading(self.function, self.channels, places.image)
         columns = range(len(lanes))
-        tall = rows >= len(lanes)
-        order = list(product(range(rows), columns))
-        if not tall:
-            order.sort(key=lambda place: place[1])
+        tall = tile.rows >= len(lanes)
         for term in terms:
+            column = places.column + term.column
+            taken = tile.taken(column)
+            order = list(product(taken, columns))
+            if not tall:
+                order.sort(key=lambda place: place[1])
             factors: dict[int, str] = {}
-            if tall:
+            if tall or len(taken) < tile.rows:
                 factors = {i: self._factor(places, term, lanes[i]) for i in columns}
+                for i in columns:
+                    tile.look(column, lanes[i], factors[i])
             for row, i in order:
                 element, at = row * self.row_step + term.image, row * len(lanes) + i
                 if i not in factors:
@@ -302,8 +419,7 @@ class _Writer:
 
     def _add_in_streams(
         self,
-        rows: int,
-        lane: Lanes,
+        tile: _Tile,
         ahead: Asked,
         places: Places,
         terms: Sequence[Term],
@@ -311,8 +427,9 @@ class _Writer:
     ) -> list[str]:
         """Pixels one after the other; each is spread over the lanes once. The next row is asked
         for between them: at once, it would be waited for."""
-        sums = list(sums)
-        pixels = list(in_streams(rows, self.row_step, terms))
+        sums, (lane,) = list(sums), tile.lanes
+        looked: set[int] = set()
+        pixels = list(in_streams(tile.rows, self.row_step, terms))
         for number, turns in enumerate(pixels):
             forget(self.function)
             self._ask(ahead, number, len(pixels))
@@ -320,9 +437,17 @@ class _Writer:
             factors: dict[int, str] = {}
             for row, i in turns:
                 term = terms[i]
-                x = read(row * self.row_step + term.image, term.channel, lane)
+                column = places.column + term.column
+                if row not in tile.taken(column) and i in looked:
+                    continue
                 if i not in factors:
                     factors[i] = self._factor(places, term, lane)
+                if i not in looked:
+                    tile.look(column, lane, factors[i])
+                    looked.add(i)
+                if row not in tile.taken(column):
+                    continue
+                x = read(row * self.row_step + term.image, term.channel, lane)
                 sums[row] = self._multiply_add(lane, x, factors[i], sums[row])
         return sums
 

@@ -2,14 +2,19 @@
 
 In: the dimensions that terms are numbered along (tap rows, tap columns, input channels), with their
 steps in the image and in the kernel. Out: LLVM text that adds them up, leaf after leaf. Always:
-terms one after the other in row-major order; many in loops, few written out.
+terms one after the other in row-major order; many in loops, few written out; of rows of taps that
+read padding alone, the kernel is looked at and nothing is added (see `padding.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import prod
+from typing import Literal
 
+from tilewright.codelets.convolution.padding import Rows
+from tilewright.codelets.emit.branch import branch
 from tilewright.codelets.emit.llvm import Function, vector
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.pairwise import Combine, Pairwise
@@ -23,38 +28,46 @@ FEW_LEAVES = 2
 
 @frozen
 class Dimension:
-    """`count` terms, and elements from one to the next in both operands."""
+    """`count` terms, and elements from one to the next in both operands.
+
+    `taps` are told apart, in rows or columns, where some of them read padding.
+    """
 
     count: int
     image: int
     kernel: int
+    taps: Literal["", "rows", "columns"] = ""
 
 
 @frozen
 class Term:
-    """Where one is, in elements from the place at hand; `channel` is told apart if it matters."""
+    """Where one is, in elements from the place at hand; `channel` is told apart if it matters, and
+    so is the `column` of its tap, counted from the place's."""
 
     image: int
     kernel: int
     channel: int = 0
+    column: int = 0
 
 
 @frozen
 class Places:
-    """Where the image and the kernel are read."""
+    """Where the image and the kernel are read; the `column` of taps, if it is told apart."""
 
     function: Function
     dtypes: tuple[str, str]
     image: str
     kernel: str
+    column: int = 0
 
-    def moved(self, image: int | str, kernel: int | str) -> Places:
+    def moved(self, image: int | str, kernel: int | str, columns: int = 0) -> Places:
         function, (one, other) = self.function, self.dtypes
         return Places(
             function,
             self.dtypes,
             offset(function, self.image, one, image),
             offset(function, self.kernel, other, kernel),
+            self.column + columns,
         )
 
 
@@ -93,6 +106,7 @@ class Terms:
             outer = joined[0] if joined else None
             if (
                 outer
+                and not (outer.taps or inner.taps)
                 and inner.image == outer.count * outer.image
                 and (inner.kernel == outer.count * outer.kernel)
             ):
@@ -118,6 +132,11 @@ class Terms:
         return level
 
     @property
+    def has_loop_of_leaves(self) -> bool:
+        """Whether the same code serves many leaves."""
+        return -(-self.count // self.leaf) - 1 >= FEW_LEAVES and self.has_equal_leaves
+
+    @property
     def has_equal_leaves(self) -> bool:
         """Whether leaves are stretches of the last dimension, all alike."""
         if self.channels > 1 or not self.dimensions:
@@ -127,17 +146,22 @@ class Terms:
     def term(self, level: int, number: int) -> Term:
         """Of those that the dimensions from `level` on number."""
         number, channel = divmod(number, self.channels)
-        image, kernel = 0, channel * self.channel_step
+        image, kernel, column = 0, channel * self.channel_step, 0
         for dimension in reversed(self.dimensions[level:]):
             number, at = divmod(number, dimension.count)
             image += at * dimension.image
             kernel += at * dimension.kernel
-        return Term(image, kernel, channel)
+            column += at if dimension.taps == "columns" else 0
+        return Term(image, kernel, channel, column)
 
 
 @frozen
 class Sums:
-    """Sums that advance together: their vectors' lanes, what they start from, how they grow."""
+    """Sums that advance together: their vectors' lanes, what they start from, how they grow.
+
+    Where rows of taps are told apart, `rows` says which of them read the image, and `look` is
+    written for the others.
+    """
 
     function: Function
     kind: str
@@ -145,6 +169,8 @@ class Sums:
     starts: Sequence[str]
     combine: Combine
     add: Add
+    rows: Rows | None = None
+    look: Add | None = None
 
     def over(self, terms: Terms, places: Places) -> list[str]:
         """All terms, leaf after leaf."""
@@ -153,7 +179,7 @@ class Sums:
         if before < 1:
             return self._span(terms, 0, 0, terms.count, places, list(self.starts))
         tree = Pairwise(self.function, self.kind, self.widths, self.combine, before)
-        if before >= FEW_LEAVES and terms.has_equal_leaves:
+        if terms.has_loop_of_leaves:
             with repeat(self.function, before) as turn:
                 tree.push(turn.index, self._stretch(terms, turn.index, leaf, places))
             rest = terms.count - before * leaf
@@ -196,10 +222,12 @@ class Sums:
         if level >= terms.written:
             return self.add(places, [terms.term(level, i) for i in range(first, end)], sums)
         dimension, inner = terms.dimensions[level], terms.inside(level + 1)
+        in_columns = dimension.taps == "columns"
 
         def part(number: int, start: int, stop: int, sums: list[str]) -> list[str]:
-            here = places.moved(number * dimension.image, number * dimension.kernel)
-            return self._span(terms, level + 1, start, stop, here, sums)
+            steps = number * dimension.image, number * dimension.kernel
+            here = places.moved(*steps, number if in_columns else 0)
+            return self._row(terms, level, str(number), (start, stop), here, sums)
 
         at = first // inner
         if at == (end - 1) // inner:
@@ -207,22 +235,54 @@ class Sums:
         if first % inner:
             sums, at = part(at, first % inner, inner, sums), at + 1
         whole, rest = end // inner - at, end % inner
-        if whole:
+        if whole and in_columns:
+            for number in range(at, at + whole):
+                sums = part(number, 0, inner, sums)
+        elif whole:
             here = places.moved(at * dimension.image, at * dimension.kernel)
-            sums = self._repeated(terms, level, whole, here, sums)
+            sums = self._repeated(terms, level, at, whole, here, sums)
         return part(at + whole, 0, rest, sums) if rest else sums
 
+    def _row(
+        self,
+        terms: Terms,
+        level: int,
+        number: str,
+        span: tuple[int, int],
+        places: Places,
+        sums: list[str],
+    ) -> list[str]:
+        """Some terms of one step of a dimension; of a row of taps, if it reads the image."""
+        if terms.dimensions[level].taps != "rows":
+            return self._span(terms, level + 1, *span, places, sums)
+        assert self.rows
+        assert self.look
+        function = self.function
+        with branch(function, self.rows.reads(function, number)) as otherwise:
+            added = self._span(terms, level + 1, *span, places, sums)
+            inside = function.block
+            otherwise()
+            looking = replace(self, add=self.look)
+            looking._span(replace(terms, most=0), level + 1, *span, places, [])
+            outside = function.block
+        return [
+            function.let(f"phi {vector(self.kind, w)} [ {new}, %{inside} ], [ {old}, %{outside} ]")
+            for w, new, old in zip(self.widths, added, sums, strict=True)
+        ]
+
     def _repeated(
-        self, terms: Terms, level: int, count: int, places: Places, sums: list[str]
+        self, terms: Terms, level: int, first: int, count: int, places: Places, sums: list[str]
     ) -> list[str]:
         """So many whole steps of a dimension."""
         dimension, inner = terms.dimensions[level], terms.inside(level + 1)
-        kinds = [vector(self.kind, width) for width in self.widths]
+        kinds = [vector(self.kind, width) for width in self.widths[: len(sums)]]
         carry = [*zip(kinds, sums, strict=True), ("ptr", places.image), ("ptr", places.kernel)]
         with repeat(self.function, count, carry) as turn:
             *totals, image, kernel = turn.carry
-            here = Places(self.function, places.dtypes, image, kernel)
-            totals = self._span(terms, level + 1, 0, inner, here, totals)
+            here = replace(places, image=image, kernel=kernel)
+            number = turn.index if dimension.taps else ""
+            number = self.function.let(f"add i64 {number}, {first}") if number else number
+            totals = self._row(terms, level, number, (0, inner), here, totals)
             after = here.moved(dimension.image, dimension.kernel)
             turn.next[:] = [*totals, after.image, after.kernel]
         return turn.result[:-2]
