@@ -61,6 +61,13 @@ CASES = {
     "columns of panels": panels(2, 70),
     "images": conv(9, 3, 1),
     "rows of images": conv(2, 9, 2),
+    "groups of images": Convolution(
+        dense(F, 2, 5, 5, 20, 16),
+        dense(F, 20, 3, 3, 16, 16),
+        dense(F, 2, 3, 3, 20, 16),
+        (1, 1),
+        (1, 1),
+    ),
     "windows": Window("max", dense(F, 1, 21, 5, 3), dense(F, 1, 10, 4, 3), (3, 2), (2, 1), (1, 1)),
     "channels of windows": WindowScatter(
         "max", dense(F, 1, 8, 8, 20), dense(F, 1, 4, 4, 20), dense(F, 1, 8, 8, 20), (2, 2), (2, 2)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from tilewright.codelets.base import Operand
 from tilewright.codelets.convolution.ahead import Ahead
 from tilewright.codelets.convolution.channels import Channels, Reading
-from tilewright.codelets.convolution.padding import Columns, Doubts, Rows
+from tilewright.codelets.convolution.padding import Doubts, Line, Rows, columns_apart
 from tilewright.codelets.convolution.pairs import WORD, in_words
 from tilewright.codelets.convolution.streams import forget, in_streams
 from tilewright.codelets.convolution.terms import Dimension, Places, Sums, Term, Terms
@@ -74,7 +74,7 @@ class _Tile:
 
     run: Run
     lanes: tuple[Lanes, ...]
-    columns: Columns | None = None
+    columns: Line | None = None
     doubts: Doubts | None = None
 
     @property
@@ -106,7 +106,7 @@ class _Writer:
         registers = function.module.features.registers
         self.shares = self.channels.together and kernel.shape[3] > 1 and registers > FEW_REGISTERS
         """Whether what is read of a pixel is kept for all taps of a row."""
-        self.columns = Columns.of(codelet)
+        self.columns = columns_apart(codelet)
         self.rows_apart = Rows.are_told_apart(codelet)
         if self._terms(1).has_loop_of_leaves:
             self.columns, self.rows_apart = None, False

@@ -24,17 +24,18 @@ from tilewright.frozen import frozen
 if TYPE_CHECKING:
     from tilewright.codelets.convolution.images import Convolution
 
-FEWEST, FEWEST_ALONE = 1 / 50, 1 / 12
-"""Of a row's products, with padding: fewer are multiplied, as tiles at its ends are more code; and
-of single channels, of which a kernel's vector is looked at for each few neighbours."""
+FEWEST = 1 / 50
+"""Of a row's, or column's, products with padding: fewer are multiplied, as tiles at the ends are
+more code."""
 _EXPONENTS = {"float32": ("i32", 1, 0xFEFFFFFF), WORD: ("i16", 2, 0xFEFF)}
 """Of what is multiplied: numbers that hold one exponent each, how many of them there are in 32
 bits, and the largest of a finite one without its sign."""
 
 
 @frozen
-class Columns:
-    """Taps `dilation` apart over outputs `stride` apart; the image lies from `low` to `end`."""
+class Line:
+    """Along rows or columns: taps `dilation` apart, outputs `stride` apart, and the image without
+    its padding from `low` to `end`."""
 
     taps: int
     outputs: int
@@ -44,16 +45,31 @@ class Columns:
     end: int
 
     @staticmethod
-    def of(codelet: Convolution) -> Columns | None:
-        """None where few products are with padding, or none may be left out."""
-        low, high = codelet.padding[1]
-        taps, wide, outputs = codelet.kernel.shape[2], codelet.image.shape[2], codelet.out.shape[2]
-        apart = codelet.stride[1], codelet.dilation[1]
-        columns = Columns(taps, outputs, *apart, low, wide - high)
-        read = sum(columns.reads(tap, at) for tap in range(taps) for at in range(outputs))
-        fewest = FEWEST_ALONE if codelet.channels == 1 else FEWEST
-        few = taps * outputs - read < fewest * taps * outputs
-        return None if few or taps == 1 or not may_skip(codelet) else columns
+    def along(codelet: Convolution, axis: int) -> Line:
+        """0: of rows, from one to the next; 1: of columns."""
+        low, high = codelet.padding[axis]
+        outputs, taps = codelet.out.shape[1 + axis], codelet.kernel.shape[1 + axis]
+        end = codelet.image.shape[1 + axis] - high
+        return Line(taps, outputs, codelet.stride[axis], codelet.dilation[axis], low, end)
+
+    @property
+    def _left_out(self) -> Sequence[int]:
+        """Products with padding at each tap."""
+        outputs = range(self.outputs)
+        return [sum(not self.reads(tap, at) for at in outputs) for tap in range(self.taps)]
+
+    @property
+    def pays(self) -> bool:
+        """Whether enough products are with padding."""
+        enough = sum(self._left_out) >= FEWEST * self.taps * self.outputs
+        return enough and self.taps > 1
+
+    @property
+    def pays_alone(self) -> bool:
+        """The same where each vector of a kernel serves few neighbours, and to look at it takes as
+        long as to multiply."""
+        left_out = self._left_out
+        return self.pays and sum(left_out) > sum(map(bool, left_out))
 
     def reads(self, tap: int, output: int) -> bool:
         """Whether an output's tap reads the image."""
@@ -78,7 +94,14 @@ class Columns:
         return [i for i in range(run.size) if self.reads(tap, run.start + i)]
 
 
-def may_skip(codelet: Convolution) -> bool:
+def columns_apart(codelet: Convolution) -> Line | None:
+    """None where few products are with padding left or right, or none may be left out."""
+    columns = Line.along(codelet, 1)
+    pays = columns.pays_alone if codelet.channels == 1 else columns.pays
+    return columns if pays and _may_skip(codelet) else None
+
+
+def _may_skip(codelet: Convolution) -> bool:
     """Whether it is known which sums and factors ask for all terms."""
     return codelet.sum_dtype == "float32"
 
@@ -96,13 +119,13 @@ class Rows:
     def are_told_apart(codelet: Convolution) -> bool:
         """Whether there is padding above or below, and a place tells its row. Rows of single
         channels are too short to ask."""
-        image, taps = codelet.image, codelet.kernel.shape[1]
+        image = codelet.image
         n, high, *_ = image.shape
         apart, row, *inner = image.strides
         along = sum((size - 1) * step for size, step in zip(image.shape[2:], inner, strict=True))
         orderly = min(inner) >= 0 and along < row and (n == 1 or apart >= high * row)
-        asks = taps > 1 and codelet.channels > 1 and orderly
-        return any(codelet.padding[0]) and asks and may_skip(codelet)
+        pays = codelet.channels > 1 and Line.along(codelet, 0).pays
+        return pays and orderly and _may_skip(codelet)
 
     @staticmethod
     def of(codelet: Convolution, function: Function, place: str) -> Rows:
