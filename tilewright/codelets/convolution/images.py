@@ -93,12 +93,18 @@ class Convolution(Codelet):
     def cut(self) -> Cut:
         """Between images; else groups, where their kernels are more to read; else rows."""
         (n, height), taps = self.out.shape[:2], self.kernel.shape[1]
-        groups, wide = self.out.shape[3], self.out.shape[4] >= LANES
-        if n < ENOUGH_BATCHES and wide and 2 * self.kernel.nbytes > self.image.nbytes:
-            return Cut(groups, (3, 0, *(3 for _ in self.sides)), grain=GROUPS)
+        if n < ENOUGH_BATCHES and self._has_large_kernels:
+            axes = (3, 0, *(3 for _ in self.sides))
+            return Cut(self.out.shape[3], axes, grain=GROUPS)
         return over_images(
             n, height, taps, self.stride[0], self.dilation[0], beside=1, made=len(self.sides)
         )
+
+    @property
+    def _has_large_kernels(self) -> bool:
+        """Whether kernels of groups that fill vectors take more than half of what images do."""
+        wide, apart = self.out.shape[4] >= LANES, self.image.strides[3]
+        return wide and bool(apart) and 2 * self.kernel.nbytes > self.image.nbytes
 
     @property
     def sum_dtype(self) -> str:
