@@ -21,6 +21,9 @@ def main() -> None:
     """
     gc.set_threshold(OBJECTS)
     try:
+        from tilewright.cli.interrupts import keep_interrupts
+
+        keep_interrupts()
         from tilewright.cli.app import app
 
         code = app()
