@@ -122,3 +122,17 @@ def test_order_is_checked_wherever_days_are():
                 prices_of(table)
     with pytest.raises(AlphaError, match=r"row 2: the index does not rise \(39 to 38\)"):
         prices_of(frame.iloc[::-1])
+
+
+def test_days_that_may_be_read_two_ways_are_refused():
+    with pytest.raises(AlphaError, match="row 1: '10/09/2019' may be 2019-10-09 or 2019-09-10"):
+        dates_of(["10/09/2019", "11/09/2019"], "it")
+    assert dates_of(["10/09/2019", "13/09/2019"], "it") == ("2019-09-10", "2019-09-13")
+    assert dates_of(["10.09.2019", "11.09.2019"], "it") == ("2019-09-10", "2019-09-11")
+    assert dates_of(["09/09/2019"], "it") == ("2019-09-09",)
+
+
+def test_after_the_year_comes_the_month():
+    assert dates_of(["2019/9/10", "2019/09/11"], "it") == ("2019-09-10", "2019-09-11")
+    with pytest.raises(AlphaError, match="row 1 is '2019-13-10'"):
+        dates_of(["2019-13-10"], "it")

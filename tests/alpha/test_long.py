@@ -66,3 +66,11 @@ def test_semicolons_and_decimal_commas(tmp_path):
     found = read_prices(tmp_path / "t.csv")
     assert found.days == TABLE.days
     np.testing.assert_allclose(found.values, TABLE.values, atol=6e-4)
+
+
+def test_names_are_without_blanks_and_never_missing():
+    table = long().assign(Symbol=lambda frame: frame["Symbol"] + " ")
+    assert prices_of(table).names == TABLE.names
+    table.iloc[6, table.columns.get_loc("Symbol")] = None
+    with pytest.raises(AlphaError, match="row 7: the instrument is missing"):
+        prices_of(table, gaps=True)

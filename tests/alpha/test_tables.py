@@ -222,3 +222,27 @@ def test_columns_parted_by_other_marks(mark, decimal, tmp_path):
     found = read_prices(tmp_path / "t.csv")
     assert found.days == ("2020-02-03", "2020-02-14")
     assert found.values.tolist() == [[1.5, 2.25], [1.25, 2.5]]
+
+
+def test_names_are_without_blanks(tmp_path):
+    (tmp_path / "t.csv").write_text("date, A, B\n2019-09-10, 1.5, 2\n")
+    assert read_prices(tmp_path / "t.csv").names == ("A", "B")
+
+
+@pytest.mark.parametrize("rows", ["2019-09-10,1.5,2,7\n", "2019-09-10,1.5,2,\n"])
+def test_rows_longer_than_the_header_move_no_names(rows, tmp_path):
+    (tmp_path / "t.csv").write_text(f"date,A,B\n{rows}")
+    with pytest.raises(AlphaError, match="more cells than the header"):
+        read_prices(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_a_file_that_is_still_being_written(mark, tmp_path):
+    """Half of a number is no price."""
+    text = "date,A,B\n2019-09-10,15.5,2\n2019-09-11,15.5,2".replace(",", mark)
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    assert read_prices(path, gaps=True).values[1].tolist() == [15.5, 2]
+    path.write_text(text[:-4])
+    with pytest.raises(AlphaError, match="in the middle of row 2"):
+        read_prices(path, gaps=True)

@@ -28,6 +28,10 @@ SINCE_1970 = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 EARLIEST, LATEST = -2.3e9, 4.2e9
 """Seconds since 1970: from 1897 to 2103."""
 MOSTLY = 0.95
+YEAR_FIRST = re.compile(r"(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?!\d)")
+"""Then the month, then the day."""
+DOTTED = re.compile(r"\d\d?\.\d\d?\.")
+"""Nobody writes a month before a day like this."""
 
 
 def dates_of(values: Sequence[Any], where: str) -> tuple[str, ...] | None:
@@ -44,7 +48,7 @@ def dates_of(values: Sequence[Any], where: str) -> tuple[str, ...] | None:
         words = [str(values[row]).strip() for row in texts]
         if len(texts) == len(values) and all(word.isdecimal() for word in words):
             return dates_of([int(word) for word in words], where)
-        for row, day in zip(texts, _parsed(words), strict=True):
+        for row, day in zip(texts, _parsed(words, where), strict=True):
             found[row] = day
     for row, (value, day) in enumerate(zip(values, found, strict=True), 1):
         if _is_missing(value):
@@ -140,22 +144,35 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
-def _parsed(texts: list[str]) -> list[str | None]:
-    """Days of texts; ISO if they can be, else as the first of them is, month first if it may be."""
+def _parsed(texts: list[str], where: str) -> list[str | None]:
+    """Days of texts, None for what is none; raises `AlphaError` where they may be read two ways."""
+    plain = [ZONE.sub("", text) if ":" in text else text for text in texts]
+    plain = [YEAR_FIRST.sub(r"\1-\2-\3", text) for text in plain]
+    if all(YEAR_FIRST.match(text) for text in plain):
+        return _read(plain, "ISO8601", False)
+    found = [_read(plain, None, day_first) for day_first in (False, True)]
+    month_first, day_first = found
+    if all(month_first) and all(day_first) and month_first != day_first:
+        if all(DOTTED.match(text) for text in plain):
+            return day_first
+        row = next(i for i, (a, b) in enumerate(zip(*found, strict=True)) if a != b)
+        raise AlphaError(
+            f"{where}, row {row + 1}: {texts[row]!r} may be {month_first[row]} or "
+            f"{day_first[row]}, and no other row tells: write {day_first[row]}, say."
+        )
+    return max(_read(plain, "ISO8601", False), *found, key=lambda days: sum(map(bool, days)))
+
+
+def _read(texts: list[str], written: str | None, day_first: bool) -> list[str | None]:
+    """By one reading; without a form, as the first of them is."""
     import pandas as pd
 
-    plain = [ZONE.sub("", text) if ":" in text else text for text in texts]
-    best: list[str | None] = [None] * len(texts)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for written, day_first in (("ISO8601", False), (None, False), (None, True)):
-            try:
-                days = pd.to_datetime(
-                    pd.Series(plain), errors="coerce", format=written, dayfirst=day_first
-                )
-            except (ValueError, TypeError, OverflowError):
-                continue
-            found = [None if day is pd.NaT else day.isoformat()[:10] for day in days]
-            if sum(map(bool, found)) > sum(map(bool, best)):
-                best = found
-    return best
+        try:
+            days = pd.to_datetime(
+                pd.Series(texts), errors="coerce", format=written, dayfirst=day_first
+            )
+        except (ValueError, TypeError, OverflowError):
+            return [None] * len(texts)
+        return [None if day is pd.NaT else day.isoformat()[:10] for day in days]

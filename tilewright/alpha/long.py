@@ -29,13 +29,17 @@ def widened(table: Any, columns: tuple[str, str, str], source: str) -> Any:
     """The wide frame; raises `AlphaError` where a date and instrument come twice."""
     dates, instruments, prices = columns
     frame = table.select(list(columns)).to_pandas()
+    nameless = frame[instruments].isna()
+    if nameless.any():
+        row = int(nameless.to_numpy().argmax()) + 1
+        raise AlphaError(f"In {source}, row {row}: the instrument is missing.")
+    frame[instruments] = frame[instruments].astype(str).str.strip()
     frame[dates] = days_in_order(frame[dates], f"The column {dates!r} of {source}")
     twice = frame.duplicated([dates, instruments])
     if twice.any():
         row = int(twice.to_numpy().argmax())
         day, name = frame.iloc[row][dates], frame.iloc[row][instruments]
         raise AlphaError(f"In {source}, row {row + 1}: a second price of {name!r} on {day}.")
-    frame[instruments] = frame[instruments].astype(str)
     wide = frame.pivot(index=dates, columns=instruments, values=prices).sort_index()
     wide.columns.name = None
     return wide.reset_index()

@@ -8,6 +8,7 @@ What is wrong is said in one sentence, with the column and the row (counted from
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import warnings
 from collections import Counter
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.alpha.dates import are_days, dates_of, dates_of_numbers, plain_dates
+from tilewright.alpha.dates import WORDS, are_days, dates_of, dates_of_numbers, plain_dates
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.long import long_columns, widened
 from tilewright.frozen import frozen
@@ -33,6 +34,8 @@ READERS = {
 }
 SEPARATORS = (";", "\t")
 """Of the columns of a CSV file, where not commas part them."""
+LONGEST_LINE = 1 << 20
+"""Bytes."""
 
 
 @frozen
@@ -135,7 +138,35 @@ def _read(path: Path, reader: str) -> Any:
             options |= {"decimal": ","} if commas.any() else {}
         _check_names([name.strip() for name in names], str(path))
     frame = getattr(pd, reader)(path, **options)
+    if reader == "read_csv":
+        _check_cells(frame, path, options.get("sep", ","))
     return _without_parts(frame, path) if path.is_dir() else frame
+
+
+def _check_cells(frame: Any, path: Path, separator: str) -> None:
+    """Rows are as long as the header, from which names are known, and the last is whole.
+
+    pandas would move all names by a column, and take half of a number for one.
+    """
+    import pandas as pd
+
+    longer = not isinstance(frame.index, pd.RangeIndex)
+    if longer and str(frame.columns[0]).strip().casefold() in WORDS:
+        raise AlphaError(f"In {path}, rows have more cells than the header.")
+    if path.suffix.lower() == ".csv" and _is_cut(path, separator, frame.shape[1]):
+        raise AlphaError(
+            f"{path} ends in the middle of row {len(frame)}: is it still being written?"
+        )
+
+
+def _is_cut(path: Path, separator: str, cells: int) -> bool:
+    """Whether the last line is not ended, and has too few cells."""
+    with path.open("rb") as file:
+        file.seek(max(file.seek(0, 2) - LONGEST_LINE, 0))
+        last = file.read().decode(errors="replace").splitlines(keepends=True)[-1]
+    if last.endswith(("\n", "\r")):
+        return False
+    return len(next(csv.reader([last], delimiter=separator))) < cells
 
 
 def _without_parts(frame: Any, folder: Path) -> Any:
@@ -169,13 +200,13 @@ def prices_of(frame: Any, source: str = "table", gaps: bool = False) -> Prices:
             f"The columns of {source} have names of several levels, such as {names[0]}: choose the "
             "closes, by frame['Close'] for instance."
         )
-    _check_names([str(name) for name in names], source)
+    _check_names([str(name).strip() for name in names], source)
     if not table.shape[0]:
         raise AlphaError(f"{source} has no rows.")
     long = long_columns([str(name) for name in names])
     if long:
         return prices_of(widened(table, long, source), source, gaps)
-    columns = {str(column.name): column for column in table.iter_columns()}
+    columns = {str(column.name).strip(): column for column in table.iter_columns()}
     index, days = nw.maybe_get_index(table), None
     if index is not None:
         days = _days_of_index(index, source)
