@@ -25,6 +25,7 @@ from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.features import ewma_volatility
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.noise import fit_degrees, fit_scale
+from tilewright.alpha.scale.settings import FLOOR
 from tilewright.alpha.scale_features import NAMES
 from tilewright.alpha.student import log_student
 from tilewright.models.bnn import LEAST_DEGREES, SCALE
@@ -33,6 +34,9 @@ EWMA, HAR, LINEAR, GARCH, GJR = "EWMA", "HAR", "linear", "GARCH-t", "GJR-t"
 HAR_FEATURES = tuple(NAMES.index(name) for name in ("move_1", "move_5", "move_22", "level"))
 PERCENT = 100.0
 """What returns are multiplied by for arch, whose optimiser wants numbers near 1."""
+WITHIN = FLOOR, 1 / FLOOR
+"""Scales of a forecast, in units of the volatility. Where most prices do not move, the likeliest
+scale is none, and what outcomes then score is without bounds: the net has the same floor."""
 
 
 def pooled_baselines(X: np.ndarray, y: np.ndarray, X_test: np.ndarray) -> dict[str, Mixture]:
@@ -118,5 +122,5 @@ def garch_scale(
 
 
 def of_scale(scale: np.ndarray, df: float) -> Mixture:
-    """One component a row."""
-    return Mixture(np.zeros((1, len(scale))), scale[None], df)
+    """One component a row, whose scale is within `WITHIN`."""
+    return Mixture(np.zeros((1, len(scale))), np.clip(scale, *WITHIN)[None], df)

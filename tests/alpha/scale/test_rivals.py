@@ -12,7 +12,7 @@ from tilewright.alpha.scale.panel import make_panel, test_rows, training_rows
 from tilewright.alpha.scale.rivals import BOOSTED, CHEAP, GJR, RIVALS, rivals
 from tilewright.alpha.scale.settings import ScaleSettings
 from tilewright.alpha.tables import Prices
-from tilewright.alpha.walking.scored import LEVELS
+from tilewright.alpha.walking.scored import LEVELS, columns
 from tilewright.alpha.walking.windows import windows_of
 
 test_rows.__test__ = False  # a name of the package, no test
@@ -74,3 +74,14 @@ def test_none_looks_ahead():
     for name in CHEAP:
         one, other = (np.broadcast_to(f[name].scale.T, (len(places), 1)) for f in (ours, theirs))
         np.testing.assert_array_equal(one[early], other[early])
+
+
+def test_where_most_prices_stand_still_scores_are_finite():
+    """The likeliest scale is none there, and what does move would score without bounds."""
+    values = TABLE.values.copy()
+    values[:] = np.where(np.arange(len(values)) % 30 < 25, 100.0, 101.0)[:, None]
+    found, places = forecasts(replace(TABLE, values=values))
+    outcome = np.linspace(-9, 9, len(places))
+    for name in CHEAP:
+        for part in columns(found[name], outcome):
+            assert np.isfinite(part).all(), name

@@ -19,7 +19,14 @@ from tilewright.alpha.baselines import NORMAL, NULL, RIDGE, Baseline, baselines
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.noise import fit_degrees
 from tilewright.alpha.scale.panel import Rows, ScalePanel
-from tilewright.alpha.scale_baselines import GARCH, GJR, garch_scale, of_scale, pooled_baselines
+from tilewright.alpha.scale_baselines import (
+    GARCH,
+    GJR,
+    WITHIN,
+    garch_scale,
+    of_scale,
+    pooled_baselines,
+)
 from tilewright.alpha.walking.scored import LEVELS, Forecast, Grouped
 from tilewright.alpha.walking.windows import Window
 
@@ -119,4 +126,5 @@ def has_arch() -> bool:
 
 
 def _mixture(model: Baseline) -> Mixture:
-    return Mixture(model.location[None, :], np.array([model.scale]), model.df)
+    scale = np.clip([model.scale], *WITHIN)
+    return Mixture(model.location[None, :], scale, model.df)
