@@ -78,3 +78,16 @@ def test_markets_are_let_alone():
     assert not [s for seed in range(10) for s in suspicions(prices(600, 4, seed))]
     found = suspicions(sp500())  # crashes by a half included; RRC of 1990 does look wrong
     assert [(s.column, s.day) for s in found] == [("RRC", "1990-04-10"), ("RRC", "1990-01-02")]
+
+
+def test_what_is_seen_is_seen_beside_gaps():
+    values = changed(lambda v: v / 4, slice(300, None)).values.copy()
+    values[:50, 1], values[400:410, 2], values[100:, 0] = np.nan, np.nan, np.nan
+    table = replace(PRICES, values=values)
+    assert [(one.column, one.day) for one in suspicions(table)] == [("S1", PRICES.days[300])]
+    values[:, 3] = values[:, 2]
+    assert "has the returns of column S2" in suspicions(table)[-1].sentence()
+
+
+def test_prices_of_a_few_days_are_not_suspicious():
+    assert not suspicions(replace(PRICES, values=PRICES.values[:1], days=PRICES.days[:1]))

@@ -57,6 +57,7 @@ def test_from_a_table_to_tomorrow(tmp_path, settings):
     assert PRICES.days[-1] in shown.stdout
     assert "S2" in shown.stdout
     page = (job / "report.html").read_bytes()
+    assert b"t.parquet" in page
     (job / "report.html").unlink()
     assert run("alpha", "resume", job).exit_code in (0, 3)
     assert (job / "report.html").read_bytes() == page
@@ -74,6 +75,41 @@ def test_fit_and_predict(tmp_path, settings):
     assert PRICES.days[-1] in shown.stdout
 
 
+def test_days_may_be_row_numbers_and_splits_are_pointed_at(tmp_path, settings):
+    frame = pd.read_parquet(table(tmp_path / "t.parquet")).drop(columns="day")
+    frame.loc[frame.index[350:], "S1"] /= 4
+    frame.to_parquet(tmp_path / "rows.parquet")
+    done = run("alpha", "fit", tmp_path / "rows.parquet", "--out", tmp_path / "m", *settings)
+    assert done.exit_code == 0, done.output
+    assert "a split that was not adjusted for" in " ".join(done.stdout.split())
+    assert "430 to that of 431" in run("alpha", "predict", tmp_path / "m", "--today").stdout
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_table_of_forecasts_is_whole_or_as_it_was(name, tmp_path, settings, monkeypatch):
+    run("alpha", "fit", table(tmp_path / "t.parquet"), "--out", tmp_path / "m", *settings)
+    (tmp_path / name).write_text("of yesterday")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.replace", full)
+    done = run("alpha", "predict", tmp_path / "m", "--out", tmp_path / name)
+    assert done.exit_code == 2
+    assert f"{name}: No space left on device." in done.stderr
+    assert (tmp_path / name).read_text() == "of yesterday"
+
+
+def test_dates_of_toml(tmp_path, settings):
+    day = PRICES.days[400]
+    with (tmp_path / "s.toml").open("w") as file:
+        file.write(f"first = {day}\n{SETTINGS}")
+    prices = table(tmp_path / "t.parquet")
+    done = run("alpha", "walk-forward", prices, "--out", tmp_path / "job", *settings)
+    assert done.exit_code in (0, 3), done.output
+    assert day in {path.name[:10] for path in (tmp_path / "job" / "scored").iterdir()}
+
+
 BAD = {
     "no file": (("walk-forward", "nothing.csv", "--out", "o"), "There is no file nothing.csv."),
     "no job": (("resume", "o"), "o is not a folder."),
@@ -84,6 +120,15 @@ BAD = {
     "name": (("fit", "t.parquet", "--out", "o", "--settings", "name.toml"), "setting 'units'"),
     "test": (("walk-forward", "t.parquet", "--out", "o", "--test", "0"), "test must be 1 or more"),
     "first": (("walk-forward", "t.parquet", "--out", "o", "--first", "x"), "first must be an ISO"),
+    "first, as no day is written": (
+        ("walk-forward", "t.parquet", "--out", "o", "--first", "20160101"),
+        "first must be an ISO",
+    ),
+    "features": (("fit", "t.parquet", "--out", "o", "--settings", "f.toml"), "a list of names"),
+    "a split": (
+        ("fit", "split.parquet", "--out", "o", "--settings", "s.toml", "--strict"),
+        "look wrong",
+    ),
     "few days": (("walk-forward", "t.parquet", "--out", "o"), "the table has 430"),
     "out": (("predict", "o", "--out", "x.xls"), "--out must end with .csv or .parquet"),
     "constant": (
@@ -100,7 +145,11 @@ def test_mistakes_are_one_sentence(case, tmp_path, monkeypatch):
     table(tmp_path / "t.parquet")
     still = pd.read_parquet(tmp_path / "t.parquet").assign(S1=10.0)
     still.to_parquet(tmp_path / "still.parquet")
+    split = pd.read_parquet(tmp_path / "t.parquet")
+    split.loc[split.index[350:], "S1"] /= 4
+    split.to_parquet(tmp_path / "split.parquet")
     (tmp_path / "s.toml").write_text(SETTINGS)
+    (tmp_path / "f.toml").write_text("features = 3")
     (tmp_path / "bad.toml").write_text("train = = 3")
     (tmp_path / "chain.toml").write_text("chain = 3")
     (tmp_path / "name.toml").write_text("units = 3")

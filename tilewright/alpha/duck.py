@@ -10,6 +10,9 @@ from pathlib import Path
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.tables import Prices, prices_of
 
+MAGIC, MAGIC_AT = b"DUCK", 8
+"""What such a file has after its checksum."""
+
 
 def read_sql(database: Path, sql: str) -> Prices:
     """The table that a query gives; the file is opened for reading alone.
@@ -22,6 +25,9 @@ def read_sql(database: Path, sql: str) -> Prices:
         raise AlphaError("--sql needs the package duckdb: pip install duckdb.") from None
     if not database.is_file():
         raise AlphaError(f"There is no file {database}.")
+    with database.open("rb") as file:
+        if file.read(len(MAGIC) + MAGIC_AT)[MAGIC_AT:] != MAGIC:
+            raise AlphaError(f"{database} is not a DuckDB file, which --sql wants.")
     try:
         with duckdb.connect(str(database), read_only=True) as connection:
             found = connection.execute(sql)

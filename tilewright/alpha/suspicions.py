@@ -1,8 +1,8 @@
 """What looks wrong with a table of prices, before anything is computed from it.
 
-In: `Prices`. Out: suspicions, each about one column or the table, in words. They are no proof: a
-market can do all of this. But a volume, a typing error or a split that nobody adjusted for is far
-more often the reason, and a net that learns from it learns the error.
+In: `Prices`, which may have gaps. Out: suspicions, each about one column or the table, in words.
+They are no proof: a market can do all of this. But a volume, a typing error or a split that nobody
+adjusted for is far more often the reason, and a net that learns from it learns the error.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ FROZEN, QUIET = 10, 0.005
 """Days that a price does not change; share of days on which none does."""
 SAME = 0.9999
 """Correlation of returns."""
+FEWEST = 5
+"""Returns of which nothing is usual."""
 LONGEST_GAP, DAILY = 15, 4
 """Calendar days between two rows: at most, and in the median."""
 FIELDS = {"open", "high", "low", "close", "adj close", "volume"}
@@ -51,19 +53,25 @@ class Suspicion:
 
 
 def suspicions(prices: Prices) -> list[Suspicion]:
-    """All that is found, columns in order, then the table."""
+    """All that is found, columns in order, then the table; of a few days, nothing."""
+    if len(prices.days) <= FEWEST:
+        return []
     returns = np.diff(np.log(prices.values), axis=0)
     found: list[Suspicion] = []
     for number, name in enumerate(prices.names):
-        for row, what in _of_column(prices.values[:, number], returns[:, number]):
-            found.append(Suspicion(name, "" if row is None else prices.days[row], what))
+        known = np.flatnonzero(np.isfinite(prices.values[:, number]))
+        values = prices.values[known, number]
+        for row, what in _of_column(values, np.diff(np.log(values))):
+            found.append(Suspicion(name, "" if row is None else prices.days[known[row]], what))
     found += [Suspicion(prices.names[b], "", f"has the returns of column {prices.names[a]}")
               for a, b in _same(returns)]  # fmt: skip
     return found + [Suspicion("", day, what) for day, what in _of_table(prices, returns)]
 
 
 def _of_column(values: np.ndarray, returns: np.ndarray) -> Iterator[tuple[int | None, str]]:
-    """Rows, and what is seen there."""
+    """Rows of the prices that there are, and what is seen there."""
+    if len(returns) < FEWEST:
+        return
     usual = float(np.median(np.abs(returns)))
     if always_rises(values):
         yield None, "rises at every row: dates or row numbers?"
@@ -111,8 +119,10 @@ def _longest_run(flags: np.ndarray) -> tuple[int, int]:
 
 
 def _same(returns: np.ndarray) -> list[tuple[int, int]]:
-    """Columns whose returns are another's, with the first such."""
-    centred = returns - returns.mean(axis=0)
+    """Columns whose returns are another's on all days of either, with the first such."""
+    known = np.isfinite(returns)
+    count = np.maximum(known.sum(axis=0), 1)
+    centred = np.where(known, returns - np.where(known, returns, 0.0).sum(axis=0) / count, 0.0)
     size = np.sqrt((centred**2).sum(axis=0))
     unit = centred / np.where(size > 0, size, np.inf)
     alike = np.triu(unit.T @ unit > SAME, 1)
@@ -124,7 +134,8 @@ def _of_table(prices: Prices, returns: np.ndarray) -> Iterator[tuple[str, str]]:
     fields = sorted(FIELDS & {name.strip().casefold() for name in prices.names})
     if len(fields) > 1:
         yield "", f"columns are called {', '.join(fields)}: one stock, not several?"
-    quiet = (returns == 0).all(axis=1)
+    known = np.isfinite(returns)
+    quiet = ((returns == 0) | ~known).all(axis=1) & known.any(axis=1)
     if quiet.mean() > QUIET:
         first = prices.days[int(quiet.argmax()) + 1]
         yield first, f"no price changes on {quiet.sum()} days: holidays that were filled?"

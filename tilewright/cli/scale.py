@@ -52,6 +52,9 @@ Ray = Annotated[
     str | None,
     typer.Option("--cluster", help="Work on Ray: local:N CPUs, or a cluster's HOST:PORT."),
 ]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse a table in which something looks wrong.")
+]
 Level = Annotated[
     str | None,
     typer.Option(help="avx2: keep all nodes of a mixed cluster to it."),
@@ -65,9 +68,11 @@ def fit(
     sql: Sql = None,
     features: Features = None,
     members: Members = None,
+    strict: Strict = False,
 ) -> None:
     """Fit one model on the newest days, for `predict`."""
     prices = _prices(table, sql, features, members)
+    _look_at(Console(), prices, strict)
     chosen = replace(_settings(settings), first=prices.days[-1], controls=0)
     _run(Console(), prices, chosen, out, None, False)
 
@@ -92,6 +97,7 @@ def walk_forward(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same bits.")] = None,
     minutes: Minutes = None,
+    strict: Strict = False,
     other_version: Version = False,
     cluster: Ray = None,
     level: Level = None,
@@ -101,6 +107,7 @@ def walk_forward(
                  chains=chains, controls=controls, keep=keep, seed=seed)  # fmt: skip
     chosen = replace(_settings(settings), **{k: v for k, v in given.items() if v is not None})
     prices = _prices(table, sql, features, members)
+    _look_at(Console(), prices, strict)
     _run(Console(), prices, chosen, out, minutes, other_version, cluster, level)
 
 
@@ -134,6 +141,7 @@ def append(
 
     job = opened(folder)
     prices = appended(job.prices, _prices(rows, sql, features, members))
+    _look_at(Console(), prices, before=job.prices)
     _run(Console(), prices, job.settings, folder, minutes, False, cluster, level)
 
 
@@ -149,6 +157,7 @@ def predict(
     """Tomorrow's table: mean, scale and quantiles of every instrument's log return."""
     from tilewright.alpha.scale.ahead import today as table_of
     from tilewright.alpha.scale.folder import opened
+    from tilewright.files import write_bytes, write_text
 
     if not today:
         raise AlphaError("predict knows of today only: say --today.")
@@ -158,9 +167,9 @@ def predict(
     if out is None:
         show_table(Console(), found)
     elif out.suffix == ".csv":
-        found.to_csv(out, index=False)
+        write_text(out, found.to_csv(index=False))
     else:
-        found.to_parquet(out, index=False)
+        write_bytes(out, found.to_parquet(index=False))
 
 
 def report(folder: Annotated[Path, FOLDER]) -> None:
@@ -258,6 +267,20 @@ def _prices(
     from tilewright.alpha.extras import given
 
     return given(prices, features, members)
+
+
+def _look_at(
+    console: Console, prices: Prices, strict: bool = False, before: Prices | None = None
+) -> None:
+    """Say what looks wrong, and did not `before`; raises `AlphaError` for it where that is told."""
+    from tilewright.alpha.suspicions import suspicions
+    from tilewright.cli.summary import show_suspicions
+
+    known = set() if before is None else set(suspicions(before))
+    found = [one for one in suspicions(prices) if one not in known]
+    show_suspicions(console, found)
+    if strict and found:
+        raise AlphaError(f"In {prices.source}, {len(found)} things look wrong: --strict refuses.")
 
 
 def _settings(path: Path | None) -> ScaleSettings:

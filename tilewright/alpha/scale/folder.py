@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,12 @@ class ScaleFolder(JobFolder):
         chain = values.pop("chain", {})
         if not isinstance(chain, dict):
             raise AlphaError(f"chain must be a table of settings by name, not {chain!r}.")
-        values["features"] = tuple(values.get("features", ()))
+        features, first = values.get("features", ()), values.get("first")
+        if not isinstance(features, list | tuple):
+            raise AlphaError(f"features must be a list of names, not {features!r}.")
+        values["features"] = tuple(features)
+        if isinstance(first, date):  # as TOML writes one
+            values["first"] = first.isoformat()
         try:
             settings = ScaleSettings(ScaleChain(**chain), **values)
         except TypeError as error:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, field
-from datetime import date
 from typing import Any
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.settings import MOST_DOUBLINGS, between, check_run, choice, whole
+from tilewright.alpha.walking.windows import check_first
 from tilewright.frozen import frozen
 from tilewright.models.bnn import CONSTANT, LINEAR, NET, UNITS
 
@@ -95,16 +95,9 @@ class ScaleSettings:
         if not isinstance(self.warm, bool):
             raise AlphaError(f"warm must be True or False, not {self.warm!r}.")
         if self.first is not None:
-            _check_date(self.first)
+            check_first(self.first)
 
     def identity(self) -> dict[str, Any]:
         """What a window's result depends on: not how many controls or draws are kept."""
         left_out = ("controls", "keep") if self.features else ("controls", "keep", "features")
         return {k: v for k, v in asdict(self).items() if k not in left_out}
-
-
-def _check_date(first: Any) -> None:
-    try:
-        date.fromisoformat(first)
-    except (TypeError, ValueError):
-        raise AlphaError(f"first must be an ISO date such as 2001-01-31, not {first!r}.") from None

@@ -11,6 +11,7 @@ import numpy as np
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.extras import joined
 from tilewright.alpha.tables import Prices
+from tilewright.alpha.walking.windows import position
 
 
 def appended(before: Prices, new: Prices) -> Prices:
@@ -37,7 +38,7 @@ def appended(before: Prices, new: Prices) -> Prices:
 def _overlap(before: Prices, new: Prices, values: np.ndarray) -> int:
     """How many of the new days are the last ones of before."""
     last = before.days[-1]
-    count = sum(_position(day) <= _position(last) for day in new.days)
+    count = sum(position(day) <= position(last) for day in new.days)
     if new.days[:count] != before.days[len(before.days) - count :]:
         raise AlphaError(
             f"{new.source} begins on {new.days[0]}, before the job's last day, {last}, and its "
@@ -53,8 +54,3 @@ def _overlap(before: Prices, new: Prices, values: np.ndarray) -> int:
             "models have seen cannot be changed. Start another job."
         )
     return count
-
-
-def _position(day: str) -> tuple[int, str]:
-    """ISO dates sort as texts, row numbers do not."""
-    return (int(day), "") if day.isdecimal() else (0, day)

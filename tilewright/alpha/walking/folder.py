@@ -1,6 +1,6 @@
 """The folder of a job that walks forward: its data, its windows, known by their dates.
 
-    job.json             settings and versions: what every window depends on
+    job.json             settings and versions: what every window depends on; where prices came from
     prices.parquet       the table, as it was when the job last ran
     fits/DAY-KEY.npz     a window's model: draws, or a net (.safetensors)
     scored/DAY-KEY.npz   its forecasts against what came, once all of that is known
@@ -77,7 +77,8 @@ class JobFolder(ABC):
         found = cls.described(folder)
         assert found is not None
         settings = cls.settings_from(found["settings"])
-        return cls(folder, saved_prices(folder), settings, other_version)
+        prices = saved_prices(folder, str(found.get("source", folder.name)))
+        return cls(folder, prices, settings, other_version)
 
     def __init__(self, folder: Path, prices: Prices, settings: Any, other_version: bool = False):
         """Make the folder, or go on in it; `other_version` goes on in one of another version.
@@ -114,7 +115,8 @@ class JobFolder(ABC):
 
     def _describe(self) -> None:
         """Write job.json, if it does not say so already: who only reads may not write."""
-        about = {"tilewright": self._versions, "level": self._level, **self.identity}
+        about = {"tilewright": self._versions, "level": self._level, "source": self.prices.source}
+        about |= self.identity
         text = json.dumps(about, indent=2)
         if not _holds(self.path / "job.json", text):
             write_text(self.path / "job.json", text)
@@ -185,7 +187,7 @@ class JobFolder(ABC):
         if found is None:
             return [ours], None
         versions, wanted = list(found.pop("tilewright")), json.loads(json.dumps(self.identity))
-        level = found.pop("level", None)
+        level, _ = found.pop("level", None), found.pop("source", None)
         same = found["instruments"] == wanted["instruments"]
         differs = difference(found, wanted) if same else "other instruments"
         if differs:
@@ -238,8 +240,8 @@ def _name(series: str, window: Window) -> str:
     return window.day if series == REAL else f"{series}-{window.day}"
 
 
-def saved_prices(folder: Path) -> Prices:
-    """What `save_prices` wrote."""
+def saved_prices(folder: Path, source: str) -> Prices:
+    """What `save_prices` wrote, of a table that was called so."""
     import pandas as pd
 
     path = folder / "prices.parquet"
@@ -248,7 +250,6 @@ def saved_prices(folder: Path) -> Prices:
     except Exception:  # of damaged files, readers raise whatever they stumble over
         raise AlphaError(f"{path} is missing or damaged.") from None
     days = tuple(frame.pop("day"))
-    source = (folder / "job.json").parent.name
     extras = [name for name in frame.columns if SEPARATOR in name]
     names = tuple(name for name in frame.columns if name not in extras)
     kinds = list(dict.fromkeys(name.partition(SEPARATOR)[0] for name in extras))

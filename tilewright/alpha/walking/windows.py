@@ -17,17 +17,24 @@ before it in its own.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Protocol
+from datetime import date
+from typing import Any, Protocol
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.scale_features import HISTORY
 from tilewright.frozen import frozen
 
+ROW = re.compile("[1-9][0-9]{0,6}")
+"""The number of a row, where a table has no dates."""
+
 
 class Spans(Protocol):
-    """How long windows are, in days; `first` is the earliest first test day (ISO), or None."""
+    """How long windows are, in days; `first` is the earliest first test day as the table's days
+    are written, ISO or a row's number, or None.
+    """
 
     @property
     def train(self) -> int: ...
@@ -91,7 +98,7 @@ def _first_test(days: Sequence[str], spans: Spans) -> int:
         )
     if spans.first is None:
         return least
-    place = bisect_left(days, spans.first)
+    place = bisect_left(days, position(spans.first), key=position)
     if place >= len(days):
         raise AlphaError(f"first is {spans.first}, after the last day, {days[-1]}.")
     if place < least:
@@ -100,6 +107,21 @@ def _first_test(days: Sequence[str], spans: Spans) -> int:
             f"{days[least]} is the earliest."
         )
     return place
+
+
+def position(day: str) -> tuple[int, str]:
+    """By which days sort: ISO dates sort as texts, row numbers do not."""
+    return (int(day), "") if day.isdecimal() else (0, day)
+
+
+def check_first(first: Any) -> None:
+    """Raise `AlphaError` for what no day of a table is written like."""
+    try:
+        if ROW.fullmatch(first) or date.fromisoformat(first).isoformat() == first:
+            return
+    except (TypeError, ValueError):
+        pass
+    raise AlphaError(f"first must be an ISO date such as 2001-01-31, not {first!r}.")
 
 
 def of_day(windows: Sequence[Window], position: int) -> Window:

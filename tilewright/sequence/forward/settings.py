@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import date
 from typing import Any
 
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.settings import check_run, choice, whole
+from tilewright.alpha.walking.windows import check_first
 from tilewright.frozen import frozen
 from tilewright.models.recurrent import GATES
 
@@ -84,12 +84,7 @@ class ForwardSettings:
         if not isinstance(self.warm, bool):
             raise AlphaError(f"warm must be True or False, not {self.warm!r}.")
         if self.first is not None:
-            try:
-                date.fromisoformat(self.first)
-            except (TypeError, ValueError):
-                raise AlphaError(
-                    f"first must be an ISO date such as 2001-01-31, not {self.first!r}."
-                ) from None
+            check_first(self.first)
 
     def identity(self) -> dict[str, Any]:
         """What a window's result depends on: not how many controls there are."""
