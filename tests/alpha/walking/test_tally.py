@@ -34,6 +34,7 @@ def test_a_model_without_a_density_has_only_quantiles():
     assert not FOUND.has(BOOSTED, LOG)
     assert FOUND.has(BOOSTED, QUANTILE)
     assert np.isnan(FOUND.over(BOOSTED).mean)
+    assert np.isnan(FOUND.mean(LOG, BOOSTED))
 
 
 def test_coverage_is_that_of_the_quantiles():

@@ -5,6 +5,7 @@ In: a `Tally`. Out: texts of HTML; pages put them in order and add what is their
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -18,6 +19,10 @@ from tilewright.alpha.walking.tally import COVER_50, COVER_90, FIFTHS, REGIMES, 
 BLUE, GREY, AMBER, RED, GREEN = "#0b6e99", "#9aa5b1", "#c78a1b", "#a33a3a", "#2f8f5b"
 BANDS = ("rgba(11,110,153,0.14)", "rgba(11,110,153,0.34)")
 ENDS = ("below 1", "below 5", "above 95", "above 99")
+SEEN = 2.5
+"""Per cent that the least bar has at least."""
+NAMED = 8
+"""Stocks of a sentence."""
 MORE_CSS = """
 svg { display: block; width: 100%; height: auto; }
 svg text { font: 13px Inter, system-ui, sans-serif; fill: #52606d; }
@@ -125,9 +130,15 @@ def _grouped(series: Mapping[str, tuple[np.ndarray, str]], names: Sequence[str])
         "Share in the 90 % interval",
         colours,
         line=90.0,
-        low=min(80.0, float(np.nanmin(values))),
+        low=start_of_bars(values),
         group=len(series),
     ) + svg.legend({name: c for name, (_, c) in series.items()})
+
+
+def start_of_bars(shares: np.ndarray) -> float:
+    """Where bars of per cent begin: below the least of them, so that the worst is seen, too."""
+    least = float(np.nanmin(shares))
+    return max(0.0, min(80.0, 5 * math.floor((least - SEEN) / 5)))
 
 
 def by_year_and_stock(real: Tally, prices: Prices, other: str) -> str:
@@ -145,7 +156,7 @@ def by_year_and_stock(real: Tally, prices: Prices, other: str) -> str:
     text = (
         f"Mean {lead.mean:+.4f}; standard errors {_errors(lead)}. The net is behind in "
         f"{np.sum(values > 0)} of {len(values)} years and on {len(worse)} of {len(stocks)} stocks"
-        f"{': ' + ', '.join(worse[:8]) if worse else ''}."
+        f"{': ' + joined(_first(worse)) if worse else ''}."
     )
     named = shown if len(shown) <= 10 else shown[[0, -1]]
     by_stock = svg.bars(
@@ -156,6 +167,11 @@ def by_year_and_stock(real: Tally, prices: Prices, other: str) -> str:
     by_year = svg.bars(labels, values, "Lead by year", colours, height=200)
     parts = [text, "By year:", by_year, "By stock, the best lead first:", by_stock]
     return "".join(p if p.startswith("<svg") else f'<p class="note">{escape(p)}</p>' for p in parts)
+
+
+def _first(names: list[str]) -> list[str]:
+    """All of a few; of more, how many are not named."""
+    return names if len(names) <= NAMED else [*names[:NAMED], f"{len(names) - NAMED} more"]
 
 
 def _errors(lead: Lead) -> str:

@@ -65,7 +65,9 @@ class Tally:
     rows: int
 
     def mean(self, score: str, model: str) -> float:
-        return float(np.nanmean(self.value[score][self.models.index(model)]))
+        """NaN where a model says nothing."""
+        values = self.value[score][self.models.index(model)]
+        return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
     def has(self, model: str, score: str = QUANTILE) -> bool:
         if model not in self.models:

@@ -47,8 +47,8 @@ SHOWN = 12
 """Features whose effect is listed."""
 EFFECTS = (
     "How much wider the newest model makes a forecast where a feature is one deviation higher than "
-    "usual and all others are as usual, and how sure it is: the linear part of the net, which does "
-    "nine tenths of the work. Features go together, so that one may stand for another."
+    "usual and all others are as usual, and how sure it is: the linear part of the net, which did "
+    "nine tenths of the work on 20 stocks. Features go together, so that one may stand for another."
 )
 AGAINST = {EWMA: GREY, GJR: AMBER, LINEAR: GREEN}
 
