@@ -32,6 +32,15 @@ def test_leaks_are_found(name):
         check_lookahead(LEAKS[name], TABLE)
 
 
+def test_features_by_name_are_looked_at_together():
+    """As `walk` takes them."""
+    check_lookahead(lambda p: {"level": p.values, "again": 2 * p.values}, TABLE)
+    with pytest.raises(AlphaError, match="looks ahead"):
+        check_lookahead(
+            lambda p: {"level": p.values, "mean": LEAKS["a mean of all days"](p)}, TABLE
+        )
+
+
 def test_a_function_must_give_a_row_a_day():
     with pytest.raises(AlphaError, match="a row for each of 400 days"):
         check_lookahead(lambda p: p.values[1:], TABLE)

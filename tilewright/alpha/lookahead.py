@@ -1,13 +1,13 @@
 """Does a function of prices look ahead? Change the future, and compare the past.
 
-In: a function from `Prices` to an array whose first axis is the days, and prices. Out: nothing, or
-an `AlphaError` that names the day and what it saw. A test, not a proof: it changes every price
-after some days, and takes those days away.
+In: a function from `Prices` to an array whose first axis is the days, or to a mapping from names to
+such arrays, and prices. Out: nothing, or an `AlphaError` that names the day and what it saw. A
+test, not a proof: it changes every price after some days, and takes those days away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,10 @@ def check_lookahead(
 
 
 def _rows(fn: Callable[[Prices], Any], prices: Prices) -> np.ndarray:
-    found = np.asarray(fn(prices))
+    given = fn(prices)
+    if isinstance(given, Mapping):
+        given = np.stack([np.asarray(value) for value in given.values()], axis=-1)
+    found = np.asarray(given)
     if found.ndim == 0 or len(found) != len(prices.days):
         raise AlphaError(
             f"The function must give a row for each of {len(prices.days)} days, not an array of "
