@@ -5,7 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from tilewright.alpha.walking.archive import arrays_of
+from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.walking.archive import arrays_in, arrays_of
 
 ARRAYS = {
     "numbers": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -53,3 +54,11 @@ def test_half_a_file_is_refused(share):
 def test_what_is_compressed_is_refused():
     with pytest.raises(ValueError, match="compressed"):
         arrays_of(content(np.savez_compressed))
+
+
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_a_damaged_file_of_a_job_is_named(share, tmp_path):
+    path = tmp_path / "2020-01-01-0.npz"
+    path.write_bytes(content()[: int(share * len(content()))])
+    with pytest.raises(AlphaError, match=r"2020-01-01-0\.npz is damaged: remove it"):
+        arrays_in(path)

@@ -17,7 +17,7 @@ from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.priors import each_draw
 from tilewright.alpha.scale.settings import FLOOR, ScaleSettings
 from tilewright.alpha.scale.units import apart, units_of
-from tilewright.alpha.walking.archive import arrays_of
+from tilewright.alpha.walking.archive import arrays_in
 from tilewright.alpha.windows import inside
 from tilewright.files import write_bytes
 from tilewright.frozen import frozen
@@ -61,8 +61,8 @@ class Fit:
 
     @staticmethod
     def load(path: Path, settings: ScaleSettings) -> Fit:
-        """What `save` wrote. A file that is damaged raises what it will."""
-        arrays = arrays_of(path.read_bytes())
+        """What `save` wrote; raises `AlphaError` for a file that is damaged."""
+        arrays = arrays_in(path)
         pattern = example(settings)
         positions, state = _tree(arrays, "positions", pattern), state_of(arrays, pattern)
         plain = {

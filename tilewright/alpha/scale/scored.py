@@ -17,7 +17,7 @@ from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.scale.fit import Fit, State, example, state_arrays, state_of
 from tilewright.alpha.scale.rivals import RIVALS
 from tilewright.alpha.scale.settings import ScaleSettings
-from tilewright.alpha.walking.archive import arrays_of
+from tilewright.alpha.walking.archive import arrays_in
 from tilewright.alpha.walking.scored import (
     CRPS,
     LOG,
@@ -82,8 +82,8 @@ class Scored:
 
     @staticmethod
     def load(path: Path, settings: ScaleSettings) -> Scored:
-        """What `save` wrote. A file that is damaged raises what it will."""
-        arrays: dict[str, Any] = arrays_of(path.read_bytes())
+        """What `save` wrote; raises `AlphaError` for a file that is damaged."""
+        arrays: dict[str, Any] = arrays_in(path)
         names = [f.name for f in fields(Scored) if f.name != "state"]
         plain = {n: arrays[n].item() if arrays[n].ndim == 0 else arrays[n] for n in names}
         return Scored(**plain, state=state_of(arrays, example(settings)))

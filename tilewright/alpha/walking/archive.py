@@ -13,12 +13,24 @@ import struct
 import zipfile
 import zlib
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+
+from tilewright.alpha.errors import AlphaError
 
 LOCAL, LENGTHS = 30, 26
 """Bytes of an entry's own header before its name; where the lengths of what follows stand."""
 MAGIC = b"\x93NUMPY\x01\x00"
+
+
+def arrays_in(path: Path) -> dict[str, np.ndarray]:
+    """Those of a file of a job; raises `AlphaError` for one that is damaged, and OSError."""
+    content = path.read_bytes()
+    try:
+        return arrays_of(content)
+    except Exception:  # of damaged files, readers raise whatever they stumble over
+        raise AlphaError(f"{path} is damaged: remove it, and resume the job.") from None
 
 
 def arrays_of(content: bytes) -> dict[str, np.ndarray]:

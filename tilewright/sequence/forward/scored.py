@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.alpha.mixture import Mixture
-from tilewright.alpha.walking.archive import arrays_of
+from tilewright.alpha.walking.archive import arrays_in
 from tilewright.alpha.walking.scored import (
     CRPS,
     LOG,
@@ -82,8 +82,8 @@ class Scored:
 
     @staticmethod
     def load(path: Path) -> Scored:
-        """What `save` wrote. A file that is damaged raises what it will."""
-        arrays: dict[str, Any] = arrays_of(path.read_bytes())
+        """What `save` wrote; raises `AlphaError` for a file that is damaged."""
+        arrays: dict[str, Any] = arrays_in(path)
         plain = {name: a.item() if a.ndim == 0 else a for name, a in arrays.items()}
         plain["models"] = tuple(plain["models"].tolist())
         return Scored(**plain)
