@@ -8,14 +8,16 @@ small is then for one tile, and compiles fast. Processes that tests start see th
 Solvers that check for errors at run time give NaN: compiled code cannot raise them.
 
 What ours is compared with XLA compiles quickly, not well, and each program by one thread: at its
-defaults it took half of the suite's time. Objects that modules leave for good are not looked
-through for garbage again, and what tests leave is when there is much of it.
+defaults it took half of the suite's time. Its context takes 3 ms to make, so that many
+programs share one. Objects that modules leave for good are not looked through for garbage again,
+and what tests leave is when there is much of it.
 
 Files of `peers` or `slow` alone are not even imported where those are left out: the libraries of
 the ones are heavy, and so is what the others prepare.
 """
 
 import gc
+import itertools
 import os
 import re
 import signal
@@ -51,7 +53,26 @@ def pytest_ignore_collect(collection_path, config):
     return True if found and f"not {found[1]}" in config.option.markexpr else None
 
 
+LOWERED_TOGETHER = 50
+"""Programs that share one of XLA's contexts, which forgets no constant that it has seen."""
+
+
+def share_contexts():
+    from jax._src.interpreters import mlir  # after XLA_FLAGS are set
+
+    make, count = mlir.make_ir_context, itertools.count(1)
+    kept = [make()]
+
+    def shared():
+        if next(count) % LOWERED_TOGETHER == 0:
+            kept[0] = make()
+        return kept[0]
+
+    mlir.make_ir_context = shared
+
+
 def pytest_collection_finish():
+    share_contexts()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
