@@ -43,7 +43,7 @@ def lower_body(
     return tuple(scope.steps)
 
 
-def _settle(scope: Scope, wanted: Sequence[View | None]) -> None:
+def _settle(scope: Scope, wanted: Sequence[View]) -> None:
     """Copy what was not computed in its place; all is read before any of it is overwritten."""
     moves = []
     for output, target in zip(scope.graph.outputs, wanted, strict=True):
