@@ -106,12 +106,14 @@ def _is_typed_key(leaf: Any) -> bool:
 
 
 def _key_words(keys: Any, generator: Any) -> np.ndarray:
+    """What `key_data` would copy, in longer than a small program runs (20 µs)."""
     import jax
 
     given = jax.random.key_impl(keys)
     if given != generator:
         raise ArgumentError(f"holds keys of {given}, but was compiled for keys of {generator}.")
-    return np.asarray(jax.random.key_data(keys))
+    words = getattr(keys, "_base_array", None)
+    return np.asarray(jax.random.key_data(keys) if words is None else words)
 
 
 def _a(noun: str) -> str:
