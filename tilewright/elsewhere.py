@@ -37,10 +37,9 @@ def ways(stages: Stages) -> dict[str, Way]:
 
 
 def _sooner(stages: Stages, plan: Callable[[Stages], Plan]) -> Way:
-    """Where products skip zero blocks, also with all of them done whole: as is sooner."""
-    machine, whole = stages.machine, stages.whole
-    found = way(partial(plan, stages), machine)
-    return best({"blocks": found, "whole": way(partial(plan, whole), machine)}) if whole else found
+    """Where products skip zero blocks, also with some or all of them done whole: as is sooner."""
+    some = {"skipping": stages, **stages.others}
+    return best({name: way(partial(plan, one), stages.machine) for name, one in some.items()})
 
 
 def _by_one(stages: Stages) -> Plan:

@@ -157,13 +157,29 @@ class Stages:
         rewrites = tuple(unmasked if r is declared else r for r in self.rewrites)
         return Stages(self.traced, Dump("bound"), rewrites, self.then, self.machine, self.hidden)
 
-    @cached_property
+    @property
     def whole(self) -> Stages | None:
         """The same without products that skip zero blocks; None where there are none."""
-        if " = dot_blocks(" not in to_text(self.graph, short=True):
-            return None
-        rewrites = tuple(declared_whole if r is declared else r for r in self.rewrites)
-        given = self.traced, Dump("whole"), rewrites, self.then, self.machine, self.hidden
+        return self.others.get("whole")
+
+    @cached_property
+    def others(self) -> Mapping[str, Stages]:
+        """The same where fewer products skip zero blocks: those of blocks, of which blocks are
+        wanted, and both done whole."""
+        text = to_text(self.graph, short=True)
+        blocks, wanted = " = dot_blocks(" in text, " = dot_sampled(" in text
+        found = {}
+        if blocks and wanted:
+            found = {"sampled": self._without(declared), "blocks": self._without(sampled)}
+        if blocks or wanted:
+            found["whole"] = self._without(declared, sampled)
+        return found
+
+    def _without(self, *skipping: Rewrite) -> Stages:
+        whole = {declared: declared_whole, sampled: None}
+        rewrites = [whole[r] if r in skipping else r for r in self.rewrites]
+        kept = tuple(r for r in rewrites if r is not None)
+        given = self.traced, Dump("whole"), kept, self.then, self.machine, self.hidden
         return Stages(*given, parts=self.parts)
 
     def patterns(self, lines: Mapping[int, np.ndarray]) -> dict[int, Pattern]:

@@ -24,6 +24,7 @@ from tilewright.graph.law import LANES, LEAF
 from tilewright.graph.packing import DEEP
 from tilewright.graph.rewrite import Rebuilder, with_bodies
 from tilewright.graph.sides import Side, is_lanes, sides_of
+from tilewright.machine.granules import squares
 from tilewright.machine.machine import Machine
 
 Lines = np.ndarray | None
@@ -35,7 +36,7 @@ Product = tuple[Sequence[Value], int]
 
 def sampled(graph: Graph, machine: Machine) -> Graph:
     """The same graph, in all bodies too."""
-    if machine.chip.exchange.apart or not has_masks(graph):
+    if machine.chip.exchange.kind == "bound" or not has_masks(graph):
         return graph
     return _Sampling(machine).graph(graph, [None] * len(graph.outputs))
 
@@ -43,6 +44,10 @@ def sampled(graph: Graph, machine: Machine) -> Graph:
 @frozen
 class _Sampling:
     machine: Machine
+
+    @property
+    def _apart(self) -> bool:
+        return self.machine.chip.exchange.apart
 
     def graph(self, graph: Graph, wanted: Sequence[Lines]) -> Graph:
         """`wanted` of the outputs."""
@@ -53,7 +58,7 @@ class _Sampling:
             new.source = node.source
             lines = needs.get(old.outputs[0]) if old.outputs else None
             product = self._product(new, node, lines) if lines is not None else None
-            if product is not None and _is_added(readers[old.output]):
+            if product is not None and not self._apart and _is_added(readers[old.output]):
                 waiting[old.output] = product
             elif product is not None:
                 new.replace(old.outputs, [_sum(new, product)])
@@ -86,15 +91,19 @@ class _Sampling:
             return None
         if self._is_better_whole(left.terms, left.width, right.width):
             return None
-        kind = node.output.type
-        pattern = best_pattern(left.terms, lines, 1, kind, self.machine, IN_PLACE)
+        kind, dearer = node.output.type, 1.0 if self._apart else IN_PLACE
+        lines = squares(lines, self.machine.tile, kind.dtype)
+        pattern = best_pattern(left.terms, lines, 1, kind, self.machine, dearer)
         if pattern is None:
             return None
         tables = [new.op("constant", value=table) for table in pattern.tables()]
         return [*(_by_terms(new, side) for side in sides), *tables], pattern.height
 
     def _is_better_whole(self, terms: int, m: int, n: int) -> bool:
-        """Rows that come from far are cut in strips, each with a sum of its own."""
+        """Rows that come from far are cut in strips, each with a sum of its own; on tiles that share
+        no memory each panel has tiles of its own."""
+        if self._apart:
+            return n // LANES > self.machine.chip.tiles
         return terms * (m + n) * 4 > self.machine.tile.memory and m < DEEP
 
 

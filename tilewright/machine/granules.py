@@ -11,6 +11,7 @@ whole granules of both operands, and takes as long for one that is not full.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -77,6 +78,18 @@ def kept(
         granules = np.ceil(rows / high) * np.ceil(count * tall * LANES / (wide * deep))
         return tile.call + granules / unit.rate
     return PRODUCT + count * (_product(rows, LANES, tall, tile, unit, dtype) - PRODUCT)
+
+
+def sampled(
+    counts: Sequence[int], tall: int, terms: int, tile: Tile, unit: Unit, dtype: str
+) -> Numbers:
+    """Cycles of sums of so many terms for so many blocks of `tall` by 16 in each panel: those of
+    whole granules, where a granule is larger. Else rows of a panel stream by its terms, block after
+    block, as if they were one below the other."""
+    if takes_blocks(unit):
+        return kept(terms, sum(counts), tall, tile, unit, dtype)
+    rows = np.array([count for count in counts if count]) * tall
+    return PRODUCT + np.sum(_product(rows, LANES, terms, tile, unit, dtype) - PRODUCT)
 
 
 def beside(tile: Tile, dtype: str) -> int:

@@ -10,7 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from tilewright.codelets.base import Codelet
-from tilewright.codelets.contract import ContractBlocks, ContractOuter, ContractVector
+from tilewright.codelets.contract import (
+    ContractBlocks,
+    ContractOuter,
+    ContractSampled,
+    ContractVector,
+)
 from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.reduce import Reduce, Tree
@@ -20,6 +25,7 @@ from tilewright.plan.ir import View
 KINDS = (
     ContractBlocks,
     ContractOuter,
+    ContractSampled,
     ContractVector,
     Convolution,
     FilterGradient,

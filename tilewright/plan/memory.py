@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+import numpy as np
+
 from tilewright.frozen import frozen
-from tilewright.plan.homes import Homes, apart
+from tilewright.plan.homes import Homes
 from tilewright.plan.ir import (
     Branch,
     Buffer,
@@ -213,43 +215,62 @@ def _most(lives: dict[Buffer, Life]) -> int:
 
 def _pack(rows: Sequence[Row], offsets: dict[Buffer, int]) -> int:
     """Place one after the other, each as low as it can be."""
-    placed: list[tuple[int, int, Life, int]] = []
-    strangers, end = _Strangers(), 0
+    placed, end = _Placed(), 0
     for buffer, life in rows:
         size = max(ALIGNMENT, -(-buffer.tile_bytes // ALIGNMENT) * ALIGNMENT)
-        offset, mine = 0, strangers.number(buffer)
-        for low, high, other, theirs in placed:
-            if other.first > life.last or life.first > other.last:
-                continue
-            if high <= offset or strangers.are(mine, theirs):
+        offset = 0
+        for low, high, other in placed.beside(buffer):
+            if other.first > life.last or life.first > other.last or high <= offset:
                 continue
             if low - offset >= size:
                 break
             offset = max(offset, high)
         offsets[buffer] = offset
-        insort(placed, (offset, offset + size, life, mine), key=lambda row: row[0])
+        placed.add(buffer, (offset, offset + size, life))
         end = max(end, offset + size)
     return end
 
 
-class _Strangers:
-    """Whether no tile has blocks of both of two buffers: by the number of their homes, each pair
-    looked at once."""
+_Place = tuple[int, int, Life]
+"""From ... to, and when."""
+ANY = -1
+"""Stands for the tiles of a buffer without homes."""
+FEW = 32
+"""Tiles of a buffer, up to which it is looked up what each of them has."""
+
+
+class _Placed:
+    """What lies where, from low to high: of all, and by tile."""
 
     def __init__(self) -> None:
-        self.homes: list[Homes | None] = []
-        self.numbers: dict[Homes | None, int] = {}
-        self.known: dict[tuple[int, int], bool] = {}
+        self.all: list[tuple[int, int, _Place, int]] = []
+        self.on: dict[int, list[tuple[int, int, _Place, int]]] = defaultdict(list)
+        self.known: dict[Homes | None, tuple[Sequence[int], int]] = {}
 
-    def number(self, buffer: Buffer) -> int:
-        found = self.numbers.setdefault(buffer.homes, len(self.homes))
-        if found == len(self.homes):
-            self.homes.append(buffer.homes)
-        return found
+    def beside(self, buffer: Buffer) -> Iterator[_Place]:
+        """What some tile has that may have blocks of a buffer."""
+        tiles, mine = self._tiles(buffer)
+        if 0 < len(tiles) <= FEW:
+            found = {row[1]: row for tile in (ANY, *tiles) for row in self.on[tile]}
+            return (place for _, _, place, _ in sorted(found.values(), key=lambda row: row[:2]))
+        return (place for _, _, place, theirs in self.all if mine & theirs)
 
-    def are(self, one: int, other: int) -> bool:
-        pair = (one, other) if one < other else (other, one)
-        if pair not in self.known:
-            mine, theirs = self.homes[one], self.homes[other]
-            self.known[pair] = mine is not None and theirs is not None and apart(mine, theirs)
-        return self.known[pair]
+    def add(self, buffer: Buffer, place: _Place) -> None:
+        tiles, mine = self._tiles(buffer)
+        row = (place[0], len(self.all), place, mine)
+        insort(self.all, row, key=lambda row: row[0])
+        for tile in tiles or (ANY,):
+            self.on[tile].append(row)
+
+    def _tiles(self, buffer: Buffer) -> tuple[Sequence[int], int]:
+        """Those that have blocks of it, and a bit for each; without homes any may."""
+        homes = buffer.homes
+        if homes is None:
+            return (), -1
+        if homes not in self.known:
+            tiles = homes.tiles().tolist()
+            bits = np.zeros(tiles[-1] + 1, np.uint8)
+            bits[tiles] = 1
+            mask = int.from_bytes(np.packbits(bits, bitorder="little").tobytes(), "little")
+            self.known[homes] = tiles, mask
+        return self.known[homes]

@@ -85,11 +85,12 @@ def _counts(scope: Scope, node: Node) -> tuple[int, ...]:
     """Blocks of each panel, where tiles share no memory: each then has tiles of its own."""
     if not scope.plan.machine.chip.exchange.apart:
         return ()
-    known = dict(scope.plan.constants)
-    starts = known.get(scope.view(node.inputs[3]).buffer)
-    if starts is None:
-        return ()
-    ranges = starts.reshape(node.inputs[3].shape)
+    ranges = scope.plan.known(scope.view(node.inputs[3]))
+    return () if ranges is None else counts_of(ranges)
+
+
+def counts_of(ranges: np.ndarray) -> tuple[int, ...]:
+    """Blocks of each panel, of ranges (panels, leaves, 2)."""
     return tuple((ranges[..., 1] - ranges[..., 0]).sum(1).tolist())
 
 

@@ -35,7 +35,7 @@ from tilewright.plan.schedule import Unit
 from tilewright.plan.spread import shares_memory, spread_call
 
 COPIES_AT_ONCE = 8
-PRODUCTS = ("dot", "dot_blocks", "conv", "strips")
+PRODUCTS = ("dot", "dot_blocks", "dot_sampled", "conv", "strips")
 FAR = 3 / 8
 """The share of the last cache from which on panels are far: other programs, and the other half of a
 step with a state, want room there too."""
@@ -63,6 +63,11 @@ class Plan:
         buffer = Buffer(value.dtype.name, value.size, "constant", len(self.constants))
         self.constants.append((buffer, np.ascontiguousarray(value).reshape(-1)))
         return views.whole(buffer, value.shape)
+
+    def known(self, view: View) -> np.ndarray | None:
+        """All of a constant; None of what is none."""
+        found = dict(self.constants).get(view.buffer)
+        return None if found is None else found.reshape(view.shape)
 
 
 class Scope(Places):

@@ -26,7 +26,8 @@ from tilewright.machine.cost import Count
 @frozen
 class ContractSampled(Codelet):
     """`whole`: of a piece of the columns, how many panels all of them are, whose blocks are given.
-    Columns of `rhs` and `out` lie side by side."""
+    Columns of `rhs` and `out` lie side by side. `counts`: where it is known beforehand, how many
+    blocks each panel has; then columns may lie as they like."""
 
     lhs: Operand
     rhs: Operand
@@ -36,6 +37,7 @@ class ContractSampled(Codelet):
     tall: int
     onto: bool = False
     whole: int = 0
+    counts: tuple[int, ...] = ()
 
     @property
     def terms(self) -> int:
@@ -81,7 +83,8 @@ class ContractSampled(Codelet):
     def work(self) -> Count:
         """Of a piece of the columns, with its share of the blocks."""
         share = self.starts.shape[0] / (self.whole or self.starts.shape[0])
-        elements = self.places.shape[0] * share * self.tall * LANES
+        there = sum(self.counts) if self.counts else self.places.shape[0] * share
+        elements = there * self.tall * LANES
         loads = nbytes(self.lhs, self.rhs, self.starts) + nbytes(self.places) * share
         stores = 4 * elements if self.onto else self.out.nbytes
         loads += 4 * elements if self.onto else 0

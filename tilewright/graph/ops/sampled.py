@@ -28,10 +28,15 @@ from tilewright.machine.cost import Count
 
 def where(places: np.ndarray, starts: np.ndarray, height: int, rows: int) -> np.ndarray:
     """(rows, columns), bool: what the blocks have, panel after panel."""
+    return np.repeat(np.repeat(kept_of(places, starts, height, rows).T, height, 0), LANES, 1)
+
+
+def kept_of(places: np.ndarray, starts: np.ndarray, height: int, rows: int) -> np.ndarray:
+    """(panels, blocks down), bool: which of them the tables have."""
     panels = np.repeat(np.arange(len(starts)), starts[:, -1, 1] - starts[:, 0, 0])
-    found = np.zeros((rows, len(starts), LANES), bool)
-    found[places[:, None] + np.arange(height), panels[:, None]] = True
-    return found.reshape(rows, -1)
+    found = np.zeros((len(starts), rows // height), bool)
+    found[panels, places // height] = True
+    return found
 
 
 def sums(lhs: np.ndarray, rhs: np.ndarray) -> np.ndarray:

@@ -59,10 +59,10 @@ def _grid(cut: Cutting, layout: Layout, n: int, turn: Turn) -> Iterator[Step]:
     apart = _strides(parts, layout)
     if parts["k"] == 1:
         for m, n_run in every(along["m"], along["n"]):
-            yield _family(cut, {"m": m, "n": n_run, "k": along["k"][0]}, apart, turn)
+            yield family(cut, {"m": m, "n": n_run, "k": along["k"][0]}, apart, turn)
         return
     sums = [
-        _Sums(cut, m, n_run, along["k"], apart, turn) for m, n_run in every(along["m"], along["n"])
+        Sums(cut, m, n_run, along["k"], apart, turn) for m, n_run in every(along["m"], along["n"])
     ]
     for one in sums:
         yield from one.partial()
@@ -83,7 +83,7 @@ def _homes(runs: dict[str, Run], apart: dict[str, int]) -> Homes:
     return Homes(first, axes)
 
 
-def _family(cut: Cutting, runs: dict[str, Run], apart: dict[str, int], turn: Turn) -> Family:
+def family(cut: Cutting, runs: dict[str, Run], apart: dict[str, int], turn: Turn) -> Family:
     """Whole sums: straight to the results."""
     vars = {name: new_var() for name in runs}
     views = blocks(cut, cut.call.views, runs, vars, turn)
@@ -99,7 +99,7 @@ def _shares(rows: int, columns: int, parts: int) -> int:
     return max(s for s in range(1, parts + 1) if length % s == 0)
 
 
-class _Sums:
+class Sums:
     """Blocks' sums, each of some k; then each of those tiles adds up some of the rows.
 
     A block of (rows, columns) is cut into `shares` runs of elements; tile s of those that have a

@@ -16,7 +16,7 @@ from __future__ import annotations
 from math import prod
 
 from tilewright.codelets.base import Codelet
-from tilewright.codelets.contract import ContractBlocks, ContractVector
+from tilewright.codelets.contract import ContractBlocks, ContractSampled, ContractVector
 from tilewright.codelets.convolution import Convolution, FilterGradient
 from tilewright.frozen import frozen
 from tilewright.machine.cost import Count, computed, lanes, operand_dtypes
@@ -25,6 +25,7 @@ from tilewright.machine.granules import (
     kept,
     matrix_unit,
     product,
+    sampled,
     takes_blocks,
     threaded,
 )
@@ -88,6 +89,8 @@ def vertex(codelet: Codelet, tile: Tile) -> float:
         return min(plain, _filter_gradient(codelet, tile))
     if isinstance(codelet, ContractBlocks):
         return min(plain, _kept(codelet, tile))
+    if isinstance(codelet, ContractSampled):
+        return min(plain, _sampled(codelet, tile))
     shape = _matrices(codelet)
     if shape is None:
         return plain
@@ -123,6 +126,14 @@ def _kept(codelet: ContractBlocks, tile: Tile) -> float:
         return sums
     after = slots(codelet.epilogue.work(codelet.out.size), tile).written
     return sums + float(threaded(after, codelet.out.size / lanes(tile, dtype), tile))
+
+
+def _sampled(codelet: ContractSampled, tile: Tile) -> float:
+    """Panel by panel through the unit for matrices: of each, the rows that are in blocks."""
+    unit, dtype = matrix_unit(tile, codelet.lhs.dtype), codelet.lhs.dtype
+    if unit is None or not codelet.counts:
+        return float("inf")
+    return float(sampled(codelet.counts, codelet.tall, codelet.terms, tile, unit, dtype))
 
 
 def _filter_gradient(codelet: FilterGradient, tile: Tile) -> float:
