@@ -87,6 +87,15 @@ class _Known:
         lines = self.lines[first // LANES : end // LANES]
         return replace(self, matrix=matrix, masked=node.output, lines=lines)
 
+    def turned(self, new: Rebuilder) -> _Known | None:
+        """The transpose; None where its panels are not whole."""
+        panels, k = self.lines.shape
+        if k % LANES:
+            return None
+        lines = np.repeat(self.lines.reshape(panels, -1, LANES).any(2).T, LANES, 1)
+        matrix = new.op("transpose", self.masked, permutation=(1, 0))
+        return _Known(matrix, matrix, lines, (K, N))
+
 
 K, N, ONE = 0, 1, -1
 
@@ -177,11 +186,9 @@ class _Skipping:
         return _of(new, result, lines, node.inputs[0] if whole else None)
 
     def _is_better_whole(self, rows: int, k: int, n: int) -> bool:
-        """Rows that come from far are cut in strips; tiles that share no memory take some rows of a
-        panel each: there must be enough of them, and they must fit."""
-        if not self.machine.chip.exchange.apart:
-            return rows * (k + n) * 4 > self.machine.tile.memory and k < DEEP
-        return turns_of(rows, k, n // LANES, self.machine) is None
+        """Rows that come from far are cut in strips."""
+        far = rows * (k + n) * 4 > self.machine.tile.memory and k < DEEP
+        return far and not self.machine.chip.exchange.apart
 
     def _inside(self, node: Node, known: Mapping[Value, _Known]) -> Node:
         """Bodies know what their constants are: those of loops, which no turn changes."""
@@ -219,7 +226,12 @@ class _Skipping:
         return _as(new, result, node.output.shape)
 
     def _along(self, new: Rebuilder, other: Side, found: _Known) -> Value | None:
-        """(rows, k) times the matrix: (rows, n)."""
+        """(rows, k) times the matrix: (rows, n). Tiles that share no memory take some rows of a
+        panel each: there must be enough of them, and they must fit."""
+        k, n = found.matrix.shape
+        apart = self.machine.chip.exchange.apart
+        if apart and turns_of(other.width, k, n // LANES, self.machine) is None:
+            return None
         lines = squares(found.lines, self.machine.tile, "float32")
         kind, dearer = found.matrix.type, _dearer(self.machine)
         pattern = best_pattern(other.width, lines, 1, kind, self.machine, dearer)
@@ -232,8 +244,12 @@ class _Skipping:
         )  # fmt: skip
 
     def _across(self, new: Rebuilder, other: Side, found: _Known) -> Value | None:
-        """(rows, n) times the transpose of the matrix: (rows, k)."""
-        if self.machine.chip.exchange.apart or other.width % LANES:
+        """(rows, n) times the transpose of the matrix: (rows, k). Where tiles share no memory it lies
+        along, turned round."""
+        if self.machine.chip.exchange.apart:
+            turned = found.turned(new)
+            return self._along(new, other, turned) if turned else None
+        if other.width % LANES:
             return None
         kind = found.matrix.type
         pattern = best_pattern(other.width, found.lines, 1, kind, self.machine, ACROSS)

@@ -26,6 +26,7 @@ from tilewright.plan.elementwise import ExpressionBuilder
 from tilewright.plan.ir import Loop, Spread, View, new_var
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
+from tilewright.plan.spread import shares_memory
 
 
 def lower_pack(scope: Scope, unit: Unit) -> None:
@@ -99,7 +100,8 @@ def _given(scope: Scope, node: Node) -> list[View]:
     that are not packed from lines that do."""
     rows, matrix, *others = (scope.view(value) for value in node.inputs)
     across = node.params.get("pairs") and rows.strides[1] != 1
-    turned = node.params.get("height") and matrix.strides[1] != 1
+    near = shares_memory(scope.plan.machine)
+    turned = near and node.params.get("height") and matrix.strides[1] != 1
     return [
         scope.dense(v) if lies else v for v, lies in ((rows, across), (matrix, turned))
     ] + others

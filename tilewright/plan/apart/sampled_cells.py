@@ -1,11 +1,12 @@
 """Which cells of a product with zero blocks tiles have, so that all have about as much to do.
 
-In: which blocks of a result are wanted; how many tiles there are. Out: `Cell`s, which cover all of
-the result. Always: no cell has more blocks than the bound that so many tiles allow.
+In: which blocks of a result are wanted; how many tiles there are. Out: `Cell`s, which have all that
+is wanted. Always: no cell has more blocks than the least bound that so many tiles allow, or one
+band has at least.
 
 Panels of 16 columns (those side by side in a granule, together) are cut into bands of rows: panels
-that have more blocks get more bands. (By rows of all panels, or by whole panels, the busiest tile
-decides: of a quarter of 16 x 16 blocks strewn over 1024 x 1024 it has 2.5 times the mean.)
+that have more blocks get more bands. (By rows of all panels, the busiest tile decides: of a quarter
+of 16 x 16 blocks strewn over 1024 x 1024 it has 2.5 times the mean.)
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from tilewright.frozen import frozen
 
 @frozen(eq=False)
 class Cell:
-    """Rows from `top` to `below`, panels from `panel` on; `kept` (panels, blocks down)."""
+    """Rows from `top` to `below`, panels from `panel` on; `kept` (panels, blocks down). It is the
+    `number`th tile's."""
 
+    number: int
     panel: int
     top: int
     below: int
@@ -37,50 +40,91 @@ class Cell:
         return tuple(self.kept.sum(1).tolist())
 
 
-def cells(kept: np.ndarray, height: int, band: int, wide: int, tiles: int) -> list[Cell] | None:
-    """Of blocks (panels, down) of `height` rows: bands of so many rows, or several times as many,
-    of `wide` panels. None: there are more of these than tiles."""
-    panels, down = kept.shape
-    slab = band // height
-    firsts = range(0, down, slab)
-    weights = np.add.reduceat(kept, [*firsts], 1, dtype=np.int64)
-    weights = np.add.reduceat(weights, [*range(0, panels, wide)], 0)
-    sums = np.pad(np.cumsum(weights, 1), ((0, 0), (1, 0)))
-    length = len(firsts)
-    if len(sums) > tiles:
-        return None
+@frozen
+class Sizes:
+    """A band has `band` rows, or several times as many, of `wide` panels. `bus` tiles share what
+    they all get, so cells of panels are a multiple of it. `every`: also what is not wanted."""
+
+    height: int
+    band: int
+    wide: int
+    bus: int
+    every: bool
+
+
+def cells(kept: np.ndarray, sizes: Sizes, tiles: int) -> list[Cell] | None:
+    """Of blocks (panels, down) of `height` rows. None: there are more panels than tiles."""
+    lines = _sums(kept, sizes)
 
     def fits(most: int, high: int) -> bool:
-        count = 0
-        for line in sums:
-            count += sum(1 for _ in _bands(line, most, high))
-            if count > tiles:
-                return False
-        return True
+        return sum(_even(len(list(_bands(line, most, high, sizes))), sizes) for line in lines) <= tiles
 
-    most = _least(lambda n: fits(n, length), max(int(weights.max()), 1), max(int(sums.max()), 1))
+    length, all = lines.shape[1] - 1, max(int(lines.max(initial=0)), 1)
+    if not fits(all, length):
+        return None
+    most = _least(lambda n: fits(n, length), max(int(np.diff(lines).max(initial=0)), 1), all)
     high = _least(lambda n: fits(most, n), 1, length)
-    return [
-        Cell(
-            group * wide,
-            top * slab * height,
-            min(below * slab, down) * height,
-            kept[group * wide : (group + 1) * wide, top * slab : below * slab],
-        )
-        for group, line in enumerate(sums)
-        for top, below in _bands(line, most, high)
-    ]
+    found, number = list[Cell](), 0
+    for group, line in enumerate(lines):
+        panel = group * sizes.wide
+        number = _even(number, sizes)
+        for top, below in _in_company(line, list(_bands(line, most, high, sizes)), sizes):
+            found.append(_cell(kept, number, panel, top, below, sizes))
+            number += 1
+    return found
 
 
-def _bands(sums: np.ndarray, most: int, high: int) -> Iterator[tuple[int, int]]:
-    """From ... to: as many slabs as have no more than `most` blocks, and are no more than `high`.
-    `sums` are those of the slabs before each."""
+def _sums(kept: np.ndarray, sizes: Sizes) -> np.ndarray:
+    """(panels that lie together, slabs + 1): blocks above each slab of `band` rows."""
+    panels, down = kept.shape
+    counts = np.add.reduceat(kept, range(0, down, sizes.band // sizes.height), 1, dtype=np.int64)
+    counts = np.add.reduceat(counts, range(0, panels, sizes.wide), 0)
+    return np.pad(np.cumsum(counts, 1), ((0, 0), (1, 0)))
+
+
+def _cell(kept: np.ndarray, number: int, panel: int, top: int, below: int, sizes: Sizes) -> Cell:
+    slab = sizes.band // sizes.height
+    first, end = top * slab, min(below * slab, kept.shape[1])
+    mine = kept[panel : panel + sizes.wide, first:end]
+    return Cell(number, panel, first * sizes.height, end * sizes.height, mine)
+
+
+def _bands(sums: np.ndarray, most: int, high: int, sizes: Sizes) -> Iterator[tuple[int, int]]:
+    """From ... to: as many slabs as have no more than `most` blocks, and are no more than `high`;
+    unless `every` one is asked for, from the first that has blocks to the last."""
     top, end = 0, len(sums) - 1
-    while top < end:
+    while True:
+        if not sizes.every:
+            top = int(np.searchsorted(sums, sums[top], "right")) - 1
+        if top >= end:
+            return
         below = int(np.searchsorted(sums, sums[top] + most, "right")) - 1
         below = max(min(below, top + high, end), top + 1)
-        yield top, below
+        yield top, below if sizes.every else int(np.searchsorted(sums, sums[below]))
         top = below
+
+
+def _in_company(
+    sums: np.ndarray, bands: list[tuple[int, int]], sizes: Sizes
+) -> list[tuple[int, int]]:
+    """So many that no tile waits for its operands alone: the longest band in two, or one more that
+    has nothing to do."""
+    while len(bands) % sizes.bus:
+        top, below = max(bands, key=lambda band: band[1] - band[0])
+        free = np.setdiff1d(np.arange(len(sums) - 1), [s for band in bands for s in range(*band)])
+        if below - top > 1:
+            middle = (top + below) // 2
+            bands = [band for band in bands if band != (top, below)]
+            bands += [(top, middle), (middle, below)]
+        elif free.size:
+            bands = [*bands, (int(free[0]), int(free[0]) + 1)]
+        else:
+            break
+    return sorted(bands)
+
+
+def _even(count: int, sizes: Sizes) -> int:
+    return -(-count // sizes.bus) * sizes.bus
 
 
 def _least(holds: Callable[[int], bool], low: int, high: int) -> int:

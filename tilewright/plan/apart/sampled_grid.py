@@ -28,7 +28,7 @@ from tilewright.plan.apart.cutting import Cutting
 from tilewright.plan.apart.grid import Run, runs
 from tilewright.plan.apart.gridded import Sums, family
 from tilewright.plan.apart.problem import Problem
-from tilewright.plan.apart.sampled_cells import Cell, cells
+from tilewright.plan.apart.sampled_cells import Cell, Sizes, cells
 from tilewright.plan.apart.slots import vertex
 from tilewright.plan.ir import Call, Exchange, Family, Step, View, dense_strides
 
@@ -43,10 +43,11 @@ Constant = Callable[[np.ndarray], View]
 
 @frozen(eq=False)
 class Layout:
-    """Terms of a part, and the cells that each part has."""
+    """Terms of a part, the cells that each part has, and how many tiles for them."""
 
     terms: int
     cells: list[Cell]
+    tiles: int
 
 
 def sampled_grid(
@@ -59,14 +60,15 @@ def sampled_grid(
 ) -> list[Step] | None:
     """`kept` (panels, blocks down); `anew`: whether lhs and rhs come with each product, and not
     once. None: there are more panels than tiles."""
-    found = list(_layouts(codelet, kept, machine))
+    every = arguments[-1].buffer.masked is not None or arguments[-1].buffer.space == 'output'
+    found = list(_layouts(codelet, kept, machine, every))
     if not found:
         return None
     layout = min(found, key=lambda one: _cycles(codelet, one, machine, anew))
     ks, whole = runs(codelet.terms, layout.terms), Call(codelet, tuple(arguments))
     cuts = _cuts(whole, layout.cells, constant)
-    apart = {"m": 1, "n": 0, "k": len(cuts)}
-    grids = [_runs(number, cell) for number, cell in enumerate(layout.cells)]
+    apart = {"m": 1, "n": 0, "k": layout.tiles}
+    grids = [_runs(cell) for cell in layout.cells]
     pairs = list(zip(cuts, grids, strict=True))
     if layout.terms == codelet.terms:
         return [_of(family(cut, {**grid, "k": ks[0]}, apart, ()), whole) for cut, grid in pairs]
@@ -80,11 +82,11 @@ def _of(family: Family, whole: Call) -> Family:
     return replace(family, whole=whole)
 
 
-def _runs(number: int, cell: Cell) -> dict[str, Run]:
+def _runs(cell: Cell) -> dict[str, Run]:
     """A cell's rows and columns; its number says where it is at home."""
     panels = len(cell.kept)
     return {
-        "m": Run(number, 1, cell.rows, cell.top),
+        "m": Run(cell.number, 1, cell.rows, cell.top),
         "n": Run(0, 1, panels * LANES, cell.panel * LANES),
     }
 
@@ -110,13 +112,16 @@ def _cuts(whole: Call, cells: Sequence[Cell], constant: Constant) -> list[Cuttin
     return found
 
 
-def _layouts(codelet: ContractSampled, kept: np.ndarray, machine: Machine) -> Iterator[Layout]:
-    wide, tiles = beside(machine.tile, codelet.lhs.dtype), machine.chip.tiles
+def _layouts(
+    codelet: ContractSampled, kept: np.ndarray, machine: Machine, every: bool
+) -> Iterator[Layout]:
+    wide = beside(machine.tile, codelet.lhs.dtype)
+    sizes = Sizes(codelet.tall, BAND * wide, wide, machine.chip.exchange.bus, every)
     for terms in _terms(codelet.terms):
         parts = ceil(codelet.terms / terms)
-        found = cells(kept, codelet.tall, BAND * wide, wide, tiles // parts)
+        found = cells(kept, sizes, machine.chip.tiles // parts)
         if found:
-            yield Layout(terms, found)
+            yield Layout(terms, found, machine.chip.tiles // parts)
 
 
 def _terms(count: int) -> Iterator[int]:
