@@ -176,10 +176,10 @@ class Stages:
         return found
 
     def _without(self, *skipping: Rewrite) -> Stages:
-        whole = {declared: declared_whole, sampled: None}
-        rewrites = [whole[r] if r in skipping else r for r in self.rewrites]
-        kept = tuple(r for r in rewrites if r is not None)
-        given = self.traced, Dump("whole"), kept, self.then, self.machine, self.hidden
+        rewrites = [r for r in self.rewrites if r is not sampled or r not in skipping]
+        if declared in skipping:
+            rewrites = [declared_whole if r is declared else r for r in rewrites]
+        given = self.traced, Dump("whole"), rewrites, self.then, self.machine, self.hidden
         return Stages(*given, parts=self.parts)
 
     def patterns(self, lines: Mapping[int, np.ndarray]) -> dict[int, Pattern]:

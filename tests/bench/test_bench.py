@@ -90,6 +90,14 @@ def test_blocks():
     assert all(row.ratio and row.notes.startswith("SciPy") for row in rows)
 
 
+def test_blocks_of_a_net_that_learns():
+    rows = blocks.run_step(16, 1, 4, 16)
+    assert [row.name for row in rows] == [
+        f"a training step, 16 units, 16 × 4, {d:g} left" for d in blocks.LEARNED
+    ]
+    assert all(row.ratio and row.peer_name == "dense" for row in rows)
+
+
 def test_panels():
     summary, wide, low, *rows = panels.run(32, 40, 1)
     assert "of reading" in wide.name

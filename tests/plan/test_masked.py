@@ -164,6 +164,16 @@ def two_uses(x, w, blocks):
     return lax.fori_loop(0, 3, lambda _, w: w - 0.01 * jax.grad(both)(w), w)
 
 
+def of_two_layers(x, w, blocks):
+    """With a gradient by the transpose of the weights."""
+
+    def both(w):
+        w = blocks(w)
+        return jnp.sum((jnp.tanh(jnp.tanh(x @ w) @ w) - x[:, :1]) ** 2)
+
+    return lax.fori_loop(0, 3, lambda _, w: w - 0.01 * jax.grad(both)(w), w)
+
+
 def through_time(x, w, blocks):
     """Of a recurrence: gradients are added up over its steps."""
 
@@ -219,6 +229,7 @@ CASES = [
     *((fn, (6, 40), (40, 48)) for fn in TRAINING),
     (descent, (40, 600), (600, 48)),
     (descent, (600, 40), (40, 48)),
+    (of_two_layers, (6, 48), (48, 48)),
     (gradient, (600, 40), (40, 48)),
     (gradient, (1100, 40), (40, 48)),
     (fits, (6, 40), (3, 40, 48)),
@@ -325,6 +336,7 @@ LEARNED = [
     (while_it_falls, (1000, 48), (48, 48)),
     (two_uses, (1000, 48), (48, 48)),
     (descent, (256, 64), (64, 1024)),
+    (of_two_layers, (128, 256), (256, 256)),
 ]
 
 
@@ -341,9 +353,12 @@ def test_nor_does_training(fn, x, w, machine):
 SKIPPED = [
     (step, (128, 512), (512, 512), "ipu:gc200", 0.1, 0.7),
     (step, (72, 96), (96, 64), "tt:n150", 0.1, 0.8),
-    (descent, (128, 512), (512, 512), "ipu:gc200", 0.1, 0.75),
-    (descent, (128, 512), (512, 512), "ipu:gc200", 0.25, 0.9),
-    (descent, (128, 512), (512, 512), "tt:n150", 0.25, 0.5),
+    (descent, (128, 512), (512, 512), "ipu:gc200", 0.1, 0.6),
+    (descent, (128, 512), (512, 512), "ipu:gc200", 0.25, 0.75),
+    (descent, (128, 512), (512, 512), "ipu:gc200", 0.5, 0.85),
+    (descent, (128, 512), (512, 512), "tt:n150", 0.25, 0.36),
+    (of_two_layers, (128, 512), (512, 512), "ipu:gc200", 0.1, 0.45),
+    (of_two_layers, (128, 512), (512, 512), "tt:n150", 0.25, 0.45),
 ]
 
 

@@ -4,7 +4,9 @@ Blocks of 4 x 16 are gone at random. Products are vertices alone, one core, of 5
 a megabyte, as much as an L2 holds. How each is done, the planner chooses by its price, as for any
 program whose weights are bound. SciPy's best sparse matrix (by rows, or in blocks of 4 x 16) is
 timed beside. The net is the talk's LSTM, whose every matrix has lost as much: windows of 200 steps,
-and a tick of a stream through Python.
+and a tick of a stream through Python. What learns is an LSTM of as many inputs, steps and sequences
+as in `learning.py`: a step is its gradient, clipped, and AdamW; of its recurrent matrix, blocks are
+declared (`tilewright.blocks`).
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from tilewright.bench import precision
+from tilewright.bench.apart import pinned
+from tilewright.bench.learning import BATCH, INPUTS, STEPS
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
 from tilewright.bench.rounds import Rounds, compare
@@ -39,6 +43,8 @@ BARS = {(1, 0.8): 1.0, (64, 0.8): 1.0, (1, 0.25): 3.0, (1, 0.1): 6.0, (64, 0.25)
 LASTS = 2e-3
 """Seconds of a product's turns."""
 TICKS = 200
+WIDTHS, LEARNED = (128, 256), (0.5, 0.25)
+"""Units of nets that learn, and what is left of their recurrent matrices."""
 
 
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
@@ -47,6 +53,8 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
         yield f"{rows} × {SIZE} × {SIZE}", partial(run, rows, SIZE, rounds)
     if not quick:
         yield "talk's net", partial(run_net, rounds)
+    for hidden in WIDTHS[:1] if quick else WIDTHS:
+        yield f"a training step of {hidden} units", partial(pinned, run_step, hidden, rounds)
 
 
 def pruned(matrix: np.ndarray, density: float, seed: int) -> np.ndarray:
@@ -151,6 +159,59 @@ def run_net(rounds: int) -> list[Row]:
         for what, (unit, scale) in KINDS.items()
         for density in DENSITIES
     ]
+
+
+def run_step(hidden: int, rounds: int, steps: int = STEPS, batch: int = BATCH) -> list[Row]:
+    """A step of training at every density, against one of the dense net."""
+    runs = {f"{d}": _step(hidden, steps, batch, d) for d in (1.0, *LEARNED)}
+    measured = compare(runs, rounds, keep=tuple(runs))
+    return [
+        Row(
+            "blocks",
+            f"a training step, {hidden} units, {batch} × {steps}, {density:g} left",
+            measured.median(f"{density}") * 1e3,
+            "ms",
+            measured.median("1.0") * 1e3,
+            "dense",
+            *measured.ratio("1.0", f"{density}"),
+            gflops=measured.gflops,
+        )
+        for density in LEARNED
+    ]
+
+
+def _step(hidden: int, steps: int, batch: int, density: float) -> Callable[[], float]:
+    """Weights, the optimiser's state, and a batch to the next of both, on one core."""
+    import jax
+    import optax
+
+    import tilewright
+    from tilewright.models import forecaster
+    from tilewright.models.recurrent import Layer, Recurrent
+
+    form = forecaster.Forecaster(Recurrent((Layer("lstm", INPUTS, hidden),), reads="every step"))
+    weights: Any = forecaster.initial(form, jax.random.key(0))
+    optimiser = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(1e-3, weight_decay=1e-4))
+    random = np.random.default_rng(0)
+    kept = random.random((hidden // TALL, 4 * hidden // LANES)) < density
+    xs = random.normal(size=(steps, batch, INPUTS)).astype(np.float32)
+    ys = random.standard_t(5, (steps, batch, 1)).astype(np.float32)
+    begun = ((np.zeros((batch, hidden), np.float32),) * 2,)
+
+    def loss(weights: Any, xs: Any, ys: Any) -> Any:
+        ((cell,),) = weights.net.layers
+        if density < 1:
+            cell = cell._replace(U=tilewright.blocks(cell.U, kept))
+        weights = weights._replace(net=weights.net._replace(layers=((cell,),)))
+        _, z, _ = forecaster.run(form, weights, begun, xs)
+        return forecaster.loss(form, weights, z, ys).mean()
+
+    def step(weights: Any, state: Any, xs: Any, ys: Any) -> Any:
+        updates, state = optimiser.update(jax.grad(loss)(weights, xs, ys), state, weights)
+        return optax.apply_updates(weights, updates), state
+
+    arguments = weights, optimiser.init(weights), xs, ys
+    return timed(partial(tilewright.compile(step, *arguments, tiles=1), *arguments))
 
 
 KINDS = {"batch 1": ("ms", 1e3), "batch 64": ("ms", 1e3), "a tick": ("µs", 1e6)}

@@ -7,7 +7,7 @@ read where they lie: packing what is new with each call would cost more than it 
 A kernel of one tap (1, 1, k, n) is such a matrix too: its convolution is a product by now. What a
 user binds is better packed, and is looked at then (see `blocks.py`): `unmasked` is the rewrite for
 that. Products by the transpose of such a matrix, or of some of its columns, as gradients have them,
-skip blocks as well, but where tiles share no memory. Kernels of more taps are multiplied whole.
+skip blocks as well. Kernels of more taps are multiplied whole.
 """
 
 from __future__ import annotations
@@ -244,8 +244,8 @@ class _Skipping:
         )  # fmt: skip
 
     def _across(self, new: Rebuilder, other: Side, found: _Known) -> Value | None:
-        """(rows, n) times the transpose of the matrix: (rows, k). Where tiles share no memory it lies
-        along, turned round."""
+        """(rows, n) times the transpose of the matrix: (rows, k). Where tiles share no memory, that
+        is a matrix as any other."""
         if self.machine.chip.exchange.apart:
             turned = found.turned(new)
             return self._along(new, other, turned) if turned else None

@@ -4,8 +4,8 @@ In: a graph, before masks are used otherwise (see `declared.py`). Out: the same 
 that reads a product is a mask, at once or after sums, and after a loop that carries the sum, only
 blocks that the mask has kept are computed and added up: gradients of a matrix of a declared pattern
 are such products. Elsewhere such a sum is whatever it began with, and the mask hides it.
-Chains over many rows, which are cut in strips, and products of which too much is left stay whole;
-and so do all where tiles share no memory, which take blocks of sums, not of a pattern.
+Chains over many rows, which are cut in strips, and products of which too much is left stay whole.
+Where tiles share no memory sums are added up afterwards: what is made of them finds its own place.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ class _Sampling:
         return [*(_by_terms(new, side) for side in sides), *tables], pattern.height
 
     def _is_better_whole(self, terms: int, m: int, n: int) -> bool:
-        """Rows that come from far are cut in strips, each with a sum of its own; on tiles that share
-        no memory each panel has tiles of its own."""
+        """Rows that come from far are cut in strips, each with a sum of its own; where tiles share
+        no memory, each panel has tiles of its own."""
         if self._apart:
             return n // LANES > self.machine.chip.tiles
         return terms * (m + n) * 4 > self.machine.tile.memory and m < DEEP

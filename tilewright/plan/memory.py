@@ -220,7 +220,9 @@ def _pack(rows: Sequence[Row], offsets: dict[Buffer, int]) -> int:
         size = max(ALIGNMENT, -(-buffer.tile_bytes // ALIGNMENT) * ALIGNMENT)
         offset = 0
         for low, high, other in placed.beside(buffer):
-            if other.first > life.last or life.first > other.last or high <= offset:
+            if other.first > life.last or life.first > other.last:
+                continue
+            if high <= offset:
                 continue
             if low - offset >= size:
                 break

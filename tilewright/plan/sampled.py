@@ -7,8 +7,10 @@ import numpy as np
 from tilewright.codelets.contract import ContractSampled
 from tilewright.graph.ops.sampled import kept_of
 from tilewright.plan.apart.sampled_grid import sampled_grid
-from tilewright.plan.basic import operand
+from tilewright.plan.basic import fill_codelet, operand
 from tilewright.plan.indexed import updated
+from tilewright.plan.ir import Call
+from tilewright.plan.masked import unmasked
 from tilewright.plan.packed import counts_of
 from tilewright.plan.schedule import Unit
 from tilewright.plan.scope import Scope
@@ -32,7 +34,7 @@ def lower_sampled(scope: Scope, unit: Unit) -> None:
 
 
 def _lower_apart(scope: Scope, unit: Unit) -> None:
-    """A matrix of its own: in cells over all tiles, or by one."""
+    """A matrix of its own: zeros, and cells of it over all tiles; or by one."""
     (node,) = unit.nodes
     given, target = [scope.view(value) for value in node.inputs], scope.target(node.output)
     places, starts = map(scope.plan.known, given[2:])
@@ -50,7 +52,9 @@ def _lower_apart(scope: Scope, unit: Unit) -> None:
     if steps is None:
         scope.call(codelet, given, [target])
         return
-    scope.steps += steps
+    place = unmasked(target)
+    zeros = fill_codelet(np.zeros((), place.dtype), place)
+    scope.steps += [Call(zeros, (place,)), *steps]
 
 
 KINDS = dict.fromkeys(("dot_sampled", "add_sampled"), lower_sampled)

@@ -1,7 +1,7 @@
 """Which cells of a product with zero blocks tiles have, so that all have about as much to do.
 
-In: which blocks of a result are wanted; how many tiles there are. Out: `Cell`s, which have all that
-is wanted. Always: no cell has more blocks than the least bound that so many tiles allow, or one
+In: which blocks of a result are wanted; how many tiles there are. Out: `Cell`s, which have all of
+them. Always: no cell has more blocks than the least bound that so many tiles allow, or one
 band has at least.
 
 Panels of 16 columns (those side by side in a granule, together) are cut into bands of rows: panels
@@ -43,13 +43,12 @@ class Cell:
 @frozen
 class Sizes:
     """A band has `band` rows, or several times as many, of `wide` panels. `bus` tiles share what
-    they all get, so cells of panels are a multiple of it. `every`: also what is not wanted."""
+    they all get, so cells of panels are a multiple of it."""
 
     height: int
     band: int
     wide: int
     bus: int
-    every: bool
 
 
 def cells(kept: np.ndarray, sizes: Sizes, tiles: int) -> list[Cell] | None:
@@ -57,18 +56,20 @@ def cells(kept: np.ndarray, sizes: Sizes, tiles: int) -> list[Cell] | None:
     lines = _sums(kept, sizes)
 
     def fits(most: int, high: int) -> bool:
-        return sum(_even(len(list(_bands(line, most, high, sizes))), sizes) for line in lines) <= tiles
+        counts = (len(list(_bands(line, most, high))) for line in lines)
+        return sum(_even(count, sizes) for count in counts) <= tiles
 
-    length, all = lines.shape[1] - 1, max(int(lines.max(initial=0)), 1)
-    if not fits(all, length):
+    length, highest = lines.shape[1] - 1, max(int(lines.max(initial=0)), 1)
+    if not fits(highest, length):
         return None
-    most = _least(lambda n: fits(n, length), max(int(np.diff(lines).max(initial=0)), 1), all)
+    of_one = max(int(np.diff(lines).max(initial=0)), 1)
+    most = _least(lambda n: fits(n, length), of_one, highest)
     high = _least(lambda n: fits(most, n), 1, length)
     found, number = list[Cell](), 0
     for group, line in enumerate(lines):
         panel = group * sizes.wide
         number = _even(number, sizes)
-        for top, below in _in_company(line, list(_bands(line, most, high, sizes)), sizes):
+        for top, below in _in_company(line, list(_bands(line, most, high)), sizes):
             found.append(_cell(kept, number, panel, top, below, sizes))
             number += 1
     return found
@@ -89,19 +90,14 @@ def _cell(kept: np.ndarray, number: int, panel: int, top: int, below: int, sizes
     return Cell(number, panel, first * sizes.height, end * sizes.height, mine)
 
 
-def _bands(sums: np.ndarray, most: int, high: int, sizes: Sizes) -> Iterator[tuple[int, int]]:
-    """From ... to: as many slabs as have no more than `most` blocks, and are no more than `high`;
-    unless `every` one is asked for, from the first that has blocks to the last."""
-    top, end = 0, len(sums) - 1
-    while True:
-        if not sizes.every:
-            top = int(np.searchsorted(sums, sums[top], "right")) - 1
-        if top >= end:
-            return
+def _bands(sums: np.ndarray, most: int, high: int) -> Iterator[tuple[int, int]]:
+    """From the first slab with blocks to the last, again and again: as many as have no more than
+    `most` of them, and are no more than `high`."""
+    below, end = 0, len(sums) - 1
+    while (top := int(np.searchsorted(sums, sums[below], "right")) - 1) < end:
         below = int(np.searchsorted(sums, sums[top] + most, "right")) - 1
         below = max(min(below, top + high, end), top + 1)
-        yield top, below if sizes.every else int(np.searchsorted(sums, sums[below]))
-        top = below
+        yield top, int(np.searchsorted(sums, sums[below]))
 
 
 def _in_company(

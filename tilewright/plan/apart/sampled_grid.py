@@ -34,6 +34,8 @@ from tilewright.plan.ir import Call, Exchange, Family, Step, View, dense_strides
 
 AXES = (("k", "m"), ("k", "n"), (), (), ("m", "n"))
 """Of both operands, both tables and the result."""
+SHARE = 0.5
+"""Of a tile's memory, for operands; weights and what they met have the rest."""
 BAND = 16
 """Rows that a band has a multiple of."""
 
@@ -49,6 +51,19 @@ class Layout:
     cells: list[Cell]
     tiles: int
 
+    @property
+    def rows(self) -> int:
+        return max(cell.rows for cell in self.cells)
+
+    @property
+    def columns(self) -> int:
+        return max(len(cell.kept) for cell in self.cells) * LANES
+
+    @property
+    def held(self) -> int:
+        """Bytes of a tile for both operands."""
+        return 4 * self.terms * (self.rows + self.columns)
+
 
 def sampled_grid(
     codelet: ContractSampled,
@@ -59,23 +74,32 @@ def sampled_grid(
     anew: tuple[bool, bool],
 ) -> list[Step] | None:
     """`kept` (panels, blocks down); `anew`: whether lhs and rhs come with each product, and not
-    once. None: there are more panels than tiles."""
-    every = arguments[-1].buffer.masked is not None or arguments[-1].buffer.space == 'output'
-    found = list(_layouts(codelet, kept, machine, every))
+    once. Elsewhere the result stays as it is. None: there are more panels than tiles, or nothing is
+    wanted."""
+    found = list(_layouts(codelet, kept, machine))
     if not found:
         return None
-    layout = min(found, key=lambda one: _cycles(codelet, one, machine, anew))
-    ks, whole = runs(codelet.terms, layout.terms), Call(codelet, tuple(arguments))
-    cuts = _cuts(whole, layout.cells, constant)
+    room = SHARE * machine.tile.memory
+    fitting = [one for one in found if one.held <= room] or [min(found, key=lambda one: one.held)]
+    layout = min(fitting, key=lambda one: _cycles(codelet, one, machine, anew))
+    whole = Call(codelet, tuple(arguments))
+    return list(_steps(whole, layout, _cuts(whole, layout.cells, constant)))
+
+
+def _steps(whole: Call, layout: Layout, cuts: Sequence[Cutting]) -> Iterator[Step]:
+    """The family of each cell; of several parts, those that add them up as well."""
     apart = {"m": 1, "n": 0, "k": layout.tiles}
-    grids = [_runs(cell) for cell in layout.cells]
-    pairs = list(zip(cuts, grids, strict=True))
-    if layout.terms == codelet.terms:
-        return [_of(family(cut, {**grid, "k": ks[0]}, apart, ()), whole) for cut, grid in pairs]
+    ks = runs(cuts[0].problem.k, layout.terms)
+    pairs = list(zip(cuts, map(_runs, layout.cells), strict=True))
+    if layout.terms == cuts[0].problem.k:
+        for cut, grid in pairs:
+            yield _of(family(cut, {**grid, "k": ks[0]}, apart, ()), whole)
+        return
     sums = [Sums(cut, grid["m"], grid["n"], ks, apart, ()) for cut, grid in pairs]
-    partial = [_of(one, whole) for some in sums for one in some.partial()]
-    added = [_of(some.added(), whole) for some in sums]
-    return [*partial, Exchange(tuple(some.gather() for some in sums)), *added]
+    for some in sums:
+        yield from (_of(one, whole) for one in some.partial())
+    yield Exchange(tuple(some.gather() for some in sums))
+    yield from (_of(some.added(), whole) for some in sums)
 
 
 def _of(family: Family, whole: Call) -> Family:
@@ -103,25 +127,22 @@ def _cuts(whole: Call, cells: Sequence[Cell], constant: Constant) -> list[Cuttin
     found, place, start = [], 0, 0
     for cell, (places, starts) in zip(cells, tables, strict=True):
         mine = replace(every, shape=(max(len(places), 1),), offset=place)
-        own = replace(
-            ranges, shape=starts.shape, strides=dense_strides(starts.shape), offset=start
-        )
+        shape = starts.shape
+        own = replace(ranges, shape=shape, strides=dense_strides(shape), offset=start)
         call = Call(replace(codelet, counts=cell.counts), (lhs, rhs, mine, own, out))
         found.append(Cutting(call, problem, AXES))
         place, start = place + len(places), start + starts.size
     return found
 
 
-def _layouts(
-    codelet: ContractSampled, kept: np.ndarray, machine: Machine, every: bool
-) -> Iterator[Layout]:
+def _layouts(codelet: ContractSampled, kept: np.ndarray, machine: Machine) -> Iterator[Layout]:
     wide = beside(machine.tile, codelet.lhs.dtype)
-    sizes = Sizes(codelet.tall, BAND * wide, wide, machine.chip.exchange.bus, every)
+    sizes = Sizes(codelet.tall, BAND * wide, wide, machine.chip.exchange.bus)
     for terms in _terms(codelet.terms):
-        parts = ceil(codelet.terms / terms)
-        found = cells(kept, sizes, machine.chip.tiles // parts)
+        tiles = machine.chip.tiles // ceil(codelet.terms / terms)
+        found = cells(kept, sizes, tiles) or cells(kept, replace(sizes, bus=1), tiles)
         if found:
-            yield Layout(terms, found, machine.chip.tiles // parts)
+            yield Layout(terms, found, tiles)
 
 
 def _terms(count: int) -> Iterator[int]:
@@ -139,8 +160,7 @@ def _cycles(
     """Of the busiest tile, as far as layouts differ in it."""
     exchange, terms = machine.chip.exchange, layout.terms
     rate, parts = exchange.bytes_per_cycle_per_tile or 1.0, ceil(codelet.terms / terms)
-    rows = max(cell.rows for cell in layout.cells)
-    columns = max(len(cell.kept) for cell in layout.cells) * LANES
+    rows, columns = layout.rows, layout.columns
     worked = {cell.counts: cell for cell in layout.cells}
     compute = max(_vertex(codelet, cell, terms, machine) for cell in worked.values())
     brought = terms * (rows * anew[0] + columns * anew[1])
