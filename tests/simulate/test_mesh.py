@@ -19,7 +19,7 @@ from tilewright.plan.ir import Buffer, Loop, Move, View, new_var
 from tilewright.plan.verify import faults
 from tilewright.simulate import simulate
 from tilewright.simulate.cycles import run
-from tilewright.simulate.mesh import mesh_cycles, mesh_flows
+from tilewright.simulate.mesh import _Loads, mesh_cycles, mesh_flows
 from tilewright.stages import Stages
 from tilewright.trace import trace
 
@@ -144,3 +144,16 @@ def test_what_several_families_get_is_sent_once():
     assert flow.busiest_link == 58
     again = mesh_flows([message(N150, 0, 1), message(N150, 0, 2)], N150)
     assert again.sent[0] == 2 * 58, "of two blocks, which may differ"
+
+
+def test_what_all_of_a_rectangle_get_passes_each_link_once():
+    """Row 1, column 1 of one chip tells rows 0 to 2 of columns 2 and 3."""
+    loads = _Loads(machine("tt:n150"))
+    wide = loads.mesh.columns
+    every = np.array([[row * wide + column for row in range(3) for column in (2, 3)]])
+    loads.told(np.array([wide + 1]), every, np.array([40.0]))
+    right, down = np.zeros_like(loads.right), np.zeros_like(loads.down)
+    right[0, 0, 1, 1:3] = 40
+    down[0, 0, :2, 2:4] = 40
+    np.testing.assert_array_equal(loads.right, right)
+    np.testing.assert_array_equal(loads.down, down)
