@@ -45,6 +45,25 @@ def test_what_is_missing_is_a_gap_or_a_mistake():
         prices_of(long(drop=3))
 
 
+@pytest.mark.parametrize(
+    ("price", "said"),
+    [
+        ("12,5", "row 8: '12,5' is not a price"),
+        (0.0, "row 8: a price is not above zero"),
+        (-3.0, "row 8: a price is not above zero"),
+        (np.inf, "row 8: a price is infinite"),
+    ],
+)
+def test_what_is_no_price_is_named_by_the_row_it_stands_in(price, said):
+    """Rows of the table made wide are nowhere to be seen."""
+    frame = long()
+    if isinstance(price, str):
+        frame["Close"] = frame["Close"].astype(object)
+    frame.iloc[7, frame.columns.get_loc("Close")] = price
+    with pytest.raises(AlphaError, match=said):
+        prices_of(frame, gaps=True)
+
+
 def test_a_second_price_of_a_day():
     twice = pd.concat([long(), long().iloc[[5]]])
     with pytest.raises(AlphaError, match="a second price of"):

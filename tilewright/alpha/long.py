@@ -13,6 +13,7 @@ import numpy as np
 
 from tilewright.alpha.dates import WORDS, dates_of
 from tilewright.alpha.errors import AlphaError
+from tilewright.alpha.numbers import no_prices, not_a_number, numbers
 
 INSTRUMENTS = ("instrument", "symbol", "ticker", "stock", "name", "asset", "permno", "isin")
 PRICES = ("price", "close", "adj close", "adj_close", "adjusted", "last")
@@ -26,8 +27,10 @@ def long_columns(names: list[str]) -> tuple[str, str, str] | None:
 
 
 def widened(table: Any, columns: tuple[str, str, str], source: str) -> Any:
-    """The wide frame; raises `AlphaError` where a date and instrument come twice."""
+    """The wide frame; raises `AlphaError` for what is no price, and for a date and instrument that
+    come twice."""
     dates, instruments, prices = columns
+    _check_prices(table[prices], source)
     frame = table.select(list(columns)).to_pandas()
     nameless = frame[instruments].isna()
     if nameless.any():
@@ -43,6 +46,15 @@ def widened(table: Any, columns: tuple[str, str, str], source: str) -> Any:
     wide = frame.pivot(index=dates, columns=instruments, values=prices).sort_index()
     wide.columns.name = None
     return wide.reset_index()
+
+
+def _check_prices(column: Any, source: str) -> None:
+    """By the rows of the long table: those of the wide one are nowhere to be seen."""
+    if not column.dtype.is_numeric():
+        raise AlphaError(f"In {source}, {not_a_number(column)}.")
+    for condition, what in no_prices(numbers(column)):
+        if condition.any():
+            raise AlphaError(f"In {source}, row {int(condition.argmax()) + 1}: a price {what}.")
 
 
 def days_in_order(column: Any, where: str) -> Any:

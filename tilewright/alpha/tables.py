@@ -22,6 +22,7 @@ import numpy as np
 from tilewright.alpha.dates import WORDS, are_days, dates_of, dates_of_numbers, plain_dates
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.long import long_columns, widened
+from tilewright.alpha.numbers import no_prices, not_a_number, numbers
 from tilewright.frozen import frozen
 
 READERS = {
@@ -247,10 +248,10 @@ def _days_of_column(column: Any, name: str, source: str) -> tuple[str, ...] | No
     if not column.dtype.is_numeric():
         days = dates_of(column.to_list(), where)
     else:
-        numbers = _numbers(column)
-        if not are_days(numbers, name):
+        found = numbers(column)
+        if not are_days(found, name):
             return None
-        days = dates_of_numbers(numbers, where)
+        days = dates_of_numbers(found, where)
     return days or tuple(str(i) for i in range(1, len(column) + 1))
 
 
@@ -265,42 +266,16 @@ def _values(columns: Mapping[str, Any], source: str, gaps: bool) -> np.ndarray:
         if gaps and column.is_null().all():
             raise AlphaError(f"In {source}, column {name!r} has no price at all.")
         if not column.dtype.is_numeric():
-            raise AlphaError(f"In {source}, column {name!r}, {_not_a_number(column)}.")
-    values = np.column_stack([_numbers(column) for column in columns.values()])
-    for condition, what in (
-        (np.isnan(values) & (not gaps), "is missing"),
-        (np.isinf(values), "is infinite"),
-        (values <= 0, "is not above zero"),
-    ):
+            raise AlphaError(f"In {source}, column {name!r}, {not_a_number(column)}.")
+    values = np.column_stack([numbers(column) for column in columns.values()])
+    faults = [(np.isnan(values) & (not gaps), "is missing"), *no_prices(values)]
+    for condition, what in faults:
         if condition.any():
             column = int(condition.any(axis=0).argmax())
             row = int(condition[:, column].argmax()) + 1
             name = list(columns)[column]
             raise AlphaError(f"In {source}, column {name!r}, row {row}: a price {what}.")
     return values
-
-
-def _numbers(column: Any) -> np.ndarray:
-    """A numeric column as float64; what is missing becomes NaN."""
-    try:
-        return column.to_numpy().astype(np.float64)
-    except (TypeError, ValueError):  # missing values of nullable types
-        return np.array([_number(value) for value in column.to_list()], np.float64)
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return np.nan
-
-
-def _not_a_number(column: Any) -> str:
-    """Where a column that does not hold numbers says so first."""
-    for row, value in enumerate(column.to_list(), 1):
-        if value is not None and np.isnan(_number(value)):
-            return f"row {row}: {value!r} is not a price"
-    return f"no prices: it is of type {column.dtype}"
 
 
 def _check_rows(numbers: Sequence[float], source: str) -> None:

@@ -57,3 +57,11 @@ def test_seconds_are_shared_by_hands_but_not_those_of_scores():
 )
 def test_words(seconds, words):
     assert in_words(seconds) == words
+
+
+def test_small_jobs_are_told_in_numbers_that_are_not_zero():
+    said = Estimate(2, 1234, 2.34e-6, SCORING, 1).sentence()
+    assert "some 1,234 gradients of 0.00234 ms" in said
+    assert (
+        "some 4.6 million gradients of 1.5 ms" in Estimate(9, 4.6e6, 1.5e-3, SCORING, 2).sentence()
+    )

@@ -38,10 +38,16 @@ class Estimate:
     def seconds(self) -> float:
         return self.gradients * self.gradient / self.hands + self.windows * self.scoring
 
+    @property
+    def _how_many(self) -> str:
+        if self.gradients < 1e5:
+            return f"{round(self.gradients):,}"
+        return f"{self.gradients / 1e6:,.1f} million"
+
     def sentence(self) -> str:
         return (
             f"{self.windows} windows will take about {in_words(self.seconds)}: some "
-            f"{self.gradients / 1e6:,.1f} million gradients of {1e3 * self.gradient:.2f} ms, "
+            f"{self._how_many} gradients of {1e3 * self.gradient:.3g} ms, "
             f"{self.hands} chains at once"
         )
 
