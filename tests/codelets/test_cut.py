@@ -131,3 +131,26 @@ def test_what_is_numbered_everywhere_is_not_cut():
         ).cut
         is None
     )
+
+
+def turned(*sizes: int) -> Elementwise:
+    """A copy of an array with all dimensions in the opposite order."""
+    made, read = dense(F, *sizes), dense(F, *sizes[::-1])
+    return Elementwise(Expression((F,), (), (0,)), sizes, (read.strides[::-1],), (made.strides,))
+
+
+def test_pieces_of_what_is_turned_round_hold_whole_vectors_of_both():
+    """Of the first and the last dimension each line is read and written in vectors."""
+    cut = turned(40, 32, 30, 36).cut
+    assert cut is not None
+    assert (cut.axes, cut.grain, cut.along_lanes) == ((1, 1), 1, False)
+    flat = turned(40, 100).cut
+    assert flat is not None
+    assert (flat.axes, flat.grain) == ((0, 0), LANES)
+
+
+def test_one_number_a_row_is_no_line_of_them():
+    """Read again for all the row, it leaves rows to be cut into pieces of any length."""
+    copy = Elementwise(Expression((F,), (), (0,)), (40, 9), ((1, 0),), ((9, 1),))
+    assert copy.cut is not None
+    assert (copy.cut.axes, copy.cut.grain) == ((0, 0), 1)
