@@ -52,6 +52,8 @@ def test_implementations_are_still_there():
     assert internals.key_shape(jax.typeof(a)) == ()
     assert internals.generator(jax.typeof(jax.random.key(0, impl="rbg"))) == "rbg"
     assert internals.key_words(jax.random.key(5)).tolist() == [0, 5]
+    # what `runtime/arguments.py` reads of a key, as programs that are loaded have no tracer
+    assert getattr(jax.random.key(5), "_base_array").tolist() == [0, 5]  # noqa: B009
 
 
 def test_frames_lead_to_this_file():
