@@ -90,6 +90,41 @@ def test_an_update_of_a_carry_happens_in_place():
                for c, _ in calls_of(program.steps))  # fmt: skip
 
 
+COMPUTED = {
+    "by a row": lambda i, row, c: (c - row * 0.5).at[i % 3].set(row),
+    "twice": lambda i, row, c: (c - row).at[i % 3].set(row).at[0, i % 4].add(1),
+    "by a slice": lambda i, row, c: lax.dynamic_update_slice(c - row, row[None], (i % 2, 0)),
+}
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_what_is_computed_and_then_updated_becomes_the_carry_in_its_place(name):
+    def fn(x):
+        return lax.fori_loop(0, 6, lambda i, c: COMPUTED[name](i, c[i % 3] * 0.75, c), x)
+
+    assert copies(planned(fn, X)) == 1, "the argument, once"
+    agree(fn, X)
+
+
+READ_AFTER = {
+    "of the turn before": lambda i, c: ((c * 0.5).at[i % 3].set(1), c[0] + (c * 0.5).sum()),
+    "that is updated": lambda i, c: ((d := c * 0.5).at[i % 3].set(d[0].sum()), d[0]),
+}
+
+
+@pytest.mark.parametrize("name", READ_AFTER)
+def test_what_is_read_besides_is_kept_while_it_is_updated(name):
+    def fn(x):
+        def turn(i, carry):
+            c, total = carry
+            c, more = READ_AFTER[name](i, c)
+            return c, total + more
+
+        return lax.fori_loop(0, 6, turn, (x, jnp.zeros(4)))
+
+    agree(fn, X)
+
+
 def test_an_operand_that_is_read_later_is_not_overwritten():
     def fn(x):
         y = x * 2

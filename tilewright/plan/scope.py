@@ -31,7 +31,7 @@ from tilewright.plan.ir import Buffer, Call, Step, View
 from tilewright.plan.lives import FOREVER
 from tilewright.plan.masked import in_vectors, masked, pattern, unmasked
 from tilewright.plan.places import Places
-from tilewright.plan.schedule import Unit
+from tilewright.plan.schedule import UPDATES, Unit
 from tilewright.plan.spread import shares_memory, spread_call
 
 COPIES_AT_ONCE = 8
@@ -95,10 +95,17 @@ class Scope(Places):
         """Of products and strips that only a mask reads, that mask: its zeros are stored."""
 
     def want(self, output: Value, view: View) -> None:
-        """An output is wanted there, unless it is wanted elsewhere already."""
+        """An output is wanted there, unless it is wanted elsewhere already; what an update makes
+        it of, too."""
         node = self.producers.get(output)
         self.destinations.setdefault(output, view)
-        if node is None or node.op != "masked" or self.destinations[output] is not view:
+        if node is None or self.destinations[output] is not view:
+            return
+        if node.op in UPDATES and views.is_dense(view):
+            before = node.inputs[0]
+            if before in self.producers and self.consumers[before] == [node]:
+                self.want(before, view)
+        if node.op != "masked":
             return
         product = self.producers.get(node.inputs[0])
         alone = self.consumers[node.inputs[0]] == [node]
