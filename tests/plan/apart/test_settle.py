@@ -3,9 +3,11 @@
 import pytest
 
 from tests.simulate.programs import plus
-from tilewright.plan.apart.settle import Settled, _line, may_both_write
+from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.expression import Expression, Instruction
+from tilewright.plan.apart.settle import Settled, _line, filled_of, may_both_write
 from tilewright.plan.homes import Axis, Homes
-from tilewright.plan.ir import Buffer, Spread, View, new_var
+from tilewright.plan.ir import Buffer, Call, Spread, View, new_var
 
 TILES = 16
 
@@ -80,3 +82,17 @@ def test_rows_of_pieces_are_one_line_if_they_nest():
     assert _line(grid, [10, 30]) is None
     assert _line(Homes(0, (Axis(3, 1, 5), Axis(4))), [40, 10]) is None, "tiles between them"
     assert _line(Homes(0, (Axis(1), Axis(6))), [0, 7]) == (Axis(6), 7)
+
+
+def test_only_a_constant_fills_a_buffer_where_it_lies(buffers):
+    """An index, which has no inputs either, is another one in each block."""
+    a, *_ = buffers
+    found = {
+        op: Expression((), (Instruction(op, (), "float32", ((key, value),)),), (0,))
+        for op, key, value in (("constant", "value", (0.0,)), ("iota", "dimension", 0))
+    }
+    filled = {}
+    for op, expression in found.items():
+        step = Call(Elementwise(expression, (40,), (), ((1,),)), (View(a, (40,), (1,)),))
+        filled[op] = filled_of(settled([step]).units[id(step)].family)
+    assert filled == {"constant": a, "iota": None}

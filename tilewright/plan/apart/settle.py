@@ -13,6 +13,7 @@ from math import prod
 from typing import NamedTuple
 
 from tilewright.codelets.elementwise import Elementwise
+from tilewright.codelets.expression import indexed_dimensions
 from tilewright.frozen import frozen
 from tilewright.plan.again import KINDS
 from tilewright.plan.apart.boxes import all_instances, may_meet
@@ -221,6 +222,8 @@ def filled_of(family: Family) -> Buffer | None:
     """The buffer that work of one tile fills with a constant; None: it does something else."""
     (step, *more), codelet = family.steps, getattr(family.steps[0], "codelet", None)
     if more or family.vars or not isinstance(codelet, Elementwise) or codelet.inputs:
+        return None
+    if indexed_dimensions(codelet.expression):
         return None
     assert isinstance(step, Call)
     (view,) = step.views
