@@ -136,3 +136,17 @@ def test_after_the_year_comes_the_month():
     assert dates_of(["2019/9/10", "2019/09/11"], "it") == ("2019-09-10", "2019-09-11")
     with pytest.raises(AlphaError, match="row 1 is '2019-13-10'"):
         dates_of(["2019-13-10"], "it")
+
+
+@pytest.mark.parametrize("form", ["{} 4:00 PM", "{}, 16:00", "{} Mon"])
+def test_whatever_comes_after_the_day(form):
+    for days in ("2019-09-10", "2019-12-13"), ("2019/9/10", "2019/12/13"):
+        written = [form.format(day) for day in days]
+        assert dates_of(written, "it") == ("2019-09-10", "2019-12-13")
+    with pytest.raises(AlphaError, match="row 1 is '2019-13-10"):
+        dates_of([form.format("2019-13-10")], "it")
+
+
+def test_the_row_that_may_be_read_two_ways_is_named():
+    with pytest.raises(AlphaError, match="row 3: '10/09/2019' may be"):
+        dates_of([date(2019, 9, 8), date(2019, 9, 9), "10/09/2019"], "it")

@@ -48,7 +48,7 @@ def dates_of(values: Sequence[Any], where: str) -> tuple[str, ...] | None:
         words = [str(values[row]).strip() for row in texts]
         if len(texts) == len(values) and all(word.isdecimal() for word in words):
             return dates_of([int(word) for word in words], where)
-        for row, day in zip(texts, _parsed(words, where), strict=True):
+        for row, day in zip(texts, _parsed(words, texts, where), strict=True):
             found[row] = day
     for row, (value, day) in enumerate(zip(values, found, strict=True), 1):
         if _is_missing(value):
@@ -144,12 +144,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
-def _parsed(texts: list[str], where: str) -> list[str | None]:
-    """Days of texts, None for what is none; raises `AlphaError` where they may be read two ways."""
+def _parsed(texts: list[str], rows: list[int], where: str) -> list[str | None]:
+    """Days of texts in rows, None for what is none; raises `AlphaError` where they may be read two
+    ways."""
     plain = [ZONE.sub("", text) if ":" in text else text for text in texts]
-    plain = [YEAR_FIRST.sub(r"\1-\2-\3", text) for text in plain]
+    plain = [YEAR_FIRST.sub(lambda m: f"{m[1]}-{m[2]:0>2}-{m[3]:0>2}", text) for text in plain]
     if all(YEAR_FIRST.match(text) for text in plain):
-        return _read(plain, "ISO8601", False)
+        return _year_first(plain)
     found = [_read(plain, None, day_first) for day_first in (False, True)]
     month_first, day_first = found
     if all(month_first) and all(day_first) and month_first != day_first:
@@ -157,10 +158,22 @@ def _parsed(texts: list[str], where: str) -> list[str | None]:
             return day_first
         row = next(i for i, (a, b) in enumerate(zip(*found, strict=True)) if a != b)
         raise AlphaError(
-            f"{where}, row {row + 1}: {texts[row]!r} may be {month_first[row]} or "
+            f"{where}, row {rows[row] + 1}: {texts[row]!r} may be {month_first[row]} or "
             f"{day_first[row]}, and no other row tells: write {day_first[row]}, say."
         )
     return max(_read(plain, "ISO8601", False), *found, key=lambda days: sum(map(bool, days)))
+
+
+def _year_first(texts: list[str]) -> list[str | None]:
+    """Of texts that begin with a day, whatever time of day comes after; ISO, or as the first is."""
+    found = _read(texts, "ISO8601", False)
+    if all(found):
+        return found
+    others = _read(texts, None, False)
+    return [
+        day or (other if other == text[:10] else None)
+        for text, day, other in zip(texts, found, others, strict=True)
+    ]
 
 
 def _read(texts: list[str], written: str | None, day_first: bool) -> list[str | None]:
