@@ -91,3 +91,11 @@ def test_what_is_seen_is_seen_beside_gaps():
 
 def test_prices_of_a_few_days_are_not_suspicious():
     assert not suspicions(replace(PRICES, values=PRICES.values[:1], days=PRICES.days[:1]))
+
+
+def test_of_a_few_returns_none_are_anothers():
+    """Two stocks of three days: what is left of two returns without their mean is alike."""
+    values = PRICES.values.copy()
+    values[:-3, 2:] = np.nan
+    values[-3:, 2:] = [[100.0, 50.0], [101.0, 52.0], [100.0, 51.0]]
+    assert not suspicions(replace(PRICES, values=values))

@@ -121,10 +121,11 @@ def _longest_run(flags: np.ndarray) -> tuple[int, int]:
 def _same(returns: np.ndarray) -> list[tuple[int, int]]:
     """Columns whose returns are another's on all days of either, with the first such."""
     known = np.isfinite(returns)
-    count = np.maximum(known.sum(axis=0), 1)
-    centred = np.where(known, returns - np.where(known, returns, 0.0).sum(axis=0) / count, 0.0)
+    count = known.sum(axis=0)
+    mean = np.where(known, returns, 0.0).sum(axis=0) / np.maximum(count, 1)
+    centred = np.where(known, returns - mean, 0.0)
     size = np.sqrt((centred**2).sum(axis=0))
-    unit = centred / np.where(size > 0, size, np.inf)
+    unit = centred / np.where((size > 0) & (count >= FEWEST), size, np.inf)
     alike = np.triu(unit.T @ unit > SAME, 1)
     return [(int(alike[:, b].argmax()), int(b)) for b in np.flatnonzero(alike.any(axis=0))]
 
