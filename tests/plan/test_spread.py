@@ -14,8 +14,10 @@ from jax import lax
 
 import tilewright
 from tests.agree import agree
+from tests.codelets.cases import dense
 from tests.machines import STATED
 from tests.trace.comparing import words
+from tilewright.codelets.convolution import Convolution
 from tilewright.machine.cost import price
 from tilewright.machine.meetings import messages
 from tilewright.models import talk
@@ -153,3 +155,17 @@ def turns(a, b):
         return product(a, b.T @ b * 0.01) * 0.5 + a
 
     return lax.fori_loop(0, 7, step, a)
+
+
+@pytest.mark.parametrize(("tiles", "groups", "axis"), [(2, 8, 3), (4, 8, 3), (8, 8, 1), (4, 2, 1)])
+def test_few_groups_are_no_work_for_many_tiles(tiles, groups, axis):
+    """Of 14 rows, by two groups a piece; their kernels are larger than the image."""
+    shapes = (1, 18, 18, groups, 16), (groups, 5, 5, 16, 16), (1, 14, 14, groups, 16)
+    operands = [dense("float32", *shape) for shape in shapes]
+    arguments = [whole(Buffer("float32", o.size, "shared"), o.shape) for o in operands]
+    on = replace(STATED, chip=replace(STATED.chip, tiles=tiles))
+    steps = spread_call(Convolution(*operands, (1, 1), (1, 1)), arguments, on)
+    assert steps
+    made = steps[0].steps[0].views[2].shape
+    assert made[axis] < shapes[2][axis]
+    assert sum(step.count for step in steps) >= min(tiles, 4)

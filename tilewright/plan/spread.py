@@ -86,9 +86,13 @@ def spread_call(codelet: Codelet, arguments: Sequence[View], machine: Machine) -
 
 
 def _cut(codelet: Codelet, held: int, machine: Machine) -> Cut | None:
-    """The codelet's own; of arrays that are far, of `held` bytes, rather rows than lanes."""
+    """The codelet's own; of arrays that are far, of `held` bytes, rather rows than lanes; of
+    convolutions with few groups, rows if that is work for more tiles."""
     if isinstance(codelet, Elementwise) and shares_memory(machine) and held > machine.tile.memory:
         return codelet.cut_of(ENOUGH_FAR_ROWS * machine.tiles)
+    if isinstance(codelet, Convolution):
+        cuts = codelet.cut, codelet.cut_of_images
+        return max(cuts, key=lambda cut: min(max(2, cut.length // cut.grain), machine.tiles))
     return codelet.cut
 
 

@@ -92,10 +92,15 @@ class Convolution(Codelet):
     @property
     def cut(self) -> Cut:
         """Between images; else groups, where their kernels are more to read; else rows."""
-        (n, height), taps = self.out.shape[:2], self.kernel.shape[1]
-        if n < ENOUGH_BATCHES and self._has_large_kernels:
+        if self.out.shape[0] < ENOUGH_BATCHES and self._has_large_kernels:
             axes = (3, 0, *(3 for _ in self.sides))
             return Cut(self.out.shape[3], axes, grain=GROUPS)
+        return self.cut_of_images
+
+    @property
+    def cut_of_images(self) -> Cut:
+        """Between images, else rows, however large the kernels are."""
+        (n, height), taps = self.out.shape[:2], self.kernel.shape[1]
         return over_images(
             n, height, taps, self.stride[0], self.dilation[0], beside=1, made=len(self.sides)
         )
