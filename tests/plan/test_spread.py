@@ -161,10 +161,10 @@ def turns(a, b):
 def test_few_groups_are_no_work_for_many_tiles(tiles, groups, axis):
     """Of 14 rows, by two groups a piece; their kernels are larger than the image."""
     shapes = (1, 18, 18, groups, 16), (groups, 5, 5, 16, 16), (1, 14, 14, groups, 16)
-    operands = [dense("float32", *shape) for shape in shapes]
+    image, kernel, out = operands = [dense("float32", *shape) for shape in shapes]
     arguments = [whole(Buffer("float32", o.size, "shared"), o.shape) for o in operands]
     on = replace(STATED, chip=replace(STATED.chip, tiles=tiles))
-    steps = spread_call(Convolution(*operands, (1, 1), (1, 1)), arguments, on)
+    steps = spread_call(Convolution(image, kernel, out, (1, 1), (1, 1)), arguments, on)
     assert steps
     made = steps[0].steps[0].views[2].shape
     assert made[axis] < shapes[2][axis]
