@@ -5,7 +5,8 @@ import pytest
 from tests.simulate.programs import plus
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
-from tilewright.plan.apart.settle import Settled, _line, filled_of, may_both_write
+from tilewright.plan.apart.filled import filled_of
+from tilewright.plan.apart.settle import Settled, _line, may_both_write
 from tilewright.plan.homes import Axis, Homes
 from tilewright.plan.ir import Buffer, Call, Spread, View, new_var
 

@@ -9,7 +9,7 @@ with homes, exchanges between them, and syncs. Always: the same vertices, so the
   it; tile 0, if nobody else touches it; else it lies evenly over all tiles.
 - A buffer that families have in patches lies in boxes, each with room for a rim (`boxed.py`): of it
   only the rim is brought.
-- What is filled with a constant is filled where it lies.
+- What is filled with a constant is filled where it lies (`filled.py`).
 - What a family touches of a buffer whose home is elsewhere is brought to a place beside it, and
   taken back if it was written. What does not change in a loop is brought before the loop, once.
 """
@@ -20,28 +20,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from tilewright.codelets.elementwise import Elementwise
 from tilewright.machine.machine import Machine
 from tilewright.plan.apart.beside import Moved, Placed, beside_view
 from tilewright.plan.apart.boxed import own_blocks, still_boxed, tilings
 from tilewright.plan.apart.distribution import expanded
 from tilewright.plan.apart.exchange_syncs import with_syncs
+from tilewright.plan.apart.filled import filled_in, filled_of
 from tilewright.plan.apart.recut import recut
-from tilewright.plan.apart.settle import (
-    Settled,
-    Unit,
-    filled_of,
-    is_unit,
-    may_both_write,
-    placed_buffer,
-)
+from tilewright.plan.apart.settle import Settled, Unit, is_unit, may_both_write, placed_buffer
 from tilewright.plan.apart.tiling import Tiling
 from tilewright.plan.apart.touches import Region
 from tilewright.plan.homes import Homes
 from tilewright.plan.ir import (
     Branch,
     Buffer,
-    Call,
     Exchange,
     Family,
     Loop,
@@ -51,7 +43,6 @@ from tilewright.plan.ir import (
     Var,
     View,
     While,
-    new_var,
 )
 from tilewright.plan.verify import away
 
@@ -217,7 +208,7 @@ class _Placer:
         """The family over the places of its operands; what must be brought and taken back."""
         filled = filled_of(unit.family)
         if filled is not None:
-            return _filled(unit.family, self.canon[filled])
+            return filled_in(self.canon[filled], unit.family)
         places: list[tuple[Region, Placed]] = []
         for region in (region for found in unit.touched.values() for region in found):
             depth = self._depth(region)
@@ -353,21 +344,6 @@ class _Placer:
                 frame.steps[-1] = Exchange((*last.moves, *moves))
                 return
         frame.steps.append(Exchange(tuple(moves)))
-
-
-def _filled(family: Family, home: Buffer) -> Family:
-    """An instance for each block of a buffer."""
-    assert home.homes is not None
-    vars = tuple(new_var() for _ in home.homes.axes)
-    steps = (step * home.block for step in home.homes.steps)
-    view = View(home, (home.block,), (1,), 0, tuple(zip(vars, steps, strict=True)))
-    (call,) = family.steps
-    assert isinstance(call, Call)
-    assert isinstance(call.codelet, Elementwise)
-    one = replace(call.codelet, shape=view.shape, output_strides=(view.strides,))
-    return Family(
-        vars, home.homes.extents, home.homes, (replace(call, codelet=one, views=(view,)),)
-    )
 
 
 _CUT = Sync("cut")

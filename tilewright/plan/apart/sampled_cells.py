@@ -42,8 +42,8 @@ class Cell:
 
 @frozen
 class Sizes:
-    """A band has `band` rows, or several times as many, of `wide` panels. `bus` tiles share what
-    they all get, so cells of panels are a multiple of it."""
+    """A block has `height` rows, a band `band`, or several times as many, of `wide` panels. `bus`
+    tiles share what they all get, so cells of panels are a multiple of it."""
 
     height: int
     band: int

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
 
-from tilewright.codelets.elementwise import Elementwise
-from tilewright.codelets.expression import indexed_dimensions
 from tilewright.frozen import frozen
 from tilewright.plan.again import KINDS
 from tilewright.plan.apart.boxes import all_instances, may_meet
@@ -216,19 +214,6 @@ def _alone(steps: tuple[Step, ...]) -> Unit:
 
 def placed_buffer(dtype: str, block: int, homes: Homes) -> Buffer:
     return Buffer(dtype, block * homes.blocks, "home", homes=homes)
-
-
-def filled_of(family: Family) -> Buffer | None:
-    """The buffer that work of one tile fills with a constant; None: it does something else."""
-    (step, *more), codelet = family.steps, getattr(family.steps[0], "codelet", None)
-    if more or family.vars or not isinstance(codelet, Elementwise) or codelet.inputs:
-        return None
-    if indexed_dimensions(codelet.expression):
-        return None
-    assert isinstance(step, Call)
-    (view,) = step.views
-    full = view.size == view.buffer.size and view.buffer.masked is None
-    return view.buffer if full and len(codelet.outputs) == 1 else None
 
 
 def is_unit(step: Step) -> bool:
