@@ -16,7 +16,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from itertools import product
@@ -214,15 +214,27 @@ def no_worse(ours: list[Score], peer: list[Score], field: str, margin: str = "no
     return bool(lead.mean() >= -spread / len(lead) ** 0.5)
 
 
-def main(folder: Path, splits: int, parameters: dict[str, Any]) -> None:
+def measured(
+    folder: Path, splits: int, names: list[str], parameters: dict[str, Any] | None = None
+) -> Iterator[tuple[str, dict[str, list[Score]]]]:
+    """Problem after problem: the scores of each estimator on each split."""
     folder.mkdir(parents=True, exist_ok=True)
+    for problem in PROBLEMS:
+        yield (
+            problem,
+            {
+                name: [
+                    kept(folder, problem, seed, name, parameters or {}) for seed in range(splits)
+                ]
+                for name in names
+            },
+        )
+
+
+def main(folder: Path, splits: int, parameters: dict[str, Any]) -> None:
     names = [OURS, *PEERS, *([BDE] if find_spec("bde") else [])]
     counts: dict[str, int] = {}
-    for problem in PROBLEMS:
-        found = {
-            name: [kept(folder, problem, seed, name, parameters) for seed in range(splits)]
-            for name in names
-        }
+    for problem, found in measured(folder, splits, names, parameters):
         for name, rows in found.items():
             means = np.mean([list(asdict(row).values()) for row in rows], axis=0)
             print(f"{problem:11} {name:17}", *map("{:8.4f}".format, means), flush=True)
