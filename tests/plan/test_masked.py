@@ -312,16 +312,26 @@ TABLE = [
 ]
 
 
+def some(first, *more):
+    """Heights of blocks and densities: those of every run, and those of slow ones."""
+    return pytest.mark.parametrize(
+        "patterns", [first, pytest.param(more, marks=pytest.mark.slow)], ids=["first", "more"]
+    )
+
+
+def never_longer(fn, x, w, machine, patterns):
+    specs = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, w)]
+    dense = cycles(fn, specs, lambda w: w, machine)
+    for tall, density in patterns:
+        found = cycles(fn, specs, blocks_of(x, w[-1], tall, density), machine)
+        assert found <= dense, f"{tall} x 16 at {density}: {found} cycles, {dense} dense"
+
+
+@some([(16, 0.2), (1, 0.8)], (1, 0.2), (4, 0.2), (4, 0.8), (16, 0.8))
 @pytest.mark.parametrize("machine", ["ipu:gc200", "tt:n150"])
 @pytest.mark.parametrize(("fn", "x", "w"), TABLE)
-def test_a_pattern_never_takes_longer_than_dense(fn, x, w, machine):
-    specs = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, w)]
-
-    dense = cycles(fn, specs, lambda w: w, machine)
-    for tall in (1, 4, 16):
-        for density in (0.2, 0.8):
-            found = cycles(fn, specs, blocks_of(x, w[-1], tall, density), machine)
-            assert found <= dense, f"{tall} x 16 at {density}: {found} cycles, {dense} dense"
+def test_a_pattern_never_takes_longer_than_dense(fn, x, w, machine, patterns):
+    never_longer(fn, x, w, machine, patterns)
 
 
 LEARNED = [
@@ -340,25 +350,27 @@ LEARNED = [
 ]
 
 
+@some([(16, 0.1), (1, 0.8)], (4, 0.25), (16, 0.5))
 @pytest.mark.parametrize("machine", ["ipu:gc200", "tt:n150"])
 @pytest.mark.parametrize(("fn", "x", "w"), LEARNED)
-def test_nor_does_training(fn, x, w, machine):
-    specs = [jax.ShapeDtypeStruct(shape, np.float32) for shape in (x, w)]
-    dense = cycles(fn, specs, lambda w: w, machine)
-    for tall, density in ((16, 0.1), (4, 0.25), (16, 0.5), (1, 0.8)):
-        found = cycles(fn, specs, blocks_of(x, w[-1], tall, density), machine)
-        assert found <= dense, f"{tall} x 16 at {density}: {found} cycles, {dense} dense"
+def test_nor_does_training(fn, x, w, machine, patterns):
+    never_longer(fn, x, w, machine, patterns)
 
 
 SKIPPED = [
     (step, (128, 512), (512, 512), "ipu:gc200", 0.1, 0.7),
     (step, (72, 96), (96, 64), "tt:n150", 0.1, 0.8),
-    (descent, (128, 512), (512, 512), "ipu:gc200", 0.1, 0.6),
     (descent, (128, 512), (512, 512), "ipu:gc200", 0.25, 0.75),
-    (descent, (128, 512), (512, 512), "ipu:gc200", 0.5, 0.85),
     (descent, (128, 512), (512, 512), "tt:n150", 0.25, 0.45),
     (of_two_layers, (128, 512), (512, 512), "ipu:gc200", 0.1, 0.45),
-    (of_two_layers, (128, 512), (512, 512), "tt:n150", 0.25, 0.45),
+    *(
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in [
+            (descent, (128, 512), (512, 512), "ipu:gc200", 0.1, 0.6),
+            (descent, (128, 512), (512, 512), "ipu:gc200", 0.5, 0.85),
+            (of_two_layers, (128, 512), (512, 512), "tt:n150", 0.25, 0.45),
+        ]
+    ),
 ]
 
 
