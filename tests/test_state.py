@@ -201,9 +201,19 @@ def test_answers_are_those_of_whole_calls(program):
     twin = halves.fork()
     assert bits(twin(XS[0])) == bits(halves.answer(XS[0])) == bits(whole(XS[0]))
     assert bits(halves(XS[1])) == bits(whole(XS[1]))
+
+
+def test_what_was_prepared_is_forgotten_where_the_state_is_set(program):
+    whole, halves = program.bind(PARAMS), program.bind(PARAMS)
+    halves(XS[0])
+    halves.prepare()
     halves.reset()
-    whole.reset()
     assert bits(halves.answer(XS[2])) == bits(whole(XS[2]))
+    set_to = whole.state
+    halves.answer(XS[1])
+    halves.prepare()
+    halves.state = set_to
+    assert bits(halves.answer(XS[3])) == bits(whole(XS[3]))
 
 
 def test_the_answer_reads_less():
