@@ -9,6 +9,7 @@ from tests.codelets.cases import arguments, check
 from tests.codelets.convolution.test_convolution import CASES, convolution, ended, paired
 from tests.codelets.run import assembly, levels
 from tilewright.codelets.convolution import Convolution
+from tilewright.codelets.convolution.padding import is_worth_a_look
 
 PADS = [((2, 1), (1, 2)), ((9, 9), (0, 2))]
 AROUND = ((2, 2), (2, 2))
@@ -18,6 +19,13 @@ SMALL = [
     (2, 16, 32, 3, 3, (1, 1), (1, 1), 3, 30),
     (40, 1, 1, 5, 5, (1, 1), (1, 1), 7, 7),
 ]
+LEAVES = [
+    (1, 256, 20, 3, 3, (1, 1), (1, 1), 6, 7),
+    (2, 256, 16, 3, 3, (2, 1), (1, 2), 9, 5),
+    (1, 256, 70, 2, 3, (1, 1), (1, 1), 7, 9),
+    (1, 256, 40, 5, 1, (1, 1), (1, 1), 30, 8),
+]
+"""Whose taps are whole leaves."""
 OTHERS = [CASES[2], CASES[4], CASES[12], CASES[13], CASES[15]]
 
 
@@ -44,7 +52,7 @@ def narrow(case) -> Convolution:
 
 @levels
 @pytest.mark.parametrize("pads", PADS, ids=str)
-@pytest.mark.parametrize("case", SMALL + OTHERS, ids=str)
+@pytest.mark.parametrize("case", SMALL + LEAVES + OTHERS, ids=str)
 def test_bits(case, pads, features):
     for codelet in convolution(case), narrow(case):
         codelet, given = padded(codelet, pads)
@@ -59,7 +67,7 @@ def test_epilogues(features):
 
 
 @levels
-@pytest.mark.parametrize("case", SMALL, ids=str)
+@pytest.mark.parametrize("case", SMALL + LEAVES[:3], ids=str)
 def test_kernels_that_are_not_finite(case, features):
     """Zeros times them are no numbers, wherever they stand in the kernel."""
     for made in convolution(case), narrow(case):
@@ -72,7 +80,7 @@ def test_kernels_that_are_not_finite(case, features):
 
 
 @levels
-@pytest.mark.parametrize("case", SMALL, ids=str)
+@pytest.mark.parametrize("case", SMALL + LEAVES[:2], ids=str)
 def test_zeros_keep_their_sign(case, features):
     """A tiny negative product leaves -0.0, which a zero of padding turns round, or leaves."""
     codelet, (image, kernel) = padded(convolution(case), AROUND)
@@ -89,6 +97,22 @@ def test_fewer_products_are_written(features):
     whole = replace(codelet, padding=((0, 0), (0, 0)))
     written, before = (assembly(each, features).count("vfmadd") for each in (codelet, whole))
     assert written < before
+
+
+@levels
+def test_leaves_of_padding_are_not_written(features):
+    """A tile at the left has less to multiply at the first tap: code of its own, of fewer sums."""
+    codelet, _ = padded(convolution(LEAVES[0]), ((1, 1), (1, 1)))
+    whole = replace(codelet, padding=((0, 0), (0, 0)))
+    written, before = (assembly(each, features).count("vfmadd") for each in (codelet, whole))
+    assert written > before
+
+
+def test_pieces_of_few_rows_do_not_look_at_all_of_a_kernel():
+    """To look at it takes longer than what is left out of one row."""
+    codelet, _ = padded(convolution((1, 256, 20, 3, 3, (1, 1), (1, 1), 1, 3)), ((0, 0), (1, 1)))
+    assert not is_worth_a_look(codelet)
+    assert is_worth_a_look(padded(convolution(LEAVES[0]), ((1, 1), (1, 1)))[0])
 
 
 def test_pieces_of_rows_know_of_no_padding_above():

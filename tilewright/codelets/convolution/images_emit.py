@@ -95,8 +95,12 @@ class _Writer:
         arguments = [function.argument(i) for i in range(2 + len(sides))]
         for each, at in zip(ahead, (0, 2), strict=False):
             arguments.append(offset(function, arguments[at], each.image.dtype, each.first))
-        done = 0
+        done, looks = 0, self.tiles.looks_first
+        if looks and by_row:
+            self.tiles.look_through(arguments[1], groups)
         with self._walk(outer, arguments) as here:
+            if looks and not by_row:
+                self.tiles.look_through(here[1], 1)
             for start, count, lanes in abreast:
                 before = [done * each.share for each in ahead]
                 moved = self._moved(here, [*self._columns(start), *before])

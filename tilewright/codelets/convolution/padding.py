@@ -7,11 +7,15 @@ The law has padding take part, as zeros. A product with zero changes no sum but 
 tiny product left), unless the kernel's factor is infinite or no number. So such terms are left out,
 the kernel's vectors among them looked at, and a tile that either holds for is summed once more with
 all terms. Of 5 x 5 taps 8 % of the multiply-adds are with padding at 28 x 28, 31 % at 7 x 7.
+
+Where whole leaves of the law are a tap's, the same code serves all of them. A leaf of padding is +0
+whatever its sums were, and the kernel is looked at once, before all tiles.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from tilewright.codelets.convolution.pairs import WORD
@@ -24,6 +28,8 @@ from tilewright.frozen import frozen
 if TYPE_CHECKING:
     from tilewright.codelets.convolution.images import Convolution
 
+LOOK = 4
+"""Multiply-adds that looking at a vector of the kernel takes, and a branch that it saves."""
 FEWEST = 1 / 50
 """Of a row's, or column's, products with padding: fewer are multiplied, as tiles at the ends are
 more code."""
@@ -71,6 +77,11 @@ class Line:
         left_out = self._left_out
         return self.pays and sum(left_out) > sum(map(bool, left_out))
 
+    @property
+    def share(self) -> float:
+        """Of products, those with padding."""
+        return sum(self._left_out) / max(1, self.taps * self.outputs)
+
     def reads(self, tap: int, output: int) -> bool:
         """Whether an output's tap reads the image."""
         return self.low <= output * self.stride + tap * self.dilation < self.end
@@ -99,6 +110,13 @@ def columns_apart(codelet: Convolution) -> Line | None:
     columns = Line.along(codelet, 1)
     pays = columns.pays_alone if codelet.channels == 1 else columns.pays
     return columns if pays and _may_skip(codelet) else None
+
+
+def is_worth_a_look(codelet: Convolution) -> bool:
+    """Whether so much is left out that all of the kernel may be looked at for it."""
+    n, high, wide, *_ = codelet.out.shape
+    left_out = sum(Line.along(codelet, axis).share for axis in (0, 1))
+    return n * high * wide * left_out >= LOOK
 
 
 def _may_skip(codelet: Convolution) -> bool:
@@ -149,7 +167,7 @@ class Rows:
 
 
 class Doubts:
-    """Whether factors of a kernel are infinite or no numbers, or sums -0.0; of one tile.
+    """Whether factors of a kernel are infinite or no numbers, or sums -0.0.
 
     `dtype` is what is multiplied, in vectors of so many lanes. What was looked at is kept as its
     largest exponent, lane by lane.
@@ -169,15 +187,16 @@ class Doubts:
         most = most.intrinsic("umax", most.let(known) << 1)
         self.function.do(f"store {most.type} {most.name}, ptr {self.places[width]}")
 
-    def are_any(self, totals: Sequence[Register]) -> str:
+    def are_any(self, totals: Sequence[Register] = ()) -> str:
         """A flag: whether there is such a factor or total."""
         found = ""
         for width in self.places:
-            least, *others = (total.bitcast("i32") for total in totals if total.width == width)
-            for other in others:
-                least = least.intrinsic("smin", other)
-            for flags in least.equal(-(1 << 31)), self._most(width).compare("ugt", self.limit):
-                one = _any(flags)
+            flags = [self._most(width).compare("ugt", self.limit)]
+            numbers = [total.bitcast("i32") for total in totals if total.width == width]
+            if numbers:
+                least = reduce(lambda one, other: one.intrinsic("smin", other), numbers)
+                flags.insert(0, least.equal(-(1 << 31)))
+            for one in map(_any, flags):
                 found = self.function.let(f"or i1 {found}, {one}") if found else one
         return found
 

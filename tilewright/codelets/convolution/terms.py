@@ -160,7 +160,8 @@ class Sums:
     """Sums that advance together: their vectors' lanes, what they start from, how they grow.
 
     Where rows of taps are told apart, `rows` says which of them read the image, and `look` is
-    written for the others.
+    written for the others. `clipped` are columns of taps of which not all neighbours read it; all
+    `others` do.
     """
 
     function: Function
@@ -171,6 +172,8 @@ class Sums:
     add: Add
     rows: Rows | None = None
     look: Add | None = None
+    clipped: Sequence[int] = ()
+    others: Sequence[int] = ()
 
     def over(self, terms: Terms, places: Places) -> list[str]:
         """All terms, leaf after leaf."""
@@ -196,13 +199,57 @@ class Sums:
         *outer, last = terms.dimensions
         stretches, size = last.count // terms.leaf if outer else 0, terms.leaf
         digits = [Dimension(stretches, size * last.image, size * last.kernel), *reversed(outer)]
+        taps: dict[str, str] = {}
         for dimension in digits[:-1]:
             at = self._let("urem", leaf, dimension.count)
             leaf = self._let("udiv", leaf, dimension.count)
-            places = self._moved(places, at, dimension)
-        places = self._moved(places, leaf, digits[-1])
+            places, taps = self._moved(places, at, dimension), taps | {dimension.taps: at}
+        places, taps = self._moved(places, leaf, digits[-1]), taps | {digits[-1].taps: leaf}
         level = len(terms.dimensions) - 1
-        return self._span(terms, level, 0, length, places, list(self.starts))
+
+        def whole(column: int) -> list[str]:
+            here = replace(places, column=column)
+            return self._span(terms, level, 0, length, here, list(self.starts))
+
+        def in_columns() -> list[str]:
+            if "columns" not in taps:
+                return whole(0)
+            return self._by_column(taps["columns"], [*self.clipped, *self.others[:1]], whole)
+
+        if "rows" not in taps:
+            return in_columns()
+        assert self.rows
+        reads = self.rows.reads(self.function, taps["rows"])
+        return self._either(reads, in_columns, lambda: list(self.starts))
+
+    def _by_column(
+        self, number: str, columns: Sequence[int], sums: Callable[[int], list[str]]
+    ) -> list[str]:
+        """Those of one of the columns of taps, by its number (a register); the last stands for all
+        that are not named."""
+        first, *others = columns
+        if not others:
+            return sums(first)
+        found = self.function.let(f"icmp eq i64 {number}, {first}")
+        return self._either(
+            found, lambda: sums(first), lambda: self._by_column(number, others, sums)
+        )
+
+    def _either(
+        self, condition: str, one: Callable[[], list[str]], other: Callable[[], list[str]]
+    ) -> list[str]:
+        """The sums that are written first, where a flag holds, or those that are written then."""
+        function = self.function
+        with branch(function, condition) as otherwise:
+            mine = one()
+            inside = function.block
+            otherwise()
+            theirs = other()
+            outside = function.block
+        return [
+            function.let(f"phi {vector(self.kind, w)} [ {x}, %{inside} ], [ {y}, %{outside} ]")
+            for w, x, y in zip(self.widths, mine, theirs, strict=True)
+        ]
 
     def _moved(self, places: Places, times: str, dimension: Dimension) -> Places:
         image, kernel = (
@@ -257,18 +304,17 @@ class Sums:
             return self._span(terms, level + 1, *span, places, sums)
         assert self.rows
         assert self.look
-        function = self.function
-        with branch(function, self.rows.reads(function, number)) as otherwise:
-            added = self._span(terms, level + 1, *span, places, sums)
-            inside = function.block
-            otherwise()
-            looking = replace(self, add=self.look)
+        looking = replace(self, add=self.look)
+
+        def look() -> list[str]:
             looking._span(replace(terms, most=0), level + 1, *span, places, [])
-            outside = function.block
-        return [
-            function.let(f"phi {vector(self.kind, w)} [ {new}, %{inside} ], [ {old}, %{outside} ]")
-            for w, new, old in zip(self.widths, added, sums, strict=True)
-        ]
+            return sums
+
+        return self._either(
+            self.rows.reads(self.function, number),
+            lambda: self._span(terms, level + 1, *span, places, sums),
+            look,
+        )
 
     def _repeated(
         self, terms: Terms, level: int, first: int, count: int, places: Places, sums: list[str]

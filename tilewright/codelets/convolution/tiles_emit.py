@@ -13,17 +13,24 @@ from typing import TYPE_CHECKING
 
 from tilewright.codelets.convolution.ahead import Ahead
 from tilewright.codelets.convolution.channels import Channels, Reading
-from tilewright.codelets.convolution.padding import Doubts, Line, Rows, columns_apart
+from tilewright.codelets.convolution.padding import (
+    Doubts,
+    Line,
+    Rows,
+    columns_apart,
+    is_worth_a_look,
+)
 from tilewright.codelets.convolution.pairs import WORD
 from tilewright.codelets.convolution.streams import forget, in_streams
 from tilewright.codelets.convolution.terms import Dimension, Places, Sums, Term, Terms
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.branch import branch
-from tilewright.codelets.emit.columns import Lanes
+from tilewright.codelets.emit.columns import Lanes, panels
 from tilewright.codelets.emit.llvm import Function, vector
+from tilewright.codelets.emit.loops import walk
 from tilewright.codelets.emit.pairs import multiply_add, multiply_add_from, reads_memory
 from tilewright.codelets.emit.registers import Register
-from tilewright.codelets.emit.tiling import Run
+from tilewright.codelets.emit.tiling import Run, split
 from tilewright.codelets.emit.vectors import itemsize, number_of, offset
 from tilewright.frozen import frozen
 from tilewright.graph import law
@@ -36,6 +43,8 @@ WRITTEN_SHARED = 600
 """Multiply-adds that are written out where a pixel serves all taps of a row."""
 WRITTEN_APART = 60
 """Multiply-adds that are written out for each column of taps, where columns are told apart."""
+LOOKED = 4
+"""Vectors that are looked at in one turn."""
 MUCH = 1 << 20
 """Multiply-adds of a term that is never written beside others."""
 
@@ -46,12 +55,13 @@ Asked = Sequence[tuple[Ahead, str]]
 @frozen
 class _Tile:
     """The first of a run of tiles, or all of them; vectors of channels; what is known of padding,
-    where some terms read it."""
+    where some terms read it, and whether rows of taps are asked if they do."""
 
     run: Run
     lanes: tuple[Lanes, ...]
     columns: Line | None = None
     doubts: Doubts | None = None
+    rows_apart: bool = False
 
     @property
     def rows(self) -> int:
@@ -60,6 +70,11 @@ class _Tile:
     def taken(self, column: int) -> Sequence[int]:
         """The neighbours that read the image at a column of taps."""
         return self.columns.taken(self.run, column) if self.columns else range(self.rows)
+
+    def columns_apart(self, count: int) -> tuple[list[int], list[int]]:
+        """Of so many columns of taps, those that some neighbours read padding at; the others."""
+        clipped = [column for column in range(count) if len(self.taken(column)) < self.rows]
+        return clipped, [column for column in range(count) if column not in clipped]
 
     def look(self, column: int, lane: Lanes, factor: str) -> None:
         """At a vector of the kernel that some neighbours do not read."""
@@ -84,8 +99,12 @@ class Tiles:
         """Whether what is read of a pixel is kept for all taps of a row."""
         self.columns = columns_apart(codelet)
         self.rows_apart = Rows.are_told_apart(codelet)
-        if self.terms(1).has_loop_of_leaves:
+        self.by_leaf = self.terms(1).has_loop_of_leaves
+        """Whether the same code serves many leaves."""
+        if self.by_leaf and not self._may_skip_leaves:
             self.columns, self.rows_apart = None, False
+        self.doubtful = ""
+        """The flag that `look_through` has found."""
         self.dtypes = codelet.image.dtype, kernel.dtype
         self.row_step = codelet.stride[1] * codelet.image.strides[2]
 
@@ -95,13 +114,53 @@ class Tiles:
         """Of each neighbour of the run's first tile, or of all alike, the sums of these channels;
         the image and the kernel are at places."""
         clipping = self.columns if self.columns and self.columns.clips(run) else None
-        doubts = None
-        if clipping or self.rows_apart:
-            widths = [lane.width for lane in lanes]
-            doubts = Doubts(self.function, self.channels.factors, widths)
-        tile = _Tile(run, lanes, clipping, doubts)
+        skips, doubts = clipping is not None or self.rows_apart, None
+        if skips and not self.by_leaf:
+            doubts = self._doubts([lane.width for lane in lanes])
+        tile = _Tile(run, lanes, clipping, doubts, self.rows_apart)
         totals = self._sums(tile, image, kernel, ahead, run.size * len(lanes))
-        return self._without_doubt(tile, doubts, image, kernel, totals) if doubts else totals
+        if not skips:
+            return totals
+        flag = doubts.are_any(self._registers(tile, totals)) if doubts else self.doubtful
+        return self._without_doubt(tile, flag, image, kernel, totals)
+
+    @property
+    def looks_first(self) -> bool:
+        """Whether `look_through` is wanted before any tile."""
+        return self.by_leaf and (self.columns is not None or self.rows_apart)
+
+    def look_through(self, kernel: str, groups: int) -> None:
+        """At all of the kernel of so many groups, which is at a place."""
+        operand, width = self.codelet.kernel, self.channels.width
+        columns, step = operand.shape[4], operand.strides[4]
+        several = list(panels(split(-(-columns // width), LOOKED), columns, width))
+        doubts = self._doubts([lane.width for _, _, lanes in several for lane in lanes])
+        for start, count, lanes in several:
+            steps = [*operand.strides[:4], (lanes[-1].start + width) * step]
+            first = offset(self.function, kernel, operand.dtype, start * step)
+            counts = groups, *operand.shape[1:4], count
+            with walk(self.function, counts, [first], [operand.dtype], [steps]) as (place,):
+                places = Places(self.function, self.dtypes, place, place)
+                for lane in lanes:
+                    doubts.look(self._factor(places, Term(0, 0), lane), lane.width)
+        self.doubtful = doubts.are_any()
+
+    def _doubts(self, widths: Sequence[int]) -> Doubts:
+        return Doubts(self.function, self.channels.factors, widths)
+
+    @property
+    def _may_skip_leaves(self) -> bool:
+        """Whether each leaf is of one tap, and enough of them are left out."""
+        apart = self.terms(1, self.rows_apart, self.columns is not None)
+        whole = apart.has_loop_of_leaves and self.codelet.channels % apart.leaf == 0
+        return whole and is_worth_a_look(self.codelet)
+
+    def _registers(self, tile: _Tile, totals: Sequence[str]) -> list[Register]:
+        kind, each = self.channels.arithmetic.kind, self._each(tile)
+        return [
+            Register(self.function, kind, lane.width, name)
+            for name, (_, lane) in zip(totals, each, strict=True)
+        ]
 
     def _each(self, tile: _Tile) -> Sequence[tuple[int, Lanes]]:
         """Of all vectors of sums, neighbour and lanes."""
@@ -110,8 +169,7 @@ class Tiles:
     def _sums(self, tile: _Tile, image: str, kernel: str, ahead: Asked, weight: int) -> list[str]:
         """Of a tile, where the image and the kernel are at places; `weight` as of `Terms`."""
         function, arithmetic = self.function, self.channels.arithmetic
-        apart = tile.doubts is not None and self.rows_apart
-        terms = self.terms(weight, apart, tile.columns is not None)
+        terms = self.terms(weight, tile.rows_apart, tile.columns is not None)
         widths = [lane.width for _, lane in self._each(tile)]
         products = 2 * terms.count if self.codelet.paired else terms.count
         starts = [arithmetic.start(products, width) for width in widths]
@@ -124,22 +182,21 @@ class Tiles:
             add = partial(self._add_in_streams, tile, ahead)
         else:
             add = partial(self._add, tile, asked_along)
-        rows = Rows.of(self.codelet, function, image) if apart else None
+        rows = Rows.of(self.codelet, function, image) if tile.rows_apart else None
+        clipped, others = tile.columns_apart(self.codelet.kernel.shape[2])
         sums = Sums(
             function, arithmetic.kind, widths, starts, arithmetic.add, add, rows,
-            partial(self._look, tile),
+            partial(self._look, tile), clipped, others,
         )  # fmt: skip
         return sums.over(terms, Places(function, self.dtypes, image, kernel))
 
     def _without_doubt(
-        self, tile: _Tile, doubts: Doubts, image: str, kernel: str, totals: Sequence[str]
+        self, tile: _Tile, doubtful: str, image: str, kernel: str, totals: Sequence[str]
     ) -> list[str]:
-        """Totals of all terms, where those with padding may matter."""
+        """Totals of all terms, where those with padding may matter: a flag."""
         function, kind = self.function, self.channels.arithmetic.kind
         each = [(vector(kind, lane.width), row, lane) for row, lane in self._each(tile)]
-        known = zip(totals, each, strict=True)
-        found = [Register(function, kind, lane.width, name) for name, (_, _, lane) in known]
-        with branch(function, doubts.are_any(found)) as otherwise:
+        with branch(function, doubtful) as otherwise:
             again = [
                 function.call(
                     row_type, self._again(lane),
