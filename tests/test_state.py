@@ -203,7 +203,7 @@ def test_answers_are_those_of_whole_calls(program):
     assert bits(halves(XS[1])) == bits(whole(XS[1]))
 
 
-def test_what_was_prepared_is_forgotten_where_the_state_is_set(program):
+def test_what_was_prepared_is_forgotten_where_the_state_moves_on_without_it(program):
     whole, halves = program.bind(PARAMS), program.bind(PARAMS)
     halves(XS[0])
     halves.prepare()
@@ -214,6 +214,9 @@ def test_what_was_prepared_is_forgotten_where_the_state_is_set(program):
     halves.prepare()
     halves.state = set_to
     assert bits(halves.answer(XS[3])) == bits(whole(XS[3]))
+    halves.prepare()
+    assert bits(halves(XS[0])) == bits(whole(XS[0]))
+    assert bits(halves.answer(XS[1])) == bits(whole(XS[1]))
 
 
 def test_the_answer_reads_less():
