@@ -54,6 +54,7 @@ def test_the_key_holds_all_that_matters(monkeypatch):
         cache.key(TEXT, Target("haswell", given.features)),
         cache.key(TEXT, Target(given.cpu, "+avx2")),
     }
+    assert cache.key(TEXT, Target("ab", "c")) != cache.key(TEXT, Target("a", "bc"))
     monkeypatch.setattr(target, "PASSES", ("sroa",))
     keys.add(cache.key(TEXT))
     monkeypatch.setattr(target, "installed", lambda package: "0")

@@ -10,8 +10,9 @@ import tilewright
 from tests.agree import agree
 from tests.graph.same import assert_same, ops
 from tests.machines import STATED
-from tilewright.graph.ahead import ahead
+from tilewright.graph.ahead import KEPT, _trips, ahead
 from tilewright.graph.eliminate import eliminate
+from tilewright.graph.ir import Type, Value
 from tilewright.trace import trace
 
 RANDOM = np.random.default_rng(0)
@@ -87,6 +88,16 @@ def test_chunks_of_any_length(steps, reverse):
     assert len(inner(graph)) == (2 if steps == 131 else 1)
     first, *_ = [n for n in graph.nodes if n.bodies and "scan" in ops(n.bodies[0])]
     assert first.params["length"] == (8 if steps == 131 else 10)
+
+
+def test_a_chunk_keeps_no_more_than_a_tile_holds():
+    """Results of a megabyte each, for ten thousand steps."""
+    tile = STATED.tile
+    large = Value(Type("float32", (1, 1 << 18)))
+    trips = _trips(10_000, 1, [large], tile)
+    assert trips * large.type.nbytes <= KEPT * tile.memory
+    small = Value(Type("float32", (1, 16)))
+    assert _trips(10_000, 1, [small], tile) > trips
 
 
 def test_what_waits_for_multiplying_stays():

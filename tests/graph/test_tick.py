@@ -42,6 +42,12 @@ def reading(h, c, x):
     return x + h, c + h * x, (h - c).sum()
 
 
+def lagging(h, c, x):
+    """The answer makes the new `h`, and the new one of `c` needs the old `h` after it."""
+    y = x + h
+    return y, c + jnp.sin(h), y.sum()
+
+
 def swapping(h, c, x):
     return c, h, x + h
 
@@ -70,6 +76,7 @@ STEPS = {
     "sliding": (sliding, (W, U, H, np.int32(7), normal(1, 4)), (2, 3), (4,)),
     "counting": (counting, (W, U, H, np.int32(7), normal(1, 4)), (2, 3), (4,)),
     "reading": (reading, (V, V + 1, V * 2), (0, 1), (2,)),
+    "lagging": (lagging, (V, V + 1, V * 2), (0, 1), (2,)),
     "swapping": (swapping, (V, V + 1, V * 2), (0, 1), (2,)),
     "remembering": (remembering, (V, V + 1, V * 2), (0, 1), (2,)),
     "deaf": (deaf, (V, V * 2), (0,), (1,)),
