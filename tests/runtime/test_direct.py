@@ -74,6 +74,25 @@ def test_a_ticker_answers_what_is_prepared(program):
     assert short.state.tobytes() == long.state.tobytes()
 
 
+@pytest.mark.parametrize("shape", [(), (5,), (3, 7)])
+def test_a_ticker_answers_into_an_array_that_was_made_before(shape):
+    """Of which earlier ones know nothing, wherever their data begin."""
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    made = tilewright.compile(lambda state, x: (state + x, state - x), x, x, state="state", tiles=1)
+    assert isinstance(made, Stateful)
+    made.answer(x)
+    tick, found, wanted = made.ticker(), [], []
+    for _ in range(20):
+        made.prepare()
+        assert made._split is not None
+        (memory,) = made._split.next
+        wanted.append(made.state - x)
+        found.append(tick(x))
+        assert found[-1] is memory
+    assert np.stack(found).tobytes() == np.stack(wanted).tobytes()
+    assert len({id(y) for y in found}) == len(found)
+
+
 def test_a_ticker_does_nothing_of_what_is_not_as_usual(program):
     x = np.ones((2, 3), np.float32)
     mine = program.refusing_gaps()
@@ -130,12 +149,12 @@ def test_a_ticker_that_is_interrupted_leaves_a_state_that_is_refused(program, mo
     x, mine = np.ones((2, 3), np.float32), program.fork()
     mine.answer(x)
     mine.prepare()
-    _, pieces, copy = mine._split.way
+    _, fresh = mine._split.way
 
     def raising(leaves, memory):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mine._split, "way", (SimpleNamespace(apply=raising), pieces, copy))
+    monkeypatch.setattr(mine._split, "way", (SimpleNamespace(apply=raising), fresh))
     with pytest.raises(KeyboardInterrupt):
         mine.ticker()(x)
     with pytest.raises(RuntimeError, match="neither old nor new"):

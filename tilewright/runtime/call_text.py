@@ -39,6 +39,7 @@ JOB = (
     "places",  # pointer to (piece, byte) of each result
     "outputs",  # pointer to the program's table of outputs
     "shifts",  # pointer to i64: filled with the byte of its piece where each result begins
+    "line",  # bytes, a power of two: a piece's results are placed from a multiple of it on
 )
 """Names of a job's words, in order."""
 
@@ -238,6 +239,10 @@ memory:
   %outputs = load ptr, ptr %outputs_at, align 8
   %shifts_at = getelementptr i64, ptr %job, i64 $job_shifts
   %shifts = load ptr, ptr %shifts_at, align 8
+  %line_at = getelementptr i64, ptr %job, i64 $job_line
+  %line_bytes = load i64, ptr %line_at, align 8
+  %within = sub i64 %line_bytes, 1
+  %mask = sub i64 0, %line_bytes
   br label %result
 result:
   %k = phi i64 [ 0, %memory ], [ %k_next, %place ]
@@ -253,8 +258,8 @@ place:
   %holder = load ptr, ptr %memory_at, align 8
   %start_at = getelementptr i8, ptr %holder, i64 %head
   %start = load i64, ptr %start_at, align 8
-  %past = add i64 %start, 63
-  %line = and i64 %past, -64
+  %past = add i64 %start, %within
+  %line = and i64 %past, %mask
   %address = add i64 %line, %byte
   %shift = sub i64 %address, %start
   %output = getelementptr i64, ptr %outputs, i64 %k

@@ -9,6 +9,7 @@ compiled type), it is called as any other.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from tilewright.runtime.frame import Frame
 
 
-Way = tuple["Frame", tuple[np.ndarray, ...], Callable[[], np.ndarray]]
-"""A frame; memory for the result, as its `apply` wants it; what copies the result from there."""
+Way = tuple["Frame", Callable[[], np.ndarray]]
+"""A frame whose `apply` writes the result to the array that is its only piece; what makes one."""
 
 
 class Direct(Executable):
@@ -37,7 +38,11 @@ class Direct(Executable):
 
     def way(self) -> Way | None:
         """For whoever calls `apply` in the place of a caller: one array to one small array."""
-        return self._way() if self._gives_one() and self._count == 1 else None
+        if not self._gives_one() or self._count != 1:
+            return None
+        (kind,) = self.image.interface.outputs
+        # NumPy aligns to elements, and codelets assume no more.
+        return self._frame(line=1), partial(np.empty, kind.shape, kind.numpy)
 
     def _gives_one(self) -> bool:
         """A small array, by one worker."""
@@ -61,7 +66,7 @@ class Direct(Executable):
     def _of_one(self) -> Callable[..., Any]:
         """With one small array to give: it is written to lines of its own, which stay, and copied;
         that takes less than to have others each time."""
-        (frame, pieces, copy), watcher = self._way(), signals.watcher
+        (frame, pieces, copy), watcher = self._copied(), signals.watcher
         apply, count = frame.apply, self._count
 
         def call(*leaves: Any, **named: Any) -> Any:
@@ -72,7 +77,8 @@ class Direct(Executable):
         call.frame = frame  # type: ignore[attr-defined]  # lives as long
         return call
 
-    def _way(self) -> Way:
+    def _copied(self) -> tuple[Frame, tuple[np.ndarray, ...], Callable[[], np.ndarray]]:
+        """A frame; memory for the result, as its `apply` wants it; what copies it from there."""
         frame, pieces = self._frame(), self._results.pieces()
         (place,) = self._results.place(pieces, frame.shifts)
         (kept,) = self._results.arrays(pieces, frame.shifts)

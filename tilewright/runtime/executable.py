@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tilewright.codegen.context import LINE
 from tilewright.codegen.link import Loaded, load
 from tilewright.files import Written
 from tilewright.image import Image, Interface
@@ -151,7 +152,7 @@ class Executable:
         leaves = self.signature.leaves(args, named)
         return tuple(leaves[self._span.start : self._span.stop])
 
-    def _frame(self) -> Frame:
+    def _frame(self, line: int = LINE) -> Frame:
         return Frame(
             self.image,
             self.function,
@@ -160,6 +161,7 @@ class Executable:
             results=self._results,
             span=self._span,
             ready=self.signature.ready,
+            line=line,
         )
 
     def _apply_others(

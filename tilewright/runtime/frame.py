@@ -47,7 +47,8 @@ class Frame:
     """Context, arenas and counters. `slots` is the length of the ring of a streamed map.
 
     `expected` and `results` are for calls whose arguments native code checks: those of the leaves
-    `span` (all, if not given). `ready` are leaves that are the same arrays in every run.
+    `span` (all, if not given). `ready` are leaves that are the same arrays in every run. Results
+    begin in their pieces on a multiple of `line` bytes.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Frame:
         results: Results | None = None,
         span: range | None = None,
         ready: Mapping[int, np.ndarray] | None = None,
+        line: int = LINE,
     ):
         self.workers, interface = workers, image.interface
         self.count = image.streamed.count if image.streamed else 0
@@ -79,7 +81,7 @@ class Frame:
         self._first = span.start
         self.context = self._in_context(image)
         self._kept = expected, results, image.constants, ready
-        self.job = self._a_job(function, len(span), expected, results)
+        self.job = self._a_job(function, len(span), expected, results, line)
         self.address = ctypes.addressof(self.job)
         self.apply = applying(self.address) if expected is not None else _refuse
         """Runs the program with leaves and pieces, if native code can read them; else not 0."""
@@ -105,7 +107,12 @@ class Frame:
         )
 
     def _a_job(
-        self, function: int, leaves: int, expected: Table | None, results: Results | None
+        self,
+        function: int,
+        leaves: int,
+        expected: Table | None,
+        results: Results | None,
+        line: int,
     ) -> Job:
         return Job(
             context=ctypes.addressof(self.context),
@@ -121,6 +128,7 @@ class Frame:
             places=ctypes.addressof(results.places) if results is not None else 0,
             outputs=ctypes.addressof(self.outputs),
             shifts=ctypes.addressof(self.shifts),
+            line=line,
         )
 
     def _layout(self, maps: int) -> None:

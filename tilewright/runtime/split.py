@@ -21,7 +21,8 @@ from tilewright.runtime.signature import Signature
 class Split:
     """`prepared`: for the next tick; `unsettled`: the last one is not yet all in the state.
 
-    Where it `settles`, each leaves it so.
+    Where it `settles`, each leaves it so. `next` holds the array that the next tick's answer is
+    written to by its `way`, once that is `expected`.
     """
 
     def __init__(self, parts: Parts, signature: Signature, interface: Interface):
@@ -29,6 +30,7 @@ class Split:
         self.prepared = self.unsettled = False
         answering = self._program(parts.answer, interface, signature)
         self.answer, self.way = answering.caller(), answering.way()
+        self.next: tuple[np.ndarray, ...] = ()
         silent = replace(interface, outputs=(), out_tree=None, forms_out={}, state=())
         everything = _everything(signature, silent)
         self._settle = self._prepare = None
@@ -47,7 +49,18 @@ class Split:
         """Of a settled state."""
         if self._prepare is not None:
             self._prepare()
+        if self.next:
+            self.next = self._memory()
         self.prepared = True
+
+    def expected(self) -> None:
+        """From now on whoever prepares also makes the array of the answer: what is to be done when
+        that has been computed waits for all that the weights have pushed out of the caches."""
+        self.next = self.next or self._memory()
+
+    def _memory(self) -> tuple[np.ndarray]:
+        assert self.way is not None
+        return (self.way[1](),)
 
     def forget(self) -> None:
         """The state has been written from outside."""

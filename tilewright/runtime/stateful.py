@@ -105,21 +105,24 @@ class Stateful(Executable):
         split = self._split or self._made_split()
         if split.way is None:
             return nothing
-        (frame, pieces, copy), lock, watcher = split.way, self.lock, signals.watcher
+        (frame, _), lock, watcher = split.way, self.lock, signals.watcher
         apply = frame.apply
+        with lock:
+            split.expected()
 
         def tick(x: Any) -> Any:
             with lock:
                 if not split.prepared or self._broken or not watcher.awake:
                     return None
                 self._broken = True  # where a signal's handler raises, it stays so
-                if apply((x,), pieces):
+                memory = split.next
+                if apply((x,), memory):
                     self._broken = False
                     return None
                 self._broken = split.prepared = False
                 split.unsettled = split.settles
                 self.calls += 1
-                return copy()
+                return memory[0]
 
         tick.frame = frame  # type: ignore[attr-defined]  # lives as long
         return tick
