@@ -122,7 +122,7 @@ def test_an_interrupt_ends_any_program_soon(name):
 
 
 def test_modules_in_the_working_directory_are_not_run(tmp_path):
-    """A large program is compiled by helper processes."""
+    """Nor where a large program is compiled in parts."""
     (tmp_path / "struct.py").write_text("open('run', 'w')\nraise SystemExit(7)\n")
     text = """
 import sys; sys.path.remove("")

@@ -5,7 +5,7 @@
     TILEWRIGHT_DUMP       folder for numbered stage files               none
     TILEWRIGHT_TILES      threads at most                               allowed CPUs
     TILEWRIGHT_FEATURES   "avx2" pretends that the host has no AVX-512  the host's own
-    TILEWRIGHT_PROCESSES  processes that compile large modules          allowed CPUs, 8 at most
+    TILEWRIGHT_PROCESSES  parts of a module that are compiled at once   allowed CPUs, 8 at most
 
 Nothing else in the package reads the environment. Values that make no sense raise `ValueError`.
 """

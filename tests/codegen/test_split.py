@@ -1,9 +1,12 @@
-"""Splitting a module, and compiling the parts in several processes."""
+"""Splitting a module, and compiling the parts in several threads."""
 
 import ctypes
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import jax.numpy as jnp
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
@@ -59,17 +62,70 @@ def test_every_function_is_in_one_part():
     assert sorted(names) == ["left", "right", "run"]
 
 
-def test_several_processes(monkeypatch):
+def test_several_threads(monkeypatch):
     monkeypatch.setattr(parallel, "LEAST", 50)
     compiled = host.compile_text(module())
     assert len(compiled.parts) > 1
     assert run(compiled, 0) == 60
 
 
-def test_a_mistake_in_another_process_is_shown(monkeypatch):
+def test_a_mistake_in_another_thread_is_shown(monkeypatch):
     monkeypatch.setattr(parallel, "LEAST", 50)
     with pytest.raises(host.CompileError, match="fadd"):
         host.compile_text(module("fadd"))
+
+
+def long(name: str, terms: int = 400) -> str:
+    """A function whose machine code takes LLVM some tens of milliseconds."""
+    lines = [
+        f"%p{i} = getelementptr float, ptr %x, i64 {7 * i}\n"
+        f"%l{i} = load volatile float, ptr %p{i}\n"
+        f"%v{i} = fdiv float %l{i}, {f'%v{i - 1}' if i else '3.0'}"
+        for i in range(terms)
+    ]
+    body = "\n".join(lines)
+    return f"define float @{name}(ptr %x) {{\n{body}\nret float %v{terms - 1}\n}}"
+
+
+def test_other_threads_may_use_llvm_meanwhile():
+    """Of the time that a part takes, little is spent under the lock of all llvmlite's calls."""
+    since, held = [], []
+
+    def taken() -> None:
+        since.append(time.perf_counter())
+
+    def left() -> None:
+        held.append(time.perf_counter() - since.pop())
+
+    target = host.host_target()
+    host.compile_part(long("warm", 1), target)
+    llvm.ffi.register_lock_callback(taken, left)
+    try:
+        begin = time.perf_counter()
+        host.compile_part(long("f"), target)
+        whole = time.perf_counter() - begin
+    finally:
+        llvm.ffi.unregister_lock_callback(taken, left)
+    assert held
+    assert sum(held) < whole / 2
+
+
+def test_threads_compile_the_same_bytes_at_once():
+    texts = [long(f"f{i}", 50 + i) for i in range(6)]
+    target = host.host_target()
+    alone = [host.compile_part(text, target) for text in texts]
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda text: host.compile_part(text, target), texts))
+    assert together == alone
+
+
+def test_a_thread_has_a_code_generator_of_its_own():
+    """LLVM's serves one thread at a time."""
+    target = host.host_target()
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(host.target_machine, target).result()
+    assert other is not host.target_machine(target)
+    assert host.target_machine(target) is host.target_machine(target)
 
 
 def everything(x, keys):

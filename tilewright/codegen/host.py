@@ -13,11 +13,13 @@ from __future__ import annotations
 import ctypes
 import itertools
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 
 import llvmlite.binding as llvm
 
+from tilewright.codegen import unlocked
 from tilewright.codegen.link import LinkError
 from tilewright.codegen.target import PASSES, Target
 from tilewright.codelets.emit.llvm import Module
@@ -26,6 +28,8 @@ from tilewright.image import CompiledObject
 from tilewright.machine.host import is_allowed
 
 _names = itertools.count()
+_own = threading.local()
+"""Each thread's `machines`, by target."""
 
 
 class CompileError(Exception):
@@ -54,20 +58,25 @@ def _initialize() -> None:
     llvm.initialize_native_asmparser()  # without it, inline assembly aborts the process
 
 
-@cache
 def target_machine(target: Target) -> llvm.TargetMachine:
-    """LLVM's code generator for a target. Position independent, so that objects can be saved."""
-    _initialize()
-    return llvm.Target.from_default_triple().create_target_machine(
-        cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="small"
-    )
+    """LLVM's code generator for a target, this thread's own.
+
+    Position independent, so that objects can be saved.
+    """
+    machines = _own.__dict__.setdefault("machines", {})
+    if target not in machines:
+        _initialize()
+        machines[target] = llvm.Target.from_default_triple().create_target_machine(
+            cpu=target.cpu, features=target.features, opt=2, reloc="pic", codemodel="small"
+        )
+    return machines[target]
 
 
 def optimised(text: str, target: Target) -> llvm.ModuleRef:
     """Parse, verify and run `PASSES`."""
     machine = target_machine(target)
     try:
-        module = llvm.parse_assembly(text)
+        module = unlocked.parse(text)
         module.triple, module.data_layout = machine.triple, str(machine.target_data)
         module.verify()
     except RuntimeError as error:
@@ -75,7 +84,8 @@ def optimised(text: str, target: Target) -> llvm.ModuleRef:
     manager = llvm.create_new_module_pass_manager()
     for name in PASSES:
         getattr(manager, f"add_{name}_pass")()
-    manager.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
+    options = llvm.create_pipeline_tuning_options()
+    unlocked.run_passes(manager, module, llvm.create_pass_builder(machine, options))
     return module
 
 
@@ -92,12 +102,12 @@ def explain(message: str, text: str) -> str:
 
 
 def compile_part(text: str, target: Target) -> bytes:
-    """One module, in this process, to one object file."""
-    return target_machine(target).emit_object(optimised(text, target))
+    """One module to one object file; threads may do so at once."""
+    return unlocked.emit_object(target_machine(target), optimised(text, target))
 
 
 def compile_text(source: Module | str, target: Target | None = None) -> CompiledObject:
-    """The whole module; a large one is split over several processes, unless it is text."""
+    """The whole module; a large one is split over several threads, unless it is text."""
     from tilewright.codegen.parallel import compile_parts
 
     target = target or host_target()

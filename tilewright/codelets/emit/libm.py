@@ -1,7 +1,7 @@
 """Functions of the C library that emitted code may call; nothing else of it is ever linked.
 
 `LIBM` are the symbols; `LIBM_NAME` is what an operation is called there (float32 has an `f`
-behind). This file imports nothing: the processes that compile read it, too.
+behind). This file imports nothing, so that whoever links without LLVM reads it, too.
 """
 
 LIBM_NAME = {
