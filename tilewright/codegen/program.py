@@ -24,6 +24,7 @@ from tilewright.codegen.calls import Calls
 from tilewright.codegen.clocks import Clocks
 from tilewright.codegen.control import Control, declare_cancelled
 from tilewright.codegen.counters import Counters
+from tilewright.codegen.once_called import into_callers
 from tilewright.codegen.queue import Queues, declare_queues
 from tilewright.codegen.regions import Region, Regions
 from tilewright.codegen.resident import Resident
@@ -45,6 +46,8 @@ CALLS_PER_FUNCTION = 64
 ONCE = "noinline nounwind optnone"
 """What functions are that run once and do nothing but call others: LLVM, which takes 0.4 ms for the
 least of functions, takes a tenth of that for them."""
+RESIDENT = "resident"
+"""Functions of loops in registers, which have all registers to themselves: they stay functions."""
 BETWEEN_LOOKS = 0.01
 """Seconds of work after which a worker looks whether the run is cancelled."""
 
@@ -88,7 +91,7 @@ class _Emitter:
         self.queues = Queues(self.slots, self.control)
         self.regions = Regions(program, self.rings)
         self.resident = Resident(self.calls, self.control, self.slots, self.counters)
-        self.functions = 0
+        self.functions: list[str] = []
         self.around = 0
 
     def emit(self) -> Emitted:
@@ -96,6 +99,7 @@ class _Emitter:
         declare_cancelled(self.module)
         declare_queues(self.module)
         self._entry(self._together(self.program.steps))
+        into_callers(self.module, [s for s in self.functions if not s.startswith(RESIDENT)])
         symbols = {symbol: codelet for codelet, symbol in self.calls.symbols.items()}
         return Emitted(self.module, self._image(), symbols, self.counters.turns)
 
@@ -129,8 +133,8 @@ class _Emitter:
 
     def _function(self, stem: str, steps: Sequence[Step] | None = None) -> Function:
         """A new function of the frame; of `steps`, if that is all that it does."""
-        self.functions += 1
-        symbol = f"{stem}_{self.functions}"
+        symbol = f"{stem}_{len(self.functions) + 1}"
+        self.functions.append(symbol)
         once = steps is not None and not self.around and not any(map(_is_control, steps))
         return self.module.function(symbol, "void", ["ptr"], *([ONCE] if once else []))
 
@@ -219,7 +223,7 @@ class _Emitter:
         return function.symbol
 
     def _resident(self, region: Region) -> str:
-        function = self._function("resident")
+        function = self._function(RESIDENT)
         self.resident.write(function, region)
         return function.symbol
 
