@@ -68,21 +68,46 @@ def test_scikit_learns_scalers_mean_what_they_do():
     from tilewright.sequence.scaler import pair_of
 
     rows = inputs(1, 50)[0].astype(float) * 3 + 1
-    for kind in (MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler):
-        scaler = kind().fit(rows)
+    for scaler in (
+        MaxAbsScaler(),
+        MinMaxScaler((-1, 1)),
+        RobustScaler(),
+        RobustScaler(with_centering=False),
+        StandardScaler(),
+        StandardScaler(with_mean=False),
+        StandardScaler(with_std=False),
+        StandardScaler(with_mean=False, with_std=False),
+    ):
+        scaler.fit(rows)
         offset, scale = pair_of(scaler, 4, "scaler")
         np.testing.assert_allclose(
             (rows - offset) / scale, np.asarray(scaler.transform(rows)), atol=1e-12
         )
 
 
+def test_a_scaler_that_does_more_is_refused():
+    from sklearn.decomposition import PCA
+    from sklearn.preprocessing import MinMaxScaler
+
+    from tilewright.sequence.scaler import pair_of
+
+    rows = inputs(1, 50)[0].astype(float) * 3 + 1
+    for scaler in (PCA(), MinMaxScaler(clip=True)):
+        scaler.fit(rows)
+        with pytest.raises(ArgumentError, match=r"a scaler does more than .* that clips or mixes"):
+            pair_of(scaler, 4, "a scaler")
+    pair_of(MinMaxScaler(clip=True).fit(rows), 4, "answers are never clipped", backward=True)
+
+
 @pytest.mark.parametrize(
     ("scaler", "message"),
     [
-        ((np.zeros(3), np.ones(4)), r"scaler has an offset of shape \(3,\), not \(4,\)"),
+        ((np.zeros(3), np.ones(4)), r"an offset or a scale of shape \(3,\), not \(4,\)"),
         ((np.zeros(4), np.zeros(4)), "scaler has a scale that is not above 0"),
-        ((np.full(4, np.nan), np.ones(4)), "scaler has an offset that is not finite"),
+        ((np.full(4, np.nan), np.ones(4)), "scaler has an offset or a scale that is not finite"),
         ("standard", "scaler must be a pair"),
+        (("a", 1), "scaler has an offset or a scale that is no number"),
+        (([1, [2]], 1), "scaler has an offset or a scale that is no number"),
     ],
 )
 def test_scalers_that_are_none(scaler: Any, message, tmp_path):

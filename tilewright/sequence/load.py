@@ -40,7 +40,7 @@ def load(
     if scaler is not None:
         weights = fold_input(weights, pair_of(scaler, net.inputs, "scaler"))
     if target_scaler is not None:
-        pair = pair_of(target_scaler, net.outputs, "target_scaler")
+        pair = pair_of(target_scaler, net.outputs, "target_scaler", backward=True)
         weights = fold_output(net, weights, pair)
     return replace(model, weights=weights)
 
