@@ -99,6 +99,28 @@ def test_what_forward_does_beside_its_layers_is_noticed():
         load(net)
 
 
+@pytest.mark.parametrize("small", [[1e-4, 1e-4], [1.0, 1e-6]])
+def test_however_small_the_answers_are(small):
+    net = torch_net()
+    with torch.no_grad():
+        net.out.weight *= torch.tensor(small)[:, None]
+    assert load(net).net.outputs == 2
+    plain = type(net).forward
+    net.forward = lambda xs: plain(net, xs) * torch.tensor([1.0, 0.5])
+    with pytest.raises(UnsupportedError, match="computes something else"):
+        load(net)
+
+
+def test_an_order_of_sums_that_counts():
+    """Terms of thousands, which nearly cancel."""
+    net = torch_net(layers=1)
+    with torch.no_grad():
+        net.hidden.weight[:] = 0
+        net.hidden.bias[:] = 0.5
+        net.out.weight[:] = torch.tensor([4e4, -4e4, 3e4, -3e4, 1.0, -1.0])
+    assert load(net).net.outputs == 2
+
+
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     torch.save({"net": torch_net().rnn}, tmp_path / "code.pt")
     (tmp_path / "empty.pt").write_bytes(b"")
