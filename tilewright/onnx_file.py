@@ -47,7 +47,12 @@ def attributes(node: Any) -> dict[str, Any]:
 
 def refused(node: Any, why: str = "does not map") -> UnsupportedError:
     """The error that names a node, its operator and why it is not read."""
-    return UnsupportedError(f"ONNX node {node.name or node.output[0]}: {node.op_type} {why}.")
+    return UnsupportedError(f"{named(node)}: {node.op_type} {why}.")
+
+
+def named(node: Any) -> str:
+    """How a node is called, or what it gives."""
+    return f"ONNX node {node.name or node.output[0]}"
 
 
 def sizes(value: Any) -> list[int]:

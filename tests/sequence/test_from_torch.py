@@ -91,6 +91,93 @@ def test_what_does_not_map_is_refused_by_name():
         load(extra)
 
 
+def test_layers_of_a_file_that_keeps_no_order(tmp_path):
+    """Names are sorted in it: "first" would come before "zeroth", "10" before "9"."""
+    from safetensors.torch import save_file
+
+    class Net(torch.nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.zeroth = torch.nn.LSTM(4, 5, batch_first=True)
+            self.first = torch.nn.GRU(5, width, batch_first=True)
+            dense = [torch.nn.Linear(width, width) for _ in range(11)]
+            self.head = torch.nn.Sequential(*dense, torch.nn.Linear(width, 2))
+
+        def forward(self, xs):
+            return self.head(self.first(self.zeroth(xs)[0])[0][:, -1])
+
+    torch.manual_seed(0)
+    net, xs, path = Net(6), inputs(), tmp_path / "net.safetensors"
+    save_file(net.state_dict(), path)
+    with torch.no_grad():
+        wanted = net(torch.from_numpy(xs)).numpy()
+    np.testing.assert_allclose(load(path).window(*xs.shape[:2])(xs), wanted, atol=1e-5)
+    net = Net(5)
+    net.zeroth = torch.nn.LSTM(5, 5)
+    save_file(net.state_dict(), path)
+    with pytest.raises(UnsupportedError, match=r"first\., zeroth\.: .* fit together in several"):
+        load(path)
+    net.zeroth = torch.nn.LSTM(4, 3)
+    save_file(net.state_dict(), path)
+    with pytest.raises(UnsupportedError, match=r"first\., zeroth\.: .* fit together in no order"):
+        load(path)
+
+
+def test_half_as_many_bits(tmp_path):
+    from safetensors.torch import save_file
+
+    net = torch_net().bfloat16()
+    save_file(net.state_dict(), tmp_path / "net.safetensors")
+    wanted = net.out.weight.detach().float().numpy().T
+    for source in (net, net.state_dict(), tmp_path / "net.safetensors"):
+        np.testing.assert_array_equal(load(source).weights.head[1].W, wanted)
+    assert net.out.weight.dtype == torch.bfloat16
+
+
+ODD = {
+    "rnn: there is no matrix weight_hh_l0": {"rnn.weight_hh_l0": None},
+    "rnn: there is no matrix weight_ih_l1": {"rnn.weight_ih_l1": torch.zeros(3)},
+    "rnn: recurrent weights of 5 units have the shape": {"rnn.weight_hh_l1": torch.zeros(24, 5)},
+    "rnn: biases of 5 units have the shape": {"rnn.bias_ih_l0": torch.zeros(3)},
+    "hidden: biases have the shape": {"hidden.bias": torch.zeros(3)},
+    "Dense layer 0 takes 7 features, but what comes before it gives 5": {
+        "hidden.weight": torch.zeros(6, 7)
+    },
+    "Recurrent layer 1 takes 7 features": {"rnn.weight_ih_l1": torch.zeros(20, 7)},
+    "out.weight: weights of complex64": {"out.weight": torch.zeros(2, 6, dtype=torch.complex64)},
+    "out.weight: weights of torch.int8|int8": {"out.weight": torch.zeros(2, 6, dtype=torch.int8)},
+    "epoch: weights of int64": {"epoch": 3},
+    "out: weights of dict": {"out": {}},
+    "rnn: not an LSTM or GRU": {"rnn.weight_hh_l0": torch.zeros(5, 5)},
+}
+
+
+@pytest.mark.parametrize("message", ODD)
+def test_arrays_that_are_none_of_a_net_are_refused_by_name(message):
+    arrays = torch_net().state_dict() | ODD[message]
+    with pytest.raises(UnsupportedError, match=message):
+        load({name: array for name, array in arrays.items() if array is not None})
+
+
+def test_a_dense_layer_in_front_is_refused():
+    net = torch.nn.Sequential(torch.nn.Linear(5, 5), torch.nn.LSTM(5, 5), torch.nn.Linear(5, 1))
+    with pytest.raises(UnsupportedError, match=r"0\.weight: a dense layer before a recurrent one"):
+        load(net.state_dict())
+
+
+def test_a_forward_that_takes_or_gives_something_else():
+    net = torch_net()
+    plain = type(net).forward
+    net.forward = lambda xs, lengths: plain(net, xs)
+    with pytest.raises(UnsupportedError, match=r"does not answer \(2, 7, 4\), .* 'lengths'"):
+        load(net)
+    net.forward = lambda xs: {"answers": plain(net, xs)}
+    with pytest.raises(UnsupportedError, match="forward gives a dict, not a tensor"):
+        load(net)
+    with pytest.raises(UnsupportedError, match="weight_ih_l0: a tensor without values"):
+        load(torch.nn.LSTM(4, 5, device="meta"))
+
+
 def test_what_forward_does_beside_its_layers_is_noticed():
     net = torch_net()
     plain = type(net).forward

@@ -147,7 +147,7 @@ class _Chain:
         inputs, hidden = arrays[0][0].shape[0], config["units"]
         layer = Layer(kind, inputs, hidden, directions, reset)
         self.layers.append(layer)
-        self.cells.append(tuple(_cell(layer, own) for own in arrays))
+        self.cells.append(tuple(_cell(name, layer, own) for own in arrays))
         self.steps = config["return_sequences"]
 
     def _both(self, name: str, config: Mapping[str, Any], place: str) -> None:
@@ -171,7 +171,9 @@ class _Chain:
             raise UnsupportedError(f"{config['name']}: a dense layer before any recurrent one.")
         inputs, outputs = W.shape
         self.head.append(Dense(inputs, outputs, config["activation"]))
-        self.affine.append(gates.affine(W, bias[0] if bias else np.zeros(W.shape[1])))
+        self.affine.append(
+            gates.affine(config["name"], W, bias[0] if bias else np.zeros(W.shape[1]))
+        )
 
     def _activation(self, name: str, activation: Any) -> None:
         """After a dense layer, or before the head."""
@@ -211,8 +213,8 @@ class _Chain:
         return Model(net, weights)
 
 
-def _cell(layer: Layer, arrays: Sequence[np.ndarray]) -> Cell:
+def _cell(name: str, layer: Layer, arrays: Sequence[np.ndarray]) -> Cell:
     W, U, *bias = arrays
     none = np.zeros(W.shape[1])
     seen, kept = (none, none) if not bias else bias[0] if bias[0].ndim == 2 else (bias[0], none)
-    return gates.cell("keras", layer, W, U, seen, kept)
+    return gates.cell("keras", name, layer, W, U, seen, kept)

@@ -150,7 +150,9 @@ class _Walk:
         self.layers.append(layer)
         self.cells.append(
             tuple(
-                gates.cell("onnx", layer, W[i].T, U[i].T, *np.split(bias[i], 2))
+                gates.cell(
+                    "onnx", onnx_file.named(node), layer, W[i].T, U[i].T, *np.split(bias[i], 2)
+                )
                 for i in range(len(W))
             )
         )
@@ -277,7 +279,11 @@ class _Walk:
         if not self.layers or flow.axes[-1] != "features" or "ways" in flow.axes or W.ndim != 2:
             raise onnx_file.refused(node, "on something else than features")
         self.head.append(Dense(*W.shape))
-        self.affine.append(gates.affine(W, np.zeros(W.shape[1]) if b is None else np.ravel(b)))
+        self.affine.append(
+            gates.affine(
+                onnx_file.named(node), W, np.zeros(W.shape[1]) if b is None else np.ravel(b)
+            )
+        )
         self.flows[node.output[0]] = flow
 
     def _add(self, node: Any) -> None:
@@ -289,7 +295,9 @@ class _Walk:
         if self.head[-1].activation != "linear" or np.size(constant[0]) != self.head[-1].outputs:
             raise onnx_file.refused(node)
         last = self.affine[-1]
-        self.affine[-1] = gates.affine(last.W, last.b + np.ravel(constant[0]))
+        self.affine[-1] = gates.affine(
+            onnx_file.named(node), last.W, last.b + np.ravel(constant[0])
+        )
         self.flows[node.output[0]] = self.flows[flowing[0]]
 
     def _activation(self, node: Any) -> None:

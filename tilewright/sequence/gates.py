@@ -1,7 +1,8 @@
 """Other libraries' gates in our order, as `Cell`s.
 
 In: matrices (gates x hidden, inputs), as PyTorch and ONNX keep them, or transposed ones; two biases
-or one. Out: weights as `models/recurrent.py` wants them, float32.
+or one; what the layer is called where they come from. Out: weights as `models/recurrent.py` wants
+them, float32. Raises `UnsupportedError` for arrays of other shapes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.errors import UnsupportedError
 from tilewright.models.recurrent import Affine, Cell, Layer, has_own_bias
 
 ORDERS = {
@@ -24,9 +26,17 @@ ORDERS = {
 """Where each of our gates lies among theirs."""
 
 
-def cell(library: str, layer: Layer, W: Any, U: Any, seen: Any, kept: Any) -> Cell:
+def cell(library: str, name: str, layer: Layer, W: Any, U: Any, seen: Any, kept: Any) -> Cell:
     """`W` (inputs, gates x hidden), `U` (hidden, gates x hidden); biases of the two products."""
     order = ORDERS[library, layer.kind]
+    rows = len(order) * layer.hidden
+    for what, array, wanted in (
+        ("input weights", W, (layer.inputs, rows)),
+        ("recurrent weights", U, (layer.hidden, rows)),
+        ("biases", seen, (rows,)),
+        ("biases", kept, (rows,)),
+    ):
+        _check_shape(f"{name}: {what} of {layer.hidden} units", array, wanted)
     W, U = (_arranged(array, order, layer.hidden) for array in (W, U))
     seen, kept = (_arranged(array, order, layer.hidden) for array in (seen, kept))
     if not has_own_bias(layer):
@@ -42,9 +52,15 @@ def _arranged(array: Any, order: Sequence[int], hidden: int) -> np.ndarray:
     return gates[..., list(order), :].reshape(np.shape(array))
 
 
-def affine(W: Any, b: Any) -> Affine:
+def affine(name: str, W: Any, b: Any) -> Affine:
     """`W` (inputs, outputs)."""
+    _check_shape(f"{name}: biases", b, np.shape(W)[1:])
     return Affine(single(W), single(b))
+
+
+def _check_shape(what: str, array: Any, wanted: tuple[int, ...]) -> None:
+    if np.shape(array) != wanted:
+        raise UnsupportedError(f"{what} have the shape {np.shape(array)}, not {wanted}.")
 
 
 def single(array: Any) -> np.ndarray:

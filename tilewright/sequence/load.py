@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tilewright.errors import ArgumentError
+from tilewright.sequence.fits import check_chain
 from tilewright.sequence.model import Model
 from tilewright.sequence.scaler import fold_input, fold_output, pair_of
 
@@ -37,6 +38,7 @@ def load(
             f"This source needs {error.name}: pip install 'tilewright[sequence]'."
         ) from None
     net, weights = model.net, model.weights
+    check_chain(net)
     if scaler is not None:
         weights = fold_input(weights, pair_of(scaler, net.inputs, "scaler"))
     if target_scaler is not None:
@@ -92,7 +94,7 @@ def _from_safetensors(path: Path, reads: str | None) -> Model:
     arrays, header = files.read(path)
     if files.is_ours(header):
         return files.parsed(path, arrays, header)
-    return from_state_dict(arrays, reads)
+    return from_state_dict(arrays, reads, ordered=False)
 
 
 def _from_pickle(path: Path, reads: str | None) -> Model:

@@ -116,5 +116,5 @@ def fold_output(net: Recurrent, weights: Weights, scaler: Pair) -> Weights:
         raise ArgumentError("target_scaler needs a net whose last layer is dense and linear.")
     offset, scale = scaler
     last = weights.head[-1]
-    scaled = affine(last.W * scale, last.b * scale + offset)
+    scaled = affine("The last layer", last.W * scale, last.b * scale + offset)
     return Weights(weights.layers, (*weights.head[:-1], scaled))

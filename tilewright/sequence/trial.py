@@ -9,6 +9,7 @@ import numpy as np
 from tilewright.errors import UnsupportedError
 from tilewright.models import recurrent
 from tilewright.models.recurrent import Recurrent, Weights
+from tilewright.sequence.fits import check_chain
 from tilewright.sequence.model import Model
 from tilewright.sequence.precision import exact
 
@@ -31,6 +32,7 @@ def matching(
 
     Raises `UnsupportedError` where none does.
     """
+    check_chain(nets[0])
     random = np.random.default_rng(0)
     xs = random.normal(size=(batch, steps, nets[0].inputs)).astype(np.float32)
     wanted = source(xs)
