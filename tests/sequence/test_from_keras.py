@@ -1,6 +1,8 @@
 """Keras files: Keras's own answers, and refusals by layer and option."""
 
+import json
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -20,6 +22,12 @@ def chain(*parts, features=4):
     return keras.Sequential([keras.Input((7, features)), *parts])
 
 
+def adapted(**options):
+    made = layers.Normalization(**options)
+    made.adapt(inputs() * 3 + 1)
+    return made
+
+
 NETS = {
     "lstm": lambda: chain(layers.LSTM(5), layers.Dense(2, activation="sigmoid"), layers.Dense(1)),
     "no bias": lambda: chain(layers.LSTM(5, use_bias=False), layers.Dense(1, use_bias=False)),
@@ -28,6 +36,13 @@ NETS = {
     "both": lambda: chain(layers.Bidirectional(layers.LSTM(5)), layers.Dropout(0.5)),
     "activations": lambda: chain(
         layers.LSTM(5), layers.Activation("relu"), layers.Dense(2), layers.Activation("tanh")
+    ),
+    "adapted": lambda: chain(adapted(), layers.LSTM(5)),
+    "normalized": lambda: chain(
+        layers.Normalization(axis=None, mean=0.5, variance=4.0),
+        layers.Normalization(mean=[1.0, 0, 0, 2], variance=[4.0, 1, 1, 1]),
+        layers.LSTM(5),
+        layers.Flatten(),
     ),
     "every step": lambda: chain(
         layers.Normalization(mean=[1.0, 0, 0, 2], variance=[4.0, 1, 1, 1]),
@@ -66,7 +81,50 @@ def branching():
     return keras.Model(given, layers.Dense(1)(found))
 
 
+def of_ends(*which):
+    given = keras.Input((7, 4))
+    found = layers.LSTM(5)(given)
+    return keras.Model(given, [[found, layers.Dense(1)(found)][i] for i in which])
+
+
+def always_dropping():
+    given = keras.Input((7, 4))
+    return keras.Model(given, layers.Dropout(0.5)(layers.LSTM(5)(given), training=True))
+
+
+def two_ways(kind, **options):
+    backward = kind(5, go_backwards=True, **options)
+    return chain(layers.Bidirectional(kind(5), backward_layer=backward))
+
+
+def in_integers():
+    net = chain(layers.LSTM(5), layers.Dense(2))
+    net.layers[-1].quantize("int8")
+    return net
+
+
 REFUSED = {
+    "bidirectional.*'s backward layer: activation='relu'": lambda: two_ways(
+        layers.LSTM, activation="relu"
+    ),
+    "backward layer: reset_after=False": lambda: two_ways(layers.GRU, reset_after=False),
+    "output is not that of dense": lambda: of_ends(1, 0),
+    "output is not that of dense_.*, its last layer, alone": lambda: of_ends(0, 1),
+    "dropout.*: training=True does not map": always_dropping,
+    "axis=.1. does not map": lambda: chain(adapted(axis=1), layers.LSTM(5)),
+    "a Keras Flatten does not map": lambda: chain(
+        layers.LSTM(5, return_sequences=True), layers.Flatten(), layers.Dense(2)
+    ),
+    "dense has 3 arrays, not 2": in_integers,
+    "activation='LeakyReLU' does not map": lambda: chain(
+        layers.LSTM(5), layers.Dense(2, activation=layers.LeakyReLU())
+    ),
+    "activation='a function' does not map there|activation='__lambda__'": lambda: chain(
+        layers.LSTM(5), layers.Activation(lambda x: 2 * x)
+    ),
+    "activation='LeakyReLU' does not map there": lambda: chain(
+        layers.LSTM(5), layers.Activation(layers.LeakyReLU())
+    ),
     "activation='relu' does not map": lambda: chain(layers.LSTM(5, activation="relu")),
     "recurrent_activation='hard_sigmoid'": lambda: chain(
         layers.GRU(5, recurrent_activation="hard_sigmoid")
@@ -98,7 +156,47 @@ def test_what_does_not_map_is_refused_by_layer_and_option(message):
 
 def test_a_damaged_file(tmp_path):
     path = tmp_path / "net.keras"
-    chain(layers.LSTM(5)).save(path)
-    path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises((ArgumentError, UnsupportedError), match="not a Keras 3 file"):
+    chain(layers.LSTM(5), layers.Dense(2)).save(path)
+    whole = path.read_bytes()
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(parts["config.json"])
+    several = [
+        {"model.weights.h5": b""},
+        {"model.weights.h5": parts["model.weights.h5"][:2000]},
+        {"config.json": b"[]"},
+        {"config.json": b"{}"},
+        {"config.json": b"{"},
+    ]
+    for content in (whole[:-500], b"", *several):
+        if isinstance(content, dict):
+            write(path, parts | content)
+        else:
+            path.write_bytes(content)
+        with pytest.raises(ArgumentError, match="not a Keras 3 file"):
+            load(path)
+    config["config"]["layers"][1]["config"]["units"] = 7
+    write(path, parts | {"config.json": json.dumps(config)})
+    with pytest.raises(UnsupportedError, match=r"lstm.*: input weights of 7 units have the shape"):
         load(path)
+    del config["config"]["layers"][2]
+    config["config"]["layers"][1]["config"]["units"] = 5
+    write(path, parts | {"config.json": json.dumps(config)})
+    with pytest.raises(UnsupportedError, match=r"layers/dense/vars/0, .* would be left unread"):
+        load(path)
+
+
+def write(path, parts):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def test_a_class_of_the_same_name():
+    @keras.saving.register_keras_serializable()
+    class LSTM(layers.LSTM):
+        def call(self, sequences, initial_state=None, mask=None, training=False):
+            return 2 * super().call(sequences, initial_state, mask, training)
+
+    with pytest.raises(UnsupportedError, match=r"a .*LSTM does not map"):
+        load(chain(LSTM(5)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.errors import UnsupportedError
+from tilewright.errors import ArgumentError, UnsupportedError
 from tilewright.models.recurrent import ACTIVATIONS, Affine, Cell, Dense, Layer, Recurrent, Weights
 from tilewright.sequence import gates
 from tilewright.sequence.model import Model
 from tilewright.sequence.scaler import fold_input
 
-IGNORED = ("InputLayer", "Dropout", "Flatten")
+IGNORED = ("InputLayer", "Dropout")
 WANTED: Mapping[str, Any] = {
     "activation": "tanh",
     "recurrent_activation": "sigmoid",
@@ -32,22 +33,35 @@ WANTED: Mapping[str, Any] = {
 }
 """Options of a recurrent layer that must be so. (`stateful` only says how a caller runs it.)"""
 
-Arrays = Callable[[str], list[np.ndarray]]
-"""The arrays of a layer or of a part of one, by its place in the file."""
+ALIKE = ("units", "reset_after", "return_sequences", "use_bias")
+"""Options that both directions of a layer must have alike."""
+
+Arrays = Callable[[str, Sequence[int]], list[np.ndarray]]
+"""The arrays of a layer or of a part of one, by its place in the file, and how many they may be."""
 
 
 def from_file(path: Path) -> Model:
-    """Raises `UnsupportedError` for what does not map, named by layer and option."""
+    """Raises `UnsupportedError` for what does not map, named by layer and option, `ArgumentError`
+    for a damaged file."""
+    import h5py
+
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
             weights = archive.read("model.weights.h5")
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError) as error:
-        raise UnsupportedError(f"{path} is not a Keras 3 file: {error}.") from None
-    import h5py
-
-    with h5py.File(io.BytesIO(weights), "r") as file:
-        return _from_config(config, lambda place: _vars(file, place))
+        with h5py.File(io.BytesIO(weights), "r") as file:
+            stored = _Stored(file)
+            model = _from_config(config, stored.taken)
+            stored.check_all_taken()
+            return model
+    except ArgumentError:
+        raise
+    # What a ZIP, JSON, HDF5 and a configuration without its fields raise.
+    except (
+        zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, KeyError, TypeError,
+        ValueError, AttributeError, OSError,
+    ) as error:  # fmt: skip
+        raise ArgumentError(f"{path} is not a Keras 3 file: {error}.") from None
 
 
 def from_model(model: Any) -> Model:
@@ -60,17 +74,43 @@ def from_model(model: Any) -> Model:
         return from_file(path)
 
 
-def _vars(file: Any, place: str) -> list[np.ndarray]:
-    group = file.get(f"layers/{place}/vars")
-    return [] if group is None else [np.asarray(group[str(i)]) for i in range(len(group))]
+class _Stored:
+    """The arrays in a file, and which of them have been taken."""
+
+    def __init__(self, file: Any):
+        self.left: dict[str, Any] = {}
+        file.visititems(self._note)
+
+    def _note(self, place: str, found: Any) -> None:
+        """Seeds are of dropout, an optimizer's arrays lie elsewhere."""
+        if hasattr(found, "shape") and place.startswith("layers/") and "/seed_gen" not in place:
+            self.left[place] = found
+
+    def taken(self, place: str, counts: Sequence[int]) -> list[np.ndarray]:
+        group = f"layers/{place}/vars/"
+        names = sorted(
+            (n for n in self.left if n.startswith(group)), key=lambda n: int(n[len(group) :])
+        )
+        arrays = [np.asarray(self.left.pop(name)) for name in names]
+        if len(arrays) not in counts:
+            raise UnsupportedError(f"{place} has {len(arrays)} arrays, not {counts[0]}.")
+        for array in arrays:
+            if array.dtype.kind != "f" and array.ndim:  # a count of what was seen is a number
+                raise UnsupportedError(f"{place}: weights of {array.dtype} do not map.")
+        return arrays
+
+    def check_all_taken(self) -> None:
+        if self.left:
+            raise UnsupportedError(f"{', '.join(sorted(self.left))} would be left unread.")
 
 
 def _from_config(config: Mapping[str, Any], arrays: Arrays) -> Model:
     listed = config["config"].get("layers", [])
-    _check_is_chain(config["class_name"], listed)
+    _check_is_chain(config["class_name"], config["config"], listed)
     chain = _Chain(arrays)
     counts: Counter[str] = Counter()
     for entry in listed:
+        _check_is_kerass(entry)
         stem = _snake(entry["class_name"])
         place = f"{stem}_{counts[stem]}" if counts[stem] else stem
         counts[stem] += 1
@@ -85,20 +125,35 @@ def _snake(name: str) -> str:
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
-def _check_is_chain(kind: str, layers: Sequence[Mapping[str, Any]]) -> None:
+def _check_is_kerass(entry: Mapping[str, Any]) -> None:
+    """Not somebody's class of the same name."""
+    if not str(entry.get("module") or "keras").startswith("keras"):
+        raise UnsupportedError(
+            f"{entry['config']['name']}: a {entry['module']}.{entry['class_name']} does not map."
+        )
+
+
+def _check_is_chain(
+    kind: str, config: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]
+) -> None:
     if kind == "Sequential":
         return
     if kind != "Functional":
         raise UnsupportedError(f"A Keras {kind} does not map: a Sequential or Functional does.")
     before = None
     for entry in layers:
-        sources = json.dumps(entry.get("inbound_nodes", [])).count('"keras_history"')
+        nodes = json.dumps(entry.get("inbound_nodes", []))
         wanted = f'"keras_history": ["{before}", 0, 0]'
-        if before is not None and (
-            sources != 1 or wanted not in json.dumps(entry["inbound_nodes"])
-        ):
+        if before is not None and (nodes.count('"keras_history"') != 1 or wanted not in nodes):
             raise UnsupportedError(f"{entry['config']['name']} does not follow {before} alone.")
+        if '"training": true' in nodes:
+            raise UnsupportedError(f"{entry['config']['name']}: training=True does not map.")
         before = entry["config"]["name"]
+    ends = config["output_layers"]
+    if ends not in ([before, 0, 0], [[before, 0, 0]]):
+        raise UnsupportedError(
+            f"The model's output is not that of {before}, its last layer, alone."
+        )
 
 
 class _Chain:
@@ -126,7 +181,9 @@ class _Chain:
         elif kind == "TimeDistributed" and config["layer"]["class_name"] == "Dense":
             self._dense(config["layer"]["config"], f"{place}/layer")
         elif kind == "Normalization" and not self.layers:
-            self.scaler = self._normalization(name, config, place)
+            self._normalization(name, config, place)
+        elif kind == "Flatten" and self.steps is False:
+            return
         elif kind == "Activation":
             self._activation(name, config["activation"])
         elif kind not in IGNORED:
@@ -135,15 +192,14 @@ class _Chain:
     def _recurrent(
         self, name: str, kind: str, config: Mapping[str, Any], places: list[str], directions: str
     ) -> None:
-        for option, wanted in WANTED.items():
-            if config.get(option, wanted) != wanted:
-                raise UnsupportedError(f"{name}: {option}={config[option]!r} does not map.")
+        _check_options(name, config, WANTED)
         if self.head or self.steps is False or self.read_activation != "linear":
             raise UnsupportedError(
                 f"{name} comes after a layer that does not give every step as it is."
             )
         reset = "after" if config.get("reset_after", True) else "before"
-        arrays = [self.arrays(place) for place in places]
+        counts = [3 if config.get("use_bias", True) else 2]
+        arrays = [self.arrays(place, counts) for place in places]
         inputs, hidden = arrays[0][0].shape[0], config["units"]
         layer = Layer(kind, inputs, hidden, directions, reset)
         self.layers.append(layer)
@@ -157,26 +213,27 @@ class _Chain:
         kinds = {inner["class_name"], backward["class_name"]}
         if kinds not in ({"LSTM"}, {"GRU"}):
             raise UnsupportedError(f"{name}: a bidirectional {' and '.join(kinds)} does not map.")
+        same = {option: inner["config"][option] for option in ALIKE if option in inner["config"]}
+        wanted = {**WANTED, **same, "go_backwards": True}
+        _check_options(f"{name}'s backward layer", backward["config"], wanted)
         places = [f"{place}/{way}_layer/cell" for way in ("forward", "backward")]
         kind = inner["class_name"].lower()
         self._recurrent(name, kind, inner["config"], places, "both")
 
     def _dense(self, config: Mapping[str, Any], place: str) -> None:
-        W, *bias = self.arrays(place)
-        if config["activation"] not in ACTIVATIONS:
-            raise UnsupportedError(
-                f"{config['name']}: activation={config['activation']!r} does not map."
-            )
+        name, activation = config["name"], _activation(config["activation"])
+        if activation not in ACTIVATIONS:
+            raise UnsupportedError(f"{name}: activation={activation!r} does not map.")
         if not self.layers:
-            raise UnsupportedError(f"{config['name']}: a dense layer before any recurrent one.")
+            raise UnsupportedError(f"{name}: a dense layer before any recurrent one.")
+        W, *bias = self.arrays(place, [2 if config.get("use_bias", True) else 1])
         inputs, outputs = W.shape
-        self.head.append(Dense(inputs, outputs, config["activation"]))
-        self.affine.append(
-            gates.affine(config["name"], W, bias[0] if bias else np.zeros(W.shape[1]))
-        )
+        self.head.append(Dense(inputs, outputs, activation))
+        self.affine.append(gates.affine(name, W, bias[0] if bias else np.zeros(outputs)))
 
-    def _activation(self, name: str, activation: Any) -> None:
+    def _activation(self, name: str, given: Any) -> None:
         """After a dense layer, or before the head."""
+        activation = _activation(given)
         before = self.head[-1].activation if self.head else self.read_activation
         if activation == "linear":
             return
@@ -187,16 +244,22 @@ class _Chain:
         else:
             self.read_activation = activation
 
-    def _normalization(
-        self, name: str, config: Mapping[str, Any], place: str
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(x - mean) / deviation, as Keras keeps a variance of at least 1e-7 squared."""
+    def _normalization(self, name: str, config: Mapping[str, Any], place: str) -> None:
+        """(x - mean) / deviation, as Keras keeps a variance of at least 1e-7 squared; after what
+        was before it."""
         if config.get("invert"):
             raise UnsupportedError(f"{name}: invert=True does not map.")
-        stored = self.arrays(place)
+        axis = np.ravel(() if config["axis"] is None else config["axis"]).tolist()
+        if axis not in ([], [-1], [2]):
+            raise UnsupportedError(f"{name}: axis={axis} does not map: that of the features does.")
+        stored = self.arrays(place, [3, 0])
         mean, variance = stored[:2] if stored else (config["mean"], config["variance"])
-        deviation = np.maximum(np.sqrt(np.asarray(variance, np.float64).ravel()), 1e-7)
-        return np.asarray(mean, np.float64).ravel(), deviation
+        offset = np.asarray(mean, np.float64).ravel()
+        scale = np.maximum(np.sqrt(np.asarray(variance, np.float64).ravel()), 1e-7)
+        if self.scaler is not None:
+            first, unit = self.scaler
+            offset, scale = first + offset * unit, unit * scale
+        self.scaler = offset, scale
 
     def model(self) -> Model:
         if not self.layers:
@@ -209,8 +272,23 @@ class _Chain:
         )
         weights = Weights(tuple(self.cells), tuple(self.affine))
         if self.scaler is not None:
-            weights = fold_input(weights, self.scaler)
+            offset, scale = (np.broadcast_to(array, (net.inputs,)) for array in self.scaler)
+            weights = fold_input(weights, (offset, scale))
         return Model(net, weights)
+
+
+def _check_options(name: str, config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """An option that is not there is as it should be."""
+    for option, wanted in options.items():
+        if config.get(option, wanted) != wanted:
+            raise UnsupportedError(f"{name}: {option}={config[option]!r} does not map.")
+
+
+def _activation(given: Any) -> Any:
+    """Its name; a function or a layer of somebody's own is described."""
+    if isinstance(given, Mapping):
+        return given.get("class_name", "a function")
+    return given or "linear"
 
 
 def _cell(name: str, layer: Layer, arrays: Sequence[np.ndarray]) -> Cell:
