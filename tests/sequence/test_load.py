@@ -62,6 +62,30 @@ def test_scalers_become_weights(name, tmp_path):
     np.testing.assert_allclose(answers, wanted, rtol=1e-4)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "bfloat16x16", "int8", "int8x8"])
+def test_what_is_scaled_is_rounded_as_if_it_had_come_so(precision, tmp_path):
+    """Volumes of millions beside returns of a thousandth, and prices that hardly move."""
+    net = Recurrent((Layer("lstm", 3, 8), Layer("gru", 8, 6)), (Dense(6, 1),))
+    plain, path = model(net), tmp_path / "net.safetensors"
+    save(plain, path)
+    scaler = np.array([3e7, 0.0, 500.0]), np.array([1e6, 1e-3, 2.0])
+    found, scaled = load(path, scaler=scaler), inputs(20, 12, 3)
+    raw = (scaled * scaler[1] + scaler[0]).astype(np.float32)
+    allowed = 1.5 * plain.error(precision, scaled).rms + 1e-4
+    assert found.error(precision, raw).rms < allowed
+    save(found, path)
+    again = load(path)
+    assert again.fingerprint == found.fingerprint != plain.fingerprint
+    window = again.window(20, 12, precision=precision)(raw)
+    stream = found.stream(20, precision=precision)
+    for x in raw.swapaxes(0, 1):
+        answers = stream.answer(x.copy())
+        stream.prepare()
+    assert answers.tobytes() == window.tobytes()
+    twice = load(path, scaler=(np.ones(3), np.full(3, 2.0)))
+    assert twice.error(precision, 2 * raw + 1).rms < allowed
+
+
 def test_scikit_learns_scalers_mean_what_they_do():
     from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
@@ -108,6 +132,7 @@ def test_a_scaler_that_does_more_is_refused():
         ("standard", "scaler must be a pair"),
         (("a", 1), "scaler has an offset or a scale that is no number"),
         (([1, [2]], 1), "scaler has an offset or a scale that is no number"),
+        ((0.0, 1e-45), "stretches inputs further than float32 goes"),
     ],
 )
 def test_scalers_that_are_none(scaler: Any, message, tmp_path):
@@ -142,7 +167,7 @@ def test_damaged_files(tmp_path):
         path.write_bytes(whole[:cut])
         with pytest.raises(ArgumentError, match="not a safetensors file"):
             load(path)
-    path.write_bytes(whole.replace(b"recurrent 2", b"recurrent 3"))
+    path.write_bytes(whole.replace(b"recurrent 3", b"recurrent 4"))
     with pytest.raises(ArgumentError, match="another version"):
         load(path)
     path.write_bytes(whole.replace(b'hidden\\": 5', b'hidden\\": 7'))

@@ -1,6 +1,7 @@
 """A `Model` in a safetensors file: arrays by name, and what the net is in the header.
 
-Names are `layers.<i>.<forward|backward>.<W|U|b|d>` and `head.<i>.<W|b>`. Files are replaced whole.
+Names are `layers.<i>.<forward|backward>.<W|U|b|d>` and `head.<i>.<W|b>`; `scaler.<offset|scale>`
+where weights have a scaler in them. Files are replaced whole.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from tilewright.files import write_bytes
 from tilewright.models.recurrent import Affine, Cell, Dense, Layer, Recurrent, Weights
 from tilewright.sequence.model import Model
 
-FORMAT = "tilewright recurrent 2"
-READABLE = ("tilewright recurrent 1", FORMAT)
-"""The first had no activation before the head."""
+FORMAT = "tilewright recurrent 3"
+READABLE = ("tilewright recurrent 1", "tilewright recurrent 2", FORMAT)
+"""The first had no activation before the head, the second no scaler."""
+SCALER = ("scaler.offset", "scaler.scale")
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -39,6 +41,8 @@ def _named(model: Model) -> dict[str, np.ndarray]:
                     found[f"layers.{i}.{way}.{name}"] = array
     for i, affine in enumerate(model.weights.head):
         found |= {f"head.{i}.{name}": array for name, array in affine._asdict().items()}
+    if model.scaler is not None:
+        found |= {n: np.ascontiguousarray(a) for n, a in zip(SCALER, model.scaler, strict=True)}
     return found
 
 
@@ -84,7 +88,8 @@ def parsed(path: Path, arrays: dict[str, np.ndarray], header: dict[str, str]) ->
         raise ArgumentError(
             f"{path} does not hold the net that its header says: {error}."
         ) from None
-    model = Model(net, Weights(layers, head))
+    scaler = [arrays.pop(name) for name in SCALER if name in arrays]
+    model = Model(net, Weights(layers, head), (scaler[0], scaler[1]) if len(scaler) == 2 else None)
     _check_shapes(path, model, arrays)
     return model
 
@@ -96,7 +101,9 @@ def _check_shapes(path: Path, model: Model, left: dict[str, np.ndarray]) -> None
     from tilewright.models import recurrent
 
     wanted = jax.eval_shape(lambda key: recurrent.initial(model.net, key), jax.random.key(0))
-    shapes = {name: a.shape for name, a in _named(Model(model.net, wanted)).items()}
+    zeros = np.zeros(model.net.inputs)
+    pair = None if model.scaler is None else (zeros, zeros)
+    shapes = {name: a.shape for name, a in _named(Model(model.net, wanted, pair)).items()}
     found = {name: np.shape(a) for name, a in _named(model).items()}
     if left or shapes != found:
         odd = sorted({*left} | {n for n in {*shapes, *found} if shapes.get(n) != found.get(n)})

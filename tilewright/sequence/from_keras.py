@@ -21,8 +21,8 @@ import numpy as np
 from tilewright.errors import ArgumentError, UnsupportedError
 from tilewright.models.recurrent import ACTIVATIONS, Affine, Cell, Dense, Layer, Recurrent, Weights
 from tilewright.sequence import gates
-from tilewright.sequence.model import Model
-from tilewright.sequence.scaler import fold_input
+from tilewright.sequence.model import Model, on_raw_inputs
+from tilewright.sequence.scaler import one_after_other
 
 IGNORED = ("InputLayer", "Dropout")
 WANTED: Mapping[str, Any] = {
@@ -256,10 +256,8 @@ class _Chain:
         mean, variance = stored[:2] if stored else (config["mean"], config["variance"])
         offset = np.asarray(mean, np.float64).ravel()
         scale = np.maximum(np.sqrt(np.asarray(variance, np.float64).ravel()), 1e-7)
-        if self.scaler is not None:
-            first, unit = self.scaler
-            offset, scale = first + offset * unit, unit * scale
-        self.scaler = offset, scale
+        own = offset, scale
+        self.scaler = own if self.scaler is None else one_after_other(self.scaler, own)
 
     def model(self) -> Model:
         if not self.layers:
@@ -273,7 +271,7 @@ class _Chain:
         weights = Weights(tuple(self.cells), tuple(self.affine))
         if self.scaler is not None:
             offset, scale = (np.broadcast_to(array, (net.inputs,)) for array in self.scaler)
-            weights = fold_input(weights, (offset, scale))
+            return on_raw_inputs(Model(net, weights), (offset, scale))
         return Model(net, weights)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from tilewright.errors import ArgumentError
 from tilewright.sequence.fits import check_chain
-from tilewright.sequence.model import Model
-from tilewright.sequence.scaler import fold_input, fold_output, pair_of
+from tilewright.sequence.model import Model, on_raw_inputs
+from tilewright.sequence.scaler import fold_output, pair_of
 
 READS = (None, "last step", "last state", "every step")
 
@@ -37,10 +37,10 @@ def load(
         raise ArgumentError(
             f"This source needs {error.name}: pip install 'tilewright[sequence]'."
         ) from None
-    net, weights = model.net, model.weights
-    check_chain(net)
+    check_chain(model.net)
     if scaler is not None:
-        weights = fold_input(weights, pair_of(scaler, net.inputs, "scaler"))
+        model = on_raw_inputs(model, pair_of(scaler, model.net.inputs, "scaler"))
+    net, weights = model.net, model.weights
     if target_scaler is not None:
         pair = pair_of(target_scaler, net.outputs, "target_scaler", backward=True)
         weights = fold_output(net, weights, pair)

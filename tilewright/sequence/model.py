@@ -31,16 +31,22 @@ from tilewright.sequence.precision import (
     in_precision,
     law_of,
 )
+from tilewright.sequence.scaler import Pair, fold_input, one_after_other
 from tilewright.sequence.slide import Slide
 from tilewright.sequence.stream import Stream
 
 
 @frozen(eq=False)
 class Model:
-    """What the net is, and its weights."""
+    """What the net is, and its weights.
+
+    Where these have a scaler of the inputs in them, `scaler` is it: products in a lower precision
+    round what is scaled.
+    """
 
     net: Recurrent
     weights: Weights
+    scaler: Pair | None = None
 
     def window(
         self,
@@ -66,7 +72,7 @@ class Model:
 
         _check_sizes(batch=batch, steps=steps)
         precision = self._precision(precision, tolerance, data)
-        weights = in_precision(self.weights, precision)
+        weights = in_precision(self.weights, precision, self.scaler)
         inputs = jax.ShapeDtypeStruct((batch, steps, self.net.inputs), np.float32)
         run = partial(_window, self.net)
         run.__name__ = "window"  # what a C program calls it
@@ -173,7 +179,7 @@ class Model:
         import jax
 
         digest = hashlib.sha256(repr(self.net).encode())
-        for leaf in jax.tree.leaves(self.weights):
+        for leaf in jax.tree.leaves((self.weights, self.scaler)):
             digest.update(np.ascontiguousarray(leaf).tobytes())
         return digest.hexdigest()
 
@@ -184,7 +190,7 @@ class Model:
 
         if not self.net.is_causal:
             raise ArgumentError("A net with a layer that runs backward has no answer at each tick.")
-        weights = in_precision(self.weights, precision)
+        weights = in_precision(self.weights, precision, self.scaler)
         x = jax.ShapeDtypeStruct((streams, self.net.inputs), np.float32)
         run = partial(_step, step, self.net)
         run.__name__ = step.__name__
@@ -192,6 +198,12 @@ class Model:
         program = compile(run, weights, state, x, tiles=tiles, state="state", law=law)
         assert isinstance(program, Stateful)
         return program.bind(weights)
+
+
+def on_raw_inputs(model: Model, scaler: Pair) -> Model:
+    """The same net, of inputs that a scaler has not been at."""
+    weights, inner = fold_input(model.weights, scaler), model.scaler
+    return Model(model.net, weights, scaler if inner is None else one_after_other(scaler, inner))
 
 
 def _window(net: Recurrent, weights: Weights, xs: Any) -> Any:

@@ -10,7 +10,8 @@
 In: weights, a name. Out: the same weights in that precision, for the same functions of
 `models/recurrent.py`: products are all that changes. Biases, gates, states and the head stay in
 float32. States lie within 1, so a fixed scale holds them in 16 bits; 8 are few for that, and all
-other rows have a scale each, as they come.
+other rows have a scale each, as they come. Inputs that weights have a scaler for are scaled before
+they are rounded: the largest feature of a row would hide all others.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ from tilewright.models import recurrent
 from tilewright.models.quantised import quantised
 from tilewright.models.recurrent import Cell, Recurrent, Weights
 from tilewright.models.rounded import rounded
+from tilewright.models.scaled import Scaled
+from tilewright.sequence.gates import single
+from tilewright.sequence.scaler import Pair, apart
 
 PRECISIONS = ("float32", "bfloat16", "bfloat16x16", "int8", "int8x8")
 FASTEST_FIRST = ("int8x8", "int8", "bfloat16x16", "bfloat16", "float32")
@@ -45,19 +49,34 @@ class Error:
         return f"at most {self.maximum:.2g}, {self.rms:.2%} of the answers' deviation (rms)"
 
 
-def in_precision(weights: Weights, precision: str) -> Weights:
-    """Raises `ArgumentError` for a name that is none of `PRECISIONS`."""
+def in_precision(weights: Weights, precision: str, scaler: Pair | None = None) -> Weights:
+    """`scaler` is in the weights of the first layer. What is rounded is behind it.
+
+    Raises `ArgumentError` for a name that is none of `PRECISIONS`.
+    """
     if precision not in PRECISIONS:
         raise ArgumentError(f"precision must be one of {PRECISIONS}, not {precision!r}.")
     if precision == "float32":
         return weights
     within = 1.0 if precision == "int8" else None
-    cell = partial(_cell, seen=_rounding(precision, None), kept=_rounding(precision, within))
-    return weights._replace(layers=tuple(tuple(map(cell, layer)) for layer in weights.layers))
+    seen = _rounding(precision, None)
+    cell = partial(_cell, seen=seen, kept=_rounding(precision, within))
+    layers = [tuple(map(cell, layer)) for layer in weights.layers]
+    if scaler is not None:
+        behind = partial(_behind, scaler=scaler, seen=seen)
+        layers[0] = tuple(map(behind, layers[0], weights.layers[0]))
+    return weights._replace(layers=tuple(layers))
 
 
 def _cell(cell: Cell, seen: Callable[[Any], Any], kept: Callable[[Any], Any]) -> Cell:
     return cell._replace(W=seen(cell.W), U=kept(cell.U))
+
+
+def _behind(cell: Cell, whole: Cell, scaler: Pair, seen: Callable[[Any], Any]) -> Cell:
+    """The cell with its scaler before its product, not in it."""
+    W, b = apart(whole, scaler)
+    offset, scale = scaler
+    return cell._replace(W=Scaled(single(offset), single(1 / scale), seen(W)), b=b)
 
 
 def law_of(precision: str) -> str | None:

@@ -95,8 +95,14 @@ def _try(scaler: Any, pair: Pair, name: str, backward: bool) -> None:
         )
 
 
+def one_after_other(first: Pair, second: Pair) -> Pair:
+    """What two scalers do, as one."""
+    offset, scale = first
+    return offset + second[0] * scale, scale * second[1]
+
+
 def fold_input(weights: Weights, scaler: Pair) -> Weights:
-    """The same net on raw inputs."""
+    """The same net on raw inputs. Raises `ArgumentError` for weights that are then infinite."""
     offset, scale = scaler
     first = tuple(_on_raw_inputs(cell, offset, scale) for cell in weights.layers[0])
     return Weights((first, *weights.layers[1:]), weights.head)
@@ -104,7 +110,18 @@ def fold_input(weights: Weights, scaler: Pair) -> Weights:
 
 def _on_raw_inputs(cell: Cell, offset: np.ndarray, scale: np.ndarray) -> Cell:
     W = np.asarray(cell.W, np.float64) / scale[:, None]
-    return cell._replace(W=single(W), b=single(cell.b - offset @ W))
+    with np.errstate(over="ignore"):
+        folded = cell._replace(W=single(W), b=single(cell.b - offset @ W))
+    if not (np.isfinite(folded.W).all() and np.isfinite(folded.b).all()):
+        raise ArgumentError("A scaler moves or stretches inputs further than float32 goes.")
+    return folded
+
+
+def apart(cell: Cell, scaler: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Of a cell with a scaler in it the `W` and `b` that are behind the scaler."""
+    offset, scale = scaler
+    W = np.asarray(cell.W, np.float64)
+    return single(W * scale[:, None]), single(cell.b + offset @ W)
 
 
 def fold_output(net: Recurrent, weights: Weights, scaler: Pair) -> Weights:
