@@ -102,6 +102,18 @@ def test_what_does_not_map_is_refused_by_node(tmp_path):
     )
 
 
+def test_operators_of_others_and_arrays_that_do_not_fit(tmp_path):
+    node, arrays = lstm()
+    file = graph([node, onnx.helper.make_node("Gate", ["all"], ["y"], name="end")], arrays, "y")
+    file.graph.node[1].domain = "com.example"
+    file.opset_import.append(onnx.helper.make_opsetid("com.example", 1))
+    onnx.save(file, tmp_path / "net.onnx")
+    with pytest.raises(UnsupportedError, match=r"node end: Gate of com\.example does not map"):
+        load(tmp_path / "net.onnx")
+    for name, wrong in [("R", arrays["R"][:, :, :3]), ("B", arrays["B"][:, :7])]:
+        refused([node], arrays | {name: wrong}, tmp_path, "a graph that cannot be followed")
+
+
 def test_lengths_are_those_of_the_whole_input_or_refused(tmp_path):
     node, arrays = lstm()
     node.input.append("lengths")

@@ -49,6 +49,20 @@ def from_file(path: Path) -> Model:
     import onnx
 
     file = onnx_file.read(path, range(OLDEST, onnx.defs.onnx_opset_version() + 1))
+    for node in file.graph.node:
+        if node.domain not in ("", "ai.onnx"):
+            raise onnx_file.refused(node, f"of {node.domain} does not map")
+    try:
+        return _mapped(file)
+    except UnsupportedError:
+        raise
+    except Exception as error:  # arrays and attributes that do not fit have no class of their own
+        first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+        raise UnsupportedError(f"{path} holds a graph that cannot be followed: {first}.") from error
+
+
+def _mapped(file: Any) -> Model:
+    """Raises anything where the file is none that ONNX itself could run."""
     walk = _Walk(file)
     name, sizes = walk.given.name, walk.sizes()
     source = Reference(file, name, walk.states, walk.flows[name].axes, walk.last.axes, sizes)
