@@ -117,6 +117,20 @@ def test_the_example_is_built_and_run(tmp_path):
 
 
 @needs_cc
+def test_the_example_answers_no_tick_that_is_refused(tmp_path):
+    net, xs = model("packed"), ticks(4)
+    net.stream().export(tmp_path, "net")
+    command = [str(CC), "-Wall", "-Werror", "net_example.c", "net.o", "-lm", "-o", "example"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    given = np.insert(xs, 2, np.nan, axis=0).tobytes()
+    done = subprocess.run([tmp_path / "example"], input=given, capture_output=True, check=True)
+    stream = net.stream()
+    assert done.stdout == b"".join(stream(x).tobytes() for x in xs)
+    assert done.stderr.count(b"this tick is left out") == 1
+    assert len((tmp_path / "net_example.c").read_text().splitlines()) <= 40
+
+
+@needs_cc
 def test_a_state_is_saved_and_restored(tmp_path):
     """In a program that two libraries are linked into."""
     net, xs = model("packed"), ticks(4)

@@ -173,8 +173,10 @@ int main(void) {{
         return 1;
     }}
     while ({reading or "1"}) {{
-        if ({verb}({call}) != 0)
+        if ({verb}({call}) != 0) {{
             fputs("A number is not finite: this tick is left out.\\n", stderr);
+            continue;
+        }}
 {writing}{after}
         fflush(stdout);
     }}
