@@ -1,6 +1,8 @@
 """`tilewright lstm` and `tilewright export`: what they write, and what they refuse, in words."""
 
 import json
+import sys
+from subprocess import PIPE, Popen
 
 import numpy as np
 import pytest
@@ -45,6 +47,38 @@ def test_stream(net):
     wanted = [float(np.ravel(stream(x[None]))[0]) for x in xs]
     assert [float(line) for line in found.stdout.split()] == pytest.approx(wanted, rel=1e-6)
     assert len(found.stderr.strip().splitlines()) >= 2
+
+
+def test_a_field_without_a_number_is_missing(net):
+    """It does not move the next field into its place."""
+    lines = "1,2,3\n4,,5,6\n4,,6\n4, ,6\n4 5  6\n"
+    found = run("lstm", "stream", net, "--nan", "hold", input=lines)
+    stream = model("packed").stream()
+    xs = np.array([[1, 2, 3], [4, 2, 6], [4, 2, 6], [4, 5, 6]], np.float32)
+    wanted = [float(np.ravel(stream(x[None]))[0]) for x in xs]
+    assert [float(line) for line in found.stdout.split()] == pytest.approx(wanted, rel=1e-6)
+    assert "4,,5,6: x has 4 features" in found.stderr
+    found = run("lstm", "stream", net, input=lines)
+    assert len(found.stdout.split()) == 2
+    assert "4,,6: x is nan in stream 0, feature 1" in found.stderr
+
+
+def test_a_reader_that_goes_away(net):
+    """As `head` does: no error, and nothing more is answered."""
+    script = "from tilewright.cli import main; main()"
+    command = [sys.executable, "-c", script, "lstm", "stream", str(net)]
+    with Popen(command, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("1,2,3\n")
+        process.stdin.flush()
+        assert process.stdout.readline()
+        process.stdout.close()
+        process.stdin.write("1,2,3\n" * 10)
+        process.stdin.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
 
 
 def test_bench(net, tmp_path, told):
@@ -114,10 +148,18 @@ def test_what_is_wrong_is_said_in_a_sentence(net, tmp_path):
     np.save(tmp_path / "flat.npy", np.zeros((3, INPUTS), np.float32))
     (tmp_path / "bad.npy").write_bytes(b"no array")
     (tmp_path / "bad.tw").write_bytes(b"no program")
+    np.save(tmp_path / "words.npy", np.array(["a", "b"]))
+    np.save(tmp_path / "complex.npy", np.zeros((2, 3, INPUTS), complex))
+    np.savez(tmp_path / "several.npz", a=np.zeros(3))
     out = ("--out", tmp_path / "y.npy")
     for words, said in [
         (("lstm", "run", net, tmp_path / "flat.npy", *out), "data must have the shape"),
         (("lstm", "run", net, tmp_path / "bad.npy", *out), "is no array of numbers"),
+        (("lstm", "run", net, tmp_path / "words.npy", *out), "is no array of numbers"),
+        (("lstm", "run", net, tmp_path / "complex.npy", *out), "is no array of numbers"),
+        (("lstm", "run", net, tmp_path / "several.npz", *out), "is no array of numbers"),
+        (("lstm", "bench", net, "--out", tmp_path / "bad.tw"), "File exists"),
+        (("lstm", "export", net, "--c", tmp_path, "--window", 3, "--nan", "hold"), "about ticks"),
         (("lstm", "run", net, tmp_path / "no.npy", *out), "There is no file"),
         (("lstm", "run", tmp_path / "no.onnx", tmp_path / "flat.npy", *out), "There is no file"),
         (("lstm", "export", net, "--c", tmp_path, "--name", "9"), "name must be letters"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -97,7 +98,8 @@ def stream(
 ) -> None:
     """Answer ticks as they come: a line of numbers in, a line of numbers out.
 
-    A tick that is refused is named in words on standard error; the state stays as it was.
+    A tick that is refused is named in words on standard error; the state stays as it was. Between
+    two commas nothing is a number that is missing, as nan is.
 
     [dim]tail -f ticks.csv | tilewright lstm stream net.onnx[/]
     """
@@ -110,13 +112,24 @@ def stream(
     for line in sys.stdin:
         if line.strip():
             try:
-                x = np.array(line.replace(",", " ").split(), np.float32)
+                x = np.array(_numbers(line), np.float32)
                 answer = ticks.answer(x[None])
             except (ArgumentError, ValueError) as error:
                 print(f"{line.strip()}: {error}", file=sys.stderr)
                 continue
-            print(*np.ravel(answer), sep=",", flush=True)
+            try:
+                print(*np.ravel(answer), sep=",", flush=True)
+            except BrokenPipeError:  # nobody reads on; what is left to be flushed goes nowhere
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return
             ticks.prepare()
+
+
+def _numbers(line: str) -> list[str]:
+    """With commas between them, or without."""
+    if "," not in line:
+        return line.split()
+    return [field.strip() or "nan" for field in line.split(",")]
 
 
 def bench(
@@ -146,6 +159,8 @@ def bench(
     from tilewright.files import write_text
     from tilewright.sequence.latency import chart
 
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
     known(partial(print, file=sys.stderr))
     found = _measured(net, precision, slide, ticks, every / 1e3, times)
     Console().print(_table(found))
@@ -153,7 +168,6 @@ def bench(
         if (rates := histogram.rates()) is not None:
             print(f"{histogram.name}: {rates}")
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         content: dict[str, Any] = {"net": net.name, "precision": precision, "host": _host()}
         content["slide"] = slide
         content["histograms"] = [histogram.to_json() for histogram in found]
@@ -184,6 +198,8 @@ def export(
     model = load(net)
     if window is not None and slide is not None:
         raise ArgumentError("A library is of windows or of one that slides, not of both.")
+    if window is not None and nan != "refuse":
+        raise ArgumentError("--nan is about ticks: in whole windows numbers pass as they are.")
     if window is None:
         tell(_running(model, precision, slide, nan).export(c, name, tiles=tiles))
     else:
@@ -288,9 +304,12 @@ def _array(path: Path) -> Any:
     if not path.is_file():
         raise ArgumentError(f"There is no file {path}.")
     try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ArgumentError(f"{path} is no array of numbers (.npy): {error}.") from None
+        found = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError):  # NumPy's own words say how to run what a file holds
+        found = None
+    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiub":
+        raise ArgumentError(f"{path} is no array of numbers, as np.save leaves one (.npy).")
+    return found
 
 
 def _save(path: Path, array: Any) -> None:
