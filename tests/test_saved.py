@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import equinox
 import jax
@@ -125,6 +126,10 @@ def test_tiles_are_those_of_the_user(file):
     program = tilewright.compile(jnp.tanh, X, tiles=1)
     assert reloaded(program, file).image.tiles == 1
     assert tilewright.load(file, tiles=3).image.tiles == 3
+    wrong: list[Any] = [0, -1, 1.5, "2", True]
+    for tiles in wrong:
+        with pytest.raises(ArgumentError, match="tiles must be a positive whole number"):
+            tilewright.load(file, tiles=tiles)
 
 
 def test_what_has_no_graph_is_not_saved(file):

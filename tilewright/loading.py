@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from tilewright.compilation import Compilation, Source, Stages, compiled
-from tilewright.errors import LoadError
+from tilewright.errors import ArgumentError, LoadError
 from tilewright.machine.host import check_able, host_machine
 from tilewright.machine.machine import Machine
 from tilewright.runtime.executable import Executable
@@ -27,10 +27,13 @@ def load(path: str | os.PathLike[str], *, tiles: int | None = None) -> Executabl
     were bound are bound; their work is done now, for this host. A state begins as it began where
     the program was compiled. Results that are PRNG keys of JAX's need JAX once they are there.
 
-    Raises `LoadError` for a file that is damaged, or no program, or of another version; OSError
-    where there is none; `UnsupportedError` on a processor that programs do not run on.
+    Raises `ArgumentError` for tiles that are no whole number above 0; `LoadError` for a file that
+    is damaged, or no program, or of another version; OSError where there is none;
+    `UnsupportedError` on a processor that programs do not run on.
     """
     check_able()
+    if tiles is not None and (type(tiles) is not int or tiles < 1):
+        raise ArgumentError(f"tiles must be a positive whole number, not {tiles!r}.")
     file = Path(path)
     saved, host = read(file), host_machine()
     source = Source(

@@ -96,7 +96,9 @@ def test_a_state_in_a_file(tmp_path):
     np.testing.assert_array_equal(other.answer(xs[1, 1]), stream.answer(xs[1])[1])
     assert list(other.ticks) == [2]
     good = (tmp_path / "state.npz").read_bytes()
-    for bad in (b"", good[:-40], b"PK" + good[2:50], b"\x93NUMPY"):
+    later = bytearray(good)
+    later[4] = later[good.index(b"PK\x01\x02") + 6] = 200  # a version of ZIP that there is not
+    for bad in (b"", good[:-40], later, b"PK" + good[2:50], b"\x93NUMPY"):
         (tmp_path / "bad.npz").write_bytes(bad)
         with pytest.raises(ArgumentError, match=r"bad.npz holds no state of a stream"):
             Snapshot.load(tmp_path / "bad.npz")
@@ -123,6 +125,11 @@ def test_what_is_refused_leaves_all_as_it_is():
         (lambda: stream.answer(WHOLE[:1], only=[2]), "^There is no stream 2: it was compiled for"),
         (lambda: stream.answer(WHOLE, only=[1, 1]), "^only names a stream twice"),
         (lambda: stream.answer(WHOLE, only=[1]), "^x has ticks for 2 streams, where there are 1"),
+        (lambda: stream.answer([[1], [1, 2]]), "^x holds no rows of numbers"),
+        (
+            lambda: stream.answer(WHOLE, only=cast(Any, 1)),
+            "^only must be numbers of streams, not 1",
+        ),
         (lambda: stream.save(-1), "^There is no stream -1"),
         (lambda: stream.reset(True), "^There is no stream True"),
         (lambda: stream.fork(0, 2), "^There is no stream 2"),

@@ -116,7 +116,7 @@ class Model:
         return precision or "float32"
 
     def _fastest(self, tolerance: float, data: Any) -> str:
-        if not 0 < tolerance < inf:
+        if not isinstance(tolerance, int | float | np.number) or not 0 < tolerance < inf:
             raise ArgumentError(f"tolerance must be a number above 0, not {tolerance!r}.")
         if data is None:
             raise ArgumentError("tolerance needs data: windows (batch, steps, inputs).")

@@ -115,7 +115,13 @@ def error(found: np.ndarray, wanted: np.ndarray) -> Error:
 
 def checked(data: Any, inputs: int) -> np.ndarray:
     """Windows (batch, steps, inputs) as float32. Raises `ArgumentError` for anything else."""
-    xs = np.asarray(data, np.float32)
+    try:
+        xs = np.asarray(data)
+        xs = xs.astype(np.float32) if xs.dtype.kind in "fiub" else None
+    except ValueError:
+        xs = None
+    if xs is None:
+        raise ArgumentError("data must be an array of numbers.")
     if xs.ndim != 3 or xs.shape[2] != inputs or not xs.size:
         raise ArgumentError(f"data must have the shape (batch, steps, {inputs}), not {xs.shape}.")
     if not np.isfinite(xs).all():

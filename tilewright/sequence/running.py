@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -104,8 +104,9 @@ class Running(ABC):
         with self._lock:
             if only is not None:
                 return self._some(run, x, self._numbers(only))
-            if self.streams == 1 and np.ndim(x) == 1:
-                return run(self._checked(np.asarray(x)[None], self._every))[0]
+            x = _array(x)
+            if self.streams == 1 and x.ndim == 1:
+                return run(self._checked(x[None], self._every))[0]
             return run(self._checked(x, self._every))
 
     def _some(self, run: Callable, x: Any, numbers: list[int]) -> np.ndarray:
@@ -216,6 +217,8 @@ class Running(ABC):
         return int(stream)
 
     def _numbers(self, only: Sequence[int]) -> list[int]:
+        if not isinstance(only, Iterable):
+            raise ArgumentError(f"only must be numbers of streams, not {only!r}.")
         numbers = [self._number(stream) for stream in only]
         if len(set(numbers)) < len(numbers):
             raise ArgumentError(f"only names a stream twice: {numbers}.")
@@ -223,7 +226,7 @@ class Running(ABC):
 
     def _checked(self, x: Any, numbers: Sequence[int]) -> np.ndarray:
         """The ticks of these streams as finite rows, or as they are where they may pass."""
-        x = x if isinstance(x, np.ndarray) else np.asarray(x)
+        x = x if isinstance(x, np.ndarray) else _array(x)
         if x.shape != (len(numbers), self.inputs):
             self._refuse_shape(x, len(numbers))
         if x.dtype != np.float32:
@@ -259,3 +262,11 @@ class Running(ABC):
                 f"x is {x[row, feature]} in stream {numbers[row]}, feature {feature}{why}."
             )
         return filled
+
+
+def _array(x: Any) -> np.ndarray:
+    """Of rows that are equally long."""
+    try:
+        return np.asarray(x)
+    except ValueError:
+        raise ArgumentError("x holds no rows of numbers that are equally long.") from None

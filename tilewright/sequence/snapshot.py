@@ -59,5 +59,9 @@ class Snapshot:
             count = len(found) - 3
             arrays = tuple(found[f"state{i}"] for i in range(count))
             return Snapshot(model, precision, kind, arrays, found["last"], int(found["ticks"]))
-        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, OSError) as error:
+        # What a ZIP file and arrays that are damaged, or are none, raise.
+        except (
+            KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, OSError,
+            NotImplementedError, RuntimeError, OverflowError,
+        ) as error:  # fmt: skip
             raise ArgumentError(f"{path} holds no state of a stream ({error}).") from None
