@@ -38,6 +38,58 @@ def test_what_torch_exports(options, tmp_path):
     np.testing.assert_allclose(model.window(*xs.shape[:2])(xs), wanted, atol=1e-5)
 
 
+def side_by_side(*which):
+    """States of a layer's directions."""
+
+    def read(h):
+        torch = pytest.importorskip("torch")
+        return torch.cat([h[i] for i in which], 1)
+
+    return read
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize(
+    ("read", "both", "maps"),
+    [
+        (lambda h: h[-1], False, True),
+        (lambda h: h[0], False, False),
+        (side_by_side(-2, -1), True, True),
+        (side_by_side(-1, -2), True, False),
+    ],
+    ids=["last", "first", "both", "crossed"],
+)
+def test_states_of_stacked_layers(read, both, maps, kind, dynamic, tmp_path):
+    """As people read them, and as they hardly do; answers of one number, without its dimension."""
+    torch = pytest.importorskip("torch")
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            make = getattr(torch.nn, kind)
+            self.rnn = make(4, 5, 2, batch_first=True, bidirectional=both)
+            self.out = torch.nn.Linear(10 if both else 5, 1)
+
+        def forward(self, xs):
+            _, h = self.rnn(xs)
+            h = h[0] if kind == "LSTM" else h
+            return self.out(read(h)).squeeze(-1)
+
+    torch.manual_seed(0)
+    net, path, xs = Net().eval(), tmp_path / "net.onnx", inputs()
+    axes = {"xs": {0: "batch", 1: "steps"}} if dynamic else None
+    torch.onnx.export(
+        net, (torch.zeros(3, 7, 4),), path, dynamo=False, input_names=["xs"], dynamic_axes=axes
+    )
+    if not maps:
+        with pytest.raises(UnsupportedError, match="computes something else"):
+            load(path)
+        return
+    found = load(path).window(*xs.shape[:2])(xs)
+    np.testing.assert_allclose(found[:, 0], by_runtime(path, xs), atol=1e-5)
+
+
 def graph(nodes, arrays, output, shape=("steps", "batch", 4), more=()):
     """A file's bytes, of nodes by hand."""
     make = onnx.helper

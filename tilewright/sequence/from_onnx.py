@@ -22,12 +22,10 @@ from tilewright.models.recurrent import Affine, Cell, Dense, Layer, Recurrent, W
 from tilewright.sequence import gates
 from tilewright.sequence.model import Model
 from tilewright.sequence.onnx_reference import Reference, known
+from tilewright.sequence.onnx_states import SAME, check_state
 from tilewright.sequence.trial import matching
 
 ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
-SAME = ("Identity", "Cast", "Dropout")
-MOVES = (*SAME, *"Squeeze Unsqueeze Slice Gather Split Reshape Transpose Concat".split())
-"""What an initial state that is given with each call may go through."""
 OLDEST = 7
 """The opset from which on LSTM and GRU mean what they do."""
 DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
@@ -37,7 +35,9 @@ DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
 class Flow:
     """A value on its way from input to output: its dimensions, outermost first.
 
-    "ways" are the directions of a layer's result; `reads` is set once steps are gone.
+    "ways" are the directions of a layer's result, "states" those of several layers behind each
+    other; `reads` is set once steps are gone. Which of them are taken is not kept: a net that reads
+    others than those of the last layer, in their order, does not answer as the file does.
     """
 
     axes: tuple[str, ...]
@@ -89,7 +89,7 @@ class _Walk:
             raise UnsupportedError(f"{self.given.name}: an input of three dimensions is needed.")
         self.states = inputs[1:]
         for value in self.states:
-            _check_state(graph, value.name)
+            check_state(graph, value.name)
         self.constants = known(file, self.given, self.states)
         # Whether steps or batch come first shows at the first recurrent node.
         self.flows[self.given.name] = Flow(("first", "second", "features"))
@@ -213,7 +213,8 @@ class _Walk:
         self.flows[node.output[0]] = replace(flow, axes=kept)
 
     def _is_single(self, axis: str) -> bool:
-        return axis == "taken" or (axis == "ways" and self._one_way())
+        alone = {"ways": self._one_way, "features": lambda: self._features() == 1}
+        return axis == "taken" or (axis in alone and alone[axis]())
 
     def _features(self) -> int:
         return self.head[-1].outputs if self.head else self.layers[-1].outputs
@@ -250,10 +251,22 @@ class _Walk:
         last = (-1, max(onnx_file.sizes(self.given)[i] - 1 for i in range(2)))
         if where == "steps" and int(np.ravel(index)[0]) in last:
             self.flows[node.output[0]] = Flow(rest, "last step")
-        elif self._is_single(where):
+        elif self._is_single(where) or where in _ends(flow):
             self.flows[node.output[0]] = replace(flow, axes=rest)
         else:
             raise onnx_file.refused(node, f"of {index} among the {where}")
+
+    def _concat(self, node: Any) -> None:
+        """Last states: of layers, behind each other; of a layer's directions, side by side."""
+        flow, *others = [self.flows.get(name) for name in node.input]
+        axis = onnx_file.attributes(node)["axis"]
+        if flow is None or any(other != flow for other in others) or flow.reads != "last state":
+            raise onnx_file.refused(node)
+        where, ends = flow.axes[axis % len(flow.axes)], _ends(flow)
+        axes = tuple("states" if a in ends else a for a in flow.axes)
+        if where not in ends and (where != "features" or ends & {*axes}):
+            raise onnx_file.refused(node, f"of {where}")
+        self.flows[node.output[0]] = replace(flow, axes=axes)
 
     def _slice(self, node: Any) -> None:
         flow = self.flows[node.input[0]]
@@ -325,15 +338,6 @@ class _Walk:
         self.flows[node.output[0]] = self.flows[node.input[0]]
 
 
-def _check_state(graph: Any, name: str) -> None:
-    """An input beside the sequence must be where a layer starts from, and nothing else."""
-    states = {name}
-    for node in graph.node:
-        used = [i for i, source in enumerate(node.input) if source in states]
-        if used and node.op_type in MOVES and (used == [0] or node.op_type == "Concat"):
-            states.update(node.output)
-        elif used and not (node.op_type in ("LSTM", "GRU") and min(used) >= 5):
-            raise UnsupportedError(
-                f"{name}: an input beside the sequence that is more than an initial state (it goes "
-                f"into {node.op_type} {node.name or node.output[0]}) does not map."
-            )
+def _ends(flow: Flow) -> set[str]:
+    """Dimensions along which last states lie."""
+    return {"ways", "states"} if flow.reads == "last state" else set()
