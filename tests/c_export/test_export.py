@@ -346,6 +346,8 @@ def test_names_and_policies_that_there_are_not(tmp_path):
     for name in ("", "9net", "my net", "net-1", "_net"):
         with pytest.raises(ArgumentError, match="name must be letters, digits and underscores"):
             program.export(tmp_path / "out", name)
+    with pytest.raises(ArgumentError, match=r"libm\.a is a library of C itself"):
+        program.export(tmp_path / "out", "m")
     with pytest.raises(ArgumentError, match="nan must be one of refuse, hold, pass, not 'drop'"):
         program.export(tmp_path / "out", "net", nan="drop")
     assert not (tmp_path / "out").exists()

@@ -32,6 +32,17 @@ def test_what_was_saved_is_loaded_with_equal_bits(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
 
 
+def test_what_a_source_says_is_not_contradicted(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save(model(), path)
+    assert load(path, reads="last step").net == NET
+    for reads in ("every step", "last state"):  # a layer runs backward
+        with pytest.raises(ArgumentError, match=f"reads='{reads}', but the source says .*'last s"):
+            load(path, reads=reads)
+    save(model(Recurrent((Layer("lstm", 4, 5),))), path)
+    assert load(path, reads="last state").net.reads == "last step"
+
+
 def test_windows_are_compiled_with_the_weights_bound():
     xs = inputs()
     program = model().window(3, 7)

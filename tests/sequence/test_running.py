@@ -125,6 +125,7 @@ def test_what_is_refused_leaves_all_as_it_is():
         (lambda: stream.answer(WHOLE[:1], only=[2]), "^There is no stream 2: it was compiled for"),
         (lambda: stream.answer(WHOLE, only=[1, 1]), "^only names a stream twice"),
         (lambda: stream.answer(WHOLE, only=[1]), "^x has ticks for 2 streams, where there are 1"),
+        (lambda: stream.answer(WHOLE.astype(float) * 1e300), "^x is -?inf in stream 0, feature 0"),
         (lambda: stream.answer([[1], [1, 2]]), "^x holds no rows of numbers"),
         (
             lambda: stream.answer(WHOLE, only=cast(Any, 1)),

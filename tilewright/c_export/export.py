@@ -40,6 +40,7 @@ _TAKEN = frozenset(
     "abi open open_level level start stop reset answer prepare late state_bytes save restore model "
     "stream program".split()
 )
+_LIBRARIES = frozenset("c m dl rt pthread util gcc".split())
 ANY = Target("x86-64", "")
 MOST_TILES = 64
 """Each takes memory in every stream."""
@@ -106,10 +107,12 @@ def export(
 
 
 def _checked(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
         raise ArgumentError(
             f"name must be letters, digits and underscores, a letter first, not {name!r}."
         )
+    if name in _LIBRARIES:
+        raise ArgumentError(f"name must not be {name!r}: lib{name}.a is a library of C itself.")
     return name
 
 

@@ -27,7 +27,8 @@ def load(
     "every step".
 
     Raises `UnsupportedError` for what does not map, by its name and place; no weight is left
-    unread. Raises `ArgumentError` for a source that is none of these and for a damaged file.
+    unread. Raises `ArgumentError` for a source that is none of these, for a damaged file, and for
+    `reads` that the source contradicts.
     """
     if reads not in READS:
         raise ArgumentError(f"reads must be one of {READS[1:]} or None, not {reads!r}.")
@@ -38,6 +39,7 @@ def load(
             f"This source needs {error.name}: pip install 'tilewright[sequence]'."
         ) from None
     check_chain(model.net)
+    _check_reads(model, reads)
     if scaler is not None:
         model = on_raw_inputs(model, pair_of(scaler, model.net.inputs, "scaler"))
     net, weights = model.net, model.weights
@@ -66,6 +68,14 @@ def _loaded(source: Any, reads: str | None) -> Model:
         "source must be a PyTorch module or state dict, a Keras model or a path, not "
         f"{type(source).__name__}."
     )
+
+
+def _check_reads(model: Model, reads: str | None) -> None:
+    """Of a net that runs forward the last step and the last state are one."""
+    own, last = model.net.reads, ("last step", "last state")
+    same = own == reads or (model.net.is_causal and own in last and reads in last)
+    if reads is not None and not same:
+        raise ArgumentError(f"reads={reads!r}, but the source says itself: {own!r}.")
 
 
 def _from_path(path: Path, reads: str | None) -> Model:

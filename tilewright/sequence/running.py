@@ -232,7 +232,8 @@ class Running(ABC):
         if x.dtype != np.float32:
             if x.dtype != np.float64:
                 raise ArgumentError(f"x has dtype {x.dtype}, but the net takes float32.")
-            x = x.astype(np.float32)
+            with np.errstate(over="ignore"):  # is infinite, and treated so
+                x = x.astype(np.float32)
         if self.nan == "pass":
             return x
         if not np.isfinite(x).all():
