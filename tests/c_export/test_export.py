@@ -82,7 +82,7 @@ def test_a_hundred_thousand_ticks_inside_strict_seccomp(tmp_path, precision):
     """Any system call but read and write would kill it; every level gives Python's bits."""
     net, count = model("packed"), 50
     net.stream(precision=precision).program.export(tmp_path, "net")
-    values = {"count": count, "inputs": INPUTS, "levels": len(LEVELS), "turns": 2000 // 3}
+    values = {"count": count, "inputs": INPUTS, "levels": len(LEVELS), "turns": 2000}
     wrap = [f"-Wl,--wrap={name}" for name in COUNTED]
     program = build(tmp_path, HARNESS % (values | {"wrapped": WRAPPED}), "libnet.a", *wrap)
     xs = ticks(count)
