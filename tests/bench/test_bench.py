@@ -291,6 +291,7 @@ def test_windows():
     names = [row.name for row in rows]
     assert names[0] == "tiny, float32"
     assert sum("share of the peak" in name for name in names) == 2
+    assert "tiny, bfloat16x16 over ours in float32" in names
     assert rows[-1].unit == "MB"
     assert all(row.bar for row in rows if row.ratio and "over" not in row.name)
 
