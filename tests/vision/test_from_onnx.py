@@ -69,16 +69,30 @@ CASES = {
         "Resize", IMAGE, (None, np.array([1, 1, 2, 3], np.float32)),
         dict(mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
     ),
+    "resize, rounded": (
+        "Resize", IMAGE, (None, np.array([1, 1, 2, 3], np.float32)),
+        dict(mode="nearest", nearest_mode="round_prefer_ceil"),
+    ),
+    "resize, some dimensions": (
+        "Resize", IMAGE, (None, None, np.array([14, 27])), dict(axes=[2, 3], opset=18),
+    ),
+    "pad": ("Pad", IMAGE, (np.array([0, 0, 1, 0, 0, 0, 2, 1]), np.float32(3)), {}),
+    "pad, some dimensions": (
+        "Pad", IMAGE, (np.array([1, 0, 2, 1]), None, np.array([-1, 1])), dict(opset=18),
+    ),
     "hard sigmoid": ("HardSigmoid", IMAGE, (), dict(alpha=0.3)),
     "hard swish": ("HardSwish", IMAGE, (), dict(opset=14)),
     "clip": ("Clip", IMAGE, (np.float32(-0.5), np.float32(0.7)), {}),
     "softmax": ("Softmax", (3, 5), (), dict(axis=-1)),
     "mean": ("ReduceMean", IMAGE, (), dict(axes=[2, 3], keepdims=0)),
+    "mean of nothing": ("ReduceMean", IMAGE, (), dict(noop_with_empty_axes=1, opset=18)),
     "gemm": ("Gemm", (3, 5), (f(4, 5), f(4)), dict(transB=1, alpha=0.5, beta=2.0)),
     "slice": ("Slice", IMAGE, tuple(np.array(v) for v in ([1, 0], [-1, 9], [2, 3], [1, 2])), {}),
     "transpose": ("Transpose", IMAGE, (), dict(perm=[0, 2, 3, 1])),
     "reshape": ("Reshape", IMAGE, (np.array([0, -1, 3]),), {}),
+    "slice of old": ("Slice", IMAGE, (), dict(starts=[1], ends=[-2], axes=[2], opset=9)),
     "flatten": ("Flatten", IMAGE, (), dict(axis=2)),
+    "flatten, from the end": ("Flatten", IMAGE, (), dict(axis=-1)),
 }  # fmt: skip
 
 
@@ -94,6 +108,13 @@ def test_an_operator_is_the_reference_s(case, tmp_path):
     ours = jax.jit(lambda x: graph({}, x))(x)
     assert ours.shape == theirs.shape
     np.testing.assert_allclose(ours, theirs, 1e-5, 1e-5)
+
+
+def test_a_resize_of_old_repeats_values(tmp_path):
+    """With two inputs; ONNX's reference cannot run it."""
+    path = written(tmp_path / "one.onnx", "Resize", IMAGE, np.array([1, 1, 2, 3], "f4"), opset=10)
+    x = f(*IMAGE)
+    np.testing.assert_array_equal(read_onnx(path)({}, x), x.repeat(2, 2).repeat(3, 3))
 
 
 @pytest.mark.parametrize("net", [SMALL, RESIDUAL], ids="b resnext".split())
@@ -120,12 +141,15 @@ def test_a_program_of_it(tmp_path):
     (("MaxPool", IMAGE), "ceil_mode or dilations"),
     (("Softmax", IMAGE), "over dimensions 1 to 3 together"),
     (("ConvTranspose", IMAGE, f(4, 1, 2, 2)), "in groups does not map"),
+    (("Resize", IMAGE, None, np.array([1, 1, 2, 2], "f4")), "nearest, half_pixel, floor does not"),
+    (("Pad", IMAGE, np.array([0] * 8)), "Pad by reflect does not map"),
 ], ids=lambda value: "")  # fmt: skip
 def test_what_does_not_map_is_named(given, words, tmp_path):
     kind, *_ = given
     own = {
         "LRN": dict(size=3), "MaxPool": dict(kernel_shape=[2, 2], ceil_mode=1),
         "Softmax": dict(axis=1, opset=11), "ConvTranspose": dict(group=2),
+        "Resize": dict(nearest_mode="floor"), "Pad": dict(mode="reflect"),
     }.get(kind, {})  # fmt: skip
     path = written(tmp_path / "one.onnx", *given, **own)
     with pytest.raises(UnsupportedError, match=words):

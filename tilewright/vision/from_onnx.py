@@ -75,6 +75,8 @@ def read_onnx(path: str | Path) -> Graph:
     nodes = []
     for node in graph.node:
         own = onnx_file.attributes(node) | {"opset": onnx_file.opset(file)}
+        if node.domain not in ("", "ai.onnx"):
+            raise onnx_file.refused(node, f"of {node.domain} does not map")
         if node.op_type == "Constant":
             weights[node.output[0]] = _constant(node, own)
         elif node.op_type not in RULES:

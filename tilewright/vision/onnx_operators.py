@@ -128,23 +128,53 @@ def _average_pool(own: Own, x: Any) -> Any:
 
 
 def _resize(own: Own, x: Any, _: Any = None, scales: Any = None, sizes: Any = None) -> Any:
-    """By whole factors, each value repeated: what nearest, asymmetric and floor say."""
+    """By whole factors, each value repeated: what nearest says where it rounds to each in turn."""
     import jax.numpy as jnp
 
     _planar(x)
+    first = own["opset"] < 11  # scales come second there, and nothing says how: asymmetric, floor
+    scales = _ if first else scales
     mode = own.get("mode", b"nearest")
-    how = own.get("coordinate_transformation_mode", b"half_pixel")
-    near = own.get("nearest_mode", b"round_prefer_floor")
-    exact = how == b"half_pixel" or (how == b"asymmetric" and near == b"floor")
+    how = own.get("coordinate_transformation_mode", b"asymmetric" if first else b"half_pixel")
+    near = own.get("nearest_mode", b"floor" if first else b"round_prefer_floor")
+    exact = (how, near) in _REPEATING
     if mode != b"nearest" or not exact:
         raise RefusedError(f"by {mode.decode()}, {how.decode()}, {near.decode()} does not map")
-    wanted = np.asarray(scales) if sizes is None else np.asarray(sizes) / np.array(x.shape)
+    axes = [axis % x.ndim for axis in own.get("axes", range(x.ndim))]
+    wanted = (
+        np.ravel(_known(scales)) if sizes is None
+        else np.ravel(_known(sizes)) / np.array([x.shape[axis] for axis in axes])
+    )  # fmt: skip
     factors = np.rint(wanted).astype(int)
     if not np.allclose(factors, wanted) or (factors < 1).any():
         raise RefusedError("by factors that are not whole does not map")
-    for axis, factor in enumerate(factors):
+    for axis, factor in zip(axes, factors, strict=True):
         x = jnp.repeat(x, int(factor), axis) if factor > 1 else x
     return x
+
+
+_REPEATING = {
+    (b"asymmetric", b"floor"),
+    (b"half_pixel", b"round_prefer_floor"),
+    (b"half_pixel", b"round_prefer_ceil"),
+}
+"""How places are found and rounded where whole factors repeat each value."""
+
+
+def _pad(own: Own, x: Any, pads: Any = None, value: Any = None, axes: Any = None) -> Any:
+    import jax.numpy as jnp
+
+    if own.get("mode", b"constant") != b"constant":
+        raise RefusedError(f"by {own['mode'].decode()} does not map")
+    widths = own["pads"] if pads is None else np.ravel(_known(pads)).tolist()
+    over = range(x.ndim) if axes is None else np.ravel(_known(axes)).tolist()
+    if min(widths, default=0) < 0:
+        raise RefusedError("that crops does not map")
+    sides = [(0, 0)] * x.ndim
+    for axis, low, high in zip(over, widths[: len(over)], widths[len(over) :], strict=True):
+        sides[axis] = (low, high)
+    filling = own.get("value", 0.0) if value is None else _known(value).item()
+    return jnp.pad(x, sides, constant_values=filling)
 
 
 # Elements
@@ -209,8 +239,10 @@ def _softmax(own: Own, x: Any) -> Any:
 def _mean(own: Own, x: Any, axes: Any = None) -> Any:
     import jax.numpy as jnp
 
-    given = own.get("axes", None if axes is None else np.ravel(axes).tolist())
-    over = tuple(range(x.ndim)) if given is None else tuple(given)
+    given = own.get("axes", [] if axes is None else np.ravel(_known(axes)).tolist())
+    if not given and own.get("noop_with_empty_axes"):
+        return x
+    over = tuple(given or range(x.ndim))
     return jnp.mean(x, over, keepdims=bool(own.get("keepdims", 1)))
 
 
@@ -252,7 +284,8 @@ def _reshape(own: Own, x: Any, shape: Any) -> Any:
 
 
 def _flatten(own: Own, x: Any) -> Any:
-    axis = own.get("axis", 1) % (x.ndim + 1)
+    axis = own.get("axis", 1)
+    axis += x.ndim if axis < 0 else 0
     return x.reshape(reduce(operator.mul, x.shape[:axis], 1), -1)
 
 
@@ -273,7 +306,12 @@ def _unsqueeze(own: Own, x: Any, axes: Any = None) -> Any:
     return x.reshape([1 if i in places else next(sizes) for i in range(rank)])
 
 
-def _slice(own: Own, x: Any, starts: Any, ends: Any, axes: Any = None, steps: Any = None) -> Any:
+def _slice(
+    own: Own, x: Any, starts: Any = None, ends: Any = None, axes: Any = None, steps: Any = None
+) -> Any:
+    if starts is None:  # attributes before opset 10
+        starts, ends = (np.array(own[name]) for name in ("starts", "ends"))
+        axes = np.array(own["axes"]) if "axes" in own else None
     begin, end = (np.ravel(_known(part)).tolist() for part in (starts, ends))
     over = range(len(begin)) if axes is None else np.ravel(_known(axes)).tolist()
     by = [1] * len(begin) if steps is None else np.ravel(_known(steps)).tolist()
@@ -324,6 +362,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "MatMul": _with("matmul"),
     "MaxPool": _max_pool,
     "Mul": _with("multiply"),
+    "Pad": _pad,
     "Pow": _with("power"),
     "ReduceMean": _mean,
     "Relu": _from_jax("relu"),
