@@ -183,6 +183,18 @@ def test_any_convolution(groups, size, taps, stride, dilation, spread, pad):
     assert evaluated[0].tobytes() == native[0].tobytes()
 
 
+def test_groups_of_images_without_outputs():
+    """What comes as a filter gradient may have no taps."""
+
+    def fn(x, w):
+        return lax.conv_general_dilated(
+            x, w, (2, 3), ((2, -2), (3, 4)), rhs_dilation=(3, 1), batch_group_count=2,
+            dimension_numbers=("CHWN", "IHWO", "NCHW"),
+        )  # fmt: skip
+
+    agree(with_gradients(fn), numbers(1, 1, 7, 6), numbers(1, 7, 3, 2, seed=1), relative=1e-4)
+
+
 def total(fn):
     return lambda x, w: jnp.sum(fn(x, w) ** 2)
 

@@ -44,8 +44,12 @@ Pads = tuple[Pair, Pair]
 
 def extent(size: int, taps: int, stride: int, pad: Pair, dilation: int = 1) -> int:
     """How many windows of so many taps there are along one dimension."""
-    reach = (taps - 1) * dilation + 1 if taps else 0
-    return max(0, (size + sum(pad) - reach) // stride + 1)
+    return max(0, (size + sum(pad) - reach(taps, dilation)) // stride + 1)
+
+
+def reach(taps: int, dilation: int) -> int:
+    """From the first place that a window reads to behind the last."""
+    return (taps - 1) * dilation + 1 if taps else 0
 
 
 def extents(size: Sequence[int], taps: Sequence[int], params: Mapping[str, Any]) -> Pair:
@@ -68,7 +72,7 @@ def exact_pads(
 ) -> Pads:
     """Pads of which the high ones end where the last of `made` windows does."""
     rows, columns = (
-        (low[i], (made[i] - 1) * stride[i] + (taps[i] - 1) * dilation[i] + 1 - size[i] - low[i])
+        (low[i], (made[i] - 1) * stride[i] + reach(taps[i], dilation[i]) - size[i] - low[i])
         for i in range(2)
     )
     return rows, columns
