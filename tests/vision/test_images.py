@@ -85,6 +85,8 @@ def test_files_that_are_no_images_are_named(tmp_path):
         with pytest.raises(ImageError, match=words) as raised:
             images.read(path)
         assert str(raised.value).count("\n") == 0
+    with Image.open(tmp_path / "cut.jpg") as opened, pytest.raises(ImageError, match="truncated"):
+        images.read(opened, "image 3")
 
 
 @pytest.mark.parametrize("kind", ["png", "jpg", "gif", "tif", "bmp", "webp"])

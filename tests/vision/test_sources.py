@@ -45,6 +45,8 @@ def test_what_is_no_source(tmp_path):
         (lambda: items_of(np.zeros((3, 4))), r"X must be \(n, h, w\).*not 3x4"),
         (lambda: items_of(3), "X must be a folder, paths.*not int"),
         (lambda: items_of(pd.DataFrame({"a": [1], "b": [2]})), "one named 'path', not a, b"),
+        (lambda: items_of(pd.DataFrame({"path": ["a.png", None]})), "no path in row 1 of 'path'"),
+        (lambda: items_of(pd.DataFrame({"a": [1]})), "X has no path in row 0 of 'a', but 1"),
         (lambda: labelled_folder(tmp_path), "holds no folders: one for each class is needed"),
     ]
     for call, words in cases:
@@ -65,5 +67,10 @@ def test_content_is_of_what_is_inside(tmp_path):
     assert content_of(tmp_path / "a.png") == content_of(tmp_path / "b.png")
     assert content_of(image) == content_of(np.asfortranarray(image))
     assert content_of(image) != content_of(image.reshape(2, 8, 3))
+    grey = Image.fromarray(image[..., 0])
+    lit, dark = grey.convert("P"), grey.convert("P")
+    lit.putpalette(list(range(255, -1, -1)) * 3)
+    assert np.asarray(lit).tobytes() == np.asarray(dark).tobytes()
+    assert content_of(lit) != content_of(dark)
     with pytest.raises(ImageError, match=r"c\.png cannot be read"):
         content_of(tmp_path / "c.png")

@@ -20,7 +20,7 @@ from tilewright.vision.features_cache import FeaturesCache
 from tilewright.vision.inputs import Recipe, stream
 from tilewright.vision.loading import load
 from tilewright.vision.model import Model
-from tilewright.vision.sources import Item, content_of, items_of
+from tilewright.vision.sources import Item, content_of, items_of, name_of
 
 RAISE, SKIP = ON_BAD = ("raise", "skip")
 BLOCK = 64
@@ -92,9 +92,9 @@ def extracted(
 def _contents(items: Sequence[Item], on_bad: str) -> tuple[list[str], list[str]]:
     """A digest for each item, empty for what cannot be read; and what is said of those."""
     found, bad = [], []
-    for item in items:
+    for number, item in enumerate(items):
         try:
-            found.append(content_of(item))
+            found.append(content_of(item, name_of(item, number)))
         except ImageError as error:
             if on_bad == RAISE:
                 raise

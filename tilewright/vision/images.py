@@ -36,7 +36,7 @@ WIDE = 257
 def read(source: Any, name: str = "") -> Image.Image:
     """The image of a path, array or Pillow image. Raises `ImageError`, which names it."""
     if isinstance(source, Image.Image):
-        return upright(source, name or "the image")
+        return from_image(source, name or "the image")
     if isinstance(source, str | Path):
         return from_path(Path(source))
     return from_array(np.asarray(source), name or "the array")
@@ -64,6 +64,17 @@ def from_path(path: Path) -> Image.Image:
         raise
     except Exception as error:  # decoders have no class of their own for what is broken
         raise ImageError(f"{path} is truncated or damaged: {_first(error)}.") from None
+
+
+def from_image(image: Image.Image, name: str) -> Image.Image:
+    """The same of an image that Pillow has opened, and may not have read yet."""
+    _check_size(image, name)
+    try:
+        return upright(image, name)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:
+        raise ImageError(f"{name} is truncated or damaged: {_first(error)}.") from None
 
 
 def upright(image: Image.Image, name: str) -> Image.Image:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from tilewright.errors import ArgumentError
 from tilewright.vision.errors import ImageError
-from tilewright.vision.images import SUFFIXES
+from tilewright.vision.images import SUFFIXES, from_image
 
 Item = Any
 """A path, an array, or an image of Pillow's."""
@@ -74,16 +75,19 @@ def name_of(item: Item, number: int) -> str:
     return str(item) if isinstance(item, Path) else f"image {number}"
 
 
-def content_of(item: Item) -> str:
+def content_of(item: Item, name: str = "the image") -> str:
     """SHA-256 of what the item holds: a file's bytes, or an array's values, shape and type.
 
-    Raises `ImageError` for a file that cannot be read.
+    Of Pillow's images it is that of the colours as they are read: numbers of a palette alone say
+    nothing. Raises `ImageError` for what cannot be read.
     """
     if isinstance(item, Path):
         try:
             return hashlib.sha256(item.read_bytes()).hexdigest()
         except OSError as error:
             raise ImageError(f"{item} cannot be read: {error.strerror}.") from None
+    if isinstance(item, Image.Image):
+        item = from_image(item, name)
     array = np.ascontiguousarray(item)
     found = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
     found.update(array.tobytes())
@@ -115,4 +119,8 @@ def _of_frame(X: Any) -> list[Item]:
         raise ArgumentError(
             f"X must have one column of paths, or one named 'path', not {', '.join(names)}."
         )
-    return [Path(text) for text in frame[column].to_list()]
+    items = frame[column].to_list()
+    for number, item in enumerate(items):
+        if not isinstance(item, str | Path):
+            raise ArgumentError(f"X has no path in row {number} of {column!r}, but {item!r}.")
+    return [Path(item) for item in items]
