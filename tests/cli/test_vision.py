@@ -8,6 +8,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from tests.vision.nets import model
+from tilewright.bench.one_net import Times
 from tilewright.cli.app import app
 from tilewright.vision import save
 
@@ -126,6 +127,12 @@ def test_bench_says_times_and_shares(tmp_path):
     assert row["times"]["tilewright"] > 0
     assert 0 < row["gflops"] < row["peak"]
     assert "tilewright" in done.stdout
+
+
+def test_a_contender_that_sits_a_batch_out_leaves_its_cell_empty():
+    row = Times(3, {"tilewright": 1.0, "PyTorch": 2.0}, "PyTorch", 2.0, 50.0, 100.0)
+    cells = row.cells(("tilewright", "JAX", "PyTorch"))
+    assert cells == ("3", "1.00", "", "2.00", "2.00x PyTorch", "50%")
 
 
 def test_bench_refuses_in_one_sentence():

@@ -6,7 +6,7 @@ share of the multiply-add peak ours is. Contenders are those of `images.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -32,10 +32,13 @@ class Times:
     gflops: float
     peak: float
 
-    def cells(self) -> tuple[str, ...]:
-        """Of a row: batch, times, the best peer, the share of the peak."""
+    def cells(self, contenders: Iterable[str]) -> tuple[str, ...]:
+        """Of a row: batch, times of these contenders, the best peer, the share of the peak.
+
+        Not all of them run every batch.
+        """
         ratio = "none here" if self.ratio is None else f"{self.ratio:.2f}x {self.peer}"
-        shown = (f"{time:.2f}" for time in self.times.values())
+        shown = (f"{self.times[name]:.2f}" if name in self.times else "" for name in contenders)
         return (str(self.batch), *shown, ratio, f"{self.gflops / self.peak:.0%}")
 
     def to_json(self) -> dict[str, Any]:

@@ -182,10 +182,11 @@ def bench(
         title=f"{net}, {chosen.size} px, {'training' if training else 'answers'}, ms an image",
         title_justify="left", title_style="bold", header_style="bold",
     )  # fmt: skip
-    for name in ("batch", *found[0].times, "best peer", "of peak"):
+    contenders = list(dict.fromkeys(name for one in found for name in one.times))
+    for name in ("batch", *contenders, "best peer", "of peak"):
         table.add_column(name, justify="right", overflow="fold")
     for one in found:
-        table.add_row(*one.cells())
+        table.add_row(*one.cells(contenders))
     console.print(table)
     if out is not None:
         from tilewright.files import write_text
