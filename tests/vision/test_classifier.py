@@ -122,6 +122,19 @@ def test_what_cannot_be_read_is_named_counted_and_skipped():
     ({"on_bad": "no"}, (X, Y), "on_bad must be raise or skip"),
     ({"validation": 1}, (X, Y), "validation must be 0 or more"),
     ({"epochs": 0}, (X, Y), "epochs must be"),
+    ({}, (X, [None, *Y[1:]]), "y has no value for image 0"),
+    ({}, (X, np.where(np.arange(60) == 7, np.nan, np.arange(60) % 2)), "no value for image 7"),
+    ({}, (X, np.array([1, *Y[1:]], object)), "y must hold values of one kind"),
+    ({}, (X, Y, [1]), "groups must hold one value for each of 60 images"),
+    ({"size": 40.5}, (X, Y), "size must be a whole number of 1 or more, not 40.5"),
+    ({"workers": -1}, (X, Y), "workers must be a whole number of 0 or more, not -1"),
+    ({"random_state": None}, (X, Y), "random_state must be a whole number of 0 or more, not None"),
+    ({"validation": "some"}, (X, Y), "validation must be 0 or more, and below 1, not 'some'"),
+    ({"crop": "x"}, (X, Y), "crop must be a number, not 'x'"),
+    ({"checkpoint": 3}, (X, Y), "checkpoint must be a path, not int"),
+    ({"checkpoint": "nowhere/run.npz"}, (X, Y), "There is no folder nowhere"),
+    ({"class_weight": {"day": -1.0, "night": 1.0}}, (X, Y), "numbers above 0, not -1.0"),
+    ({"class_weight": {"day": "x", "night": 1.0}}, (X, Y), "numbers above 0, not 'x'"),
     ({"flip": "x"}, (X, Y), "flip must be one of"),
     ({"class_weight": 3}, (X, Y), "class_weight must be None"),
     ({"net": "b0.pth"}, (X, Y), r"There is no file b0\.pth"),
@@ -147,3 +160,11 @@ def test_labels_that_were_not_in_training():
     one = ImageClassifier(**EASY).fit(X, Y)
     with pytest.raises(ArgumentError, match="a label that was not in training: 'dusk'"):
         one.compare(X[:2], ["day", "dusk"])
+    numbers = np.where(Y == "day", 10, 2)
+    other = ImageClassifier(**EASY).fit(X, numbers)
+    with pytest.raises(ArgumentError, match="a label that was not in training: '10'"):
+        other.compare(X[:2], ["10", "2"])
+    found = other.compare(X, numbers.astype(float))
+    np.testing.assert_array_equal(other.classes_[found.came], numbers)
+    with pytest.raises(ArgumentError, match="groups must hold one value for each of 60"):
+        other.compare(X, numbers, groups=[1])

@@ -26,11 +26,20 @@ def test_a_table(tmp_path):
     assert data.times[0] < data.times[1]
 
 
+def test_a_table_as_spreadsheets_write_it(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("path,label\na.png,x\n", encoding="utf-8-sig")
+    assert of_table(path).labels.tolist() == ["x"]
+
+
 @pytest.mark.parametrize("text, words", [
     ("", "has no rows"),
     ("path\na.png\n", "has no column 'label'"),
     ("path,label\na.png,\n", "line 2: label is missing"),
     ("path,label,time\na.png,x,noon\n", "line 2: 'noon' is no time like"),
+    ("path,label,time\na.png,x,1700000000\n", "line 2: '1700000000' is no time like"),
+    ("path,label,time\na.png,x,\n", "line 2: time is missing"),
+    ("path,label,group\na.png,x,1\nb.png,x\n", "line 3: group is missing"),
 ])  # fmt: skip
 def test_tables_that_cannot_be_used(text, words, tmp_path):
     with pytest.raises(ArgumentError, match=words):

@@ -37,6 +37,11 @@ def test_by_time_the_newest_are_held_out():
     (dict(share=1.0), "must be between 0 and 1"),
     (dict(groups=CLASSES, times=CLASSES), "one of them, not both"),
     (dict(groups=CLASSES[:5]), "groups must hold one value for each of 100 images"),
+    (dict(groups=["a", None] * 50), "groups has no value for image 1"),
+    (dict(groups=[*range(99), np.nan]), "groups has no value for image 99"),
+    (dict(groups=np.array(["a", 1] * 50, object)), "groups must hold values of one kind, not int"),
+    (dict(times=np.array(["2024"] * 99 + ["NaT"], "M8[D]")), "times has no value for image 99"),
+    (dict(times=[str(i) for i in range(100)]), "times must be numbers or dates like .* not '0'"),
     (dict(groups=np.zeros(100)), "too few groups to hold out 20%"),
     (dict(times=np.zeros(100)), "too few times to hold out 20%"),
 ])  # fmt: skip

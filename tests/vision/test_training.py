@@ -120,9 +120,13 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     for words, identity in cases.items():
         with pytest.raises(ArgumentError, match=words):
             Checkpoint(path, identity).load(one.step.start())
-    path.write_bytes(path.read_bytes()[:99])
-    with pytest.raises(ArgumentError, match="is not a checkpoint that can be read"):
-        Checkpoint(path, one.identity(["x"])).load(one.step.start())
+    archive = path.read_bytes()
+    place = archive.index(b"PK\x01\x02")  # of the archive's list; a version follows
+    strange = archive[: place + 4] + b"\xff" * 4 + archive[place + 8 :]
+    for content in archive[:99], strange:
+        path.write_bytes(content)
+        with pytest.raises(ArgumentError, match="is not a checkpoint that can be read"):
+            Checkpoint(path, one.identity(["x"])).load(one.step.start())
 
 
 @pytest.mark.parametrize("settings, words", [
@@ -134,6 +138,11 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     (dict(rate=-1), "learning_rate must be above 0"),
     (dict(ema=1), "ema must be 0 or more, and below 1"),
     (dict(mixup=-0.1), "mixup must be 0 or more"),
+    (dict(decay="much"), "decay must be 0 or more, not 'much'"),
+    (dict(warmup=None), "warmup must be 0 or more, and below 1, not None"),
+    (dict(rate="fast"), "learning_rate must be above 0, not 'fast'"),
+    (dict(train_size=0), "train_size must be a whole number of 1 or more, not 0"),
+    (dict(seed=None), "seed must be a whole number of 0 or more, not None"),
 ])  # fmt: skip
 def test_settings_that_cannot_be(settings, words):
     with pytest.raises(ArgumentError, match=words):

@@ -34,6 +34,10 @@ class Augment:
         """Raises `ArgumentError` for what cannot be."""
         if self.flip not in FLIPS:
             raise ArgumentError(f"flip must be one of {', '.join(FLIPS)}, not {self.flip!r}.")
+        for name in ("crop", "colour"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float | np.number):
+                raise ArgumentError(f"{name} must be a number, not {value!r}.")
         if not 0 < self.crop <= 1:
             raise ArgumentError(f"crop must be above 0, and 1 at most, not {self.crop!r}.")
         if not 0 <= self.colour < 1:

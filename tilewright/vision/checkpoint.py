@@ -11,7 +11,6 @@ import json
 import time
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -22,6 +21,14 @@ from tilewright.files import write_bytes
 
 SECONDS = 20.0
 """Between two, at least."""
+
+
+def check_place(path: Any) -> None:
+    """Raises `ArgumentError` for what is no path, or a place where there is no folder for it."""
+    if not isinstance(path, str | Path):
+        raise ArgumentError(f"checkpoint must be a path, not {type(path).__name__}.")
+    if not Path(path).parent.is_dir():
+        raise ArgumentError(f"There is no folder {Path(path).parent}.")
 
 
 class Checkpoint:
@@ -66,7 +73,7 @@ class Checkpoint:
             identity = json.loads(str(found["identity"]))
             leaves = [found[f"leaf{i}"] for i in range(jax.tree.structure(start).num_leaves)]
             done, losses = int(found["done"]), found["losses"].tolist()
-        except (OSError, ValueError, KeyError, BadZipFile):
+        except Exception:  # NumPy and its archives have no class of their own for what is damaged
             identity = None
         if identity is None:
             raise ArgumentError(f"{self.path} is not a checkpoint that can be read: remove it.")

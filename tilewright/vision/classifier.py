@@ -25,7 +25,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from tilewright.errors import ArgumentError
 from tilewright.vision.augment import Augment
-from tilewright.vision.checkpoint import Checkpoint
+from tilewright.vision.checkpoint import Checkpoint, check_place
+from tilewright.vision.columns import column, complete, moments
 from tilewright.vision.comparison import Comparison, compared
 from tilewright.vision.errors import ImageError
 from tilewright.vision.features import ON_BAD, Extracted, extracted
@@ -35,7 +36,13 @@ from tilewright.vision.loading import load
 from tilewright.vision.measures import temperature
 from tilewright.vision.model import Model
 from tilewright.vision.predicted import softmax
-from tilewright.vision.settings import BFLOAT16, STAGES, Training
+from tilewright.vision.settings import (
+    BFLOAT16,
+    STAGES,
+    Training,
+    check_whole,
+    is_number,
+)
 from tilewright.vision.sources import Item, content_of, items_of, labelled_folder
 from tilewright.vision.splits import hold_out
 from tilewright.vision.training import Trainer
@@ -150,6 +157,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         watch = watch or Watching()
         settings = self.settings()
         items, labels = _labelled(X, y)
+        groups = None if groups is None else column("groups", groups, len(items))
+        times = None if times is None else moments("times", times, len(items))
         model = load(self.net)
         model = model if self.size is None else model.at(self.size)
         seen = extracted(
@@ -162,7 +171,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
             raise ArgumentError(f"y must have 2 classes or more, not {len(self.classes_)}.")
         self.shares_ = np.bincount(classes) / len(classes)
         weights = self._weights(classes)
-        kept = [None if part is None else np.asarray(part)[seen.good] for part in (groups, times)]
+        kept = [None if part is None else part[seen.good] for part in (groups, times)]
         rest, held = self._held_out(classes, *kept)
         layer, self.penalty_ = fit_linear(
             seen.rows[rest], classes[rest], len(self.classes_), weights[rest],
@@ -199,10 +208,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         items, labels = _labelled(X, y)
-        unseen = sorted({str(label) for label in labels} - {str(c) for c in self.classes_})
-        if unseen:
-            raise ArgumentError(f"y has a label that was not in training: {unseen[0]!r}.")
-        classes = np.searchsorted(self.classes_, labels)
+        groups = None if groups is None else column("groups", groups, len(items))
+        numbers = {label: number for number, label in enumerate(self.classes_.tolist())}
+        unseen = next((label for label in labels.tolist() if label not in numbers), None)
+        if unseen is not None:
+            raise ArgumentError(f"y has a label that was not in training: {unseen!r}.")
+        classes = np.array([numbers[label] for label in labels.tolist()])
         shares = {"frozen": softmax(self._answers(self.frozen_, items))}
         if self.model_ is not self.frozen_:
             shares["net"] = softmax(self._answers(self.model_, items))
@@ -215,10 +226,17 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
             raise ArgumentError(f"stage must be one of {known}, not {self.stage!r}.")
         if self.on_bad not in ON_BAD:
             raise ArgumentError(f"on_bad must be raise or skip, not {self.on_bad!r}.")
-        if not 0 <= self.validation < 1:
+        if not is_number(self.validation) or not 0 <= self.validation < 1:
             raise ArgumentError(
                 f"validation must be 0 or more, and below 1, not {self.validation!r}."
             )
+        if self.size is not None:
+            check_whole("size", self.size, 1)
+        if self.workers is not None:
+            check_whole("workers", self.workers, 0)
+        check_whole("random_state", self.random_state, 0)
+        if self.checkpoint is not None:
+            check_place(self.checkpoint)
         settings = Training(
             stage=STAGES[0] if self.stage == FEATURES else self.stage,
             blocks=self.blocks,
@@ -250,6 +268,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
             if missing is not None:
                 raise ArgumentError(f"class_weight has no weight for {missing!r}.")
             given = {number: given[label] for number, label in enumerate(self.classes_)}
+            for weight in given.values():
+                if not is_number(weight) or not 0 < weight < np.inf:
+                    raise ArgumentError(f"class_weight must hold numbers above 0, not {weight!r}.")
         elif given not in (None, "balanced"):
             raise ArgumentError(
                 f'class_weight must be None, "balanced" or a weight for each label, not {given!r}.'
@@ -344,7 +365,7 @@ def _labelled(X: Any, y: Any) -> tuple[list[Item], np.ndarray]:
         raise ArgumentError(f"y must have one label for each of {len(items)} images, not {shape}.")
     if not items:
         raise ArgumentError("X holds no images.")
-    return items, labels
+    return items, complete("y", labels)
 
 
 def _with_layer(model: Model, layer: Any) -> Model:

@@ -17,6 +17,7 @@ import numpy as np
 
 from tilewright.errors import ArgumentError
 from tilewright.frozen import frozen
+from tilewright.vision.columns import is_date
 from tilewright.vision.sources import Item, labelled_folder
 
 RUN = 60
@@ -53,7 +54,7 @@ def of_table(path: Path) -> Data:
     Paths are relative to the file. Raises `ArgumentError` that names the column or the row.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ArgumentError(f"{path} cannot be read as CSV: {error}.") from None
@@ -65,6 +66,10 @@ def of_table(path: Path) -> Data:
         empty = next((number for number, row in enumerate(rows, 2) if not row[name]), None)
         if empty is not None:
             raise ArgumentError(f"{path}, line {empty}: {name} is missing.")
+    for name in ("group", "time"):
+        short = next((n for n, row in enumerate(rows, 2) if not row.get(name, name)), None)
+        if short is not None:
+            raise ArgumentError(f"{path}, line {short}: {name} is missing.")
     columns = {
         name: np.array([row[name] for row in rows]) if name in rows[0] else None
         for name in ("label", "group", "time")
@@ -77,13 +82,11 @@ def of_table(path: Path) -> Data:
 
 def _times(path: Path, texts: np.ndarray) -> np.ndarray:
     for number, text in enumerate(texts, 2):
-        try:
-            np.datetime64(text)
-        except ValueError:
+        if not is_date(text):
             raise ArgumentError(
                 f"{path}, line {number}: {str(text)!r} is no time like 2024-03-01 or "
                 "2024-03-01T12:00."
-            ) from None
+            )
     return texts.astype("datetime64[s]")
 
 

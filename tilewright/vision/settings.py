@@ -60,25 +60,26 @@ class Training:
                 found = getattr(self, name)
                 raise ArgumentError(f"{name} must be one of {', '.join(known)}, not {found!r}.")
         for name in ("blocks", "epochs", "batch"):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-                raise ArgumentError(f"{name} must be a whole number of 1 or more, not {value!r}.")
+            check_whole(name, getattr(self, name), 1)
+        check_whole("seed", self.seed, 0)
+        if self.train_size is not None:
+            check_whole("train_size", self.train_size, 1)
         for name in ("warmup", "ema", "smoothing"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ArgumentError(
-                    f"{name} must be 0 or more, and below 1, not {getattr(self, name)!r}."
-                )
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value < 1:
+                raise ArgumentError(f"{name} must be 0 or more, and below 1, not {value!r}.")
         for name in ("decay", "mixup"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ArgumentError(f"{name} must be 0 or more, not {getattr(self, name)!r}.")
+            value = getattr(self, name)
+            if not is_number(value) or not 0 <= value < float("inf"):
+                raise ArgumentError(f"{name} must be 0 or more, not {value!r}.")
         if self.micro_batch is not None:
             self._check_micro_batch(self.micro_batch)
-        if self.rate is not None and not 0 < self.rate < float("inf"):
-            raise ArgumentError(f"learning_rate must be above 0, not {self.rate!r}.")
+        rate = self.rate
+        if rate is not None and not (is_number(rate) and 0 < rate < float("inf")):
+            raise ArgumentError(f"learning_rate must be above 0, not {rate!r}.")
 
     def _check_micro_batch(self, count: Any) -> None:
-        whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
-        if not whole or not 1 <= count <= self.batch or self.batch % count:
+        if not _is_whole(count) or not 1 <= count <= self.batch or self.batch % count:
             raise ArgumentError(
                 f"micro_batch must divide the batch of {self.batch} images, not {count!r}."
             )
@@ -96,3 +97,18 @@ class Training:
         if self.train_size is None or epoch >= self.epochs - ceil(FULL_SIZE * self.epochs):
             return full
         return self.train_size
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a real one, and not a truth value."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raises `ArgumentError` for what is no whole number from `least` on."""
+    if not _is_whole(value) or value < least:
+        raise ArgumentError(f"{name} must be a whole number of {least} or more, not {value!r}.")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

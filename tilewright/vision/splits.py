@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.vision.columns import column, moments
 
 
 def hold_out(
@@ -27,9 +28,9 @@ def hold_out(
     if groups is not None and times is not None:
         raise ArgumentError("groups and times: one of them, not both.")
     if times is not None:
-        held = _newest(_column("times", times, count), share)
+        held = _newest(moments("times", times, count), share)
     elif groups is not None:
-        held = _groups(_column("groups", groups, count), share, seed)
+        held = _groups(column("groups", groups, count), share, seed)
     else:
         held = _stratified(classes, share, seed)
     if not held.any() or held.all():
@@ -58,10 +59,3 @@ def _stratified(classes: np.ndarray, share: float, seed: int) -> np.ndarray:
         members = rng.permutation(np.flatnonzero(classes == one))
         held[members[: round(share * len(members))]] = True
     return held
-
-
-def _column(name: str, values: Any, count: int) -> np.ndarray:
-    found = np.asarray(values)
-    if found.shape != (count,):
-        raise ArgumentError(f"{name} must hold one value for each of {count} images.")
-    return found
