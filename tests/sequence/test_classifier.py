@@ -90,6 +90,16 @@ def test_calibration_is_by_later_data():
     assert abs(found.mean() - np.mean(noise[late] == "yes")) < 1e-6
 
 
+@pytest.mark.parametrize("calibration", ["temperature", "isotonic"])
+def test_nets_that_learn_from_all_in_the_end_are_calibrated_by_those_that_did_not(calibration):
+    """What learned the later data by heart says too much of them to be calibrated there."""
+    settings = dict(epochs=40, validation=0.4, calibration=calibration, average=0.0)
+    stopped, again = (changed(**settings, refit=refit).fit(X, Y) for refit in (None, "steps"))
+    assert not np.array_equal(stopped.nets_.skip, again.nets_.skip)
+    assert again.temperature_ == stopped.temperature_
+    np.testing.assert_array_equal(again.isotonic_, stopped.isotonic_)
+
+
 def test_weights_of_classes(fitted):
     heavy = changed(class_weight={"no": 1, "yes": 10}).fit(X, Y)
     assert heavy.predict_proba(X)[:, 1].mean() > fitted.predict_proba(X)[:, 1].mean() + 0.01

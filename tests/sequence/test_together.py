@@ -8,7 +8,7 @@ import pytest
 
 from tilewright.errors import ArgumentError
 from tilewright.models import forecaster
-from tilewright.sequence import LSTMRegressor, Panel
+from tilewright.sequence import LSTMClassifier, LSTMRegressor, Panel
 from tilewright.sequence.moved import moved
 from tilewright.sequence.together import fit_together
 
@@ -88,6 +88,27 @@ def test_what_cannot_be_fitted_together():
         fit_together([models()[0], other], DATA[:2])
     with pytest.raises(ArgumentError, match="There are 1 models and 2 data sets"):
         fit_together(models()[:1], DATA[:2])
+    with pytest.raises(ArgumentError, match="A model is there twice"):
+        fit_together(models()[:1] * 2, DATA[:2])
+    with pytest.raises(ArgumentError, match="must be of one machine"):
+        fit_together([models()[0], models()[1].set_params(machine="xla")], DATA[:2])
+
+
+@pytest.mark.parametrize("calibration", ["temperature", "isotonic"])
+def test_classifiers_are_calibrated_as_they_are_alone(calibration):
+    def classifier(state: int) -> LSTMClassifier:
+        settings = dict[str, Any](hidden=4, epochs=4, learning_rate=0.1, calibration=calibration)
+        return LSTMClassifier(random_state=state, **settings)
+
+    xs, ys = RNG.normal(size=(2, 60, 3, 2)), RNG.random((2, 60)) < 0.4
+    found = [classifier(0), classifier(1)]
+    fit_together(found, list(zip(xs, ys, strict=True)))
+    for state, (model, x, y) in enumerate(zip(found, xs, ys, strict=True)):
+        alone = classifier(state).fit(x, y)
+        assert model.temperature_ == alone.temperature_
+        assert (model.temperature_ != 1) is (calibration == "temperature")
+        np.testing.assert_array_equal(model.isotonic_, alone.isotonic_)
+        np.testing.assert_array_equal(model.predict_proba(x), alone.predict_proba(x))
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -124,11 +124,7 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
         Raises ValueError for data or settings that cannot be used; warns when training failed.
         """
-        given = self._checked(X, y)
-        self._train(given)
-        if self.calibration is not None:
-            self._calibrate(given)
-        return self
+        return self._train(self._checked(X, y))
 
     def _checked(self, X: Any, y: Any) -> Sequences:
         check(self)
@@ -202,8 +198,12 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         odds = odds + self._shift.astype(odds.dtype)
         return xp.exp(odds - _log_sum(odds, -1, xp))
 
+    def _stopped(self, given: Sequences) -> None:
+        """Calibrated, if asked for: on answers to later data that no net has learned from."""
+        if self.calibration is not None:
+            self._calibrate(given)
+
     def _calibrate(self, given: Sequences) -> None:
-        """On the answers to later data."""
         _, first = sequences.divided(given, self.validation, self.horizon)
         labels = given.answers(given.y)[:, 0]
         when = given.answers(given.when[:, None])[:, 0]

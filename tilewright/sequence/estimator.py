@@ -195,6 +195,8 @@ class SequenceEstimator(SequenceReader):
     def _ended(self, given: Sequences, task: Task, fit: Any) -> Task | None:
         """If asked for, on all data as many steps as were best; nothing is left to stop by."""
         self.scores_, self.best_step_ = fit.scores[:, : int(fit.epoch.max())], fit.best_step
+        self.nets_ = fit.best
+        self._stopped(given)
         if self.refit != "steps":
             return None
         reading, steps = self._reading(), int(np.median(fit.best_step))
@@ -208,6 +210,9 @@ class SequenceEstimator(SequenceReader):
             ramp=np.float32(self.prune_epochs * faster),
         )
         return task._replace(learned=everything, later=none, hyper=hyper)
+
+    def _stopped(self, given: Sequences) -> None:
+        """What is found by nets that have not learned from the later data, if anything is."""
 
     def _turns(self, table: Table) -> int:
         """Steps of an epoch."""

@@ -29,10 +29,14 @@ def fit_together(
 
     `checkpoint` is a file written every so many seconds, from which the same call goes on. Raises
     ValueError for data or settings that cannot be used, and for models that differ in more than
-    numbers: their nets, batches and lengths of pieces must be the same.
+    numbers: their nets, batches, lengths of pieces and machine must be the same.
     """
     if len(models) != len(data) or not models:
         raise ArgumentError(f"There are {len(models)} models and {len(data)} data sets.")
+    if len({id(model) for model in models}) < len(models):
+        raise ArgumentError("A model is there twice: it can hold one fit alone.")
+    if len({model.machine for model in models}) > 1:
+        raise ArgumentError("Models that are fitted together must be of one machine.")
     given = [
         model._checked(*(pair if isinstance(pair, tuple) else (pair, None)))
         for model, pair in zip(models, data, strict=True)
