@@ -12,6 +12,7 @@ from tests.talk.records import MACHINE, images, talk
 from tilewright.errors import ArgumentError
 from tilewright.machine.host import host_machine
 from tilewright.talk import running
+from tilewright.talk.figures import MODELLED, Figure, Point
 from tilewright.talk.merging import merged
 from tilewright.talk.page import page
 from tilewright.talk.peaks import peaks
@@ -123,6 +124,16 @@ def test_machines_side_by_side_and_one_machine_twice(tmp_path):
     talk(one=images(ours=1.1)).save(paths[1])
     replace(talk(one=images(peer=4.0)), machine=MACHINE | {"cpu": "Another"}).save(paths[2])
     text = page(merged(paths))
-    assert "Two records of one machine: half of the figures differ by less than 10%" in text
+    said = "Two records of one machine: half of the measured figures differ by at most 10.0%, all"
+    assert said in text
     assert "Another, AVX2" in text
     assert "4.00 × (4.00–4.00)" in text  # its own ratio, inside its own record
+
+
+def test_what_is_modelled_says_nothing_of_how_far_records_lie_apart():
+    """A model says the same twice, whatever the machine did meanwhile."""
+    same = Point("batch 1", "Another", Figure(1.0, "ms", MODELLED, "its file"))
+    first, second = images(), images(ours=1.1, peer=2.2)
+    both = [talk(one=replace(one, points=(*one.points, *[same] * 3))) for one in (first, second)]
+    assert "figures differ by at most 10.0%, all by at most 10.0%" in page(both)
+    assert "at most 0.0%, all by at most 0.0%" in page([talk(one=first)] * 2)

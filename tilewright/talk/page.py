@@ -12,6 +12,7 @@ from html import escape
 import tilewright
 from tilewright.talk import drawing, tables, verdicts
 from tilewright.talk.claims import CLAIMS, PUBLISHED_POINTS
+from tilewright.talk.figures import MEASURED
 from tilewright.talk.peaks import in_words, without_peaks
 from tilewright.talk.record import Outcome, Talk
 from tilewright.talk.running import disturbed
@@ -135,13 +136,13 @@ def _same_machine(talks: Sequence[Talk]) -> list[str]:
                 apart += [
                     max(a.figure.value / b.figure.value, b.figure.value / a.figure.value)
                     for a, b in pairs
-                    if (a.case, a.who) == (b.case, b.who)
+                    if (a.case, a.who) == (b.case, b.who) and a.figure.kind == MEASURED
                 ]
             if apart:
                 middle = sorted(apart)[len(apart) // 2]
                 lines.append(
-                    f"Two records of one machine: half of the figures differ by less than "
-                    f"{middle - 1:.0%}, all by less than {max(apart) - 1:.0%}."
+                    "Two records of one machine: half of the measured figures differ by at most "
+                    f"{middle - 1:.1%}, all by at most {max(apart) - 1:.1%}."
                 )
     return [f"<p>{escape(line)}</p>" for line in lines]
 
