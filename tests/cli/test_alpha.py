@@ -184,6 +184,7 @@ def test_help_teaches():
     assert "--demo" in text
     assert "report.html" in text
     commands = run("alpha", "--help").stdout
+    assert "whose options are in `mean --help`" in " ".join(commands.split())
     assert all(name in commands for name in ("mean", "walk-forward", "predict", "append", "demo"))
 
 

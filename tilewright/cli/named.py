@@ -17,7 +17,8 @@ def with_default(name: str, text: str) -> typer.Typer:
                 args = [name, *args]
             return super().parse_args(ctx, args)
 
+    its = f"Without a name: `{name}`, whose options are in `{name} --help`."
     return typer.Typer(
-        cls=Group, no_args_is_help=False, help=f"{text} Without a name: `{name}`.",
+        cls=Group, no_args_is_help=False, help=f"{text} {its}",
         rich_markup_mode="rich", add_completion=False,
     )  # fmt: skip
