@@ -27,6 +27,8 @@ def test_there_and_back(tmp_path):
     ("change", "message"),
     [
         (dict(settings=SETTINGS | {"rate": 0.2}), r"of a fit with rate=0\.1, not 0\.2"),
+        (dict(settings=SETTINGS | {"size": 3}), r"of a fit with other settings \(size\)"),
+        (dict(settings={}), r"of a fit with other settings \("),
         (dict(data=(DATA[0], DATA[1] + 1)), "of a fit to other data"),
     ],
 )

@@ -81,6 +81,12 @@ class Checkpoint:
                 raise ArgumentError(
                     f"{self._path} is of another version ({head[name]}, not {self._head[name]})."
                 )
+        odd = {*head["settings"]} ^ {*self._head["settings"]}
+        if odd:
+            raise ArgumentError(
+                f"{self._path} is of a fit with other settings ({', '.join(sorted(odd))}): choose "
+                "another file, or remove it."
+            )
         for name, value in self._head["settings"].items():
             if head["settings"][name] != value:
                 raise ArgumentError(
