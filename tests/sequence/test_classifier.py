@@ -124,7 +124,12 @@ def test_labels_that_have_not_arrived():
         (dict(calibration="platt"), "calibration must be one of"),
         (dict(calibration="isotonic", validation=0), "needs a validation above 0"),
         (dict(prior=(0.2, 0.3, 0.5)), "prior must be above 0 for each of"),
+        (dict(prior=(np.inf, 1)), "prior must be above 0 for each of"),
+        (dict(prior="even"), "prior must be above 0 for each of"),
         (dict(class_weight="heavy"), "class_weight must be None, 'balanced'"),
+        (dict(class_weight={"no": 1, "yes": -1}), "Weights of classes must be above 0"),
+        (dict(class_weight={"no": 1, "yes": 0}, prior=0.5), "Weights of classes must be above 0"),
+        (dict(class_weight={"no": 1, "yes": np.nan}), "Weights of classes must be above 0"),
     ],
 )
 def test_settings_that_cannot_be(settings, message):

@@ -89,6 +89,15 @@ def test_nets_may_answer_in_another_precision(precision, tmp_path):
     np.testing.assert_array_equal(LSTMRegressor.load(tmp_path / "model").predict(X), found)
 
 
+def test_settings_that_are_arrays_are_saved(tmp_path):
+    levels = np.array([0.1, 0.5, 0.9])
+    model = LSTMRegressor(**SHORT, head="quantiles", levels=levels).fit(X, Y)
+    model.save(tmp_path / "model")
+    loaded = LSTMRegressor.load(tmp_path / "model")
+    assert loaded.levels == (0.1, 0.5, 0.9)
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
 def test_a_precision_that_there_is_not():
     with pytest.raises(ArgumentError, match="precision must be one of"):
         LSTMRegressor(precision="float8").fit(X, X[:, -1].sum(1))

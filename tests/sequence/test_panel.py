@@ -1,6 +1,7 @@
 """Tables that cannot be used are refused by column and row."""
 
 import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,6 +79,17 @@ def test_missing_inputs_can_be_marked():
         ({}, dict(longest_gap=2), "longest_gap must be a timedelta, as times are dates, not 2"),
         (dict(time=[1, 2, 1, 5]), dict(longest_gap=2), "Before row 3 .* a gap of 3, longer than 2"),
         (dict(time=[1, 2, 1, 5]), dict(longest_gap="2"), "longest_gap must be a number, as times"),
+        (
+            dict(time=np.array([-100, 100, 1, 127], np.int8)),
+            dict(longest_gap=50),
+            "has a gap of 200, longer",
+        ),
+        (dict(time=[1, 2, 1, 5]), dict(longest_gap=np.nan), "longest_gap must be above 0, not nan"),
+        ({}, dict(longest_gap=datetime.timedelta(0)), "longest_gap must be above 0"),
+        ({}, dict(time=None), "Columns are named by text, not by None"),
+        ({}, dict(inputs=[0]), "Columns are named by text, not by 0"),
+        ({}, dict(inputs=3), "inputs must be a list of columns, not 3"),
+        ({}, dict(inputs=DATA.columns[:0]), "inputs must be a list of columns"),
         ({}, dict(inputs=["x", "x"]), "'x' is input twice"),
         ({}, dict(targets=["y", "y"]), "'y' is target twice"),
         ({}, dict(inputs=["x", "y"]), "'y' is input and target at once: a row would know its"),
@@ -87,6 +99,20 @@ def test_missing_inputs_can_be_marked():
 def test_what_cannot_be_used(change, settings, message):
     with pytest.raises(ArgumentError, match=message):
         Panel(DATA.assign(**change), **{"inputs": ["x"], "targets": "y", **settings})
+
+
+@pytest.mark.parametrize("names", [DATA.columns[2:], np.array(["x", "y"]), iter(["x", "y"])])
+def test_names_of_columns_may_be_any_sequence(names):
+    nothing: Any = None
+    found = Panel(DATA.fillna(0.0), names, nothing)
+    assert found.inputs == ("x", "y")
+    assert found.targets == ()
+    assert found.sequences.x.shape == (4, 2)
+
+
+def test_columns_of_one_name():
+    with pytest.raises(ArgumentError, match="several columns of one name"):
+        Panel(pd.concat([DATA, DATA[["x"]]], axis=1), ["x"])
 
 
 def test_what_is_no_frame():

@@ -137,6 +137,11 @@ def test_samples_have_steps():
         (dict(head="t"), "head must be one of"),
         (dict(head="classes"), "head must be one of"),
         (dict(head="quantiles", levels=(0.5, 0.1)), "levels must rise"),
+        (dict(head="quantiles", levels=3), "levels must rise, between 0 and 1, not 3"),
+        (dict(head="quantiles", levels=None), "levels must rise"),
+        (dict(head="quantiles", levels="low"), "levels must rise"),
+        (dict(epochs=2**31), "epochs must be at most 2,147,483,647, not 2,147,483,648"),
+        (dict(warm_start="yes"), "warm_start must be True or False"),
         (dict(learning_rate=0.0), "learning_rate must be above 0"),
         (dict(validation=1.0), r"validation must be from 0 to 0\.9, not 1\.0\."),
         (dict(optimizer="adam"), "optimizer must be one of optax's, not a str"),
@@ -146,6 +151,13 @@ def test_samples_have_steps():
 def test_settings_that_cannot_be(setting, message):
     with pytest.raises(ArgumentError, match=message):
         changed(SHORT, **setting).fit(PANEL)
+
+
+def test_rows_without_their_past_are_no_panel():
+    """Each would be answered as if nothing had been before it."""
+    fitted = clone(SHORT).fit(PANEL)
+    with pytest.raises(ArgumentError, match=r"It was fitted to a Panel of .*: give one"):
+        fitted.predict(np.zeros((3, len(PANEL.inputs))))
 
 
 def test_retreats_are_said():

@@ -233,10 +233,14 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         """Of the log-odds, (classes,), from the shares of classes that they were learned with."""
         if self.prior is None:
             return np.zeros(len(self.classes_))
-        prior = np.asarray(self.prior, np.float64)
+        try:
+            prior = np.asarray(self.prior, np.float64)
+        except (TypeError, ValueError):
+            prior = np.zeros(0)
         if prior.ndim == 0 and len(self.classes_) == 2:
             prior = np.array([1 - prior, prior])
-        if prior.shape != self.classes_.shape or not (prior > 0).all():
+        sound = (prior > 0) & np.isfinite(prior)
+        if prior.shape != self.classes_.shape or not sound.all():
             raise ArgumentError(
                 f"prior must be above 0 for each of {self.classes_}, not {self.prior!r}."
             )
@@ -290,6 +294,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         each = compute_class_weight(
             self.class_weight, classes=self.classes_, y=self.classes_[codes]
         )
+        if not np.all((each > 0) & np.isfinite(each)):
+            raise ArgumentError(f"Weights of classes must be above 0, not {self.class_weight!r}.")
         found[known, 0] = each[codes]
         return found
 

@@ -50,6 +50,8 @@ class SequenceReader(BaseEstimator, metaclass=ABCMeta):
             vars(self).pop("inputs_", None)  # of an earlier fit
         if isinstance(X, Panel):
             return self._panel(X, y, reset)
+        if self._of_panel:
+            raise ArgumentError(f"It was fitted to a Panel of {self.inputs_}: give one.")
         X = self._flat(X, reset)
         if reset and y is not None:
             rules: dict[str, Any] = dict(

@@ -57,6 +57,8 @@ class Panel:
     def __post_init__(self) -> None:
         if self.missing not in MISSING:
             raise ArgumentError(f"missing must be one of {MISSING}, not {self.missing!r}.")
+        for kind in ("inputs", "targets"):
+            object.__setattr__(self, kind, _listed(kind, getattr(self, kind)))
         if isinstance(self.inputs, str) or not self.inputs:
             raise ArgumentError(f"inputs must be a list of columns, not {self.inputs!r}.")
         try:
@@ -64,6 +66,8 @@ class Panel:
         except TypeError:
             kind = type(self.frame).__name__
             raise ArgumentError(f"frame must be a data frame, not a {kind}.") from None
+        except nw.exceptions.DuplicateError:
+            raise ArgumentError("The frame has several columns of one name.") from None
         object.__setattr__(self, "sequences", self._sequences(table))
 
     sequences: Sequences = None  # pyright: ignore[reportAssignmentType]
@@ -80,9 +84,11 @@ class Panel:
 
     def _sequences(self, table: Any) -> Sequences:
         targets = [self.targets] if isinstance(self.targets, str) else list(self.targets)
-        wanted = [self.time, self.group, self.base_scale, *self.inputs, *targets]
-        for name in wanted:
-            if name is not None and name not in table.columns:
+        may_be_none = [name for name in (self.group, self.base_scale) if name is not None]
+        for name in (self.time, *may_be_none, *self.inputs, *targets):
+            if not isinstance(name, str):
+                raise ArgumentError(f"Columns are named by text, not by {name!r}.")
+            if name not in table.columns:
                 raise ArgumentError(f"The frame has no column {name!r}; it has {table.columns}.")
         self._check_names(targets)
         if not len(table):
@@ -147,7 +153,8 @@ class Panel:
                 f"{above} ({times[wrong[0] + 1]})."
             )
         if self.longest_gap is not None:
-            self._check_gaps(np.diff(times), same, order)
+            exact = times.astype(np.int64) if times.dtype.kind in "iu" else times
+            self._check_gaps(np.diff(exact), same, order)
         return when
 
     def _moments(self, column: Any) -> np.ndarray:
@@ -179,6 +186,9 @@ class Panel:
         if not isinstance(self.longest_gap, kinds) or isinstance(self.longest_gap, bool):
             wanted = "a timedelta, as times are dates" if dates else "a number, as times are"
             raise ArgumentError(f"longest_gap must be {wanted}, not {self.longest_gap!r}.")
+        least: Any = timedelta(0) if dates else 0
+        if not self.longest_gap > least:
+            raise ArgumentError(f"longest_gap must be above 0, not {self.longest_gap!r}.")
         wide = np.flatnonzero(same & (gaps > self.longest_gap))
         if len(wide):
             gap = gaps[wide[0]]
@@ -216,6 +226,16 @@ class Panel:
                 f"{self.base_scale!r} must be above 0: it is {base[wrong[0]]} in row {wrong[0]}."
             )
         return base[order, None]
+
+
+def _listed(kind: str, names: Any) -> Any:
+    """Names of columns, however they are given: an index of pandas', an array, a tuple."""
+    if isinstance(names, str):
+        return names
+    try:
+        return () if names is None else tuple(names)
+    except TypeError:
+        raise ArgumentError(f"{kind} must be a list of columns, not {names!r}.") from None
 
 
 def _marks(column: Any) -> np.ndarray:

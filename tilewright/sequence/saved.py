@@ -102,8 +102,7 @@ def _parameters(model: Any) -> dict[str, Any]:
     """As JSON has them. A random state that is no number is over: it is not kept."""
     found = {}
     for name, value in model.get_params(deep=False).items():
-        if isinstance(value, np.generic):
-            value = value.item()
+        value = _plain(value)
         lost = name in UNSAVED or (name == "random_state" and not isinstance(value, int))
         if isinstance(value, dict):
             value = {"items": [[_plain(key), _plain(own)] for key, own in value.items()]}
@@ -112,7 +111,10 @@ def _parameters(model: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    """Without arrays or numbers of NumPy's."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _back(value: Any) -> Any:

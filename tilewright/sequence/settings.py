@@ -17,6 +17,9 @@ from tilewright.models.forecaster import CLASSES, HEADS, QUANTILES
 from tilewright.models.recurrent import GATES
 from tilewright.sequence.precision import PRECISIONS
 
+MOST = 2**31 - 1
+"""Whole numbers are of 32 bits in programs."""
+
 
 def check(given: Any) -> None:
     """Every setting that all estimators have; raises `ArgumentError`."""
@@ -41,8 +44,10 @@ def check(given: Any) -> None:
         raise ArgumentError(f"refit={given.refit!r} needs a validation above 0.")
     one_of("machine", given.machine, ("native", "xla"))
     one_of("precision", given.precision, PRECISIONS)
-    if not isinstance(given.carry, bool):
-        raise ArgumentError(f"carry must be True or False, not {given.carry!r}.")
+    for name in ("carry", "warm_start"):
+        value = getattr(given, name)
+        if not isinstance(value, (bool, np.bool_)):
+            raise ArgumentError(f"{name} must be True or False, not {value!r}.")
     if given.checkpoint is not None and not isinstance(given.checkpoint, (str, Path)):
         raise ArgumentError(f"checkpoint must be a path or None, not {given.checkpoint!r}.")
     if given.optimizer is not None and not hasattr(given.optimizer, "update"):
@@ -55,8 +60,12 @@ def check_head(head: Any, levels: Any) -> None:
     one_of("head", head, tuple(known for known in HEADS if known != CLASSES))
     if head != QUANTILES:
         return
-    rising = len(levels) > 1 and bool(np.all(np.diff(levels) > 0))
-    if not rising or not (levels[0] > 0 and levels[-1] < 1):
+    try:
+        found = np.asarray(levels, np.float64)
+    except (TypeError, ValueError):
+        found = np.zeros(0)
+    rising = found.ndim == 1 and len(found) > 1 and bool(np.all(np.diff(found) > 0))
+    if not rising or not (found[0] > 0 and found[-1] < 1):
         raise ArgumentError(f"levels must rise, between 0 and 1, not {levels!r}.")
 
 
@@ -70,6 +79,8 @@ def whole(name: str, value: Any, least: int) -> None:
     """Raises unless it is a whole number from `least` on."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ArgumentError(f"{name} must be a whole number from {least} on, not {value!r}.")
+    if int(value) > MOST:
+        raise ArgumentError(f"{name} must be at most {MOST:,}, not {int(value):,}.")
 
 
 def _between(name: str, value: Any, low: float, high: float, open_: bool = False) -> None:
