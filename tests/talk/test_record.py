@@ -1,5 +1,6 @@
 """The file beside the page, and records side by side."""
 
+import json
 import math
 import platform
 import sys
@@ -101,6 +102,26 @@ def test_other_files_are_refused(tmp_path, content, sentence):
     (tmp_path / "talk.json").write_text(content)
     with pytest.raises(ArgumentError, match=sentence):
         load(tmp_path / "talk.json")
+
+
+@pytest.mark.parametrize(
+    ("inside", "name", "value"),
+    [
+        ((), "case", 3), ((), "more", None), (("figure",), "value", "fast"),
+        (("figure",), "unit", None), (("figure",), "rounds", [1.0, "x"]),
+    ],
+)  # fmt: skip
+def test_a_record_with_what_no_run_leaves(tmp_path, inside, name, value):
+    path = tmp_path / "talk.json"
+    talk(one=images()).save(path)
+    content = json.loads(path.read_text())
+    place = content["outcomes"]["images: one"]["points"][0]
+    for key in inside:
+        place = place[key]
+    place[name] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(ArgumentError, match=f"is no whole record of the talk: {name} is "):
+        load(path)
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -98,6 +98,8 @@ def load(path: Path) -> Talk:
 
 def outcome_of(content: Mapping[str, Any]) -> Outcome:
     points = tuple(_point(point) for point in content["points"])
+    for name in ("missing", "conditions"):
+        _check(name, content[name], Mapping)
     return Outcome(**{**content, "points": points})
 
 
@@ -108,8 +110,21 @@ def as_text(outcome: Outcome) -> str:
 
 def _point(content: Mapping[str, Any]) -> Point:
     figure = {**content["figure"]}
+    for name, kind in (("case", str), ("who", str), ("more", Mapping)):
+        _check(name, content[name], kind)
+    for name in ("unit", "source", "run"):
+        _check(name, figure[name], str)
+    for name, values in (("value", [figure["value"]]), ("rounds", figure["rounds"])):
+        for value in values:
+            _check(name, value, float | int | None)
     rounds = (math.nan if value is None else value for value in figure["rounds"])
     return Point(**{**content, "figure": Figure(**{**figure, "rounds": tuple(rounds)})})
+
+
+def _check(name: str, value: Any, kind: Any) -> None:
+    """Raises TypeError for what no run leaves."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} is {value!r}")
 
 
 def _plain(content: Any) -> Any:
