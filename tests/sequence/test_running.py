@@ -87,6 +87,31 @@ def test_states_are_saved_restored_forked_and_reset():
     assert list(stream.ticks) == [1, 7]
 
 
+def test_what_was_prepared_is_forgotten_where_states_are_written():
+    xs = ticks(4, 2)
+
+    def answers(prepares: bool) -> list[bytes]:
+        """What is answered after each way to write a state."""
+        stream = NET.stream(2)
+        saved = stream.save(0)
+        writes = [
+            lambda: stream.restore(saved, 1),
+            lambda: stream.fork(0, 1),
+            lambda: stream.reset(0),
+            lambda: stream.answer(xs[0][:1], only=[1]),
+        ]
+        found = []
+        for write in writes:
+            stream.answer(xs[1])
+            if prepares:
+                stream.prepare()
+            write()
+            found.append(stream.answer(xs[2]).tobytes())
+        return found
+
+    assert answers(True) == answers(False)
+
+
 def test_a_state_in_a_file(tmp_path):
     stream, xs = NET.stream(2), ticks(3, 2)
     stream.answer(xs[0])
