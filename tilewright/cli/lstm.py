@@ -304,10 +304,11 @@ def _array(path: Path) -> Any:
     if not path.is_file():
         raise ArgumentError(f"There is no file {path}.")
     try:
-        found = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            found = np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, EOFError):  # NumPy's own words say how to run what a file holds
         found = None
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiub":
+    if found is None or found.dtype.kind not in "fiub":
         raise ArgumentError(f"{path} is no array of numbers, as np.save leaves one (.npy).")
     return found
 
