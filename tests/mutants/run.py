@@ -42,6 +42,10 @@ hour and a half; faults that came since then are not in it):
 
 Some forty of these survived when they were planted first: each got a test (a few had one that could
 not fail), but for three in lines that no function of JAX's reaches, which are gone.
+
+Of 586 faults, 368 taken at random were planted once more since then: 362 were caught, and six had
+slipped through as tests or sources moved on (halves of a step that were made beforehand, keys'
+fields, chunks' memory, what an answer overwrites). They are caught again.
 """
 
 from __future__ import annotations
