@@ -93,6 +93,26 @@ def test_a_ticker_answers_into_an_array_that_was_made_before(shape):
     assert len({id(y) for y in found}) == len(found)
 
 
+def test_a_ticker_is_made_while_no_other_thread_answers(program, monkeypatch):
+    """Else what an answer has left to be settled would be lost with the parts that it ran."""
+    mine, made, taken = program.fork(), Stateful._made_split, []
+
+    def try_to_take():
+        taken.append(mine.lock.acquire(blocking=False))
+        if taken[-1]:
+            mine.lock.release()
+
+    def watched(self):
+        other = threading.Thread(target=try_to_take)
+        other.start()
+        other.join()
+        return made(self)
+
+    monkeypatch.setattr(Stateful, "_made_split", watched)
+    mine.ticker()
+    assert taken == [False]
+
+
 def test_a_ticker_does_nothing_of_what_is_not_as_usual(program):
     x = np.ones((2, 3), np.float32)
     mine = program.refusing_gaps()

@@ -102,13 +102,14 @@ class Stateful(Executable):
         """`answer` of a single array for most ticks, at least cost: those for which all is
         prepared, and that are exactly as compiled for. Of others it does nothing, and gives None.
         """
-        split = self._split or self._made_split()
-        if split.way is None:
-            return nothing
-        (frame, _), lock, watcher = split.way, self.lock, signals.watcher
-        apply = frame.apply
-        with lock:
+        lock, watcher = self.lock, signals.watcher
+        with lock:  # two made at once would each keep a part of the state
+            split = self._split or self._made_split()
+            if split.way is None:
+                return nothing
             split.expected()
+        frame, _ = split.way
+        apply = frame.apply
 
         def tick(x: Any) -> Any:
             with lock:
