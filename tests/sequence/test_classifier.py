@@ -105,6 +105,16 @@ def test_weights_of_classes(fitted):
     assert heavy.predict_proba(X)[:, 1].mean() > fitted.predict_proba(X)[:, 1].mean() + 0.01
 
 
+def test_a_class_of_no_weight_is_as_if_its_rows_were_not_there():
+    y = np.where(SIGNAL > 0.5, "up", np.where(SIGNAL < -0.5, "down", "flat"))
+    settings = dict(epochs=20, learning_rate=0.05, batch_size=8, calibration="temperature")
+    model = changed(**settings, class_weight={"up": 1, "flat": 0, "down": 1}).fit(X, y)
+    moved = y != "flat"
+    assert model.classes_.tolist() == ["down", "flat", "up"]
+    assert model.predict_proba(X)[:, 1].max() < 0.05
+    assert model.score(X[moved], y[moved]) > 0.8
+
+
 def test_labels_that_have_not_arrived():
     count = 120
     y = np.asarray(SIGNAL[:count] > 0.8, float)
@@ -127,9 +137,10 @@ def test_labels_that_have_not_arrived():
         (dict(prior=(np.inf, 1)), "prior must be above 0 for each of"),
         (dict(prior="even"), "prior must be above 0 for each of"),
         (dict(class_weight="heavy"), "class_weight must be None, 'balanced'"),
-        (dict(class_weight={"no": 1, "yes": -1}), "Weights of classes must be above 0"),
-        (dict(class_weight={"no": 1, "yes": 0}, prior=0.5), "Weights of classes must be above 0"),
-        (dict(class_weight={"no": 1, "yes": np.nan}), "Weights of classes must be above 0"),
+        (dict(class_weight={"no": 1, "yes": -1}), "Weights of classes must be 0 or more"),
+        (dict(class_weight={"no": 0, "yes": 0}), "Weights of classes must be 0 or more, and one"),
+        (dict(class_weight={"no": 1, "yes": 0}, prior=0.5), "prior needs .*, but that of yes is 0"),
+        (dict(class_weight={"no": 1, "yes": np.nan}), "Weights of classes must be 0 or more"),
     ],
 )
 def test_settings_that_cannot_be(settings, message):

@@ -74,6 +74,18 @@ def test_three_classes_and_their_weights():
         ImageClassifier(**EASY, class_weight={0: 1.0, 1: 1.0}).fit(x, y)
 
 
+@pytest.mark.parametrize("stage", ["features", "head"])
+def test_a_class_of_no_weight_is_as_if_its_images_were_not_there(stage):
+    """Also where a batch would hold nothing else."""
+    y = np.arange(60) % 3
+    x = pixels(60) // 8 + (100 * y)[:, None, None, None].astype(np.uint8)
+    settings: dict[str, Any] = dict(stage=stage, epochs=1, batch=1, flip="none", crop=1.0)
+    one = ImageClassifier(**EASY, **settings, class_weight={0: 1, 1: 0, 2: 1}).fit(x, y)
+    assert one.classes_.tolist() == [0, 1, 2]
+    assert one.predict_proba(x)[:, 1].max() < 0.05
+    assert one.score(x[y != 1], y[y != 1]) > 0.8
+
+
 def test_a_stage_further_starts_from_the_logistic_regression(tmp_path):
     settings: dict[str, Any] = dict(stage="head", epochs=1, batch=8, flip="none", crop=1.0)
     settings |= dict(checkpoint=tmp_path / "run.npz")
@@ -133,8 +145,9 @@ def test_what_cannot_be_read_is_named_counted_and_skipped():
     ({"crop": "x"}, (X, Y), "crop must be a number, not 'x'"),
     ({"checkpoint": 3}, (X, Y), "checkpoint must be a path, not int"),
     ({"checkpoint": "nowhere/run.npz"}, (X, Y), "There is no folder nowhere"),
-    ({"class_weight": {"day": -1.0, "night": 1.0}}, (X, Y), "numbers above 0, not -1.0"),
-    ({"class_weight": {"day": "x", "night": 1.0}}, (X, Y), "numbers above 0, not 'x'"),
+    ({"class_weight": {"day": -1.0, "night": 1.0}}, (X, Y), "numbers of 0 or more, not -1.0"),
+    ({"class_weight": {"day": "x", "night": 1.0}}, (X, Y), "numbers of 0 or more, not 'x'"),
+    ({"class_weight": {"day": 0, "night": 1.0}}, (X, Y), "must be above 0 for 2 classes or more"),
     ({"flip": "x"}, (X, Y), "flip must be one of"),
     ({"class_weight": 3}, (X, Y), "class_weight must be None"),
     ({"net": "b0.pth"}, (X, Y), r"There is no file b0\.pth"),

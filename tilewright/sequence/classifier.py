@@ -40,7 +40,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
 
     Parameters beside those of `SequenceEstimator`
     ----------------------------------------------
-    class_weight : None, "balanced", or a weight for each class.
+    class_weight : None, "balanced", or a weight for each class; from one of weight 0 nothing is
+        learned.
     prior : share of each class where the net will be used, in the order of `classes_`, if rows were
         sampled, or classes weighted, otherwise; of two classes that of the second will do. Log-odds
         are shifted from what was learned with, or calibrated on, to it.
@@ -207,7 +208,8 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         _, first = sequences.divided(given, self.validation, self.horizon)
         labels = given.answers(given.y)[:, 0]
         when = given.answers(given.when[:, None])[:, 0]
-        late = (when >= first) & ~np.isnan(labels)
+        learned = given.answers(self._weights(given))[:, 0] > 0
+        late = (when >= first) & ~np.isnan(labels) & learned
         said = self._said(given).astype(np.float64)
         odds, own = self._log_odds(said)[late], labels[late].astype(int)
         if self.calibration == "isotonic":
@@ -245,6 +247,9 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
                 f"prior must be above 0 for each of {self.classes_}, not {self.prior!r}."
             )
         seen = np.bincount(codes.astype(int), weights, len(prior))
+        if not seen.all():
+            never = self.classes_[np.argmin(seen)]
+            raise ArgumentError(f"prior needs weights above 0, but that of {never} is 0.")
         return np.log(prior / prior.sum()) - np.log(seen / seen.sum())
 
     # Labels as numbers
@@ -294,8 +299,11 @@ class LSTMClassifier(ClassifierMixin, SequenceEstimator):
         each = compute_class_weight(
             self.class_weight, classes=self.classes_, y=self.classes_[codes]
         )
-        if not np.all((each > 0) & np.isfinite(each)):
-            raise ArgumentError(f"Weights of classes must be above 0, not {self.class_weight!r}.")
+        if not np.all((each >= 0) & np.isfinite(each)) or not each.any():
+            raise ArgumentError(
+                "Weights of classes must be 0 or more, and one of them above 0, not "
+                f"{self.class_weight!r}."
+            )
         found[known, 0] = each[codes]
         return found
 

@@ -70,7 +70,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
     smoothing, mixup, frozen_norms, micro_batch : see `settings.Training`.
     precision : "float32", or "bfloat16": products and convolutions of a step of training read
         numbers rounded to it; weights, sums and answers stay in float32. Not with machine="xla".
-    class_weight : None, "balanced", or a weight for each label.
+    class_weight : None, "balanced", or a weight for each label; from one of weight 0 nothing is
+        learned.
     flip, crop, colour : see `augment.Augment`.
     validation : share of the images that choose the penalty and the temperature, and train nothing.
     on_bad : "raise" for the first image that cannot be read in `fit`, or "skip" all of them.
@@ -172,7 +173,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         self.shares_ = np.bincount(classes) / len(classes)
         weights = self._weights(classes)
         kept = [None if part is None else part[seen.good] for part in (groups, times)]
-        rest, held = self._held_out(classes, *kept)
+        rest, held = (part[weights[part] > 0] for part in self._held_out(classes, *kept))
         layer, self.penalty_ = fit_linear(
             seen.rows[rest], classes[rest], len(self.classes_), weights[rest],
             seen.rows[held], classes[held],
@@ -261,7 +262,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         return None if self.stage == FEATURES else settings
 
     def _weights(self, classes: np.ndarray) -> np.ndarray:
-        """Of each image, by its class."""
+        """Of each image, by its class; nothing is learned from those of weight 0."""
         given = self.class_weight
         if isinstance(given, Mapping):
             missing = next((c for c in self.classes_.tolist() if c not in given), None)
@@ -269,8 +270,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
                 raise ArgumentError(f"class_weight has no weight for {missing!r}.")
             given = {number: given[label] for number, label in enumerate(self.classes_)}
             for weight in given.values():
-                if not is_number(weight) or not 0 < weight < np.inf:
-                    raise ArgumentError(f"class_weight must hold numbers above 0, not {weight!r}.")
+                if not is_number(weight) or not 0 <= weight < np.inf:
+                    raise ArgumentError(
+                        f"class_weight must hold numbers of 0 or more, not {weight!r}."
+                    )
+            if sum(weight > 0 for weight in given.values()) < 2:
+                raise ArgumentError("class_weight must be above 0 for 2 classes or more.")
         elif given not in (None, "balanced"):
             raise ArgumentError(
                 f'class_weight must be None, "balanced" or a weight for each label, not {given!r}.'
