@@ -151,6 +151,7 @@ def test_what_is_wrong_is_said_in_a_sentence(net, tmp_path):
     np.save(tmp_path / "words.npy", np.array(["a", "b"]))
     np.save(tmp_path / "complex.npy", np.zeros((2, 3, INPUTS), complex))
     np.savez(tmp_path / "several.npz", a=np.zeros(3))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "several.npz").read_bytes()[:60])
     out = ("--out", tmp_path / "y.npy")
     for words, said in [
         (("lstm", "run", net, tmp_path / "flat.npy", *out), "data must have the shape"),
@@ -158,6 +159,7 @@ def test_what_is_wrong_is_said_in_a_sentence(net, tmp_path):
         (("lstm", "run", net, tmp_path / "words.npy", *out), "is no array of numbers"),
         (("lstm", "run", net, tmp_path / "complex.npy", *out), "is no array of numbers"),
         (("lstm", "run", net, tmp_path / "several.npz", *out), "is no array of numbers"),
+        (("lstm", "run", net, tmp_path / "cut.npz", *out), "is no array of numbers"),
         (("lstm", "bench", net, "--out", tmp_path / "bad.tw"), "File exists"),
         (("lstm", "export", net, "--c", tmp_path, "--window", 3, "--nan", "hold"), "about ticks"),
         (("lstm", "run", net, tmp_path / "no.npy", *out), "There is no file"),

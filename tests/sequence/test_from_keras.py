@@ -10,6 +10,7 @@ import pytest
 from tests.sequence.sources import inputs
 from tilewright import ArgumentError, UnsupportedError
 from tilewright.sequence import load
+from tilewright.sequence.from_keras import _check_is_kerass
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 keras = pytest.importorskip("keras", reason="keras is not installed (make test-peers installs it)")
@@ -198,5 +199,36 @@ def test_a_class_of_the_same_name():
         def call(self, sequences, initial_state=None, mask=None, training=False):
             return 2 * super().call(sequences, initial_state, mask, training)
 
-    with pytest.raises(UnsupportedError, match=r"a .*LSTM does not map"):
-        load(chain(LSTM(5)))
+    @keras.saving.register_keras_serializable("mine")
+    class Dense(layers.Dense):
+        def call(self, inputs):
+            return 2 * super().call(inputs)
+
+    every = layers.LSTM(5, return_sequences=True)
+    for parts, kind in [
+        ((LSTM(5),), "Custom>LSTM"),
+        ((layers.Bidirectional(LSTM(5)),), "Custom>LSTM"),
+        ((layers.LSTM(5), Dense(2)), "mine>Dense"),
+        ((every, layers.TimeDistributed(Dense(2))), "mine>Dense"),
+    ]:
+        with pytest.raises(UnsupportedError, match=rf"a {kind} does not map"):
+            load(chain(*parts))
+    config = chain(layers.LSTM(5)).get_config()["layers"][1] | {"module": "kerasx.layers"}
+    with pytest.raises(UnsupportedError, match=r"a kerasx\.layers\.LSTM does not map"):
+        _check_is_kerass(config)
+
+
+def test_numbers_that_are_not_finite():
+    net = chain(layers.LSTM(5), layers.Dense(2))
+    net.layers[0].cell.recurrent_kernel.assign(np.full((5, 20), np.nan))
+    with pytest.raises(UnsupportedError, match=r"lstm.*: recurrent weights .* not finite"):
+        load(net)
+
+
+def test_a_net_that_keeps_its_state_between_calls():
+    net = keras.Sequential(
+        [keras.Input((7, 4), batch_size=3), layers.LSTM(5, stateful=True, dropout=0.2)]
+    )
+    xs = inputs()
+    wanted = net.predict(xs, verbose=0)
+    np.testing.assert_allclose(load(net).window(*xs.shape[:2])(xs), wanted, atol=1e-5)

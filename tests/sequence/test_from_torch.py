@@ -159,7 +159,51 @@ def test_arrays_that_are_none_of_a_net_are_refused_by_name(message):
         load({name: array for name, array in arrays.items() if array is not None})
 
 
+def test_a_head_that_is_noted_before_what_it_reads():
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = torch.nn.Linear(5, 1)
+            self.rnn = torch.nn.LSTM(4, 5, batch_first=True)
+
+        def forward(self, xs):
+            return self.out(self.rnn(xs)[0][:, -1])
+
+    net, xs = Net(), inputs()
+    with torch.no_grad():
+        wanted = net(torch.from_numpy(xs)).numpy()
+    for source in (net, net.state_dict()):
+        np.testing.assert_allclose(load(source).window(*xs.shape[:2])(xs), wanted, atol=1e-5)
+
+
+def test_numbers_that_are_not_finite_are_refused_by_name():
+    for name, message in [
+        ("out.weight", "out: weights hold a number that is not finite"),
+        ("hidden.bias", "hidden: biases hold"),
+        ("rnn.weight_hh_l1", "rnn: recurrent weights of 5 units hold"),
+    ]:
+        net = torch_net()
+        with torch.no_grad():
+            net.get_parameter(name).view(-1)[0] = np.nan
+        for source in (net, net.state_dict()):
+            with pytest.raises(UnsupportedError, match=message):
+                load(source)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_wide_answers_of_large_terms(seed):
+    """Among many outputs a few windows answer one of them alike, or sum it up without an error."""
+    torch.manual_seed(seed)
+    net = torch_net(layers=1)
+    net.out = torch.nn.Linear(6, 4000)
+    torch.nn.init.normal_(net.out.weight, std=3.0)
+    assert load(net).net.outputs == 4000
+
+
 def test_a_dense_layer_in_front_is_refused():
+    net = torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.LSTM(5, 5, batch_first=True))
+    with pytest.raises(UnsupportedError, match="Dense layer 0 takes 4 features, but"):
+        load(net)
     net = torch.nn.Sequential(torch.nn.Linear(5, 5), torch.nn.LSTM(5, 5), torch.nn.Linear(5, 1))
     with pytest.raises(UnsupportedError, match=r"0\.weight: a dense layer before a recurrent one"):
         load(net.state_dict())
@@ -169,7 +213,7 @@ def test_a_forward_that_takes_or_gives_something_else():
     net = torch_net()
     plain = type(net).forward
     net.forward = lambda xs, lengths: plain(net, xs)
-    with pytest.raises(UnsupportedError, match=r"does not answer \(2, 7, 4\), .* 'lengths'"):
+    with pytest.raises(UnsupportedError, match=r"does not answer \(8, 7, 4\), .* 'lengths'"):
         load(net)
     net.forward = lambda xs: {"answers": plain(net, xs)}
     with pytest.raises(UnsupportedError, match="forward gives a dict, not a tensor"):

@@ -7,12 +7,14 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from tests.sequence.sources import inputs
 from tilewright import ArgumentError
 from tilewright.models import recurrent
 from tilewright.models.recurrent import Dense, Layer, Recurrent
-from tilewright.sequence import Model, load, save
+from tilewright.sequence import Model, files, load, save
+from tilewright.sequence.scaler import pair_of
 
 NET = Recurrent(
     (Layer("lstm", 4, 5), Layer("gru", 5, 6, "both")), (Dense(12, 3, "tanh"), Dense(3, 2))
@@ -41,6 +43,22 @@ def test_what_a_source_says_is_not_contradicted(tmp_path):
             load(path, reads=reads)
     save(model(Recurrent((Layer("lstm", 4, 5),))), path)
     assert load(path, reads="last state").net.reads == "last step"
+
+
+def test_sizes_may_be_numpys():
+    xs, net = inputs(), Recurrent((Layer("lstm", 4, 5),))
+    wanted = model(net).window(*xs.shape[:2])(xs)
+    many, steps = np.array(xs.shape[:2])
+    np.testing.assert_array_equal(model(net).window(many, steps)(xs), wanted)
+    stream, slide = model(net).stream(many), model(net).slide(steps, streams=many)
+    for x in xs.swapaxes(0, 1):
+        found = stream.answer(x.copy()), slide.answer(x.copy())
+        stream.prepare()
+        slide.prepare()
+    for one in found:
+        np.testing.assert_array_equal(one, wanted)
+    with pytest.raises(ArgumentError, match="steps must be a whole number above 0, not True"):
+        model(net).window(1, steps=True)
 
 
 def test_windows_are_compiled_with_the_weights_bound():
@@ -100,8 +118,6 @@ def test_what_is_scaled_is_rounded_as_if_it_had_come_so(precision, tmp_path):
 def test_scikit_learns_scalers_mean_what_they_do():
     from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
-    from tilewright.sequence.scaler import pair_of
-
     rows = inputs(1, 50)[0].astype(float) * 3 + 1
     for scaler in (
         MaxAbsScaler(),
@@ -124,14 +140,23 @@ def test_a_scaler_that_does_more_is_refused():
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import MinMaxScaler
 
-    from tilewright.sequence.scaler import pair_of
-
     rows = inputs(1, 50)[0].astype(float) * 3 + 1
     for scaler in (PCA(), MinMaxScaler(clip=True)):
         scaler.fit(rows)
         with pytest.raises(ArgumentError, match=r"a scaler does more than .* that clips or mixes"):
             pair_of(scaler, 4, "a scaler")
     pair_of(MinMaxScaler(clip=True).fit(rows), 4, "answers are never clipped", backward=True)
+
+
+def test_a_scaler_that_takes_no_rows_of_numbers_is_refused():
+    class OfFrames:
+        mean_, scale_ = np.zeros(4), np.ones(4)
+
+        def transform(self, frame):
+            return frame[["open", "close"]]
+
+    with pytest.raises(ArgumentError, match=r"a scaler does not take rows of 4 numbers \(.*give a"):
+        pair_of(OfFrames(), 4, "a scaler")
 
 
 @pytest.mark.parametrize(
@@ -181,6 +206,14 @@ def test_damaged_files(tmp_path):
     path.write_bytes(whole.replace(b"recurrent 3", b"recurrent 4"))
     with pytest.raises(ArgumentError, match="another version"):
         load(path)
+    path.write_bytes(whole)
+    arrays, header = files.read(path)
+    for name, array in [("scaler.offset", np.zeros(4)), ("head.1.b", np.full(2, np.inf, "f4"))]:
+        path.write_bytes(safetensors.numpy.save(arrays | {name: array}, header))
+        with pytest.raises(
+            ArgumentError, match=rf"{name} (is not what|holds a number that is not)"
+        ):
+            load(path)
     path.write_bytes(whole.replace(b'hidden\\": 5', b'hidden\\": 7'))
     with pytest.raises(ArgumentError, match="not what its header says"):
         load(path)

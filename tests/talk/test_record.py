@@ -158,3 +158,5 @@ def test_what_is_modelled_says_nothing_of_how_far_records_lie_apart():
     both = [talk(one=replace(one, points=(*one.points, *[same] * 3))) for one in (first, second)]
     assert "figures differ by at most 10.0%, all by at most 10.0%" in page(both)
     assert "at most 0.0%, all by at most 0.0%" in page([talk(one=first)] * 2)
+    near = [talk(one=images(ours=ours)) for ours in (1.0, 1.1001)]
+    assert "all by at most 10.1%" in page(near)

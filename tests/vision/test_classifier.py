@@ -143,6 +143,8 @@ def test_what_cannot_be_read_is_named_counted_and_skipped():
     ({"random_state": None}, (X, Y), "random_state must be a whole number of 0 or more, not None"),
     ({"validation": "some"}, (X, Y), "validation must be 0 or more, and below 1, not 'some'"),
     ({"crop": "x"}, (X, Y), "crop must be a number, not 'x'"),
+    ({"colour": True}, (X, Y), "colour must be a number, not True"),
+    ({"weight_decay": np.complex64(1)}, (X, Y), "weight_decay must be 0 or more|decay must be 0"),
     ({"checkpoint": 3}, (X, Y), "checkpoint must be a path, not int"),
     ({"checkpoint": "nowhere/run.npz"}, (X, Y), "There is no folder nowhere"),
     ({"class_weight": {"day": -1.0, "night": 1.0}}, (X, Y), "numbers of 0 or more, not -1.0"),

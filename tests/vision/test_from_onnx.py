@@ -117,6 +117,14 @@ def test_a_resize_of_old_repeats_values(tmp_path):
     np.testing.assert_array_equal(read_onnx(path)({}, x), x.repeat(2, 2).repeat(3, 3))
 
 
+def test_a_resize_that_keeps_its_own_shape_is_refused(tmp_path):
+    own: Any = dict(mode="nearest", keep_aspect_ratio_policy="not_larger", opset=18)
+    sizes = np.array([*IMAGE[:2], IMAGE[2] * 2, IMAGE[3] * 3])
+    path = written(tmp_path / "one.onnx", "Resize", IMAGE, None, None, sizes, **own)
+    with pytest.raises(UnsupportedError, match="Resize with not_larger does not map"):
+        read_onnx(path)({}, f(*IMAGE))
+
+
 @pytest.mark.parametrize("net", [SMALL, RESIDUAL], ids="b resnext".split())
 def test_what_was_written_here_is_read_back(net, tmp_path):
     one, images = model(net), pixels(2)

@@ -52,6 +52,9 @@ def test_what_does_not_fit_is_named():
         efficientnet_weights(NET, missing)
     with pytest.raises(ArgumentError, match=r"_fc\.weight is 7x\d+, but this net needs 5x\d+"):
         efficientnet_weights(NET, given | {"_fc.weight": np.zeros((7, NET.head.outputs))})
+    for wrong in (np.nan, 1e300):
+        with pytest.raises(ArgumentError, match=r"_fc\.bias holds a number that is not finite"):
+            efficientnet_weights(NET, given | {"_fc.bias": np.full(5, wrong)})
     with pytest.raises(ArgumentError, match=r"hold _blocks\.9\.x, which this net lacks"):
         efficientnet_weights(NET, given | {"_blocks.9.x": np.zeros(3)})
 

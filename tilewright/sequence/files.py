@@ -88,14 +88,17 @@ def parsed(path: Path, arrays: dict[str, np.ndarray], header: dict[str, str]) ->
         raise ArgumentError(
             f"{path} does not hold the net that its header says: {error}."
         ) from None
-    scaler = [arrays.pop(name) for name in SCALER if name in arrays]
-    model = Model(net, Weights(layers, head), (scaler[0], scaler[1]) if len(scaler) == 2 else None)
-    _check_shapes(path, model, arrays)
+    offset, scale = (arrays.get(name) for name in SCALER)
+    scaler = None
+    if offset is not None and scale is not None:
+        scaler = arrays.pop(SCALER[0]), arrays.pop(SCALER[1])
+    model = Model(net, Weights(layers, head), scaler)
+    _check_arrays(path, model, arrays)
     return model
 
 
-def _check_shapes(path: Path, model: Model, left: dict[str, np.ndarray]) -> None:
-    """Every array there, of its shape, and no other."""
+def _check_arrays(path: Path, model: Model, left: dict[str, np.ndarray]) -> None:
+    """Every array there, of its shape, and no other; all numbers finite."""
     import jax
 
     from tilewright.models import recurrent
@@ -108,3 +111,6 @@ def _check_shapes(path: Path, model: Model, left: dict[str, np.ndarray]) -> None
     if left or shapes != found:
         odd = sorted({*left} | {n for n in {*shapes, *found} if shapes.get(n) != found.get(n)})
         raise ArgumentError(f"{path}: {odd[0]} is not what its header says.")
+    for name, array in _named(model).items():
+        if not np.isfinite(array).all():
+            raise ArgumentError(f"{path}: {name} holds a number that is not finite.")

@@ -126,11 +126,14 @@ def _snake(name: str) -> str:
 
 
 def _check_is_kerass(entry: Mapping[str, Any]) -> None:
-    """Not somebody's class of the same name."""
-    if not str(entry.get("module") or "keras").startswith("keras"):
-        raise UnsupportedError(
-            f"{entry['config']['name']}: a {entry['module']}.{entry['class_name']} does not map."
-        )
+    """Not somebody's class of the same name; nor are the layers in it."""
+    registered, module = entry.get("registered_name") or "", entry.get("module") or "keras"
+    if ">" in registered or module.split(".")[0] != "keras":
+        kind = registered if ">" in registered else f"{module}.{entry['class_name']}"
+        raise UnsupportedError(f"{entry['config']['name']}: a {kind} does not map.")
+    for inner in ("layer", "backward_layer"):
+        if isinstance(entry["config"].get(inner), Mapping):
+            _check_is_kerass(entry["config"][inner])
 
 
 def _check_is_chain(

@@ -66,7 +66,7 @@ def _mapped(file: Any) -> Model:
     walk = _Walk(file)
     name, sizes = walk.given.name, walk.sizes()
     source = Reference(file, name, walk.states, walk.flows[name].axes, walk.last.axes, sizes)
-    return matching([walk.net()], walk.weights(), source, source.batch, source.steps)
+    return matching([walk.net()], walk.weights(), source, source.rows, source.steps)
 
 
 class _Walk:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,14 +30,15 @@ _AXES = {True: "(batch, steps, inputs)", False: "(steps, batch, inputs)"}
 
 
 def from_module(module: Any, reads: str | None = None) -> Model:
-    """A module of recurrent layers and a dense head, in the order of its attributes.
+    """A module of recurrent layers and a dense head, each in the order of its attributes.
 
-    Raises `UnsupportedError` for layers that do not map and for a `forward` that does more.
+    Raises `UnsupportedError` for layers that do not map and for a `forward` that does more. A
+    parameter of the module's own is left out where answers do not show it.
     """
     parts = _Parts()
-    for name, part in module.named_modules():
-        if not list(part.children()):
-            parts.add(name or type(part).__name__, part)
+    leaves = [(name, part) for name, part in module.named_modules() if not list(part.children())]
+    for name, part in sorted(leaves, key=lambda leaf: type(leaf[1]).__name__ not in CELLS):
+        parts.add(name or type(part).__name__, part)
     nets = [parts.net(kind) for kind in ([reads] if reads else READS)]
     return matching(nets, _weights_of(parts), lambda xs: _run(module, parts.batch_first, xs))
 
@@ -56,8 +57,6 @@ class _Parts:
     def add(self, name: str, part: Any) -> None:
         kind = type(part).__name__
         if kind in CELLS:
-            if self.head or self.read_activation != "linear":
-                raise UnsupportedError(f"{name}: a recurrent layer after the head has begun.")
             if getattr(part, "proj_size", 0):
                 raise UnsupportedError(f"{name}: proj_size={part.proj_size} does not map.")
             self.batch_first = getattr(part, "batch_first", True)
@@ -179,8 +178,8 @@ def from_state_dict(
     dense = [name for name in left if name.endswith("weight") and _is_dense(left[name])]
     if not ordered:
         recurrent = {name: recurrent[name] for name in in_order(_module_widths(recurrent))}
-    elif early := [n for n in dense if any(places[n] < places[m] for m in _names(recurrent))]:
-        raise UnsupportedError(f"{early[0]}: a dense layer before a recurrent one does not map.")
+    else:
+        _check_none_in_front(left, dense, recurrent, places)
     for stem, own in recurrent.items():
         parts.recurrent(_shown(stem), _kind(stem, own), own)
     if not ordered and parts.layers:
@@ -207,8 +206,22 @@ def _taken_modules(left: dict[str, np.ndarray]) -> dict[str, dict[str, np.ndarra
     return found
 
 
-def _names(modules: Mapping[str, Mapping[str, np.ndarray]]) -> Iterator[str]:
-    return (stem + name for stem, own in modules.items() for name in own)
+def _check_none_in_front(
+    left: Mapping[str, np.ndarray],
+    dense: Iterable[str],
+    modules: Mapping[str, Mapping[str, np.ndarray]],
+    places: Mapping[str, int],
+) -> None:
+    """A dense layer may be noted before a recurrent one that it comes after, but not where it
+    gives what that one takes."""
+    for stem, own in modules.items():
+        place, takes = min(places[stem + name] for name in own), own["weight_ih_l0"].shape[1]
+        for name in dense:
+            if places[name] < place and len(left[name]) == takes:
+                raise UnsupportedError(
+                    f"{name}: a dense layer before a recurrent one does not map. If it comes after "
+                    "it, give the module."
+                )
 
 
 def _module_widths(modules: Mapping[str, Mapping[str, np.ndarray]]) -> Widths:

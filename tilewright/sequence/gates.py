@@ -2,7 +2,8 @@
 
 In: matrices (gates x hidden, inputs), as PyTorch and ONNX keep them, or transposed ones; two biases
 or one; what the layer is called where they come from. Out: weights as `models/recurrent.py` wants
-them, float32. Raises `UnsupportedError` for arrays of other shapes.
+them, float32. Raises `UnsupportedError` for arrays of other shapes, and for numbers that are not
+finite, or not in float32.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def cell(library: str, name: str, layer: Layer, W: Any, U: Any, seen: Any, kept:
         ("biases", seen, (rows,)),
         ("biases", kept, (rows,)),
     ):
-        _check_shape(f"{name}: {what} of {layer.hidden} units", array, wanted)
+        _check(f"{name}: {what} of {layer.hidden} units", array, wanted)
     W, U = (_arranged(array, order, layer.hidden) for array in (W, U))
     seen, kept = (_arranged(array, order, layer.hidden) for array in (seen, kept))
     if not has_own_bias(layer):
@@ -54,13 +55,18 @@ def _arranged(array: Any, order: Sequence[int], hidden: int) -> np.ndarray:
 
 def affine(name: str, W: Any, b: Any) -> Affine:
     """`W` (inputs, outputs)."""
-    _check_shape(f"{name}: biases", b, np.shape(W)[1:])
+    _check(f"{name}: weights", W, np.shape(W))
+    _check(f"{name}: biases", b, np.shape(W)[1:])
     return Affine(single(W), single(b))
 
 
-def _check_shape(what: str, array: Any, wanted: tuple[int, ...]) -> None:
+def _check(what: str, array: Any, wanted: tuple[int, ...]) -> None:
     if np.shape(array) != wanted:
         raise UnsupportedError(f"{what} have the shape {np.shape(array)}, not {wanted}.")
+    with np.errstate(over="ignore"):
+        sound = np.isfinite(single(array)).all()
+    if not sound:
+        raise UnsupportedError(f"{what} hold a number that is not finite.")
 
 
 def single(array: Any) -> np.ndarray:

@@ -26,9 +26,9 @@ def load(
     `reads` says what the head is given where the source does not: "last step", "last state" or
     "every step".
 
-    Raises `UnsupportedError` for what does not map, by its name and place; no weight is left
-    unread. Raises `ArgumentError` for a source that is none of these, for a damaged file, and for
-    `reads` that the source contradicts.
+    Raises `UnsupportedError` for what does not map and for weights that are not finite, by name and
+    place; no weight of a layer is left unread. Raises `ArgumentError` for a source that is none of
+    these, for a damaged file, and for `reads` that the source contradicts.
     """
     if reads not in READS:
         raise ArgumentError(f"reads must be one of {READS[1:]} or None, not {reads!r}.")

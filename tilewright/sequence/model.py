@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable
 from functools import cached_property, partial
 from math import inf
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -216,5 +217,5 @@ def _step(step: Callable, net: Recurrent, weights: Weights, state: Any, x: Any) 
 
 def _check_sizes(**sizes: Any) -> None:
     for name, size in sizes.items():
-        if type(size) is not int or size < 1:
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < 1:
             raise ArgumentError(f"{name} must be a whole number above 0, not {size!r}.")

@@ -52,7 +52,7 @@ class Reference:
 
     `name` is the graph's input; `given` and `found` are the dimensions of input and output as they
     lie, `sizes` those of the input, 0 where open; `states` are the inputs beside it, which begin
-    at zero.
+    at zero. `rows` are as many windows as a trial wants, and a multiple of the file's own batch.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Reference:
         self.run = ReferenceEvaluator(file).run
         self.name, self.states, self.given, self.found = name, states, given, found
         self.steps, self.batch = sizes["steps"] or STEPS, sizes["batch"] or BATCH
+        self.rows = self.batch * -(-BATCH // self.batch)
 
     def __call__(self, xs: np.ndarray) -> np.ndarray:
         parts = [self._some(xs[i : i + self.batch]) for i in range(0, len(xs), self.batch)]

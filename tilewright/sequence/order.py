@@ -23,7 +23,7 @@ def in_order(widths: Widths, given: int | None = None) -> list[str]:
     """
     if len({re.sub(r"\d+", "", name) for name in widths}) == 1:
         return sorted(widths, key=lambda name: [int(n) for n in re.findall(r"\d+", name)])
-    orders = list(islice(_orders(widths, given), 2))
+    orders = list(islice(_orders(widths, given, set()), 2))
     if len(orders) != 1:
         names = ", ".join(sorted(widths))
         how = "in several orders" if orders else "in no order"
@@ -34,10 +34,19 @@ def in_order(widths: Widths, given: int | None = None) -> list[str]:
     return orders[0]
 
 
-def _orders(left: Widths, given: int | None) -> Iterator[list[str]]:
+def _orders(left: Widths, given: int | None, dead: set) -> Iterator[list[str]]:
+    """`dead` are widths from which no order leads on: layers of the same widths end alike."""
     if not left:
         yield []
+    state = given, tuple(sorted(left.values()))
+    if not left or state in dead:
+        return
+    is_dead = True
     for name, (takes, gives) in left.items():
         if given is None or takes == given:
             rest = {other: own for other, own in left.items() if other != name}
-            yield from ([name, *order] for order in _orders(rest, gives))
+            for order in _orders(rest, gives, dead):
+                is_dead = False
+                yield [name, *order]
+    if is_dead:
+        dead.add(state)

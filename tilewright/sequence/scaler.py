@@ -85,7 +85,14 @@ def _try(scaler: Any, pair: Pair, name: str, backward: bool) -> None:
     raw = scaled * scale + offset
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names of columns, which rows of numbers have not
-        found = np.asarray(run(scaled if backward else raw))
+        try:
+            found = np.asarray(run(scaled if backward else raw), np.float64)
+        except Exception as error:  # whatever somebody's own scaler may raise
+            first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+            raise ArgumentError(
+                f"{name} does not take rows of {len(offset)} numbers ({first}): give a pair "
+                "(offset, scale)."
+            ) from error
     wanted, unit = (raw, scale) if backward else (scaled, 1.0)
     within = TOLERANCE * (np.abs(scaled) + 1 + np.abs(offset) / scale) * unit
     if found.shape != wanted.shape or not np.all(np.abs(found - wanted) <= within):

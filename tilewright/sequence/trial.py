@@ -13,7 +13,8 @@ from tilewright.sequence.fits import check_chain
 from tilewright.sequence.model import Model
 from tilewright.sequence.precision import exact
 
-BATCH, STEPS = 2, 7
+BATCH, STEPS = 8, 7
+"""Windows, that many so that answers scatter in each output; steps of each."""
 TOLERANCE = 1e-4
 """Largest difference, over how widely the answers of an output scatter."""
 ROUNDING, ORDERS = 8 * float(np.finfo(np.float32).eps), 32

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from math import ceil
 
 import tilewright
 from tilewright.talk import drawing, tables, verdicts
@@ -142,9 +143,14 @@ def _same_machine(talks: Sequence[Talk]) -> list[str]:
                 middle = sorted(apart)[len(apart) // 2]
                 lines.append(
                     "Two records of one machine: half of the measured figures differ by at most "
-                    f"{middle - 1:.1%}, all by at most {max(apart) - 1:.1%}."
+                    f"{_at_most(middle)}, all by at most {_at_most(max(apart))}."
                 )
     return [f"<p>{escape(line)}</p>" for line in lines]
+
+
+def _at_most(ratio: float) -> str:
+    """How far a ratio from 1 on is above it, rounded up; figures have six digits."""
+    return f"{ceil(round((ratio - 1) * 1000, 2)) / 1000:.1%}"
 
 
 PEERS = (

@@ -11,6 +11,7 @@ from PIL import Image, ImageEnhance
 
 from tilewright.errors import ArgumentError
 from tilewright.frozen import frozen
+from tilewright.vision.checks import is_number
 from tilewright.vision.preprocessing import FILTERS, Preprocessing
 
 FLIPS = ("none", "horizontal", "both")
@@ -36,7 +37,7 @@ class Augment:
             raise ArgumentError(f"flip must be one of {', '.join(FLIPS)}, not {self.flip!r}.")
         for name in ("crop", "colour"):
             value = getattr(self, name)
-            if not isinstance(value, int | float | np.number):
+            if not is_number(value):
                 raise ArgumentError(f"{name} must be a number, not {value!r}.")
         if not 0 < self.crop <= 1:
             raise ArgumentError(f"crop must be above 0, and 1 at most, not {self.crop!r}.")

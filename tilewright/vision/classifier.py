@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 from tilewright.errors import ArgumentError
 from tilewright.vision.augment import Augment
 from tilewright.vision.checkpoint import Checkpoint, check_place
+from tilewright.vision.checks import check_whole, is_number
 from tilewright.vision.columns import column, complete, moments
 from tilewright.vision.comparison import Comparison, compared
 from tilewright.vision.errors import ImageError
@@ -36,13 +37,7 @@ from tilewright.vision.loading import load
 from tilewright.vision.measures import temperature
 from tilewright.vision.model import Model
 from tilewright.vision.predicted import softmax
-from tilewright.vision.settings import (
-    BFLOAT16,
-    STAGES,
-    Training,
-    check_whole,
-    is_number,
-)
+from tilewright.vision.settings import BFLOAT16, STAGES, Training
 from tilewright.vision.sources import Item, content_of, items_of, labelled_folder
 from tilewright.vision.splits import hold_out
 from tilewright.vision.training import Trainer

@@ -26,8 +26,8 @@ TO_JAX, TO_TORCH = {4: (2, 3, 1, 0), 2: (1, 0)}, {4: (3, 2, 0, 1), 2: (1, 0)}
 def efficientnet_weights(net: EfficientNet, tensors: Mapping[str, Any]) -> tuple[Weights, Kept]:
     """Weights and statistics of `net` from a state dict (arrays or tensors by name).
 
-    Raises `ArgumentError` that names the first array that is missing, or has another shape, or that
-    the net has no place for.
+    Raises `ArgumentError` that names the first array that is missing, has another shape, holds a
+    number that is not finite, or that the net has no place for.
     """
     return weights_from(net, tensors)
 
@@ -100,7 +100,11 @@ class _Source:
             found, wanted = ("x".join(map(str, sizes)) for sizes in (array.shape, expected))
             raise ArgumentError(f"{name} is {found}, but this net needs {wanted}.")
         self.left.pop(name, None)
-        return _turned(array.reshape(expected).astype(np.float32), TO_JAX)
+        with np.errstate(over="ignore"):
+            array = array.reshape(expected).astype(np.float32)
+        if not np.isfinite(array).all():
+            raise ArgumentError(f"{name} holds a number that is not finite.")
+        return _turned(array, TO_JAX)
 
     def done(self) -> None:
         if self.left:

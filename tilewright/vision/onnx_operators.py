@@ -140,6 +140,8 @@ def _resize(own: Own, x: Any, _: Any = None, scales: Any = None, sizes: Any = No
     exact = (how, near) in _REPEATING
     if mode != b"nearest" or not exact:
         raise RefusedError(f"by {mode.decode()}, {how.decode()}, {near.decode()} does not map")
+    if own.get("keep_aspect_ratio_policy", b"stretch") != b"stretch":
+        raise RefusedError(f"with {own['keep_aspect_ratio_policy'].decode()} does not map")
     axes = [axis % x.ndim for axis in own.get("axes", range(x.ndim))]
     wanted = (
         np.ravel(_known(scales)) if sizes is None

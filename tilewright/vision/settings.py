@@ -6,11 +6,10 @@ from dataclasses import field
 from math import ceil
 from typing import Any
 
-import numpy as np
-
 from tilewright.errors import ArgumentError
 from tilewright.frozen import frozen
 from tilewright.vision.augment import Augment
+from tilewright.vision.checks import check_whole, is_number, is_whole
 
 HEAD, BLOCKS, WHOLE = STAGES = ("head", "blocks", "whole")
 ADAMW, SGD = OPTIMISERS = ("adamw", "sgd")
@@ -79,7 +78,7 @@ class Training:
             raise ArgumentError(f"learning_rate must be above 0, not {rate!r}.")
 
     def _check_micro_batch(self, count: Any) -> None:
-        if not _is_whole(count) or not 1 <= count <= self.batch or self.batch % count:
+        if not is_whole(count) or not 1 <= count <= self.batch or self.batch % count:
             raise ArgumentError(
                 f"micro_batch must divide the batch of {self.batch} images, not {count!r}."
             )
@@ -97,18 +96,3 @@ class Training:
         if self.train_size is None or epoch >= self.epochs - ceil(FULL_SIZE * self.epochs):
             return full
         return self.train_size
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is a real one, and not a truth value."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Raises `ArgumentError` for what is no whole number from `least` on."""
-    if not _is_whole(value) or value < least:
-        raise ArgumentError(f"{name} must be a whole number of {least} or more, not {value!r}.")
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
