@@ -90,7 +90,7 @@ def test_nets_may_answer_in_another_precision(precision, tmp_path):
 
 
 def test_settings_that_are_arrays_are_saved(tmp_path):
-    levels = np.array([0.1, 0.5, 0.9])
+    levels: Any = np.array([0.1, 0.5, 0.9])
     model = LSTMRegressor(**SHORT, head="quantiles", levels=levels).fit(X, Y)
     model.save(tmp_path / "model")
     loaded = LSTMRegressor.load(tmp_path / "model")
