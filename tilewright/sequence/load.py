@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tilewright.errors import ArgumentError
-from tilewright.sequence.fits import check_chain
 from tilewright.sequence.model import Model, on_raw_inputs
 from tilewright.sequence.scaler import fold_output, pair_of
+from tilewright.sequence.widths import check_chain
 
 READS = (None, "last step", "last state", "every step")
 

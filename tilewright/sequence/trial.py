@@ -9,9 +9,9 @@ import numpy as np
 from tilewright.errors import UnsupportedError
 from tilewright.models import recurrent
 from tilewright.models.recurrent import Recurrent, Weights
-from tilewright.sequence.fits import check_chain
 from tilewright.sequence.model import Model
 from tilewright.sequence.precision import exact
+from tilewright.sequence.widths import check_chain
 
 BATCH, STEPS = 8, 7
 """Windows, that many so that answers scatter in each output; steps of each."""
