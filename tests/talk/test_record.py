@@ -124,6 +124,27 @@ def test_a_record_with_what_no_run_leaves(tmp_path, inside, name, value):
         load(path)
 
 
+@pytest.mark.parametrize(
+    ("inside", "name", "value"),
+    [
+        ((), "cpu", 3), ((), "cores", "two"), ((), "memory_gib", None), ((), "cache_kib", ["32"]),
+        (("peaks", "Gop/s"), "float32", "fast"), (("peaks", "read_GB/s"), "L1", None),
+    ],
+)  # fmt: skip
+def test_a_machine_that_is_none(tmp_path, inside, name, value):
+    path = tmp_path / "talk.json"
+    talk(one=images()).with_peaks(peaks(host_machine())).save(path)
+    content = json.loads(path.read_text())
+    place = content["machine"]
+    for key in inside:
+        place = place[key]
+    place[name] = value
+    path.write_text(json.dumps(content))
+    said = inside[0] if inside else name
+    with pytest.raises(ArgumentError, match=f"is no whole record of the talk: {said} is "):
+        load(path)
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ArgumentError, match="There is no file"):
         load(tmp_path / "talk.json")

@@ -23,6 +23,9 @@ from tilewright.talk.peaks import PEAKS
 SCHEMA = 1
 NAME = "talk.json"
 FIELDS = {"schema", "machine", "packages", "settings", "outcomes"}
+NUMBER = float | int
+MACHINE = {"cpu": str, "level": str, "system": str, "cores": int, "memory_gib": NUMBER}
+"""What pages say of a machine, beside its caches and peaks."""
 
 
 @frozen
@@ -91,6 +94,8 @@ def load(path: Path) -> Talk:
     try:
         settings = {k: v for k, v in content["settings"].items() if k != "hash"}
         outcomes = {name: outcome_of(one) for name, one in content["outcomes"].items()}
+        _check_machine(content["machine"])
+        _check("packages", content["packages"], Mapping)
         return Talk(content["machine"], content["packages"], settings, outcomes)
     except (TypeError, KeyError, AttributeError) as error:
         raise ArgumentError(f"{path} is no whole record of the talk: {error}.") from None
@@ -116,9 +121,20 @@ def _point(content: Mapping[str, Any]) -> Point:
         _check(name, figure[name], str)
     for name, values in (("value", [figure["value"]]), ("rounds", figure["rounds"])):
         for value in values:
-            _check(name, value, float | int | None)
+            _check(name, value, NUMBER | None)
     rounds = (math.nan if value is None else value for value in figure["rounds"])
     return Point(**{**content, "figure": Figure(**{**figure, "rounds": tuple(rounds)})})
+
+
+def _check_machine(found: Mapping[str, Any]) -> None:
+    for name, kind in MACHINE.items():
+        _check(name, found[name], kind)
+    for size in found["cache_kib"]:
+        _check("cache_kib", size, NUMBER)
+    if known := found.get(PEAKS):
+        _check("measured", known["measured"], bool)
+        for rate in (known["Gop/s"]["float32"], *known["read_GB/s"].values()):
+            _check(PEAKS, rate, NUMBER)
 
 
 def _check(name: str, value: Any, kind: Any) -> None:
