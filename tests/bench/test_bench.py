@@ -46,7 +46,7 @@ from tilewright.bench.image_peers import torch_net
 from tilewright.bench.nuts_workloads import Nuts
 from tilewright.bench.ours import Ours
 from tilewright.bench.peer import Peers
-from tilewright.bench.record import Record, Row, load, this_machine
+from tilewright.bench.record import Record, Row, load
 from tilewright.bench.table import (
     END,
     HEADLINES,
@@ -54,6 +54,7 @@ from tilewright.bench.table import (
     TABLES,
     TITLES,
     headlines,
+    machine_sentence,
     markdown,
     part_table,
     render,
@@ -459,14 +460,18 @@ def test_verdict(row, passed):
 
 def test_record_and_page(tmp_path):
     rows = (Row("call", "a", 5.0, "µs", bar=10.0, at_most=True), Row("hmc", "b", 1.0, "x"))
-    record = Record(this_machine(), rows, quick=True)
+    record = Record.of(rows, quick=True)
     path = tmp_path / "deep" / "record.json"
     record.save(path)
     assert load(path) == record
     assert [p.name for p in path.parent.iterdir()] == ["record.json"]
-    later = Record(this_machine(), (Row("hmc", "c", 2.0, "x", detail=True),), quick=True)
-    newer = load(path).updated(later)
+    later = Record.of([Row("hmc", "c", 2.0, "x", detail=True)], quick=True)
+    run = {"date": "2999-01-01 00:00 UTC", "system": "Linux of another build"}
+    newer = load(path).updated(replace(later, runs={"hmc": run}))
     assert [row.name for row in newer.rows] == ["a", "c"]
+    assert newer.runs == {"call": record.runs["call"], "hmc": run}
+    assert f"{record.runs['call']['date']} to {run['date']}" in machine_sentence(newer)
+    assert newer.spans()["system"].count(" to ") == 1
     with pytest.raises(ValueError, match="another machine"):
         record.updated(replace(later, machine={**later.machine, "jax": "0"}))
     text = markdown(newer)
@@ -486,7 +491,7 @@ def test_a_page_without_markers(text, tmp_path, capsys):
     record, page = tmp_path / "r.json", tmp_path / "page.md"
     page.write_text(text)
     assert main(["--save", str(record), "--page", str(page)]) == 2
-    Record(this_machine(), ()).save(record)
+    Record.of(()).save(record)
     assert main(["--save", str(record), "--page", str(page)]) == 2
     assert TABLES in capsys.readouterr().err
     assert page.read_text() == text

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tilewright.bench.level import PRETENDS, keep_jax_to_it, level
-from tilewright.bench.record import Record, Row, load, this_machine
+from tilewright.bench.record import Record, Row, load
 from tilewright.bench.table import machine_sentence, part_table, render
 from tilewright.calibrate import known
 from tilewright.machine.cpu import model_name
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.quick:
         known(console.print)
     rows = measure(options.part or list(PARTS), options.quick, console)
-    record = Record(this_machine(), tuple(rows), options.quick)
+    record = Record.of(rows, options.quick)
     if options.part and path.exists():
         record = _merged(path, record)
     record.save(path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -56,19 +56,40 @@ class Row:
         return bool(value <= self.bar if self.at_most else value >= self.bar)
 
 
+RUN = ("date", "system")
+"""What each part of a record has of its own; all else that `this_machine` says is the record's."""
+
+
 @frozen
 class Record:
-    """One run of the bench; `quick` runs are too short to be quoted."""
+    """What was measured on one host; `quick` runs are too short to be quoted.
+
+    `runs` says of each part when it was measured and under which system, as a host is started anew
+    with another build of it from time to time.
+    """
 
     machine: Mapping[str, Any]
     rows: tuple[Row, ...]
+    runs: Mapping[str, Mapping[str, str]]
     quick: bool = False
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], quick: bool = False) -> Record:
+        """Of rows that were measured here, now."""
+        rows, machine = tuple(rows), this_machine()
+        run = {name: machine.pop(name) for name in RUN}
+        return cls(machine, rows, {row.part: run for row in rows}, quick)
 
     def save(self, path: Path) -> None:
         """Replaces the file whole."""
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = [asdict(row) | {"passed": row.passed} for row in self.rows]
-        content = {"machine": dict(self.machine), "quick": self.quick, "rows": rows}
+        content = {
+            "machine": dict(self.machine),
+            "quick": self.quick,
+            "runs": {part: dict(run) for part, run in self.runs.items()},
+            "rows": rows,
+        }
         write_text(path, json.dumps(content, indent=1) + "\n")
 
     def updated(self, newer: Record) -> Record:
@@ -76,21 +97,26 @@ class Record:
 
         Raises ValueError where the machine or a version differs: one record is of one set-up.
         """
-        first, last = (dict(record.machine) for record in (self, newer))
-        dates = first.pop("date"), last.pop("date")
-        if first != last or self.quick != newer.quick:
+        if self.machine != newer.machine or self.quick != newer.quick:
             raise ValueError("the record is of another machine, other versions or another length")
-        parts = {row.part for row in newer.rows}
-        kept = [row for row in self.rows if row.part not in parts]
-        date = f"{dates[0].split(' to ')[0]} to {dates[1]}" if kept else dates[1]
-        return Record(last | {"date": date}, (*kept, *newer.rows), self.quick)
+        kept = [row for row in self.rows if row.part not in newer.runs]
+        runs = {row.part: self.runs[row.part] for row in kept}
+        return Record(self.machine, (*kept, *newer.rows), {**runs, **newer.runs}, self.quick)
+
+    def spans(self) -> dict[str, str]:
+        """Of RUN, what all parts have: from first to last, by name."""
+        found = {}
+        for name in RUN:
+            values = sorted({run[name] for run in self.runs.values()})
+            found[name] = " to ".join(dict.fromkeys((values[0], values[-1]))) if values else ""
+        return found
 
 
 def load(path: Path) -> Record:
     """A record that `Record.save` wrote."""
     content = json.loads(path.read_text())
     rows = [Row(**{k: v for k, v in row.items() if k != "passed"}) for row in content["rows"]]
-    return Record(content["machine"], tuple(rows), content["quick"])
+    return Record(content["machine"], tuple(rows), content["runs"], content["quick"])
 
 
 def this_machine() -> dict[str, Any]:

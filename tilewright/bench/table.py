@@ -143,7 +143,7 @@ def _line(texts: Iterable[str]) -> str:
 
 def machine_sentence(record: Record) -> str:
     """Where the figures come from."""
-    machine = record.machine
+    machine = {**record.machine, **record.spans()}
     l1, l2, l3 = machine["cache_kib"]
     peaks = sorted(row.gflops for row in record.rows if row.gflops)
     peak = f", {peaks[len(peaks) // 2]:.0f} GFLOP/s of multiply-adds a core" if peaks else ""
