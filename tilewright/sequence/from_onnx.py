@@ -17,10 +17,10 @@ import numpy as np
 
 from tilewright import onnx_file
 from tilewright.errors import UnsupportedError
-from tilewright.frozen import frozen
 from tilewright.models.recurrent import Affine, Cell, Dense, Layer, Recurrent, Weights
 from tilewright.sequence import gates
 from tilewright.sequence.model import Model
+from tilewright.sequence.onnx_moves import MOVES, Flow, Net, moved
 from tilewright.sequence.onnx_reference import Reference, known
 from tilewright.sequence.onnx_states import SAME, check_state
 from tilewright.sequence.trial import matching
@@ -29,19 +29,6 @@ ACTIVATIONS = {"Relu": "relu", "Sigmoid": "sigmoid", "Tanh": "tanh"}
 OLDEST = 7
 """The opset from which on LSTM and GRU mean what they do."""
 DEFAULTS = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"]}
-
-
-@frozen
-class Flow:
-    """A value on its way from input to output: its dimensions, outermost first.
-
-    "ways" are the directions of a layer's result, "states" those of several layers behind each
-    other; `reads` is set once steps are gone. Which of them are taken is not kept: a net that reads
-    others than those of the last layer, in their order, does not answer as the file does.
-    """
-
-    axes: tuple[str, ...]
-    reads: str | None = None
 
 
 def from_file(path: Path) -> Model:
@@ -115,6 +102,11 @@ class _Walk:
     def weights(self) -> Weights:
         return Weights(tuple(self.cells), tuple(self.affine))
 
+    def _so_far(self) -> Net:
+        made = [*self.layers[-1:], *self.head[-1:]]
+        ways = len(self.layers[-1].ways) if self.layers else 0
+        return Net(made[-1].outputs if made else 0, ways, self.sizes(), self._value)
+
     def _node(self, node: Any) -> None:
         if all(name in self.constants for name in node.output if name):
             return
@@ -125,6 +117,9 @@ class _Walk:
             self._activation(node)
         elif node.op_type in ("LSTM", "GRU"):
             self._recurrent(node)
+        elif node.op_type in MOVES:
+            flows = [self.flows.get(name) for name in node.input]
+            self.flows[node.output[0]] = moved(node, flows, self._so_far())
         elif rule is not None:
             rule(node)
         else:
@@ -192,92 +187,6 @@ class _Walk:
             self.flows[name] = replace(other, axes=tuple(meant.get(a, a) for a in other.axes))
         return replace(flow, axes=axes)
 
-    # Nodes that move
-
-    def _transpose(self, node: Any) -> None:
-        (attribute,) = [a for a in node.attribute if a.name == "perm"] or [None]
-        flow = self.flows[node.input[0]]
-        order = list(attribute.ints) if attribute else list(range(len(flow.axes)))[::-1]
-        self.flows[node.output[0]] = replace(flow, axes=tuple(flow.axes[i] for i in order))
-
-    def _squeeze(self, node: Any) -> None:
-        flow = self.flows[node.input[0]]
-        given = self._value(node, 1)
-        given = [a.ints for a in node.attribute if a.name == "axes"] if given is None else [given]
-        rank = len(flow.axes)
-        single = {i for i, axis in enumerate(flow.axes) if self._is_single(axis)}
-        gone = {int(i) % rank for i in np.ravel(given[0])} if given else single
-        if not gone <= single:
-            raise onnx_file.refused(node, f"of the {flow.axes[min(gone - single)]}")
-        kept = tuple(axis for i, axis in enumerate(flow.axes) if i not in gone)
-        self.flows[node.output[0]] = replace(flow, axes=kept)
-
-    def _is_single(self, axis: str) -> bool:
-        alone = {"ways": self._one_way, "features": lambda: self._features() == 1}
-        return axis == "taken" or (axis in alone and alone[axis]())
-
-    def _features(self) -> int:
-        return self.head[-1].outputs if self.head else self.layers[-1].outputs
-
-    def _one_way(self) -> bool:
-        return len(self.layers[-1].ways) == 1
-
-    def _reshape(self, node: Any) -> None:
-        """Directions beside each other, or dimensions of one that go."""
-        flow = self.flows[node.input[0]]
-        shape = [int(n) for n in self._value(node, 1)]
-        axes = tuple(a for a in flow.axes if a != "taken")
-        if shape == [-1] and self.sizes()["batch"] == self._features() == 1:
-            axes = tuple(a for a in axes if a == "steps")
-        if axes[-2:] == ("ways", "features") or ("ways" in axes and self._one_way()):
-            axes = tuple(a for a in axes if a != "ways")
-        if len(shape) != len(axes):
-            raise onnx_file.refused(node, f"to {shape}")
-        self.flows[node.output[0]] = replace(flow, axes=axes)
-
-    _flatten = _reshape
-
-    def _gather(self, node: Any) -> None:
-        """The last step (an index of -1), or the last layer's state."""
-        flow = self.flows[node.input[0]]
-        axis = next((a.i for a in node.attribute if a.name == "axis"), 0) % len(flow.axes)
-        index = self._value(node, 1)
-        where = flow.axes[axis]
-        if np.ndim(index) > 1 or np.size(index) != 1:
-            raise onnx_file.refused(node, "of more than one index")
-        rest = flow.axes[:axis] + flow.axes[axis + 1 :]
-        if np.ndim(index):
-            rest = (*flow.axes[:axis], "taken", *flow.axes[axis + 1 :])
-        last = (-1, max(onnx_file.sizes(self.given)[i] - 1 for i in range(2)))
-        if where == "steps" and int(np.ravel(index)[0]) in last:
-            self.flows[node.output[0]] = Flow(rest, "last step")
-        elif self._is_single(where) or where in _ends(flow):
-            self.flows[node.output[0]] = replace(flow, axes=rest)
-        else:
-            raise onnx_file.refused(node, f"of {index} among the {where}")
-
-    def _concat(self, node: Any) -> None:
-        """Last states: of layers, behind each other; of a layer's directions, side by side."""
-        flow, *others = [self.flows.get(name) for name in node.input]
-        axis = onnx_file.attributes(node)["axis"]
-        if flow is None or any(other != flow for other in others) or flow.reads != "last state":
-            raise onnx_file.refused(node)
-        where, ends = flow.axes[axis % len(flow.axes)], _ends(flow)
-        axes = tuple("states" if a in ends else a for a in flow.axes)
-        if where not in ends and (where != "features" or ends & {*axes}):
-            raise onnx_file.refused(node, f"of {where}")
-        self.flows[node.output[0]] = replace(flow, axes=axes)
-
-    def _slice(self, node: Any) -> None:
-        flow = self.flows[node.input[0]]
-        starts, axes = np.ravel(self._value(node, 1)), np.ravel(self._value(node, 3, [0]))
-        step = np.ravel(self._value(node, 4, [1]))
-        where = flow.axes[int(axes[0]) % len(flow.axes)]
-        if len(starts) != 1 or where != "steps" or starts[0] != -1 or step[0] != 1:
-            raise onnx_file.refused(node, "of anything but the last step")
-        axes = tuple("taken" if a == "steps" else a for a in flow.axes)
-        self.flows[node.output[0]] = Flow(axes, "last step")
-
     # Dense nodes
 
     def _matmul(self, node: Any) -> None:
@@ -336,8 +245,3 @@ class _Walk:
         else:
             self.read_activation = ACTIVATIONS[node.op_type]
         self.flows[node.output[0]] = self.flows[node.input[0]]
-
-
-def _ends(flow: Flow) -> set[str]:
-    """Dimensions along which last states lie."""
-    return {"ways", "states"} if flow.reads == "last state" else set()
