@@ -16,7 +16,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from itertools import product
@@ -215,11 +215,15 @@ def no_worse(ours: list[Score], peer: list[Score], field: str, margin: str = "no
 
 
 def measured(
-    folder: Path, splits: int, names: list[str], parameters: dict[str, Any] | None = None
+    folder: Path,
+    splits: int,
+    names: list[str],
+    parameters: dict[str, Any] | None = None,
+    problems: Iterable[str] = tuple(PROBLEMS),
 ) -> Iterator[tuple[str, dict[str, list[Score]]]]:
     """Problem after problem: the scores of each estimator on each split."""
     folder.mkdir(parents=True, exist_ok=True)
-    for problem in PROBLEMS:
+    for problem in problems:
         yield (
             problem,
             {
