@@ -72,11 +72,32 @@ def test_static_arguments_are_part_of_the_program(compiled, static):
     assert len(compiled) == 4
 
 
+def test_static_values_that_are_equal_but_of_other_types_are_other_programs():
+    for numbers, names in ((1, ()), ((), "by")):
+        fast = tilewright.jit(lambda x, by: x + by, static_argnums=numbers, static_argnames=names)
+        for by, kind in ((1, np.int32), (1.0, np.float32), (True, np.int32), (1, np.int32)):
+            assert fast(2, by).dtype == fast(2, by=by).dtype == kind
+    shown = tilewright.jit(lambda x, by: x * len(repr(by)), static_argnums=1)
+    assert [int(shown(1, by)) for by in (True, 1, 1.0)] == [4, 1, 3]
+
+
+def test_static_numbers_from_the_end_count_parameters():
+    fast = tilewright.jit(lambda x, y, by: (x + y) * int(by), static_argnums=-1)
+    for result in (fast(X, X, 3), fast(X, X, by=3), fast(X, y=X, by=3)):
+        np.testing.assert_array_equal(result, 6 * X)
+
+
 def test_static_arguments_that_cannot_be():
     with pytest.raises(ArgumentError, match="'other', which is no argument"):
         tilewright.jit(power, static_argnames="other")
     with pytest.raises(ArgumentError, match="argument 1 is static, but list has no hash"):
         tilewright.jit(power, static_argnums=1)(X, [1])
+    for number in (2, -3):
+        with pytest.raises(ArgumentError, match=f"static_argnums holds {number}, but .* takes 2"):
+            tilewright.jit(power, static_argnums=number)
+    assert tilewright.jit(lambda *all: all[0] * all[2], static_argnums=2)(X, X, 2).shape == (4,)
+    with pytest.raises(ArgumentError, match="what jit takes is a function, not int 3"):
+        tilewright.jit(3)  # pyright: ignore[reportArgumentType]
 
 
 def test_inside_of_transformations_it_is_the_function(compiled):

@@ -38,10 +38,11 @@ def jit(
     """`fn`, compiled at its first call for each kind of arguments; without `fn`, a decorator.
 
     `static_argnums` and `static_argnames` are arguments that the program is made for, as under
-    `jax.jit`: hashable, compared by value. `machine` and `tiles` are those of `compile`, which is
-    the form for programs that are compiled ahead of time. Results are NumPy arrays.
+    `jax.jit`: hashable, compared by type and value. `machine` and `tiles` are those of `compile`,
+    which is the form for programs that are compiled ahead of time. Results are NumPy arrays.
 
-    The result's `cache_clear()` forgets all programs. Raises what `compile` raises.
+    The result's `cache_clear()` forgets all programs. Raises what `compile` raises, and
+    `ArgumentError` for what is no function and for a static argument that the function has not.
     """
     if fn is None:
         return partial(
@@ -51,6 +52,8 @@ def jit(
             machine=machine,
             tiles=tiles,
         )
+    if not callable(fn):
+        raise ArgumentError(f"what jit takes is a function, not {type(fn).__name__} {fn!r}.")
     numbers = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     names = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     return Jitted(fn, *_static(fn, numbers, names), machine=machine, tiles=tiles)
@@ -76,8 +79,9 @@ class Jitted:
             return self._fn(*args, **named)
         static_args = tuple((i, args[i]) for i in sorted(numbers))
         static_named = tuple((name, named[name]) for name in named if name in self._names)
+        types = tuple(type(value) for _, value in (*static_args, *static_named))  # 1 == 1.0 == True
         kinds = tuple(map(_kind, leaves))
-        key = (static_args, static_named, tree, kinds, trace_context())
+        key = (static_args, static_named, types, tree, kinds, trace_context())
         try:
             program = self._programs.get(key)
         except TypeError:
@@ -137,11 +141,19 @@ def _static(
         return frozenset(numbers), frozenset(names)
     positional = [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in found)
+    takes_more = any(p.kind is p.VAR_POSITIONAL for p in found)
+    for number in numbers:
+        if not takes_more and not -len(positional) <= number < len(positional):
+            raise ArgumentError(
+                f"static_argnums holds {number}, but {fn} takes {len(positional)} by position."
+            )
     for name in names:
         if not takes_any and name not in {p.name for p in found}:
             raise ArgumentError(f"static_argnames holds {name!r}, which is no argument of {fn}.")
     by_number = {positional[i] for i in numbers if -len(positional) <= i < len(positional)}
     by_name = {positional.index(name) for name in names if name in positional}
+    if not takes_more:  # from the end of the parameters, not of what one call gives by position
+        numbers = [i % len(positional) for i in numbers]
     return frozenset({*numbers, *by_name}), frozenset({*names, *by_number})
 
 
