@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
@@ -40,6 +41,49 @@ def test_the_sum_of_the_parts(dtype):
     assert len({array.tobytes() for array in found}) == 1
     verify(trace(joined, *arguments).graph)
     agree(joined, *arguments, epsilons=64, absolute=1e-4)
+
+
+SPELLINGS = {
+    "its transpose": lambda x, h, w: (w.T @ jnp.concatenate([x, h], 1).T).T,
+    "a transpose of rows": lambda x, h, w: jnp.concatenate([x.T, h.T]).T @ w,
+    "vectors as rows": lambda x, h, w: jnp.stack(
+        [(jnp.concatenate(pair)[None] @ w)[0] for pair in zip(x, h, strict=True)]
+    ),
+    "mapped rows": lambda x, h, w: jax.vmap(lambda x, h: (jnp.concatenate([x, h])[None] @ w)[0])(
+        x, h
+    ),
+    "instances": tilewright.tile_map(
+        lambda x, h, w: (jnp.concatenate([x, h])[None] @ w)[0], in_axes=(0, 0, None)
+    ),
+    "rows in groups": lambda x, h, w: (jnp.concatenate([x, h], 1).reshape(3, 1, 1, -1) @ w).reshape(
+        3, -1
+    ),
+    "repeated": lambda x, h, w: jnp.einsum(
+        "bik,kj->bij", jnp.broadcast_to(jnp.concatenate([x, h], 1), (2, 3, 316)), w
+    )[1],
+    "converted": lambda x, h, w: jnp.concatenate([x, h], 1).astype(jnp.float32) @ w,
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_however_it_is_spelled(name):
+    narrow = X.astype(np.float16), H.astype(np.float16)
+    wide = *(array.astype(np.float32) for array in narrow), W
+    expected = np.asarray(tilewright.compile(joined, *wide)(*wide))
+    arguments = (*narrow, W) if name == "converted" else wide
+    ours = np.asarray(tilewright.compile(SPELLINGS[name], *arguments)(*arguments))
+    assert ours.tobytes() == expected.tobytes()
+
+
+def test_a_reshape_that_is_no_concatenation_along_the_contracted_axis():
+    """Its rows are two of the columns' rows each; a dimension as long is the wrong one."""
+
+    def mixed(x, w):
+        return jnp.concatenate([x, x + 1]).reshape(48, 96) @ w
+
+    x = RANDOM.normal(size=(48, 48)).astype(np.float32)
+    assert ops(trace(mixed, x, W[:96]).graph).count("dot") == 1
+    agree(mixed, x, W[:96], epsilons=64, absolute=1e-4)
 
 
 def test_parts_of_16_bits_are_added_in_float32_and_rounded_once():

@@ -34,8 +34,8 @@ lanes (float64: one more, for the product):
 - Row i of a product is the same alone (as one row) and among any others; a batch changes nothing.
   A vector is not a matrix of one row: mapping `x @ w` over rows of X gives `X @ w`, in lanes, but
   mapping `x @ W` gives a product of matrices, in sequence, whose bits may differ from `x @ W`'s.
-- A product over a concatenation is the sum of the parts' products (see `concatenated.py`, which
-  makes it so before anything else is done).
+- A product over a concatenation of 2 to 8 parts, of 16 terms or more each, is the sum of the parts'
+  products (see `concatenated.py`, which makes it so before anything else is done).
 - Terms may be summed in groups, if each is a node of the tree: strips of rows, shares of tiles.
 
 Convolutions (see `ops/conv.py`). An output of `conv` and of `conv_data` is a product in sequence:
