@@ -427,6 +427,12 @@ def test_an_early_end_of_a_peer_is_an_error():
             peers.run("nothing")
 
 
+def test_what_the_first_program_of_a_process_adds():
+    (row,) = cold.first_program(1)
+    assert 0 < row.ours < 30
+    assert (row.bar, row.at_most) == (0.25, True)
+
+
 def test_cold():
     fresh, cached = cold.run("tiny", 1)
     assert fresh.ours > cached.ours > 0

@@ -27,12 +27,14 @@ TITLES = {
 }
 CACHED_BAR = 0.3
 IMPORT_BAR = 0.3
+FIRST_BAR = 0.25
 IMPORT = "import time; t = time.perf_counter(); import tilewright; print(time.perf_counter() - t)"
 
 
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
     repeats = 1 if quick else 3
     yield "import tilewright", partial(import_time, repeats + 2)
+    yield "the first program", partial(first_program, repeats + 2)
     for name in ("hmc", "adaptation"):
         yield TITLES[name], partial(run, name, repeats)
 
@@ -42,6 +44,17 @@ def import_time(repeats: int) -> list[Row]:
     name = "import tilewright"
     seconds = statistics.median(times)
     return [Row("compile", name, seconds, "s", bar=IMPORT_BAR, at_most=True)]
+
+
+def first_program(repeats: int) -> list[Row]:
+    """What the first program of a process that has used JAX takes longer than another one."""
+    times = []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            module = ["-m", "tilewright.bench.cold", "first"]
+            times.append(float(fresh(module, {"TILEWRIGHT_CACHE": folder})))
+    name = "what the first program of a process adds"
+    return [Row("compile", name, statistics.median(times), "s", bar=FIRST_BAR, at_most=True)]
 
 
 def run(name: str, repeats: int) -> list[Row]:
@@ -97,6 +110,9 @@ def fresh(arguments: list[str], variables: dict[str, str]) -> str:
 
 
 def main(name: str, by: str = "tilewright") -> None:
+    if name == "first":
+        print(_added_by_the_first())
+        return
     function, arguments = _program(name)
     times = (_by_jax if by == "jax" else _by_tilewright)(function, arguments)
     print(json.dumps(times))
@@ -137,6 +153,22 @@ def _adapted_chain() -> Callable[[Any], Any]:
         return draws(blackjax.nuts(density, **parameters), state.position, sample, 20)
 
     return chain
+
+
+def _added_by_the_first() -> float:
+    """Seconds of imports and of the first program, over those of a second one like it."""
+    import jax
+    import numpy as np
+
+    array = np.ones(16, np.float32)
+    jax.block_until_ready(jax.jit(lambda x: jax.numpy.tanh(x) - 1)(array))
+    start = time.perf_counter()
+    import tilewright
+
+    tilewright.compile(lambda x: 3 * x + 1, array)(array)
+    middle = time.perf_counter()
+    tilewright.compile(lambda x: 5 * x - 2, array)(array)
+    return 2 * middle - start - time.perf_counter()
 
 
 def _by_tilewright(function: Callable[..., Any], arguments: tuple[Any, ...]) -> dict[str, float]:
