@@ -211,6 +211,18 @@ def test_any_function_of_a_chain():
     same(jax.jit(tilewright.chains(chain))(keys, starts), draws)
 
 
+def test_inside_of_a_transformation_that_only_what_is_closed_over_takes_part_in():
+    def total(scale):
+        return tilewright.chains(lambda x: scale * x)(jnp.arange(4.0)).sum()
+
+    assert (float(jax.grad(total)(2.0)), float(total(2.0))) == (6.0, 12.0)
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(tilewright.ArgumentError, match="chains are of a function, not of int 4"):
+        tilewright.chains(4)  # pyright: ignore[reportArgumentType]
+
+
 def test_ensembles_are_refused_by_name():
     def mean(x):
         numpyro.sample("mean", dist.Normal(0, 1))

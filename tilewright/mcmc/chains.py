@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from tilewright.compiler import compile
-from tilewright.errors import UnsupportedError
+from tilewright.errors import ArgumentError, UnsupportedError
+from tilewright.trace.jax_internals import is_tracing
 from tilewright.trace.tile_map import tile_map
 
 if TYPE_CHECKING:
@@ -50,16 +51,20 @@ def chains(
     NumPyro calls no `chain_method` for a single chain: that one is run by JAX.
 
     Raises `UnsupportedError` for samplers whose chains look at each other, and for what
-    `tilewright.compile` cannot express; `ArgumentError` for arguments of different lengths.
+    `tilewright.compile` cannot express; `ArgumentError` for arguments of different lengths, and for
+    what is no function.
     """
     if fn is None:
         return partial(chains, progress=progress, tiles=tiles)
+    if not callable(fn):
+        raise ArgumentError(f"chains are of a function, not of {type(fn).__name__} {fn!r}.")
     _refuse_ensembles(fn)
     mapped = tile_map(fn)
 
     @wraps(fn)
     def run(*args: Any) -> Any:
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(args)):
+        leaves = jax.tree.leaves(args)
+        if is_tracing() or any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
             return mapped(*args)
         executable = compile(mapped, *args, tiles=tiles)
         with executable.start(*args) as under_way, _bar(under_way, progress):
