@@ -18,13 +18,13 @@ X = np.arange(4, dtype=np.float32)
 @pytest.fixture
 def compiled():
     """The argument lists that programs have been compiled for."""
-    real, seen = jitted.compile, []
+    real, seen = jitted.compiled_as, []
 
-    def noted(fn, *args, **options):
-        seen.append(args)
-        return real(fn, *args, **options)
+    def noted(called, **options):
+        seen.append(called.values)
+        return real(called, **options)
 
-    with mock.patch.object(jitted, "compile", noted):
+    with mock.patch.object(jitted, "compiled_as", noted):
         yield seen
 
 
@@ -98,6 +98,21 @@ def test_static_arguments_that_cannot_be():
     assert tilewright.jit(lambda *all: all[0] * all[2], static_argnums=2)(X, X, 2).shape == (4,)
     with pytest.raises(ArgumentError, match="what jit takes is a function, not int 3"):
         tilewright.jit(3)  # pyright: ignore[reportArgumentType]
+
+
+def test_messages_name_arguments_as_the_function_does():
+    fast = tilewright.jit(
+        lambda kind, x, *rest, by: x["a"] * by + len(rest), static_argnames="kind"
+    )
+    with pytest.raises(ArgumentError, match=r"^x\['a'\] is str 'no', which is no array"):
+        fast("plain", {"a": "no"}, by=1.0)
+    with pytest.raises(ArgumentError, match=r"^by is str 'no', which is no array"):
+        fast("plain", {"a": X}, by="no")
+    with pytest.raises(tilewright.UnsupportedError, match=r"^rest\[1\]\['b'\] of complex64"):
+        fast("plain", {"a": X}, X, {"b": 1j}, by=1.0)
+    fast("plain", {"a": 1}, by=2)
+    with pytest.raises(ArgumentError, match=r"^x\['a'\] is 2147483648, which is no int32"):
+        fast("plain", {"a": 2**31}, by=2)
 
 
 def test_inside_of_transformations_it_is_the_function(compiled):

@@ -67,10 +67,22 @@ def compile(
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument,
     `CapacityError` for what fits neither this host nor a modelled machine.
     """
+    called = parameters(fn, example_args, example_named)
+    return compiled_as(called, machine, tiles, state, law, stages)
+
+
+def compiled_as(
+    called: Parameters,
+    machine: str | Path | Machine | None = None,
+    tiles: int | None = None,
+    state: str | Sequence[str] | None = None,
+    law: str | None = None,
+    stages: int | None = None,
+) -> Executable:
+    """`compile` for a call whose arguments have names already."""
     elsewhere = None if machine in (None, "native", "xla") else _elsewhere(machine)
     if tiles is not None and (type(tiles) is not int or tiles < 1):
         raise ArgumentError(f"tiles must be a positive whole number, not {tiles!r}.")
-    called = parameters(fn, example_args, example_named)
     kept = state_arguments(state, called)
     if elsewhere is not None:
         if kept:
@@ -89,7 +101,7 @@ def _native(
     """For this host; `kept` are the numbers of the arguments that are state."""
     from tilewright.trace import trace  # JAX takes a second to import
 
-    traced, host = trace(called.fn, *called.values), host_machine()
+    traced, host = trace(called.fn, *called.values, names=called.given), host_machine()
     graph, interface, hidden = traced.graph, _interface(called, traced), len(traced.constants)
     if kept:
         graph, interface = with_state(traced, called, interface, kept)
@@ -141,7 +153,7 @@ def _modelled(
     if parts is not None and (type(parts) is not int or not 1 <= parts <= machine.chips):
         chips = f"{machine.chips} chip{'s' * (machine.chips > 1)} of {machine.name}"
         raise ArgumentError(f"stages must be a whole number from 1 to the {chips}, not {parts!r}.")
-    traced = trace(called.fn, *called.values)
+    traced = trace(called.fn, *called.values, names=called.given)
     name, hidden = _interface(called, traced).name, len(traced.constants)
     graph = by_law(traced.graph, law)
 

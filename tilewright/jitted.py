@@ -11,16 +11,18 @@ from __future__ import annotations
 import inspect
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial, update_wrapper
 from types import MethodType
 from typing import Any
 
 import jax
 
-from tilewright.compiler import compile
+from tilewright.collector import held_off
+from tilewright.compiler import compiled_as
 from tilewright.errors import ArgumentError
 from tilewright.runtime.executable import Executable
+from tilewright.runtime.parameters import Parameters, positional_names
 from tilewright.trace.jax_internals import is_tracing, trace_context
 
 MOST_PROGRAMS = 128
@@ -107,6 +109,7 @@ class Jitted:
         count = len(self._programs)
         return f"<tilewright.jit of {name}, {count} program{'s' * (count != 1)}>"
 
+    @held_off()
     def _compile(
         self,
         key: Any,
@@ -122,13 +125,30 @@ class Jitted:
             return self._fn(*args, **named, **dict(static_named))
 
         of_leaves.__name__ = getattr(self._fn, "__name__", "program")
+        dynamic, by_name = tree.unflatten(leaves)
+        names = _names(self._fn, dynamic, by_name, {i for i, _ in static_args})
+        called = Parameters(of_leaves, tuple(leaves), names, len(leaves), names)
         with self._lock:  # another thread may have been first
             program = self._programs.get(key)
             if program is None:
-                program = self._programs[key] = compile(of_leaves, *leaves, **self._options)
+                program = self._programs[key] = compiled_as(called, **self._options)
                 if len(self._programs) > MOST_PROGRAMS:
                     self._programs.popitem(last=False)
         return program
+
+
+def _names(
+    fn: Callable, args: Sequence[Any], named: Mapping[str, Any], static: Collection[int]
+) -> tuple[str, ...]:
+    """Of the leaves of arguments that are not static, as a caller knows them: `batch['y']`."""
+    known = positional_names(fn, len(args) + len(static))
+    own = [name for i, name in enumerate(known) if i not in static]
+    by_position, _ = jax.tree_util.tree_flatten_with_path(args)
+    by_name, _ = jax.tree_util.tree_flatten_with_path(named)
+    return (
+        *(own[path[0].idx] + jax.tree_util.keystr(path[1:]) for path, _ in by_position),
+        *(path[0].key + jax.tree_util.keystr(path[1:]) for path, _ in by_name),
+    )
 
 
 def _static(

@@ -17,12 +17,16 @@ from tilewright.frozen import frozen
 
 @frozen
 class Parameters:
-    """`fn(*values)` is the call; the first `positional` values may be given by position."""
+    """`fn(*values)` is the call; the first `positional` values may be given by position.
+
+    `given` are names for messages, if the caller knows values by others than their numbers.
+    """
 
     fn: Callable
     values: tuple[Any, ...]
     names: tuple[str, ...]
     positional: int
+    given: tuple[str, ...] = ()
 
 
 def parameters(fn: Callable, args: Sequence[Any], named: Mapping[str, Any]) -> Parameters:
@@ -30,16 +34,15 @@ def parameters(fn: Callable, args: Sequence[Any], named: Mapping[str, Any]) -> P
     try:
         signature = inspect.signature(fn)
     except (TypeError, ValueError):  # some built-in functions have none
-        bound_args, bound_named, names = tuple(args), dict(named), ()
+        bound_args, bound_named = tuple(args), dict(named)
     else:
         try:
             bound = signature.bind(*args, **named)
         except TypeError as error:
             raise ArgumentError(f"{_name(fn)} cannot be called so: {error}.") from None
         bound_args, bound_named = bound.args, bound.kwargs
-        names = _positional_names(signature, len(bound_args))
-    names = (*names, *(f"argument {i}" for i in range(len(names), len(bound_args))))
     keywords, count = tuple(bound_named), len(bound_args)
+    names = positional_names(fn, count)
     if not keywords:
         return Parameters(fn, bound_args, names, count)
 
@@ -50,15 +53,20 @@ def parameters(fn: Callable, args: Sequence[Any], named: Mapping[str, Any]) -> P
     return Parameters(ordered, (*bound_args, *bound_named.values()), (*names, *keywords), count)
 
 
-def _positional_names(signature: inspect.Signature, count: int) -> tuple[str, ...]:
-    """`x`, `y`, and `rest[0]`, ... where a parameter takes all that follow."""
+def positional_names(fn: Callable, count: int) -> tuple[str, ...]:
+    """Of the first arguments: `x`, `y`, and `rest[0]`, ... where a parameter takes all that follow;
+    numbers, where the function does not say."""
+    try:
+        found = inspect.signature(fn).parameters.values()
+    except (TypeError, ValueError):
+        found = ()
     names: list[str] = []
-    for parameter in signature.parameters.values():
+    for parameter in found:
         if parameter.kind is parameter.VAR_POSITIONAL:
             names += (f"{parameter.name}[{i}]" for i in range(count - len(names)))
         elif len(names) < count:
             names.append(parameter.name)
-    return tuple(names)
+    return (*names, *(f"argument {i}" for i in range(len(names), count)))
 
 
 def _name(fn: Callable) -> str:

@@ -17,17 +17,21 @@ from tilewright.trace import jax_internals as internals
 from tilewright.trace.types import UntypedError, type_of
 
 
-def check_arguments(fn: Callable, arguments: tuple[Any, ...], place: str) -> None:
+def check_arguments(
+    fn: Callable, arguments: tuple[Any, ...], place: str, names: Sequence[str] = ()
+) -> None:
     """Raise for a leaf that is no array that a graph can hold.
 
-    The error says which leaf, and the `place` that compiles it.
+    The error says which leaf, by the argument's name or number, and the `place` that compiles it.
     """
     if not callable(fn):
         raise ArgumentError(
             f"what is compiled is a function, not {type(fn).__name__} {_short(fn)}."
         )
     for path, leaf in jax.tree_util.tree_leaves_with_path(arguments):
-        name = f"argument {path[0].idx}{jax.tree_util.keystr(path[1:])}"
+        number: int = path[0].idx
+        name = names[number] if names else f"argument {number}"
+        name += jax.tree_util.keystr(path[1:])
         aval = _abstract(leaf)
         if aval is None:
             raise ArgumentError(

@@ -7,7 +7,7 @@ the leaves of the result. Arrays of PRNG keys are carried as their words, in bot
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from traceback import walk_stack
 from typing import Any
 
@@ -44,14 +44,14 @@ class Traced:
     out_forms: dict[int, Any]
 
 
-def trace(fn: Callable, *example_args: Any) -> Traced:
+def trace(fn: Callable, *example_args: Any, names: Sequence[str] = ()) -> Traced:
     """Trace `fn` at the shapes and dtypes of `example_args`.
 
-    They are pytrees of arrays, `jax.ShapeDtypeStruct`s or scalars. Raises `UnsupportedError` for
-    what cannot be expressed.
+    They are pytrees of arrays, `jax.ShapeDtypeStruct`s or scalars, which messages call by their
+    `names`, or numbers. Raises `UnsupportedError` for what cannot be expressed.
     """
     place = _users_place(fn)
-    check_arguments(fn, example_args, place)
+    check_arguments(fn, example_args, place, names)
     with jax.disable_jit(False):
         closed, result = jax.make_jaxpr(returning_arrays(fn), return_shape=True)(*example_args)
         closed = internals.without_high_types(closed)
