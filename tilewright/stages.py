@@ -28,6 +28,7 @@ from tilewright.graph.ir import Graph
 from tilewright.graph.layout import layout, pack_fixed
 from tilewright.graph.lifted import lifted
 from tilewright.graph.pattern import Pattern
+from tilewright.graph.points import by_points
 from tilewright.graph.products import simplify_products
 from tilewright.graph.rewrite import anywhere
 from tilewright.graph.sampled import sampled
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 Rewrite = Callable[[Graph, Machine], Graph]
 
 WHOLE: Sequence[Rewrite] = (
+    by_points,
     anywhere(simplify),
     anywhere(eliminate),
     anywhere(counted),
