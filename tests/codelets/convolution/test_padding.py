@@ -9,7 +9,7 @@ from tests.codelets.cases import arguments, check
 from tests.codelets.convolution.test_convolution import CASES, convolution, ended, paired
 from tests.codelets.run import assembly, levels
 from tilewright.codelets.convolution import Convolution
-from tilewright.codelets.convolution.padding import is_worth_a_look
+from tilewright.codelets.convolution.padding import Line, is_worth_a_look
 
 PADS = [((2, 1), (1, 2)), ((9, 9), (0, 2))]
 AROUND = ((2, 2), (2, 2))
@@ -106,6 +106,25 @@ def test_leaves_of_padding_are_not_written(features):
     whole = replace(codelet, padding=((0, 0), (0, 0)))
     written, before = (assembly(each, features).count("vfmadd") for each in (codelet, whole))
     assert written > before
+
+
+@levels
+def test_long_kernels_are_not_written_for_each_end(features):
+    """Of 31 taps over a line, whose 60 ends would each be code of their own."""
+    codelet, _ = padded(convolution((1, 1, 1, 1, 31, (1, 1), (1, 1), 1, 230)), ((0, 0), (30, 30)))
+    whole = replace(codelet, padding=((0, 0), (0, 0)))
+    assert assembly(codelet, features) == assembly(whole, features)
+
+
+def test_what_is_counted_of_a_line():
+    random = np.random.default_rng(0)
+    for _ in range(500):
+        taps, outputs, stride, dilation = random.integers(1, (10, 30, 4, 4)).tolist()
+        low, end = random.integers(0, (10, 40)).tolist()
+        line = Line(taps, outputs, stride, dilation, low, end)
+        reads = np.array([[line.reads(i, j) for j in range(outputs)] for i in range(taps)])
+        assert line.share == (~reads).mean()
+        assert line.written_out == taps * (~reads.all(0)).sum()
 
 
 def test_pieces_of_few_rows_do_not_look_at_all_of_a_kernel():

@@ -34,6 +34,10 @@ time of eight."""
 FEWEST = 1 / 50
 """Of a row's, or column's, products with padding: fewer are multiplied, as tiles at the ends are
 more code."""
+MOST = 100
+"""Products along a row, or column, of the outputs that read padding: each of them is code. 31 taps
+over 1,000 numbers with 30 of padding at either end compiled in 0.37 s for 0.04, and took 1.03 times
+as long; 9 x 9 taps over 32 x 32 places, which have 72 along each, take 1.1 times as long whole."""
 _EXPONENTS = {"float32": ("i32", 1, 0xFEFFFFFF), WORD: ("i16", 2, 0xFEFF)}
 """Of what is multiplied: numbers that hold one exponent each, how many of them there are in 32
 bits, and the largest of a finite one without its sign."""
@@ -62,14 +66,26 @@ class Line:
     @property
     def _left_out(self) -> Sequence[int]:
         """Products with padding at each tap."""
-        outputs = range(self.outputs)
-        return [sum(not self.reads(tap, at) for at in outputs) for tap in range(self.taps)]
+        return [self.outputs - len(self._readers(tap)) for tap in range(self.taps)]
+
+    def _readers(self, tap: int) -> range:
+        """Outputs that read the image at a tap."""
+        before = tap * self.dilation
+        first = max(0, -((before - self.low) // self.stride))
+        return range(first, max(first, min(self.outputs, -((before - self.end) // self.stride))))
+
+    @property
+    def written_out(self) -> int:
+        """Products of the outputs that read padding."""
+        readers = [self._readers(tap) for tap in range(self.taps)]
+        inner = min(each.stop for each in readers) - max(each.start for each in readers)
+        return self.taps * (self.outputs - max(0, inner))
 
     @property
     def pays(self) -> bool:
-        """Whether enough products are with padding."""
+        """Whether enough products are with padding, and not too many to be code."""
         enough = sum(self._left_out) >= FEWEST * self.taps * self.outputs
-        return enough and self.taps > 1
+        return enough and self.taps > 1 and self.written_out <= MOST
 
     @property
     def pays_alone(self) -> bool:
