@@ -16,7 +16,7 @@ from tilewright.codelets.emit.llvm import MEMORY_TYPE, Function
 from tilewright.codelets.emit.loops import repeat
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.registers import Register
-from tilewright.codelets.emit.vectors import offset
+from tilewright.codelets.emit.vectors import itemsize, offset
 from tilewright.codelets.reduce.form import Form
 from tilewright.codelets.reduce.source import Axes, Indices
 from tilewright.graph.law import LANES
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 4
 """Vectors taken in one turn of a loop, where the expression is short."""
+_RUN = 8
+"""Elements side by side from which on they are copied together."""
+_COPY = "llvm.memcpy.p0.p0.i64"
 _REVERSED = (0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15)
 """Lanes in this order are combined as adjacent pairs by halving."""
 
@@ -217,15 +220,45 @@ class Row(Form):
         return turn.result[0]
 
     def _stage(self, pointers: Sequence[str], first: str, length: int) -> None:
-        """Bring elements that lie unevenly side by side."""
+        """Bring elements that lie unevenly side by side, a run of the last dimension at a time."""
         function, source = self.function, self.source
-        with repeat(function, length) as turn:
-            element = function.let(f"add i64 {first}, {turn.index}")
+        size = source.reduced.sizes[-1]
+        before = function.let(f"urem i64 {first}, {size}")
+        reach = function.let(f"add i64 {before}, {length + size - 1}")
+        runs = function.let(f"udiv i64 {reach}, {size}")
+        with repeat(function, runs) as turn:
+            start = function.let(f"mul i64 {turn.index}, {size}")
+            begin = function.let(f"sub i64 {start}, {before}")
+            end = function.let(f"add i64 {begin}, {size}")
+            begin = self._bounded("sgt", begin, 0)
+            count = function.let(f"sub i64 {self._bounded('slt', end, length)}, {begin}")
+            element = function.let(f"add i64 {first}, {begin}")
             places, _ = source.place(pointers, element)
-            for place, stage, dtype in zip(places, self.stages, source.dtypes, strict=True):
-                scalar = vectors.load_scalar(function, dtype, place)
-                slot = offset(function, stage, dtype, turn.index)
-                function.do(f"store {MEMORY_TYPE[dtype]} {scalar}, ptr {slot}")
+            steps = [array[-1] for array in source.reduced.steps]
+            rows = zip(source.dtypes, places, steps, self.stages, strict=True)
+            for dtype, place, step, stage in rows:
+                self._bring(dtype, place, step, offset(function, stage, dtype, begin), count)
+
+    def _bounded(self, test: str, value: str, bound: int) -> str:
+        """An i64, or the bound where the test does not hold."""
+        holds = self.function.let(f"icmp {test} i64 {value}, {bound}")
+        return self.function.let(f"select i1 {holds}, i64 {value}, i64 {bound}")
+
+    def _bring(self, dtype: str, place: str, step: int, slot: str, count: str) -> None:
+        """So many elements, a step apart, to a slot and after it; `count` is an i64."""
+        function, size = self.function, itemsize(dtype)
+        if step == 1 and self.source.reduced.sizes[-1] >= _RUN:
+            function.module.declare(_COPY, "void", "ptr", "ptr", "i64", "i1 immarg")
+            nbytes = function.let(f"mul i64 {count}, {size}")
+            sides = f"ptr align {size} {slot}, ptr align {size} {place}"
+            function.do(f"call void @{_COPY}({sides}, i64 {nbytes}, i1 false)")
+            return
+        with repeat(function, count, [("ptr", place), ("ptr", slot)]) as turn:
+            source, target = turn.carry
+            scalar = vectors.load_scalar(function, dtype, source)
+            vectors.store_scalar(function, dtype, scalar, target)
+            steps = zip(turn.carry, (step, 1), strict=True)
+            turn.next[:] = [offset(function, pointer, dtype, n) for pointer, n in steps]
 
     def _take(
         self,
