@@ -3,12 +3,14 @@
 `WORST` is what sweeps over all exponents and signs found, rounded up: the table to keep true.
 """
 
+import re
+
 import numpy as np
 import pytest
 import scipy.special
 
 from tests.codelets.layouts import same_bits
-from tests.codelets.run import LESSER, LEVELS, Compiled, levels
+from tests.codelets.run import LESSER, LEVELS, Compiled, levels, wrapped
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.emit.libm import LIBM_NAME
 from tilewright.codelets.emit.llvm import Features
@@ -208,6 +210,18 @@ def test_digamma_of_negative_numbers():
     x = x[np.abs(x - np.round(x)) > 1e-3]
     exact = scipy.special.digamma(x)
     np.testing.assert_allclose(computed("digamma", x), exact, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_digamma_of_positive_numbers_takes_no_tangents(dtype):
+    """They are of reflections, and were half of its time."""
+    x = np.linspace(0.1, 12, 96).astype(dtype)
+    mixed = np.where(np.arange(96) == 70, -x, x)
+    kept = np.arange(96) != 70
+    same_bits(computed("digamma", mixed)[kept], computed("digamma", x)[kept])
+    text = wrapped(codelet("digamma", dtype, x.shape), LESSER)
+    assert re.search(r"label %rare.*\n(?s:.*)rare\d*:\n(?s:.*?)tw_tan_x\d+", text)
+    assert len(re.findall(r"@tw_tan_x\d+\(", text)) == 2  # its definition, and that call
 
 
 def test_power():

@@ -20,7 +20,8 @@ def digamma(x: Register) -> Register:
     negative = x <= 0.0
     result = _positive(negative.select(1.0 - x, x))
     nearest = x.intrinsic("roundeven")
-    cotangent = pi / lanewise.call("tan", [(x - nearest) * pi])
+    tangent = lanewise.where_rare(negative, "tan", (x - nearest) * pi, x.full(1.0))
+    cotangent = pi / tangent
     reflected = x.equal(nearest).select(float("nan"), result - cotangent)
     reflected = x.equal(float("-inf")).select(float("nan"), reflected)
     return negative.select(reflected, result)
