@@ -26,10 +26,13 @@ def test_without_demo_it_says_what_it_is():
         (("--strength", 2), "strength must be from 0 to 1, not 2.0"),
         (("--cards", 9), "cards must be a whole number from 50 on, not 9"),
         (("--seed", -1), "seed must be a whole number from 0 on, not -1"),
-        (("--cards", 60, "--weeks", 9), "There are no 9 weeks from day 129 on"),
+        (("--weeks", 9), "There are no 9 weeks from day 129 on: purchases cover 183 days"),
+        (("--weeks", 0), "weeks must be a whole number from 1 on, not 0"),
     ],
 )
-def test_what_cannot_be_is_said_in_a_sentence(tmp_path, options, sentence):
+def test_what_cannot_be_is_said_in_a_sentence_at_once(tmp_path, monkeypatch, options, sentence):
+    """Before any purchase is simulated."""
+    monkeypatch.setattr("tilewright.sequence.cards.job.compare", None)
     found = run("--demo", "--out", tmp_path, *options)
     assert found.exit_code == 2
     assert sentence in " ".join(found.stderr.split())

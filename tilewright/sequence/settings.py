@@ -28,11 +28,11 @@ def check(given: Any) -> None:
         whole(name, getattr(given, name), 1)
     whole("warm_up", given.warm_up, 0)
     for name in ("learning_rate", "clip", "checkpoint_seconds"):
-        _between(name, getattr(given, name), 0, 1e6, open_=True)
-    _between("weight_decay", given.weight_decay, 0, 1e6)
-    _between("average", given.average, 0, 0.99999)
-    _between("validation", given.validation, 0, 0.9)
-    _between("density", given.density, 0, 1, open_=True)
+        between(name, getattr(given, name), 0, 1e6, open_=True)
+    between("weight_decay", given.weight_decay, 0, 1e6)
+    between("average", given.average, 0, 0.99999)
+    between("validation", given.validation, 0, 0.9)
+    between("density", given.density, 0, 1, open_=True)
     one_of("block_rows", given.block_rows, TALL[::-1])
     whole("prune_epochs", given.prune_epochs, 1)
     if given.density < 1 and given.prune_epochs > given.epochs:
@@ -83,7 +83,8 @@ def whole(name: str, value: Any, least: int) -> None:
         raise ArgumentError(f"{name} must be at most {MOST:,}, not {int(value):,}.")
 
 
-def _between(name: str, value: Any, low: float, high: float, open_: bool = False) -> None:
+def between(name: str, value: Any, low: float, high: float, open_: bool = False) -> None:
+    """Raises unless it is a number within these; `open_`: and above `low`."""
     sound = (
         isinstance(value, (int, float, np.number))
         and not isinstance(value, bool)

@@ -1,7 +1,9 @@
 """Figures, sentences and the page, of a comparison whose scores are made up and so are known."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from tilewright.sequence.cards.comparison import (
 )
 from tilewright.sequence.cards.inputs import Chosen
 from tilewright.sequence.cards.live import Delays
+from tilewright.sequence.cards.nets import Net
 from tilewright.sequence.cards.page import page
 from tilewright.sequence.cards.settings import recipe
 from tilewright.sequence.cards.split import weeks
@@ -153,3 +156,30 @@ def test_settings():
         recipe("talk")
     with pytest.raises(ArgumentError, match="false_alarms must be from 0 to 1"):
         recipe("order", false_alarms=0)
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"weeks": 0}, "weeks must be a whole number from 1 on, not 0"),
+        ({"first": 1.5}, "first must be a whole number from 0 on"),
+        ({"train": -1}, "train must be from 1 to 10000"),
+        ({"delay": float("nan")}, "delay must be from 0 to 10000, not nan"),
+        ({"alerts": 0}, "alerts must be a whole number from 1 on"),
+        ({"net": 3}, "net must be a cards.nets.Net, not 3"),
+        ({"net": Net(hidden=0)}, "hidden must be a whole number from 1 on"),
+    ]
+    for changes, sentence in wrong:
+        with pytest.raises(ArgumentError, match=sentence):
+            recipe("published", **changes)
+
+
+def test_days_that_there_are_not_are_said_before_purchases_are_simulated(tmp_path):
+    sound, told = recipe("published", cards=60), []
+    for changes, sentence in (
+        ({"weeks": 9}, "There are no 9 weeks from day 129 on: purchases cover 183 days"),
+        ({"first": 21}, "first must be above 21, not 21"),
+    ):
+        wrong = replace(sound, **changes)
+        with pytest.raises(ArgumentError, match=sentence):
+            wrong.purchases()
+        with pytest.raises(ArgumentError, match=sentence):
+            job.run([sound, wrong], tmp_path / "new", told.append)
+    assert not told
+    assert not (tmp_path / "new").exists()

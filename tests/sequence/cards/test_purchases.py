@@ -8,6 +8,7 @@ import pytest
 
 from tests.sequence.cards.worlds import small
 from tilewright.errors import ArgumentError
+from tilewright.sequence.cards import features
 from tilewright.sequence.cards.purchases import DAY, Purchases
 
 FRAME = pd.DataFrame(
@@ -45,6 +46,32 @@ def test_what_cannot_be_is_refused_by_row(column, row, value, sentence):
         changed(column, row, value)
 
 
+@pytest.mark.parametrize(
+    "column, values, sentence",
+    [
+        ("card", lambda a: a + 0.5, "card must be whole numbers, one a purchase, not float64"),
+        ("terminal", lambda a: a.astype(str), "terminal must be whole numbers"),
+        ("kind", lambda a: a > 0, "kind must be whole numbers, one a purchase, not bool"),
+        ("time", list, "time must be a NumPy array, not a list"),
+        ("amount", lambda a: a[:, None], "amount must be numbers, one a purchase, not float64"),
+    ],
+)
+def test_columns_of_another_sort_are_refused(column, values, sentence):
+    with pytest.raises(ArgumentError, match=sentence):
+        replace(small(), **{column: values(getattr(small(), column))})
+
+
+@pytest.mark.parametrize("narrow", [np.int16, np.uint32, np.uint64])
+def test_narrow_columns_are_those_purchases(narrow):
+    """Numbers of cards in few bits: features of them do not run over."""
+    plain = small()
+    given = replace(
+        plain, **{name: getattr(plain, name).astype(narrow) for name in ("card", "terminal")}
+    )
+    for of in (features.aggregates, features.lags):
+        np.testing.assert_array_equal(of(given), of(plain))
+
+
 def test_columns_are_equally_long():
     with pytest.raises(ArgumentError, match="equally long"):
         replace(small(), amount=small().amount[1:])
@@ -76,6 +103,19 @@ def test_kinds_are_words():
     np.testing.assert_array_equal(given.fraud, [True, False, False])
 
 
+@pytest.mark.parametrize("dtype", [bool, object, "boolean", "Int8", float])
+def test_labels_are_truth_values_or_numbers(dtype):
+    given = Purchases.from_frame(FRAME.assign(fraud=pd.Series([False, True, False], dtype=dtype)))
+    assert given.kinds == ("fraud",)
+    np.testing.assert_array_equal(given.fraud, [True, False, False])
+
+
+@pytest.mark.parametrize("delays", ["late", np.ones(2), np.ones((3, 1)), True])
+def test_delays_are_a_number_or_one_a_row(delays):
+    with pytest.raises(ArgumentError, match="delays must be one number of seconds or 3 of them"):
+        Purchases.from_frame(FRAME).with_delays(delays)
+
+
 @pytest.mark.parametrize(
     "frame, sentence",
     [
@@ -85,6 +125,11 @@ def test_kinds_are_words():
         (FRAME.assign(time=FRAME.time.where([True, False, True])), "'time' is missing in row 1"),
         (FRAME.assign(amount=["1", "2", "3"]), "'amount' must hold numbers"),
         (FRAME.assign(fraud=[0, 2, 0]), "'fraud' must hold 0 and 1"),
+        (FRAME.assign(time=FRAME.time.dt.tz_localize("Asia/Tokyo")), "a zone, not of Asia/Tokyo"),
+        (FRAME.assign(card=["a", None, "b"]), "'card' is missing in row 1"),
+        (FRAME.assign(terminal=[1.0, 2.0, np.nan]), "'terminal' is missing in row 2"),
+        (FRAME.assign(fraud=[False, None, True]), "'fraud' is missing in row 1"),
+        (FRAME.assign(fraud=["no", "yes", "no"]), "where a purchase is honest, .* 'no', 'yes'"),
         (FRAME[:0], "There are no purchases"),
         ([1, 2], "frame must be a data frame, not a list"),
     ],

@@ -43,6 +43,8 @@ def run(
     Raises `ArgumentError` for settings that no data can have, and for a folder that cannot be
     written into, before anything is computed.
     """
+    for settings in recipes:
+        settings.check_days()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):

@@ -29,8 +29,9 @@ EXACT = 1e-4
 class Purchases:
     """One row a purchase, in order of time.
 
-    Raises `ArgumentError`, with the row, for arrays of unequal length, times that go back, amounts
-    that are no numbers from 0 on, and labels dated before their purchase.
+    Raises `ArgumentError` for columns that are no such arrays or of unequal length and, with the
+    row, for times that go back, amounts that are no numbers from 0 on, and labels dated before
+    their purchase.
     """
 
     time: np.ndarray  # (purchases,) seconds since `start`
@@ -43,7 +44,9 @@ class Purchases:
     start: np.datetime64  # midnight of the first day
 
     def __post_init__(self) -> None:
-        columns = {name: getattr(self, name) for name in COLUMNS}
+        columns = {name: _as_column(name, getattr(self, name)) for name in COLUMNS}
+        for name, column in columns.items():
+            object.__setattr__(self, name, column)
         lengths = {name: len(column) for name, column in columns.items()}
         if len(set(lengths.values())) > 1:
             raise ArgumentError(f"Columns must be equally long, not {lengths}.")
@@ -116,7 +119,13 @@ class Purchases:
 
     def with_delays(self, delays: np.ndarray | float) -> Purchases:
         """The same, each label known so many seconds after its purchase: one number, or a row's."""
-        return replace(self, known=self.time + delays)
+        given = np.asarray(delays)
+        if given.dtype.kind not in "iuf" or given.shape not in ((), self.time.shape):
+            raise ArgumentError(
+                f"delays must be one number of seconds or {len(self)} of them, not {given.dtype} "
+                f"of shape {given.shape}."
+            )
+        return replace(self, known=self.time + given)
 
     def rows(self, which: np.ndarray) -> Purchases:
         """Some of them: a mask, or rising numbers of rows."""
@@ -135,11 +144,12 @@ class Purchases:
     ) -> Purchases:
         """Of a data frame (pandas, polars, arrow), in any order of rows.
 
-        `time` is a column of date-times without a time zone. `fraud` holds 0 and 1, or words for
-        kinds of fraud with 0, "" or nothing for honest. `known` is a column of date-times from
-        which labels are known; without one that is `delay` days after the purchase.
+        `time` is a column of date-times without a time zone. `fraud` holds 0 and 1, or False and
+        True, or words for kinds of fraud with 0, "" or nothing for honest. `known` is a column of
+        date-times from which labels are known; without one that is `delay` days after the purchase.
 
-        Raises `ArgumentError` for columns that are not there or cannot be read.
+        Raises `ArgumentError` for columns that are not there or cannot be read, for a purchase
+        without a card or terminal, and for words of which none says honest.
         """
         import narwhals as nw
 
@@ -159,14 +169,16 @@ class Purchases:
         start: Any = when[order[0]].astype("datetime64[D]")
         seconds = _seconds(when, start)
         if known is None:
+            if isinstance(delay, bool) or not isinstance(delay, int | float):
+                raise ArgumentError(f"delay must be a number of days, not {delay!r}.")
             told = seconds + delay * DAY
         else:
             told = _seconds(_moments(table, known), start)
-        kind, kinds = _kinds(table[fraud].to_numpy(), fraud)
+        kind, kinds = _kinds(table[fraud], fraud)
         return Purchases(
             seconds[order],
-            np.unique(table[card].to_numpy().astype(str), return_inverse=True)[1][order],
-            np.unique(table[terminal].to_numpy().astype(str), return_inverse=True)[1][order],
+            _numbered(table[card], card)[order],
+            _numbered(table[terminal], terminal)[order],
             _numbers(table[amount], amount)[order],
             kind[order],
             told[order],
@@ -176,11 +188,30 @@ class Purchases:
 
 
 COLUMNS = ("time", "card", "terminal", "amount", "kind", "known")
+WHOLE = ("card", "terminal", "kind")
+"""Columns that are no times and no money."""
+MOST_KINDS = 100
+"""Of fraud: more words than that are no kinds."""
 
 
 def exact(amount: np.ndarray) -> np.ndarray:
     """Amounts as whole multiples of `EXACT`, int64."""
     return np.rint(amount / EXACT).astype(np.int64)
+
+
+def _as_column(name: str, column: Any) -> np.ndarray:
+    """(purchases,) float64, or int64 for `WHOLE`.
+
+    Raises `ArgumentError` for what is no column: lists, other dimensions, other dtypes.
+    """
+    kinds, what = ("iu", "whole numbers") if name in WHOLE else ("iuf", "numbers")
+    if not isinstance(column, np.ndarray):
+        raise ArgumentError(f"{name} must be a NumPy array, not a {type(column).__name__}.")
+    if column.ndim != 1 or column.dtype.kind not in kinds:
+        raise ArgumentError(
+            f"{name} must be {what}, one a purchase, not {column.dtype} of shape {column.shape}."
+        )
+    return column.astype(np.int64 if name in WHOLE else np.float64, copy=False)
 
 
 def _refuse(wrong: np.ndarray, text: str, name: str, values: np.ndarray | None = None) -> None:
@@ -192,6 +223,9 @@ def _refuse(wrong: np.ndarray, text: str, name: str, values: np.ndarray | None =
 
 def _moments(table: Any, name: str) -> np.ndarray:
     """A column of date-times, as they are."""
+    zone = getattr(table[name].dtype, "time_zone", None)
+    if zone is not None:
+        raise ArgumentError(f"{name!r} must hold date-times without a zone, not of {zone}.")
     values = table[name].to_numpy()
     if values.dtype.kind != "M":
         raise ArgumentError(f"{name!r} must hold date-times without a zone, not {values.dtype}.")
@@ -205,19 +239,38 @@ def _seconds(when: np.ndarray, start: Any) -> np.ndarray:
     return (when - start).astype("timedelta64[us]").astype(np.float64) / 1e6
 
 
+def _numbered(column: Any, name: str) -> np.ndarray:
+    """Cards or terminals, numbered in the order of their names."""
+    values = column.to_numpy()
+    missing = column.is_null().to_numpy().astype(bool)
+    if values.dtype.kind == "f":
+        missing |= np.isnan(values)
+    _refuse(missing, "{0!r} is missing in row {1}.", name)
+    return np.unique(values.astype(str), return_inverse=True)[1]
+
+
 def _numbers(column: Any, name: str) -> np.ndarray:
     if not column.dtype.is_numeric():
         raise ArgumentError(f"{name!r} must hold numbers, not {column.dtype}.")
     return column.to_numpy().astype(np.float64)
 
 
-def _kinds(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _kinds(column: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Numbers and names of kinds, of labels as numbers or as words."""
-    if values.dtype.kind in "biuf":
-        if not np.isin(values, (0, 1)).all():
+    values, missing = column.to_numpy(), column.is_null().to_numpy().astype(bool)
+    there = values[~missing]
+    if values.dtype.kind in "biuf" or all(isinstance(v, bool | int | float) for v in there):
+        _refuse(missing, "{0!r} is missing in row {1}.", name)
+        if not np.isin(there, (0, 1)).all():
             raise ArgumentError(f"{name!r} must hold 0 and 1, or words for kinds of fraud.")
         return values.astype(np.int8), ("fraud",)
-    words = np.array(["" if v is None or v != v else str(v) for v in values])
+    words = np.where(missing, "", values).astype(str)
     words[words == "0"] = ""
     kinds = sorted(set(words.tolist()) - {""})
+    if "" not in words or len(kinds) > MOST_KINDS:
+        raise ArgumentError(
+            f"{name!r} must hold 0, an empty word or nothing where a purchase is honest, and else "
+            f"at most {MOST_KINDS} words for kinds of fraud: it holds "
+            f"{', '.join(map(repr, kinds[:3]))}{', ...' * (len(kinds) > 3)}."
+        )
     return np.searchsorted(np.array(["", *kinds]), words).astype(np.int8), tuple(kinds)

@@ -52,13 +52,17 @@ def weeks(
     Raises `ArgumentError` where there is no such week, and for weeks before which only one class is
     known, or in which there is no fraud to find.
     """
-    whole = (given.days - first) // LENGTH
-    count = whole if count is None else count
-    if first < 0 or not 0 < count <= whole:
-        raise ArgumentError(
-            f"There are no {count} weeks from day {first} on: purchases cover {given.days} days."
-        )
+    count = (given.days - first) // LENGTH if count is None else count
+    check_weeks(given.days, first, count)
     return [_week(given, first + LENGTH * i, train, delay, memory) for i in range(count)]
+
+
+def check_weeks(days: int, first: int, count: int) -> None:
+    """Raises `ArgumentError` unless there are so many whole weeks."""
+    if first < 0 or not 0 < count <= (days - first) // LENGTH:
+        raise ArgumentError(
+            f"There are no {count} weeks from day {first} on: purchases cover {days} days."
+        )
 
 
 def _week(given: Purchases, day: int, train: float, delay: float, memory: float) -> Week:
