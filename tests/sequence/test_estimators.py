@@ -113,5 +113,12 @@ def test_files_that_are_none(fitted, tmp_path):
         path.write_bytes(whole[:cut])
         with pytest.raises(ArgumentError, match=r"model\.safetensors"):
             type(fitted).load(path)
+    begin = 8 + int.from_bytes(whole[:8], "little")
+    for place in RNG.integers(begin, len(whole), size=20):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(ArgumentError, match="its checksum is not that of its content"):
+            type(fitted).load(path)
     with pytest.raises(ArgumentError, match="cannot be written"):
         fitted.save(tmp_path / "none" / "model")

@@ -141,6 +141,7 @@ def test_samples_have_steps():
         (dict(head="quantiles", levels=None), "levels must rise"),
         (dict(head="quantiles", levels="low"), "levels must rise"),
         (dict(epochs=2**31), "epochs must be at most 2,147,483,647, not 2,147,483,648"),
+        (dict(batch_size=2**21), "batch_size must be at most 1,048,576, not 2,097,152"),
         (dict(warm_start="yes"), "warm_start must be True or False"),
         (dict(learning_rate=0.0), "learning_rate must be above 0"),
         (dict(validation=1.0), r"validation must be from 0 to 0\.9, not 1\.0\."),
@@ -195,6 +196,8 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.setattr(Checkpoint, "write", written)
     with pytest.raises(ArgumentError, match=r"of a fit with learning_rate=0\.03, not 0\.01"):
         changed(saving, learning_rate=0.01).fit(PANEL)
+    with pytest.raises(ArgumentError, match="of a fit with machine='native', not 'xla'"):
+        changed(saving, machine="xla").fit(PANEL)
 
 
 def test_another_optimizer_is_another_fit(tmp_path):

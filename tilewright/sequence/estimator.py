@@ -43,7 +43,7 @@ HISTORY = 64
 TURN = 128
 """Rows of a sequence that are read in one turn when it is only answered."""
 ENDLESS = 2**31 - 1
-UNSEEN = ("checkpoint", "checkpoint_seconds", "machine", "precision")
+UNSEEN = ("checkpoint", "checkpoint_seconds", "precision")
 """Settings that a checkpoint does not hold: where it lies, how trained nets are asked."""
 
 

@@ -6,7 +6,9 @@ where weights have a scaler in them. Files are replaced whole.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,14 +24,36 @@ FORMAT = "tilewright recurrent 3"
 READABLE = ("tilewright recurrent 1", "tilewright recurrent 2", FORMAT)
 """The first had no activation before the head, the second no scaler."""
 SCALER = ("scaler.offset", "scaler.scale")
+CHECKSUM = "checksum"
+"""Its name in a header."""
 
 
 def save(model: Model, path: str | Path) -> None:
     """Write a model; `load` reads it back, with equal bits."""
     from safetensors.numpy import save as to_bytes
 
-    header = {"format": FORMAT, "net": json.dumps(asdict(model.net))}
-    write_bytes(Path(path), to_bytes(_named(model), header))
+    arrays, net = _named(model), json.dumps(asdict(model.net))
+    header = {"format": FORMAT, "net": net, CHECKSUM: checksum(arrays, net)}
+    write_bytes(Path(path), to_bytes(arrays, header))
+
+
+def checksum(arrays: Mapping[str, np.ndarray], about: str) -> str:
+    """SHA-256 of what arrays are, by name, and of what the header says of them."""
+    found = hashlib.sha256(about.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        found.update(f"{name} {array.shape} {array.dtype.str};".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def check(
+    path: Path, arrays: Mapping[str, np.ndarray], header: Mapping[str, str], about: str
+) -> None:
+    """Raises `ArgumentError` where a checksum in the header is not that of the content; files of
+    older versions have none. `about` names the entry that says what the arrays are."""
+    if CHECKSUM in header and header[CHECKSUM] != checksum(arrays, header.get(about, "")):
+        raise ArgumentError(f"{path} is damaged: its checksum is not that of its content.")
 
 
 def _named(model: Model) -> dict[str, np.ndarray]:
@@ -65,6 +89,7 @@ def parsed(path: Path, arrays: dict[str, np.ndarray], header: dict[str, str]) ->
     """The model in what `save` wrote. Raises `ArgumentError` where arrays and header disagree."""
     if header["format"] not in READABLE:
         raise ArgumentError(f"{path} is of another version: {header['format']!r}, not {FORMAT!r}.")
+    everything = dict(arrays)
     try:
         fields: dict[str, Any] = json.loads(header["net"])
         net = Recurrent(
@@ -94,6 +119,7 @@ def parsed(path: Path, arrays: dict[str, np.ndarray], header: dict[str, str]) ->
         scaler = arrays.pop(SCALER[0]), arrays.pop(SCALER[1])
     model = Model(net, Weights(layers, head), scaler)
     _check_arrays(path, model, arrays)
+    check(path, everything, header, "net")
     return model
 
 

@@ -47,9 +47,10 @@ def save(model: Any, path: str | Path) -> None:
         "parameters": _parameters(model),
         "found": plain,
     }
+    about = json.dumps(head)
     content = to_bytes(
         {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()},
-        {"format": FORMAT, "estimator": json.dumps(head)},
+        {"format": FORMAT, "estimator": about, files.CHECKSUM: files.checksum(arrays, about)},
     )
     try:
         write_bytes(Path(path), _in_order(content))
@@ -76,6 +77,7 @@ def load(kind: type, path: str | Path) -> Any:
     arrays, header = files.read(path)
     if header.get("format") != FORMAT:
         raise ArgumentError(f"{path} is not an estimator that this version can read.")
+    files.check(path, arrays, header, "estimator")
     try:
         head = json.loads(header["estimator"])
         if head["class"] != kind.__name__:

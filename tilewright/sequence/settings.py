@@ -19,13 +19,16 @@ from tilewright.sequence.precision import PRECISIONS
 
 MOST = 2**31 - 1
 """Whole numbers are of 32 bits in programs."""
+MOST_PIECES = 2**20
+"""Of a batch: there is room for all of it, however few pieces there are."""
 
 
 def check(given: Any) -> None:
     """Every setting that all estimators have; raises `ArgumentError`."""
     one_of("cell", given.cell, tuple(GATES))
-    for name in "hidden layers steps steps_back seeds epochs batch_size patience horizon".split():
+    for name in "hidden layers steps steps_back seeds epochs patience horizon".split():
         whole(name, getattr(given, name), 1)
+    whole("batch_size", given.batch_size, 1, MOST_PIECES)
     whole("warm_up", given.warm_up, 0)
     for name in ("learning_rate", "clip", "checkpoint_seconds"):
         between(name, getattr(given, name), 0, 1e6, open_=True)
@@ -75,12 +78,12 @@ def one_of(name: str, value: Any, known: tuple) -> None:
         raise ArgumentError(f"{name} must be one of {known}, not {value!r}.")
 
 
-def whole(name: str, value: Any, least: int) -> None:
-    """Raises unless it is a whole number from `least` on."""
+def whole(name: str, value: Any, least: int, most: int = MOST) -> None:
+    """Raises unless it is a whole number from `least` to `most`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ArgumentError(f"{name} must be a whole number from {least} on, not {value!r}.")
-    if int(value) > MOST:
-        raise ArgumentError(f"{name} must be at most {MOST:,}, not {int(value):,}.")
+    if int(value) > most:
+        raise ArgumentError(f"{name} must be at most {most:,}, not {int(value):,}.")
 
 
 def between(name: str, value: Any, low: float, high: float, open_: bool = False) -> None:
