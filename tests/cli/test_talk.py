@@ -16,6 +16,10 @@ def test_what_would_be_measured():
     found = invoke("--list", "--only", "lstm")
     assert found.exit_code == 0
     assert "batch 1024" in found.output
+    training = invoke("--list", "--only", "training").output
+    assert "B0, groups of 16 · B0 · B0, photographs · B0, groups of 16, photographs" in " ".join(
+        training.split()
+    )
 
 
 def test_a_page_and_its_numbers(tmp_path, monkeypatch, told):

@@ -108,7 +108,8 @@ def test_other_files_are_refused(tmp_path, content, sentence):
     ("inside", "name", "value"),
     [
         ((), "case", 3), ((), "more", None), (("figure",), "value", "fast"),
-        (("figure",), "unit", None), (("figure",), "rounds", [1.0, "x"]),
+        (("figure",), "unit", None), (("figure",), "rounds", [1.0, "x"]), (("figure",), "value", 0),
+        (("figure",), "rounds", [1.0, 1e308]), (("more",), "error", "x"), (("more",), "note", []),
     ],
 )  # fmt: skip
 def test_a_record_with_what_no_run_leaves(tmp_path, inside, name, value):
@@ -119,6 +120,23 @@ def test_a_record_with_what_no_run_leaves(tmp_path, inside, name, value):
     for key in inside:
         place = place[key]
     place[name] = value
+    path.write_text(json.dumps(content))
+    with pytest.raises(ArgumentError, match=f"is no whole record of the talk: {name} is "):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("inside", "name", "value"),
+    [
+        ("conditions", "seconds", None), ("conditions", "others", "few"),
+        ("conditions", "MHz", []), ("missing", "PyTorch", None),
+    ],
+)  # fmt: skip
+def test_a_step_with_what_no_run_leaves(tmp_path, inside, name, value):
+    path = tmp_path / "talk.json"
+    talk(one=images()).save(path)
+    content = json.loads(path.read_text())
+    content["outcomes"]["images: one"][inside][name] = value
     path.write_text(json.dumps(content))
     with pytest.raises(ArgumentError, match=f"is no whole record of the talk: {name} is "):
         load(path)

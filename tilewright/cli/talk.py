@@ -54,7 +54,7 @@ def make(
             here = [step for step in steps if step.workload == workload]
             if here:
                 console.print(f"[bold]{workload}[/]: {title}, {_minutes(here)}")
-                console.print("  " + ", ".join(step.case for step in here), style="dim")
+                console.print("  " + " · ".join(step.case for step in here), style="dim")
             elif only in (None, workload) and workload in READ:
                 console.print(f"[bold]{workload}[/]: {title}, read from files")
         console.print(f"In all {_minutes(steps)} on two cores.")

@@ -17,7 +17,7 @@ from typing import Any
 from tilewright.errors import ArgumentError
 from tilewright.files import write_text
 from tilewright.frozen import frozen
-from tilewright.talk.figures import Figure, Point
+from tilewright.talk.figures import MEASURED, Figure, Point
 from tilewright.talk.peaks import PEAKS
 
 SCHEMA = 1
@@ -26,6 +26,10 @@ FIELDS = {"schema", "machine", "packages", "settings", "outcomes"}
 NUMBER = float | int
 MACHINE = {"cpu": str, "level": str, "system": str, "cores": int, "memory_gib": NUMBER}
 """What pages say of a machine, beside its caches and peaks."""
+DRAWN = ("windows/s", "error", "p99 ms")
+"""Further figures of a point that charts and verdicts take as numbers."""
+MOST = 1e30
+"""Of what is measured, in any unit: ratios of such figures are numbers."""
 
 
 @frozen
@@ -105,6 +109,10 @@ def outcome_of(content: Mapping[str, Any]) -> Outcome:
     points = tuple(_point(point) for point in content["points"])
     for name in ("missing", "conditions"):
         _check(name, content[name], Mapping)
+    for peer, how in content["missing"].items():
+        _check(peer, how, str)
+    for name, value in content["conditions"].items():
+        _check(name, value, NUMBER if name in ("seconds", "others") else NUMBER | None)
     return Outcome(**{**content, "points": points})
 
 
@@ -122,6 +130,10 @@ def _point(content: Mapping[str, Any]) -> Point:
     for name, values in (("value", [figure["value"]]), ("rounds", figure["rounds"])):
         for value in values:
             _check(name, value, NUMBER | None)
+            if value is not None and figure["kind"] == MEASURED and not 0 < value < MOST:
+                raise TypeError(f"{name} is {value!r}")
+    for name, value in content["more"].items():
+        _check(name, value, NUMBER | None if name in DRAWN else NUMBER | str | None)
     rounds = (math.nan if value is None else value for value in figure["rounds"])
     return Point(**{**content, "figure": Figure(**{**figure, "rounds": tuple(rounds)})})
 
