@@ -5,7 +5,7 @@ import numpy as np
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.walking.page import _errors
 from tilewright.alpha.walking.tally import Lead, tally
-from tilewright.sequence.forward.report.words import best_rival, words
+from tilewright.sequence.forward.report.words import best_of_window, best_rival, words
 from tilewright.sequence.forward.scored import SQUARE, scored
 
 DAYS = tuple(str(d) for d in np.datetime64("2015-06-01") + np.arange(400))
@@ -38,6 +38,19 @@ def test_the_best_is_named_and_a_weaker_one_does_not_make_it_a_triumph():
     assert "ties with HAR 20, the best of 4 rivals" in told.headline
     assert found.over("HAR").mean < -0.5  # as it would have been told against the textbook's
     assert "which baseline" in told.findings[1]
+
+
+def test_a_rival_that_is_silent_when_it_is_hard_is_not_the_best():
+    """Its mean score is the least, over easy rows alone; beside the nets there it is no better."""
+    window = made(dict(zip(MODELS, (0.3, 2.0, 1.0, 0.4, 0.8), strict=True)))
+    hard = np.abs(window.outcome - window.mean[0]) > 0.5
+    for array in (window.mean, window.log_score, window.crps, window.pit):
+        array[MODELS.index("boosting"), hard] = np.nan
+    found = tally(lambda: [window], DAYS, 5, window.main)
+    assert found.mean(SQUARE, "boosting") < found.mean(SQUARE, "HAR 20")
+    assert best_rival(found) == "HAR 20"
+    assert best_of_window(window).endswith("to that of HAR 20")
+    assert best_of_window(window).split()[2] == f"{window.leads()[MODELS.index('HAR 20')]:+.4f}"
 
 
 def test_a_gain_and_a_loss_are_said():

@@ -66,11 +66,17 @@ class Scored:
             SQUARE: (self.mean.astype(np.float64) - came) ** 2,
         }
 
-    def means(self) -> np.ndarray:
-        """(models,) of the main score, over the rows that a model speaks of; NaN without any."""
+    def mean_score(self) -> float:
+        """Of the nets, the main score."""
+        return float(self.scores()[self.main][0].mean())
+
+    def leads(self) -> np.ndarray:
+        """(models,) the nets' main score less that of each, over the rows that it speaks of; NaN
+        without any."""
         scores = self.scores()[self.main]
-        spoken = np.isfinite(scores).sum(axis=1)
-        total = np.nansum(scores, axis=1)
+        ahead = scores[:1] - scores
+        spoken = np.isfinite(ahead).sum(axis=1)
+        total = np.nansum(ahead, axis=1)
         return np.divide(total, spoken, out=np.full(len(total), np.nan), where=spoken > 0)
 
     def save(self, path: Path) -> None:

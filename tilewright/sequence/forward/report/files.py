@@ -66,9 +66,8 @@ def _windows(windows: Iterable[Scored], best: str) -> tuple[Windows, Scored]:
     """Of the real series; and its newest window."""
     rows, newest = [], None
     for one in windows:
-        values = one.means()
-        other = one.models.index(best)
-        rows.append((one.day, one.steps, float(values[0]), float(values[other]), one.failure))
+        mine, lead = one.mean_score(), float(one.leads()[one.models.index(best)])
+        rows.append((one.day, one.steps, mine, mine - lead, one.failure))
         newest = one
     assert newest is not None
     return Windows(*(list(column) for column in zip(*rows, strict=True))), newest

@@ -57,7 +57,7 @@ class Windows:
     days: list[str]
     steps: list[np.ndarray]  # of each seed, at its best score on later days
     value: list[float]  # the nets' main score
-    best: list[float]  # that of the best rival
+    best: list[float]  # that of the best rival: the nets' less their lead where it speaks
     failures: list[str]
 
 

@@ -1,7 +1,8 @@
 """What the figures of a job of sequence nets say, in words: first of all against the best rival.
 
-In: tallies of the real and the control series. Out: `Words`. Of all rivals the best is the one with
-the least mean score over the same days. It is found afterwards, which flatters it, never the nets;
+In: tallies of the real and the control series. Out: `Words`. Of all rivals the best is the one that
+the nets lead by least, each on the rows that it speaks of: one that is silent in wild days is not
+the best for that. It is found afterwards, which flatters it, never the nets;
 a difference counts beyond `tally.LEAST_Z` standard errors by date.
 """
 
@@ -90,20 +91,20 @@ def words(
 
 
 def best_rival(real: Tally) -> str:
-    """The rival with the least mean of the main score."""
+    """The rival that the nets lead by least in the main score, or are behind most."""
     others = [m for m in real.models if m not in (NET, WARM) and real.has(m, real.main)]
-    return min(others, key=lambda model: real.mean(real.main, model))
+    return max(others, key=lambda model: real.over(model).mean)
 
 
 def best_of_window(found: Scored) -> str:
-    """The nets' main score against the least one of any rival in the window."""
-    values = found.means()
+    """The nets' main score against that of the rival which they lead by least in the window."""
+    leads = found.leads()
     rivals = [i for i, model in enumerate(found.models) if model not in (NET, WARM)]
-    others = [i for i in rivals if np.isfinite(values[i])]
+    others = [i for i in rivals if np.isfinite(leads[i])]
     if not others:
-        return f"{found.main} {values[0]:+.4f}; no rival has a forecast"
-    best = min(others, key=lambda i: values[i])
-    return f"{found.main} {values[0] - values[best]:+.4f} to that of {_named(found.models[best])}"
+        return f"{found.main} {found.mean_score():+.4f}; no rival has a forecast"
+    best = max(others, key=lambda i: leads[i])
+    return f"{found.main} {leads[best]:+.4f} to that of {_named(found.models[best])}"
 
 
 def _headline(kind: str, real: Tally, best: str) -> str:
