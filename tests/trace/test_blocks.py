@@ -121,6 +121,9 @@ def test_training_stays_in_the_pattern():
         (np.ones((4, 5), np.int32), np.ones((4, 5), bool), "needs a matrix of floats"),
         (np.ones((8, 20), np.float32), np.ones((2, 2)), "mask of bools"),
         (np.ones((8, 20), np.float32), np.ones((3, 2), bool), r"not \(3, 2\)"),
+        (np.ones((8, 20), np.float32), [[True], [True, False]], "rows that are equally long"),
+        ("a matrix", np.ones((8, 20), bool), "needs a matrix of floats: "),
+        ([[1.0], [2.0, 3.0]], np.ones((2, 2), bool), "needs a matrix of floats: "),
     ],
 )
 def test_bad_masks(W, mask, message):

@@ -48,10 +48,16 @@ def blocks(W: Any, mask: Any) -> Array:
     of blocks of 16, 4 or 1 rows by 16 columns, (ceil(k / rows), ceil(n / 16)). W is used as
     `x @ blocks(W, mask)`, or (1, 1, k, n) as the kernel of a convolution: k is what is summed over.
 
-    Raises ArgumentError for a W without two dimensions or of integers, a mask of another shape or
-    dtype, and one that is not known.
+    A product that skips blocks has the bits of the one with zeros as long as operands are finite:
+    an infinity or a NaN of x that meets only blocks that are gone is not seen.
+
+    Raises ArgumentError for a W that is no array, without two dimensions or of integers, a mask of
+    another shape or dtype, and one that is not known.
     """
-    W = jnp.asarray(W)
+    try:
+        W = jnp.asarray(W)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"blocks needs a matrix of floats: {error}") from None
     if W.ndim < 2 or not jnp.issubdtype(W.dtype, jnp.floating):
         raise ArgumentError(
             f"blocks needs a matrix of floats (..., k, n), not {W.dtype.name} of shape {W.shape}."
@@ -64,7 +70,10 @@ def _mask(shape: tuple[int, int], mask: Any) -> Mask:
         raise ArgumentError(
             "blocks needs a mask that is known when the function is traced: a NumPy array."
         )
-    kept = np.asarray(mask)
+    try:
+        kept = np.asarray(mask)
+    except ValueError:
+        raise ArgumentError("blocks needs a mask of rows that are equally long.") from None
     if kept.dtype != bool:
         raise ArgumentError(f"blocks needs a mask of bools, not of {kept.dtype}.")
     sizes = {shape: (1, 1)}
