@@ -12,7 +12,10 @@ from tests.graph.test_blocks import pruned, skips
 from tests.sequence.streams import INPUTS, NETS, model, ticks, windowed
 from tilewright.models import recurrent
 from tilewright.sequence import Model
+from tilewright.sequence.precision import in_precision
 
+SKIPPING = ("float32", "bfloat16", "int8", "int8x8")
+"""Precisions whose products skip; pairs of bfloat16 are multiplied whole."""
 STEP = """
 #include <stdio.h>
 #include "net.h"
@@ -37,7 +40,7 @@ def thinned(tall: int = 4) -> Model:
     return Model(net.net, net.weights._replace(layers=cells))
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8x8"])
+@pytest.mark.parametrize("precision", SKIPPING)
 def test_streams_and_windows_agree_to_the_bit(precision):
     net, xs = thinned(), ticks(9, 2)
     stream = net.stream(2, precision=precision)
@@ -47,6 +50,18 @@ def test_streams_and_windows_agree_to_the_bit(precision):
     window = net.window(2, 9, precision=precision)
     assert skips(window) >= 3
     np.testing.assert_array_equal(answer, window(np.swapaxes(xs, 0, 1).copy()))
+
+
+@pytest.mark.parametrize("precision", SKIPPING)
+def test_every_precision_has_the_bits_of_the_whole_products(precision):
+    """Windows and streams that skip alike could be wrong alike."""
+    net, xs = thinned(), ticks(9, 2)
+    inputs = np.swapaxes(xs, 0, 1).copy()
+    weights = in_precision(net.weights, precision)
+    whole = tilewright.compile(lambda w, x: recurrent.window(net.net, w, x), weights, inputs)
+    assert skips(whole) == 0
+    found = net.window(2, 9, precision=precision)(inputs)
+    np.testing.assert_array_equal(found, whole(weights, inputs))
 
 
 def test_the_same_bits_as_with_zeros():

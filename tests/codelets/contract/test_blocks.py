@@ -19,7 +19,7 @@ from tilewright.graph.pattern import Pattern, lines_of
 
 F = "float32"
 KINDS = [(F, F), ("bfloat16", F), ("bfloat16", "bfloat16"), ("int8", "int16"), ("int8", "int8"),
-         ("int8", "uint8")]  # fmt: skip
+         ("int8", "uint8"), ("int8", "uint16")]  # fmt: skip
 SIZES = [(1, 33, 64, 4), (2, 96, 528, 4), (3, 20, 1100, 1), (4, 16, 48, 16), (9, 50, 512, 16)]
 """Rows, columns, k, and how many k a block has, if a line has no more."""
 WHOLE = [(1, 80, 528, 4), (3, 64, 48, 16), (9, 96, 64, 1)]

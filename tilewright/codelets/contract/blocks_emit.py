@@ -67,14 +67,19 @@ class _Writer(PackedWriter):
         rows, registers = self.codelet.m, self.function.module.features.registers
         if rows > _FEW_ROWS:
             return 1
-        return max(1, min(_MOST_STREAMS, registers * 3 // 4 // (rows * self.parts)))
+        return max(1, min(_MOST_STREAMS, registers * 3 // 4 // (rows * self._each)))
+
+    @property
+    def _each(self) -> int:
+        """Sums of a row and a panel that are taken: of all planes, of all vectors."""
+        return self.term.planes * self.parts
 
     def rows(self) -> tuple[Run, ...]:
         """Tiles of rows: as many as registers hold sums of a panel for, and L1 what they read."""
         codelet, registers = self.codelet, self.function.module.features.registers
         if codelet.m <= _FEW_ROWS:
             return (Run(0, codelet.m, 1),)
-        most = (registers - self.parts - 2) // self.parts
+        most = (registers - self.parts - 2) // self._each
         line = codelet.k * itemsize(codelet.lhs.dtype)
         near = int(_NEAR * self.function.module.near) // line
         return split(codelet.m, max(min(most, near), min(most, 2 * _FEW_ROWS)))
@@ -112,7 +117,7 @@ class _Writer(PackedWriter):
                 along = [[step] for step in steps]
                 with walk(function, [run.count], here, dtypes, along) as (near, own, *inside):
                     sums = self._sums(rows, run.size, [lhs, own, places, near])
-                    self._finish(problem, sums, rows, run.size, valid, inside)
+                    self._finish(problem, self.joined(sums), rows, run.size, valid, inside)
 
     def _finish(
         self,
@@ -137,12 +142,12 @@ class _Writer(PackedWriter):
         return self.codelet.starts.strides[0]
 
     def _sums(self, rows: int, count: int, given: list[str]) -> list[str]:
-        """(panel, row, part) over all of k: leaf after leaf of the law's tree."""
+        """(panel, row, plane, part) over all of k: leaf after leaf of the law's tree."""
         lhs, blocks, places, starts = given
         before = self.codelet.starts.shape[1] - 1
         if before < 1 or not self.term.node:
             return self._leaves(rows, count, given)
-        widths = [self.width] * (count * rows * self.parts)
+        widths = [self.width] * (count * rows * self._each)
         tree = Pairwise(self.function, "float", widths, Arithmetic("float32").add, before)
         with repeat(self.function, before, [("ptr", starts)]) as turn:
             (table,) = turn.carry
@@ -157,7 +162,7 @@ class _Writer(PackedWriter):
 
     def _leaf(self, rows: int, count: int, given: list[str], last: int = 0) -> list[str]:
         """Sums over the blocks of a leaf, and of `last` more of them."""
-        function, each = self.function, rows * self.parts
+        function, each = self.function, rows * self._each
         lhs, blocks, places, starts = given
         streams = []
         for i in range(count):
@@ -287,9 +292,10 @@ class _Writer(PackedWriter):
                 )
                 for part in range(parts)
             ]  # fmt: skip
-            for i in range(rows):
-                x = term.row(offset(self.function, place, lhs_dtype, i * row_step), term.depth)
+            for i, plane in product(range(rows), range(term.planes)):
+                line = offset(self.function, place, lhs_dtype, i * row_step)
+                x = term.row(line, term.depth, plane)
                 for part in range(parts):
-                    at = (number * rows + i) * parts + part
+                    at = ((number * rows + i) * term.planes + plane) * parts + part
                     found[at] = term.added(x, columns[part], found[at])
         return found

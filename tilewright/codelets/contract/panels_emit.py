@@ -248,7 +248,7 @@ class PanelsWriter(PanelsSums):
     ) -> None:
         """Store what becomes of the sums of rows and panels, the last one of `valid` columns."""
         products, apart = self.codelet.parts, rows * self.parts
-        sums = self._joined(sums) if self.term.planes > 1 else sums
+        sums = self.joined(sums)
         for panel, row, part in product(range(count), range(rows), range(self.parts)):
             left = (valid if panel == count - 1 else LANES) - part * self.width
             if left > 0:
@@ -257,9 +257,3 @@ class PanelsWriter(PanelsSums):
                 first = panel * products * apart + row * self.parts + part
                 total, *others = sums[first::apart][:products]
                 problem.finish(self.function, lanes, total, places, row, *others)
-
-    def _joined(self, sums: Sequence[str]) -> list[str]:
-        """One sum of those over a row's planes, which follow each other."""
-        term, parts = self.term, self.parts
-        rows = zip(*(iter(sums),) * (term.planes * parts), strict=True)
-        return [term.joined(row[part::parts]) for row in rows for part in range(parts)]

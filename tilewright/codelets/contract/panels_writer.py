@@ -41,6 +41,14 @@ class PackedWriter:
     def term(self) -> Term:
         return term_of(self.function, self.codelet, self.width)
 
+    def joined(self, sums: Sequence[str]) -> Sequence[str]:
+        """One sum of those over a row's planes, which follow each other."""
+        term, parts = self.term, self.parts
+        if term.planes == 1:
+            return sums
+        rows = zip(*(iter(sums),) * (term.planes * parts), strict=True)
+        return [term.joined(row[part::parts]) for row in rows for part in range(parts)]
+
     @property
     def problem(self) -> Problem:
         """What becomes of sums, and where."""
