@@ -8,10 +8,10 @@ from tests.vision.nets import LITE, RESIDUAL, SMALL, model
 from tilewright.errors import ArgumentError
 from tilewright.vision import imagenet, load
 from tilewright.vision.from_torch import state_dict
-from tilewright.vision.loading import guessed
+from tilewright.vision.loading import _built, guessed
 from tilewright.vision.names import SPELLINGS, as_built
 from tilewright.vision.nets import from_fields, module, named, to_fields
-from tilewright.vision.preprocessing import Preprocessing
+from tilewright.vision.preprocessing import IMAGENET_MEAN, Preprocessing
 
 
 def tensors(net, spelling="timm"):
@@ -30,7 +30,7 @@ def test_every_spelling_is_read(net, spelling):
 
 
 def test_nets_are_found_by_their_shapes():
-    for name in ("b0", "lite1", "b0-g16", "resnext50_32x4d"):
+    for name in ("b0", "lite1", "b1-g16", "resnext101_64x4d"):
         net = named(name, classes=7)
         assert guessed(_shapes(net)) == name
 
@@ -50,15 +50,36 @@ def test_how_a_package_builds_its_nets():
     assert as_built(b0, "lukemelas") == b0
     assert (as_built(b0, "timm").pad, as_built(b0, "timm").norm.epsilon) == ("even", 1e-5)
     assert as_built(b0, "timm", "tf_efficientnet_b0") == b0
-    assert as_built(lite, "timm") == lite
+    assert as_built(lite, "timm") == lite == as_built(lite, "timm", "tf_efficientnet_lite0")
+    own = as_built(lite, "timm", "efficientnet_lite0.ra_in1k")
+    assert (own.pad, own.norm.epsilon) == ("even", 1e-5)
     assert as_built(b0, "torchvision").norm.epsilon == 1e-5
     assert as_built(b7, "torchvision").norm.epsilon == 1e-3
 
 
+@pytest.mark.parametrize("spelling, name, size, resize", [
+    # as the packages' own sources say
+    ("lukemelas", "efficientnet-b0", 224, 256), ("lukemelas", "efficientnet-b7", 600, 632),
+    ("lukemelas", "efficientnet-lite4", 300, 332), ("timm", "tf_efficientnet_b4", 380, 412),
+    ("timm", "efficientnet_b0", 224, 256), ("timm", "efficientnet_b1", 224, 224),
+    ("timm", "efficientnet_b2", 256, 256), ("timm", "efficientnet_b4", 320, 320),
+    ("timm", "efficientnet_b7", 600, 632), ("timm", "tf_efficientnet_lite3", 300, 332),
+    ("timm", "tf_efficientnet_lite4", 380, 413), ("timm", "efficientnet_lite0", 224, 256),
+    ("torchvision", "efficientnet_b1", 240, 256), ("torchvision", "efficientnet_b2", 288, 288),
+    ("torchvision", "efficientnet_b3", 300, 320), ("torchvision", "resnext50_32x4d", 224, 256),
+])  # fmt: skip
+def test_sizes_that_a_package_reads(spelling, name, size, resize):
+    net = _built(name, {}, spelling)
+    found = imagenet.usual(net, spelling)
+    assert (found.size, found.resize) == (size, resize)
+    lite = "lite" in name and name != "efficientnet_lite0"
+    assert found.mean == ((127 / 255,) * 3 if lite else IMAGENET_MEAN)
+    bilinear = name in ("tf_efficientnet_lite3", "tf_efficientnet_lite4", "resnext50_32x4d")
+    assert found.interpolation == ("bilinear" if bilinear else "bicubic")
+
+
 def test_their_preprocessing():
-    assert imagenet.usual(named("b3"), "torchvision").resize == 320
-    assert imagenet.usual(named("lite0")).mean == (127 / 255,) * 3
-    assert imagenet.usual(named("resnext50_32x4d")).interpolation == "bilinear"
+    assert imagenet.usual(LITE).resize == round(32 / 0.875)
     config = dict(input_size=(3, 240, 240), crop_pct=0.95, interpolation="bicubic", mean=(0.5,) * 3)
     found = imagenet.of_timm(config, Preprocessing())
     assert (found.size, found.resize, found.mean) == (240, 252, (0.5,) * 3)

