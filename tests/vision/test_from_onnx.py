@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from tests.vision.nets import RESIDUAL, SMALL, model, pixels
+from tests.vision.nets import LITE, RESIDUAL, SMALL, model, pixels
 from tilewright.errors import ArgumentError, UnsupportedError
 from tilewright.vision import read_onnx
 from tilewright.vision.saved import export
@@ -131,15 +131,28 @@ def test_what_was_written_here_is_read_back(net, tmp_path):
     export(one, tmp_path / "net.onnx")
     graph = read_onnx(tmp_path / "net.onnx")
     assert graph.shape == (0, 32, 32, 3)
+    assert (graph.preprocessing, graph.labels) == (one.preprocessing, one.labels)
     given = images.astype(np.float32)
     logits = one.logits(images)
     scale = 1e-5 * float(np.abs(logits).max())
     np.testing.assert_allclose(jax.jit(graph)(graph.arrays, given), logits, 1e-4, scale)
 
 
+def test_metadata_that_are_damaged(tmp_path):
+    onnx = pytest.importorskip("onnx")
+    export(model(LITE), tmp_path / "net.onnx")
+    file = onnx.load(tmp_path / "net.onnx")
+    for wrong in ("{", "[1]", '{"size": 0}'):
+        file.metadata_props[0].value = wrong
+        onnx.save(file, tmp_path / "x.onnx")
+        with pytest.raises(ArgumentError, match=r"metadata that cannot be read|must be from 1"):
+            read_onnx(tmp_path / "x.onnx")
+
+
 def test_a_program_of_it(tmp_path):
     path = written(tmp_path / "one.onnx", "Conv", IMAGE, f(6, 2, 3, 3), f(6), group=2)
     x, graph = f(*IMAGE), read_onnx(path)
+    assert (graph.preprocessing, graph.labels) == (None, ())
     np.testing.assert_allclose(graph.compile(x)(x), graph({}, x), 1e-5, 1e-5)
 
 

@@ -11,6 +11,7 @@ as it likes.
 
 from __future__ import annotations
 
+import json
 from dataclasses import field
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ from typing import Any
 import numpy as np
 
 from tilewright import onnx_file
-from tilewright.errors import UnsupportedError
+from tilewright.errors import ArgumentError, UnsupportedError
 from tilewright.frozen import frozen
 from tilewright.vision.onnx_operators import RULES, Own, RefusedError
+from tilewright.vision.preprocessing import Preprocessing, from_fields
+from tilewright.vision.to_onnx import PRODUCER
 
 SMALL = 16
 """Elements of shapes, factors and bounds, at most."""
@@ -28,13 +31,19 @@ SMALL = 16
 
 @frozen(eq=False)
 class Graph:
-    """`weights` by name; `shape` of the input, 0 where the file leaves a dimension open."""
+    """`weights` by name; `shape` of the input, 0 where the file leaves a dimension open.
+
+    Of a file that was written here, `preprocessing` and `labels` are those of its `Model`; others
+    do not say (None, and no labels).
+    """
 
     name: str
     shape: tuple[int, ...]
     weights: dict[str, np.ndarray] = field(repr=False)
     nodes: tuple[Any, ...] = field(repr=False)
     outputs: tuple[str, ...] = field(repr=False)
+    preprocessing: Preprocessing | None = None
+    labels: tuple[str, ...] = field(default=(), repr=False)
 
     def __call__(self, weights: dict[str, Any], x: Any) -> Any:
         """The first output for an input, in JAX. Raises `UnsupportedError` that names a node."""
@@ -84,7 +93,20 @@ def read_onnx(path: str | Path) -> Graph:
         else:
             nodes.append((node, own))
     names = tuple(value.name for value in graph.output)
-    return Graph(inputs[0].name, tuple(onnx_file.sizes(inputs[0])), weights, tuple(nodes), names)
+    shape, said = tuple(onnx_file.sizes(inputs[0])), _said(path, file)
+    return Graph(inputs[0].name, shape, weights, tuple(nodes), names, *said)
+
+
+def _said(path: str | Path, file: Any) -> tuple[Preprocessing | None, tuple[str, ...]]:
+    """What `to_onnx` left of a model beside its graph."""
+    if file.producer_name != PRODUCER:
+        return None, ()
+    entries = {entry.key: entry.value for entry in file.metadata_props}
+    try:
+        prepared = from_fields(json.loads(entries["preprocessing"]))
+        return prepared, tuple(map(str, json.loads(entries["labels"])))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ArgumentError(f"{path} has metadata that cannot be read: {error}.") from None
 
 
 def _constant(node: Any, own: Own) -> np.ndarray:

@@ -18,6 +18,7 @@ from tilewright.models.efficientnet import EfficientNet
 from tilewright.vision.model import Model
 
 OPSET, IR = 17, 9
+PRODUCER = "tilewright"
 
 
 def to_onnx(model: Model) -> bytes:
@@ -48,7 +49,7 @@ def to_onnx(model: Model) -> bytes:
         writer.arrays,
     )
     made = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="tilewright"
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name=PRODUCER
     )
     made.ir_version = IR
     for name, value in (
