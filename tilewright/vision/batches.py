@@ -101,7 +101,8 @@ class Batches:
     def _mixed(
         self, step: int, images: np.ndarray, targets: np.ndarray, weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Each image with another one of the batch, in 8 bits."""
+        """Each image with another of its batch, in 8 bits. Targets are mixed by weight, too: the
+        loss is that of both classes, each with its own weight."""
         if not self.settings.mixup:
             return images, targets, weights
         rng = np.random.default_rng([self.settings.seed, step, 1])
@@ -110,8 +111,10 @@ class Batches:
         other = rng.permutation(good)
         blend = share * images[good] + (1 - share) * images[other]
         images[good] = np.rint(blend).astype(np.uint8)
-        targets[good] = share * targets[good] + (1 - share) * targets[other]
-        weights[good] = share * weights[good] + (1 - share) * weights[other]
+        own, others = share * weights[good], (1 - share) * weights[other]
+        mixed = own[:, None] * targets[good] + others[:, None] * targets[other]
+        weights[good] = own + others
+        targets[good] = mixed / weights[good, None]
         return images, targets, weights
 
     def _note(self, number: int, error: ImageError) -> None:
