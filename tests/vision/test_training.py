@@ -42,6 +42,27 @@ def test_the_last_layer_learns_and_nothing_else_moves():
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
+def test_losses_fall_at_the_usual_rates(optimiser):
+    """Features are long, as those of trained nets: the last layer takes small steps alone."""
+    assert (NET.features(np.stack(X)) ** 2).sum(axis=1).mean() > 300
+    run = trainer(optimiser=optimiser, epochs=12)
+    run.run()
+    losses = run.losses
+    assert max(losses) < 2 * losses[0]
+    assert np.mean(losses[-3:]) < 0.7 * losses[0]
+
+
+@pytest.mark.parametrize("rate, batch, words", [
+    (1e30, 8, r"The loss of step \d is not finite: a smaller learning_rate would help"),
+    (1e39, 20, "Weights are not finite after the last step: a smaller learning_rate would help"),
+])  # fmt: skip
+def test_what_leaves_float32_is_said(rate, batch, words):
+    run = trainer(optimiser="sgd", rate=rate, batch=batch, epochs=1, warmup=0.0)
+    with pytest.raises(ArgumentError, match=words):
+        run.run()
+
+
 @pytest.mark.parametrize("settings", [
     dict(stage="blocks", blocks=1, ema=0.5, mixup=0.4, smoothing=0.1, augment=Augment(colour=0.2)),
     dict(stage="head", optimiser="sgd", frozen_norms=False, train_size=24),
@@ -98,6 +119,21 @@ def test_small_images_first_and_full_size_at_the_end():
     assert [settings.size(epoch, 32) for epoch in range(8)] == [24] * 6 + [32] * 2
 
 
+def test_a_first_size_that_is_no_smaller_one():
+    with pytest.raises(ArgumentError, match="train_size must be no larger than the 32 pixels"):
+        trainer(train_size=33)
+
+
+def test_mixed_images_count_for_both_classes_by_their_weights():
+    weights = np.where(Y, 3.0, 1.0)
+    settings = Training(batch=20, mixup=0.4, augment=PLAIN)
+    run = Trainer(NET, settings, X, Y, weights)
+    _, _, targets, mixed = next(iter(run.batches.from_step(0, 1)))
+    assert (targets.max(axis=1) < 0.99).sum() > 0
+    np.testing.assert_allclose(targets.sum(axis=1), 1, 1e-6)
+    np.testing.assert_allclose(mixed @ targets, np.bincount(Y, weights), 1e-5)
+
+
 def test_a_broken_image_is_raised_or_counted():
     items = [*X[:19], np.full((4, 4), np.nan)]
     with pytest.raises(ImageError, match="image 19 has values that are not numbers"):
@@ -113,6 +149,9 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     Checkpoint(path, one.identity(["x"])).save(one.step.start(), 1, [0.5], now=True)
     cases = {
         r"belongs to another run \(rate None, not 0.5\)": trainer(rate=0.5).identity(["x"]),
+        r"machine native, not xla": Trainer(
+            NET, one.settings, X, Y, np.ones(20), machine="xla"
+        ).identity(["x"]),
         "other images": one.identity(["y"]),
     }
     other = trainer(net=model().at(16).for_classes(["a", "b"]))

@@ -157,6 +157,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         times = None if times is None else moments("times", times, len(items))
         model = load(self.net)
         model = model if self.size is None else model.at(self.size)
+        if settings is not None:
+            settings.check_size(model.preprocessing.size)
         seen = extracted(
             model, items, self.machine, self.workers, self.on_bad, self.cache, watch.features
         )

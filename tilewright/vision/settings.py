@@ -14,7 +14,9 @@ from tilewright.vision.checks import check_whole, is_number, is_whole
 HEAD, BLOCKS, WHOLE = STAGES = ("head", "blocks", "whole")
 ADAMW, SGD = OPTIMISERS = ("adamw", "sgd")
 FLOAT32, BFLOAT16 = PRECISIONS = ("float32", "bfloat16")
-RATES = {ADAMW: 1e-3, SGD: 0.05}
+RATES = {ADAMW: 1e-3, SGD: 1e-3}
+"""Where none is given. Trained nets' features are hundreds long, squared, and momentum multiplies a
+rate by ten: five times SGD's, and the last blocks of lite0 lose what they know in a few steps."""
 FULL_SIZE = 0.25
 """Share of the epochs, the last ones, that are at full size where `train_size` is smaller."""
 
@@ -85,6 +87,14 @@ class Training:
         if not self.frozen_norms:
             raise ArgumentError(
                 "micro_batch needs frozen_norms: norms by a batch's statistics take it as a whole."
+            )
+
+    def check_size(self, full: int) -> None:
+        """Raises `ArgumentError` where images begin larger than the `full` pixels of the end."""
+        if self.train_size is not None and self.train_size > full:
+            raise ArgumentError(
+                f"train_size must be no larger than the {full} pixels of the net's images, not "
+                f"{self.train_size}."
             )
 
     def steps(self, images: int) -> int:

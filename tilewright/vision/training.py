@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.errors import ArgumentError
 from tilewright.vision import nets
 from tilewright.vision.batches import Batches
 from tilewright.vision.checkpoint import Checkpoint
@@ -21,6 +22,7 @@ from tilewright.vision.settings import Training
 from tilewright.vision.sources import Item
 from tilewright.vision.step import Step
 
+REMEDY = "a smaller learning_rate would help"
 Watcher = Callable[[int, int, float], None]
 """Told of each step: how many are done, of how many, and the loss."""
 
@@ -39,6 +41,7 @@ class Trainer:
         machine: str = "native",
         on_bad: str = "raise",
     ):
+        settings.check_size(model.preprocessing.size)
         self.model, self.settings = model, settings
         self.steps = settings.steps(len(items))
         self.step = Step(model, settings, self.steps, machine)
@@ -65,6 +68,7 @@ class Trainer:
             "net": nets.to_fields(self.model.net),
             "weights": self.model.fingerprint,
             "images": found.hexdigest(),
+            "machine": self.step.machine,
         }
 
     def run(
@@ -75,7 +79,8 @@ class Trainer:
     ) -> Model:
         """Train from the checkpoint, or from the start, to the end; `until` may end it sooner.
 
-        Raises `CapacityError` where a step does not fit this machine's memory.
+        Raises `CapacityError` where a step does not fit this machine's memory, `ArgumentError`
+        where losses or weights leave what float32 holds.
         """
         state, done = self.step.start(), 0
         if checkpoint is not None:
@@ -85,12 +90,16 @@ class Trainer:
         for number, images, *rest in self.batches.from_step(done, self.steps):
             state, loss = self.step.program(images.shape[1])(state, images, *rest)
             self.losses.append(float(loss))
+            if not np.isfinite(self.losses[-1]):
+                raise ArgumentError(f"The loss of step {number + 1} is not finite: {REMEDY}.")
             watch(number + 1, self.steps, self.losses[-1])
             ends = number + 1 == self.steps or until()
             if checkpoint is not None:
                 checkpoint.save(state, number + 1, self.losses, now=ends)
             if ends:
                 break
+        if not all(np.isfinite(leaf).all() for leaf in (*state.weights, *state.mean)):
+            raise ArgumentError(f"Weights are not finite after the last step: {REMEDY}.")
         return self.step.finished(state)
 
 
