@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tilewright.vision.comparison import LINEAR, compared
+from tilewright.vision.comparison import LINEAR, MAJORITY, compared
 
 RNG = np.random.default_rng(0)
 CAME = RNG.integers(0, 2, 400)
@@ -36,6 +36,14 @@ def test_features_that_tell_nothing():
     found = compared(np.array([0.5, 0.5]), {"frozen": shares(0.2)}, CAME, "features")
     assert "better than their frequencies" in found.verdict[0]
     assert found.rows[1].log_loss_difference.value == 0
+
+
+def test_a_net_that_tells_nothing_either():
+    for skill in (0.0, -0.05):
+        given = {"frozen": shares(0.0, 0.2), "net": shares(skill, 0.2, seed=2)}
+        found = compared(np.array([0.5, 0.5]), given, CAME, "head")
+        assert found.verdict[0].startswith("Neither the net nor logistic regression")
+        assert found.best == MAJORITY
 
 
 def test_groups_make_errors_larger_and_are_counted():

@@ -53,3 +53,12 @@ def test_reliability_of_the_honest_and_of_the_boastful():
     assert honest.images.sum() == 5000
     assert temperature(3 * logits, came) == pytest.approx(3, rel=0.1)
     assert temperature(logits, came) == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("count", [4, 40])
+def test_a_few_right_answers_make_nobody_certain(count):
+    """Such a net is as sure, on average, as the rule of succession is."""
+    logits = np.tile([2.0, 0.0], (count, 1))
+    cool = temperature(logits, np.zeros(count, int))
+    sure = softmax(logits / cool)[0, 0]
+    assert sure == pytest.approx((count + 1) / (count + 2), rel=1e-3)

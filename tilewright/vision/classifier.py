@@ -177,13 +177,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
         )  # fmt: skip
         frozen = model.for_classes([str(c) for c in self.classes_])
         frozen = _with_layer(frozen, layer)
-        self.frozen_, cool = _calibrated(frozen, _last(frozen, seen.rows[held]), classes[held])
+        learned, came = np.unique(classes[rest]), classes[held]
+        self.frozen_, cool = _calibrated(frozen, _last(frozen, seen.rows[held]), came, learned)
         if settings is None:
             self.model_, self.temperature_, self.losses_ = self.frozen_, cool, []
             return self
         trained = self._trained(frozen, settings, items, rest, classes, weights, watch)
         logits = self._logits(trained, [items[i] for i in held])
-        self.model_, self.temperature_ = _calibrated(trained, logits, classes[held])
+        self.model_, self.temperature_ = _calibrated(trained, logits, came, learned)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -380,9 +381,13 @@ def _last(model: Model, rows: np.ndarray) -> np.ndarray:
     return rows @ layer.kernel + layer.shift
 
 
-def _calibrated(model: Model, logits: np.ndarray, classes: np.ndarray) -> tuple[Model, float]:
-    """The model with the temperature in its last layer, and the temperature."""
-    cool = temperature(logits.astype(np.float64), classes) if len(classes) else 1.0
+def _calibrated(
+    model: Model, logits: np.ndarray, came: np.ndarray, learned: np.ndarray
+) -> tuple[Model, float]:
+    """The model with the temperature in its last layer, and the temperature, by the classes of
+    which something was learned."""
+    given = logits[:, learned].astype(np.float64)
+    cool = temperature(given, np.searchsorted(learned, came)) if len(came) else 1.0
     layer = model.weights.classes
     scaled = type(layer)(*(np.float32(np.asarray(part) / cool) for part in layer))
     return _with_layer(model, scaled), cool

@@ -47,9 +47,11 @@ class Comparison:
 
     @property
     def best(self) -> str:
-        """The model to use: the net only where it is better than chance makes it."""
-        net = self.rows[-1]
-        return net.name if net.log_loss_difference.effect < 0 else LINEAR
+        """The model to use: one only where it is better than the one before by more than chance."""
+        majority, net = self.rows[0], self.rows[-1]
+        if net.log_loss_difference.effect < 0:
+            return net.name
+        return LINEAR if majority.log_loss_difference.effect > 0 else MAJORITY
 
     @property
     def verdict(self) -> tuple[str, ...]:
@@ -107,6 +109,11 @@ def _headline(rows: tuple[Row, ...]) -> str:
     gain = net.log_loss_difference
     if gain.effect < 0:
         return "Training the net further pays: it beats logistic regression on frozen features."
+    if rows[0].log_loss_difference.effect <= 0:
+        return (
+            "Neither the net nor logistic regression on frozen features tells more than the "
+            "frequencies of the classes do, or no more than chance alone."
+        )
     if gain.effect > 0:
         return "Training the net further made it worse: use logistic regression on frozen features."
     return (

@@ -7,6 +7,8 @@ witnesses: errors are by group where there are groups.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tilewright.frozen import frozen
@@ -91,13 +93,21 @@ def reliability(shares: np.ndarray, came: np.ndarray, bins: int = BINS) -> Relia
 
 
 def temperature(logits: np.ndarray, came: np.ndarray) -> float:
-    """The T whose softmax(logits / T) has the least log loss (Guo et al. 2017)."""
+    """The T whose softmax(logits / T) has the least log loss (Guo et al. 2017).
+
+    Targets of n images are (n + 1) / (n + classes) for what came and 1 / (n + classes) for the rest
+    (Platt 1999): a few that are all right do not make a net certain.
+    """
     from scipy.optimize import minimize_scalar
 
     from tilewright.vision.predicted import softmax
 
-    def loss(log_t: float) -> float:
-        return float(log_loss(softmax(logits / np.exp(log_t)), came).mean())
+    count, classes = logits.shape
+    targets = (np.eye(classes)[came] * count + 1) / (count + classes)
 
-    found = minimize_scalar(loss, bounds=(-3, 3), method="bounded")
+    def loss(log_t: float) -> float:
+        shares = np.maximum(softmax(logits / np.exp(log_t)), LEAST)
+        return float(-(targets * np.log(shares)).sum(axis=1).mean())
+
+    found: Any = minimize_scalar(loss, bounds=(-3, 3), method="bounded")
     return float(np.exp(found.x)) if found.fun < loss(0) else 1.0
