@@ -18,7 +18,7 @@ from tilewright.graph.by_law import by_law
 from tilewright.graph.text import to_text
 from tilewright.image import Interface
 from tilewright.machine.catalogue import machine as named
-from tilewright.machine.host import host_machine
+from tilewright.machine.host import host_machine, with_memory
 from tilewright.machine.machine import Machine
 from tilewright.runtime.executable import Executable
 from tilewright.runtime.parameters import Parameters, parameters
@@ -42,6 +42,7 @@ def compile(
     state: str | Sequence[str] | None = None,
     law: str | None = None,
     stages: int | None = None,
+    memory_limit: int | None = None,
     **example_named: Any,
 ) -> Executable:
     """Compile `fn` for the shapes and dtypes of its example arguments, given as in a call of it.
@@ -64,11 +65,15 @@ def compile(
     `stages`, on a modelled machine of several chips, cuts `fn` into so many parts, each on a chip
     of its own; if `fn` is a `tile_map`, its instances go from chip to chip, one behind the other.
 
+    `memory_limit`, in bytes, is what a call may take on this host, arguments and results included
+    (None: all there is). Where the fastest program takes more, as much is computed anew, rather
+    than stored, as can be: the same bits, later. `report()` says what is taken.
+
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument,
-    `CapacityError` for what fits neither this host nor a modelled machine.
+    `CapacityError` for what fits neither this host, or its limit, nor a modelled machine.
     """
     called = parameters(fn, example_args, example_named)
-    return compiled_as(called, machine, tiles, state, law, stages)
+    return compiled_as(called, machine, tiles, state, law, stages, memory_limit)
 
 
 def compiled_as(
@@ -78,11 +83,14 @@ def compiled_as(
     state: str | Sequence[str] | None = None,
     law: str | None = None,
     stages: int | None = None,
+    memory_limit: int | None = None,
 ) -> Executable:
     """`compile` for a call whose arguments have names already."""
     elsewhere = None if machine in (None, "native", "xla") else _elsewhere(machine)
     if tiles is not None and (type(tiles) is not int or tiles < 1):
         raise ArgumentError(f"tiles must be a positive whole number, not {tiles!r}.")
+    if memory_limit is not None:
+        _check_limit(memory_limit, machine)
     kept = state_arguments(state, called)
     if elsewhere is not None:
         if kept:
@@ -92,16 +100,29 @@ def compiled_as(
         raise ArgumentError("stages are chips of a modelled machine: machine must be one of those.")
     if machine == "xla":
         return _by_xla(called, kept, law)  # type: ignore[return-value]
-    return _native(called, kept, tiles, law)
+    return _native(called, kept, tiles, law, memory_limit)
+
+
+def _check_limit(limit: object, machine: object) -> None:
+    """Raises `ArgumentError` for what is no number of bytes, or not of this host."""
+    if type(limit) is not int or limit < 1:
+        raise ArgumentError(f"memory_limit must be a positive whole number, not {limit!r}.")
+    if machine not in (None, "native"):
+        raise ArgumentError("memory_limit is of this host: machine must be None.")
 
 
 def _native(
-    called: Parameters, kept: Sequence[int], tiles: int | None, law: str | None
+    called: Parameters,
+    kept: Sequence[int],
+    tiles: int | None,
+    law: str | None,
+    memory_limit: int | None,
 ) -> Executable:
     """For this host; `kept` are the numbers of the arguments that are state."""
     from tilewright.trace import trace  # JAX takes a second to import
 
     traced, host = trace(called.fn, *called.values, names=called.given), host_machine()
+    host = host if memory_limit is None else with_memory(host, memory_limit)
     graph, interface, hidden = traced.graph, _interface(called, traced), len(traced.constants)
     if kept:
         graph, interface = with_state(traced, called, interface, kept)

@@ -47,7 +47,7 @@ from tilewright.image import Image, Interface
 from tilewright.machine.host import host_machine
 from tilewright.machine.machine import Machine
 from tilewright.plan.apart.replicas import one_chip
-from tilewright.plan.capacity import check_capacity
+from tilewright.plan.capacity import check_capacity, needed
 from tilewright.plan.ir import Program
 from tilewright.plan.lower import lower
 from tilewright.plan.text import program_to_text
@@ -240,15 +240,21 @@ class Stages:
         Raises `CapacityError` where none fits the machine.
         """
         if self.machine.chip.exchange.kind == "coherent":
-            program, literals = lower(self.graph, self.machine)
-            main = self.machine.tile.memories[-1]
-            if main.name == "memory":
-                check_capacity(program, self.machine.chip.tiles, main.size)
+            program, literals = self._within_memory()
         else:
             from tilewright.simulate.ways import best
 
             program, literals = best(self.ways).plan()
         self.dump("program", partial(program_to_text, program))
+        return program, literals
+
+    def _within_memory(self) -> tuple[Program, list[np.ndarray]]:
+        """As fast as can be; if that does not fit the host's memory, with as little as can be."""
+        program, literals = lower(self.graph, self.machine)
+        tiles, main = self.machine.chip.tiles, self.machine.tile.memories[-1]
+        if main.name == "memory" and needed(program, tiles) > main.size:
+            program, literals = lower(self.graph, self.machine, sparing=True)
+            check_capacity(program, tiles, main.size)
         return program, literals
 
     @property

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import tilewright
-from tilewright.errors import CapacityError
-from tilewright.plan.capacity import check_capacity
+from tilewright.errors import ArgumentError, CapacityError
+from tilewright.plan.capacity import check_capacity, needed
 
 X = np.ones((40, 30), np.float32)
 
@@ -35,3 +35,43 @@ def test_how_much_and_the_largest_are_said():
     assert "1,099.5 GB of float32, an input" in said
     assert "made by mul" in said or "made by cumulative" in said
     assert " 0.0 GB of" not in said  # what is small beside them would help nobody
+
+
+def training(weights, rows):
+    """The gradient of a norm over rows, then an activation: both read the raw product again."""
+
+    def loss(weights):
+        raw = rows @ weights
+        centred = raw - jnp.mean(raw, 0)
+        normed = centred * jax.lax.rsqrt(jnp.mean(jnp.square(centred), 0))
+        return jnp.mean(jnp.square(jnp.mean(jax.nn.silu(normed), 0)))
+
+    return jax.grad(loss)(weights)
+
+
+def test_what_is_over_a_limit_is_computed_anew_to_the_same_bits():
+    """Rows that lie near, so that all that is made of them would be stored."""
+    rows = np.random.default_rng(0).normal(size=(1024, 64)).astype(np.float32)
+    given = rows[:64], rows
+    usual = tilewright.compile(training, *given, tiles=1)
+    tiles = usual.compiled.source.machine.chip.tiles
+    taken = needed(usual.compiled.program, tiles)
+    same = tilewright.compile(training, *given, tiles=1, memory_limit=taken)
+    assert needed(same.compiled.program, tiles) == taken
+    limited = tilewright.compile(training, *given, tiles=1, memory_limit=int(0.75 * taken))
+    assert needed(limited.compiled.program, tiles) <= 0.75 * taken
+    np.testing.assert_array_equal(usual(*given), limited(*given))
+    with pytest.raises(CapacityError, match=r"and there are 0\.001: the largest arrays are 0\.00"):
+        tilewright.compile(training, *given, tiles=1, memory_limit=1_000_000)
+
+
+@pytest.mark.parametrize("limit, machine, words", [
+    (0, None, "memory_limit must be a positive whole number, not 0"),
+    (True, None, "memory_limit must be a positive whole number, not True"),
+    (1e9, None, "memory_limit must be a positive whole number, not 1000000000.0"),
+    (1 << 30, "xla", "memory_limit is of this host"),
+    (1 << 30, "ipu:gc200", "memory_limit is of this host"),
+])  # fmt: skip
+def test_a_limit_that_is_none(limit, machine, words):
+    with pytest.raises(ArgumentError, match=words):
+        tilewright.compile(step, X, memory_limit=limit, machine=machine)

@@ -71,6 +71,14 @@ def host_machine() -> Machine:
     return described(names, read(ENVIRONMENT.cache, names))
 
 
+def with_memory(machine: Machine, nbytes: int) -> Machine:
+    """The same host with no more main memory than so many bytes."""
+    *caches, main = machine.tile.memories
+    main = replace(main, size=min(main.size, nbytes))
+    tile = replace(machine.tile, memories=(*caches, main))
+    return replace(machine, chip=replace(machine.chip, tile=tile))
+
+
 def described(names: tuple[str, ...], figures: Figures | None = None) -> Machine:
     """This host with no more than those extensions, as measured or as stated for their level."""
     kind = level_of(names)

@@ -20,17 +20,33 @@ SHARE = 0.01
 
 
 def check_capacity(program: Program, tiles: int, memory: int) -> None:
-    """Raises `CapacityError` where `memory` bytes are too few for so many tiles."""
-    between = program.shared_bytes + tiles * program.tile_bytes
-    arrays = sum(buffer.nbytes for buffer in {*program.inputs, *program.outputs})
+    between, arrays = _between(program, tiles), _arrays(program)
     if between + arrays <= memory:
         return
     raise CapacityError(
-        f"The program needs {(between + arrays) / GB:,.1f} GB, {between / GB:,.1f} of them between "
-        f"its {arrays / GB:,.1f} GB of arguments and results, and this machine has "
-        f"{memory / GB:,.1f}: the largest arrays are {', '.join(_largest(program))}; fewer rows or "
-        "images at a time, smaller ones, or types of fewer bits would help."
+        f"The program needs {_gb(between + arrays)} GB, {_gb(between)} of them between its "
+        f"{_gb(arrays)} GB of arguments and results, and there are {_gb(memory)}: the largest "
+        f"arrays are {', '.join(_largest(program))}; fewer rows or images at a time, smaller ones, "
+        "or types of fewer bits would help."
     )
+
+
+def needed(program: Program, tiles: int) -> int:
+    """Bytes of a call with so many tiles."""
+    return _between(program, tiles) + _arrays(program)
+
+
+def _between(program: Program, tiles: int) -> int:
+    return program.shared_bytes + tiles * program.tile_bytes
+
+
+def _arrays(program: Program) -> int:
+    return sum(buffer.nbytes for buffer in {*program.inputs, *program.outputs})
+
+
+def _gb(nbytes: float) -> str:
+    """Two digits of what is small."""
+    return f"{nbytes / GB:,.1f}" if nbytes >= GB else f"{nbytes / GB:.2g}"
 
 
 def _largest(program: Program) -> Iterator[str]:
@@ -40,7 +56,7 @@ def _largest(program: Program) -> Iterator[str]:
     for buffer in (buffer for buffer in buffers[:NAMED] if buffer.nbytes >= least):
         between = buffer.space in ("shared", "tile")
         origin = f"made by {writers[buffer]}" if between else f"an {buffer.space}"
-        yield f"{buffer.nbytes / GB:,.1f} GB of {buffer.dtype}, {origin}"
+        yield f"{_gb(buffer.nbytes)} GB of {buffer.dtype}, {origin}"
 
 
 def _writers(program: Program) -> dict[Buffer, str]:

@@ -19,12 +19,13 @@ __all__ = ["FOREVER", "Lives"]
 class Lives:
     """`now` is the number of the unit that is being lowered."""
 
-    def __init__(self, graph: Graph, far: int = FOREVER):
-        """Values of `far` bytes and more are recomputed rather than stored, where that is easy."""
+    def __init__(self, graph: Graph, far: int = FOREVER, sparing: bool = False):
+        """Values of `far` bytes and more are recomputed rather than stored, where that is easy; all
+        such values where memory is to be spared."""
         self.graph = graph
         self.producers = graph.producers()
         self.units = schedule(graph, far)
-        self.recomputed = recomputed(self.units, graph, far, CHEAP)
+        self.recomputed = recomputed(self.units, graph, 1 if sparing else far, CHEAP)
         self.now = 0
         self.last_read = self._last_reads()
         self.consumers = self._consumers()

@@ -65,16 +65,19 @@ KINDS: dict[str, Callable[[Scope, Unit], None]] = {
 """How a unit of each kind becomes steps."""
 
 
-def lower(graph: Graph, machine: Machine, even: bool = False) -> tuple[Program, list[np.ndarray]]:
+def lower(
+    graph: Graph, machine: Machine, even: bool = False, sparing: bool = False
+) -> tuple[Program, list[np.ndarray]]:
     """The program of a graph on a machine, and the data of its "constant" buffers, in order.
 
-    `even`: inputs lie evenly over tiles that share no memory, not where they are wanted.
+    `even`: inputs lie evenly over tiles that share no memory, not where they are wanted. `sparing`:
+    on tiles that do, less is stored, and more computed anew; the same bits.
     """
     graph = without_pairs(graph, machine)
     if machine.chip.exchange.kind == "coherent":
         graph = made_twice(graph, machine)
     panels = (value.type for value in graph.inputs if depth_of(value.type))
-    plan = Plan(machine, lower_units, sum(kind.nbytes for kind in panels))
+    plan = Plan(machine, lower_units, sum(kind.nbytes for kind in panels), sparing)
     inputs = [Buffer(v.dtype, v.type.size, "input", i) for i, v in enumerate(graph.inputs)]
     results = [Buffer(v.dtype, v.type.size, "output", i) for i, v in enumerate(graph.results)]
     outputs = [*(inputs[position] for position in graph.state), *results]

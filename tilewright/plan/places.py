@@ -36,8 +36,9 @@ class Places(Lives, ABC):
         owned: Iterable[Value] = (),
         padded: bool = False,
         far: int = FOREVER,
+        sparing: bool = False,
     ):
-        super().__init__(graph, far)
+        super().__init__(graph, far, sparing)
         self.space = space
         self.padded = padded
         self.owned = set(owned)

@@ -45,12 +45,14 @@ step with a state, want room there too."""
 class Plan:
     """What all scopes of one program share: machine, constants by buffer, how units are lowered.
 
-    `packed`: bytes of the panels that it is given.
+    `packed`: bytes of the panels that it is given. `sparing`: whether memory counts for more than
+    time.
     """
 
     machine: Machine
     lower_units: Callable[[Scope], None]
     packed: int = 0
+    sparing: bool = False
     constants: list[tuple[Buffer, np.ndarray]] = field(default_factory=list)
 
     @property
@@ -85,7 +87,8 @@ class Scope(Places):
     ):
         coherent = plan.machine.chip.exchange.kind == "coherent"
         far = plan.machine.tile.memory if coherent else FOREVER
-        super().__init__(graph, inputs, "shared" if parallel else "tile", owned, padded, far)
+        space = "shared" if parallel else "tile"
+        super().__init__(graph, inputs, space, owned, padded, far, plan.sparing)
         self.plan = plan
         self.parallel = parallel
         self.steps: list[Step] = []
