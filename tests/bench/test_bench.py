@@ -24,6 +24,7 @@ from tilewright.bench import (
     convolutions,
     groups,
     hmc,
+    image_steps,
     images,
     latency,
     loaded,
@@ -64,6 +65,7 @@ from tilewright.machine.cpu import allowed_cpus
 from tilewright.models import resnext
 from tilewright.sequence.latency_in_c import compiler
 from tilewright.vision import nets
+from tilewright.vision.from_torch import shapes_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:os.fork")
 """Libraries that stand beside us fork as they are loaded, with JAX at work or not."""
@@ -437,6 +439,33 @@ def test_cold():
     fresh, cached = cold.run("tiny", 1)
     assert fresh.ours > cached.ours > 0
     assert fresh.peer is not None
+
+
+def test_cold_nets_are_an_image_and_a_step_of_sixteen(monkeypatch):
+    monkeypatch.setattr(images, "start", lambda _, net: shapes_of(net))  # draws nothing
+    titles = [name for name, _ in cold.cases(quick=False)]
+    assert {cold.TITLES["b0"], cold.TITLES["step"]} <= set(titles)
+    predict, (_, _, image) = cold._program("b0")
+    assert image.shape == (1, 224, 224, 3)
+    step, (weights, kept, batch) = cold._program("step")
+    assert batch.shape == (16, 224, 224, 3)
+    moved, after = jax.eval_shape(step, weights, kept, batch)
+    assert jax.tree.structure((moved, after)) == jax.tree.structure((weights, kept))
+    assert jax.eval_shape(predict, weights, kept, image).shape == (1, 1000)
+
+
+def test_a_step_is_held_against_jax_s(monkeypatch):
+    times = {images.OURS: 0.01, "PyTorch": 0.02, images.JAX: 0.09}
+    contenders = {name: lambda seconds=seconds: seconds for name, seconds in times.items()}
+    monkeypatch.setattr(image_steps, "multiplies_halves", lambda: False)
+    monkeypatch.setattr(image_steps, "stepping", lambda *_, **__: contenders)
+    first, beside = image_steps.training("B0", 16, 32, 2)
+    assert (first.peer_name, first.ratio) == ("PyTorch", pytest.approx(2))
+    assert (beside.peer_name, beside.ratio) == (images.JAX, pytest.approx(9))
+    assert beside.bar == 8
+    assert beside.passed
+    (alone,) = image_steps.training(images.RESNEXT, 16, 32, 2)
+    assert alone.peer_name == "PyTorch"
 
 
 def test_slow_contenders_are_dropped():

@@ -19,13 +19,17 @@ from typing import Any
 
 from tilewright.bench.record import Row
 
-BARS = {"hmc": 3.0, "adaptation": 8.0, "tiny": None}
+BARS = {"hmc": 3.0, "adaptation": 8.0, "b0": 10.0, "step": 30.0, "tiny": None}
 TITLES = {
     "hmc": "HMC over the talk's net",
     "adaptation": "NUTS with window adaptation",
+    "b0": "B0, 224 px, an image",
+    "step": "B0, 224 px, training, batch 16",
     "tiny": "x + 1",
 }
 CACHED_BAR = 0.3
+CACHED_BARS = {"b0": 1.0, "step": 1.0}
+"""Of programs with hundreds of supersteps."""
 IMPORT_BAR = 0.3
 FIRST_BAR = 0.25
 IMPORT = "import time; t = time.perf_counter(); import tilewright; print(time.perf_counter() - t)"
@@ -35,7 +39,7 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
     repeats = 1 if quick else 3
     yield "import tilewright", partial(import_time, repeats + 2)
     yield "the first program", partial(first_program, repeats + 2)
-    for name in ("hmc", "adaptation"):
+    for name in ("hmc", "adaptation") if quick else ("hmc", "adaptation", "b0", "step"):
         yield TITLES[name], partial(run, name, repeats)
 
 
@@ -90,7 +94,7 @@ def run(name: str, repeats: int) -> list[Row]:
             f"{TITLES[name]}, from the cache, after tracing",
             middle(cached, "compile"),
             "s",
-            bar=CACHED_BAR,
+            bar=CACHED_BARS.get(name, CACHED_BAR),
             at_most=True,
             notes=f"trace {middle(cached, 'trace'):.2f} s",
             more={"cached": cached},
@@ -131,7 +135,21 @@ def _program(name: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
 
         workload = CASES[0].spec.workload()
         return tile_map(workload.chain), workload.arguments
+    if name in ("b0", "step"):
+        return _net(training=name == "step")
     return tile_map(_adapted_chain()), (jax.random.split(jax.random.key(0), 4),)
+
+
+def _net(training: bool) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """B0's answer for an image, or a step of it for a batch."""
+    from tilewright.bench.image_steps import TRAINED, step_of
+    from tilewright.bench.images import net_of, start, synthetic
+    from tilewright.vision.nets import module
+
+    net = net_of("B0", 224)
+    of, batch = module(net), TRAINED if training else 1
+    held, images = start(of, net), synthetic(batch, net.size)
+    return step_of(of, net, batch) if training else partial(of.predict, net), (*held, images)
 
 
 def _adapted_chain() -> Callable[[Any], Any]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from tilewright.bench import gpu, image_peers
 from tilewright.bench.images import (
+    JAX,
     OURS,
     PAIRS,
     RESNEXT,
@@ -32,6 +33,7 @@ from tilewright.bench.images import (
 )
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
+from tilewright.bench.rounds import Rounds
 from tilewright.vision import nets
 
 Loader = Callable[[], np.ndarray]
@@ -41,6 +43,8 @@ STEPS = {"B0": (2.0, 2.2), "B0, groups of 16": (1.4, 1.7), RESNEXT: (1.1, 1.1)}
 """Bars: on AVX2 and on AVX-512."""
 HALVES = {"B0": 3.0, "B0, groups of 16": 1.4, RESNEXT: 1.0}
 """The same in bfloat16, against the best peer in either precision, with AVX512-BF16."""
+BESIDE_JAX = 8.0
+"""The bar against JAX on the processor, in float32."""
 TRAINED, CLASSES = 16, 1000
 ROUNDS, SECONDS = 9, 60.0
 
@@ -60,10 +64,21 @@ def training(
     runs = stepping(net_of(name, size), batch, load, with_jax=is_first, ours=ours)
     what, measured = f"{name}, {size} px, training, batch {batch}", in_rounds(runs, rounds, SECONDS)
     rows = [row_of(what, measured, batch, STEPS[name], OURS, "image_steps")]
+    if is_first and JAX in measured.seconds:
+        rows.append(_beside_jax(what, measured, batch))
     if halves:
         bars = None, HALVES[name]
         rows.append(row_of(f"{what}, bfloat16", measured, batch, bars, PAIRS, "image_steps"))
     return rows
+
+
+def _beside_jax(what: str, measured: Rounds, batch: int) -> Row:
+    """The same function by JAX, which has all cores."""
+    ours, theirs = (measured.median(name) * 1e3 / batch for name in (OURS, JAX))
+    return Row(
+        "image_steps", f"{what}, the same function", ours, "ms an image", theirs, JAX,
+        *measured.ratio(JAX, OURS), BESIDE_JAX, gflops=measured.gflops,
+    )  # fmt: skip
 
 
 def stepping(
