@@ -74,6 +74,14 @@ def test_three_classes_and_their_weights():
         ImageClassifier(**EASY, class_weight={0: 1.0, 1: 1.0}).fit(x, y)
 
 
+def test_labels_that_are_dates_have_weights_too():
+    days = np.array(["2024-01-01", "2024-01-02"], "datetime64[D]")[np.arange(60) % 2]
+    x = pixels(60)
+    weights = dict.fromkeys(np.unique(days).tolist(), 1.0)
+    one = ImageClassifier(**EASY, class_weight=weights).fit(x, days)
+    assert one.predict(x).dtype == days.dtype
+
+
 @pytest.mark.parametrize("stage", ["features", "head"])
 def test_a_class_of_no_weight_is_as_if_its_images_were_not_there(stage):
     """Also where a batch would hold nothing else."""

@@ -266,7 +266,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
             missing = next((c for c in self.classes_.tolist() if c not in given), None)
             if missing is not None:
                 raise ArgumentError(f"class_weight has no weight for {missing!r}.")
-            given = {number: given[label] for number, label in enumerate(self.classes_)}
+            labels = enumerate(self.classes_.tolist())
+            given = {number: given[label] for number, label in labels}
             for weight in given.values():
                 if not is_number(weight) or not 0 <= weight < np.inf:
                     raise ArgumentError(
