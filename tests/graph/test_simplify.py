@@ -13,7 +13,7 @@ from tests.graph.cases import CASES
 from tests.graph.same import assert_same, ops
 from tilewright.graph.eliminate import eliminate
 from tilewright.graph.ir import Builder, Graph, Type, Value
-from tilewright.graph.simplify import simplify
+from tilewright.graph.simplify import LITTLE, LONG, simplify
 from tilewright.trace import trace
 
 SPECIAL = np.array([0, -0.0, 1, -1, np.nan, np.inf, -np.inf, 1e-40, -1e-40, 3.5, 1e-38, 7], "f")
@@ -308,6 +308,38 @@ def test_branches_and_single_trips_open():
     b = Builder(types[:1])
     out = b.add("branch", [b.constant(np.int32(7)), *b.inputs], types[:1], bodies=cases)
     assert ops(assert_same(tidy, b.graph(out), arrays[:1])) == ["abs"]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_few_trips_of_little_on_long_arrays_open(reverse):
+    x = np.linspace(-2, 2, LONG, dtype=np.float32)
+    terms = np.array([0.5, -1, 3, 1e-40], np.float32)
+
+    def horner(x, terms, trips=4):
+        step = lambda c, term: (c * x + term, None)  # noqa: E731
+        return lax.scan(step, jnp.zeros_like(x), terms[:trips], reverse=reverse)[0]
+
+    def both(x, terms):
+        return lax.scan(lambda c, t: ((c[1] + t, c[0] * x), None), (x, -x), terms, reverse=reverse)
+
+    for function in (horner, both):
+        assert "scan" not in ops(assert_same(tidy, trace(function, x, terms).graph, [x, terms]))
+    for part, count in ((x[1:], 4), (x, 4 * LITTLE)):
+        many = np.resize(terms, count)
+        graph = trace(lambda x, t: horner(x, t, len(t)), part, many).graph
+        assert "scan" in ops(assert_same(tidy, graph, [part, many]))
+    stacked = trace(lambda x, t: lax.scan(lambda c, t: (c * t, c), x, t), x, terms).graph
+    assert "scan" in ops(assert_same(tidy, stacked, [x, terms]))
+
+
+def test_trips_that_move_or_sum_stay():
+    x = np.linspace(-2, 2, LONG, dtype=np.float32)
+    for step in (jnp.cumsum, lambda c: c / jnp.sum(c), lambda c: c[::-1] + 1):
+
+        def thrice(x, step=step):
+            return lax.scan(lambda c, _: (step(c), None), x, None, length=3)[0]
+
+        assert "scan" in ops(tidy(trace(thrice, x).graph))
 
 
 def test_constants_enter_bodies():
