@@ -128,6 +128,82 @@ def test_scores_and_tails_are_integrals(uneven):
         )
 
 
+APART = {
+    "tails that hardly have a mean": (0.0, 1.0, 0.3, np.full(20, 1.05)),
+    "one number, heavy": (0.0, 1.0, 0.3, 1.3),
+    "some draws normal": (0.0, 1.0, 0.3, np.r_[np.inf, 1.1, 2.0, np.linspace(2.1, 50, 17)]),
+    "two clusters": (np.repeat([-1.0, 1.0], 10)[:, None], 1e-3, 0.3, np.full(20, 5.0)),
+    "clusters beyond all nodes": (np.repeat([-1e2, 1e2], 10)[:, None], 1e-3, 0.3, np.inf),
+    "scales of many sizes": (0.0, 1.0, 4.0, np.linspace(2.1, 20, 20)),
+    "larger than any float32": (0.0, 1e40, 0.3, 4.0),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_draws_that_lie_apart(name):
+    """Against sums over all places that matter to any draw."""
+    shift, size, uneven, df = APART[name]
+    rng = np.random.default_rng(5)
+    location = shift + size * rng.normal(size=(20, 2))
+    scale = size * np.exp(uneven * rng.normal(size=(20, 2)))
+    mixed = Mixture(location, scale, df)
+    each = np.broadcast_to(df, 20)[:, None]
+    y = location[0] + scale[0]
+    crps, quantiles = mixed.crps(y), mixed.quantile([0.001, 0.24, 0.9])
+    shortfall = mixed.expected_shortfall(0.24)
+    v = np.sinh(np.linspace(-14, 14, 1501))
+    for row in range(2):
+
+        def mean_cdf(x, row=row):
+            z = (x - location[:, [row]]) / scale[:, [row]]
+            heavy = scipy.stats.t.cdf(z, each)
+            return np.where(np.isinf(each), scipy.stats.norm.cdf(z), heavy).mean(axis=0)
+
+        x = np.sort((location[:, row] + scale[:, row] * v[:, None]).ravel())
+        x = np.sort(np.concatenate([x, [y[row]] * 2]))  # from both sides
+        steps = (np.arange(len(x)) > np.searchsorted(x, y[row])).astype(float)
+        inner = np.trapezoid((mean_cdf(x) - steps) ** 2, x)
+        np.testing.assert_allclose(crps[row], inner, rtol=1e-3)
+        np.testing.assert_allclose(mean_cdf(quantiles[:, row]), [0.001, 0.24, 0.9], rtol=1e-4)
+        q = quantiles[1, row]
+        below = x[x <= q]
+        under = np.trapezoid(np.append(mean_cdf(below), 0.24), np.append(below, q))
+        if np.min(df) > 2:  # else what lies below the places counts
+            np.testing.assert_allclose(q - shortfall[row], under / 0.24, rtol=1e-3)
+
+
+@pytest.mark.parametrize("df", [1.2, 4.0, 60.0, np.inf])
+def test_quantiles_of_levels_that_tables_do_not_know(df):
+    one = Mixture(np.full((2, 1), 3.0), np.full(2, 0.5), df)
+    exact = scipy.stats.norm if np.isinf(df) else scipy.stats.t(df)
+    for level in (1e-12, 1e-7, 1 - 1e-7):
+        np.testing.assert_allclose(one.quantile(level), 3 + 0.5 * exact.ppf(level), rtol=1e-6)
+    z = exact.ppf(1e-7)
+    tail = exact.pdf(z) * (1 if np.isinf(df) else (df + z * z) / (df - 1)) / 1e-7
+    np.testing.assert_allclose(one.expected_shortfall(1e-7), 3 - 0.5 * tail, rtol=1e-4)
+
+
+def test_outcomes_that_are_missing_or_infinite(wide, uneven):
+    y = np.zeros(8)
+    y[[1, 2]] = np.nan, np.inf
+    for mixed in (wide, uneven):
+        expected = mixed.crps(np.zeros(8)), mixed.cdf(np.zeros(8))
+        for found, whole, end in zip(
+            (mixed.crps(y), mixed.cdf(y)), expected, (np.inf, 1), strict=True
+        ):
+            assert np.isnan(found[1])
+            np.testing.assert_allclose(found[2], end)
+            np.testing.assert_array_equal(np.delete(found, [1, 2]), np.delete(whole, [1, 2]))
+
+
+def test_without_a_mean():
+    """Of one degree of freedom or less."""
+    heavy = Mixture(np.zeros((2, 1)), np.ones(2), 0.5)
+    assert heavy.crps([0.0]) == np.inf
+    assert heavy.expected_shortfall(0.1) == -np.inf
+    np.testing.assert_allclose(heavy.quantile(0.001), scipy.stats.t(0.5).ppf(0.001), rtol=1e-6)
+
+
 def test_shortfall_of_everything_is_the_mean(uneven):
     np.testing.assert_array_equal(uneven.expected_shortfall(1), uneven.mean())
     np.testing.assert_allclose(uneven.expected_shortfall(1 - 1e-9), uneven.mean(), atol=1e-5)
@@ -160,6 +236,9 @@ def test_one_line_says_what_it_is(uneven, wide):
         (np.zeros((3, 2)), np.ones(2), 4.0, "scale must be of shape"),
         (np.zeros((3, 2)), np.ones(3), np.ones(2), "df must be a number or"),
         (np.zeros((3, 2)), np.zeros(3), 4.0, "scale must be above 0"),
+        (np.zeros((0, 2)), np.zeros(0), 4.0, "with a draw"),
+        (np.full((3, 2), np.nan), np.ones(3), 4.0, "must be finite"),
+        (np.zeros((3, 2)), np.full(3, np.inf), 4.0, "must be finite"),
         (np.zeros((3, 2)), np.ones(3), -1.0, "df must be above 0"),
         (np.zeros((3, 2)), np.ones(3), np.ones(3), "df must be above 1 in every draw"),
     ],

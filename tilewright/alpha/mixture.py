@@ -6,8 +6,10 @@ error beyond that of the draws.
 
 CRPS = E|X - y| - integral of F(1 - F) (Gneiting & Raftery 2007). The first term is in closed form
 for each draw; the second is a trapezoid sum after x = centre + unit * sinh(v), under which it
-converges as fast as the number of nodes allows, whatever the tails. Expected shortfall is in closed
-form, too, once its quantile is found.
+converges as fast as the number of nodes allows; what lies beyond the nodes is in closed form again.
+Rows whose draws lie apart, or differ much in scale, fall between such nodes: their intervals are
+halved (`apart.py`). Expected shortfall is in closed form once its quantile is found, and at its
+extreme there, so that it is surer than the quantile (Rockafellar & Uryasev 2000).
 """
 
 from __future__ import annotations
@@ -18,21 +20,37 @@ from typing import Any
 import numpy as np
 from scipy.special import logit, logsumexp
 
-from tilewright.alpha.student import Student, log_student, partial_mean
+from tilewright.alpha.apart import inverse, spread
+from tilewright.alpha.student import (
+    LIGHT,
+    Student,
+    exact_cdf,
+    exact_quantile,
+    log_student,
+    partial_mean,
+)
 from tilewright.frozen import frozen
 
 NODES = 64
 REACH = 9.0
 """The nodes end at sinh(9) = 4,000 scales."""
 NEWTON = 4
+FAR, CLOSE = 1e-4, 1e-5
+"""Levels beyond which tables do not tell; how near, as a share, a quantile's level must be."""
+UNSEEN = 1e-4
+"""Error of the nodes, as a share of the unit, from which on a row is looked at closely."""
+MOST_POLE = 8.0
+"""Degrees of freedom that a normal distribution counts as having, for nodes."""
+ROWS, PAIRS = 32, 4096
+"""That are looked at closely together, and places of theirs."""
 
 
 @frozen(repr=False, eq=False)
 class Mixture:
     """Locations (draws, rows), scales (draws,) or (draws, rows), degrees of freedom () or (draws,).
 
-    Raises ValueError for shapes that do not belong together, and for scales or degrees of freedom
-    that are not above zero.
+    Raises ValueError for shapes that do not belong together, for scales or degrees of freedom that
+    are not above zero, and for locations and scales that are not finite.
     """
 
     location: np.ndarray
@@ -40,10 +58,13 @@ class Mixture:
     df: float | np.ndarray
 
     def __post_init__(self) -> None:
+        for name in ("location", "scale"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name)))
         draws = np.shape(self.location)[:1]
-        if np.ndim(self.location) != 2:
+        if np.ndim(self.location) != 2 or not draws[0]:
             raise ValueError(
-                f"location must be (draws, rows), not of shape {np.shape(self.location)}."
+                "location must be (draws, rows), with a draw, not of shape "
+                f"{np.shape(self.location)}."
             )
         if np.shape(self.scale) not in (draws, np.shape(self.location)):
             raise ValueError(
@@ -52,7 +73,9 @@ class Mixture:
             )
         if np.shape(self.df) not in ((), draws):
             raise ValueError(f"df must be a number or {draws}, not of shape {np.shape(self.df)}.")
-        if not (self.scale > 0).all():
+        if not np.isfinite(self.location).all() or not np.isfinite(self.scale).all():
+            raise ValueError("location and scale must be finite everywhere.")
+        if not (np.asarray(self.scale) > 0).all():
             raise ValueError("scale must be above 0 everywhere.")
         least = 1 if np.ndim(self.df) else 0
         if not (np.asarray(self.df) > least).all():
@@ -78,8 +101,10 @@ class Mixture:
         return np.sqrt(noise + self.location.var(axis=0))
 
     def cdf(self, x: Any) -> np.ndarray:
-        """P(X <= x), (rows,)."""
-        return self._student.cdf(self._z(x)).mean(axis=0)
+        """P(X <= x), (rows,), NaN where x is."""
+        x = np.asarray(x, np.float64)
+        found = self._student.cdf(self._z(np.nan_to_num(x, posinf=np.inf, neginf=-np.inf)))
+        return np.where(np.isnan(x), np.nan, found.mean(axis=0))
 
     def pdf(self, x: Any) -> np.ndarray:
         """Density, (rows,)."""
@@ -97,8 +122,8 @@ class Mixture:
     def quantile(self, levels: Any) -> np.ndarray:
         """(levels, rows), or (rows,) for one level, from 0 (minus infinity) to 1 (infinity).
 
-        Read off the nodes, then found by Newton's method between the nodes beside it. No other
-        quantile lies further out than the last node. Raises ValueError for what is no level.
+        Read off the nodes, then found by Newton's method between the nodes beside it; where that
+        does not end, or tables do not tell, by halving. Raises ValueError for what is no level.
         """
         wanted = np.asarray(levels, np.float64)
         if wanted.ndim > 1 or not ((wanted >= 0) & (wanted <= 1)).all():
@@ -122,9 +147,11 @@ class Mixture:
             raise ValueError(f"level must be above 0, and 1 at most, not {level!r}.")
         if level == 1:
             return self.mean()
-        z = self._z(self.quantile(level))
-        below = self.location * self._student.cdf(z) + self._scale * partial_mean(z, self._df)
-        return below.mean(axis=0) / level
+        at = self.quantile(level)
+        z = self._z(at)
+        F = exact_cdf(z, self._df) if _is_far(level) else self._student.cdf(z)
+        under = self._scale * (z * F - partial_mean(z, self._df))
+        return at - under.mean(axis=0) / level
 
     def sample(self, count: int, random_state: Any = None) -> np.ndarray:
         """Random outcomes, (count, rows): all rows of one outcome are from the same draw."""
@@ -140,19 +167,86 @@ class Mixture:
         return self.location[draw] + np.broadcast_to(self._scale, self.location.shape)[draw] * z
 
     def crps(self, y: Any) -> np.ndarray:
-        """Continuous ranked probability score, (rows,), in units of y; smaller is better."""
-        z = self._z(y)
+        """Continuous ranked probability score, (rows,), in units of y; smaller is better.
+
+        Infinite for one number of degrees of freedom up to 1; NaN where y is.
+        """
+        y = np.asarray(y, np.float64)
+        z = self._z(np.nan_to_num(y, posinf=np.inf, neginf=-np.inf))
+        if np.min(self.df) <= 1:
+            return np.where(np.isnan(y), np.nan, np.inf) + np.zeros(len(self))
         distance = z * (2 * self._student.cdf(z) - 1) - 2 * partial_mean(z, self._df)
-        _, F = self._nodes
+        found = (self._scale * distance).mean(axis=0) - self._spread
+        return np.where(np.isnan(y), np.nan, found)
+
+    @cached_property
+    def _spread(self) -> np.ndarray:
+        """Integral of F (1 - F), (rows,): half of the mean distance of two outcomes."""
+        nodes, F = self._nodes
         inside = F * (1 - F)
         v = np.linspace(-REACH, REACH, NODES)
-        width = (v[1] - v[0]) * np.cosh(v) * self._unit
-        spread = inside @ width if width.ndim == 1 else (inside * width).sum(axis=1)
-        return (self._scale * distance).mean(axis=0) - spread
+        width = (v[1] - v[0]) * np.cosh(v)
+        width[[0, -1]] /= 2
+        found = inside @ width * np.ravel(self._unit) + self._beyond(nodes[:, 0], nodes[:, -1])
+        coarse = np.flatnonzero(self._unseen > UNSEEN)
+        for rows in np.split(coarse, range(ROWS, len(coarse), ROWS)):
+            found[rows] = self._of(rows)._closely()
+        return found
+
+    def _closely(self) -> np.ndarray:
+        """The same, whatever the draws."""
+        if not len(self):
+            return np.empty(0)
+        centre = self.mean()
+        width = np.broadcast_to(np.ravel(self._unit), centre.shape)
+        width = np.maximum(width, np.abs(self.location - centre).max(axis=0))
+        reach = np.sinh(REACH) * width
+        return spread(self._at, centre, width) + self._beyond(centre - reach, centre + reach)
+
+    def _at(self, x: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Distribution function at places (pairs,) of rows (pairs,)."""
+        found = np.empty(len(x))
+        for first in range(0, len(x), PAIRS):
+            part = slice(first, first + PAIRS)
+            scale = self._scale[:, rows[part]] if self._scale.shape[1] > 1 else self._scale
+            z = (x[part] - self.location[:, rows[part]]) / scale
+            found[part] = self._student.cdf(z).mean(axis=0)
+        return found
+
+    def _beyond(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """E[low - X; X < low] + E[X - high; X > high], (rows,), where tails are so heavy."""
+        if np.min(self.df) >= LIGHT:
+            return np.zeros(len(self))
+        found = np.zeros(len(self))
+        for z in (self._z(low), -self._z(high)):
+            under = z * exact_cdf(z, self._df) - partial_mean(z, self._df)
+            found += (self._scale * np.maximum(under, 0.0)).mean(axis=0)
+        return found
+
+    @property
+    def _unseen(self) -> np.ndarray:
+        """About how far the trapezoid sum is off, (rows,), in units.
+
+        The distribution function of a draw has its poles the root of df scales from the real line,
+        so with nodes a step apart its sum is off by about exp(-2 pi root(df) scale / step) steps.
+        """
+        away = np.hypot((self.location - self.mean()) / np.ravel(self._unit), 1.0)
+        step = 2 * REACH / (NODES - 1) * away
+        size = self._scale / np.ravel(self._unit)
+        root = np.sqrt(np.minimum(self._df, MOST_POLE))
+        off = step * np.exp(-2 * np.pi * root * size / step)
+        return off.mean(axis=0)
+
+    def _of(self, rows: np.ndarray) -> Mixture:
+        """That of some rows."""
+        scale = self.scale if self.scale.ndim == 1 else self.scale[:, rows]
+        return Mixture(self.location[:, rows], scale, self.df)
 
     def _quantile(self, p: float) -> np.ndarray:
         if p in (0.0, 1.0):
             return np.full(len(self), -np.inf if p == 0 else np.inf)
+        if _is_far(p):
+            return self._between(p)
         nodes, F = self._nodes
         each = np.arange(len(F))
         above = np.clip((p > F).sum(axis=1), 1, NODES - 1)
@@ -163,7 +257,23 @@ class Mixture:
         for _ in range(NEWTON):
             density = np.maximum(np.exp(self.log_pdf(x)), 1e-300)
             x = np.clip(x - (self.cdf(x) - p) / density, low, high)
+        off = np.flatnonzero(np.abs(self.cdf(x) - p) > CLOSE * min(p, 1 - p))
+        for rows in np.split(off, range(ROWS, len(off), ROWS)):
+            x[rows] = self._of(rows)._between(p)
         return x
+
+    def _between(self, p: float) -> np.ndarray:
+        """A quantile, (rows,): it lies between those of the draws."""
+        if p > 0.5 and _is_far(p):  # what lies above has more digits than p
+            return -Mixture(-self.location, self.scale, self.df)._between(1 - p)
+        z = np.broadcast_to(exact_quantile(p, self._df), (len(self.location), 1))
+        each = self.location + self._scale * z
+        far = _is_far(p)
+        return inverse(self._exactly if far else self.cdf, p, each.min(axis=0), each.max(axis=0))
+
+    def _exactly(self, x: np.ndarray) -> np.ndarray:
+        """P(X <= x), (rows,), to the last digits, where that is little."""
+        return exact_cdf(self._z(x), self._df).mean(axis=0)
 
     def _z(self, x: Any) -> np.ndarray:
         return (np.asarray(x) - self.location) / self._scale
@@ -190,19 +300,24 @@ class Mixture:
     @cached_property
     def _nodes(self) -> tuple[np.ndarray, np.ndarray]:
         """Places (rows, nodes) and the distribution function there."""
-        offsets = np.sinh(np.linspace(-REACH, REACH, NODES)) * self._unit
+        offsets = np.sinh(np.linspace(-REACH, REACH, NODES))
         centre = self.mean()[:, None]
         F = np.zeros((len(centre), NODES))
-        away = (centre.T - self.location).astype(np.float32)[:, :, None]  # (draws, rows, 1)
+        away = (centre.T - self.location) / np.ravel(self._unit)
+        away = away.astype(np.float32)[:, :, None]  # (draws, rows, 1)
         for draw, (shift, scale) in enumerate(zip(away, self._single, strict=True)):
             F += self._student.cdf_of(draw, (offsets.astype(np.float32) + shift) / scale)
-        return centre + offsets, F / len(self.scale)
+        return centre + offsets * self._unit, F / len(self.scale)
 
     @property
     def _single(self) -> np.ndarray:
-        """Scales of float32, (draws,) or (draws, rows, 1)."""
-        scale = self.scale.astype(np.float32)
+        """Scales of float32 in units, (draws,) or (draws, rows, 1)."""
+        scale = (self.scale / np.ravel(self._unit)).astype(np.float32)
         return scale if scale.ndim == 1 else scale[:, :, None]
+
+
+def _is_far(p: float) -> bool:
+    return min(p, 1 - p) < FAR
 
 
 def _variance(df: float | np.ndarray) -> Any:
