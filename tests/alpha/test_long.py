@@ -93,3 +93,20 @@ def test_names_are_without_blanks_and_never_missing():
     table.iloc[6, table.columns.get_loc("Symbol")] = None
     with pytest.raises(AlphaError, match="row 7: the instrument is missing"):
         prices_of(table, gaps=True)
+
+
+def test_adjusted_prices_come_before_others():
+    frame = long().rename(columns={"Close": "Adj Close"})
+    frame["Close"] = 2 * frame["Adj Close"]
+    np.testing.assert_array_equal(prices_of(frame).values, TABLE.values)
+    camel = frame.rename(columns={"Adj Close": "adjClose"})
+    np.testing.assert_array_equal(prices_of(camel).values, TABLE.values)
+
+
+def test_the_table_itself_stays_as_it_was():
+    """Of three columns, all of it is what is made wide."""
+    frame = long()[["Date", "Symbol", "Close"]]
+    frame["Date"] = pd.to_datetime(frame["Date"])
+    before = frame.copy()
+    prices_of(frame)
+    pd.testing.assert_frame_equal(frame, before)

@@ -77,6 +77,26 @@ def test_parquet_in_parts(tmp_path):
     assert read_prices(tmp_path / "long").fingerprint() == expected
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_parts_of_parquet_in_any_order(named, tmp_path):
+    """`month=10` comes before `month=9`, `p10` before `p2`; S2 is in no part before the ninth."""
+    days, values = pd.date_range("2020-01-30", periods=300), np.arange(1.0, 901).reshape(300, 3)
+    table = pd.DataFrame(values, columns=["S0", "S1", "S2"]).assign(date=days)
+    for month, part in table.groupby(days.month):
+        kept = part.drop(columns=["S2"] * (month < 9))
+        folder = tmp_path / (f"month={month}" if named else ".")
+        folder.mkdir(exist_ok=True)
+        frame = kept[["date", *kept.columns[:-1]]]
+        frame.to_parquet(folder / f"p{month}.parquet", index=False)
+    found = read_prices(tmp_path, gaps=True)
+    assert found.days == tuple(days.strftime("%Y-%m-%d"))
+    assert found.names == ("S0", "S1", "S2")
+    late = days.month >= 9
+    np.testing.assert_array_equal(found.values[:, :2], values[:, :2])
+    np.testing.assert_array_equal(found.values[late, 2], values[late, 2])
+    assert np.isnan(found.values[~late, 2]).all()
+
+
 def test_parquet(tmp_path):
     pytest.importorskip("pyarrow")
     frame().to_parquet(tmp_path / "t.parquet")

@@ -16,7 +16,11 @@ from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.numbers import no_prices, not_a_number, numbers
 
 INSTRUMENTS = ("instrument", "symbol", "ticker", "stock", "name", "asset", "permno", "isin")
-PRICES = ("price", "close", "adj close", "adj_close", "adjusted", "last")
+PRICES = (
+    *("adj close", "adj_close", "adjclose", "adjusted close", "adjusted_close", "adjusted"),
+    *("price", "close", "last"),
+)
+"""Those that know of splits and dividends first, where a table has both."""
 
 
 def long_columns(names: list[str]) -> tuple[str, str, str] | None:
@@ -31,7 +35,7 @@ def widened(table: Any, columns: tuple[str, str, str], source: str) -> Any:
     come twice."""
     dates, instruments, prices = columns
     _check_prices(table[prices], source)
-    frame = table.select(list(columns)).to_pandas()
+    frame = table.select(list(columns)).to_pandas().copy()  # it may be the user's own
     nameless = frame[instruments].isna()
     if nameless.any():
         row = int(nameless.to_numpy().argmax()) + 1

@@ -21,7 +21,7 @@ import numpy as np
 
 from tilewright.alpha.dates import WORDS, are_days, dates_of, dates_of_numbers, plain_dates
 from tilewright.alpha.errors import AlphaError
-from tilewright.alpha.long import long_columns, widened
+from tilewright.alpha.long import days_in_order, long_columns, widened
 from tilewright.alpha.numbers import no_prices, not_a_number, numbers
 from tilewright.frozen import frozen
 
@@ -138,10 +138,12 @@ def _read(path: Path, reader: str) -> Any:
             commas = rows.iloc[:, 1:].stack().astype(str).str.contains(r"^\s*\d+,\d+\s*$")
             options |= {"decimal": ","} if commas.any() else {}
         _check_names([name.strip() for name in names], str(path))
+    if path.is_dir():
+        return _of_parts(path)
     frame = getattr(pd, reader)(path, **options)
     if reader == "read_csv":
         _check_cells(frame, path, options.get("sep", ","))
-    return _without_parts(frame, path) if path.is_dir() else frame
+    return frame
 
 
 def _check_cells(frame: Any, path: Path, separator: str) -> None:
@@ -170,12 +172,27 @@ def _is_cut(path: Path, separator: str, cells: int) -> bool:
     return len(next(csv.reader([last], delimiter=separator))) < cells
 
 
-def _without_parts(frame: Any, folder: Path) -> Any:
-    """A wide table without what its parts are sorted by, such as `year=2020/0.parquet`."""
+def _of_parts(folder: Path) -> Any:
+    """All columns that any part has, as an instrument may have been listed later, and of a wide
+    table not what parts are sorted by, such as `year=2020/0.parquet`; its days are put in order.
+    """
+    import pyarrow as pa
+    from pyarrow.dataset import dataset
+
+    found = dataset(folder, format="parquet", partitioning="hive")
+    schemas = [found.schema, *(part.physical_schema for part in found.get_fragments())]
+    whole = pa.unify_schemas(schemas, promote_options="permissive")
+    frame = found.replace_schema(whole).to_table().to_pandas()
     if long_columns([str(name) for name in frame.columns]):
         return frame
     names = {part.name.partition("=")[0] for part in folder.rglob("*=*") if part.is_dir()}
-    return frame.drop(columns=[name for name in names if name in frame.columns])
+    frame = frame.drop(columns=[name for name in names if name in frame.columns])
+    dated = frame.index.dtype.kind not in "iuf"
+    try:
+        days = days_in_order(frame.index if dated else frame.iloc[:, 0], str(folder))
+    except (AlphaError, IndexError):  # that there are no dates is said where they are looked for
+        return frame
+    return frame.iloc[np.argsort(days, kind="stable")]
 
 
 def prices_of(frame: Any, source: str = "table", gaps: bool = False) -> Prices:
