@@ -105,7 +105,7 @@ def test_adjusted_prices_come_before_others():
 
 def test_the_table_itself_stays_as_it_was():
     """Of three columns, all of it is what is made wide."""
-    frame = long()[["Date", "Symbol", "Close"]]
+    frame = long().drop(columns="Volume")
     frame["Date"] = pd.to_datetime(frame["Date"])
     before = frame.copy()
     prices_of(frame)
