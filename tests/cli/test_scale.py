@@ -75,6 +75,21 @@ def test_fit_and_predict(tmp_path, settings):
     assert PRICES.days[-1] in shown.stdout
 
 
+def test_brackets_are_part_of_a_name(tmp_path, settings):
+    """To a terminal's markup, `[red]` is a colour and `[/B]` a mistake."""
+    frame = pd.read_parquet(table(tmp_path / "t.parquet"))
+    names = {"S0": "BRK[/B]", "S1": "ES[red]"}
+    frame.rename(columns=names).to_parquet(tmp_path / "t.parquet")
+    folder = tmp_path / "[m]"
+    done = run("alpha", "fit", tmp_path / "t.parquet", "--out", folder, *settings)
+    assert done.exit_code == 0, done.output
+    assert "[m]" in done.stdout
+    shown = run("alpha", "predict", folder)
+    assert shown.exit_code == 0, shown.output
+    for name in names.values():
+        assert name in shown.stdout
+
+
 def test_days_may_be_row_numbers_and_splits_are_pointed_at(tmp_path, settings):
     frame = pd.read_parquet(table(tmp_path / "t.parquet")).drop(columns="day")
     frame.loc[frame.index[350:], "S1"] /= 4

@@ -52,7 +52,7 @@ def alpha(
     [dim]Try[/]  tilewright alpha --demo
     [dim]Then[/] tilewright alpha prices.csv --out my-job
     """
-    console = Console()
+    console = Console(markup=False)
     chain = Sampler(sampler, warmup, draws, leapfrogs, hidden, precision=precision)
     settings = Settings(chain, windows or WINDOWS, controls, chains, seed, machine, anchor)
     _check(settings, windows, minutes)

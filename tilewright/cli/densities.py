@@ -51,7 +51,7 @@ def prune(
     for row in rows:
         lead = "" if row is rows[0] else f"{row.lead:+.4f} ± {row.error:.4f}"
         shown.add_row(f"{row.density:g}", f"{row.score:.4f}", lead, f"{row.tick:.1f}")
-    console = Console()
+    console = Console(markup=False)
     console.print(shown)
     for text in said(rows):
         console.print(text)

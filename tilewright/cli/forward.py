@@ -63,7 +63,7 @@ def fit(
     from tilewright.sequence.forward.ahead import today
     from tilewright.sequence.forward.walk import walk_forward
 
-    console, prices = Console(), prices_of(table, demo)
+    console, prices = Console(markup=False), prices_of(table, demo)
     for kind, place in _places(_targets(target, demo), out).items():
         chosen = _settings(settings, target=kind, seeds=seeds, first=prices.days[-1], controls=0)
         found = walk_forward(prices, chosen, place, _live(console))
@@ -107,7 +107,7 @@ def walk(
     """
     given = dict(train=train, test=test, first=first, hidden=hidden, seeds=seeds, warm=warm,
                  rivals=rivals, controls=controls, seed=seed)  # fmt: skip
-    console, began = Console(), time.monotonic()
+    console, began = Console(markup=False), time.monotonic()
     minutes = 5.0 if demo and minutes is None else minutes
     if table is None and not demo:
         _again(console, out, minutes, other_version)

@@ -71,7 +71,7 @@ def _tell(found: Any) -> None:
 
     from tilewright.sequence.cards.words import figure, findings, headline
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     for one in found.tallies:
         settings = one.comparison.settings
         console.print(f"{headline(one)}.", style="bold")

@@ -163,7 +163,7 @@ def bench(
         out.mkdir(parents=True, exist_ok=True)
     known(partial(print, file=sys.stderr))
     found = _measured(net, precision, slide, ticks, every / 1e3, times)
-    Console().print(_table(found))
+    Console(markup=False).print(_table(found))
     for histogram in found:
         if (rates := histogram.rates()) is not None:
             print(f"{histogram.name}: {rates}")

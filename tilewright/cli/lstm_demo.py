@@ -19,7 +19,7 @@ def measure(out: Path) -> None:
     from tilewright.talk.lstm_page import page, points, tables
     from tilewright.talk.steps import chosen
 
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False)
     talk = measured(out, chosen(quick=False, only="lstm"), console, SECONDS[False])
     for title, (head, *rows) in tables(points(talk)).items():
         table = Table(title=title, title_justify="left")

@@ -72,9 +72,9 @@ def fit(
 ) -> None:
     """Fit one model on the newest days, for `predict`."""
     prices = _prices(table, sql, features, members)
-    _look_at(Console(), prices, strict)
+    _look_at(_console(), prices, strict)
     chosen = replace(_settings(settings), first=prices.days[-1], controls=0)
-    _run(Console(), prices, chosen, out, None, False)
+    _run(_console(), prices, chosen, out, None, False)
 
 
 def walk_forward(
@@ -107,8 +107,8 @@ def walk_forward(
                  chains=chains, controls=controls, keep=keep, seed=seed)  # fmt: skip
     chosen = replace(_settings(settings), **{k: v for k, v in given.items() if v is not None})
     prices = _prices(table, sql, features, members)
-    _look_at(Console(), prices, strict)
-    _run(Console(), prices, chosen, out, minutes, other_version, cluster, level)
+    _look_at(_console(), prices, strict)
+    _run(_console(), prices, chosen, out, minutes, other_version, cluster, level)
 
 
 def resume(
@@ -122,7 +122,7 @@ def resume(
     from tilewright.alpha.scale.folder import opened
 
     job = opened(folder, other_version)
-    _run(Console(), job.prices, job.settings, folder, minutes, other_version, cluster, level)
+    _run(_console(), job.prices, job.settings, folder, minutes, other_version, cluster, level)
 
 
 def append(
@@ -141,8 +141,8 @@ def append(
 
     job = opened(folder)
     prices = appended(job.prices, _prices(rows, sql, features, members))
-    _look_at(Console(), prices, before=job.prices)
-    _run(Console(), prices, job.settings, folder, minutes, False, cluster, level)
+    _look_at(_console(), prices, before=job.prices)
+    _run(_console(), prices, job.settings, folder, minutes, False, cluster, level)
 
 
 def predict(
@@ -165,7 +165,7 @@ def predict(
         raise AlphaError(f"--out must end with .csv or .parquet, not {out.name!r}.")
     found = table_of(opened(folder))
     if out is None:
-        show_table(Console(), found)
+        show_table(_console(), found)
     elif out.suffix == ".csv":
         write_text(out, found.to_csv(index=False))
     else:
@@ -178,7 +178,7 @@ def report(folder: Annotated[Path, FOLDER]) -> None:
     from tilewright.alpha.scale.report.files import write_report
     from tilewright.alpha.scale.walk import open_walk
 
-    _say(Console(), write_report(open_walk(opened(folder))), folder)
+    _say(_console(), write_report(open_walk(opened(folder))), folder)
 
 
 def demo(
@@ -193,7 +193,7 @@ def demo(
     from tilewright.alpha.tables import sp500
     from tilewright.cli.alpha import walk_job
 
-    console, began = Console(), time.monotonic()
+    console, began = _console(), time.monotonic()
     console.rule("Which way? The talk's alpha")
     talk = Settings(anchor="dates")
     mean = walk_job(console, None, out / MEAN, talk, MEAN_SHARE * minutes, True, False)
@@ -208,6 +208,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "fit": fit, "predict": predict, "walk-forward": walk_forward,
     "append": append, "resume": resume, "report": report,
 }  # fmt: skip
+
+
+def _console() -> Console:
+    """Names of instruments and folders may have brackets."""
+    return Console(markup=False)
 
 
 def _run(

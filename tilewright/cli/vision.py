@@ -70,7 +70,7 @@ def predict(
 
     paths = files_of(images)
     model = load(weights, net)
-    console = Console()
+    console = Console(markup=False)
     with console.status(f"{len(paths)} images"):
         found, left_out = predicted(model, paths, top, skip=skip, machine=machine)
     for sentence in left_out:
@@ -173,7 +173,7 @@ def bench(
     chosen = nets.named(net, **changes)
     batches = batch or ([16] if training else [1, 8])
     turns = {f"{net}, {chosen.size} px, {n} at a time": n for n in batches}
-    console, found = Console(), []
+    console, found = Console(markup=False), []
     with UnderWay(Console(stderr=True), turns) as seen:
         for turn, n in turns.items():
             seen.step(turn)
@@ -210,7 +210,7 @@ def export(
     from tilewright.vision.saved import export as written
 
     written(load(weights, net), to)
-    Console().print(f"{to} is written.", highlight=False, soft_wrap=True)
+    Console(markup=False).print(f"{to} is written.", highlight=False, soft_wrap=True)
 
 
 def options(
@@ -251,7 +251,7 @@ def _job(folder: Path, data: Data, plan: Plan) -> None:
     from tilewright.vision.job import identity_of, open_folder, run
     from tilewright.vision.report.files import write_report
 
-    console = Console()
+    console = Console(markup=False)
     plan.check()
     open_folder(folder, identity_of(data, plan))
     with locked(folder), Live(console) as live:
