@@ -9,7 +9,7 @@ from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.extras import with_features, with_members
 from tilewright.alpha.scale.panel import make_panel
 from tilewright.alpha.scale_features import HISTORY, NAMES
-from tilewright.alpha.tables import Prices
+from tilewright.alpha.tables import Prices, prices_of
 from tilewright.alpha.walking.append import appended
 
 TABLE = prices(days=330)
@@ -64,6 +64,31 @@ def test_a_function_is_called_with_the_prices():
     assert found.features is not None
     assert found.names == ("momentum_10",)
     np.testing.assert_array_equal(found.features[..., 0], momentum(TABLE)["momentum_10"])
+
+
+def test_a_function_may_write_into_its_table():
+    before = TABLE.values.copy()
+    with_features(TABLE, lambda table: {"logs": np.log(table.values, out=table.values)})
+    np.testing.assert_array_equal(TABLE.values, before)
+    with pytest.raises(AlphaError, match="The feature 'a' does not hold numbers"):
+        with_features(TABLE, lambda table: {"a": np.full(table.values.shape, "x")})
+
+
+def test_instruments_are_named_alike_in_all_tables():
+    """By numbers, of which pandas makes 1.0 where one is missing, and with spaces around."""
+    days = pd.to_datetime(list(TABLE.days))
+    wide = pd.DataFrame(TABLE.values[:, :2], index=days, columns=[10107, 10145])
+    prices = prices_of(wide, gaps=True)
+    told = pd.DataFrame({"date": days[:3], "permno": [10107.0, np.nan, 10145.0], "f": [1, 2, 3]})
+    features = with_features(prices, told).extras.features
+    assert features is not None
+    np.testing.assert_array_equal(np.isfinite(features).sum(axis=0), [[1], [1]])
+    spans = pd.DataFrame({"instrument": [" 10107 "], "from": [None], "to": [None]})
+    belongs = with_members(prices, spans).extras.members
+    assert belongs is not None
+    assert belongs[:, 0].all()
+    with pytest.raises(AlphaError, match="two columns of the same name"):
+        with_members(prices, spans.set_axis(["instrument", "from", "from"], axis=1))
 
 
 def test_a_function_that_sees_tomorrow_is_refused():

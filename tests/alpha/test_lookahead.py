@@ -9,6 +9,7 @@ from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.features import target_and_features
 from tilewright.alpha.lookahead import check_lookahead
 from tilewright.alpha.scale_features import scale_features
+from tilewright.alpha.tables import Prices
 
 TABLE = prices(400)
 
@@ -30,6 +31,50 @@ LEAKS = {
 def test_leaks_are_found(name):
     with pytest.raises(AlphaError, match="looks ahead"):
         check_lookahead(LEAKS[name], TABLE)
+
+
+def on(chosen):
+    """The next day's prices on chosen days, else the day's own."""
+
+    def function(table):
+        ahead = np.concatenate([table.values[1:], table.values[-1:]])
+        return np.where(chosen(pd.to_datetime(table.days))[:, None], ahead, table.values)
+
+    return function
+
+
+@pytest.mark.parametrize("weekday", range(5))
+def test_leaks_of_one_weekday_are_found(weekday):
+    days = pd.bdate_range("2015-01-01", periods=len(TABLE.days)).strftime("%Y-%m-%d")
+    table = Prices(tuple(days), TABLE.names, TABLE.values, "weekdays")
+    with pytest.raises(AlphaError, match="looks ahead"):
+        check_lookahead(on(lambda days: days.weekday == weekday), table)
+
+
+def test_leaks_at_the_end_of_a_month_are_found():
+    with pytest.raises(AlphaError, match="looks ahead"):
+        check_lookahead(on(lambda days: days.is_month_end), TABLE)
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_gaps_that_are_filled_backwards_are_found(dated):
+    values = TABLE.values.copy()
+    values[70:74, 1] = np.nan
+    days = TABLE.days if dated else tuple(str(i + 1) for i in range(len(values)))
+    table = Prices(days, TABLE.names, values, "with a gap")
+    check_lookahead(lambda p: pd.DataFrame(p.values).ffill().to_numpy(), table)
+    with pytest.raises(AlphaError, match="looks ahead"):
+        check_lookahead(lambda p: pd.DataFrame(p.values).bfill().to_numpy(), table)
+
+
+def test_a_function_may_write_into_its_table():
+    before = TABLE.values.copy()
+
+    def logs(table):
+        return np.log(table.values, out=table.values)
+
+    check_lookahead(logs, TABLE)
+    np.testing.assert_array_equal(TABLE.values, before)
 
 
 def test_features_by_name_are_looked_at_together():

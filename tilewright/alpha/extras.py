@@ -21,7 +21,7 @@ import numpy as np
 
 from tilewright.alpha.dates import WORDS, dates_of
 from tilewright.alpha.errors import AlphaError
-from tilewright.alpha.long import INSTRUMENTS, days_in_order, named
+from tilewright.alpha.long import INSTRUMENTS, days_in_order, instrument_name, named
 from tilewright.alpha.lookahead import check_lookahead
 from tilewright.alpha.scale_features import NAMES
 from tilewright.alpha.tables import Extras, Prices, frame_of
@@ -67,12 +67,13 @@ def with_members(prices: Prices, members: Any) -> Prices:
     belongs = np.zeros(prices.values.shape, np.bool_)
     at = {name: i for i, name in enumerate(prices.names)}
     starts, ends = _bounds(columns, since, source, 0), _bounds(columns, until, source, 1)
-    for row, (name, start, end) in enumerate(zip(columns[who], starts, ends, strict=True), 1):
+    named_by = map(instrument_name, columns[who])
+    for row, (name, start, end) in enumerate(zip(named_by, starts, ends, strict=True), 1):
         if start > end:
             raise AlphaError(f"In {source}, row {row}: {name!r} leaves on {end}, before {start}.")
-        if str(name) in at:
-            belongs[np.searchsorted(days, start) : np.searchsorted(days, end, "right"),
-                    at[str(name)]] = True  # fmt: skip
+        if name in at:
+            spell = slice(np.searchsorted(days, start), np.searchsorted(days, end, "right"))
+            belongs[spell, at[name]] = True
     if not belongs.any():
         raise AlphaError(f"By {source}, no instrument of {prices.source} belongs on any day.")
     return replace(prices, extras=replace(prices.extras, members=belongs))
@@ -110,10 +111,15 @@ def joined(before: Prices, new: Prices, count: int) -> Extras:
 
 
 def _called(fn: Callable[[Prices], Any], prices: Prices) -> tuple[tuple[str, ...], np.ndarray]:
-    found = fn(prices)
+    found = fn(replace(prices, values=prices.values.copy(), extras=Extras()))
     if not isinstance(found, Mapping):
         return _of_table(found, prices)
-    arrays = {str(name): np.asarray(value, np.float64) for name, value in found.items()}
+    arrays: dict[str, np.ndarray] = {}
+    for name, value in found.items():
+        try:
+            arrays[str(name)] = np.asarray(value, np.float64)
+        except (TypeError, ValueError):
+            raise AlphaError(f"The feature {name!r} does not hold numbers.") from None
     for name, value in arrays.items():
         if value.shape != prices.values.shape:
             raise AlphaError(
@@ -143,7 +149,7 @@ def _long(table: Any, prices: Prices) -> _Long:
     known = {day: i for i, day in enumerate(_dated(prices, source).tolist())}
     days = days_in_order(frame[when], f"The column {when!r} of {source}")
     stocks = {name: i for i, name in enumerate(prices.names)}
-    at = [(known.get(day, -1), stocks.get(str(name), -1)) for day, name in
+    at = [(known.get(day, -1), stocks.get(instrument_name(name), -1)) for day, name in
           zip(days, frame[who], strict=False)]  # fmt: skip
     places = np.array(at, np.int64).reshape(-1, 2)
     used = (places >= 0).all(axis=1)

@@ -40,7 +40,8 @@ def widened(table: Any, columns: tuple[str, str, str], source: str) -> Any:
     if nameless.any():
         row = int(nameless.to_numpy().argmax()) + 1
         raise AlphaError(f"In {source}, row {row}: the instrument is missing.")
-    frame[instruments] = frame[instruments].astype(str).str.strip()
+    each = {value: instrument_name(value) for value in frame[instruments].unique()}
+    frame[instruments] = frame[instruments].astype(object).map(each)
     frame[dates] = days_in_order(frame[dates], f"The column {dates!r} of {source}")
     twice = frame.duplicated([dates, instruments])
     if twice.any():
@@ -50,6 +51,13 @@ def widened(table: Any, columns: tuple[str, str, str], source: str) -> Any:
     wide = frame.pivot(index=dates, columns=instruments, values=prices).sort_index()
     wide.columns.name = None
     return wide.reset_index()
+
+
+def instrument_name(value: Any) -> str:
+    """As all tables have it: where another is missing, pandas makes 10107.0 of 10107."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value).strip()
 
 
 def _check_prices(column: Any, source: str) -> None:

@@ -2,12 +2,15 @@
 
 In: a function from `Prices` to an array whose first axis is the days, or to a mapping from names to
 such arrays, and prices. Out: nothing, or an `AlphaError` that names the day and what it saw. A
-test, not a proof: it changes every price after some days, and takes those days away.
+test, not a proof: it changes every price after some days, and takes those days away. The days are
+of all weekdays, one is the last of a month, and on one a price is missing that comes later, as what
+sees but a day ahead may do so on Fridays only, at the end of a month, or to fill a gap.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -17,6 +20,8 @@ from tilewright.alpha.tables import Prices
 
 SHARES = (0.3, 0.5, 0.7, 0.9, 0.99)
 """Of the days, after which the future changes."""
+NEAR = 4
+"""Rows from there within which a weekday is looked for."""
 
 
 def check_lookahead(
@@ -24,12 +29,12 @@ def check_lookahead(
 ) -> None:
     """Raise `AlphaError` where row t of `fn(prices)` depends on prices after day t.
 
-    `days` are positions after which the future changes; five of them where it is None.
+    `days` are positions after which the future changes; seven of them at most where it is None.
+    `fn` is given tables of its own: what it writes into them changes no other.
     """
     whole = _rows(fn, prices)
-    last = len(prices.days)
     if days is None:
-        days = sorted({min(int(share * last), last - 2) for share in SHARES})
+        days = _days(prices)
     rng = np.random.default_rng(0)
     for day in days:
         future = slice(day + 1, None)
@@ -42,8 +47,29 @@ def check_lookahead(
             _compare(whole, _rows(fn, table), day, prices, what)
 
 
+def _days(prices: Prices) -> list[int]:
+    """Positions after which the future changes; there is a day after each."""
+    last = len(prices.days) - 2
+    usual = [min(int(share * len(prices.days)), last) for share in SHARES]
+    known = np.isfinite(prices.values)
+    comes = np.logical_or.accumulate(known[::-1])[::-1]
+    late = (~known & comes)[: last + 1].sum(axis=1)  # prices that are missing, and come later
+    gap = [int(late.argmax())] if late.any() else []
+    if prices.days[0].isdecimal():
+        return sorted({*usual, *gap})
+    days = [date.fromisoformat(day) for day in prices.days]
+    ends = [i for i in range(last + 1) if days[i].month != days[i + 1].month]
+    found: list[int] = []
+    for day in usual:
+        near = [i for i in range(day - NEAR, day + NEAR + 1) if 0 <= i <= last]
+        seen = {days[i].weekday() for i in found}
+        fresh = [i for i in near if days[i].weekday() not in seen]
+        found.append(min(fresh or [day], key=lambda i, day=day: abs(i - day)))
+    return sorted({*found, *ends[-1:], *gap})
+
+
 def _rows(fn: Callable[[Prices], Any], prices: Prices) -> np.ndarray:
-    given = fn(prices)
+    given = fn(_cut(prices, len(prices.days)))
     if isinstance(given, Mapping):
         given = np.stack([np.asarray(value) for value in given.values()], axis=-1)
     found = np.asarray(given)
@@ -56,7 +82,7 @@ def _rows(fn: Callable[[Prices], Any], prices: Prices) -> np.ndarray:
 
 
 def _cut(prices: Prices, days: int) -> Prices:
-    return Prices(prices.days[:days], prices.names, prices.values[:days], prices.source)
+    return Prices(prices.days[:days], prices.names, prices.values[:days].copy(), prices.source)
 
 
 def _compare(before: np.ndarray, after: np.ndarray, day: int, prices: Prices, what: str) -> None:

@@ -28,7 +28,7 @@ def _number(value: Any) -> float:
 def not_a_number(column: Any) -> str:
     """Where a column that does not hold numbers says so first."""
     for row, value in enumerate(column.to_list(), 1):
-        if value is not None and np.isnan(_number(value)):
+        if value is not None and value == value and np.isnan(_number(value)):
             return f"row {row}: {value!r} is not a price"
     return f"no prices: it is of type {column.dtype}"
 

@@ -93,9 +93,13 @@ def frame_of(table: Any, what: str) -> tuple[Any, str]:
         return _of_file(Path(table), lambda frame: frame), str(table)
     try:
         found = nw.from_native(table)
+        found = found.collect() if isinstance(found, nw.LazyFrame) else found
+        _ = found.columns
+    except nw.exceptions.DuplicateError:
+        raise AlphaError(f"{what} has two columns of the same name.") from None
     except TypeError:
         raise AlphaError(f"{what} is not a table: it is of type {type(table).__name__}.") from None
-    return (found.collect() if isinstance(found, nw.LazyFrame) else found).to_pandas(), what
+    return found.to_pandas(), what
 
 
 def _of_file(path: Path, use: Callable[[Any], Any]) -> Any:
