@@ -68,11 +68,26 @@ def test_who_only_reads_writes_nothing(folder):
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
 
 
+def sessions(weekmask: str, last: str) -> list[str]:
+    days = np.arange("2022-01-01", np.datetime64(last) + 1, dtype="datetime64[D]")
+    return [str(day) for day in days[np.is_busday(days, weekmask)]]
+
+
 def test_target_dates():
-    assert target_date("2022-06-03", 1) == "2022-06-06"  # a Friday
-    assert target_date("2022-06-04", 1) == "2022-06-06"
-    assert target_date("2022-06-06", 5) == "2022-06-13"
-    assert target_date("17", 2) == "19"
+    week = "Mon Tue Wed Thu Fri"
+    assert target_date(sessions(week, "2022-06-03"), 1) == "2022-06-06"  # a Friday
+    assert target_date(sessions(week, "2022-06-06"), 5) == "2022-06-13"
+    special = [*sessions(week, "2022-06-03"), "2022-06-04"]  # on one Saturday
+    assert target_date(special, 1) == "2022-06-06"
+    assert target_date(sessions("Sun Mon Tue Wed Thu", "2022-06-02"), 1) == "2022-06-05"
+    assert target_date(sessions("Fri", "2022-06-03"), 1) == "2022-06-10"
+    assert target_date([*"123456789", "17"], 2) == "19"
+
+
+def test_target_dates_of_what_never_closes():
+    always = [str(day) for day in np.arange("2022-01-01", "2022-06-04", dtype="datetime64[D]")]
+    assert target_date(always, 1) == "2022-06-04"
+    assert target_date(always, 5) == "2022-06-08"
 
 
 def test_days_are_added():

@@ -60,3 +60,17 @@ def test_a_factor_by_date_and_asset(folder):
     assert len(series) == sum(len(one.places) for one in found.scored())
     with pytest.raises(AlphaError, match="column must be one of scale"):
         factor_series(found, "mean")
+
+
+def test_one_asset_alone(folder):
+    import pandas as pd
+
+    prior = ScenarioPrior(folder, 100).fit(pd.DataFrame({"S1": [0.0, 0.1]}))
+    found = prior.return_distribution_
+    np.testing.assert_allclose(found.covariance, [[found.returns.var(ddof=1)]])
+
+
+def test_seeds_that_cannot_be(folder):
+    for seed in (-1, 2**32, "a"):
+        with pytest.raises(AlphaError, match="seed must be"):
+            scenarios(opened(folder), 100, seed)  # pyright: ignore[reportArgumentType]

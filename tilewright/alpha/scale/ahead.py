@@ -3,11 +3,14 @@
 In: a job's folder. Out: a data frame, a row an instrument: `instrument`, `date` (today, the last
 day of prices), `target_date`, `mean`, `scale`, and a column for each quantile, such as `q05`. All
 are of the log return from today's close to the target date's; the scale is that of the Student-t
-noise, the mean of all draws. Calendars are not known: the target date is so many weekdays on.
+noise, the mean of all draws. Calendars are not known: the target date is so many sessions on, were
+there one on every weekday on which there lately was.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,6 +24,9 @@ from tilewright.alpha.scale.panel import ScalePanel, make_panel
 from tilewright.alpha.walking.scored import LEVELS
 from tilewright.alpha.walking.windows import of_day, windows_of
 from tilewright.frozen import frozen
+
+LATELY = 60
+"""Days of a table, of whose weekdays those are sessions that come half as often as any."""
 
 
 @frozen
@@ -62,7 +68,7 @@ def today(job: ScaleFolder) -> Any:
     columns = {
         "instrument": [job.prices.names[stock] for stock in found.stocks],
         "date": day,
-        "target_date": target_date(day, job.settings.horizon),
+        "target_date": target_date(job.prices.days, job.settings.horizon),
         "mean": forecast.mean() * unit,
         "scale": forecast.scale.mean(axis=0) * unit,
     }
@@ -76,11 +82,19 @@ def quantile_name(level: float) -> str:
     return f"q{round(100 * level):02d}"
 
 
-def target_date(day: str, horizon: int) -> str:
-    """So many weekdays on; where days are row numbers, so many rows."""
-    if day.isdecimal():
-        return str(int(day) + horizon)
-    found = date.fromisoformat(day)
+def target_date(days: Sequence[str], horizon: int) -> str:
+    """So many sessions after the last of a table's days; where they are row numbers, so many rows.
+
+    Markets of a week of its own, or that never close, are known by the weekdays of the last days.
+    """
+    last = days[-1]
+    if last.isdecimal():
+        return str(int(last) + horizon)
+    counts = Counter(date.fromisoformat(day).weekday() for day in days[-LATELY:])
+    often = max(counts.values()) / 2
+    found = date.fromisoformat(last)
     for _ in range(horizon):
-        found += timedelta(days=7 - found.weekday() if found.weekday() >= 4 else 1)
+        found += timedelta(days=1)
+        while counts[found.weekday()] < often:
+            found += timedelta(days=1)
     return found.isoformat()

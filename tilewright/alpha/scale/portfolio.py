@@ -32,6 +32,7 @@ def scenarios(job: ScaleFolder, count: int = 1000, seed: int = 0) -> Any:
     import pandas as pd
 
     whole("count", count, LEAST)
+    whole("seed", seed, 0, 2**32 - 1)
     found = ahead(job)
     past = found.panel.target[:, found.stocks]
     past = past[np.isfinite(past).all(axis=1)][-count:]
@@ -71,6 +72,6 @@ class ScenarioPrior(BasePrior):
         self.feature_names_in_, self.n_features_in_ = np.array(names, object), len(names)
         returns = found[names].to_numpy()
         self.return_distribution_ = ReturnDistribution(
-            returns.mean(axis=0), np.cov(returns, rowvar=False), returns
+            returns.mean(axis=0), np.atleast_2d(np.cov(returns, rowvar=False)), returns
         )
         return self

@@ -48,7 +48,7 @@ def today(job: ForwardFolder) -> Any:
     columns = {
         "instrument": [prices.names[stock] for stock in stocks],
         "date": prices.days[last],
-        "target_date": target_date(prices.days[last], settings.horizon),
+        "target_date": target_date(prices.days, settings.horizon),
         "mean": back(forecast.mean()[mine]),
     }
     quantiles = forecast.quantile(LEVELS)[:, mine]
