@@ -75,6 +75,23 @@ def test_fit_and_predict(tmp_path, settings):
     assert PRICES.days[-1] in shown.stdout
 
 
+def test_a_day_without_a_price_of_one(tmp_path, settings):
+    """One market was closed, or an instrument is gone: the day counts all the same."""
+    job = tmp_path / "m"
+    done = run("alpha", "fit", table(tmp_path / "t.parquet", 0, 428), "--out", job, *settings)
+    assert done.exit_code == 0, done.output
+    day = pd.read_parquet(table(tmp_path / "n.parquet", 428, 429)).assign(S1=None)
+    day.to_csv(tmp_path / "n.csv", index=False)
+    for name in ("n.csv", "n.parquet"):
+        day.to_parquet(tmp_path / "n.parquet")
+        more = run("alpha", "append", job, tmp_path / name)
+        assert more.exit_code == 0, more.output
+    shown = run("alpha", "predict", job).stdout
+    assert PRICES.days[428] in shown
+    assert "S2" in shown
+    assert "S1" not in shown
+
+
 def test_brackets_are_part_of_a_name(tmp_path, settings):
     """To a terminal's markup, `[red]` is a colour and `[/B]` a mistake."""
     frame = pd.read_parquet(table(tmp_path / "t.parquet"))

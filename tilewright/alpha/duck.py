@@ -14,8 +14,8 @@ MAGIC, MAGIC_AT = b"DUCK", 8
 """What such a file has after its checksum."""
 
 
-def read_sql(database: Path, sql: str) -> Prices:
-    """The table that a query gives; the file is opened for reading alone.
+def read_sql(database: Path, sql: str, gone: bool = False) -> Prices:
+    """The table that a query gives; the file is opened for reading alone; `gone`: `prices_of`.
 
     Raises `AlphaError` for a file that is missing, locked or no database, and for wrong SQL.
     """
@@ -37,4 +37,4 @@ def read_sql(database: Path, sql: str) -> Prices:
         raise AlphaError(f"{database}: {reason}.") from None
     if frame is None:
         raise AlphaError(f"{database}: the query {sql!r} asks for nothing.")
-    return prices_of(frame, f"{database.name}: {sql}", gaps=True)
+    return prices_of(frame, f"{database.name}: {sql}", gaps=True, gone=gone)

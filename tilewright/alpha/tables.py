@@ -76,13 +76,14 @@ def sp500() -> Prices:
     return prices_of(load_sp500_dataset(), "20 S&P 500 stocks, 1990-2022 (skfolio)")
 
 
-def read_prices(path: Path, gaps: bool = False) -> Prices:
-    """Prices from a CSV, Parquet (also in parts, in a folder) or Feather file; `gaps`: `prices_of`.
+def read_prices(path: Path, gaps: bool = False, gone: bool = False) -> Prices:
+    """Prices from a CSV, Parquet (also in parts, in a folder) or Feather file; `gaps` and `gone`
+    are those of `prices_of`.
 
     The columns of a CSV file are parted by commas, or by semicolons or tabs, where prices may have
     decimal commas.
     """
-    return _of_file(path, lambda frame: prices_of(frame, str(path), gaps))
+    return _of_file(path, lambda frame: prices_of(frame, str(path), gaps, gone))
 
 
 def frame_of(table: Any, what: str) -> tuple[Any, str]:
@@ -199,10 +200,11 @@ def _of_parts(folder: Path) -> Any:
     return frame.iloc[np.argsort(days, kind="stable")]
 
 
-def prices_of(frame: Any, source: str = "table", gaps: bool = False) -> Prices:
+def prices_of(frame: Any, source: str = "table", gaps: bool = False, gone: bool = False) -> Prices:
     """Prices from a data frame; of pandas, an index of dates is used.
 
-    With `gaps`, prices may be missing: a stock was listed later, paused, or vanished.
+    With `gaps`, prices may be missing: a stock was listed later, paused, or vanished. With `gone`,
+    as on days that go on with another table, a column may have none at all.
     """
     import narwhals as nw
 
@@ -227,7 +229,7 @@ def prices_of(frame: Any, source: str = "table", gaps: bool = False) -> Prices:
         raise AlphaError(f"{source} has no rows.")
     long = long_columns([str(name) for name in names])
     if long:
-        return prices_of(widened(table, long, source), source, gaps)
+        return prices_of(widened(table, long, source), source, gaps, gone)
     columns = {str(column.name).strip(): column for column in table.iter_columns()}
     index, days = nw.maybe_get_index(table), None
     if index is not None:
@@ -241,7 +243,7 @@ def prices_of(frame: Any, source: str = "table", gaps: bool = False) -> Prices:
             _check_rows(index.tolist(), source)
     _check_order(days or (), source)
     rows = tuple(str(i) for i in range(1, table.shape[0] + 1))
-    return Prices(days or rows, tuple(columns), _values(columns, source, gaps), source)
+    return Prices(days or rows, tuple(columns), _values(columns, source, gaps, gone), source)
 
 
 def _check_names(names: Sequence[str], source: str) -> None:
@@ -276,7 +278,7 @@ def _days_of_column(column: Any, name: str, source: str) -> tuple[str, ...] | No
     return days or tuple(str(i) for i in range(1, len(column) + 1))
 
 
-def _values(columns: Mapping[str, Any], source: str, gaps: bool) -> np.ndarray:
+def _values(columns: Mapping[str, Any], source: str, gaps: bool, gone: bool) -> np.ndarray:
     """Prices (days, stocks); each one a positive number, or NaN where gaps are allowed."""
     if len(columns) < 2:
         raise AlphaError(
@@ -285,8 +287,9 @@ def _values(columns: Mapping[str, Any], source: str, gaps: bool) -> np.ndarray:
         )
     for name, column in columns.items():
         if gaps and column.is_null().all():
-            raise AlphaError(f"In {source}, column {name!r} has no price at all.")
-        if not column.dtype.is_numeric():
+            if not gone:
+                raise AlphaError(f"In {source}, column {name!r} has no price at all.")
+        elif not column.dtype.is_numeric():
             raise AlphaError(f"In {source}, column {name!r}, {not_a_number(column)}.")
     values = np.column_stack([numbers(column) for column in columns.values()])
     faults = [(np.isnan(values) & (not gaps), "is missing"), *no_prices(values)]

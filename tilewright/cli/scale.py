@@ -140,7 +140,7 @@ def append(
     from tilewright.alpha.walking.append import appended
 
     job = opened(folder)
-    prices = appended(job.prices, _prices(rows, sql, features, members))
+    prices = appended(job.prices, _prices(rows, sql, features, members, gone=True))
     _look_at(_console(), prices, before=job.prices)
     _run(_console(), prices, job.settings, folder, minutes, False, cluster, level)
 
@@ -256,17 +256,21 @@ def _say(console: Console, said: Words | None, folder: Path) -> Words | None:
 
 
 def _prices(
-    table: Path, sql: str | None, features: Path | None = None, members: Path | None = None
+    table: Path,
+    sql: str | None,
+    features: Path | None = None,
+    members: Path | None = None,
+    gone: bool = False,
 ) -> Prices:
-    """The table, with what comes with it."""
+    """The table, with what comes with it; `gone`: instruments may have no price in it."""
     from tilewright.alpha.tables import read_prices
 
     if sql is None:
-        prices = read_prices(table, gaps=True)
+        prices = read_prices(table, gaps=True, gone=gone)
     else:
         from tilewright.alpha.duck import read_sql
 
-        prices = read_sql(table, sql)
+        prices = read_sql(table, sql, gone)
     if features is None and members is None:
         return prices
     from tilewright.alpha.extras import given

@@ -104,6 +104,21 @@ def test_other_data_and_settings_are_refused(whole, tmp_path):
         walk(PRICES, replace(SMALL, train=70), tmp_path / "job")
 
 
+def test_what_no_window_depends_on_is_known_when_it_goes_on(tmp_path):
+    """Who resumes or appends says neither how many draws to keep nor how many controls to run."""
+    settings = replace(SMALL, keep=0, controls=1)
+    with pytest.raises(KeyboardInterrupt):
+        walk(cut(400), settings, tmp_path / "job", Listener(1))
+    assert opened(tmp_path / "job").settings == settings
+    before = (tmp_path / "job" / "job.json").read_bytes()
+    changed = Prices(PRICES.days, PRICES.names, PRICES.values * 1.01, "changed")
+    with pytest.raises(AlphaError, match="other data"):
+        walk(changed, SMALL, tmp_path / "job")
+    assert (tmp_path / "job" / "job.json").read_bytes() == before
+    walk(cut(400), replace(settings, keep=1), tmp_path / "job")
+    assert opened(tmp_path / "job").settings.keep == 1
+
+
 def test_another_version_is_refused_or_recorded(whole, tmp_path, monkeypatch):
     walk(cut(350), SMALL, tmp_path / "job")
     monkeypatch.setattr("tilewright.__version__", "9.9")

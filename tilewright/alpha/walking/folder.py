@@ -1,6 +1,7 @@
 """The folder of a job that walks forward: its data, its windows, known by their dates.
 
-    job.json             settings and versions: what every window depends on; where prices came from
+    job.json             settings and versions: what every window depends on; beside them what none
+                         does, such as how many draws are kept, and where prices came from
     prices.parquet       the table, as it was when the job last ran
     fits/DAY-KEY.npz     a window's model: draws, or a net (.safetensors)
     scored/DAY-KEY.npz   its forecasts against what came, once all of that is known
@@ -21,6 +22,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -76,7 +78,7 @@ class JobFolder(ABC):
         """That of an earlier run, with its own prices and settings; raises `AlphaError`."""
         found = cls.described(folder)
         assert found is not None
-        settings = cls.settings_from(found["settings"])
+        settings = cls.settings_from(found["settings"] | found.get("beside", {}))
         prices = saved_prices(folder, str(found.get("source", folder.name)))
         return cls(folder, prices, settings, other_version)
 
@@ -89,6 +91,8 @@ class JobFolder(ABC):
         self.identity = {"settings": settings.identity(), "instruments": list(prices.names)}
         if prices.extras.members is not None:
             self.identity["members"] = "by date"
+        kept = self.identity["settings"]
+        self._beside = {k: v for k, v in asdict(settings).items() if k not in kept}
         self._versions, self._level = self._check(folder, other_version)
         self._base = hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode())
         self._prefixes: dict[int, str] = {}
@@ -96,7 +100,8 @@ class JobFolder(ABC):
             for name in FOLDERS:
                 (folder / name).mkdir(parents=True, exist_ok=True)
             sync_folder(folder.parent)
-            self._describe()
+            if not (folder / "job.json").exists():
+                self._describe()
         except OSError as error:
             raise AlphaError(f"The folder {folder} cannot be used: {error.strerror}.") from None
 
@@ -116,7 +121,7 @@ class JobFolder(ABC):
     def _describe(self) -> None:
         """Write job.json, if it does not say so already: who only reads may not write."""
         about = {"tilewright": self._versions, "level": self._level, "source": self.prices.source}
-        about |= self.identity
+        about |= self.identity | {"beside": self._beside}
         text = json.dumps(about, indent=2)
         if not _holds(self.path / "job.json", text):
             write_text(self.path / "job.json", text)
@@ -187,7 +192,9 @@ class JobFolder(ABC):
         if found is None:
             return [ours], None
         versions, wanted = list(found.pop("tilewright")), json.loads(json.dumps(self.identity))
-        level, _ = found.pop("level", None), found.pop("source", None)
+        level = found.pop("level", None)
+        for name in ("source", "beside"):
+            found.pop(name, None)
         same = found["instruments"] == wanted["instruments"]
         differs = difference(found, wanted) if same else "other instruments"
         if differs:
@@ -216,6 +223,7 @@ class JobFolder(ABC):
                 return None
             found = json.loads(path.read_text())
             _ = found["tilewright"][-1], found["settings"][cls.mark], found["instruments"][0]
+            _ = dict(found.get("beside", {}))
         except (OSError, ValueError, KeyError, TypeError, IndexError):
             raise AlphaError(f"{folder} is not the folder of a job of {cls.whose}.") from None
         return found
