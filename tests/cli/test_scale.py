@@ -32,7 +32,7 @@ def table(path, first: int = 0, last: int = 430):
 
 @pytest.fixture
 def settings(tmp_path):
-    (tmp_path / "s.toml").write_text(SETTINGS)
+    (tmp_path / "s.toml").write_text(SETTINGS, "utf-8-sig")  # as some editors of Windows do
     return "--settings", tmp_path / "s.toml"
 
 

@@ -298,7 +298,7 @@ def _settings(path: Path | None) -> ScaleSettings:
     if path is None:
         return settings_from({})
     try:
-        return settings_from(tomllib.loads(path.read_text()))
+        return settings_from(tomllib.loads(path.read_text("utf-8-sig")))
     except OSError as error:
         raise AlphaError(f"{path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

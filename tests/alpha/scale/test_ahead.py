@@ -62,6 +62,17 @@ def test_a_model_that_is_not_there_yet_is_said(folder, tmp_path):
         today(opened(tmp_path / "job"))
 
 
+def test_a_model_that_diverged_says_so(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "job")
+    for path in (tmp_path / "job" / "fits").iterdir():
+        arrays = dict(np.load(path))
+        lost = {n: np.full_like(v, np.nan) for n, v in arrays.items() if n.startswith("positions")}
+        assert lost
+        np.savez(path, **(arrays | lost))
+    with pytest.raises(AlphaError, match="The chains of this model diverged"):
+        today(opened(tmp_path / "job"))
+
+
 def test_who_only_reads_writes_nothing(folder):
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
     today(opened(folder))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.priors import each_draw
 from tilewright.alpha.scale.settings import FLOOR, ScaleSettings
@@ -93,8 +94,13 @@ class Fit:
         return mean, scale, df
 
     def distribution(self, X: np.ndarray) -> Mixture:
-        """The predictive distribution of standardised rows, in units of the target."""
+        """The predictive distribution of standardised rows, in units of the target.
+
+        Raises `AlphaError` where a chain has left all numbers behind.
+        """
         mean, scale, df = self.forecasts(X)
+        if not (np.isfinite(mean).all() and np.isfinite(scale).all() and np.isfinite(df).all()):
+            raise AlphaError("The chains of this model diverged: it has no forecast.")
         return Mixture(mean.reshape(-1, len(X)), scale.reshape(-1, len(X)), df.ravel())
 
 
