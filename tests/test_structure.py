@@ -10,7 +10,7 @@ HOME = Path(__file__).parent.parent / "tilewright"
 
 ORDER: list[str] = list(
     (
-        "frozen collector env errors doubts files onnx_file tree machine models graph image "
+        "frozen collector env errors checks doubts files onnx_file tree machine models graph image "
         "checksum saved trace codelets plan simulate report codegen runtime state record c_export "
         "compilation dump elsewhere stages compiler loading compare jitted calibrate mcmc alpha "
         "sequence vision serve bench talk cli"

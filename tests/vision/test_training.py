@@ -170,8 +170,8 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
 
 @pytest.mark.parametrize("settings, words", [
     (dict(stage="all"), "stage must be one of head, blocks, whole, not 'all'"),
-    (dict(epochs=0), "epochs must be a whole number of 1 or more"),
-    (dict(batch=2.5), "batch must be a whole number of 1 or more, not 2.5"),
+    (dict(epochs=0), "epochs must be a whole number from 1 on"),
+    (dict(batch=2.5), "batch must be a whole number from 1 on, not 2.5"),
     (dict(optimiser="lion"), "optimiser must be one of adamw, sgd"),
     (dict(precision="float16"), "precision must be one of float32, bfloat16, not 'float16'"),
     (dict(rate=-1), "learning_rate must be above 0"),
@@ -180,8 +180,8 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     (dict(decay="much"), "decay must be 0 or more, not 'much'"),
     (dict(warmup=None), "warmup must be 0 or more, and below 1, not None"),
     (dict(rate="fast"), "learning_rate must be above 0, not 'fast'"),
-    (dict(train_size=0), "train_size must be a whole number of 1 or more, not 0"),
-    (dict(seed=None), "seed must be a whole number of 0 or more, not None"),
+    (dict(train_size=0), "train_size must be a whole number from 1 on, not 0"),
+    (dict(seed=None), "seed must be a whole number from 0 on, not None"),
 ])  # fmt: skip
 def test_settings_that_cannot_be(settings, words):
     with pytest.raises(ArgumentError, match=words):

@@ -20,6 +20,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from tilewright.checks import one_of, whole
 from tilewright.errors import ArgumentError
 from tilewright.models import forecaster
 from tilewright.models.forecaster import Forecaster
@@ -34,7 +35,6 @@ from tilewright.sequence.moved import moved
 from tilewright.sequence.pieces import Table
 from tilewright.sequence.precision import PRECISIONS, in_precision, law_of
 from tilewright.sequence.sequences import Sequences
-from tilewright.sequence.settings import one_of, whole
 from tilewright.sequence.stream import Stream
 from tilewright.sequence.training import MOST_RETREATS, Hyper, Recipe, Rows
 

@@ -5,20 +5,18 @@ In: an estimator's parameters, unchecked, as scikit-learn wants them stored. Rai
 
 from __future__ import annotations
 
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tilewright.checks import between, one_of, whole
 from tilewright.errors import ArgumentError
 from tilewright.graph.pattern import TALL
 from tilewright.models.forecaster import CLASSES, HEADS, QUANTILES
 from tilewright.models.recurrent import GATES
 from tilewright.sequence.precision import PRECISIONS
 
-MOST = 2**31 - 1
-"""Whole numbers are of 32 bits in programs."""
 MOST_PIECES = 2**20
 """Of a batch: there is room for all of it, however few pieces there are."""
 
@@ -70,29 +68,3 @@ def check_head(head: Any, levels: Any) -> None:
     rising = found.ndim == 1 and len(found) > 1 and bool(np.all(np.diff(found) > 0))
     if not rising or not (found[0] > 0 and found[-1] < 1):
         raise ArgumentError(f"levels must rise, between 0 and 1, not {levels!r}.")
-
-
-def one_of(name: str, value: Any, known: tuple) -> None:
-    """Raises unless it is one of those known."""
-    if value not in known:
-        raise ArgumentError(f"{name} must be one of {known}, not {value!r}.")
-
-
-def whole(name: str, value: Any, least: int, most: int = MOST) -> None:
-    """Raises unless it is a whole number from `least` to `most`."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ArgumentError(f"{name} must be a whole number from {least} on, not {value!r}.")
-    if int(value) > most:
-        raise ArgumentError(f"{name} must be at most {most:,}, not {int(value):,}.")
-
-
-def between(name: str, value: Any, low: float, high: float, open_: bool = False) -> None:
-    """Raises unless it is a number within these; `open_`: and above `low`."""
-    sound = (
-        isinstance(value, (int, float, np.number))
-        and not isinstance(value, bool)
-        and low <= value <= high
-    )
-    if not sound or (open_ and value == low):
-        least = "above" if open_ else "from"
-        raise ArgumentError(f"{name} must be {least} {low:g} to {high:g}, not {value!r}.")

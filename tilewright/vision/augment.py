@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageEnhance
 
+from tilewright.checks import is_number
 from tilewright.errors import ArgumentError
 from tilewright.frozen import frozen
-from tilewright.vision.checks import is_number
 from tilewright.vision.preprocessing import FILTERS, Preprocessing
 
 FLIPS = ("none", "horizontal", "both")

@@ -23,10 +23,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
+from tilewright.checks import is_number, whole
 from tilewright.errors import ArgumentError
 from tilewright.vision.augment import Augment
 from tilewright.vision.checkpoint import Checkpoint, check_place
-from tilewright.vision.checks import check_whole, is_number
 from tilewright.vision.columns import column, complete, moments
 from tilewright.vision.comparison import Comparison, compared
 from tilewright.vision.errors import ImageError
@@ -230,10 +230,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):
                 f"validation must be 0 or more, and below 1, not {self.validation!r}."
             )
         if self.size is not None:
-            check_whole("size", self.size, 1)
+            whole("size", self.size, 1)
         if self.workers is not None:
-            check_whole("workers", self.workers, 0)
-        check_whole("random_state", self.random_state, 0)
+            whole("workers", self.workers, 0)
+        whole("random_state", self.random_state, 0, most=None)
         if self.checkpoint is not None:
             check_place(self.checkpoint)
         settings = Training(

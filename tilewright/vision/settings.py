@@ -6,10 +6,10 @@ from dataclasses import field
 from math import ceil
 from typing import Any
 
+from tilewright.checks import is_number, is_whole, whole
 from tilewright.errors import ArgumentError
 from tilewright.frozen import frozen
 from tilewright.vision.augment import Augment
-from tilewright.vision.checks import check_whole, is_number, is_whole
 
 HEAD, BLOCKS, WHOLE = STAGES = ("head", "blocks", "whole")
 ADAMW, SGD = OPTIMISERS = ("adamw", "sgd")
@@ -61,10 +61,10 @@ class Training:
                 found = getattr(self, name)
                 raise ArgumentError(f"{name} must be one of {', '.join(known)}, not {found!r}.")
         for name in ("blocks", "epochs", "batch"):
-            check_whole(name, getattr(self, name), 1)
-        check_whole("seed", self.seed, 0)
+            whole(name, getattr(self, name), 1)
+        whole("seed", self.seed, 0, most=None)
         if self.train_size is not None:
-            check_whole("train_size", self.train_size, 1)
+            whole("train_size", self.train_size, 1)
         for name in ("warmup", "ema", "smoothing"):
             value = getattr(self, name)
             if not is_number(value) or not 0 <= value < 1:

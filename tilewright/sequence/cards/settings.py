@@ -6,6 +6,7 @@ from dataclasses import asdict, field, replace
 from math import ceil
 from typing import Any
 
+from tilewright.checks import between, whole
 from tilewright.errors import ArgumentError
 from tilewright.frozen import frozen
 from tilewright.sequence.cards import order, published
@@ -13,7 +14,7 @@ from tilewright.sequence.cards.nets import Net
 from tilewright.sequence.cards.purchases import Purchases
 from tilewright.sequence.cards.split import LENGTH, check_weeks
 from tilewright.sequence.cards.world import CARDS, DELAY, World
-from tilewright.sequence.settings import between, check, whole
+from tilewright.sequence.settings import check
 
 PUBLISHED, ORDER = "published", "order"
 
