@@ -36,7 +36,7 @@ def test_without_dates(tmp_path):
     assert read_prices(tmp_path / "t.csv").days == ("1", "2", "3", "4", "5")
 
 
-@pytest.mark.parametrize("kind", ["polars", "pyarrow"])
+@pytest.mark.parametrize("kind", [pytest.param("polars", marks=pytest.mark.peers), "pyarrow"])
 def test_other_frames(kind):
     module = pytest.importorskip(kind)
     plain = frame().reset_index()
@@ -49,6 +49,7 @@ def test_other_frames(kind):
     assert found.fingerprint() == prices_of(frame()).fingerprint()
 
 
+@pytest.mark.peers
 def test_frames_that_wait_to_be_read():
     plain, expected = frame().reset_index(), prices_of(frame()).fingerprint()
     polars = pytest.importorskip("polars")
