@@ -19,6 +19,7 @@ from tilewright.codelets.scalar_math import (
     exponential,
     gamma,
     hyperbolic,
+    inverse_hyperbolic,
     lanewise,
     logarithm,
     power,
@@ -28,7 +29,11 @@ from tilewright.codelets.scalar_math import (
 Formula = Callable[..., Register]
 
 _FLOAT: dict[str, Formula] = {
+    "acosh": inverse_hyperbolic.acosh,
+    "asinh": inverse_hyperbolic.asinh,
+    "atanh": inverse_hyperbolic.atanh,
     "cos": trigonometric.cos,
+    "cosh": hyperbolic.cosh,
     "digamma": gamma.digamma_float,
     "erf": error.erf,
     "erf_inv": error.erf_inv,
@@ -41,6 +46,7 @@ _FLOAT: dict[str, Formula] = {
     "logistic": exponential.logistic,
     "pow": power.power,
     "sin": trigonometric.sin,
+    "sinh": hyperbolic.sinh,
     "tanh": hyperbolic.tanh,
     "tanh_approximate": hyperbolic.tanh_approximate,
 }

@@ -1,5 +1,6 @@
-"""tanh in float32: 20 instructions, one of them a division, which other units do meanwhile.
+"""tanh, sinh and cosh in float32.
 
+tanh has 20 instructions, one of them a division, which other units do meanwhile.
 |x| = n ln 2 / 2 + r, so that exp(2 |x|) = 2**n (1 + T) / (1 - T) with T = tanh(r), and
 
     tanh |x| = (h + T (h + 1)) / (h + 1 + T h),  h = (2**n - 1) / 2
@@ -7,12 +8,26 @@
 T is an odd polynomial (minimax). The denominator is taken as numerator + 1 - T: what the numerator
 is rounded by then hardly matters where it is large. n is |x| / (ln 2 / 2) to the nearest half,
 rounded down: 0 below 0.26, where T itself is the result, and 1 only from where few bits cancel.
+
+sinh and cosh divide by nothing. With |x| = n ln 2 + r and |r| <= ln 2 / 2,
+
+    sinh |x| = h + (cosh(r) - 1) h + sinh(r) a,    h = (2**n - 2**-n) / 2,
+    cosh |x| = a + (cosh(r) - 1) a + sinh(r) h,    a = (2**n + 2**-n) / 2
+
+of which h is exact until 2**-n is far below the last place, and of a the smaller part is added to
+what is small. All is halved until the end, since a result may be finite where 2**n / 2 is not.
 """
 
 from __future__ import annotations
 
 from tilewright.codelets.emit.registers import Register
-from tilewright.codelets.scalar_math.pieces import ROUNDER, polynomial, rough_reciprocal
+from tilewright.codelets.scalar_math.pieces import (
+    POWERS,
+    ROUNDER,
+    polynomial,
+    rough_reciprocal,
+    without_twos,
+)
 
 _TANH = (-0.33333215, 0.13322683, -0.051223993)
 """(tanh(r) / r - 1) / r**2, in r**2, for r from -0.09 to 0.26."""
@@ -21,6 +36,14 @@ _HALVES = ROUNDER / 2 + 126
 """Added to a small float, leaves its nearest half in the low bits, with the exponent of 1/2."""
 _ONE_FROM = 10.0
 """From 9.02 on, tanh is 1."""
+_SINH = (1 / 6, 1 / 120, 1 / 5040)
+_COSH = (1 / 2, 1 / 24, 1 / 720)
+"""Taylor's, of sinh(r) / r and of cosh(r) without their ones, in r**2: what is left out is below
+5e-9 of the result."""
+_INFINITE_AT = 89.5
+"""sinh and cosh are infinite from 89.42 on; 2**n is no float from 89.76 on, even halved twice."""
+_QUARTER = 125
+"""The exponent of 1/4."""
 
 
 def tanh(x: Register) -> Register:
@@ -75,3 +98,33 @@ def tanh_approximate(x: Register) -> Register:
 
 _P = (0.99999594, 0.11574943, 0.001575996)
 _Q = (1.0, 0.44905305, 0.017963978, 6.0285391e-05)
+
+
+def sinh(x: Register) -> Register:
+    """Within 1.8 units in the last place, within 0.6 below 0.34."""
+    sine, cosine, up, down = _parts(x)
+    h, a = up - down, up + down
+    half = h + cosine.fma(h, sine * a)
+    # Half of the smallest numbers would be denormal; sinh(r) is the result itself up to 0.34.
+    size = (x.magnitude() < 0.25).select(sine, half + half)
+    return size.with_sign_of(x)
+
+
+def cosh(x: Register) -> Register:
+    """Within 1.4 units in the last place."""
+    sine, cosine, up, down = _parts(x)
+    half = up + cosine.fma(up + down, sine.fma(up - down, down))
+    return half + half
+
+
+def _parts(x: Register) -> tuple[Register, Register, Register, Register]:
+    """sinh(r), cosh(r) - 1, 2**n / 4 and 2**-n / 4 of |x|, of which the last may be zero."""
+    size = x.magnitude()
+    size = (size > _INFINITE_AT).select(_INFINITE_AT, size)
+    rounded, r = without_twos(size, POWERS - 2)
+    square = r * r
+    sine = (r * square).fma(polynomial(square, _SINH), r)
+    cosine = square * polynomial(square, _COSH)
+    up = rounded.bitcast("i32") << 23
+    down = (up.full(2 * _QUARTER << 23) - up).intrinsic("smax", 0)
+    return sine, cosine, up.bitcast("float"), down.bitcast("float")

@@ -45,11 +45,25 @@ def log1p_unit(x: Register) -> Register:
     return x.is_nan().select(float("nan"), _sum(k, _fraction(x, above)))
 
 
+def log1p_parts(x: Register, rest: Register, twos: Register | float) -> Register:
+    """log(1 + x + rest) + twos * ln 2, for 0 <= x < 2**126 and a rest below the last place of x."""
+    above = (x + 1.0).bitcast("i32") - _ROOT_HALF
+    scale = _scale(above)
+    f = x.fma(scale, scale - 1.0)
+    k = above.shift_right_signed(23).cast("sitofp", "float") + twos
+    return k.fma(LN2, (f * f).fma(polynomial(f, _LOG), rest * scale) + f)
+
+
 def _fraction(x: Register, above: Register) -> Register:
     """f of 1 + x = 2**k (1 + f), k in the exponent of `above`."""
-    power = above & -0x800000
-    scale = (power.full(_ONE) - power).bitcast("float")
+    scale = _scale(above)
     return x.fma(scale, scale - 1.0)
+
+
+def _scale(above: Register) -> Register:
+    """2**-k, k in the exponent of `above`."""
+    power = above & -0x800000
+    return (power.full(_ONE) - power).bitcast("float")
 
 
 def _sum(k: Register, f: Register) -> Register:
