@@ -342,6 +342,20 @@ def test_trips_that_move_or_sum_stay():
         assert "scan" in ops(tidy(trace(thrice, x).graph))
 
 
+def test_many_trips_that_compute_nothing_stay():
+    x = np.linspace(-2, 2, LONG, dtype=np.float32)
+
+    def exchanged(x, y):
+        return lax.scan(lambda c, _: ((c[1], c[0]), None), (x, y), None, length=LITTLE + 1)[0]
+
+    def last(x, rows):
+        return lax.scan(lambda _, row: (row, None), x, rows)[0]
+
+    rows = np.resize(x, (LITTLE + 1, LONG))
+    for function, y in ((exchanged, -x), (last, rows)):
+        assert "scan" in ops(assert_same(tidy, trace(function, x, y).graph, [x, y]))
+
+
 def test_constants_enter_bodies():
     scalar = Type("float32", ())
     body = Builder([scalar, scalar])

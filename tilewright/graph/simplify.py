@@ -190,7 +190,7 @@ def _is_little(node: Node) -> bool:
     made = [inner for inner in body.nodes if inner.op not in ("constant", "broadcast")]
     return (
         carry == len(node.outputs)
-        and len(made) * node.params["length"] <= LITTLE
+        and max(1, len(made)) * node.params["length"] <= LITTLE
         and all(inner.op in ELEMENTWISE for inner in made)
         and min((value.type.size for value in body.outputs), default=0) >= LONG
     )
