@@ -342,6 +342,16 @@ def test_trips_that_move_or_sum_stay():
         assert "scan" in ops(tidy(trace(thrice, x).graph))
 
 
+def test_trips_that_take_functions_stay():
+    x = np.linspace(-2, 2, LONG, dtype=np.float32)
+    for step in (jnp.exp, lambda c: c * jnp.sin(c) + 1, lambda c: jnp.arctan2(c, c + 1)):
+
+        def thrice(x, step=step):
+            return lax.scan(lambda c, _: (step(c), None), x, None, length=3)[0]
+
+        assert "scan" in ops(assert_same(tidy, trace(thrice, x).graph, [x]))
+
+
 def test_many_trips_that_compute_nothing_stay():
     x = np.linspace(-2, 2, LONG, dtype=np.float32)
 

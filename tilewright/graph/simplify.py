@@ -29,6 +29,12 @@ LONG = 4096
 arithmetic: Horner's rule of twelve terms at 500,000 places took 5 times as long trip by trip."""
 LITTLE = 64
 """Operations of all trips together, element by element: one vertex, compiled in no time."""
+_FUNCTIONS = frozenset(
+    "acos acosh asin asinh atan atan2 atanh cbrt cos cosh digamma erf erf_inv erfc exp exp2 expm1 "
+    "lgamma log log1p logistic pow rem sin sinh tan tanh".split()
+)
+"""What takes longer than to read and write: sixty of exp, opened, compiled in 0.33 s for 0.03, and
+took 1.3 times as long."""
 
 
 def simplify(graph: Graph) -> Graph:
@@ -191,7 +197,7 @@ def _is_little(node: Node) -> bool:
     return (
         carry == len(node.outputs)
         and max(1, len(made)) * node.params["length"] <= LITTLE
-        and all(inner.op in ELEMENTWISE for inner in made)
+        and all(inner.op in ELEMENTWISE and inner.op not in _FUNCTIONS for inner in made)
         and min((value.type.size for value in body.outputs), default=0) >= LONG
     )
 
