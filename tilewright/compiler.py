@@ -67,7 +67,8 @@ def compile(
 
     `memory_limit`, in bytes, is what a call may take on this host, arguments and results included
     (None: all there is). Where the fastest program takes more, as much is computed anew, rather
-    than stored, as can be: the same bits, later. `report()` says what is taken.
+    than stored, as can be: the same bits, later. What a tile works in counts once for each of
+    `tiles`, and for each CPU at least. `report()` says what is taken.
 
     Raises `UnsupportedError` for what cannot be expressed, `ArgumentError` for a bad argument,
     `CapacityError` for what fits neither this host, or its limit, nor a modelled machine.
@@ -122,7 +123,7 @@ def _native(
     from tilewright.trace import trace  # JAX takes a second to import
 
     traced, host = trace(called.fn, *called.values, names=called.given), host_machine()
-    host = host if memory_limit is None else with_memory(host, memory_limit)
+    host = host if memory_limit is None else with_memory(host, memory_limit, tiles or 1)
     graph, interface, hidden = traced.graph, _interface(called, traced), len(traced.constants)
     if kept:
         graph, interface = with_state(traced, called, interface, kept)

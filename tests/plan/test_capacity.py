@@ -65,6 +65,24 @@ def test_what_is_over_a_limit_is_computed_anew_to_the_same_bits():
         tilewright.compile(training, *given, tiles=1, memory_limit=1_000_000)
 
 
+def test_more_tiles_than_the_host_has_count_for_a_limit():
+    """Each works in memory of its own, on instances that are whole on one."""
+
+    def total(rows):
+        sums = jnp.cumsum(jnp.cumsum(rows, 0)[::-1], 1)
+        return jnp.sum(sums)
+
+    mapped, many = tilewright.tile_map(total), np.ones((8, 500, 100), np.float32)
+    usual = tilewright.compile(mapped, many)
+    tiles = usual.compiled.source.machine.chip.tiles + 6
+    taken, own = needed(usual.compiled.program, tiles), usual.compiled.program.tile_bytes
+    assert own > 0
+    limited = tilewright.compile(mapped, many, tiles=tiles, memory_limit=taken)
+    np.testing.assert_array_equal(usual(many), limited(many))
+    with pytest.raises(CapacityError, match="The program needs"):
+        tilewright.compile(mapped, many, tiles=tiles, memory_limit=taken - 1)
+
+
 @pytest.mark.parametrize("limit, machine, words", [
     (0, None, "memory_limit must be a positive whole number, not 0"),
     (True, None, "memory_limit must be a positive whole number, not True"),

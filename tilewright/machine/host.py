@@ -71,12 +71,14 @@ def host_machine() -> Machine:
     return described(names, read(ENVIRONMENT.cache, names))
 
 
-def with_memory(machine: Machine, nbytes: int) -> Machine:
-    """The same host with no more main memory than so many bytes."""
+def with_memory(machine: Machine, nbytes: int, tiles: int) -> Machine:
+    """The same host with no more main memory than so many bytes, and no fewer tiles than so many:
+    each has memory of its own to work in."""
     *caches, main = machine.tile.memories
     main = replace(main, size=min(main.size, nbytes))
     tile = replace(machine.tile, memories=(*caches, main))
-    return replace(machine, chip=replace(machine.chip, tile=tile))
+    chip = replace(machine.chip, tile=tile, tiles=max(machine.chip.tiles, tiles))
+    return replace(machine, chip=chip)
 
 
 def described(names: tuple[str, ...], figures: Figures | None = None) -> Machine:
