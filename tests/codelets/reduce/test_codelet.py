@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.codelets.cases import arguments, check
-from tests.codelets.run import assembly, levels, run
+from tests.codelets.run import HOST, assembly, levels, run, wrapped
 from tilewright.codelets.expression import Expression, Instruction, constant_instruction
 from tilewright.codelets.reduce import Reduce
 from tilewright.graph.ir import numpy_dtype
@@ -284,3 +284,10 @@ def test_several_totals_of_a_pass(shape, axes, features):
     strides = dense_strides(shape)
     codelet = Reduce("sum", expression, shape, axes, (strides,), out, (strides,), totals=2)
     check(codelet, features)
+
+
+@pytest.mark.parametrize(("kind", "rows", "most"), [("sum", 256, 13_000), ("max", 20_000, 37_000)])
+def test_text_of_many_columns_is_short(kind, rows, most):
+    """Lanes are combined a vector at a time, and few vectors are carried down the rows."""
+    codelet = replace(reduction(kind, "float32", (rows, 500), (0,)), far=True)
+    assert len(wrapped(codelet, HOST)) < most

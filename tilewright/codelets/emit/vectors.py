@@ -39,9 +39,7 @@ def constants(kind: str, values: Sequence[int]) -> str:
 
 def splat_constant(kind: str, value: str | int, width: int) -> str:
     """The same constant in every lane; the scalar itself at width 0."""
-    if not width:
-        return str(value)
-    return "<" + ", ".join([f"{kind} {value}"] * width) + ">"
+    return f"splat ({kind} {value})" if width else str(value)
 
 
 def mask(width: int, valid: int) -> str:

@@ -44,13 +44,14 @@ class Form(ABC):
             for pointer, dtype, step in zip(pointers, dtypes, steps, strict=True)
         ]
 
-    def keep(self, slot: str, value: str) -> None:
-        place = self.function.address(self.lanes, self.row, slot)
+    def keep(self, slot: str | int, value: str, first: str = "") -> None:
+        """Store a vector of sums in a slot of `lanes`, or of those that begin at `first`."""
+        place = self.function.address(first or self.lanes, self.row, slot)
         self.function.do(f"store {self.row} {value}, ptr {place}, align 64")
 
-    def kept(self, slot: str) -> str:
+    def kept(self, slot: str | int, first: str = "") -> str:
         """What `keep` put there."""
-        place = self.function.address(self.lanes, self.row, slot)
+        place = self.function.address(first or self.lanes, self.row, slot)
         return self.function.let(f"load {self.row}, ptr {place}, align 64")
 
     def halved(self, lanes: Sequence[Lane]) -> str:
