@@ -67,6 +67,20 @@ def test_gaps_that_are_filled_backwards_are_found(dated):
         check_lookahead(lambda p: pd.DataFrame(p.values).bfill().to_numpy(), table)
 
 
+def test_features_that_need_many_days_are_not_asked_about_a_few():
+    """Though an instrument was listed early on."""
+
+    def mean(table):
+        found = np.full(table.values.shape, np.nan)
+        windows = np.lib.stride_tricks.sliding_window_view(table.values, 100, axis=0)
+        found[99:] = windows.mean(axis=-1)
+        return found
+
+    values = TABLE.values.copy()
+    values[:40, 1] = np.nan
+    check_lookahead(mean, Prices(TABLE.days, TABLE.names, values, "listed later"))
+
+
 def test_a_function_may_write_into_its_table():
     before = TABLE.values.copy()
 
