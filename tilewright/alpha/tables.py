@@ -13,6 +13,7 @@ import hashlib
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -185,9 +186,19 @@ def _of_parts(folder: Path) -> Any:
     from pyarrow.dataset import dataset
 
     found = dataset(folder, format="parquet", partitioning="hive")
-    schemas = [found.schema, *(part.physical_schema for part in found.get_fragments())]
-    whole = pa.unify_schemas(schemas, promote_options="permissive")
-    frame = found.replace_schema(whole).to_table().to_pandas()
+    whole, parts = found.schema, list(found.get_fragments())
+    for part in parts:
+        whole = _joined(whole, part.physical_schema)
+    tables = []
+    for part in parts:
+        own = part.physical_schema
+        added = [field for field in found.schema if own.get_field_index(field.name) < 0]
+        table = part.to_table(schema=pa.schema([*own, *added]))
+        types = [whole.field(name).type for name in table.column_names]
+        columns = [table[i].cast(kind) for i, kind in enumerate(types)]
+        tables.append(pa.table(columns, names=table.column_names))
+    table = pa.concat_tables(tables, promote_options="default")
+    frame = table.replace_schema_metadata(found.schema.metadata).to_pandas()
     if long_columns([str(name) for name in frame.columns]):
         return frame
     names = {part.name.partition("=")[0] for part in folder.rglob("*=*") if part.is_dir()}
@@ -198,6 +209,21 @@ def _of_parts(folder: Path) -> Any:
     except (AlphaError, IndexError):  # that there are no dates is said where they are looked for
         return frame
     return frame.iloc[np.argsort(days, kind="stable")]
+
+
+def _joined(whole: Any, other: Any) -> Any:
+    """The schema with another's columns: a type has room for both, or is the first one."""
+    import pyarrow as pa
+
+    for field in other:
+        at = whole.get_field_index(field.name)
+        if at < 0:
+            whole = whole.append(field)
+        elif whole.field(at).type != field.type:
+            both = [pa.schema([one]) for one in (whole.field(at), field)]
+            with suppress(pa.ArrowTypeError):
+                whole = whole.set(at, pa.unify_schemas(both, promote_options="permissive").field(0))
+    return whole
 
 
 def prices_of(frame: Any, source: str = "table", gaps: bool = False, gone: bool = False) -> Prices:
