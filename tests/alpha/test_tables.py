@@ -99,6 +99,29 @@ def test_parts_of_parquet_in_any_order(named, tmp_path):
     assert np.isnan(found.values[~late, 2]).all()
 
 
+@pytest.mark.parametrize(
+    "types",
+    [
+        (np.float32, np.float64),
+        (np.float64, np.float32),
+        (np.int64, np.float64),
+        (np.float32, np.int32),
+    ],
+)
+@pytest.mark.parametrize("days", ["dates", "text", "stamps"])
+def test_parts_of_other_types(types, days, tmp_path):
+    pytest.importorskip("pyarrow")
+    plain = frame().round(0).reset_index()
+    parts = [plain[:3], plain[3:]]
+    for i, (part, kind) in enumerate(zip(parts, types, strict=True)):
+        other = part.astype(dict.fromkeys(plain.columns[1:], kind))
+        if i:
+            as_days = {"dates": lambda d: d.dt.date, "text": lambda d: d.dt.strftime("%Y-%m-%d")}
+            other["date"] = as_days.get(days, lambda d: d)(other["date"])
+        other.to_parquet(tmp_path / f"{i}.parquet", index=False)
+    assert read_prices(tmp_path).fingerprint() == prices_of(frame().round(0)).fingerprint()
+
+
 def test_parquet(tmp_path):
     pytest.importorskip("pyarrow")
     frame().to_parquet(tmp_path / "t.parquet")

@@ -13,7 +13,6 @@ import hashlib
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,9 @@ import numpy as np
 
 from tilewright.alpha.dates import WORDS, are_days, dates_of, dates_of_numbers, plain_dates
 from tilewright.alpha.errors import AlphaError
-from tilewright.alpha.long import days_in_order, long_columns, widened
+from tilewright.alpha.long import long_columns, widened
 from tilewright.alpha.numbers import no_prices, not_a_number, numbers
+from tilewright.alpha.parts import of_parts
 from tilewright.frozen import frozen
 
 READERS = {
@@ -145,7 +145,7 @@ def _read(path: Path, reader: str) -> Any:
             options |= {"decimal": ","} if commas.any() else {}
         _check_names([name.strip() for name in names], str(path))
     if path.is_dir():
-        return _of_parts(path)
+        return of_parts(path)
     frame = getattr(pd, reader)(path, **options)
     if reader == "read_csv":
         _check_cells(frame, path, options.get("sep", ","))
@@ -176,54 +176,6 @@ def _is_cut(path: Path, separator: str, cells: int) -> bool:
     if last.endswith(("\n", "\r")):
         return False
     return len(next(csv.reader([last], delimiter=separator))) < cells
-
-
-def _of_parts(folder: Path) -> Any:
-    """All columns that any part has, as an instrument may have been listed later, and of a wide
-    table not what parts are sorted by, such as `year=2020/0.parquet`; its days are put in order.
-    """
-    import pyarrow as pa
-    from pyarrow.dataset import dataset
-
-    found = dataset(folder, format="parquet", partitioning="hive")
-    whole, parts = found.schema, list(found.get_fragments())
-    for part in parts:
-        whole = _joined(whole, part.physical_schema)
-    tables = []
-    for part in parts:
-        own = part.physical_schema
-        added = [field for field in found.schema if own.get_field_index(field.name) < 0]
-        table = part.to_table(schema=pa.schema([*own, *added]))
-        types = [whole.field(name).type for name in table.column_names]
-        columns = [table[i].cast(kind) for i, kind in enumerate(types)]
-        tables.append(pa.table(columns, names=table.column_names))
-    table = pa.concat_tables(tables, promote_options="default")
-    frame = table.replace_schema_metadata(found.schema.metadata).to_pandas()
-    if long_columns([str(name) for name in frame.columns]):
-        return frame
-    names = {part.name.partition("=")[0] for part in folder.rglob("*=*") if part.is_dir()}
-    frame = frame.drop(columns=[name for name in names if name in frame.columns])
-    dated = frame.index.dtype.kind not in "iuf"
-    try:
-        days = days_in_order(frame.index if dated else frame.iloc[:, 0], str(folder))
-    except (AlphaError, IndexError):  # that there are no dates is said where they are looked for
-        return frame
-    return frame.iloc[np.argsort(days, kind="stable")]
-
-
-def _joined(whole: Any, other: Any) -> Any:
-    """The schema with another's columns: a type has room for both, or is the first one."""
-    import pyarrow as pa
-
-    for field in other:
-        at = whole.get_field_index(field.name)
-        if at < 0:
-            whole = whole.append(field)
-        elif whole.field(at).type != field.type:
-            both = [pa.schema([one]) for one in (whole.field(at), field)]
-            with suppress(pa.ArrowTypeError):
-                whole = whole.set(at, pa.unify_schemas(both, promote_options="permissive").field(0))
-    return whole
 
 
 def prices_of(frame: Any, source: str = "table", gaps: bool = False, gone: bool = False) -> Prices:
