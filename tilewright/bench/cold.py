@@ -197,9 +197,9 @@ def _by_tilewright(function: Callable[..., Any], arguments: tuple[Any, ...]) -> 
     traced = tracing.trace
     times: dict[str, float] = {}
 
-    def clocked(*args: Any) -> Any:
+    def clocked(*args: Any, **named: Any) -> Any:
         start = time.perf_counter()
-        result = traced(*args)
+        result = traced(*args, **named)
         times["trace"] = time.perf_counter() - start
         return result
 
