@@ -90,6 +90,30 @@ def test_states_of_stacked_layers(read, both, maps, kind, dynamic, tmp_path):
     np.testing.assert_allclose(found[:, 0], by_runtime(path, xs), atol=1e-5)
 
 
+@pytest.mark.parametrize("step", [6, -1, 5, 2])
+def test_a_step_that_is_read_by_its_number(step, tmp_path):
+    """Of seven steps the last is number six; a batch of three has nothing to do with it."""
+    torch = pytest.importorskip("torch")
+
+    class Net(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn = torch.nn.LSTM(4, 5, batch_first=True)
+
+        def forward(self, xs):
+            return self.rnn(xs)[0][:, step]
+
+    torch.manual_seed(0)
+    net, path, xs = Net().eval(), tmp_path / "net.onnx", inputs()[:3, :7]
+    torch.onnx.export(net, (torch.zeros(3, 7, 4),), path, dynamo=False)
+    if step not in (6, -1):
+        with pytest.raises(UnsupportedError, match="among the steps"):
+            load(path)
+        return
+    found = load(path).window(*xs.shape[:2])(xs)
+    np.testing.assert_allclose(found, by_runtime(path, xs), atol=1e-5)
+
+
 def graph(nodes, arrays, output, shape=("steps", "batch", 4), more=()):
     """A file's bytes, of nodes by hand."""
     make = onnx.helper
