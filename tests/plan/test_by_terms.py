@@ -55,11 +55,20 @@ def test_runs_are_dealt_out_and_fill_the_lanes():
 
 @pytest.mark.parametrize(
     ("x", "g"),
-    [(matrix(16, 300), matrix(24, 300)), (matrix(1200, 1500), matrix(600, 1500))],
+    [(matrix(16, 300), matrix(24, 300)), (matrix(2400, 1500), matrix(1800, 1500))],
     ids=["near", "many outputs"],
 )
 def test_others_are_cut_along_outputs(x, g):
     assert not any(name.startswith("tree") for name in vertices(gradient, x, g))
+
+
+def test_sums_may_be_larger_than_what_they_are_of():
+    x, g = matrix(512, 1500), matrix(256, 1500)
+    run, *_, tree = vertices(gradient, x, g)
+    assert run.endswith("x256")
+    assert tree.startswith("tree_float32_6x")
+    expected = law.product(x.T, g.T, "sequence", "float32")
+    np.testing.assert_array_equal(tilewright.compile(gradient, x, g, tiles=2)(x, g), expected)
 
 
 def test_a_run_makes_what_its_terms_are():

@@ -70,7 +70,8 @@ def emit(codelet: ContractOuter, module: Module, symbol: str) -> None:
                 inside, left, right = _copy(function, problem, left, right, lent)
                 sums = lent
                 if chunks.scratch(inside):
-                    sums = function.address(lent, "i8", sum(copied(problem)))
+                    copies = copied(problem, module.features.registers)
+                    sums = function.address(lent, "i8", sum(copies))
                 _tiles(function, inside, left, right, places, sums, asking)
     function.close()
 
@@ -88,7 +89,7 @@ def _copy(
     function: Function, problem: Problem, left: str, right: str, lent: str
 ) -> tuple[Problem, str, str]:
     """The problem on converted, contiguous operands."""
-    first, second = copied(problem)
+    first, second = copied(problem, function.module.features.registers)
     if problem.paired:
         return _in_words(function, problem, left, right, lent)
     working, k = problem.arithmetic.dtype, problem.k

@@ -27,8 +27,18 @@ if TYPE_CHECKING:
 
 WORTH_COPYING = 8
 """Rows (columns) from which on an operand that needs conversion is copied first."""
-CROWDED, WORTH_SPREADING = 2048, 48
-"""Lines of `right` that lie a multiple of so many bytes apart are copied, for so many rows."""
+NEAR, WORTH_SPREADING = 32 << 10, 48
+"""Lines that lie a multiple of a power of two apart share sets of the nearest cache, of so many
+bytes on any host: it holds as many as lie within that. Of operands that have more of them there are
+copies for so many rows (columns)."""
+APART, NARROW = (512, 2048), 16
+"""From how many bytes apart on: with so many registers, and with more. Small tiles read a panel
+often: filter gradients of 1 x 1 convolutions, which have a line a pixel, run at 72 to 83 % of the
+peak instead of 43 to 48 with AVX2 (Zen 4; pixels of 128 and 256 channels). With AVX-512, whose
+tiles have 8 rows of 48, copies of lines 512 bytes apart cost up to 7 % more than they save. So do
+those of lines 256 bytes apart, which with AVX2 would save a fifth."""
+CROWDED = 2048
+"""Rows of `left` that lie a multiple of so many bytes apart crowd a set whatever their number."""
 WAYS = 8
 """Rows of `left` so far apart that a tile should have: a set of the nearest cache holds no more."""
 AHEAD = 8
@@ -90,8 +100,8 @@ def has_near_sides(codelet: ContractOuter) -> bool:
     return all(side.column_step in (0, 1) for side in problem_of(codelet).sides)
 
 
-def copied(problem: Problem) -> tuple[int, int]:
-    """Bytes of a copy of left and of right; 0: none.
+def copied(problem: Problem, registers: int = NARROW) -> tuple[int, int]:
+    """Bytes of a copy of left and of right; 0: none. With few registers there may be more copies.
 
     The left one is read once for each panel of columns, the right one once for each tile of rows.
     """
@@ -100,8 +110,11 @@ def copied(problem: Problem) -> tuple[int, int]:
         woven = is_woven(problem.left)
         return copied_words(problem.rows, k) if woven else 0, copied_words(problem.columns, k)
     left = problem.left.dtype != working and problem.columns >= WORTH_COPYING
+    apart = APART[registers > NARROW]
+    left = left or (problem.columns >= WORTH_SPREADING and _meet(problem, problem.left, apart))
     right = problem.right.dtype != working or problem.right.step != 1
-    right = (right and problem.rows >= WORTH_COPYING) or _is_crowded(problem)
+    right = right and problem.rows >= WORTH_COPYING
+    right = right or (problem.rows >= WORTH_SPREADING and _meet(problem, problem.right, apart))
     right = right and problem.columns > 1
     return (
         copied_bytes(problem.left, working, problem.rows, k) if left else 0,
@@ -122,20 +135,17 @@ def in_words(problem: Problem) -> Problem:
     )
 
 
-def _is_crowded(problem: Problem) -> bool:
-    """Whether many rows read a panel whose lines meet in few sets of a cache."""
-    many = problem.k > LANES and problem.rows >= WORTH_SPREADING
-    return many and _pitch(problem.right) % CROWDED == 0
-
-
-def _pitch(matrix: Matrix) -> int:
-    """Bytes from line to line of an operand whose lines are contiguous."""
-    return max(matrix.step, matrix.k_step) * itemsize(matrix.dtype)
+def _meet(problem: Problem, matrix: Matrix, least: int) -> bool:
+    """Whether a leaf's lines, so far apart at least, are more than the nearest cache holds."""
+    pitch, terms = abs(matrix.k_step) * itemsize(matrix.dtype), min(problem.k, problem.leaf)
+    apart = pitch & -pitch
+    return matrix.step == 1 and terms > LANES and apart >= least and terms * apart > NEAR
 
 
 def tiles_of(problem: Problem, width: int, registers: int) -> tiling.Tiling:
     """Tiles of rows and vectors of columns."""
     dtypes = problem.arithmetic.dtype, WORD if problem.paired else None
+    apart = abs(problem.left.step) * itemsize(problem.left.dtype)
     return tiling.choose(
         problem.rows,
         -(-problem.columns // width),
@@ -143,7 +153,7 @@ def tiles_of(problem: Problem, width: int, registers: int) -> tiling.Tiling:
         registers,
         row_load=0.5 if problem.left.dtype in dtypes else 1.0,
         column_load=0.5 if problem.right.dtype in dtypes else 1.5,
-        tallest=WAYS if _pitch(problem.left) % CROWDED == 0 else registers,
+        tallest=WAYS if apart % CROWDED == 0 else registers,
     )
 
 
@@ -180,7 +190,7 @@ def rereads(codelet: ContractOuter, features: Features, near: int) -> tuple[Rere
     problem = problem_of(codelet)
     if is_turned(problem) or not codelet.out.size:
         return ()
-    line = copied(problem)[1] // max(problem.k, 1)
+    line = copied(problem, features.registers)[1] // max(problem.k, 1)
     width, item = problem.arithmetic.lanes(features.vector_bits), itemsize(problem.right.dtype)
     plan, found = tiles_of(problem, width, features.registers), []
     tiles = sum(run.count for run in plan.rows)
@@ -206,7 +216,7 @@ class SideBySide:
 def left_loads(codelet: ContractOuter, features: Features) -> SideBySide:
     """How `left` is read, as it lies: each row's element for every k and panel of columns."""
     problem = problem_of(codelet)
-    if is_turned(problem) or copied(problem)[0] or not codelet.out.size:
+    if is_turned(problem) or not codelet.out.size or copied(problem, features.registers)[0]:
         return SideBySide(0, 0, 0)
     width = problem.arithmetic.lanes(features.vector_bits)
     plan = tiles_of(problem, width, features.registers)
