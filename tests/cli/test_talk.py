@@ -1,11 +1,12 @@
 """`tilewright talk` from the shell."""
 
+import pytest
 from typer.testing import CliRunner
 
 from tests.talk.records import images, talk
 from tilewright.cli.app import app
 from tilewright.talk import running
-from tilewright.talk.record import load
+from tilewright.talk.record import Outcome, load
 
 
 def invoke(*arguments: str):
@@ -46,6 +47,29 @@ def test_how_to_install_is_said_with_its_brackets(tmp_path, monkeypatch):
     monkeypatch.setattr(running, "_child", lambda step, most: images())
     found = invoke("--out", str(tmp_path / "a"), "--only", "images", "--quick")
     assert "missing: pip install 'a[b]'" in found.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("command", [["talk", "--only", "lstm"], ["lstm", "--demo"]])
+def test_steps_that_fail_or_are_disturbed_say_so_in_words(command, tmp_path, monkeypatch):
+    """Without marks of how they are printed; brackets in what failed stay."""
+    shaken = {"seconds": 50.0, "others": 0.5}
+    outcomes = iter([Outcome("lstm", conditions=shaken, failed="needs 'a[b]'")])
+    monkeypatch.setattr(
+        running, "_child", lambda *_: next(outcomes, Outcome("lstm", conditions=shaken))
+    )
+    found = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "a")])
+    assert found.exit_code == 0, found.output
+    assert "batch 1: needs 'a[b]'\n" in found.output
+    assert "batch 64: 50 s (disturbed)\n" in found.output
+
+
+def test_what_there_is_no_time_for_is_left(tmp_path, monkeypatch):
+    """As soon as the pace is known: long before the minutes are over."""
+    slow = Outcome("lstm", conditions={"seconds": 900.0, "others": 0.0})
+    monkeypatch.setattr(running, "_child", lambda *_: slow)
+    found = invoke("--out", str(tmp_path / "a"), "--only", "lstm")
+    told = " ".join(found.output.split())
+    assert "Would not end within 30 minutes, so left for another call: lstm: batch 1024" in told
 
 
 def test_records_of_two_machines(tmp_path):

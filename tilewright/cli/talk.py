@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from tilewright.cli.named import with_default
 from tilewright.errors import ArgumentError
@@ -92,10 +93,11 @@ def measured(out: Path, steps: Sequence[Step], console: Console, seconds: float)
         if outcome is None:
             seen.step(step.name)
         elif outcome.failed:
-            console.print(f"{step.name}: [red]{outcome.failed}[/]")
+            console.print(Text.assemble(f"{step.name}: ", (outcome.failed, "red")))
         else:
-            note = " [yellow](disturbed)[/]" if disturbed(outcome) else ""
-            console.print(f"{step.name}: {outcome.conditions['seconds']:.0f} s{note}")
+            taken = f"{step.name}: {outcome.conditions['seconds']:.0f} s"
+            note = " (disturbed)" if disturbed(outcome) else ""
+            console.print(Text.assemble(taken, (note, "yellow")))
 
     if not (out / NAME).exists():
         talk.save(out / NAME)
@@ -107,7 +109,8 @@ def measured(out: Path, steps: Sequence[Step], console: Console, seconds: float)
         console.print(f"Failed, and tried again by another call: {'; '.join(failed)}.")
     if late:
         console.print(
-            f"Not done in {seconds / 60:.0f} minutes, so left for another call: {'; '.join(late)}."
+            f"Would not end within {seconds / 60:.0f} minutes, so left for another call: "
+            f"{'; '.join(late)}."
         )
     return talk
 
@@ -150,9 +153,9 @@ def _warn(console: Console, talk: object) -> None:
         console.print(line, style="yellow", markup=False)  # extras of pip have brackets
     machine = talk.machine  # type: ignore[attr-defined]
     if machine["cores"] < 2:
-        console.print("[yellow]One core: chains and tiles have no company here.[/]")
+        console.print("One core: chains and tiles have no company here.", style="yellow")
     if machine.get("battery"):
-        console.print("[yellow]On battery: figures are those of a host that saves power.[/]")
+        console.print("On battery: figures are those of a host that saves power.", style="yellow")
 
 
 def _minutes(steps: object) -> str:
