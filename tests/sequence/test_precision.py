@@ -12,7 +12,7 @@ from tilewright.models.rounded import Rounded
 from tilewright.sequence import Model
 from tilewright.sequence.precision import PRECISIONS, Error, error, exact, in_precision
 
-BARS = {"float32": 1e-5, "bfloat16": 0.008, "bfloat16x16": 0.008, "int8": 0.015, "int8x8": 0.04}
+BARS = {"float32": 1e-5, "bfloat16": 0.008, "bfloat16x16": 0.008, "int8": 0.015, "int8x8": 0.015}
 """Of the root mean square error, over the answers' deviation."""
 
 
