@@ -1,5 +1,6 @@
 """Chained scans run at once, each on its tile, a trip behind the one before it."""
 
+import re
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -149,3 +150,18 @@ def test_the_price_decides_and_the_report_says_so():
     dear, _ = lower(graph, scaled(STATED, 1, 1, 2, 10**6))  # one tile is done before any barrier
     assert staged(dear.steps) == []
     assert "one after the other" in str(report(dear, STATED, 2))
+
+
+def test_of_a_scan_alone_the_report_says_what_one_tile_would_take():
+    def fn(xs, h, w):
+        return lax.scan(lambda h, x: (jnp.maximum(h @ w, x), None), h, xs)[0]
+
+    program, _, _ = planned(fn, [numbers(5, 1, 96), numbers(1, 96), numbers(96, 96)], 2)
+    told = " ".join(str(report(program, machine(2), 2)).split())
+    found = re.search(
+        r"each trip dealt out over 2 tiles: ([\d,]+) µs; all of it on one: (\S+)", told
+    )
+    assert found is not None, told
+    shared, alone = (float(figure.replace(",", "")) for figure in found.groups())
+    assert alone / 2 <= shared < alone
+    assert "dealt out over" not in str(report(program, machine(1), 1))

@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tilewright.graph.ir import Graph
-from tilewright.machine.cost import home
+from tilewright.machine.cost import home, late
 from tilewright.machine.machine import Machine
 from tilewright.plan.ir import Loop, Map, Program, Step
 from tilewright.plan.price import price_of
-from tilewright.plan.summary import Part, part_numbers, parts
+from tilewright.plan.stages import LATE
+from tilewright.plan.summary import Part, part_numbers, parts, syncs_of
+from tilewright.plan.synchronise import is_shared_work
 from tilewright.report.limit import limit
 from tilewright.report.table import Report
 
@@ -37,7 +39,7 @@ def report(program: Program, machine: Machine, tiles: int, graph: Graph | None =
         "+ counts loops of unknown length once; µs: the part if only its limits hold it up "
         f"({machine.source})",
         *([_limited(found, graph, machine, tiles)] if graph is not None else []),
-        *_ways(program.steps),
+        *_ways(program.steps, machine),
     )
     return Report("Program", COLUMNS, rows, notes)
 
@@ -48,11 +50,27 @@ def _limited(found: Sequence[Part], graph: Graph, machine: Machine, tiles: int) 
     return f"limit of any plan: {limit(graph, machine, tiles)}, {planned / 1e6:,.3f} planned"
 
 
-def _ways(steps: Sequence[Step]) -> Iterator[str]:
+def _ways(steps: Sequence[Step], machine: Machine) -> Iterator[str]:
     """What was chosen where there were several ways, and what the others would take."""
     for number, step in zip(part_numbers(steps), steps, strict=True):
         if isinstance(step, Loop | Map) and step.ways:
             yield f"{number} {type(step).__name__.lower()}: {step.ways}"
+        elif isinstance(step, Loop) and machine.chip.tiles > 1 and is_shared_work(step):
+            yield f"{number} loop: {_dealt(step, machine)}"
+
+
+def _dealt(loop: Loop, machine: Machine) -> str:
+    """Of a loop whose trips all tiles share: beside one that does it all, and waits for nobody."""
+    tiles = machine.chip.tiles
+    waits = late(machine, LATE) * syncs_of([loop])
+    shared, alone = (
+        f"{cycles / machine.chip.clock * 1e6:,.0f} µs"
+        for cycles in (
+            price_of([loop], machine, tiles).cycles + waits,
+            price_of([loop], machine).cycles,
+        )
+    )
+    return f"each trip dealt out over {tiles} tiles: {shared}; all of it on one: {alone}"
 
 
 def _row(number: int, part: Part, machine: Machine, tiles: int) -> tuple[str, ...]:
