@@ -72,3 +72,21 @@ def test_no_two_contenders_look_alike():
     looks = _styles(names)
     assert len({(colour, mark) for colour, _, mark in looks.values()}) == len(names)
     assert len({colour for colour, _, _ in looks.values()}) == len(names)
+
+
+def test_what_marks_are_and_what_is_left_is_said():
+    text = page(recorded(1, 64))
+    assert "a mark on it a batch; in its order: 1, 64." in text
+    left = "batch 2, batch 4, batch 16, batch 256, batch 1024"
+    assert f"Not measured yet: {left}; the same command goes on with them." in text
+    assert "Not measured yet" not in page(recorded(1, 2, 4, 16, 64, 256, 1024))
+
+
+def test_of_nothing_there_is_no_chart():
+    """Where the first step fails already."""
+    failed = Outcome("lstm", conditions={"seconds": 9.0}, failed="it took more than 9 seconds")
+    talk = Talk(MACHINE, {"jax": "0.10.2"}, settings(), {"lstm: batch 1": failed})
+    text = page(talk)
+    assert "batch 1 was not measured: it took more than 9 seconds" in text
+    assert "<section></section>" not in text
+    assert "a mark on it" not in text

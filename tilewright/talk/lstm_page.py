@@ -13,7 +13,7 @@ from tilewright.talk.figures import Point
 from tilewright.talk.lstm import bench
 from tilewright.talk.page import conditions, described, document, troubles
 from tilewright.talk.record import Talk
-from tilewright.talk.steps import of_workload
+from tilewright.talk.steps import of_workload, on_page
 from tilewright.talk.tables import row
 
 NET = (
@@ -36,12 +36,13 @@ KINDS = {kind: words for kind, words in verdicts.KINDS.items() if kind != verdic
 def page(talk: Talk) -> str:
     """Of what there is; steps that are not done yet are left out."""
     found = points(talk)
+    warnings = [*troubles(dict(talk.outcomes)), *_left(talk)]
     body = [
         "<h1>An LSTM: latency against throughput</h1>",
         f'<p class="soft">{escape(described(talk))}</p>',
         f"<p>{escape(NET)} {escape(BATCHED)}</p>",
-        *(f'<p class="warn">{escape(line)}</p>' for line in troubles(dict(talk.outcomes))),
-        f"<section>{drawing.scatter(found)}</section>",
+        *(f'<p class="warn">{escape(line)}</p>' for line in warnings),
+        *([_chart(found)] if found else []),
     ]
     for title, rows in tables(found).items():
         cells = ([escape(cell) for cell in cells] for cells in rows)
@@ -51,6 +52,20 @@ def page(talk: Talk) -> str:
             "</section>"
         )
     return document("An LSTM: latency against throughput", [*body, conditions([talk], CORES)])
+
+
+def _chart(found: Sequence[Point]) -> str:
+    """With a sentence that says what marks are."""
+    batches = [batch.removeprefix("batch ") for batch in verdicts.cases(found)]
+    told = f"A line is a contender, a mark on it a batch; in its order: {', '.join(batches)}."
+    return f'<section>{drawing.scatter(found)}<p class="soft">{escape(told)}</p></section>'
+
+
+def _left(talk: Talk) -> list[str]:
+    """What there was no time for, if anything."""
+    cases = [s.case for s in on_page() if s.workload == "lstm" and s.name not in talk.outcomes]
+    again = "the same command goes on with them"
+    return [f"Not measured yet: {', '.join(cases)}; {again}."] if cases else []
 
 
 def points(talk: Talk) -> list[Point]:
