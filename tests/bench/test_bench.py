@@ -101,7 +101,14 @@ def test_blocks_of_a_net_that_learns():
     assert all(row.ratio and row.peer_name == "dense" for row in rows)
 
 
-def test_panels():
+def test_bars_of_ticks_are_those_of_windows_that_slide_as_well():
+    bars = {name: (net.most, net.steps) for name, net in latency.NETS.items()}
+    assert bars["shape A"] == (5.0, 50)
+    assert bars["shape B"] == (15.0, 100)
+
+
+def test_panels(monkeypatch):
+    monkeypatch.setattr(panels, "LEAST", 0)
     summary, wide, low, *rows = panels.run(32, 40, 1)
     assert "of reading" in wide.name
     assert "int16" in low.notes
@@ -309,10 +316,14 @@ def test_loaded():
 def test_latency(monkeypatch):
     for name, value in (("BYTES", {"float32": 4}), ("FEW", 40), ("READS", 1)):
         monkeypatch.setattr(latency, name, value)
-    rows = latency.run("tiny", latency.Net(3, 16, 2, 5.0), 1, 60)
+    rows = latency.run("tiny", latency.Net(3, 16, 2, 5.0, 4), 1, 60)
     if compiler() is None:
         assert not rows
         return
+    slides = rows.pop()
+    assert slides.name == "tiny, a window of 4 that slides: a tick in float32"
+    assert (slides.bar, slides.at_most, slides.unit) == (5.0, True, "µs")
+    assert slides.ours > 0
     names = [row.name.partition(": ")[2] for row in rows]
     assert names[0] == "a tick in float32"
     assert [row.bar for row in rows if "step over C" in row.name] == [3.0]

@@ -38,12 +38,14 @@ from tilewright.sequence.latency_in_c import InC, compiler
 
 @frozen
 class Net:
-    """`most`: microseconds from tick to answer in the fastest precision, at most."""
+    """`most`: microseconds from tick to answer in the fastest precision, at most; `steps`: of a
+    window that slides, of which the same is asked."""
 
     inputs: int
     hidden: int
     layers: int
     most: float | None = None
+    steps: int | None = None
 
     def after(self) -> int:
         """Multiply-adds that wait for the tick: of all layers' inputs, and of the head."""
@@ -56,8 +58,8 @@ class Net:
 
 NETS: Mapping[str, Net] = {
     "talk's net": Net(16, 256, 2),
-    "shape A": Net(100, 100, 2, 5.0),
-    "shape B": Net(250, 200, 3, 15.0),
+    "shape A": Net(100, 100, 2, 5.0, 50),
+    "shape B": Net(250, 200, 3, 15.0, 100),
     "2 × 128, 128 inputs": Net(128, 128, 2, 5.0),
     "3 × 256, 256 inputs": Net(256, 256, 3, 15.0),
     "shape C": Net(500, 1000, 4),
@@ -102,6 +104,7 @@ def run(name: str, net: Net, rounds: int, ticks: int = TICKS) -> list[Row]:
     read: dict[int, list[float]] = {size: [] for size in reads}
     with ExitStack() as stack:
         found = {precision: _Ticks(model, precision, xs, stack) for precision in BYTES}
+        slides = _slides(model, net, xs, stack)
         stack.enter_context(_one_core())
         for _ in range(rounds):
             for peer, call in peers.items():
@@ -109,11 +112,11 @@ def run(name: str, net: Net, rounds: int, ticks: int = TICKS) -> list[Row]:
             for size, reading in reads.items():
                 best = min(reading.seconds() for _ in range(READS))
                 read[size].append(best / reading.codelet.work.bytes)
-            for own in found.values():
+            for own in (*found.values(), *slides.values()):
                 own.turn()
     seconds = {size: min(times) for size, times in read.items()}
     calls = {peer: float(np.median(times)) for peer, times in taken.items()}
-    return _rows(name, net, found, calls, seconds)
+    return [*_rows(name, net, found, calls, seconds), *_slide_rows(name, net, slides)]
 
 
 @contextmanager
@@ -165,6 +168,41 @@ class _Ticks:
         """What one takes more than the other in the same round: how fast memory is changes."""
         pairs = zip(self.found[one], self.found[other], strict=True)
         return float(np.median([a - b for a, b in pairs]))
+
+
+class _Slide:
+    """A window that slides, in one precision, from C, saturated; microseconds by round."""
+
+    def __init__(self, model: Any, steps: int, precision: str, xs: np.ndarray, stack: ExitStack):
+        slide = model.slide(steps, precision=precision, tiles=1)
+        self.xs, self.found = xs[:FEW], list[float]()
+        library = InC(slide.program, model.net.inputs, model.net.outputs)
+        self.in_c = stack.enter_context(library)
+
+    def turn(self) -> None:
+        delays = self.in_c.delays(self.xs, constant(len(self.xs), 0))[0].delays
+        self.found.append(float(np.median(delays[len(delays) // 10 :])) / 1e3)
+
+    @property
+    def tick(self) -> float:
+        return float(np.median(self.found))
+
+
+def _slides(model: Any, net: Net, xs: np.ndarray, stack: ExitStack) -> dict[str, _Slide]:
+    """By precision, where the net has a window."""
+    if net.steps is None:
+        return {}
+    return {precision: _Slide(model, net.steps, precision, xs, stack) for precision in BYTES}
+
+
+def _slide_rows(name: str, net: Net, slides: Mapping[str, _Slide]) -> list[Row]:
+    if not slides:
+        return []
+    best = min(slides, key=lambda precision: slides[precision].tick)
+    told = ", ".join(f"{precision} {own.tick:.2f}" for precision, own in slides.items())
+    what = f"{name}, a window of {net.steps} that slides: a tick in {best}"
+    return [Row("latency", what, slides[best].tick, "µs", bar=net.most, at_most=True,
+                notes=f"{told} µs")]  # fmt: skip
 
 
 def _rows(
