@@ -107,6 +107,11 @@ def test_bars_of_ticks_are_those_of_windows_that_slide_as_well():
     assert bars["shape B"] == (15.0, 100)
 
 
+def test_panels_are_as_large_as_those_that_bars_are_for():
+    sizes = [4 * k * n for k, n in panels.SHAPES]
+    assert (panels.LEAST, min(sizes), max(sizes)) == (50_000, 51_200, 1 << 20)
+
+
 def test_panels(monkeypatch):
     monkeypatch.setattr(panels, "LEAST", 0)
     summary, wide, low, *rows = panels.run(32, 40, 1)

@@ -3,12 +3,13 @@
 The limit of a product is the longer of two times measured in turns with it: reading as many bytes
 as the panels have, over and over, and as many multiply-adds on registers in float32. Panels of 512
 kB lie in an L2 of a megabyte, and in the L3 where an L2 is smaller; the read does the same. Panels
-of lower precision are as many numbers, so fewer bytes: what they take is set against float32.
+of lower precision are as many numbers, so fewer bytes, and read as fast as those bytes are: what
+they take is set against float32 as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import ml_dtypes  # noqa: F401  NumPy knows bfloat16 by its name
@@ -25,8 +26,10 @@ from tilewright.codelets.peak import PeakFma, PeakRead
 from tilewright.graph.ops.packed import QUAD, shape
 from tilewright.machine.host import host_machine
 
-SHAPES = ((256, 512), (512, 256), (200, 640))
-"""(k, n)."""
+SHAPES = ((256, 512), (512, 256), (200, 640), (100, 128), (512, 512))
+"""(k, n): half a megabyte in float32, and the ends of what bars are for, 50 kB and a megabyte."""
+LEAST = 50_000
+"""Bytes of panels that a bar is for."""
 KINDS = (
     ("float32", "float32", False),
     ("bfloat16", "float32", False),
@@ -59,20 +62,27 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
 
 def run(k: int, n: int, rounds: int) -> list[Row]:
     """Rows 1 to 4 in float32 and one row in lower precisions; the worst in float32 first."""
-    size = 4 * k * n
-    read = Alone(PeakRead(size // 512 * 128, TURNS))
-    fma = Alone(PeakFma("float32", 20_000))
     codelets = [codelet(*KINDS[0], m, n, k) for m in range(1, MOST_ROWS + 1)]
     codelets += [codelet(*kind, 1, n, k) for kind in KINDS[1:]]
-    timed = [read, fma, *(Alone(each, TURNS) for each in codelets)]
+    codelets = [each for each in codelets if each.panels.nbytes >= LEAST]
+    sizes = list(dict.fromkeys(each.panels.nbytes for each in codelets))
+    reads = [Alone(PeakRead(size // 512 * 128, TURNS)) for size in sizes]
+    fma = Alone(PeakFma("float32", 20_000))
+    timed = [fma, *reads, *(Alone(each, TURNS) for each in codelets)]
     best = [float("inf")] * len(timed)
     for _ in range(rounds):
         best = [min(old, each.seconds()) for old, each in zip(best, timed, strict=True)]
-    second = read.codelet.work.bytes / best[0], fma.codelet.work.flops / best[1]
+    flops, times = fma.codelet.work.flops / best[0], best[1 + len(reads) :]
+    read = {
+        size: each.codelet.work.bytes / taken
+        for size, each, taken in zip(sizes, reads, best[1:], strict=False)
+    }
     rows = [
-        _row(each, time, second, best[2]) for each, time in zip(codelets, best[2:], strict=True)
+        _row(each, time, (read[each.panels.nbytes], flops), times[0])
+        for each, time in zip(codelets, times, strict=True)
     ]
-    narrow = [_narrow(f"{k} × {n}", dtype, codelets, best[2:], second[0]) for dtype in NARROW]
+    able = [dtype for dtype in NARROW if any(each.panels.dtype == dtype for each in codelets)]
+    narrow = [_narrow(f"{k} × {n}", dtype, codelets, times, read) for dtype in able]
     worst = min((row for row in rows if row.bar), key=lambda row: row.ours / (row.bar or 1))
     name = f"{k} × {n}, 1 to {MOST_ROWS} rows in float32: the worst"
     first = Row("panels", name, worst.ours, "of its limit", bar=worst.bar, notes=worst.name)
@@ -80,11 +90,15 @@ def run(k: int, n: int, rounds: int) -> list[Row]:
 
 
 def _narrow(
-    size: str, dtype: str, codelets: Sequence[ContractPanels], times: Sequence[float], read: float
+    size: str,
+    dtype: str,
+    codelets: Sequence[ContractPanels],
+    times: Sequence[float],
+    read: Mapping[int, float],
 ) -> Row:
     """The best of one row's codelets for such panels, over reading them."""
     shares = {
-        each.lhs.dtype: each.panels.nbytes / time / read
+        each.lhs.dtype: each.panels.nbytes / time / read[each.panels.nbytes]
         for each, time in zip(codelets, times, strict=True)
         if each.panels.dtype == dtype
     }
