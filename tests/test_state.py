@@ -1,6 +1,9 @@
 """Declared state: one program, which overwrites its state in place, whole or in two halves."""
 
+import mmap
 import threading
+import tracemalloc
+from pathlib import Path
 from unittest import mock
 
 import jax
@@ -75,6 +78,41 @@ def test_it_is_overwritten_in_place(program):
     assert [leaf.ctypes.data for leaves in mine._held.values() for leaf in leaves] == before
     buffers = program.compiled.program.outputs[:2]
     assert [b.space for b in buffers] == ["input", "input"]
+
+
+def test_a_call_allocates_nothing_but_its_result():
+    """Of a state of a megabyte, whole and in two halves: neither in Python nor beneath it."""
+
+    def decay(s, x):
+        s = s * 0.5 + x
+        return s, jnp.tanh(s).sum()
+
+    mine, x = tilewright.compile(decay, normal(1 << 18), np.float32(1), state="s"), np.float32(2)
+
+    def peak(call):
+        """Bytes at once, of a call that is not the first."""
+        for _ in range(3):
+            call()
+        tracemalloc.start()
+        try:
+            call()
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            call()
+            return tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    assert peak(lambda: (mine(x), mine.state)) > 1 << 20  # a copy is seen
+    for call in (lambda: mine(x), lambda: (mine.prepare(), mine.answer(x))):
+        assert peak(call) < 4096
+        before = resident()
+        for _ in range(300):
+            call()
+        assert resident() - before < 1 << 19
 
 
 @pytest.mark.parametrize("tiles", TILES)
