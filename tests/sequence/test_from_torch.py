@@ -5,6 +5,7 @@ import pytest
 
 from tests.sequence.sources import inputs, torch_answers, torch_net
 from tilewright import ArgumentError, UnsupportedError
+from tilewright.errors import DataWarning
 from tilewright.sequence import load
 
 torch = pytest.importorskip("torch", reason="torch is not installed (make test-peers installs it)")
@@ -272,3 +273,25 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
         with pytest.raises(ArgumentError, match=r"weights alone, as torch\.save") as found:
             load(tmp_path / f"{name}.pt")
         assert "weights_only" not in str(found.value)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.5])
+def test_a_parameter_of_the_modules_own_is_not_left_out_in_silence(scale):
+    """Where answers show it, it is refused; where they do not, it is named."""
+
+    class Scaled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers, self.head = torch.nn.LSTM(4, 5, batch_first=True), torch.nn.Linear(5, 1)
+            self.scale = torch.nn.Parameter(torch.full((1,), scale))
+
+        def forward(self, xs):
+            return self.head(self.layers(xs)[0][:, -1]) * self.scale
+
+    torch.manual_seed(0)
+    if scale == 1:
+        with pytest.warns(DataWarning, match=r"^scale: left unread, as the module's answers do"):
+            load(Scaled())
+    else:
+        with pytest.raises(UnsupportedError, match="something else than its layers"):
+            load(Scaled())

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tilewright import doubts
 from tilewright.errors import UnsupportedError
 from tilewright.models.recurrent import Affine, Cell, Dense, Layer, Recurrent, Weights
 from tilewright.sequence import gates
@@ -33,14 +34,19 @@ def from_module(module: Any, reads: str | None = None) -> Model:
     """A module of recurrent layers and a dense head, each in the order of its attributes.
 
     Raises `UnsupportedError` for layers that do not map and for a `forward` that does more. A
-    parameter of the module's own is left out where answers do not show it.
+    parameter of the module's own is left out where answers do not show it, with a `DataWarning`.
     """
     parts = _Parts()
     leaves = [(name, part) for name, part in module.named_modules() if not list(part.children())]
     for name, part in sorted(leaves, key=lambda leaf: type(leaf[1]).__name__ not in CELLS):
         parts.add(name or type(part).__name__, part)
     nets = [parts.net(kind) for kind in ([reads] if reads else READS)]
-    return matching(nets, _weights_of(parts), lambda xs: _run(module, parts.batch_first, xs))
+    model = matching(nets, _weights_of(parts), lambda xs: _run(module, parts.batch_first, xs))
+    read = {id(value) for _, part in leaves for value in part.parameters()}
+    unread = [name for name, value in module.named_parameters() if id(value) not in read]
+    if unread:
+        doubts.say(f"{', '.join(unread)}: left unread, as the module's answers do not show it.")
+    return model
 
 
 class _Parts:
