@@ -37,6 +37,7 @@ from tilewright.bench import (
     recurrent,
     rounds,
     spread,
+    talk_step,
     ticks,
     tiles,
     windows,
@@ -99,6 +100,15 @@ def test_blocks_of_a_net_that_learns():
         f"a training step, 16 units, 16 × 4, {d:g} left" for d in blocks.LEARNED
     ]
     assert all(row.ratio and row.peer_name == "dense" for row in rows)
+
+
+@pytest.mark.peers
+def test_a_training_step_of_the_talks_net():
+    """It checks itself that both have one loss, twice."""
+    (row,) = talk_step.run(1, 16, 5, 8)
+    assert row.name == "talk's net, a training step, 8 × 5"
+    assert (row.peer_name, row.bar) == ("PyTorch", 1.5)
+    assert row.ratio is not None
 
 
 def test_bars_of_ticks_are_those_of_windows_that_slide_as_well():

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from tilewright.bench import tiles
+from tilewright.bench import talk_step, tiles
 from tilewright.bench.apart import pinned
 from tilewright.bench.gpu import clocked
 from tilewright.bench.level import PRETENDS
@@ -48,6 +48,8 @@ def cases(quick: bool) -> Iterable[tuple[str, Any]]:
     rounds = 3 if quick else 15
     for hidden in WIDTHS[:1] if quick else WIDTHS:
         yield f"a step of {hidden} units", partial(pinned, run_step, hidden, rounds)
+    if not quick:
+        yield "a step of the talk's net", partial(pinned, talk_step.run, rounds)
     yield "fits of many lengths", partial(pinned, run_fits, 3, 8 if quick else FITS)
     yield "fits on all tiles", partial(run_tiles, 2 if quick else 9, 8 if quick else FITS)
     yield "a checkpoint", partial(run_checkpoint, 8 if quick else FITS)

@@ -82,7 +82,7 @@ def contenders(
     from tilewright.sequence import load
     from tilewright.sequence.precision import exact
 
-    source = _net(hidden)
+    source = net_of(hidden)
     model, data = load(source), windows(max(batch, TRIED), steps)
     wanted = exact(model.net, model.weights, data[:TRIED])
     peers = recurrent_peers.answering(source, data[:batch])
@@ -154,7 +154,8 @@ def _error(answer: Answers, data: np.ndarray, wanted: np.ndarray, batch: int) ->
     return error(np.concatenate(found)[: len(wanted)], wanted).rms
 
 
-def _net(hidden: int) -> Any:
+def net_of(hidden: int = HIDDEN) -> Any:
+    """PyTorch's, with its initial weights."""
     torch = import_module("torch")
     torch.manual_seed(0)
     torch.set_num_threads(1)
