@@ -323,6 +323,32 @@ int main(void) {
     assert done.stdout == wanted["found"].tobytes() + wanted["mapped"].tobytes()
 
 
+@needs_cc
+def test_denormals_are_flushed_inside_and_nowhere_else(tmp_path):
+    """They would cost ten times as much; the caller's own arithmetic keeps them."""
+
+    def halved(x):
+        return x * 0.5
+
+    program = tilewright.compile(halved, np.zeros(3, np.float32))
+    program.export(tmp_path, "half")
+    source = """
+#include <immintrin.h>
+#include "half.h"
+int main(void) {
+    volatile float own = 1e-39f;
+    float x[3] = {1e-40f, 1.0f, -1e-39f}, y[3];
+    half_stream *stream = half_start(half_open());
+    unsigned before = _mm_getcsr();
+    half_halved(stream, x, y);
+    if (y[0] != 0.0f || y[1] != 0.5f || y[2] != 0.0f) return 1;
+    return _mm_getcsr() != before || own * 0.5f == 0.0f;
+}
+"""
+    subprocess.run([build(tmp_path, source, "libhalf.a")], check=True)
+    np.testing.assert_array_equal(program(np.array([1e-40, 1, -1e-39], np.float32)), [0, 0.5, 0])
+
+
 def test_without_a_linker_there_is_no_shared_object(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     program = tilewright.compile(lambda x: x + 1, np.zeros(3, np.float32))
