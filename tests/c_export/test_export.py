@@ -77,7 +77,7 @@ def build(folder: Path, source: str, *options: str) -> Path:
 
 
 @needs_cc
-@pytest.mark.parametrize("precision", ["float32", "bfloat16x16", "int8x8"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16x16", "int8", "int8x8"])
 def test_a_hundred_thousand_ticks_inside_strict_seccomp(tmp_path, precision):
     """Any system call but read and write would kill it; every level gives Python's bits."""
     net, count = model("packed"), 50

@@ -13,7 +13,7 @@ import pytest
 from tests.sequence.streams import INPUTS, NETS, model, ticks, windowed
 from tests.sequence.test_precision import BARS
 from tilewright.errors import ArgumentError
-from tilewright.models.recurrent import Layer, Recurrent
+from tilewright.models.recurrent import Dense, Layer, Recurrent, initial
 from tilewright.sequence import Model
 
 
@@ -29,6 +29,27 @@ def test_stream_and_window_agree_to_the_bit(name):
                 np.testing.assert_array_equal(answer, windowed(net, xs[: t + 1]))
     assert halves.late == 0
     assert list(halves.ticks) == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "hidden", "layers", "share"), [(16, 256, 2, 0.35), (100, 100, 2, 0.5)]
+)
+def test_how_much_of_the_weights_waits_for_the_tick(inputs, hidden, layers, share):
+    """The talk's net, and shape A: of all multiply-adds those of the layers' inputs, no others."""
+    cells = tuple(Layer("lstm", hidden if i else inputs, hidden) for i in range(layers))
+    net = Recurrent(cells, (Dense(hidden, 1),))
+    weights = jax.tree.map(np.asarray, initial(net, jax.random.key(0)))
+    compiled = Model(net, weights).stream().program.compiled
+    leaves = len(compiled.source.interface.inputs)
+
+    def macs(graph):
+        products = [n for n in graph.nodes if n.op in ("dot", "dot_packed")]
+        return sum(np.prod(n.output.shape, dtype=int) * n.inputs[0].shape[-1] for n in products)
+
+    answer, settle, prepare = (s.graph for s in compiled.stages.split(leaves, [leaves - 1]))
+    assert macs(settle) == 0
+    assert macs(answer) + macs(prepare) == net.macs(1)
+    assert macs(answer) / net.macs(1) == pytest.approx(share, abs=0.005)
 
 
 def test_streams_of_a_batch_are_those_alone():
