@@ -108,7 +108,10 @@ def test_each_piece_of_what_is_dealt_out_asks_for_the_next_ones_rows():
         assert (var, view.offset) == (work.var, view.size)
         assert view.offset + step * (work.count - 1) + view.size == view.buffer.size
     assert (last.count, last.joins) == (1, True)
-    assert not any(call.asked for call, _ in calls_of([last]))
+    (same,) = [other for other, _ in calls_of([last]) if other.asked]
+    assert same.codelet == call.codelet, "one function of both"
+    assert all(view.offset + view.size == view.buffer.size for view in same.asked)
+    assert not any(view.moves for view in same.asked)
     found = simulate(stages.program, [*stages.lowered[1], *arrays], 3, seed=0)
     assert found.races == []
     for mine, mean in zip(found.outputs, evaluate(stages.graph, arrays), strict=True):

@@ -57,6 +57,16 @@ def test_the_talks_gradient_at_its_own_size():
         np.testing.assert_allclose(ours, theirs, 2e-3, 1e-3 * np.abs(theirs).max())
 
 
+@pytest.mark.parametrize("rows", [300, 1000, 2000])
+def test_pieces_are_alike_where_their_number_allows_it(rows):
+    """A rest is one more function: LLVM would take twice as long for a product of 300 x 300."""
+    weights = np.ones((300, 300), "f4")
+    made = tilewright.compile(lambda x: x @ weights, np.ones((rows, 300), "f4")).compiled
+    spreads = [step for step in made.program.steps if isinstance(step, Spread)]
+    assert len({step.steps[0].codelet for step in spreads}) == 1
+    assert sum(step.count for step in spreads) * spreads[0].steps[0].codelet.m == rows
+
+
 @pytest.mark.parametrize("number", range(2))
 def test_each_sync_is_needed(number):
     """Before and after the spread: without either, the simulation sees a race."""

@@ -24,7 +24,19 @@ from tilewright.codelets.contract.reading import loops_of
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.machine.machine import Machine
 from tilewright.plan import views
-from tilewright.plan.ir import Branch, Buffer, Call, Loop, Map, Spread, Step, View, While, new_var
+from tilewright.plan.ir import (
+    Branch,
+    Buffer,
+    Call,
+    Loop,
+    Map,
+    Spread,
+    Step,
+    Var,
+    View,
+    While,
+    new_var,
+)
 from tilewright.plan.trips import Simple, calls_of, in_trip, simple_steps
 
 LINE, LINES = 64, 64
@@ -59,13 +71,18 @@ def _turned(step: Step, machine: Machine) -> Sequence[Step]:
     step = replace(step, steps=tuple(map(_with, simple, rows)))
     if not any(host.ahead for host in asked.values()):
         return [step]
-    first = replace(step, count=step.count - 1)
-    last = in_trip(simple, step.var, new_var(), step.count - 1, trips=0)
-    return [first, *last] if isinstance(step, Loop) else [first, _piece(last)]
+    first, trip = replace(step, count=step.count - 1), step.count - 1
+    if isinstance(step, Loop):
+        return [first, *in_trip(simple, step.var, new_var(), trip, trips=0)]
+    back = [[_before(row, step.var) for row in each] for each in rows]
+    last = in_trip(tuple(map(_with, simple, back)), step.var, new_var(), trip, trips=0)
+    return [first, Spread(new_var(), 1, tuple(last), joins=True)]
 
 
-def _piece(steps: Sequence[Simple]) -> Spread:
-    return Spread(new_var(), 1, tuple(steps), joins=True)
+def _before(row: View, var: Var) -> View:
+    """The same for the piece before: the last one asks for what exists, and is the same function
+    as the others."""
+    return replace(row, offset=row.offset - sum(step for moved, step in row.moves if moved == var))
 
 
 def _asked(steps: Sequence[Simple], loop: Loop | Spread, machine: Machine) -> Mapping[int, _Host]:

@@ -8,6 +8,7 @@ are products of many terms and few outputs (`by_terms.py`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -35,6 +36,9 @@ PIECES_A_TILE = 32
 ENOUGH_FAR_ROWS = 7
 """Rows (images) for each tile from which on they are cut though there be more lanes: those of 672
 channels at 16 x 14 x 14 places took twice the time when each piece had some channels (Zen 4)."""
+FEW = 8
+"""Pieces from which on their number may be another, so that all are alike: a rest is one more
+function, and takes LLVM as long as the others."""
 EVENLY = 100
 """Drawings' time up to which work is dealt out once and for all, a piece a tile: the slow have
 little to leave."""
@@ -166,7 +170,16 @@ def _piece_length(cut: Cut, cycles: float, machine: Machine, pieces_a_tile: int)
         most, grain = machine.tiles, 1
     count = max(2, min(most, cut.length // grain, worth))
     length = -(-cut.length // count)
-    return -(-length // LANES) * LANES if cut.along_lanes else length
+    length = -(-length // LANES) * LANES if cut.along_lanes else length
+    return _equal(cut, length) if shares_memory(machine) and count >= FEW else length
+
+
+def _equal(cut: Cut, length: int) -> int:
+    """A length near this one that leaves no rest, if there is one: the most regular of those."""
+    step = LANES if cut.along_lanes else 1
+    near = range(-(-length // (2 * step)) * step, 2 * length + 1, step)
+    found = [n for n in near if cut.length % n == 0]
+    return max(found, key=lambda n: (math.gcd(n, LANES), -abs(n - length)), default=length)
 
 
 def shares_memory(machine: Machine) -> bool:

@@ -197,6 +197,23 @@ def test_panels_that_outgrow_the_nearest_memory_are_asked_for_in_advance():
         assert ("prefetch" in module.text()) == expected
 
 
+def test_what_streams_by_is_asked_for_by_a_loop():
+    """13 rows of 784 float32 are 637 cache lines: written out, LLVM took 0.1 s for them."""
+    module = Module(Features(512, 32))
+    contraction(ContractOuter, "float32", 128, 32, 784).emit(module, "x")
+    assert 0 < module.text().count("call void @llvm.prefetch") < 100
+
+
+def test_all_leaves_are_one_text():
+    """The last one may be shorter."""
+    counts = []
+    for k in (256, 512, 784):
+        module = Module(Features(512, 32))
+        contraction(ContractOuter, "float32", 8, 32, k).emit(module, "x")
+        counts.append(module.text().count("@llvm.fma.v16f32("))
+    assert len(set(counts)) == 1
+
+
 @pytest.mark.parametrize(
     ("rows", "step", "expected"), [(64, 22, True), (64, 80, False), (48, 22, False)]
 )

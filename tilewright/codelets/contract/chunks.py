@@ -82,9 +82,9 @@ def panel(
     matrices = problem.left, problem.right
     carry = [("ptr", operand) for operand in operands]
     with repeat(function, -(-problem.k // length), carry) as turn:
-        terms = _terms(function, problem.k, length, turn.index)
+        count = terms(function, problem.k, length, turn.index)
         for run in runs:
-            _tiles(function, problem, run, lanes, turn.carry, sums, lent, terms, step)
+            _tiles(function, problem, run, lanes, turn.carry, sums, lent, count, step)
         turn.next[:] = [
             offset(function, place, matrix.dtype, length * matrix.k_step)
             for place, matrix in zip(turn.carry, matrices, strict=True)
@@ -96,8 +96,8 @@ def panel(
             problem.finish(function, lane, total, inside, 0)
 
 
-def _terms(function: Function, k: int, length: int, number: str) -> int | str:
-    """Of the chunk of a number: the last one may be shorter."""
+def terms(function: Function, k: int, length: int, number: str) -> int | str:
+    """Of k in the chunk of a number: the last one may be shorter."""
     if k % length == 0:
         return length
     left = function.let(f"sub i64 {k}, {function.let(f'mul i64 {number}, {length}')}")

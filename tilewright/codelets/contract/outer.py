@@ -46,6 +46,8 @@ slower than they are used, and the rows after these are the next strip's (58,368
 5 % of a leapfrog; nothing lost where they are near). Of tiles whose rows are more than that, L1 is
 full: the next tile's are asked for into L2 (50,176 rows of 144 from memory times 24 columns: 1.19
 times as fast; nothing lost where they are near)."""
+ASKED = 8 * chunks.CACHE_LINE
+"""Bytes of them that a turn of a loop asks for."""
 STREAMED = 64
 """Rows from which on."""
 
@@ -185,7 +187,14 @@ def _ask(function: Function, problem: Problem, rows: int, left: str) -> None:
     if crowded:
         away = max(away, rows)
     soon = offset(function, left, matrix.dtype, away * matrix.step)
-    vectors.prefetch(function, soon, rows * line, into="L2" if crowded else "L1")
+    # Rows may be long: a tile of 13 rows of 784 float32 has 637 lines.
+    whole, rest = divmod(rows * line, ASKED)
+    if whole:
+        with repeat(function, whole, [("ptr", soon)]) as turn:
+            vectors.prefetch(function, turn.carry[0], ASKED, into="L2" if crowded else "L1")
+            turn.next[:] = [function.address(turn.carry[0], "i8", ASKED)]
+        (soon,) = turn.result
+    vectors.prefetch(function, soon, rest, into="L2" if crowded else "L1")
 
 
 def _sums(
@@ -197,21 +206,19 @@ def _sums(
     right: str,
     asking: Asking | None,
 ) -> list[str]:
-    """One tile's sums over all of k, row by row: leaf after leaf."""
-    before = -(-problem.k // problem.leaf) - 1
-    if before < 1:
+    """One tile's sums over all of k, row by row: leaf after leaf, the last by the same text."""
+    leaves = -(-problem.k // problem.leaf)
+    if leaves < 2:
         return _leaf(function, problem, rows, lanes, left, right, problem.k, asking)[0]
     widths = [lane.width for lane in lanes] * rows
-    tree = Pairwise(function, problem.arithmetic.kind, widths, problem.arithmetic.add, before)
-    with repeat(function, before, [("ptr", left), ("ptr", right)]) as turn:
-        sums, *places = _leaf(
-            function, problem, rows, lanes, turn.carry[0], turn.carry[1], problem.leaf, asking
-        )
+    tree = Pairwise(function, problem.arithmetic.kind, widths, problem.arithmetic.add, leaves)
+    with repeat(function, leaves, [("ptr", left), ("ptr", right)]) as turn:
+        length = chunks.terms(function, problem.k, problem.leaf, turn.index)
+        left, right = turn.carry
+        sums, left, right = _leaf(function, problem, rows, lanes, left, right, length, asking)
         tree.push(turn.index, sums)
-        turn.next[:] = places
-    left, right = turn.result
-    rest = problem.k - before * problem.leaf
-    return tree.finish(_leaf(function, problem, rows, lanes, left, right, rest, asking)[0])
+        turn.next[:] = [left, right]
+    return tree.pushed()
 
 
 def _leaf(
@@ -221,7 +228,7 @@ def _leaf(
     lanes: tuple[Lanes, ...],
     left: str,
     right: str,
-    length: int,
+    length: int | str,
     asking: Asking | None,
 ) -> tuple[list[str], str, str]:
     """Sums over `length` elements of k from 0, and the operands' places after them."""

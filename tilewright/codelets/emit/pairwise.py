@@ -105,15 +105,25 @@ class Pairwise:
                 totals = self._joined(str(level), totals)
         return totals
 
+    def pushed(self) -> list[str]:
+        """The combination of all results, where no last one comes after those `before`."""
+        lowest, *above = [n for n in range(self.before.bit_length()) if self.before >> n & 1]
+        totals = self._at(str(lowest))
+        for level in above:
+            totals = self._joined(str(level), totals)
+        return totals
+
     def _joined(self, level: str, results: Sequence[str]) -> list[str]:
         """What lies at a level, combined with what came after it."""
-        joined = []
-        for tree, (row, width, result) in enumerate(
-            zip(self.rows, self.widths, results, strict=True)
-        ):
-            old = self.function.let(f"load volatile {row}, ptr {self._slot(level, tree)}, align 4")
-            joined.append(self.combine(self.function, width, old, result))
-        return joined
+        rows = zip(self.widths, self._at(level), results, strict=True)
+        return [self.combine(self.function, width, old, result) for width, old, result in rows]
+
+    def _at(self, level: str) -> list[str]:
+        """What lies at a level."""
+        return [
+            self.function.let(f"load volatile {row}, ptr {self._slot(level, tree)}, align 4")
+            for tree, row in enumerate(self.rows)
+        ]
 
     def _store(self, level: str, results: Sequence[str]) -> None:
         for tree, (row, result) in enumerate(zip(self.rows, results, strict=True)):
