@@ -170,6 +170,8 @@ def _piece_length(cut: Cut, cycles: float, machine: Machine, pieces_a_tile: int)
         most, grain = machine.tiles, 1
     count = max(2, min(most, cut.length // grain, worth))
     length = -(-cut.length // count)
+    if shares_memory(machine) and count < FEW and cut.length % count == 0:
+        return length
     length = -(-length // LANES) * LANES if cut.along_lanes else length
     return _equal(cut, length) if shares_memory(machine) and count >= FEW else length
 
@@ -177,7 +179,7 @@ def _piece_length(cut: Cut, cycles: float, machine: Machine, pieces_a_tile: int)
 def _equal(cut: Cut, length: int) -> int:
     """A length near this one that leaves no rest, if there is one: the most regular of those."""
     step = LANES if cut.along_lanes else 1
-    near = range(-(-length // (2 * step)) * step, 2 * length + 1, step)
+    near = range(-(-length // (2 * step)) * step, 5 * length // 2 + 1, step)
     found = [n for n in near if cut.length % n == 0]
     return max(found, key=lambda n: (math.gcd(n, LANES), -abs(n - length)), default=length)
 

@@ -286,7 +286,15 @@ def test_several_totals_of_a_pass(shape, axes, features):
     check(codelet, features)
 
 
-@pytest.mark.parametrize(("kind", "rows", "most"), [("sum", 256, 13_000), ("max", 20_000, 37_000)])
+@levels
+@pytest.mark.parametrize("rows", [31, 32, 45, 271, 272, 527, 700, 1024])
+def test_leaves_that_end_anywhere(rows, features):
+    """The last one may be too short for the text of the others, or end between two lanes."""
+    for kind, dtype in (("sum", "float32"), ("max", "float64")):
+        check(replace(reduction(kind, dtype, (rows, 70), (0,)), far=True), features)
+
+
+@pytest.mark.parametrize(("kind", "rows", "most"), [("sum", 256, 9_000), ("max", 20_000, 14_000)])
 def test_text_of_many_columns_is_short(kind, rows, most):
     """Lanes are combined a vector at a time, and few vectors are carried down the rows."""
     codelet = replace(reduction(kind, "float32", (rows, 500), (0,)), far=True)

@@ -13,7 +13,7 @@ from tilewright.codelets.contract.problem import Problem
 from tilewright.codelets.emit import vectors
 from tilewright.codelets.emit.columns import Lanes
 from tilewright.codelets.emit.llvm import Function
-from tilewright.codelets.emit.loops import repeat, walk
+from tilewright.codelets.emit.loops import repeat, stretch, walk
 from tilewright.codelets.emit.tiling import Run
 from tilewright.codelets.emit.vectors import itemsize, offset
 from tilewright.graph.law import LANES
@@ -82,9 +82,9 @@ def panel(
     matrices = problem.left, problem.right
     carry = [("ptr", operand) for operand in operands]
     with repeat(function, -(-problem.k // length), carry) as turn:
-        count = terms(function, problem.k, length, turn.index)
+        terms = stretch(function, problem.k, length, turn.index)
         for run in runs:
-            _tiles(function, problem, run, lanes, turn.carry, sums, lent, count, step)
+            _tiles(function, problem, run, lanes, turn.carry, sums, lent, terms, step)
         turn.next[:] = [
             offset(function, place, matrix.dtype, length * matrix.k_step)
             for place, matrix in zip(turn.carry, matrices, strict=True)
@@ -94,15 +94,6 @@ def panel(
     with walk(function, [problem.rows], [lent, *places], dtypes, along) as (line, *inside):
         for lane, total in zip(lanes, sums.load(line), strict=True):
             problem.finish(function, lane, total, inside, 0)
-
-
-def terms(function: Function, k: int, length: int, number: str) -> int | str:
-    """Of k in the chunk of a number: the last one may be shorter."""
-    if k % length == 0:
-        return length
-    left = function.let(f"sub i64 {k}, {function.let(f'mul i64 {number}, {length}')}")
-    shorter = function.let(f"icmp ult i64 {left}, {length}")
-    return function.let(f"select i1 {shorter}, i64 {left}, i64 {length}")
 
 
 def _tiles(

@@ -31,7 +31,7 @@ from tilewright.codelets.contract.words import copy_words
 from tilewright.codelets.emit import pairs, vectors
 from tilewright.codelets.emit.columns import Lanes, panels
 from tilewright.codelets.emit.llvm import Function, Module, vector
-from tilewright.codelets.emit.loops import repeat, walk
+from tilewright.codelets.emit.loops import repeat, stretch, walk
 from tilewright.codelets.emit.pairwise import Pairwise
 from tilewright.codelets.emit.tiling import Run
 from tilewright.codelets.emit.vectors import itemsize, offset
@@ -213,7 +213,7 @@ def _sums(
     widths = [lane.width for lane in lanes] * rows
     tree = Pairwise(function, problem.arithmetic.kind, widths, problem.arithmetic.add, leaves)
     with repeat(function, leaves, [("ptr", left), ("ptr", right)]) as turn:
-        length = chunks.terms(function, problem.k, problem.leaf, turn.index)
+        length = stretch(function, problem.k, problem.leaf, turn.index)
         left, right = turn.carry
         sums, left, right = _leaf(function, problem, rows, lanes, left, right, length, asking)
         tree.push(turn.index, sums)

@@ -57,6 +57,15 @@ def _once(firsts: list[str]) -> Iterator[LoopHandle]:
     handle.result[:] = handle.next
 
 
+def stretch(function: Function, count: int, length: int, number: str) -> int | str:
+    """Turns in the stretch of a number, of `count` in stretches of so many: the last is shorter."""
+    if count % length == 0:
+        return length
+    left = function.let(f"sub i64 {count}, {function.let(f'mul i64 {number}, {length}')}")
+    shorter = function.let(f"icmp ult i64 {left}, {length}")
+    return function.let(f"select i1 {shorter}, i64 {left}, i64 {length}")
+
+
 @contextmanager
 def walk(
     function: Function,
