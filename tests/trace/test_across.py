@@ -97,6 +97,13 @@ def test_the_first_few_of_a_long_line_are_found_without_sorting(dtype, length, c
         agree(lambda x: lax.top_k(x, count, axis=0), np.ascontiguousarray(x.T))
 
 
+@pytest.mark.parametrize(("length", "count", "passes"), [(1000, 10, 1), (1003, 60, 3)])
+def test_a_line_is_cut_into_groups_where_that_saves_time(length, count, passes):
+    """For a few of 1,000 passes over all are as fast, and half of the text."""
+    program = agree(lambda x: lax.top_k(x, count), RANDOM.normal(size=(2, length)).astype("f4"))
+    assert program.graph.count(" = reduce(") == passes
+
+
 def test_contractions():
     a, b = X, RANDOM.normal(size=(3, 5, 6)).astype(np.float32)
     agree(lambda a, b: (a @ b, a[0] @ b[0], a[0, 0] @ b[0, :, 0]), a, b, epsilons=8, absolute=1e-6)
