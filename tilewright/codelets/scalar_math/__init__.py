@@ -51,12 +51,14 @@ _FLOAT: dict[str, Formula] = {
     "tanh_approximate": hyperbolic.tanh_approximate,
 }
 _DOUBLE: dict[str, Formula] = {
+    "cosh": double.cosh,
     "digamma": gamma.digamma,
     "erf_inv": error.erf_inv_double,
     "exp": double.exp,
     "expm1": double.expm1,
     "log": double.log,
     "logistic": double.logistic,
+    "sinh": double.sinh,
     "tanh": double.tanh,
 }
 FORMULAS = {"float": _FLOAT, "double": _DOUBLE}

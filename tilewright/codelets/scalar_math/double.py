@@ -1,10 +1,12 @@
-"""exp, expm1, log, logistic and tanh in float64: the formulas of float32, with longer polynomials.
+"""exp, expm1, log, logistic, tanh, sinh and cosh in float64: as float32, with longer polynomials.
 
 log is that of FreeBSD's e_log.c: with s = f / (2 + f), log(1 + f) = 2 atanh(s), of which the
-first terms are taken as f - f**2 / 2. All others are minimax fits.
+first terms are taken as f - f**2 / 2. sinh and cosh are Taylor's; all others are minimax fits.
 """
 
 from __future__ import annotations
+
+from math import factorial
 
 from tilewright.codelets.emit.registers import Register
 from tilewright.codelets.scalar_math.pieces import paired, polynomial
@@ -33,6 +35,14 @@ _TANH = (
 """(tanh(r) / r - 1) / r**2, in r**2, for r from -0.09 to 0.26."""
 _HALF_LN2 = 0.34657359027997264
 _TANH_ONE_FROM = 22.0
+_SINH = tuple(1 / factorial(2 * i + 1) for i in range(1, 7))
+_COSH = tuple(1 / factorial(2 * i) for i in range(1, 8))
+"""Of sinh(r) / r and of cosh(r) without their ones, in r**2, for |r| <= ln 2 / 2: what is left out
+is below 1e-18."""
+_INFINITE_AT = 710.6
+"""sinh and cosh are infinite from 710.48 on; 2**n is no float from 710.83 on, even halved twice."""
+_QUARTER = 1021
+"""The exponent of 1/4."""
 _LOG = (
     *(6.666666666666735130e-01, 3.999999999940941908e-01, 2.857142874366239149e-01),
     *(2.222219843214978396e-01, 1.818357216161805012e-01, 1.531383769920937332e-01),
@@ -82,6 +92,34 @@ def tanh(x: Register) -> Register:
     h = half - 0.5
     numerator = t.fma(half + 0.5, h)
     return numerator.with_sign_of(x) / (numerator + (1.0 - t))
+
+
+def sinh(x: Register) -> Register:
+    """As in `hyperbolic.py`."""
+    sine, cosine, up, down = _parts(x)
+    h, a = up - down, up + down
+    half = h + cosine.fma(h, sine * a)
+    size = (x.magnitude() < 0.25).select(sine, half + half)
+    return size.with_sign_of(x)
+
+
+def cosh(x: Register) -> Register:
+    sine, cosine, up, down = _parts(x)
+    half = up + cosine.fma(up + down, sine.fma(up - down, down))
+    return half + half
+
+
+def _parts(x: Register) -> tuple[Register, Register, Register, Register]:
+    """sinh(r), cosh(r) - 1, 2**n / 4 and 2**-n / 4 of |x|, of which the last may be zero."""
+    size = x.magnitude()
+    size = (size > _INFINITE_AT).select(_INFINITE_AT, size)
+    rounded, r = _without_twos(size, _POWERS - 2)
+    square = r * r
+    sine = (r * square).fma(polynomial(square, _SINH), r)
+    cosine = square * polynomial(square, _COSH)
+    up = rounded.bitcast("i64") << 52
+    down = (up.full(2 * _QUARTER << 52) - up).intrinsic("smax", 0)
+    return sine, cosine, up.bitcast("double"), down.bitcast("double")
 
 
 def log(x: Register) -> Register:
