@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tilewright.graph.fma import fma32
+from tilewright.graph.fma import chain32, fma32
 from tilewright.graph.law import (
     LEAF,
     combine_pairs,
@@ -65,6 +65,27 @@ def test_fma_specials():
     assert fma32(np.float32(1e30), np.float32(1e30), np.float32(1)) == inf
     assert fma32(tiny, np.float32(1e30), np.float32(0)) == 0
     assert fma32(np.float32(1e-20), np.float32(1e-20), np.float32(0)) == 0
+
+
+@pytest.mark.parametrize("midway", [False, True])
+@pytest.mark.parametrize("tiny", [False, True])
+@pytest.mark.parametrize("size", [1, 40, 20_000])
+def test_a_chain_is_one_step_after_the_other(size, tiny, midway):
+    """Also where one step in the middle needs care that the others do not."""
+    generator = np.random.default_rng(size)
+    a, b = generator.normal(size=(2, 9, size)).astype(np.float32)
+    sums = generator.normal(size=size).astype(np.float32)
+    one_up, below = np.float32(1 + 2.0**-23), np.float32((1 - 2.0**-23) * 2.0**-24)
+    if midway:
+        sums[0], a[:, 0], a[5, 0], b[5, 0] = one_up, 0, one_up, below
+    if tiny:
+        sums[-1], a[:, -1], a[3, -1], b[3, -1] = 0, 0, 1e-20, -1e-20
+    ours = chain32(a.astype(np.float64), b.astype(np.float64), sums)
+    for x, y in zip(a, b, strict=True):
+        sums = fma32(x, y, sums)
+    np.testing.assert_array_equal(ours.view(np.uint32), sums.view(np.uint32))
+    assert not midway or tiny or ours[0] == one_up
+    assert not tiny or ours[-1] == 0
 
 
 def add(a, b):

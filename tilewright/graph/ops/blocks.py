@@ -32,7 +32,7 @@ import numpy as np
 
 from tilewright.graph import law
 from tilewright.graph.floats import flush
-from tilewright.graph.fma import fma32
+from tilewright.graph.fma import chain32
 from tilewright.graph.ir import Node
 from tilewright.graph.law import LANES
 from tilewright.graph.ops.operation import Operation, moves, same, typed
@@ -80,10 +80,11 @@ def _add(
     for turn in range(counts.max(initial=0)):
         (some,) = np.nonzero(counts > turn)
         number = first[some] + turn
-        for line in range(height):
-            for which in range(depth):
-                x = rows[:, places[number] + line * depth + which, None]
-                part[:, some] = fma32(x, blocks[number, line, :, which], part[:, some])
+        terms = places[number] + np.arange(height * depth)[:, None]  # (steps, panels)
+        x = rows.astype(np.float64).T[terms].swapaxes(1, 2)[..., None]
+        y = blocks[number].astype(np.float64).transpose(1, 3, 0, 2)
+        y = y.reshape(len(terms), 1, len(number), -1)
+        part[:, some] = chain32(x, y, part[:, some])
 
 
 def dot_blocks(
