@@ -12,7 +12,7 @@ the same tile and slot only if they are one (`verify.py` checks it).
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 
 import numpy as np
@@ -41,20 +41,20 @@ class Homes:
     axes: tuple[Axis, ...] = ()
     copies: tuple[tuple[int, int], ...] = ()
 
-    @property
+    @cached_property
     def extents(self) -> tuple[int, ...]:
         return tuple(axis.extent for axis in self.axes)
 
-    @property
+    @cached_property
     def blocks(self) -> int:
         return prod(self.extents)
 
-    @property
+    @cached_property
     def slots(self) -> int:
         """Blocks that a tile has room for."""
         return prod(min(axis.per_tile, axis.extent) for axis in self.axes)
 
-    @property
+    @cached_property
     def steps(self) -> tuple[int, ...]:
         """How many blocks further the next one along each axis is: row-major."""
         return tuple(prod(self.extents[d + 1 :]) for d in range(len(self.axes)))

@@ -51,6 +51,7 @@ class Placed:
         self.host = {b: np.zeros(b.size, numpy_dtype(b.dtype)) for b in program.outputs}
         for buffer, array in zip(program.inputs, inputs, strict=True):
             self.host[buffer] = np.array(array, numpy_dtype(buffer.dtype)).reshape(-1)
+        self.places: dict[Buffer, tuple[np.ndarray, np.ndarray]] = {}
         self.variables: dict[Var, int] = {}
         self.calls = 0
         self.computed = False
@@ -149,11 +150,11 @@ class Placed:
 
     def addresses(self, buffer: Buffer, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The tile of the first copy of each element, and the addresses of its bytes there."""
-        homes, item = buffer.homes, numpy_dtype(buffer.dtype).itemsize
-        assert homes is not None
-        block, inside = np.divmod(elements, buffer.block)
-        start = (homes.slot(block) * buffer.block + inside) * item + self.program.offsets[buffer]
-        return homes.tile(block) + self.shift, start[:, None] + np.arange(item)
+        if buffer not in self.places:
+            self.places[buffer] = _places(buffer)
+        tiles, start = (column[elements] for column in self.places[buffer])
+        start += self.program.offsets[buffer]
+        return tiles + self.shift, start[:, None] + np.arange(numpy_dtype(buffer.dtype).itemsize)
 
     def gathered(self, view: View, actor: int | None) -> np.ndarray:
         """By a message, or by the tile itself that has it."""
@@ -162,8 +163,7 @@ class Placed:
             return self.host[view.buffer][elements]
         tiles, where = self.addresses(view.buffer, elements)
         found = np.zeros(where.shape, np.uint8)
-        for tile in np.unique(tiles).tolist():
-            mine = tiles == tile
+        for tile, mine in _by_tile(tiles):
             by = self.arenas.tile(tile) if actor is None else actor
             found[mine] = self.arenas.read(tile, where[mine], view.buffer, by)
         return found.reshape(-1).view(dtype)
@@ -177,9 +177,8 @@ class Placed:
         assert buffer.homes is not None
         tiles, where = self.addresses(buffer, elements)
         data = values.view(np.uint8).reshape(where.shape)
-        for further in buffer.homes.copy_tiles().tolist():
-            for tile in np.unique(tiles).tolist():
-                mine = tiles == tile
+        for tile, mine in _by_tile(tiles):
+            for further in buffer.homes.copy_tiles().tolist():
                 self.arenas.write(tile + further, where[mine], buffer, actor, data[mine])
 
     # One tile's steps.
@@ -210,29 +209,24 @@ class Placed:
         results = codelet.meaning(*(self.local(view, tile, actor) for view in read))
         for view, result in zip(call.views[count:total], results, strict=True):
             where = self.at_home(view, tile)
-            hidden = self.gone(view).reshape(view.shape)
-            data = np.where(hidden, 0, result).astype(numpy_dtype(view.dtype))
-            self.arenas.write(
-                tile,
-                where,
-                view.buffer,
-                actor,
-                data.reshape(-1).view(np.uint8).reshape(where.shape),
-            )
+            hidden = gone(view, self.variables)
+            data = result if hidden is None else np.where(hidden, 0, result)
+            data = np.ascontiguousarray(data, numpy_dtype(view.dtype)).reshape(-1)
+            data = data.view(np.uint8).reshape(where.shape)
+            self.arenas.write(tile, where, view.buffer, actor, data)
         self.calls += 1
-
-    def gone(self, view: View) -> np.ndarray:
-        """Which elements are zeros that nobody brings (size,)."""
-        found = gone(view, self.variables)
-        return np.zeros(view.size, bool) if found is None else found.reshape(-1)
 
     def local(self, view: View, tile: int, actor: int) -> np.ndarray:
         if view.buffer.known is not None:
             return view.buffer.known[views.elements(view, self.variables)]
-        dtype, where, hidden = numpy_dtype(view.dtype), self.at_home(view, tile), self.gone(view)
-        found = np.zeros(where.shape, np.uint8)
-        found[~hidden] = self.arenas.read(tile, where[~hidden], view.buffer, actor)
-        flat = np.ascontiguousarray(found).reshape(-1)
+        dtype, where = numpy_dtype(view.dtype), self.at_home(view, tile)
+        hidden = gone(view, self.variables)  # zeros that nobody brings
+        if hidden is None:
+            flat = self.arenas.read(tile, where, view.buffer, actor).reshape(-1)
+        else:
+            found, brought = np.zeros(where.shape, np.uint8), ~hidden.reshape(-1)
+            found[brought] = self.arenas.read(tile, where[brought], view.buffer, actor)
+            flat = found.reshape(-1)
         values = flat != 0 if view.dtype == "bool" else flat.view(dtype)
         return values.reshape(view.shape)
 
@@ -246,12 +240,31 @@ class Placed:
         if buffer.homes is None:
             raise RemoteError(f"a vertex on tile {tile} touches {buffer.space} {buffer.index}")
         tiles, where = self.addresses(buffer, elements)
-        here = np.isin(tile - tiles, buffer.homes.copy_tiles())
+        homes = buffer.homes
+        here = np.isin(tile - tiles, homes.copy_tiles()) if homes.copies else tiles == tile
         if not here.all():
             raise RemoteError(
                 f"a vertex on tile {tile} touches buffer {buffer.id} on tile {tiles[~here][0]}"
             )
         return where
+
+
+def _places(buffer: Buffer) -> tuple[np.ndarray, np.ndarray]:
+    """Of all elements: the tile of the first copy, and the byte there, from the buffer's first."""
+    homes = buffer.homes
+    assert homes is not None
+    block, inside = np.divmod(np.arange(buffer.size), buffer.block)
+    start = homes.slot(block) * buffer.block + inside
+    return homes.tile(block), start * numpy_dtype(buffer.dtype).itemsize
+
+
+def _by_tile(tiles: np.ndarray) -> Iterator[tuple[int, np.ndarray | slice]]:
+    """Each tile, and which elements it has."""
+    if tiles.size and (tiles == tiles[0]).all():
+        yield int(tiles[0]), slice(None)
+        return
+    for tile in np.unique(tiles).tolist():
+        yield tile, tiles == tile
 
 
 def _views(steps: Sequence[Step]) -> Iterator[View]:
