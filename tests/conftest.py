@@ -23,6 +23,8 @@ import re
 import signal
 import threading
 
+import pytest
+
 from tilewright.machine import host, levels
 
 if threading.current_thread() is threading.main_thread():
@@ -76,3 +78,13 @@ def pytest_collection_finish():
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+
+
+@pytest.fixture(scope="module")
+def cheap_collections():
+    """What asks for a collection before it measures looks through little.
+
+    All that earlier tests left, XLA's programs above all, takes 0.3 s and more each time.
+    """
+    gc.collect()
+    gc.freeze()

@@ -68,8 +68,11 @@ from tilewright.sequence.latency_in_c import compiler
 from tilewright.vision import nets
 from tilewright.vision.from_torch import shapes_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:os.fork")
-"""Libraries that stand beside us fork as they are loaded, with JAX at work or not."""
+pytestmark = [
+    # Libraries that stand beside us fork as they are loaded, with JAX at work or not.
+    pytest.mark.filterwarnings("ignore:os.fork"),
+    pytest.mark.usefixtures("cheap_collections"),
+]
 
 TINY = Hmc((3, 4, 1, 1), 32, 2, 5)
 

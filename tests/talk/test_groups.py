@@ -7,6 +7,8 @@ from tilewright.machine.host import host_machine
 from tilewright.talk import groups
 from tilewright.talk.verdicts import verdicts
 
+pytestmark = pytest.mark.usefixtures("cheap_collections")
+
 
 def test_operations_and_bytes_by_hand():
     regular, alone = groups.LAYERS[-1], groups.LAYERS[0]

@@ -5,6 +5,8 @@ import pytest
 from tilewright.bench import image_steps
 from tilewright.talk import images
 
+pytestmark = pytest.mark.usefixtures("cheap_collections")
+
 
 @pytest.mark.parametrize("halves", [True, False])
 def test_all_contenders_of_training_are_points(halves, monkeypatch):

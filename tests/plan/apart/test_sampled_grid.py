@@ -1,7 +1,7 @@
 """Products of which some blocks are wanted, on tiles that share no memory: bits, races, time."""
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -128,6 +128,7 @@ def test_what_is_left_out_shows(kind):
         assert result.races or not alike
 
 
+@cache
 def product(density, on, terms=1024, size=1024):
     """Cycles of the supersteps in which the gradient of a matrix is computed, of a turn."""
     mask = mask_of(size, size, 16, density)
