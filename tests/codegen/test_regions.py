@@ -137,3 +137,19 @@ def test_profiles_count_every_codelet():
     x = np.float32(1)
     program = tilewright.compile(lambda x: lax.fori_loop(0, 9, lambda _, c: c * 0.5, x), x)
     assert "mul" in str(program.profile(x))
+
+
+def test_places_of_others_are_told():
+    """As looking at all pairs tells them; what holds nothing is in the way inside of others."""
+    random = np.random.default_rng(0)
+    for count in (*range(1, 9), 60):
+        some = [view.buffer for view in buffers(*map(int, random.integers(0, 9, count)))]
+        offsets = {b: int(random.integers(0, 12 * count)) for b in some}
+        found = Regions(Program((), (), (), (), offsets, 0, 0), set())._sharing(some)
+        places = [(offsets[b], offsets[b] + b.nbytes, b) for b in some]
+        assert found == {
+            b
+            for low, high, b in places
+            for start, stop, other in places
+            if other is not b and start < high and low < stop
+        }

@@ -72,24 +72,28 @@ class Regions:
                 region.written.add(view.buffer)
             if not anywhere or view.moves or not 0 < view.buffer.size <= MOST:
                 barred.add(view.buffer)
+        sharing = self._sharing(touched)
         for buffer, times in touched.items():
             own = buffer.space in ("shared", "tile")
             outlives = not own or self.touches[buffer] > times
-            if buffer not in barred and not (own and outlives and self._shares(buffer, touched)):
+            if buffer not in barred and not (own and outlives and buffer in sharing):
                 region.resident.append(buffer)
                 if outlives:
                     region.outliving.add(buffer)
 
-    def _shares(self, buffer: Buffer, others: Iterable[Buffer]) -> bool:
-        """Whether another buffer has the same place, earlier or later."""
-        first = self.offsets[buffer]
-        return any(
-            other is not buffer
-            and other.space == buffer.space
-            and self.offsets[other] < first + buffer.nbytes
-            and first < self.offsets[other] + other.nbytes
-            for other in others
-        )
+    def _sharing(self, touched: Iterable[Buffer]) -> set[Buffer]:
+        """Those that have a place of others, earlier or later."""
+        found: set[Buffer] = set()
+        for space in ("shared", "tile"):
+            places = [(self.offsets[b], b.nbytes, b) for b in touched if b.space == space]
+            places.sort(key=lambda place: place[:2])
+            end, last = 0, None
+            for start, size, buffer in places:
+                if last is not None and start < end:
+                    found |= {last, buffer}
+                if last is None or start + size > end:
+                    end, last = start + size, buffer
+        return found
 
 
 def _touches(steps: Sequence[Step]) -> dict[Buffer, int]:

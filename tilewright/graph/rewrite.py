@@ -41,7 +41,7 @@ class Rebuilder(Builder):
 
     def renamed(self, node: Node) -> Node:
         """The node, reading what now stands for its inputs."""
-        if self._renamed.keys().isdisjoint(node.inputs):
+        if not self._renamed or self._renamed.keys().isdisjoint(node.inputs):
             return node
         return replace(node, inputs=self.read_all(node.inputs))
 

@@ -9,16 +9,12 @@ placed largest first, each at the lowest offset where no buffer lives at the sam
 
 from __future__ import annotations
 
-from bisect import insort
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-import numpy as np
-
 from tilewright.frozen import frozen
-from tilewright.plan.homes import Homes
 from tilewright.plan.ir import (
     Branch,
     Buffer,
@@ -36,8 +32,7 @@ from tilewright.plan.ir import (
     View,
     While,
 )
-
-ALIGNMENT = 64
+from tilewright.plan.offsets import Life, Row, pack
 
 
 @dataclass
@@ -45,14 +40,6 @@ class Placement:
     offsets: dict[Buffer, int] = field(default_factory=dict)
     shared_bytes: int = 0
     tile_bytes: int = 0
-
-
-@dataclass
-class Life:
-    """The first and the last moment."""
-
-    first: int
-    last: int
 
 
 def place_buffers(steps: Sequence[Step]) -> Placement:
@@ -175,17 +162,14 @@ class _Read:
     view: View
 
 
-Row = tuple[Buffer, Life]
-
-
 def _packed(lives: dict[Buffer, Life], offsets: dict[Buffer, int]) -> int:
     """The end of the highest buffer. Where tiles have little memory, and gaps would take much of
     it, also with those first that live longest."""
     found: dict[Buffer, int] = {}
-    end = _pack(sorted(lives.items(), key=_by_size), found)
+    end = pack(sorted(lives.items(), key=_by_size), found)
     if any(buffer.homes for buffer in lives) and end > GAPS * _most(lives):
         other: dict[Buffer, int] = {}
-        again = _pack(sorted(lives.items(), key=_by_life), other)
+        again = pack(sorted(lives.items(), key=_by_life), other)
         if again < end:
             end, found = again, other
     offsets.update(found)
@@ -211,68 +195,3 @@ def _most(lives: dict[Buffer, Life]) -> int:
         change[life.first] += buffer.tile_bytes
         change[life.last + 1] -= buffer.tile_bytes
     return max(accumulate(change[moment] for moment in sorted(change)), default=0)
-
-
-def _pack(rows: Sequence[Row], offsets: dict[Buffer, int]) -> int:
-    """Place one after the other, each as low as it can be."""
-    placed, end = _Placed(), 0
-    for buffer, life in rows:
-        size = max(ALIGNMENT, -(-buffer.tile_bytes // ALIGNMENT) * ALIGNMENT)
-        offset = 0
-        for low, high, other in placed.beside(buffer):
-            if other.first > life.last or life.first > other.last:
-                continue
-            if high <= offset:
-                continue
-            if low - offset >= size:
-                break
-            offset = max(offset, high)
-        offsets[buffer] = offset
-        placed.add(buffer, (offset, offset + size, life))
-        end = max(end, offset + size)
-    return end
-
-
-_Place = tuple[int, int, Life]
-"""From ... to, and when."""
-ANY = -1
-"""Stands for the tiles of a buffer without homes."""
-FEW = 32
-"""Tiles of a buffer, up to which it is looked up what each of them has."""
-
-
-class _Placed:
-    """What lies where, from low to high: of all, and by tile."""
-
-    def __init__(self) -> None:
-        self.all: list[tuple[int, int, _Place, int]] = []
-        self.on: dict[int, list[tuple[int, int, _Place, int]]] = defaultdict(list)
-        self.known: dict[Homes | None, tuple[Sequence[int], int]] = {}
-
-    def beside(self, buffer: Buffer) -> Iterator[_Place]:
-        """What some tile has that may have blocks of a buffer."""
-        tiles, mine = self._tiles(buffer)
-        if 0 < len(tiles) <= FEW:
-            found = {row[1]: row for tile in (ANY, *tiles) for row in self.on[tile]}
-            return (place for _, _, place, _ in sorted(found.values(), key=lambda row: row[:2]))
-        return (place for _, _, place, theirs in self.all if mine & theirs)
-
-    def add(self, buffer: Buffer, place: _Place) -> None:
-        tiles, mine = self._tiles(buffer)
-        row = (place[0], len(self.all), place, mine)
-        insort(self.all, row, key=lambda row: row[0])
-        for tile in tiles or (ANY,):
-            self.on[tile].append(row)
-
-    def _tiles(self, buffer: Buffer) -> tuple[Sequence[int], int]:
-        """Those that have blocks of it, and a bit for each; without homes any may."""
-        homes = buffer.homes
-        if homes is None:
-            return (), -1
-        if homes not in self.known:
-            tiles = homes.tiles().tolist()
-            bits = np.zeros(tiles[-1] + 1, np.uint8)
-            bits[tiles] = 1
-            mask = int.from_bytes(np.packbits(bits, bitorder="little").tobytes(), "little")
-            self.known[homes] = tiles, mask
-        return self.known[homes]
