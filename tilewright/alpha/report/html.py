@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
@@ -27,8 +28,9 @@ def _plotly() -> str:
 
 
 def section(title: str, note: str, content: str) -> str:
-    """A box with a heading."""
-    note = f'<p class="note">{escape(note)}</p>' if note else ""
+    """A box with a heading; what stands between backticks in the note is code."""
+    words = re.sub("`([^`]+)`", r"<code>\1</code>", escape(note))
+    note = f'<p class="note">{words}</p>' if note else ""
     return f"<section><h2>{escape(title)}</h2>{note}{content}</section>"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tilewright.alpha.report.drawing import FAINT, GRID, INK, MAIN, SECOND, figure_of
+from tilewright.alpha.report.drawing import FAINT, INK, LEGEND, MAIN, SECOND, figure_of
 from tilewright.vision.comparison import LINEAR, Comparison
 from tilewright.vision.layers import CONVOLUTION, COPY, OTHER, PRODUCT, LayerTime
 
@@ -41,7 +41,7 @@ def calibration(found: Comparison) -> Figure:
     low = min(0.5, *(float(found.reliability(name).confidence.min()) for name in names))
     figure.update_xaxes(title="probability that was given", range=[low, 1.01], tickformat=".0%")
     figure.update_yaxes(title="share that came", range=[0, 1.03], tickformat=".0%")
-    figure.update_layout(legend={"orientation": "h", "y": 1.12, "x": 0})
+    figure.update_layout(legend=LEGEND)
     return figure
 
 
@@ -68,7 +68,7 @@ def losses(values: Sequence[float]) -> Figure:
     figure = figure_of(280)
     steps = np.arange(1, len(values) + 1)
     figure.add_scatter(
-        x=steps, y=values, mode="markers", marker={"size": 4, "color": GRID}, name="a step"
+        x=steps, y=values, mode="markers", marker={"size": 5, "color": FAINT}, name="a step"
     )
     window = min(SMOOTH, len(values))
     smooth = np.convolve(values, np.ones(window) / window, "valid")
@@ -78,7 +78,7 @@ def losses(values: Sequence[float]) -> Figure:
     )  # fmt: skip
     figure.update_xaxes(title="step")
     figure.update_yaxes(title="loss", rangemode="tozero")
-    figure.update_layout(legend={"orientation": "h", "y": 1.14, "x": 0})
+    figure.update_layout(legend=LEGEND)
     return figure
 
 
@@ -102,5 +102,5 @@ def layers(rows: Sequence[LayerTime]) -> Figure:
     )  # fmt: skip
     figure.update_xaxes(title="steps of the program, first to last", showticklabels=False)
     figure.update_yaxes(title="ms")
-    figure.update_layout(bargap=0.15, legend={"orientation": "h", "y": 1.2, "x": 0})
+    figure.update_layout(bargap=0.15, legend=LEGEND)
     return figure

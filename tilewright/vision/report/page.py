@@ -108,6 +108,7 @@ _LAYERS = (
     "the model of this machine says is least, {:.1f} ms in all. Its figures are those stated for "
     "the level of instructions, until `python -m tilewright.calibrate` measures them."
 )
+_SIDES = {"center": "shorter side", "squash": "both sides"}
 
 
 def _names(outcome: Outcome) -> list[str]:
@@ -217,7 +218,7 @@ def _facts(outcome: Outcome) -> dict[str, str]:
     return {
         "Net": f"{plan.net} ({model.source}): {parameters:,} parameters, {millions:,.0f} million "
         f"multiply-adds an image of {prepared.size} × {prepared.size}",
-        "Preprocessing": f"shorter side to {prepared.resize}, middle {prepared.size}, "
+        "Preprocessing": f"{_SIDES[prepared.crop]} to {prepared.resize}, middle {prepared.size}, "
         f"{prepared.interpolation}; mean {_three(prepared.mean)}, deviation {_three(prepared.std)}",
         "Training": training,
         "Logistic regression": f"penalty C = {classifier.penalty_:g} of standardised features, "
