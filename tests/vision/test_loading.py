@@ -9,7 +9,7 @@ from tilewright.errors import ArgumentError
 from tilewright.vision import imagenet, load
 from tilewright.vision.from_torch import state_dict
 from tilewright.vision.loading import _built, guessed
-from tilewright.vision.names import SPELLINGS, as_built
+from tilewright.vision.names import SPELLINGS, as_built, parted
 from tilewright.vision.nets import from_fields, module, named, to_fields
 from tilewright.vision.preprocessing import IMAGENET_MEAN, Preprocessing
 
@@ -78,11 +78,42 @@ def test_sizes_that_a_package_reads(spelling, name, size, resize):
     assert found.interpolation == ("bilinear" if bilinear else "bicubic")
 
 
+@pytest.mark.parametrize("name, read", [
+    # timm/models/efficientnet.py
+    ("tf_efficientnet_b0_ns", (224, 256, "center", IMAGENET_MEAN)),
+    ("tf_efficientnet_b0.ns_jft_in1k", (224, 256, "center", IMAGENET_MEAN)),
+    ("tf_efficientnet_b3_aa", (300, 332, "center", IMAGENET_MEAN)),
+    ("tf_efficientnet_b1_ap", (240, 272, "center", (0.5,) * 3)),
+    ("tf_efficientnet_b1.ap_in1k", (240, 272, "center", (0.5,) * 3)),
+    ("efficientnet_b0.ra_in1k", (224, 256, "center", IMAGENET_MEAN)),
+    ("efficientnet_b0.ra4_e3600_r224_in1k", (224, 248, "center", (0.5,) * 3)),
+    ("efficientnet_b1.ra4_e3600_r240_in1k", (240, 266, "center", (0.5,) * 3)),
+    ("efficientnet_b5.sw_in12k_ft_in1k", (448, 448, "squash", IMAGENET_MEAN)),
+    ("efficientnet_b5.sw_in12k", (416, 437, "center", IMAGENET_MEAN)),
+])  # fmt: skip
+def test_nets_of_timm_s_that_were_trained_in_ways_of_their_own(name, read):
+    """By the names they have, and by those they had before there were tags."""
+    net = _built(name, {}, "timm")
+    found = imagenet.usual(net, "timm", parted(name)[1])
+    assert (found.size, found.resize, found.crop, found.mean) == read
+    assert net.pad == ("same" if name.startswith("tf_") else "even")
+
+
+def test_a_name_comes_with_its_preprocessing(monkeypatch):
+    monkeypatch.setattr("tilewright.vision.loading.nets.named", lambda name, **changes: SMALL)
+    assert load(tensors(SMALL), "tf_efficientnet_b0_ap").preprocessing.std == (0.5,) * 3
+    assert load(tensors(SMALL), "tf_efficientnet_b0_ns").preprocessing.mean == IMAGENET_MEAN
+
+
 def test_their_preprocessing():
     assert imagenet.usual(LITE).resize == round(32 / 0.875)
     config = dict(input_size=(3, 240, 240), crop_pct=0.95, interpolation="bicubic", mean=(0.5,) * 3)
     found = imagenet.of_timm(config, Preprocessing())
     assert (found.size, found.resize, found.mean) == (240, 252, (0.5,) * 3)
+    assert found.crop == "center"
+    assert imagenet.of_timm(config | {"crop_mode": "squash"}, Preprocessing()).crop == "squash"
+    with pytest.raises(ArgumentError, match="This net's images are cut by 'border', which is not"):
+        imagenet.of_timm(config | {"crop_mode": "border"}, Preprocessing())
 
 
 def test_nets_by_name_go_to_and_fro():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from math import floor
 from pathlib import Path
@@ -15,9 +16,9 @@ from typing import Any
 from tilewright.errors import ArgumentError
 from tilewright.models.efficientnet import SCALES
 from tilewright.models.resnext import ResNeXt
-from tilewright.vision.names import LUKEMELAS, TORCHVISION
+from tilewright.vision.names import LUKEMELAS, TIMM, TORCHVISION
 from tilewright.vision.nets import Net
-from tilewright.vision.preprocessing import Preprocessing
+from tilewright.vision.preprocessing import CENTER, CROPS, SQUASH, Preprocessing
 
 CLASSES = 1000
 BORDER = 32
@@ -34,13 +35,36 @@ TIMMS = {240: (224, 224), 260: (256, 256), 300: (288, 288), 380: (320, 320)}
 """The same of the nets that timm trained (timm/models/efficientnet.py, `efficientnet_b1` to b4)."""
 TIMMS_LITES = {280: (300, 332), 300: (380, 413)}
 """Of `tf_efficientnet_lite3` and 4, which timm reads at another size, and bilinearly."""
+HALF = (0.5,) * 3, (0.5,) * 3
+"""Mean and deviation for values from -1 to 1: what timm's nets trained on adversarial examples
+("ap") are given, and its "ra4" ones."""
+TAGS = {
+    # beginning of the tag: {the net's own size: size, shorter side, how it is cut}
+    "ra4": {224: (224, 248, CENTER), 240: (240, 266, CENTER)},
+    "sw_in12k_ft": {456: (448, 448, SQUASH)}, "sw_in12k": {456: (416, 437, CENTER)},
+}  # fmt: skip
+"""Of timm's nets, those that one way of training set apart (timm/models/efficientnet.py)."""
 CROP = 0.875
 """Share of the shorter side that ResNeXts read, and nets of sizes that nobody published."""
 
 
-def usual(net: Net, spelling: str = LUKEMELAS) -> Preprocessing:
-    """Of trained nets of a package, where they say nothing themselves. Of timm's, those that pad
-    as TensorFlow does (`as_built`) come from there."""
+def usual(net: Net, spelling: str = LUKEMELAS, tag: str = "") -> Preprocessing:
+    """Of trained nets of a package, where they say nothing themselves; `tag` is the end of a name
+    of timm's, which says how they were trained."""
+    found = _of_package(net, spelling)
+    if spelling != TIMM:
+        return found
+    kind = next((kind for kind in TAGS if tag.startswith(kind)), "")
+    if net.size in TAGS.get(kind, {}):
+        size, resize, crop = TAGS[kind][net.size]
+        found = replace(found, size=size, resize=resize, crop=crop)
+    if tag.partition("_")[0] in ("ap", "ra4"):
+        found = replace(found, mean=HALF[0], std=HALF[1])
+    return found
+
+
+def _of_package(net: Net, spelling: str) -> Preprocessing:
+    """Of timm's, those that pad as TensorFlow does (`as_built`) come from there."""
     size = net.size
     if isinstance(net, ResNeXt):
         return Preprocessing(size, round(size / CROP), "bilinear")
@@ -67,8 +91,14 @@ def of_timm(config: Mapping[str, Any], otherwise: Preprocessing) -> Preprocessin
     mean, std = (
         tuple(map(float, config.get(name, getattr(otherwise, name)))) for name in ("mean", "std")
     )
+    crop = config.get("crop_mode") or CENTER
+    if crop not in CROPS:
+        raise ArgumentError(
+            f"This net's images are cut by {crop!r}, which is not known: preprocessing= says how "
+            "else they are."
+        )
     return Preprocessing(
-        size, resize, config.get("interpolation", otherwise.interpolation), mean, std
+        size, resize, config.get("interpolation", otherwise.interpolation), mean, std, crop
     )
 
 

@@ -35,7 +35,6 @@ from tilewright.vision.inputs import Recipe
 from tilewright.vision.layers import LayerTime, layer_times
 from tilewright.vision.loading import load
 from tilewright.vision.model import Model
-from tilewright.vision.preprocessing import Preprocessing
 from tilewright.vision.sources import content_of
 from tilewright.vision.splits import hold_out
 
@@ -194,9 +193,7 @@ def _prepared(model: Model, data: Data, plan: Plan) -> Model:
     size = plan.options.get("size") or model.preprocessing.size
     if not data.whole:
         return model.at(size)
-    own = model.preprocessing
-    prepared = Preprocessing(size, size, own.interpolation, own.mean, own.std)
-    return replace(model, preprocessing=prepared)
+    return replace(model, preprocessing=replace(model.preprocessing, size=size, resize=size))
 
 
 def _only(data: Data, good: np.ndarray) -> Data:

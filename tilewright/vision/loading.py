@@ -13,7 +13,7 @@ from tilewright.models import efficientnet
 from tilewright.vision import imagenet, nets
 from tilewright.vision.from_torch import IGNORED, names_of, weights_from
 from tilewright.vision.model import Model
-from tilewright.vision.names import SPELLINGS, as_built, spelling_of
+from tilewright.vision.names import SPELLINGS, as_built, parted, spelling_of
 from tilewright.vision.nets import Net
 from tilewright.vision.preprocessing import Preprocessing
 from tilewright.vision.wrapped import state_dict_in, unwrapped
@@ -124,15 +124,17 @@ def from_arrays(tensors: Mapping[str, Any], net: str | Net | None = None) -> Mod
     chosen = _built(net or guessed(tensors), tensors, spelling)
     weights, kept = weights_from(chosen, tensors)
     labels = imagenet.labels(chosen.classes)
-    return Model(chosen, weights, kept, imagenet.usual(chosen, spelling), labels, spelling)
+    tag = parted(net)[1] if isinstance(net, str) else ""
+    return Model(chosen, weights, kept, imagenet.usual(chosen, spelling, tag), labels, spelling)
 
 
 def _built(net: str | Net, tensors: Mapping[str, Any], spelling: str) -> Net:
     """A net of that name as its package builds it, with as many classes as the weights have."""
     if not isinstance(net, str):
         return net
-    plain = net.removeprefix("tf_").replace("efficientnet_", "").replace("efficientnet-", "")
-    found = nets.named(plain.partition(".")[0], classes=_classes(tensors))
+    plain, _ = parted(net)
+    plain = plain.removeprefix("tf_").replace("efficientnet_", "").replace("efficientnet-", "")
+    found = nets.named(plain, classes=_classes(tensors))
     return as_built(found, spelling, net)
 
 

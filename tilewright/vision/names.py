@@ -77,6 +77,18 @@ def spelling_of(tensors: Any) -> str | None:
     return next((spelling for mark, spelling in MARKS.items() if mark in tensors), None)
 
 
+OLD_TAGS = ("_ap", "_ns", "_aa", "_ra")
+"""How timm's names of nets ported from TensorFlow ended, before they had tags."""
+
+
+def parted(name: str) -> tuple[str, str]:
+    """A net and the tag that says how it was trained, or none: both of "tf_efficientnet_b0_ns" and
+    of "tf_efficientnet_b0.ns_jft_in1k" are ("tf_efficientnet_b0", "ns...")."""
+    net, _, tag = name.partition(".")
+    old = next((end for end in OLD_TAGS if net.startswith("tf_") and net.endswith(end)), "")
+    return net.removesuffix(old), tag or old.removeprefix("_")
+
+
 def as_built(net: Any, spelling: str, name: str = "") -> Any:
     """The net as that package builds it: how it pads, and its norms.
 

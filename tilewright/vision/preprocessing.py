@@ -2,12 +2,13 @@
 nets come from another preprocessing more often than from anything else.
 
 In: a Pillow image in RGB. Out: (size, size, 3) in 8 bits; `normalised` is part of the program.
-The shorter side becomes `resize`, then the middle `size` x `size` is cut out. Imports no JAX.
+The shorter side becomes `resize` (by the crop "squash": both sides do, whatever the aspect), then
+the middle `size` x `size` is cut out. Imports no JAX.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ FILTERS = {
 }
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's pixels, as PyTorch's nets are given them."""
+CENTER, SQUASH = CROPS = ("center", "squash")
 MOST = 4096
 """Pixels of a side."""
 
@@ -32,7 +34,8 @@ Three = tuple[float, ...]
 
 @frozen
 class Preprocessing:
-    """`size`: side of what the net reads, `resize`: the shorter side before the middle is cut out.
+    """`size`: side of what the net reads, `resize`: the shorter side before the middle is cut out
+    (both sides, where `crop` is "squash").
 
     `mean` and `std` are a channel's, of values from 0 to 1. How convolutions pad is a part of the
     net itself (`pad`).
@@ -43,6 +46,7 @@ class Preprocessing:
     interpolation: str = "bicubic"
     mean: Three = IMAGENET_MEAN
     std: Three = IMAGENET_STD
+    crop: str = CENTER
 
     def __post_init__(self) -> None:
         """Raises `ArgumentError` for what cannot be."""
@@ -56,6 +60,8 @@ class Preprocessing:
             raise ArgumentError(
                 f"interpolation must be one of {known}, not {self.interpolation!r}."
             )
+        if self.crop not in CROPS:
+            raise ArgumentError(f"crop must be one of {', '.join(CROPS)}, not {self.crop!r}.")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != 3 or not np.isfinite(values).all():
                 raise ArgumentError(f"{name} must be three numbers, not {values!r}.")
@@ -65,7 +71,7 @@ class Preprocessing:
     def at(self, size: int) -> Preprocessing:
         """The same for another size, with the same share cut away."""
         resize = round(size * self.resize / self.size)
-        return Preprocessing(size, max(size, resize), self.interpolation, self.mean, self.std)
+        return replace(self, size=size, resize=max(size, resize))
 
     def pixels(self, image: Image.Image) -> np.ndarray:
         """(size, size, 3) of 8 bits."""
@@ -74,9 +80,10 @@ class Preprocessing:
     def middle(self, image: Image.Image) -> Image.Image:
         """The part of the image that counts, resized in one step."""
         width, height = image.size
-        side = min(width, height) * self.size / self.resize
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
+        share = self.size / self.resize
+        wide, high = ((n if self.crop == SQUASH else min(image.size)) * share for n in image.size)
+        left, top = (width - wide) / 2, (height - high) / 2
+        box = (left, top, left + wide, top + high)
         return image.resize((self.size, self.size), FILTERS[self.interpolation], box=box)
 
     def normalised(self, images: Any) -> Any:
