@@ -53,6 +53,24 @@ def test_losses_fall_at_the_usual_rates(optimiser):
     assert np.mean(losses[-3:]) < 0.7 * losses[0]
 
 
+def test_a_mean_is_of_weights_and_of_what_norms_keep():
+    """It begins with what there was; statistics of a batch's norms count as weights do."""
+    settings = dict(stage="head", frozen_norms=False, rate=0.01, ema=0.5, epochs=1)
+    run = trainer(**settings)
+    states = [run.step.start()]
+    for _, images, *rest in run.batches.from_step(0, 3):
+        states.append(run.step.program(images.shape[1])(states[-1], images, *rest)[0])
+    means = jax.tree.leaves((states[0].weights, states[0].kept))
+    for state in states[1:]:
+        now = jax.tree.leaves((state.weights, state.kept))
+        means = [0.5 * old + 0.5 * new for old, new in zip(means, now, strict=True)]
+    found, count = run.step.finished(states[-1]), len(states[0].weights)
+    for one, other in zip(jax.tree.leaves(found.kept), means[count:], strict=True):
+        np.testing.assert_allclose(one, other, 1e-5, 1e-6)
+    last = jax.tree.leaves(states[-1].kept)[0]
+    assert np.abs(last - means[count]).max() > 1e-3
+
+
 @pytest.mark.parametrize("rate, batch, words", [
     (1e30, 8, r"The loss of step \d is not finite: a smaller learning_rate would help"),
     (1e39, 20, "Weights are not finite after the last step: a smaller learning_rate would help"),

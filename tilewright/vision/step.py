@@ -27,8 +27,8 @@ GROUPS = 8
 
 
 class State(NamedTuple):
-    """What a step takes and gives: weights that are trained, the optimiser's, their mean, and the
-    statistics of norms."""
+    """What a step takes and gives: weights that are trained, the optimiser's, the mean of what
+    moves (`Step._moving`), and the statistics of norms."""
 
     weights: tuple[Any, ...]
     optimiser: Any
@@ -60,8 +60,15 @@ class Step:
             if is_trained
         )
         optimiser = jax.tree.map(np.asarray, self._rule.init(chosen))
-        mean = chosen if self.settings.ema else ()
+        mean = self._moving(chosen, self.model.kept) if self.settings.ema else ()
         return State(chosen, optimiser, mean, self.model.kept)
+
+    def _moving(self, weights: Sequence[Any], kept: Any) -> tuple[Any, ...]:
+        """What a mean is kept of: statistics of norms, too, where they move, as they are those of
+        layers of other weights otherwise."""
+        import jax
+
+        return (*weights, *(() if self.settings.frozen_norms else jax.tree.leaves(kept)))
 
     def _fixed(self) -> tuple[Any, ...]:
         import jax
@@ -80,9 +87,12 @@ class Step:
     def finished(self, state: State) -> Model:
         import jax
 
-        chosen = state.mean if self.settings.ema else state.weights
+        chosen, kept, count = state.weights, state.kept, len(state.weights)
+        if self.settings.ema:
+            chosen, statistics = state.mean[:count], state.mean[count:]
+            kept = jax.tree.unflatten(jax.tree.structure(kept), statistics) if statistics else kept
         weights = jax.tree.map(np.asarray, self._joined(chosen, self._fixed()))
-        return replace(self.model, weights=weights, kept=jax.tree.map(np.asarray, state.kept))
+        return replace(self.model, weights=weights, kept=jax.tree.map(np.asarray, kept))
 
     @cached_property
     def _rule(self) -> Any:
@@ -134,7 +144,7 @@ class Step:
         updates, optimiser = self._rule.update(gradient, state.optimiser, state.weights)
         moved: Any = optax.apply_updates(state.weights, updates)
         decay = self.settings.ema
-        pairs = zip(state.mean, moved, strict=True) if decay else ()
+        pairs = zip(state.mean, self._moving(moved, kept), strict=True) if decay else ()
         mean = tuple(decay * old + (1 - decay) * new for old, new in pairs)
         return State(moved, optimiser, mean, kept), loss  # type: ignore[arg-type]
 
