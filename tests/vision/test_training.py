@@ -59,7 +59,8 @@ def test_a_mean_is_of_weights_and_of_what_norms_keep():
     run = trainer(**settings)
     states = [run.step.start()]
     for _, images, *rest in run.batches.from_step(0, 3):
-        states.append(run.step.program(images.shape[1])(states[-1], images, *rest)[0])
+        run.step.take(images, *rest)
+        states.append(run.step.state)
     means = jax.tree.leaves((states[0].weights, states[0].kept))
     for state in states[1:]:
         now = jax.tree.leaves((state.weights, state.kept))
@@ -98,6 +99,28 @@ def test_killed_anywhere_and_begun_again_it_ends_with_the_same_bits(settings, tm
     assert len(run.losses) == 9
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_step_overwrites_its_state_where_it_lies():
+    """The same arrays after a step as before, with the values that a step of new ones gives; what
+    is taken out is a copy."""
+    import tilewright
+
+    run = trainer(stage="blocks", blocks=1, train_size=24, epochs=2)
+    step, fixed, state = run.step, run.step._fixed(), run.step.start()
+    places, apart = {}, {}
+    for _, images, *rest in run.batches.from_step(0, run.steps):
+        size = images.shape[1]
+        if size not in apart:
+            apart[size] = tilewright.compile(step._step, fixed, state, images, *rest)
+        state, loss = apart[size](fixed, state, images, *rest)
+        assert step.take(images, *rest) == float(loss)
+        held = [array.ctypes.data for array in step.program(size).arrays()]
+        assert places.setdefault(size, held) == held
+    assert len(places) == 2
+    for one, other in zip(jax.tree.leaves(step.state), jax.tree.leaves(state), strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert np.asarray(one).ctypes.data not in held
 
 
 @pytest.mark.parametrize("micro_batch", [None, 4])

@@ -39,11 +39,16 @@ class Checkpoint:
         whole = {"tilewright": tilewright.__version__, **identity}
         self.identity = json.loads(json.dumps(whole, default=float))
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the last one is long ago."""
+        return time.monotonic() - self._last >= self.seconds
+
     def save(self, state: Any, done: int, losses: list[float], now: bool = False) -> None:
         """Write it, if it is time, or `now`. Raises OSError that names the file."""
         import jax
 
-        if not now and time.monotonic() - self._last < self.seconds:
+        if not now and not self.is_due:
             return
         leaves = {f"leaf{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(state))}
         content = io.BytesIO()

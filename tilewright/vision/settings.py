@@ -28,7 +28,8 @@ class Training:
     `rate`: the highest learning rate, reached after `warmup` of all steps, then a cosine to 0.
     `ema`: decay of the mean of weights, and of norms' statistics where these move, that is the
     result (0: the last ones are). `smoothing`: share of a target that goes to all classes alike.
-    `mixup`: the Beta's parameter (Zhang et al. 2018), 0 for none. `frozen_norms`: statistics, scales and shifts of norms stay as they are.
+    `mixup`: the Beta's parameter (Zhang et al. 2018), 0 for none. `frozen_norms`: statistics,
+    scales and shifts of norms stay as they are.
     `micro_batch`: how many images go through the net at once, of a batch whose gradients are added
     up in their order (None: one with frozen norms, otherwise all, as they see each other there).
     `precision`: what products and convolutions read, rounded to it; their sums, all between them,

@@ -1,6 +1,7 @@
 """A step of training as one compiled program: gradients, and what the optimiser makes of them.
 
-In: a `State`, images in 8 bits, soft targets, a weight an image. Out: the next state and the loss.
+In: a `State`, images in 8 bits, soft targets, a weight an image. Out: the next state, in the place
+of the last, and the loss.
 
 With frozen norms images do not see each other: gradients are added up group by group, each group
 whole on one core (`tile_map`), so many of its images at once as a micro batch has, and groups are
@@ -24,6 +25,8 @@ from tilewright.vision.settings import ADAMW, BFLOAT16, HEAD, RATES, WHOLE, Trai
 
 GROUPS = 8
 """Of a batch at most; fixed, as bits depend on it."""
+NATIVE = "native"
+"""This host."""
 
 
 class State(NamedTuple):
@@ -39,9 +42,10 @@ class State(NamedTuple):
 class Step:
     """The steps of one run of so many."""
 
-    def __init__(self, model: Model, settings: Training, steps: int, machine: str = "native"):
+    def __init__(self, model: Model, settings: Training, steps: int, machine: str = NATIVE):
         self.model, self.settings, self.steps, self.machine = model, settings, steps, machine
         self._programs: dict[int, Any] = {}
+        self._state, self._at = self.start(), 0
 
     @cached_property
     def _trained(self) -> list[bool]:
@@ -112,8 +116,34 @@ class Step:
         decay = optax.add_decayed_weights(own.decay, mask=kernels)
         return optax.chain(decay, optax.sgd(schedule, momentum=0.9, nesterov=True))
 
+    @property
+    def state(self) -> State:
+        """What the next step begins with: a copy of what a program keeps."""
+        return self._programs[self._at].state if self._keeps else self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state, self._at = state, 0
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether the state is in a program."""
+        return self._at in self._programs and self.machine == NATIVE
+
+    def take(self, images: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
+        """A step; its loss. On this host the state is overwritten where it lies."""
+        size = images.shape[1]
+        program = self.program(size)
+        if self.machine != NATIVE:
+            self._state, loss = program(self._state, images, targets, weights)
+            return float(loss)
+        if size != self._at:
+            program.state, self._at = self.state, size
+        return float(program(images, targets, weights))
+
     def program(self, size: int) -> Any:
-        """The step for images of a size, with what is not trained bound to it."""
+        """The step for images of a size, with what is not trained bound to it, and on this host
+        its state kept."""
         if size not in self._programs:
             import jax
 
@@ -130,6 +160,7 @@ class Step:
                 step = tilewright.compile(
                     self._step, self._fixed(), self.start(), *given, machine=self.machine,
                     law="pairs" if half else None,
+                    state="state" if self.machine == NATIVE else None,
                 )  # fmt: skip
             self._programs[size] = step.bind(self._fixed())
         return self._programs[size]

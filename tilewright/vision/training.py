@@ -82,25 +82,25 @@ class Trainer:
         Raises `CapacityError` where a step does not fit this machine's memory, `ArgumentError`
         where losses or weights leave what float32 holds.
         """
-        state, done = self.step.start(), 0
+        step, done = self.step, 0
         if checkpoint is not None:
-            state, done, self.losses = checkpoint.load(state)
+            step.state, done, self.losses = checkpoint.load(step.start())
         if done < self.steps:  # what does not fit memory is said before a batch is made
-            self.step.program(self.batches.largest(done, self.steps))
+            step.program(self.batches.largest(done, self.steps))
         for number, images, *rest in self.batches.from_step(done, self.steps):
-            state, loss = self.step.program(images.shape[1])(state, images, *rest)
-            self.losses.append(float(loss))
+            self.losses.append(step.take(images, *rest))
             if not np.isfinite(self.losses[-1]):
                 raise ArgumentError(f"The loss of step {number + 1} is not finite: {REMEDY}.")
             watch(number + 1, self.steps, self.losses[-1])
             ends = number + 1 == self.steps or until()
-            if checkpoint is not None:
-                checkpoint.save(state, number + 1, self.losses, now=ends)
+            if checkpoint is not None and (ends or checkpoint.is_due):
+                checkpoint.save(step.state, number + 1, self.losses, now=ends)
             if ends:
                 break
+        state = step.state
         if not all(np.isfinite(leaf).all() for leaf in (*state.weights, *state.mean)):
             raise ArgumentError(f"Weights are not finite after the last step: {REMEDY}.")
-        return self.step.finished(state)
+        return step.finished(state)
 
 
 def _soft(classes: np.ndarray, count: int, smoothing: float) -> np.ndarray:
