@@ -146,6 +146,32 @@ def test_bad_input(fitted):
         AlphaRegressor().fit(1e200 * X, Y)
     with pytest.raises(ValueError, match="The target is too large"):
         AlphaRegressor().fit(X, 1e200 * Y)
+    with pytest.raises(ValueError, match="A feature is too small: its variance is below 2e-308"):
+        AlphaRegressor().fit(1e-200 * X, Y)
+    with pytest.raises(ValueError, match="The target is too small"):
+        AlphaRegressor().fit(X, 1e-200 * Y)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (Y > 0, "y must hold numbers, not True and False"),
+        (Y.astype(str), "y must hold numbers, not text"),
+        (np.full(400, np.datetime64("2022-01-01")), "y must hold numbers, not datetime64"),
+        (np.where(Y > 5, Y, None), "y contains NaN, or nothing"),
+    ],
+    ids=["bool", "text", "days", "gaps"],
+)
+def test_targets_that_are_no_numbers(y, words):
+    with pytest.raises(ValueError, match=words):
+        AlphaRegressor().fit(X, y)
+
+
+def test_units_of_features_change_nothing(fitted):
+    """From nanometres to light years, or a share of volume; rounding aside."""
+    for unit in (1e-9, 1e-30, 1e15):
+        other = fit_quietly(TINY, unit * X).predict(unit * X)
+        np.testing.assert_allclose(other, fit_quietly(TINY, X).predict(X), rtol=1e-3, atol=1e-3)
 
 
 def test_a_weight_is_how_often_a_row_is_there():

@@ -11,6 +11,7 @@ from tilewright.alpha.windows import (
     GAP,
     TEST,
     TRAIN,
+    inside,
     rows_of,
     standardise,
     training_targets,
@@ -94,3 +95,13 @@ def test_standardised_by_training_rows_alone():
     assert (inside[:, 3] == 0).all()
     assert (outside[:, :3] == CLIP).all()
     assert np.array_equal(standardise(train, test[:1])[0], inside)
+
+
+@pytest.mark.parametrize("unit", [1e-10, 1e-120, 1e9])
+def test_features_are_standardised_in_whatever_units(unit):
+    """Such as what a price moves for a dollar that is traded; what is constant is 0."""
+    X = np.random.default_rng(0).normal(5, 2, (400, 3)) * unit
+    X[:, 2] = 7 * unit + 1e-16 * X[:, 0]
+    found = inside(X, X.mean(axis=0), X.std(axis=0))
+    np.testing.assert_allclose(found[:, :2].std(axis=0), 1, rtol=0.01)
+    np.testing.assert_allclose(found[:, 2], 0, atol=1e-6)

@@ -13,6 +13,8 @@ import numpy as np
 from tilewright.alpha.errors import AlphaError
 from tilewright.alpha.priors import LEARNED, PRIORS, RETURNS, Learned, Prior, Returns, Talk
 from tilewright.alpha.settings import Chain, Sampler, between, check_run, choice, whole
+from tilewright.alpha.windows import moments
+from tilewright.doubts import is_constant
 from tilewright.models.bnn import CONSTANT, KINDS, NET, Form
 
 AUTO = "auto"
@@ -22,6 +24,8 @@ MOST_DEGREES = 1e6
 MOST_LAYERS = 3
 LEAPFROGS = 20
 """Of a trajectory under the prior "returns"."""
+LEAST_VARIANCE = float(np.finfo(np.float64).tiny)
+"""That float64 holds with all its digits."""
 
 
 def prior_of(given: Any, features: int, seed: Any, scale: str = CONSTANT) -> Prior:
@@ -74,6 +78,33 @@ def weights_of(sample_weight: Any, rows: int) -> np.ndarray:
     if not weight.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
     return weight
+
+
+def numbers_of(y: np.ndarray) -> np.ndarray:
+    """A target (rows,), float64; raises ValueError for text, for yes and no, and for gaps."""
+    if y.dtype.kind not in "iuf":
+        what = {"b": "True and False", "U": "text"}.get(y.dtype.kind, str(y.dtype))
+        raise ValueError(f"y must hold numbers, not {what}.")
+    if np.isnan(y).any():
+        raise ValueError("y contains NaN, or nothing, in some rows.")
+    return y.astype(np.float64)
+
+
+def moments_of(values: np.ndarray, weight: np.ndarray | None, what: str) -> tuple[Any, Any]:
+    """Mean and deviation over rows (rows, ...), which are called `what`.
+
+    Raises ValueError where float64 cannot hold the variance.
+    """
+    centre, spread = moments(values, weight)
+    if not (np.isfinite(centre).all() and np.isfinite(spread).all()):
+        raise ValueError(f"{what} is too large: its variance is infinite.")
+    counted = values.reshape(len(values), -1)
+    counted = counted if weight is None else counted[weight > 0]
+    if (~is_constant(counted) & (np.ravel(spread) ** 2 < LEAST_VARIANCE)).any():
+        raise ValueError(
+            f"{what} is too small: its variance is below {LEAST_VARIANCE:.0e}. Take other units."
+        )
+    return centre, spread
 
 
 def _layers(name: str, value: Any) -> tuple[int, ...]:

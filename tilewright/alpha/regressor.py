@@ -18,7 +18,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tilewright.alpha.agreement import sample_until
-from tilewright.alpha.arguments import AUTO, prior_of, weights_of
+from tilewright.alpha.arguments import AUTO, moments_of, numbers_of, prior_of, weights_of
 from tilewright.alpha.diagnostics import AGREED, APART, ROWS, check_alive, diagnose
 from tilewright.alpha.heteroscedasticity import p_value
 from tilewright.alpha.keys import chain_keys
@@ -26,7 +26,7 @@ from tilewright.alpha.mixture import Mixture
 from tilewright.alpha.noise import fit_degrees
 from tilewright.alpha.priors import LEARNED, RETURNS, TALK, forecasts
 from tilewright.alpha.signal import fit_signal
-from tilewright.alpha.windows import inside, moments
+from tilewright.alpha.windows import inside
 from tilewright.doubts import notice_constants, notice_restated
 from tilewright.models import bnn
 
@@ -137,10 +137,10 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
         prior_of(self, 1, seed)
         vars(self).pop("positions_", None)  # an earlier fit's draws go with its own units
         X, y = validate_data(self, X, y, y_numeric=True, dtype=np.float64, ensure_min_samples=2)
-        weight = None if sample_weight is None else weights_of(sample_weight, len(y))
-        self.train_ = moments(X, weight)
-        if not np.isfinite(self.train_).all():
-            raise ValueError("A feature is too large: its variance is infinite.")
+        y, weight = numbers_of(y), None
+        if sample_weight is not None:
+            weight = weights_of(sample_weight, len(y))
+        self.train_ = moments_of(X, weight, "A feature")
         self._notice(X, y, weight)
         rows, scaled = self._rows(X), self._scaled(y, weight)
         df = self._degrees(scaled, weight)
@@ -224,11 +224,9 @@ class BayesianMLPRegressor(RegressorMixin, BaseEstimator):
 
     def _scaled(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """The target, centred and with a standard deviation of 1; what it was is kept."""
-        self.centre_, self.unit_ = map(float, moments(y, weight))
+        self.centre_, self.unit_ = map(float, moments_of(y, weight, "The target"))
         if weight is not None:
             y = np.where(weight > 0, y, self.centre_)  # 0 times what is infinite is no number
-        if not np.isfinite(self.unit_):
-            raise ValueError("The target is too large: its variance is infinite.")
         if self.prior == TALK:
             self.centre_, self.unit_ = 0.0, 1.0
         elif self.unit_ <= CONSTANT * np.abs(y).max():

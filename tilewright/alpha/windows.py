@@ -27,6 +27,10 @@ from tilewright.frozen import frozen
 TRAIN, TEST, GAP = 250, 21, 1
 CLIP = 4.0
 """Standardised features end here, in standard deviations."""
+NONE, ROUNDING = 1e-6, 1e-12
+"""A deviation that is none: of the 22 features, in float32; of others, as a share of their mean."""
+LEAST = 1e-300
+"""A deviation that is none whatever the mean."""
 
 
 @frozen
@@ -70,12 +74,17 @@ def standardise(train: Any, test: Any) -> tuple[Any, Any]:
     For NumPy and JAX arrays. A constant feature becomes 0.
     """
     centre, spread = train.mean(axis=0), train.std(axis=0)
-    return inside(train, centre, spread), inside(test, centre, spread)
+    return _clipped(train, centre, spread, NONE), _clipped(test, centre, spread, NONE)
 
 
-def inside(X: Any, centre: Any, spread: Any) -> Any:
-    """Features (rows, features) by a given mean and deviation, clipped."""
-    return ((X - centre) / (spread + (spread < 1e-6))).clip(-CLIP, CLIP)
+def inside(X: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Features (rows, features) by a given mean and deviation, clipped; in whatever units."""
+    return _clipped(X, centre, spread, np.maximum(ROUNDING * np.abs(centre), LEAST))
+
+
+def _clipped(X: Any, centre: Any, spread: Any, none: Any) -> Any:
+    """A deviation below `none` is none: such a feature stays as it is, less its mean."""
+    return ((X - centre) / (spread + (spread < none))).clip(-CLIP, CLIP)
 
 
 def moments(rows: np.ndarray, weight: np.ndarray | None = None) -> tuple[Any, Any]:
