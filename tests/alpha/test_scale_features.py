@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.alpha.features_by_hand import ByHand
 from tests.alpha.market import prices
 from tilewright.alpha.features import ewma_volatility
 from tilewright.alpha.scale_features import HISTORY, NAMES, days_to_weekday, scale_features
@@ -104,3 +105,35 @@ def test_market_volatility_is_that_of_the_mean_return():
     np.testing.assert_allclose(
         column("market_level")[300:, 0], np.log(ewma_volatility(market))[0][300:]
     )
+
+
+def gappy() -> np.ndarray:
+    """A stock listed late, one that paused, one with holes, one that vanished; none had a price on
+    one day."""
+    values = prices(800, 5, seed=4).values.copy()
+    values[:200, 1] = np.nan
+    values[500:530, 2] = np.nan
+    values[np.random.default_rng(0).integers(0, 800, 40), 3] = np.nan
+    values[700:, 4] = np.nan
+    values[610:615] = values[609]
+    values[640] = np.nan
+    return values
+
+
+def test_each_of_the_28_is_what_a_loop_over_days_says():
+    values, days = gappy(), prices(800, 5).days
+    found, by_hand, seen = scale_features(values, days), ByHand(values, days), 0
+    for day in (257, 300, 456, 460, 499, 530, 531, 560, 612, 613, 641, 642, 699, 703, 704, 799):
+        for stock in range(5):
+            past = np.isfinite(values[: day + 1, stock]).sum()
+            if past <= HISTORY or np.isnan(values[day, stock]):
+                assert np.isnan(found[day, stock]).all()
+                continue
+            expected = by_hand.at(day, stock)
+            assert set(expected) == set(NAMES)
+            np.testing.assert_allclose(
+                found[day, stock], [expected[name] for name in NAMES], rtol=1e-7, atol=1e-9,
+                err_msg=f"day {day}, stock {stock}",
+            )  # fmt: skip
+            seen += 1
+    assert seen > 50

@@ -108,7 +108,7 @@ def _own(log_price: Frame, returns: Frame, volatility: Frame) -> dict[str, Frame
 def _market(returns: Frame, volatility: Frame) -> dict[str, Frame]:
     """What all stocks say together, the same for each but for the last two."""
     mean = returns.mean(axis=1).to_frame()
-    level = mean.cumsum().fillna(0.0)
+    level = mean.fillna(0.0).cumsum()
     own = _own(level, mean, ewma_volatility(mean))
     found = {f"market_{name}": _same_for_all(frame[0], returns) for name, frame in own.items()}
     usual = volatility.mean(axis=1)
