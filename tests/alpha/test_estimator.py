@@ -158,7 +158,7 @@ def test_bad_input(fitted):
         (Y > 0, "y must hold numbers, not True and False"),
         (Y.astype(str), "y must hold numbers, not text"),
         (np.full(400, np.datetime64("2022-01-01")), "y must hold numbers, not datetime64"),
-        (np.where(Y > 5, Y, None), "y contains NaN, or nothing"),
+        (np.where(Y > 5, Y.astype(object), np.array(None)), "y contains NaN, or nothing"),
     ],
     ids=["bool", "text", "days", "gaps"],
 )

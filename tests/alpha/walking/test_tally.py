@@ -6,8 +6,9 @@ import scipy.stats
 
 from tests.alpha.scale.report.made import DAYS, window
 from tilewright.alpha.scale.rivals import BOOSTED
+from tilewright.alpha.scores import critical
 from tilewright.alpha.walking.scored import CRPS, LEVELS, LOG, QUANTILE, quantile_score
-from tilewright.alpha.walking.tally import BINS, _histograms, tally
+from tilewright.alpha.walking.tally import BEATS, BINS, LAGS, TIES, Lead, _histograms, tally
 
 GAINS = {"EWMA": 0.02, "linear": -0.01}
 WINDOWS = [window(i, gain=lambda m: GAINS.get(m, 0.0)) for i in (1, 0, 2)]
@@ -76,3 +77,34 @@ def test_shares_are_counted_row_by_row():
         inside += ((low <= one.outcome) & (one.outcome <= high) & mine).sum()
         counted += mine.sum()
     assert FOUND.by_fifth[0, 1] == inside / counted
+
+
+def test_on_few_days_a_difference_must_be_larger():
+    """Kiefer & Vogelsang's critical value where it is more than two and a half errors."""
+    few, many = (Lead(-2.6, 1.0, 1.0, 1.0, days) for days in (84, 5000))
+    assert (few.side, many.side) == (TIES, BEATS)
+    assert few.least == pytest.approx(critical(84, LAGS))
+    assert many.least == 2.5
+    assert FOUND.over("EWMA").days == 150
+    nothing = FOUND.over(BOOSTED)
+    assert (nothing.days, nothing.side) == (0, TIES)
+
+
+def test_errors_are_those_of_statsmodels():
+    """Newey & West's by date; by year and by stock, of means that are taken to be independent."""
+    sm = pytest.importorskip("statsmodels.api", reason="it comes with arch (the extra alpha)")
+
+    lead, number = FOUND.over("HAR"), FOUND.models.index("HAR")
+    values = FOUND.lead[LOG][number]
+    kind = dict(cov_type="HAC", cov_kwds={"maxlags": LAGS, "use_correction": False})
+    by_date = sm.OLS(values, np.ones(len(values))).fit(**kind).bse[0]
+    assert lead.by_date == pytest.approx(by_date)
+    years = [values[[day[:4] == year for day in FOUND.days]].mean() for year in ("2015", "2016")]
+    assert lead.by_year == pytest.approx(np.std(years, ddof=1) / 2**0.5)
+    gains = [
+        np.concatenate([(one.log_score[0] - one.log_score[number])[one.places[:, 1] == stock]
+                        for one in WINDOWS]).mean()
+        for stock in range(4)
+    ]  # fmt: skip
+    np.testing.assert_allclose(FOUND.by_stock[number], gains)
+    assert lead.by_stock == pytest.approx(np.std(gains, ddof=1) / 2)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from tilewright.alpha.scores import newey_west
+from tilewright.alpha.scores import critical, newey_west
 from tilewright.alpha.walking.scored import LEVELS, LOG, QUANTILE, Forecasts
 from tilewright.frozen import frozen
 
@@ -19,7 +19,10 @@ COVER_50, COVER_90 = "cover 50 %", "cover 90 %"
 FIFTHS, REGIMES, BINS = 5, ("calm", "usual", "wild"), 20
 BEATS, TIES, LOSES = "beats", "ties with", "loses to"
 LEAST_Z = 2.5
-"""Standard errors by date beyond which a difference counts: errors of related days are rough."""
+"""Standard errors by date beyond which a difference counts: errors of related days are rough. On
+few days it takes more (`scores.critical`)."""
+MANY = 100_000
+"""Days that are not few."""
 LAGS = 21
 """Days over which score differences are taken to be related."""
 TAILS = tuple(float(LEVELS[i]) for i in (0, 1, 5, 6))
@@ -34,15 +37,21 @@ class Lead:
     by_date: float
     by_year: float
     by_stock: float
+    days: int = MANY
 
     @property
     def z(self) -> float:
         return self.mean / self.by_date if self.by_date else float("nan")
 
     @property
+    def least(self) -> float:
+        """The smallest difference that would count, had it come about with this error."""
+        return max(LEAST_Z, critical(self.days, LAGS)) * self.by_date
+
+    @property
     def side(self) -> str:
         """What the first model does to the other."""
-        if abs(self.z) < LEAST_Z or not np.isfinite(self.z):
+        if not np.isfinite(self.z) or abs(self.mean) < self.least:
             return TIES
         return BEATS if self.mean < 0 else LOSES
 
@@ -81,11 +90,13 @@ class Tally:
         known = np.isfinite(series)
         values = series[known]
         if not len(values):
-            return Lead(*[float("nan")] * 4)
+            nothing = float("nan")
+            return Lead(nothing, nothing, nothing, nothing, 0)
         years = np.array([day[:4] for day in self.days])[known]
         yearly = [values[years == year].mean() for year in np.unique(years)]
         stocks = self.by_stock[number][np.isfinite(self.by_stock[number])]
-        return Lead(float(values.mean()), newey_west(values, LAGS), _error(yearly), _error(stocks))
+        errors = newey_west(values, LAGS), _error(yearly), _error(stocks)
+        return Lead(float(values.mean()), *errors, len(values))
 
 
 def _error(values: Sequence[float] | np.ndarray) -> float:

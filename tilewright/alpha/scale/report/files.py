@@ -53,7 +53,9 @@ def write_report(walk: Walk) -> Words | None:
         return None
     diagnostics, newest = _diagnostics(found[SERIES[0]]())
     failures = {name: [one.failure for one in found[name]()] for name in tallies if name != REAL}
-    said = words(tallies, {REAL: diagnostics.failures, **failures})
+    failures[REAL] = diagnostics.failures
+    left = sum(window.whole for window in walk.windows) - len(diagnostics.days)
+    said = words(tallies, failures, walk.prices, walk.settings.train, left)
     folder, effects = walk.folder.path, _effects(walk)
     write_text(
         folder / PAGE,

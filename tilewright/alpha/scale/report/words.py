@@ -1,18 +1,22 @@
 """What the figures of a job of the scale net say, in words: who earned what.
 
-In: tallies of the real and the control series. Out: `Words`. They follow from the figures by the
-rules below: a difference counts beyond `tally.LEAST_Z` standard errors by date.
+In: tallies of the real and the control series, the table, and how windows fared. Out: `Words`. They
+follow from the figures by the rules below: a difference counts beyond `tally.Lead.least`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from tilewright.alpha.controls import PLANTED, REAL, SHUFFLED
 from tilewright.alpha.scale.scored import MODELS, NET
 from tilewright.alpha.scale_baselines import EWMA, GJR, LINEAR
 from tilewright.alpha.scores import LEAST_DAYS
-from tilewright.alpha.walking.controls import placebo, planted, soundness
+from tilewright.alpha.suspicions import suspicions
+from tilewright.alpha.tables import Prices
+from tilewright.alpha.walking.controls import Check, placebo, planted, soundness
 from tilewright.alpha.walking.page import figure, joined
 from tilewright.alpha.walking.scored import LOG
 from tilewright.alpha.walking.tally import BEATS, COVER_90, LOSES, TAILS, TIES, Tally
@@ -20,6 +24,10 @@ from tilewright.frozen import frozen
 
 GOOD_COVER = (0.88, 0.92)
 GOOD_R_HAT = 1.05
+LEAST_ROWS = 10_000
+"""Training rows of a window below which the net may well miss what is planted."""
+MOST_SUSPICIONS = 5
+"""That are spelled out."""
 SEEN = (
     "The features were found on 20 survivors of the S&P 500 between 2000 and 2022, in a dozen "
     "trials at least (two sets of features, three lengths of window, two nets): on these, figures "
@@ -60,21 +68,43 @@ class Words:
     readable: bool  # some window passed its diagnostics
 
 
-def words(tallies: Mapping[str, Tally], failures: Mapping[str, Sequence[str]]) -> Words:
-    """`failures` holds for each series what each window says of itself, "" if it is well."""
+def words(
+    tallies: Mapping[str, Tally],
+    failures: Mapping[str, Sequence[str]],
+    prices: Prices | None = None,
+    train: int = 0,
+    left: int = 0,
+) -> Words:
+    """`failures` holds for each series what each window says of itself, "" if it is well.
+
+    `train` are the days that a window learns from, `left` the windows that are still to be done.
+    """
     real = tallies[REAL]
     readable = not all(failures[REAL])
-    checks = [
-        planted(tallies.get(PLANTED), LINEAR),
-        placebo(tallies.get(SHUFFLED), EWMA, "the EWMA"),
-    ]
+    checks = _checks(tallies, failures, train)
     sound = soundness(checks)
     headline = _headline(real) if readable else "No verdict: every window failed its diagnostics."
     if sound is False:
         headline = "A control failed: do not read anything into these figures."
     findings = [*_earned(real), _calibration(real), _tails(real)] if readable else []
-    return Words(headline, findings, [text for text, _ in checks],
-                 _caveats(failures[REAL]), sound, readable)  # fmt: skip
+    controls = [text for text, _ in checks]
+    if not {PLANTED, SHUFFLED} & set(tallies):
+        controls = ["Nothing was controlled: neither a planted signal nor a placebo was run."]
+    return Words(
+        headline, findings, controls, _caveats(failures[REAL], prices, left), sound, readable
+    )
+
+
+def _checks(
+    tallies: Mapping[str, Tally], failures: Mapping[str, Sequence[str]], train: int
+) -> list[Check]:
+    """Of both controls."""
+    signal, mixed = tallies.get(PLANTED), tallies.get(SHUFFLED)
+    rows = train * signal.rows / len(signal.days) if signal else 0
+    return [
+        planted(signal, LINEAR, failures.get(PLANTED, ()), not train or rows >= LEAST_ROWS),
+        placebo(mixed, EWMA, "the EWMA", failures.get(SHUFFLED, ())),
+    ]
 
 
 def _headline(real: Tally) -> str:
@@ -98,15 +128,16 @@ def _earned(real: Tally) -> list[str]:
     found = [
         f"Over {len(real.days):,} test days and {real.rows:,} stock-days the net's log score is "
         f"{figure(null)} to the EWMA's a stock-day (negative is better)"
-        + (f", and {figure(real.over(GJR))} to that of GJR-t." if real.has(GJR, LOG) else "."),
+        + (f", and {figure(real.over(GJR))} to that of GJR-t." if real.has(GJR, LOG) else ".")
+        + f" The smallest gain over the EWMA that these days could have shown is {null.least:.4f}.",
         f"To the linear scale model, which sees the same 28 features, it is {figure(linear)}: "
         + {
             BEATS: "what is not linear earns this.",
             TIES: "what is not linear earns nothing that these days can show.",
             LOSES: "the net is worse than its own linear part.",
-        }[linear.side],
+        }[linear.side if len(real.days) >= LEAST_DAYS else TIES],
     ]
-    if null.mean < 0 and null.side == BEATS:
+    if len(real.days) >= LEAST_DAYS and null.mean < 0 and null.side == BEATS:
         share = (null.mean - linear.mean) / null.mean
         found.append(
             f"Of the gain over the EWMA, {min(max(share, 0.0), 1.0):.0%} is the linear model's "
@@ -138,15 +169,39 @@ def _tails(real: Tally) -> str:
     )
 
 
-def _caveats(failures: Sequence[str]) -> list[str]:
+def _caveats(failures: Sequence[str], prices: Prices | None, left: int) -> list[str]:
     failed = [text for text in failures if text]
     found = [
         f"{len(failed)} of {len(failures)} windows failed their diagnostics ({failed[0]}). They "
         "stay in the scores."
     ] if failed else []  # fmt: skip
+    if left:
+        found.append(
+            f"{left} of {left + len(failures)} windows are not done yet: a time limit takes the "
+            "oldest away, and no chain was shortened."
+        )
     return [
         *found,
+        *(_of_table(prices) if prices else []),
         "This says how wide returns will be, not which way they go: no claim of money is made, and "
         "costs are in no figure.",
         SEEN,
     ]
+
+
+def _of_table(prices: Prices) -> list[str]:
+    """What to keep in mind of the prices themselves."""
+    known, found = np.isfinite(prices.values), []
+    if prices.extras.members is None and known[0].all() and known[-1].all():
+        found.append(
+            f"All {len(prices.names)} instruments have a price on the first day and on the last: "
+            "none was listed later, none vanished. Survivors are no claim about the market: nobody "
+            "could have chosen them in advance."
+        )
+    suspects = suspicions(prices)
+    if suspects:
+        found.append(
+            f"{len(suspects)} things look wrong with the table, and everything here rests on it. "
+            + " ".join(one.sentence() for one in suspects[:MOST_SUSPICIONS])
+        )
+    return found
