@@ -21,6 +21,7 @@ TITLES = {
     "nuts": "NUTS through tile_map",
     "chains": "NumPyro's models, 500 + 500 draws by NUTS: first call, and again with other data",
     "scale": "The alpha's scale net: effective draws",
+    "walking": "The alpha's jobs from day to day",
     "recurrent": "Recurrent nets as they are written, one thread",
     "precision": "A recurrent net in lower precision, one thread, with its error",
     "windows": "Whole windows at equal precision, one thread",
