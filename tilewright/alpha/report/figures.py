@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 COLOURS = {NET: "#0b6e99", NULL: "#9aa5b1", RIDGE: "#c78a1b", OLS: "#b4632d", NORMAL: "#a33a3a"}
-FAN_DAYS = 252
+FAN_DAYS, FAN_STOCKS = 252, 20
+"""At most, so that a page of many stocks stays small."""
 
 
 def fan(outcome: Outcome, volatility: np.ndarray) -> Figure:
-    """Bands of the next day's return, per cent, for one stock at a time; dots are what came."""
+    """Bands of the next day's return, per cent, for one stock at a time; dots are what came.
+
+    Of many stocks there are `FAN_STOCKS`, evenly spread over the columns.
+    """
     newest = outcome.series(REAL)[: -(-FAN_DAYS // TEST)][::-1]
     stocks = len(outcome.prices.names)
     days = np.concatenate([np.arange(r.test, r.test + TEST) for r in newest])
@@ -35,7 +39,8 @@ def fan(outcome: Outcome, volatility: np.ndarray) -> Figure:
     unit = 100 * volatility[days]
     dates = [outcome.prices.days[min(day + 1, len(outcome.prices.days) - 1)] for day in days]
     figure = figure_of(380)
-    for stock in range(stocks):
+    shown = np.unique(np.linspace(0, stocks - 1, FAN_STOCKS).astype(int))
+    for stock in shown:
         _add_fan(
             figure, dates, bands[:, :, stock] * unit[:, stock], came[:, stock] * unit[:, stock]
         )
@@ -43,16 +48,17 @@ def fan(outcome: Outcome, volatility: np.ndarray) -> Figure:
         trace.visible = number // 5 == 0
     buttons = [
         {
-            "label": name,
+            "label": outcome.prices.names[stock],
             "method": "restyle",
-            "args": ["visible", [i // 5 == stock for i in range(5 * stocks)]],
+            "args": ["visible", [i // 5 == place for i in range(5 * len(shown))]],
         }
-        for stock, name in enumerate(outcome.prices.names)
+        for place, stock in enumerate(shown)
     ]
     figure.update_layout(
         updatemenus=[{"buttons": buttons, "x": 1, "xanchor": "right", "y": 1.14, "yanchor": "top"}],
         legend={**LEGEND, "y": -0.16, "yanchor": "top"},
     )
+    figure.update_xaxes(nticks=4, tickangle=0)  # the legend is right below
     figure.update_yaxes(title="next-day return, %")
     return figure
 
