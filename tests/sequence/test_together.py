@@ -1,8 +1,10 @@
 """Fits side by side are those alone, to the bit; and fits that go on say what they said before."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 
@@ -11,6 +13,7 @@ from tilewright.models import forecaster
 from tilewright.sequence import LSTMClassifier, LSTMRegressor, Panel
 from tilewright.sequence.moved import moved
 from tilewright.sequence.together import fit_together
+from tilewright.sequence.training import MOST_RETREATS
 
 RNG = np.random.default_rng(0)
 SMALL: dict[str, Any] = dict(
@@ -138,3 +141,28 @@ def test_a_warm_start_goes_on():
     model.set_params(hidden=5)
     with pytest.raises(ArgumentError, match="of the same sizes"):
         model.fit(DATA[2])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_failure_before_the_training_on_all_data_is_said():
+    """Alone or beside others: nobody knows how many steps to train again."""
+    broken = [
+        LSTMRegressor(**SMALL, refit="steps", seeds=2, optimizer=optax.scale(float("nan")))
+        for _ in range(2)
+    ]
+    broken[0].fit(DATA[0])
+    fit_together(broken[1:], DATA[:1])
+    for model in broken:
+        assert "2 of 2 fits was not finite" in model.failure_
+        assert model.retreats_.tolist() == [MOST_RETREATS + 1] * 2
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_retreats_of_both_trainings_are_said():
+    model = LSTMRegressor(**SMALL, seeds=2)
+    retreats = np.array([[1, 0], [2, 0]], np.int32)
+    fits = [SimpleNamespace(best=None, retreats=each) for each in retreats]
+    model._kept(*fits)
+    assert (model.retreats_.tolist(), model.failure_) == ([3, 0], "")
+    fits[0].retreats = np.array([0, MOST_RETREATS + 1], np.int32)
+    assert "1 of 2 fits" in model._kept(*fits).failure_

@@ -190,6 +190,40 @@ def test_a_loss_that_is_not_finite_is_retreated_from():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-6), fit.best, start.best)
 
 
+@pytest.mark.parametrize("epochs, patience", [(1, 50), (2, 50), (8, 1)])
+def test_an_undone_epoch_is_neither_the_last_nor_one_without_progress(epochs, patience):
+    """Else a net that has learned nothing is what a fit of few epochs ends with, and no failure."""
+    hyper = HYPER._replace(epochs=np.int32(epochs), patience=np.int32(patience))
+    broken = recipe(optimiser=optax.scale(float("nan")))
+    fit = fitting.fitted(broken, task(KEYS[:1], hyper=hyper), "native")
+    assert fit.retreats == training.MOST_RETREATS + 1
+    assert (fit.best_step, fit.wait) == (0, 0)
+
+
+def test_after_an_undone_epoch_of_pruning_the_next_is_the_best():
+    """Earlier weights have more blocks, however well they do."""
+    old = training.start(recipe(), HYPER, KEYS[0])._replace(best_score=jnp.asarray(0.5))
+    turned = old._replace(epoch=old.epoch + 1, step=old.step + 3)
+    nan, true = jnp.asarray(jnp.nan), jnp.asarray(True)
+    undone = training._judged(HYPER, old, turned, nan, nan, true, True)
+    assert np.isinf(undone.best_score)
+    later = undone._replace(epoch=undone.epoch + 1, step=undone.step + 3)
+    sound = training._judged(HYPER, undone, later, jnp.ones(()), jnp.ones(()), true, False)
+    assert (sound.best_score, sound.best_step, sound.retreats) == (1.0, 3, 1)
+
+
+def test_turns_of_which_nothing_is_known_are_no_steps():
+    """Fits of so many steps end there, also where an epoch begins with such turns."""
+    y = Y.copy()
+    y[np.arange(len(Y)) % LONG < 10] = np.nan
+    hyper = HYPER._replace(steps=np.int32(9), epochs=np.int32(50))
+    learned = pieces.whole(BEGIN, BEGIN + LONG, BEGIN, 5)
+    none = pieces.whole(BEGIN, BEGIN, BEGIN, 5)
+    only = Task(KEYS[:1], hyper, Rows(X, y, ONES), learned, none)
+    fit = fitting.fitted(recipe(steps=5), only, "native")
+    assert (fit.step, fit.best_step, fit.retreats) == (9, 9, 0)
+
+
 def test_a_last_step_that_is_not_finite_is_undone_at_half_the_rate():
     """No later data would have seen it: the loss of an epoch is that before each of its steps."""
 

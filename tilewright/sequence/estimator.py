@@ -163,7 +163,7 @@ class SequenceEstimator(SequenceReader):
         task = self._task(given)
         fit = self._fitted(task, "")
         again = self._ended(given, task, fit)
-        return self._kept(fit if again is None else self._fitted(again, ".again"))
+        return self._kept(fit, None if again is None else self._fitted(again, ".again"))
 
     def _task(self, given: Sequences) -> Task:
         """What is learned and what it is stopped by; scalers are those of the former."""
@@ -176,7 +176,7 @@ class SequenceEstimator(SequenceReader):
         rows = Rows(*self._scaled(given), self._weights(given))
         reading = self._reading()
         form = self._form(rows.x.shape[1], rows.y.shape[1])
-        room = -(-self.epochs // HISTORY) * HISTORY
+        room = -(-(self.epochs + MOST_RETREATS) // HISTORY) * HISTORY
         tall = self.block_rows if self.density < 1 else 0
         self._recipe = Recipe(form, self.batch_size, reading.steps, room, self.optimizer, tall)
         return Task(
@@ -193,13 +193,17 @@ class SequenceEstimator(SequenceReader):
         doubts.notice_inputs(given, last, self.inputs_ if self._of_panel else None)
 
     def _ended(self, given: Sequences, task: Task, fit: Any) -> Task | None:
-        """If asked for, on all data as many steps as were best; nothing is left to stop by."""
+        """If asked for, on all data as many steps as were best; nothing is left to stop by.
+
+        None, too, where no net has learned anything: nobody knows how many.
+        """
         self.scores_, self.best_step_ = fit.scores[:, : int(fit.epoch.max())], fit.best_step
         self.nets_ = fit.best
         self._stopped(given)
-        if self.refit != "steps":
+        found = fit.best_step[fit.best_step > 0]
+        if self.refit != "steps" or not len(found):
             return None
-        reading, steps = self._reading(), int(np.median(fit.best_step))
+        reading, steps = self._reading(), int(np.median(found))
         everything = sequences.learned(given, int(given.when.max()), reading)
         none = sequences.later(given, int(given.when.max()) + 1, reading)
         # Of more data, as many steps are fewer epochs: pruning is over with as many steps.
@@ -218,10 +222,11 @@ class SequenceEstimator(SequenceReader):
         """Steps of an epoch."""
         return int(-(-table.count // self.batch_size) * table.turns)
 
-    def _kept(self, fit: Any) -> Self:
-        """The nets of a fit that is over."""
-        self.nets_ = fit.best
-        self._notice(fit)
+    def _kept(self, fit: Any, again: Any | None = None) -> Self:
+        """The nets of a fit that is over, or of one on all data; what went wrong in either."""
+        fits = [fit] if again is None else [fit, again]
+        self.nets_ = fits[-1].best
+        self._notice(*fits)
         return self
 
     def _fitted(self, task: Task, suffix: str) -> Any:
@@ -363,9 +368,11 @@ class SequenceEstimator(SequenceReader):
         base = jax.random.key(int.from_bytes(digest[:8], "little") >> 1)
         return jax.vmap(lambda i: jax.random.fold_in(base, i))(np.arange(self.seeds))
 
-    def _notice(self, fit: Any) -> None:
-        failed = np.flatnonzero(fit.retreats > MOST_RETREATS)
-        self.retreats_, self.failure_ = np.asarray(fit.retreats), ""
+    def _notice(self, *fits: Any) -> None:
+        """Say how often they went back, one training or two, and whether any seed has failed."""
+        retreats = np.stack([fit.retreats for fit in fits])
+        failed = np.flatnonzero((retreats > MOST_RETREATS).any(axis=0))
+        self.retreats_, self.failure_ = retreats.sum(axis=0), ""
         if len(failed):
             self.failure_ = (
                 f"the loss of {len(failed)} of {self.seeds} fits was not finite, also at "

@@ -51,13 +51,12 @@ def fit_together(
         for model, one, task, fit in zip(models, given, tasks, fits, strict=True)
     ]
     second = [i for i, task in enumerate(again) if task is not None]
+    others: dict[int, Any] = {}
     if second:
         chosen = [models[i] for i in second], [again[i] for i in second]
-        found = _fitted(*chosen, checkpoint, ".again", seconds)
-        for i, fit in zip(second, found, strict=True):
-            fits[i] = fit
-    for model, fit in zip(models, fits, strict=True):
-        model._kept(fit)
+        others = dict(zip(second, _fitted(*chosen, checkpoint, ".again", seconds), strict=True))
+    for i, (model, fit) in enumerate(zip(models, fits, strict=True)):
+        model._kept(fit, others.get(i))
 
 
 def _fitted(

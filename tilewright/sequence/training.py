@@ -190,17 +190,21 @@ def _epoch(
     recipe: Recipe, hyper: Hyper, rows: Rows, table: Table, order: Array, fit: Fit
 ) -> tuple[Fit, Array]:
     """All pieces once, as far as there are steps left; the score while learning."""
-    turns = jnp.minimum(_turns(recipe, table), hyper.steps - fit.step)
+    turns = _turns(recipe, table)
 
-    def turn(k: Array, carry: Any) -> Any:
-        fit, state, total, count = carry
+    def going(carry: Any) -> Array:  # a turn of which nothing is known is no step
+        k, fit = carry[:2]
+        return (k < turns) & (fit.step < hyper.steps)
+
+    def turn(carry: Any) -> Any:
+        k, fit, state, total, count = carry
         x, y, weight = _read(recipe, rows, table, order, k, table.turns)
         old = _fresh(state, k, table.turns)
         fit, state, lost = _step(recipe, hyper, fit, old, x, y, weight)
-        return fit, state, total + lost, count + jnp.sum(weight)
+        return k + 1, fit, state, total + lost, count + jnp.sum(weight)
 
-    zeros = fit, _zero_state(recipe), jnp.zeros(()), jnp.zeros(())
-    fit, _, total, count = jax.lax.fori_loop(0, turns, turn, zeros)
+    zeros = jnp.zeros((), jnp.int32), fit, _zero_state(recipe), jnp.zeros(()), jnp.zeros(())
+    _, fit, _, total, count = jax.lax.while_loop(going, turn, zeros)
     return fit._replace(epoch=fit.epoch + 1), total / count
 
 
@@ -239,27 +243,31 @@ def _judged(
 ) -> Fit:
     """After an epoch: the best so far, how long ago, and whether the fit is over.
 
-    A loss that is not finite, or a last step to what is not, is undone with the whole epoch.
+    A loss that is not finite, or a last step to what is not, is undone with the whole epoch. Such
+    an epoch tries nobody's patience, and is not the last: what it would have learned is learned
+    at half the rate.
     While weights are still being pruned the newest are the best: earlier ones have more blocks.
     """
     sound = jnp.isfinite(score) & (jnp.isfinite(judged) | ~is_judged) & _finite(new.now)
-    new = _chosen(
-        sound,
-        new,
-        old._replace(factor=old.factor / 2, retreats=old.retreats + 1, epoch=new.epoch),
+    back = old._replace(
+        factor=old.factor / 2,
+        retreats=old.retreats + 1,
+        epoch=new.epoch,
+        best_score=jnp.where(thinner, jnp.inf, old.best_score),
     )
+    new = _chosen(sound, new, back)
     better = sound & (~is_judged | (judged < old.best_score) | thinner)
     best = _chosen(better, new.mean, old.best)
-    wait = jnp.where(better, 0, old.wait + 1)
+    wait = jnp.where(better, 0, old.wait + sound)
     over = (
-        (new.epoch >= hyper.epochs)
+        (sound & (new.epoch >= hyper.epochs))
         | (new.step >= hyper.steps)
         | (is_judged & (wait >= hyper.patience))
         | (new.retreats > MOST_RETREATS)
     )
     return new._replace(
         best=best,
-        best_score=jnp.where(better, judged, old.best_score),
+        best_score=jnp.where(better, judged, new.best_score),
         best_step=jnp.where(better, new.step, old.best_step),
         wait=wait,
         scores=old.scores.at[old.epoch].set(jnp.stack([score, judged])),
