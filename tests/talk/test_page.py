@@ -107,3 +107,14 @@ def test_what_is_switched_off():
         for who, s in (("with", 1.0), ("without", 3.0))
     ]
     assert switched(points) == ["low precision: 3.00 × (3.00–3.00) as fast with it as without."]
+
+
+def test_a_switch_of_which_rounds_disagree_is_worth_nothing_that_can_be_told():
+    run = "argument: a static graph"
+    points = [
+        Point("a static graph", who, measured(run, rounds, "ms"))
+        for who, rounds in (("with", [1.0, 4.0, 4.0]), ("without", [3.0, 2.0, 1.0]))
+    ]
+    assert switched(points) == [
+        "a static graph: neither faster nor slower with it than without, 0.50 × (0.38–1.75)."
+    ]

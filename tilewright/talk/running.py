@@ -23,6 +23,7 @@ from typing import Any
 from tilewright.bench.record import this_machine
 from tilewright.errors import ArgumentError
 from tilewright.talk.budget import Budget
+from tilewright.talk.orphan import end_with_parent
 from tilewright.talk.peaks import without_peaks
 from tilewright.talk.record import Outcome, Talk, as_text, load, outcome_of
 from tilewright.talk.steps import Step, step_of
@@ -210,6 +211,7 @@ def _version(package: str) -> str:
 
 
 def main() -> None:
+    end_with_parent()
     answers, sys.stdout = sys.stdout, sys.stderr
     print(as_text(step_of(sys.argv[1]).run()), file=answers, flush=True)
 

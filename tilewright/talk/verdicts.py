@@ -119,11 +119,17 @@ def sentences(points: Sequence[Point]) -> list[str]:
 
 
 def switched(points: Sequence[Point]) -> list[str]:
-    """Of the argument: what each thing is worth; with it comes first, then without."""
+    """Of the argument: what each thing is worth; with it comes first, then without.
+
+    Where the quartiles of rounds hold 1, that nothing can be told.
+    """
     found = []
     for case in cases(points):
         here = [p for p in points if p.case == case]
         if len(here) == 2:
             ratio = times_as_fast(here[0].figure, here[1].figure)
-            found.append(f"{case}: {ratio} as fast with it as without.")
+            if ratio.low <= 1 <= ratio.high:
+                found.append(f"{case}: {LEVEL} with it than without, {ratio}.")
+            else:
+                found.append(f"{case}: {ratio} as fast with it as without.")
     return found
