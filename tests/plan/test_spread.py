@@ -18,13 +18,14 @@ from tests.codelets.cases import dense
 from tests.machines import STATED
 from tests.trace.comparing import words
 from tilewright.codelets.convolution import Convolution
+from tilewright.codelets.cut import Cut
 from tilewright.machine.cost import price
 from tilewright.machine.meetings import messages
 from tilewright.models import talk
 from tilewright.plan import memory
 from tilewright.plan.basic import copy_codelet
 from tilewright.plan.ir import Buffer, Call, Spread, Step, Sync, View
-from tilewright.plan.spread import spread_call
+from tilewright.plan.spread import _piece_length, spread_call
 from tilewright.plan.views import whole
 from tilewright.simulate import simulate
 
@@ -65,6 +66,16 @@ def test_pieces_are_alike_where_their_number_allows_it(rows):
     spreads = [step for step in made.program.steps if isinstance(step, Spread)]
     assert len({step.steps[0].codelet for step in spreads}) == 1
     assert sum(step.count for step in spreads) * spreads[0].steps[0].codelet.m == rows
+
+
+@pytest.mark.parametrize(("length", "tiles"), [(8, 8), (80, 8), (80, 2), (1000, 3), (640, 40)])
+def test_pieces_that_are_alike_are_enough_for_all_tiles(length, tiles):
+    machine = replace(STATED, chip=replace(STATED.chip, tiles=tiles))
+    for most in (1, 32):
+        found = _piece_length(Cut(length, (0,)), 1e12, machine, most)
+        pieces = -(-length // found)
+        assert pieces >= min(length, (1 if most == 1 else 8) * tiles)
+        assert most > 1 or pieces <= tiles
 
 
 @pytest.mark.parametrize("number", range(2))

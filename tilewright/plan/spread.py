@@ -39,6 +39,8 @@ channels at 16 x 14 x 14 places took twice the time when each piece had some cha
 FEW = 8
 """Pieces from which on their number may be another, so that all are alike: a rest is one more
 function, and takes LLVM as long as the others."""
+ENOUGH = 8
+"""Pieces for each tile that their number stays above then, lest some tiles wait for others."""
 EVENLY = 100
 """Drawings' time up to which work is dealt out once and for all, a piece a tile: the slow have
 little to leave."""
@@ -173,14 +175,17 @@ def _piece_length(cut: Cut, cycles: float, machine: Machine, pieces_a_tile: int)
     if shares_memory(machine) and count < FEW and cut.length % count == 0:
         return length
     length = -(-length // LANES) * LANES if cut.along_lanes else length
-    return _equal(cut, length) if shares_memory(machine) and count >= FEW else length
+    if not shares_memory(machine) or count < FEW or pieces_a_tile == 1:
+        return length
+    return _equal(cut, length, min(count, ENOUGH * machine.tiles))
 
 
-def _equal(cut: Cut, length: int) -> int:
-    """A length near this one that leaves no rest, if there is one: the most regular of those."""
+def _equal(cut: Cut, length: int, least: int) -> int:
+    """A length near this one that leaves no rest, if there is one for so many pieces at least: the
+    most regular of those."""
     step = LANES if cut.along_lanes else 1
     near = range(-(-length // (2 * step)) * step, 5 * length // 2 + 1, step)
-    found = [n for n in near if cut.length % n == 0]
+    found = [n for n in near if cut.length % n == 0 and cut.length // n >= least]
     return max(found, key=lambda n: (math.gcd(n, LANES), -abs(n - length)), default=length)
 
 
