@@ -65,6 +65,7 @@ from tilewright.bench.workloads import Hmc
 from tilewright.machine.cpu import allowed_cpus
 from tilewright.models import resnext
 from tilewright.sequence.latency_in_c import compiler
+from tilewright.sequence.precision import PRECISIONS
 from tilewright.vision import nets
 from tilewright.vision.from_torch import shapes_of
 
@@ -304,6 +305,18 @@ def test_precision():
     assert [row.more["error"] > 0 for row in rows[:5]] == [True] * 5
     assert all(row.ratio and row.ours > 0 for row in rows)
     assert "int8x8" in rows[4].name
+
+
+def test_precision_on_all_cores():
+    """A peer has one thread or all; bars are those of one thread, and that of float32."""
+    pytest.importorskip("torch")
+    rows = precision.run(1, 1, hidden=16, steps=3, threads=2)
+    assert all("talk's net, batch 1, 2 threads, " in row.name for row in rows)
+    assert [row.bar for row in rows] == [
+        recurrent.WINDOW["lstm"],
+        *(precision.AGAINST_SINGLE[p, 1] for p in PRECISIONS[1:]),
+        precision.AGAINST_BYTES[1],
+    ]
 
 
 def test_bound_products():

@@ -1,7 +1,8 @@
 """The talk's net in every precision beside its peers, each with its error against float64.
 
-Windows of 200 steps of a 2 x 256 LSTM with random weights, one thread, whose processor time counts.
-Peers are those of `recurrent_peers.py` that are installed. All hold the same weights.
+Windows of 200 steps of a 2 x 256 LSTM with random weights: one thread, whose processor time counts;
+and on all cores by the clock, where a peer has one thread or all, whichever is faster. Peers are
+those of `recurrent_peers.py` that are installed. All hold the same weights.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import numpy as np
 
 from tilewright.bench import recurrent_peers
 from tilewright.bench.beside import beside, unless_pretended
+from tilewright.bench.gpu import clocked
 from tilewright.bench.level import bar
 from tilewright.bench.record import Row
-from tilewright.bench.recurrent import timed
+from tilewright.bench.recurrent import WINDOW, timed
 from tilewright.bench.recurrent_peers import Answers, precision_of
 from tilewright.bench.rounds import Rounds, compare
+from tilewright.machine.cpu import cpu_limit
 
 HIDDEN, INPUTS, STEPS = 256, 16, 200
 TRIED = 64
@@ -43,18 +46,25 @@ MOST = {"bfloat16": 0.008, "bfloat16x16": 0.008, "int8": 0.015, "int8x8": 0.015}
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
     for batch in BATCHES[:1] if quick else BATCHES:
         yield f"batch {batch}", partial(run, batch, 3 if quick else 15)
+    if (cores := cpu_limit()) > 1 and not quick:
+        for batch in BATCHES:
+            yield f"batch {batch}, {cores} cores", partial(run, batch, 15, threads=cores)
 
 
-def run(batch: int, rounds: int, hidden: int = HIDDEN, steps: int = STEPS) -> list[Row]:
+def run(
+    batch: int, rounds: int, hidden: int = HIDDEN, steps: int = STEPS, threads: int = 1
+) -> list[Row]:
     """A row a precision against the best peer in float32, then one against those in int8."""
     if find_spec("torch") is None:
         return []
     from tilewright.sequence.precision import PRECISIONS
 
-    able, errors = contenders(batch, hidden, steps)
+    able, errors = contenders(batch, hidden, steps, threads)
+    what = f"talk's net, batch {batch}" + (f", {threads} threads" if threads > 1 else "")
     peers = [name for name in able if name not in PRECISIONS]
     data = windows(batch, steps)
-    runs = {name: timed(partial(answer, data)) for name, answer in able.items()}
+    timing = clocked if threads > 1 else timed
+    runs = {name: timing(partial(answer, data)) for name, answer in able.items()}
     measured = compare(runs, rounds, keep=tuple(runs))
     notes = "; ".join(f"{n} {measured.median(n) * 1e3:.2f} ms, {errors[n]:.2%}" for n in runs)
     able_to = {kind: [name for name in peers if precision_of(name) == kind] for kind in PRECISIONS}
@@ -62,8 +72,12 @@ def run(batch: int, rounds: int, hidden: int = HIDDEN, steps: int = STEPS) -> li
     rows = []
     for p in PRECISIONS:
         peer = measured.best(single if p == "float32" else [*single, *half])
-        rows.append(_row(batch, p, peer, measured, errors, notes))
-    rows.append(_best_bytes(batch, measured.best(quantised), measured, errors))
+        limit = AGAINST_SINGLE.get((p, batch))
+        if threads > 1 and (p, batch) == ("float32", 1):  # on one thread a row of `recurrent.py`
+            limit = WINDOW["lstm"]
+        rows.append(_row(what, p, peer, measured, errors, limit, notes))
+    best = measured.best(quantised)
+    rows.append(_best_bytes(what, best, measured, errors, AGAINST_BYTES[batch]))
     return rows
 
 
@@ -130,21 +144,28 @@ def ours(model: Any, batch: int, steps: int = STEPS, tiles: int = 1) -> dict[str
 
 
 def _row(
-    batch: int, name: str, peer: str, measured: Rounds, errors: Mapping[str, float], notes: str
+    what: str,
+    name: str,
+    peer: str,
+    measured: Rounds,
+    errors: Mapping[str, float],
+    limit: float | None,
+    notes: str,
 ) -> Row:
     return beside(
-        "precision", f"talk's net, batch {batch}, {name}, error {errors[name]:.2%}", measured,
-        name, peer, unless_pretended(AGAINST_SINGLE.get((name, batch))), notes=notes,
+        "precision", f"{what}, {name}, error {errors[name]:.2%}", measured, name, peer,
+        unless_pretended(limit), notes=notes,
         more={"error": errors[name], "allowed": MOST.get(name)},
     )  # fmt: skip
 
 
-def _best_bytes(batch: int, peer: str, measured: Rounds, errors: Mapping[str, float]) -> Row:
+def _best_bytes(
+    what: str, peer: str, measured: Rounds, errors: Mapping[str, float], limit: float
+) -> Row:
     able = [p for p in ("int8", "int8x8") if errors[p] <= errors[peer]] or ["int8"]
     best = measured.best(able)
-    name = f"talk's net, batch {batch}, {best}, against int8, error {errors[peer]:.2%}"
-    limit = unless_pretended(AGAINST_BYTES[batch])
-    return beside("precision", name, measured, best, peer, limit)
+    name = f"{what}, {best}, against int8, error {errors[peer]:.2%}"
+    return beside("precision", name, measured, best, peer, unless_pretended(limit))
 
 
 def _error(answer: Answers, data: np.ndarray, wanted: np.ndarray, batch: int) -> float:

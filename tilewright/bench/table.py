@@ -23,7 +23,7 @@ TITLES = {
     "scale": "The alpha's scale net: effective draws",
     "walking": "The alpha's jobs from day to day",
     "recurrent": "Recurrent nets as they are written, one thread",
-    "precision": "A recurrent net in lower precision, one thread, with its error",
+    "precision": "A recurrent net in lower precision, one thread or as many as said, its error",
     "windows": "Whole windows at equal precision, one thread",
     "latency": "One tick at a time from C, one thread",
     "ticks": "One tick at a time through Python, one thread",
