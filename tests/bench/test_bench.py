@@ -340,7 +340,8 @@ def test_windows():
 @pytest.mark.slow
 def test_loaded():
     rows = loaded.run("shape A", 1)
-    assert [row.bar for row in rows] == [3.0, 0.2, 1.5]
+    assert [row.bar for row in rows] == [3.0, 0.2, 1.5, 3.0, 3.0]
+    assert rows[-1].name == "shape A: 64 windows, compiled, cold"
     assert all(row.ours > 0 for row in rows)
 
 

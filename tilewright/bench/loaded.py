@@ -1,7 +1,8 @@
 """How soon a trained net answers: compiled anew, and from a file, each in a fresh process.
 
 `python -m tilewright.bench.loaded STEP PATH NET` is such a process: it compiles a stream of a net
-and leaves it in a file, or loads that; it prints the seconds. Imports are not counted.
+and leaves it in a file, or loads that, or compiles windows (one, and 64); it prints the seconds.
+Imports are not counted.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tilewright.bench.record import Row
 COLD, CACHED, ANEW = 3.0, 0.2, 1.5
 """Seconds: to compile; to load what the cache holds; to load what it does not."""
 NETS = ("talk's net", "shape A", "shape B", "shape C")
+BATCHES = {"window": 1, "windows": 64}
 
 
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
@@ -29,12 +31,13 @@ def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
 
 
 def run(name: str, repeats: int) -> list[Row]:
-    found: dict[str, list[float]] = {"compiled": [], "cached": [], "anew": []}
+    found: dict[str, list[float]] = {s: [] for s in ("compiled", "cached", "anew", *BATCHES)}
     for _ in range(repeats):
         with tempfile.TemporaryDirectory() as folder:
             path, module = str(Path(folder, "net.tw")), ["-m", "tilewright.bench.loaded"]
             for step, kept, cache in (
                 ("compiled", "compile", "one"), ("cached", "load", "one"), ("anew", "load", "two"),
+                *((kind, kind, kind) for kind in BATCHES),
             ):  # fmt: skip
                 command = [*module, kept, path, name]
                 variables = {"TILEWRIGHT_CACHE": str(Path(folder, cache))}
@@ -45,6 +48,8 @@ def run(name: str, repeats: int) -> list[Row]:
             ("compiled", "compiled, cold", COLD),
             ("cached", "loaded, from the cache", CACHED),
             ("anew", "loaded, without it", ANEW),
+            ("window", "a window, compiled, cold", COLD),
+            ("windows", "64 windows, compiled, cold", COLD),
         )
     ]
 
@@ -53,19 +58,24 @@ def run(name: str, repeats: int) -> list[Row]:
 
 
 def main(step: str, path: str, name: str) -> None:
-    print(json.dumps(_compiled(path, name) if step == "compile" else _loaded(path)))
+    print(json.dumps(_loaded(path) if step == "load" else _compiled(step, path, name)))
 
 
-def _compiled(path: str, name: str) -> float:
+def _compiled(step: str, path: str, name: str) -> float:
     import jax  # noqa: F401
 
     from tilewright.bench.latency import NETS as SIZES
+    from tilewright.bench.ticks import NETS as TICKED
     from tilewright.bench.ticks import drawn
     from tilewright.compiler import compile  # noqa: F401
 
     net = SIZES[name]
     model = drawn((net.inputs, net.hidden, net.layers, 0))
     start = time.perf_counter()
+    if step in BATCHES:
+        *_, steps = TICKED.get(name, TICKED[NETS[0]])  # the largest net's are as long as the talk's
+        model.window(BATCHES[step], steps, tiles=1)
+        return time.perf_counter() - start
     stream = model.stream(tiles=1)
     taken = time.perf_counter() - start
     stream.program.save(path)
