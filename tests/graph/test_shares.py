@@ -259,6 +259,9 @@ def test_report_says_what_was_chosen():
     xs = numbers(64, 50, 16)
     graph = trace(plain, (0.1 * numbers(16, 256), 0.1 * numbers(256, 256), numbers(256, 2)), xs)
     program = Stages(graph.graph, Dump("test"), machine=STATED).program
-    told = str(report(program, STATED, 2))
+    told = str(report(program, STATED, STATED.chip.tiles))
+    assert "as planned" not in told
+    otherwise = " ".join(str(report(program, STATED, STATED.chip.tiles + 1)).split())
+    assert f"(as planned, for {STATED.chip.tiles} tiles)" in otherwise
     assert "64 rows in shares of" in told
     assert "all tiles at each trip" in told

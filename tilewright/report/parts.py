@@ -39,7 +39,7 @@ def report(program: Program, machine: Machine, tiles: int, graph: Graph | None =
         "+ counts loops of unknown length once; µs: the part if only its limits hold it up "
         f"({machine.source})",
         *([_limited(found, graph, machine, tiles)] if graph is not None else []),
-        *_ways(program.steps, machine),
+        *(way + _planned_for(machine, tiles) for way in _ways(program.steps, machine)),
     )
     return Report("Program", COLUMNS, rows, notes)
 
@@ -57,6 +57,12 @@ def _ways(steps: Sequence[Step], machine: Machine) -> Iterator[str]:
             yield f"{number} {type(step).__name__.lower()}: {step.ways}"
         elif isinstance(step, Loop) and machine.chip.tiles > 1 and is_shared_work(step):
             yield f"{number} loop: {_dealt(step, machine)}"
+
+
+def _planned_for(machine: Machine, tiles: int) -> str:
+    """Plans are made for all tiles of a machine; fewer may run them."""
+    planned = machine.chip.tiles
+    return "" if tiles == planned else f" (as planned, for {planned} tiles)"
 
 
 def _dealt(loop: Loop, machine: Machine) -> str:
