@@ -123,10 +123,11 @@ FUNCTIONS = {
     "erfc": (jax.scipy.special.erfc, 6.0),
     "erf_inv": (jax.scipy.special.erfinv, 1.0),
     "digamma": (jax.scipy.special.digamma, 20.0),
+    "lgamma": (jax.scipy.special.gammaln, 20.0),
     "pow": (lambda x: jnp.abs(x) ** x, 8.0),
 }
 """Functions of one number with a formula of ours, and up to which size they are asked."""
-DOUBLE = ("exp", "expm1", "log", "logistic", "tanh", "erf_inv", "digamma")
+DOUBLE = ("exp", "expm1", "log", "logistic", "tanh", "erf_inv", "digamma", "sinh", "cosh")
 """Those that have one in float64, too."""
 
 

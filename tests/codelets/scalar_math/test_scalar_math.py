@@ -265,16 +265,35 @@ def test_digamma_of_negative_numbers():
     np.testing.assert_allclose(computed("digamma", x), exact, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_digamma_of_positive_numbers_takes_no_tangents(dtype):
-    """They are of reflections, and were half of its time."""
+@pytest.mark.parametrize(
+    ("op", "dtype"), [("digamma", "float32"), ("digamma", "float64"), ("lgamma", "float32")]
+)
+def test_digamma_and_lgamma_leave_the_library_alone(op, dtype):
+    """Logarithms and tangents by the number were most of their time; eight lanes are written out,
+    as LLVM would take as often as long for wider vectors."""
     x = np.linspace(0.1, 12, 96).astype(dtype)
     mixed = np.where(np.arange(96) == 70, -x, x)
     kept = np.arange(96) != 70
-    same_bits(computed("digamma", mixed)[kept], computed("digamma", x)[kept])
-    text = wrapped(codelet("digamma", dtype, x.shape), LESSER)
-    assert re.search(r"label %rare.*\n(?s:.*)rare\d*:\n(?s:.*?)tw_tan_x\d+", text)
-    assert len(re.findall(r"@tw_tan_x\d+\(", text)) == 2  # its definition, and that call
+    same_bits(computed(op, mixed)[kept], computed(op, x)[kept])
+    text = wrapped(codelet(op, dtype, x.shape), LESSER)
+    names = {symbol for name in LIBM_NAME.values() for symbol in (name, f"{name}f")}
+    assert not names & set(re.findall(r"@(\w+)\(", text))
+    assert "fma.v8f64(" in text
+    assert "fma.v16f64(" not in text
+
+
+@levels
+def test_lgamma_of_any_sign_and_at_its_ends(features):
+    """Infinite at the poles, and zero at its roots 1 and 2."""
+    x = np.concatenate([np.linspace(-20.3, 12, 1501), np.geomspace(1e-37, 1, 99)])
+    x = x.astype(np.float32)
+    exact = scipy.special.gammaln(x.astype(np.float64)).astype(np.float32)
+    ours = computed("lgamma", x, features=features)
+    np.testing.assert_allclose(ours, exact, rtol=3e-7, atol=1e-14)
+    x = np.array([0, -1, -30, -1e9, np.inf, -np.inf, 3e37, 1, 2, np.nan], np.float32)
+    expected = [*[np.inf] * 6, scipy.special.gammaln(float(x[6])), 0, 0, np.nan]
+    ours = computed("lgamma", x, features=features)
+    np.testing.assert_array_equal(ours, np.array(expected, np.float32))
 
 
 def test_power():

@@ -41,6 +41,7 @@ _FLOAT: dict[str, Formula] = {
     "exp": exponential.exp,
     "exp2": exponential.exp2,
     "expm1": exponential.expm1,
+    "lgamma": gamma.lgamma_float,
     "log": logarithm.log,
     "log1p": logarithm.log1p,
     "logistic": exponential.logistic,
