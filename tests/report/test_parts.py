@@ -38,6 +38,15 @@ def test_bytes_are_the_limit_where_they_are():
     assert set(column(executable.report(), "limit")) <= {"L3", "memory"}
 
 
+def test_what_a_call_takes_of_memory_is_said():
+    """Arguments, results and all between: before anything runs."""
+    executable = compile(lambda x: jnp.cumsum(jnp.flip(x @ x.T, 0), 1), X)
+    plan, note = executable.compiled.program, executable.report().notes[0]
+    between = plan.shared_bytes + executable.workers * plan.tile_bytes
+    assert between > 0
+    assert f"; {between + X.nbytes + 64 * 64 * 4:,} bytes in a call" in note
+
+
 def test_the_limit_explains_the_time():
     """A tanh is not one operation: within a factor of some, the price is what a run takes."""
     x = np.resize(X, (64, 512))

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from tilewright.graph.ir import Graph
 from tilewright.machine.cost import home, late
 from tilewright.machine.machine import Machine
+from tilewright.plan.capacity import needed
 from tilewright.plan.ir import Loop, Map, Program, Step
 from tilewright.plan.price import price_of
 from tilewright.plan.stages import LATE
@@ -35,7 +36,8 @@ def report(program: Program, machine: Machine, tiles: int, graph: Graph | None =
     notes = (
         f"{tiles} tiles, a thread each, "
         f"{sum(part.syncs for part in found)} barriers inside loops; "
-        f"{program.shared_bytes:,} bytes shared, {program.tile_bytes:,} bytes a tile ({sizes})",
+        f"{program.shared_bytes:,} bytes shared, {program.tile_bytes:,} bytes a tile ({sizes}); "
+        f"{needed(program, tiles):,} bytes in a call, with arguments and results",
         "+ counts loops of unknown length once; µs: the part if only its limits hold it up "
         f"({machine.source})",
         *([_limited(found, graph, machine, tiles)] if graph is not None else []),
