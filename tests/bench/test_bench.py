@@ -22,12 +22,15 @@ from tilewright.bench import (
     cold,
     contract,
     convolutions,
+    epilogues,
     groups,
     hmc,
     image_steps,
     images,
     latency,
     loaded,
+    losses,
+    memory,
     nuts,
     onnx_runtime,
     openvino,
@@ -64,6 +67,7 @@ from tilewright.bench.table import (
 from tilewright.bench.workloads import Hmc
 from tilewright.machine.cpu import allowed_cpus
 from tilewright.models import resnext
+from tilewright.models.efficientnet import EfficientNet
 from tilewright.sequence.latency_in_c import compiler
 from tilewright.sequence.precision import PRECISIONS
 from tilewright.vision import nets
@@ -147,6 +151,56 @@ def test_convolutions():
     assert all("filter gradient" in row.name for row in rows[3:])
 
 
+def test_convolutions_of_one_tap_and_with_strides():
+    """All three directions, each shape once; beside L2 where it is what they wait for."""
+    for kind, unit in ((convolutions.ONE_TAP, ""), ("each channel by itself, stride 2", "L2")):
+        rows = convolutions.run(kind, 1, most=1)
+        names = [row.name for row in rows]
+        assert len({*names}) == len(names)
+        for direction in ("forward", "data gradient", "filter gradient"):
+            meant = [row for row in rows if row.detail and direction in row.name]
+            assert [row.unit for row in meant] == ["of peak", *["of L2's rate"] * bool(unit)]
+            assert all(row.ours > 0 for row in meant)
+        assert all(row.bar for row in rows if (row.unit == "of peak") != bool(unit))
+
+
+def test_phases_of_a_data_gradient_do_all_of_its_work():
+    """Each tap of each output of forward once."""
+    case = convolutions.Case(8, 1, 5, 7, 2)
+    (forward,) = case.forward()
+    assert sum(each.work.flops for each in case.data()) == forward.work.flops
+    assert len(case.data()) == 4
+
+
+def test_epilogues():
+    (row,) = epilogues.run((8, 16, 32), 3)
+    assert (row.bar, row.at_most) == (0.5, True)
+    assert "product alone" in row.notes
+
+
+@pytest.mark.peers
+def test_memory_of_a_step():
+    """What is planned is what is taken, to some pages."""
+    row, over = memory.run("B0", 32, 2)
+    assert row.peer_name == memory.PYTORCH
+    assert row.peer is not None
+    assert min(row.ours, row.peer) > 20  # the gradients of 5 million weights
+    assert 0.5 < over.ours < 1.5
+
+
+@pytest.mark.peers
+def test_losses_begin_as_pytorch_s_do():
+    """Weights go to their places, so that losses part by rounding alone."""
+    net = EfficientNet(width=0.25, depth=0.3, size=32, classes=3, pad="even")
+    (row,) = losses.run(net, losses.SMOOTH, 4)
+    ours, theirs = row.more["ours"], row.more["PyTorch"]
+    assert ours[0] == pytest.approx(theirs[0][0], rel=1e-4)
+    assert ours[1] == pytest.approx(theirs[0][1], rel=1e-2)
+    assert abs(ours[0] - theirs[1][0]) > 1e-3
+    assert row.ours > 0
+    assert len(theirs) == losses.SEEDS
+
+
 def test_groups():
     """The two agree, and each direction has a row."""
     layer = groups.Layer(8, 16, 5, 2)
@@ -182,10 +236,17 @@ def _floats(made):
 def test_images(monkeypatch):
     net = resnext.ResNeXt((1,), groups=2, width=4, size=32)
     monkeypatch.setattr(images, "net_of", lambda name, size: net)
-    row, *half = images.answers(images.RESNEXT, 2, 32, 1)
+    rows = images.answers(images.RESNEXT, 2, 32, 1)
+    row, *half = [row for row in rows if row.unit == "ms an image"]
     assert row.ours > 0
     assert "bfloat16" not in row.name + row.peer_name
     assert len(half) == images.multiplies_halves()
+    shares = [share for share in rows if share.unit == "of its limit"]
+    assert [share.name for share in shares] == [
+        f"{r.name}: share of the limit" for r in (row, *half)
+    ]
+    assert all(0 < share.ours < 2 and share.bar == 0.8 for share in shares)
+    assert all("MB compulsory" in s.notes and s.notes.endswith(" planned") for s in shares)
     for other in half:
         assert other.ours > 0
         assert other.name == row.name + ", bfloat16"

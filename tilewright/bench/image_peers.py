@@ -71,13 +71,15 @@ def stepping(
     torch = torch_here()
     if torch is None:
         return {}
-    found = {"PyTorch": _step(torch, net, load, classes)}
-    return found | ({"PyTorch bfloat16": _step(torch, net, load, classes, True)} if half else {})
+    step = partial(step_by_torch, torch, net, load, classes)
+    found = {"PyTorch": timed(step())}
+    return found | ({"PyTorch bfloat16": timed(step(half=True))} if half else {})
 
 
-def _step(
+def step_by_torch(
     torch: Any, net: Any, load: Callable[[], np.ndarray], classes: int, half: bool = False
-) -> Timed:
+) -> Callable[[], None]:
+    """Of a net of that shape; with `half`, by `autocast`."""
     module = torch_net(torch, net, folded=False).train()
     optimiser = torch.optim.SGD(module.parameters(), 0.01)
 
@@ -90,7 +92,7 @@ def _step(
         loss.backward()
         optimiser.step()
 
-    return timed(run)
+    return run
 
 
 def torch_here() -> Any:

@@ -19,6 +19,7 @@ import numpy as np
 
 from tilewright.bench import gpu, image_peers
 from tilewright.bench.level import bar
+from tilewright.bench.limits import Limited, share_row
 from tilewright.bench.record import Row
 from tilewright.bench.recurrent import timed
 from tilewright.bench.rounds import Rounds, compare
@@ -39,6 +40,8 @@ ANSWERS = {
 """Bars for one image and for a batch: on AVX2 and on AVX-512."""
 HALVES = {"B0": (1.25, 1.4), "B0, groups of 16": (1.25, 1.4), RESNEXT: (1.0, 1.0)}
 """The same in bfloat16, against the best peer in either precision, with AVX512-BF16."""
+SHARES = 0.75, 0.8
+"""Bars of our share of the limit, for one image and for a batch."""
 BATCH = 8
 SECONDS = 10.0
 """Of rounds for a case: longer ones have fewer."""
@@ -61,7 +64,19 @@ def answers(name: str, batch: int, size: int, rounds: int) -> list[Row]:
     if halves:
         bars = None, HALVES[name][batch > 1]
         rows.append(row_of(f"{what}, bfloat16", measured, batch, bars, PAIRS))
-    return rows
+    return rows + share_rows("images", what, runs, measured, SHARES[batch > 1])
+
+
+def share_rows(
+    part: str, what: str, runs: Mapping[str, Timed], measured: Rounds, least: float
+) -> list[Row]:
+    """A row for ours in each precision."""
+    names = {OURS: what, PAIRS: f"{what}, bfloat16"}
+    return [
+        share_row(part, names[name], name, run, measured, least)
+        for name, run in runs.items()
+        if isinstance(run, Limited)
+    ]
 
 
 def multiplies_halves() -> bool:
@@ -143,7 +158,8 @@ def _ours(fn: Callable, held: tuple[Any, Any], images: np.ndarray, half: bool) -
 
     with jax.default_matmul_precision("bfloat16" if half else "float32"):
         program = tilewright.compile(fn, *held, images, tiles=1, law="pairs" if half else None)
-    return timed(partial(program.bind(*held), images))
+    bound = program.bind(*held)
+    return Limited.of(timed(partial(bound, images)), bound)
 
 
 def jax_run(
