@@ -55,8 +55,7 @@ def test_losses_fall_at_the_usual_rates(optimiser):
 
 def test_a_mean_is_of_weights_and_of_what_norms_keep():
     """It begins with what there was; statistics of a batch's norms count as weights do."""
-    settings = dict(stage="head", frozen_norms=False, rate=0.01, ema=0.5, epochs=1)
-    run = trainer(**settings)
+    run = trainer(stage="head", frozen_norms=False, rate=0.01, ema=0.5, epochs=1)
     states = [run.step.start()]
     for _, images, *rest in run.batches.from_step(0, 3):
         run.step.take(images, *rest)
