@@ -176,6 +176,9 @@ def test_epilogues():
     (row,) = epilogues.run((8, 16, 32), 3)
     assert (row.bar, row.at_most) == (0.5, True)
     assert "product alone" in row.notes
+    rows = epilogues.alone(1)
+    assert [row.bar for row in rows] == [0.5, 0.5]
+    assert all(row.ours > 0 for row in rows)
 
 
 @pytest.mark.peers
