@@ -3,6 +3,7 @@
 The funnel (Neal 2003, its log-variance with deviation 1, so that chains reach its neck), a banana
 (Haario, Saksman & Tamminen 1999), a mixture of two normals with a saddle between, and eight schools
 (Rubin 1981; Gelman et al. 2013, section 5.5), whose expectations are integrals over two variables.
+And our own net where it is a linear regression with known normal noise, whose posterior is normal.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import scipy.stats
 import tilewright
 from tilewright.alpha.adapted import sample_adapted
 from tilewright.alpha.settings import Chain
+from tilewright.models import bnn
 
 pytestmark = pytest.mark.slow
 
@@ -127,7 +129,31 @@ def _schools() -> np.ndarray:
     return np.array([np.sum(weights * value) for value in values]) / weights.sum()
 
 
-POSTERIORS = {p.__name__: p for p in (funnel, banana, mixture, eight_schools)}
+NORMAL = 1e5
+"""Degrees of freedom of noise that is as good as normal."""
+
+
+def conjugate() -> Posterior:
+    """A linear mean whose prior scale is held at its median (Gelman et al. 2013, section 14.8)."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(30, 3)).astype(np.float32)
+    noise = np.exp(bnn.SCALE.constant)
+    y = (0.4 + X @ [0.3, -0.2, 0.0] + noise * rng.normal(size=30)).astype(np.float32)
+    zero, known = np.zeros((), np.float32), np.float32(NORMAL)
+
+    def density(at):
+        mean = bnn.Head(at[0], bnn.Weights(at[1:], zero), (), None)
+        noisy = bnn.Head(zero, None, (), None)
+        return bnn.log_density(X, y, known)(bnn.Position(mean, noisy, None, None))
+
+    rows = np.column_stack([np.ones(30), X * bnn.MEAN.linear / 3**0.5]) / noise
+    covariance = np.linalg.inv(np.eye(4) + rows.T @ rows)
+    mean = covariance @ rows.T @ (y / noise)
+    truth = np.concatenate([mean, mean**2 + np.diag(covariance)])
+    return Posterior(density, 4, lambda at: jnp.concatenate([at, at**2]), truth)
+
+
+POSTERIORS = {p.__name__: p for p in (funnel, banana, mixture, eight_schools, conjugate)}
 SAMPLERS = ("hmc", "nuts")
 QUANTITIES = len(SAMPLERS) * sum(len(made().truth) for made in POSTERIORS.values())
 LIMIT = scipy.stats.norm.isf(ALARM / (2 * QUANTITIES))
