@@ -114,6 +114,11 @@ def test_the_report_of_volatilities_with_warm_starts_and_a_control(tmp_path):
     stock = PRICES.names.index(table["instrument"].iloc[0])
     ahead = np.diff(np.log(PRICES.values[day : day + 6, stock]))
     assert table["outcome"].iloc[0] == pytest.approx(0.5 * np.log(np.mean(ahead**2)), rel=1e-5)
+    tomorrow = today(found.folder)
+    assert "mean" not in tomorrow.columns
+    middle = tomorrow["geometric_mean"]
+    assert (tomorrow["q25"] < middle).all()
+    assert (middle < tomorrow["q75"]).all()
 
 
 def test_another_job_is_refused(whole):

@@ -2,7 +2,9 @@
 
 In: a job's folder. Out: a data frame, a row an instrument: `instrument`, `date` (the last day of
 prices), `target_date`, `mean`, and a column for each quantile, such as `q05`: of the log return to
-the target date's close, or of the volatility a day until then (root mean square of returns).
+the target date's close, or of the volatility a day until then (root mean square of returns). Of
+volatilities it is the `geometric_mean`: with Student-t noise in their logarithm the mean is
+infinite.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from tilewright.alpha.walking.scored import LEVELS
 from tilewright.alpha.walking.windows import of_day, windows_of
 from tilewright.doubts import expected
 from tilewright.sequence.forward.panel import make_forward_panel
-from tilewright.sequence.forward.settings import DENSITY
+from tilewright.sequence.forward.settings import DENSITY, VOLATILITY
 from tilewright.sequence.forward.walk import ForwardFolder
 from tilewright.sequence.regressor import LSTMRegressor
+
+CENTRE = {DENSITY: "mean", VOLATILITY: "geometric_mean"}
 
 
 def today(job: ForwardFolder) -> Any:
@@ -49,7 +53,7 @@ def today(job: ForwardFolder) -> Any:
         "instrument": [prices.names[stock] for stock in stocks],
         "date": prices.days[last],
         "target_date": target_date(prices.days, settings.horizon),
-        "mean": back(forecast.mean()[mine]),
+        CENTRE[settings.target]: back(forecast.mean()[mine]),
     }
     quantiles = forecast.quantile(LEVELS)[:, mine]
     columns |= {quantile_name(p): back(q) for p, q in zip(LEVELS, quantiles, strict=True)}
