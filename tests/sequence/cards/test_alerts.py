@@ -7,7 +7,7 @@ import pytest
 
 from tests.sequence.cards.worlds import small
 from tilewright.errors import ArgumentError
-from tilewright.sequence.cards.alerts import alerts
+from tilewright.sequence.cards.alerts import alerts, check_k
 from tilewright.sequence.cards.purchases import DAY, Purchases
 from tilewright.sequence.cards.split import weeks
 
@@ -69,3 +69,13 @@ def test_k():
     for k in wrong:
         with pytest.raises(ArgumentError, match="k must be a whole number above 0"):
             alerts(given, np.arange(len(ROWS)), score, k)
+
+
+def test_k_is_checked_before_any_model_is_asked():
+    given, _ = by_hand()
+    rows = np.arange(len(ROWS))
+    check_k(given, rows, 4)
+    with pytest.raises(ArgumentError, match="k is 5, but on day 0 only 4 cards"):
+        check_k(given, rows, 5)
+    with pytest.raises(ArgumentError, match="k is 4, but on day 1 only 3 cards"):
+        check_k(given, rows[:-1], 4)

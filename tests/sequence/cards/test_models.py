@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.sequence.cards.worlds import another_future, other_labels, small
+from tilewright.errors import ArgumentError
 from tilewright.sequence.cards import boosting, comparison, features, inputs, job, nets
 from tilewright.sequence.cards.boosting import Boosting
 from tilewright.sequence.cards.comparison import (
@@ -89,6 +90,13 @@ def test_steps_are_told_as_they_were_foretold():
     told = heard(delayed())[1]
     assert list(comparison.steps(SETTINGS)) == told
     assert len(job.steps([SETTINGS, recipe("order")])) == 2 * (len(told) + 1) + 1
+
+
+def test_more_alerts_than_cards_are_refused_before_anything_is_learned():
+    told: list[str] = []
+    with pytest.raises(ArgumentError, match="k is 540, but on day 47 only"):
+        comparison.compare(replace(SETTINGS, alerts=9_000), small(), told.append)
+    assert told == ["purchases"]
 
 
 @pytest.mark.parametrize("others", [another_future, other_labels], ids=lambda f: f.__name__)

@@ -74,3 +74,13 @@ def alerts(given: Purchases, rows: np.ndarray, score: np.ndarray, k: int) -> Ale
         k, np.array(found), np.array(there), both[:, 0], both[:, 1], np.array(saved),
         cost.sum(axis=0),
     )  # fmt: skip
+
+
+def check_k(given: Purchases, rows: np.ndarray, k: int) -> None:
+    """Raises `ArgumentError` where a day of a week, purchases `rows`, has fewer than k cards,
+    whatever models say. (Where those that are left after alerts are fewer, `alerts` does.)"""
+    day, card = given.day[rows], given.card[rows]
+    for today in np.unique(day):
+        used = len(np.unique(card[day == today]))
+        if k > used:
+            raise ArgumentError(f"k is {k}, but on day {today} only {used} cards are used.")

@@ -15,6 +15,7 @@ import numpy as np
 
 from tilewright.frozen import frozen
 from tilewright.sequence.cards import boosting, features, inputs, nets
+from tilewright.sequence.cards.alerts import check_k
 from tilewright.sequence.cards.boosting import Tuned
 from tilewright.sequence.cards.features import AGGREGATES
 from tilewright.sequence.cards.inputs import Chosen
@@ -92,11 +93,14 @@ def compare(
 ) -> Comparison:
     """Tune, then fit and ask every model on every week; `tell` hears what is being done.
 
-    Raises `ArgumentError` for days and weeks that there are not, and where only one class is known.
+    Raises `ArgumentError` for days and weeks that there are not, where only one class is known, and
+    for more alerts a day than there are cards.
     """
     tell("purchases")
     given = settings.purchases() if given is None else given
     judged = weeks(given, settings.first, settings.weeks, settings.train, settings.delay)
+    for week in judged:
+        check_k(given, week.judged, settings.k)
     early = tuning_week(given, settings)
     tell("features")
     table = columns(given, settings.delay)
