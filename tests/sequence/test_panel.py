@@ -120,3 +120,15 @@ def test_what_is_no_frame():
         Panel([1, 2], ["x"])
     with pytest.raises(ArgumentError, match="The frame has no rows"):
         Panel(DATA[:0], ["x"])
+
+
+@pytest.mark.parametrize("made", [pd.DataFrame, pa.table])
+def test_whole_groups_are_a_panel_and_parts_are_not(made):
+    table = {"time": [0, 0, 1, 1, 2], "group": [*"abab", "a"], "x": np.arange(5.0)}
+    panel = Panel(made(table), ["x"])
+    assert panel.shape == (5, 1)
+    part = panel[np.array([0, 2, 4]), ...]
+    assert part.groups == ["a"]
+    np.testing.assert_array_equal(part.sequences.x[:, 0], [0, 2, 4])
+    with pytest.raises(ArgumentError, match="taken by whole groups: split it by GroupKFold"):
+        panel[[0, 1, 2]]

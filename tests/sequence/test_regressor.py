@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tilewright.errors import ArgumentError
@@ -213,3 +214,20 @@ def test_another_optimizer_is_another_fit(tmp_path):
     for other in (optax.chain(optax.clip(1.0), optax.adam(1e-3)), optax.sgd(1e-2), None):
         with pytest.raises(ArgumentError, match="of a fit with optimizer='optax "):
             fit(other)
+
+
+@pytest.mark.filterwarnings("ignore::tilewright.errors.DataWarning")
+def test_a_grid_over_a_panel_of_unequal_lengths():
+    """Folds are whole groups, which nets have not seen; others are refused."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(90, 2)), columns=["a", "y"])
+    frame["group"] = np.repeat([*"abcd"], [30, 10, 20, 30])
+    frame["time"] = frame.groupby("group").cumcount()
+    model = LSTMRegressor(hidden=4, epochs=2, steps_back=8, warm_up=0)
+    panel = Panel(frame, ["a"], "y")
+    grid = GridSearchCV(model, {"learning_rate": [1e-3, 1e-2]}, cv=GroupKFold(2))
+    found = grid.fit(panel, groups=frame.group)
+    assert np.isfinite(found.cv_results_["mean_test_score"]).all()
+    assert found.predict(panel).shape == (90,)
+    with pytest.raises(ArgumentError, match="GroupKFold"):
+        GridSearchCV(model, {"learning_rate": [1e-3]}, cv=KFold(2)).fit(panel)

@@ -8,6 +8,7 @@ prediction knows that row's inputs and those before it in its own sequence, noth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any
@@ -81,6 +82,31 @@ class Panel:
             f"Panel of {len(self)} rows in {len(found.begin)} sequences, "
             f"{found.x.shape[1]} inputs, {found.y.shape[1]} targets"
         )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and inputs, as scikit-learn asks for them."""
+        return len(self), len(self.inputs)
+
+    def __getitem__(self, rows: Any) -> Panel:
+        """Whole groups, by the numbers of their rows: what `GridSearchCV` takes for a fold, with
+        `groups=` and `GroupKFold`.
+
+        Raises `ArgumentError` where a group would be cut: rows without their past would be
+        answered as if nothing had been before them.
+        """
+        rows = rows[0] if isinstance(rows, tuple) else rows  # scikit-learn adds an ellipsis
+        taken = np.zeros(len(self), bool)
+        taken[rows] = True
+        found = self.sequences
+        inside = np.add.reduceat(taken[found.order].astype(np.int64), found.begin)
+        if ((inside > 0) & (inside < found.end - found.begin)).any():
+            raise ArgumentError(
+                "Rows of a Panel are taken by whole groups: split it by GroupKFold, with its "
+                "column of groups."
+            )
+        table = nw.from_native(self.frame, eager_only=True)
+        return replace(self, frame=table[np.flatnonzero(taken).tolist()].to_native())
 
     def _sequences(self, table: Any) -> Sequences:
         targets = [self.targets] if isinstance(self.targets, str) else list(self.targets)
