@@ -27,6 +27,7 @@ from tilewright.bench import (
     hmc,
     image_steps,
     images,
+    jobs,
     latency,
     loaded,
     losses,
@@ -649,6 +650,24 @@ def test_command_line(tmp_path):
     assert default_path().suffix == ".json"
     refused = subprocess.run([*command[:3], "nonsense"], capture_output=True, check=False)
     assert refused.returncode == 2
+
+
+@pytest.mark.slow
+def test_a_walk_forward():
+    (walk,) = jobs.run_walk("density", quick=True)
+    assert (walk.ours > 0, walk.bar) == (True, None)
+
+
+def test_jobs_of_sequence_nets():
+    few, many = jobs.run_memory(20_000)
+    assert few.passed
+    assert many.passed
+    assert 0 < few.ours < jobs.BESIDE
+    assert "5,000 windows" in many.name
+    if compiler() is not None:
+        purchase, state = jobs.run_cards(100)
+        assert purchase.unit == "µs"
+        assert 1 <= state.ours <= jobs.STATE
 
 
 def test_every_part_has_a_title():

@@ -1,10 +1,10 @@
 """`python -m tilewright.bench [part ...]`: measure, print tables, save a record.
 
 Parts: contract, panels, blocks, convolutions, groups, epilogues, recurrent, windows, precision,
-latency, ticks, loaded, learning, images, image_steps, memory, losses, hmc, spread, nuts, chains,
-scale, walking, tiles, compile, call; all of them by default. A run of some parts replaces just these
-in the record. With TILEWRIGHT_FEATURES=avx2, JAX and PyTorch are kept to AVX2 as well, and the record
-and the bars are that level's.
+latency, ticks, loaded, learning, jobs, images, image_steps, memory, losses, hmc, spread, nuts,
+chains, scale, walking, tiles, compile, call; all of them by default. A run of some parts replaces
+just these in the record. With TILEWRIGHT_FEATURES=avx2, JAX and PyTorch are kept to AVX2 as well,
+and the record and the bars are that level's.
 `--page PAGE` measures nothing: it renders the record into a page, between its markers.
 """
 
@@ -28,7 +28,7 @@ from tilewright.machine.cpu import model_name
 
 _KERNELS = "contract panels blocks convolutions groups epilogues".split()
 _WORKLOADS = (
-    *"recurrent windows precision latency ticks loaded learning images image_steps".split(),
+    *"recurrent windows precision latency ticks loaded learning jobs images image_steps".split(),
     *"memory losses hmc spread nuts chains scale walking tiles call".split(),
 )
 PARTS = {name: name for name in (*_KERNELS, *_WORKLOADS)} | {"compile": "cold"}

@@ -29,6 +29,7 @@ TITLES = {
     "ticks": "One tick at a time through Python, one thread",
     "loaded": "How soon a trained net answers, in a fresh process",
     "learning": "An LSTM that learns, batches of 64 sequences of 128 steps",
+    "jobs": "Jobs of sequence nets as they are run",
     "blocks": "Weights of which blocks of 4 × 16 are zero, one core, against dense ones",
     "images": "Nets over images, one thread",
     "image_steps": "Nets over images that learn, one thread",
