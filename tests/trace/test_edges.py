@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from jax._src.dtypes import ExtendedDType
 from jax.dtypes import float0
+from jax.experimental.hijax import HiPrimitive, HiType, ShapedArray, register_hitype
 from jax.extend.core import Primitive
 
 import tilewright
@@ -72,6 +73,83 @@ def test_types_that_libraries_add():
             toss.def_impl(lambda x: x)
         with pytest.raises(UnsupportedError, match=r"toss of float32\[4\].*test_edges.py:\d+"):
             trace(lambda x: toss.bind(x), X)
+
+
+class Halves:
+    """A value of a type of hijax: what a vector is put together from."""
+
+    def __init__(self, left, right):
+        self.left, self.right = left, right
+
+
+class HalvesType(HiType):
+    def __eq__(self, other):
+        return isinstance(other, HalvesType)
+
+    def __hash__(self):
+        return hash(HalvesType)
+
+    def __repr__(self):
+        return "Halves"
+
+    def lo_ty(self):
+        return [ShapedArray((2,), jnp.dtype("float32"))] * 2
+
+    def lower_val(self, hi_val):
+        return [hi_val.left, hi_val.right]
+
+    def raise_val(self, left, right):
+        return Halves(left, right)
+
+
+class Parted(HiPrimitive):
+    def abstract_eval(self, x):
+        return HalvesType(), set()
+
+    def to_lojax(self, x):
+        return Halves(x[:2], x[2:])
+
+
+class Joined(HiPrimitive):
+    def abstract_eval(self, halves):
+        return ShapedArray((4,), jnp.dtype("float32")), set()
+
+    def to_lojax(self, halves):
+        if not isinstance(halves, Halves):
+            raise TypeError("no halves")
+        return jnp.concatenate([halves.left, halves.right])
+
+
+class Lost(Parted):
+    def to_lojax(self, x):
+        raise NotImplementedError
+
+
+register_hitype(Halves, lambda halves: HalvesType())
+parted, joined, lost = Parted("parted"), Joined("joined"), Lost("lost")
+
+
+def test_types_of_hijax():
+    halves = Halves(X[:2], X[2:])
+    agree(lambda x: joined.bind(parted.bind(x)) + x, X)
+    where = r"is not supported: it is no array \(at .*test_edges.py:\d+\)"
+    with pytest.raises(UnsupportedError, match=rf"argument 1\[0\] of Halves {where}"):
+        trace(lambda x, held: x, X, [halves])
+    with pytest.raises(UnsupportedError, match=rf"the result\[1\] of Halves {where}"):
+        trace(lambda x: (x, parted.bind(x)), X)
+    with pytest.raises(UnsupportedError, match=rf"captured data of Halves {where}"):
+        trace(lambda x: joined.bind(halves) + x, X)
+
+
+def test_what_hijax_cannot_expand():
+    wrong = r"lost of float32\[4\] is not .* expand it \(NotImpl.*\) \(at .*test_edges.py:\d+\)"
+    with pytest.raises(UnsupportedError, match=wrong):
+        trace(lambda x: jax.jit(lambda x: joined.bind(lost.bind(x)))(x) + x, X)
+
+
+def test_a_token_is_no_argument():
+    with pytest.raises(UnsupportedError, match=r"argument 1 of Tok.*no array.*test_edges.py:\d+"):
+        trace(lambda x, token: x, X, jax.lax.create_token())
 
 
 def test_mutable_arrays_of_the_caller():

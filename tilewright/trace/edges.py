@@ -14,6 +14,7 @@ import jax
 
 from tilewright.errors import ArgumentError, UnsupportedError
 from tilewright.trace import jax_internals as internals
+from tilewright.trace.lines import user_line
 from tilewright.trace.types import UntypedError, type_of
 
 
@@ -52,14 +53,41 @@ def returning_arrays(fn: Callable) -> Callable:
     def checked(*arguments: Any) -> Any:
         result = fn(*arguments)
         for path, leaf in jax.tree_util.tree_leaves_with_path(result):
-            if _abstract(leaf) is None:
+            aval = _abstract(leaf)
+            if aval is None:
                 raise UnsupportedError(
                     f"the result{jax.tree_util.keystr(path)} is {type(leaf).__name__} "
                     f"{_short(leaf)}, which is no array for JAX (at {internals.place_of(fn)})"
                 )
+            if internals.is_high(aval):
+                raise UnsupportedError(
+                    f"the result{jax.tree_util.keystr(path)} of {aval.str_short()} is not "
+                    f"supported: it is no array (at {internals.place_of(fn)})"
+                )
         return result
 
     return checked
+
+
+def without_high_types(closed: internals.ClosedJaxpr, place: str) -> internals.ClosedJaxpr:
+    """A jaxpr whose primitives of `jax.experimental.hijax` are expanded.
+
+    Raises for captured data of a type of hijax, and for what JAX itself cannot expand.
+    """
+    for aval in map(jax.typeof, closed.consts):
+        if internals.is_high(aval):
+            raise UnsupportedError(
+                f"captured data of {aval.str_short()} is not supported: it is no array (at {place})"
+            )
+    try:
+        return internals.without_high_types(closed)
+    except Exception as error:
+        equation = internals.high_equation(closed)
+        shapes = ", ".join(atom.aval.str_short() for atom in equation.invars) or "no operands"
+        raise UnsupportedError(
+            f"{equation.primitive.name} of {shapes} is not supported: JAX cannot expand it "
+            f"({type(error).__name__}) (at {user_line(equation) or place})"
+        ) from error
 
 
 def forms(avals: Sequence[Any]) -> dict[int, Any]:

@@ -182,13 +182,28 @@ def without_references(closed: ClosedJaxpr) -> ClosedJaxpr:
     return closed
 
 
+def is_high(aval: Any) -> bool:
+    """Whether an abstract value is of a type of `jax.experimental.hijax`."""
+    return bool(aval.is_high)
+
+
 def without_high_types(closed: ClosedJaxpr) -> ClosedJaxpr:
-    """A jaxpr in which primitives of `jax.experimental.hijax` are what they are expanded to."""
-    if not closed.jaxpr.is_high or any(
-        aval.is_high for aval in (*closed.in_avals, *closed.out_avals)
-    ):
-        return closed
-    return partial_eval.lower_jaxpr2(closed)
+    """A jaxpr in which primitives of `jax.experimental.hijax` are what they are expanded to.
+
+    None of its arguments, constants and results may be of a type of hijax.
+    """
+    return partial_eval.lower_jaxpr2(closed) if closed.jaxpr.is_high else closed
+
+
+def high_equation(closed: ClosedJaxpr) -> Equation:
+    """The first of a primitive of hijax that has none inside of it; else the very first."""
+    high = (
+        equation
+        for equation in _within(closed.jaxpr)
+        if equation.primitive.is_high(*(a.aval for a in equation.invars), **equation.params)
+        and not any(inner.is_high for inner in jax_core.jaxprs_in_params(equation.params))
+    )
+    return next(high, closed.jaxpr.eqns[0])
 
 
 def frames(equation: Equation) -> list[tuple[str, int]]:

@@ -18,7 +18,7 @@ from tilewright.frozen import frozen
 from tilewright.graph.concatenated import split_concatenations
 from tilewright.graph.ir import Graph, Type
 from tilewright.trace import jax_internals as internals
-from tilewright.trace.edges import check_arguments, forms, returning_arrays
+from tilewright.trace.edges import check_arguments, forms, returning_arrays, without_high_types
 from tilewright.trace.lines import NOT_THE_USER
 from tilewright.trace.rules import RULES
 from tilewright.trace.rules.ignored import IGNORED
@@ -54,7 +54,7 @@ def trace(fn: Callable, *example_args: Any, names: Sequence[str] = ()) -> Traced
     check_arguments(fn, example_args, place, names)
     with jax.disable_jit(False):
         closed, result = jax.make_jaxpr(returning_arrays(fn), return_shape=True)(*example_args)
-        closed = internals.without_high_types(closed)
+        closed = without_high_types(closed, place)
         closed = internals.without_references(internals.without_unused_results(closed))
     leaves, out_tree = jax.tree.flatten(result)
     in_types = tuple(type_of(aval) for aval in closed.in_avals)

@@ -20,12 +20,14 @@ class UntypedError(UnsupportedError):
 
 def type_of(aval: Any) -> Type:
     """The type of an abstract value; keys are their words, and a `float0` is false."""
+    if internals.is_reference(aval):
+        raise UntypedError("mutable arrays that outlive the program are not supported")
+    if not hasattr(aval, "dtype"):  # a token, or of a type of hijax
+        raise UntypedError("it is no array")
     if internals.is_key(aval):
         return Type("uint32", (*aval.shape, *internals.key_shape(aval)))
     if internals.is_float0(aval):
         return Type("bool", aval.shape)
-    if internals.is_reference(aval):
-        raise UntypedError("mutable arrays that outlive the program are not supported")
     name = internals.dtype_name(aval)
     if name not in DTYPES:
         raise UntypedError(f"arrays of {name} are not supported")
