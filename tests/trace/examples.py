@@ -14,6 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
+from jax.experimental.compute_on import compute_on2
+from jax.experimental.scheduling_groups import scheduling_group
+from jax.experimental.shard_alike import shard_alike
+from jax.experimental.xla_metadata import set_xla_metadata
 
 from tilewright.trace import approximate
 from tilewright.trace import jax_internals as internals
@@ -50,6 +54,8 @@ def own_vjp(x):
     return x * 2
 
 
+DEVICE = jax.memory.Space.Device
+on_the_host = compute_on2(jnp.sin, compute_type="device_host", out_memory_spaces=DEVICE)
 own_jvp.defjvp(lambda primals, tangents: (own_jvp(*primals), tangents[0]))
 own_vjp.defvjp(lambda x: (own_vjp(x), None), lambda _, cotangent: (cotangent,))
 
@@ -95,6 +101,7 @@ PROGRAMS: list[tuple[Callable, tuple[Any, ...]]] = [
     (lambda x: lax.stop_gradient(lax.optimization_barrier(x)), (V,)),
     (lambda x: jax.device_put(x), (V,)),
     (lambda x: checkpoint_name(x, "x"), (V,)),
+    (lambda x: set_xla_metadata(shard_alike(x, x)[0] + 1, mark="x"), (V,)),
     # indexing
     (lambda x, i: (lax.dynamic_slice(x, (i, i), (1, 2)), x[N[:2], i]), (X, 1)),
     (lambda x, i: lax.dynamic_update_slice(x, x[:1, :1], (i, i)), (X, 1)),
@@ -117,6 +124,7 @@ PROGRAMS: list[tuple[Callable, tuple[Any, ...]]] = [
     (lambda x: lax.custom_linear_solve(lambda x: 2 * x, x, lambda _, b: b / 2), (V,)),
     (lambda x: lax.platform_dependent(x, cpu=jnp.sin, default=jnp.cos), (V,)),
     (lambda x: lax.composite(jnp.sin, "own.sin")(x), (V,)),
+    (lambda x: (on_the_host(x), scheduling_group("x")(jnp.sin)(x)), (V,)),
     (jax.grad(lambda x: jax.custom_derivatives.linear_call(
         lambda r, x: r * x, lambda r, x: r * x, 2.0, x).sum()), (V,)),
     # keys

@@ -5,6 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.experimental.compute_on import compute_on2
+from jax.experimental.scheduling_groups import scheduling_group
+from jax.experimental.shard_alike import shard_alike
+from jax.experimental.xla_metadata import set_xla_metadata
 
 from tests.trace.comparing import agree, operations
 from tilewright.errors import UnsupportedError
@@ -35,6 +39,21 @@ def test_calls_are_inlined():
     agree(lambda x: jax.jit(jax.checkpoint(lambda x: jnp.square(x) + 1))(x), X)
     agree(jax.grad(lambda x: jax.checkpoint(lambda x: jnp.square(x) * x)(x).sum()), X)
     agree(lambda x: jax.nn.relu(x) + jax.nn.silu(x) + jax.nn.softplus(x), X, epsilons=8)
+
+
+def test_where_and_under_which_marks_xla_computes_changes_nothing():
+    @scheduling_group("last")
+    def squared(x):
+        return x * x + DATA[:6]
+
+    places = dict(compute_type="device_host", out_memory_spaces=jax.memory.Space.Device)
+    halved = compute_on2(lambda x: x / 2 - DATA[:6], **places)
+
+    def marked(x):
+        left, right = shard_alike(squared(x), halved(x))
+        return set_xla_metadata(left * 3, mark="a product") + right
+
+    agree(lambda x: (marked(x), jax.grad(lambda x: marked(x).sum())(x)), X)
 
 
 def test_a_forward_function_whose_residuals_nobody_reads():

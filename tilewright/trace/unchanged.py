@@ -12,7 +12,10 @@ from weakref import WeakKeyDictionary
 
 from tilewright.trace import jax_internals as internals
 
-CALLS = "jit closed_call call custom_jvp_call custom_vjp_call remat2 composite".split()
+CALLS = (
+    "jit closed_call call custom_jvp_call custom_vjp_call remat2 composite compute_on "
+    "xla_metadata_call"
+).split()
 """Anything that wraps a jaxpr without changing what it computes."""
 SAME = ("copy", "copy_p", "optimization_barrier", "nondifferentiable_backward")
 """Each result is the operand in its place."""

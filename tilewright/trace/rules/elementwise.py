@@ -274,7 +274,7 @@ _SAME_NAME = (
 _INVERTED = ("float16", "float32", "float64")
 _IDENTITIES = (
     "copy stop_gradient optimization_barrier name device_put sharding_constraint reshard "
-    "layout_constraint pvary stage"
+    "layout_constraint pvary stage shard_alike xla_metadata_value"
 )
 
 RULES: dict[str, Rule] = {

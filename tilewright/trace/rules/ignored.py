@@ -28,6 +28,7 @@ _BY_THE_TYPE = {
 
 _PLACES = {
     "broadcast_in_dim": "sharding",
+    "compute_on": "compiler_options_json compute_type out_memory_spaces",
     "conv_general_dilated": "out_sharding",
     "convert_element_type": "sharding",
     "device_put": "copy_semantics devices srcs",
@@ -68,6 +69,8 @@ _HINTS = {
     "sort": "is_stable",  # ours always is
     "svd": "algorithm",
     "triangular_solve": "conjugate_a",  # of real numbers
+    "xla_metadata_call": "scheduling_group",
+    "xla_metadata_value": "xla_metadata_kvs",
 }
 """What does not change the result, or promises about arguments that are not needed."""
 
