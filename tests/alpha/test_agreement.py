@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from tilewright.alpha import AlphaRegressor, BayesianMLPRegressor
+from tilewright.alpha import AlphaRegressor, BayesianMLPRegressor, agreement
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-2, 2, size=(80, 2))
@@ -36,6 +36,17 @@ def test_as_long_as_told_by_powers_of_two(patience, times):
     assert fitted(patience).extended_ == times
     assert constants(fitted(patience)).shape == (2, 9)
     assert fitted(patience).failure_
+
+
+def test_to_go_on_no_chain_is_traced_from_its_beginning(monkeypatch):
+    """That takes seconds, and only says what the first program's results are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clone(TINY).set_params(patience=1).fit(X, Y)
+        agreement._compiled_longer.cache_clear()
+        monkeypatch.setattr("tilewright.alpha.priors.Learned.sample", None)
+        monkeypatch.setattr("tilewright.alpha.regressor.APART", np.inf)
+        assert clone(TINY).set_params(patience=2).fit(X, Y).extended_ == 2
 
 
 def test_every_second_draw_is_kept():

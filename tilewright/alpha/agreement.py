@@ -34,7 +34,7 @@ def sample_until(
         if 2 * times > prior.chain.patience:
             break
         times *= 2
-        run = _compiled_longer(program, machine, len(keys), *_shapes(data))
+        run = _compiled_longer(program, machine, *_kinds(tuned), len(keys), *_shapes(data))
         more, tuned = run(keys, tuned, np.int32(times * prior.chain.thin), *data)
         draws = _joined(draws, more)
     return draws, times
@@ -74,6 +74,15 @@ def _longer(prior: Learned, key: Any, tuned: Any, thin: Any, *data: Any) -> tupl
     return prior.go_on(jax.random.split(key, new), tuned, thin, *data)
 
 
+def _kinds(tuned: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The tree of what the first program gave, and types of its leaves: tracing would tell them,
+    too, but takes as long as that program's own."""
+    import jax
+
+    leaves, tree = jax.tree.flatten(tuned)
+    return tree, tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) for leaf in leaves)
+
+
 def _shapes(data: tuple[Any, ...]) -> tuple[int, int, bool]:
     """Rows, features, and whether rows have weights."""
     return *data[0].shape, len(data) > 3
@@ -90,14 +99,23 @@ def _compiled(
 
 @lru_cache(maxsize=8)
 def _compiled_longer(
-    prior: Learned, machine: str, chains: int, rows: int, features: int, weighted: bool
+    prior: Learned,
+    machine: str,
+    tree: Any,
+    kinds: tuple[Any, ...],
+    chains: int,
+    rows: int,
+    features: int,
+    weighted: bool,
 ) -> Any:
-    """The program by which chains go on, by draws as far apart as they are told."""
+    """The program by which chains go on, by draws as far apart as they are told.
+
+    `tree` and `kinds` are those of what they were tuned to (chains, ...).
+    """
     import jax
 
     keys, data = _given(chains, rows, features, weighted)
-    tuned = jax.eval_shape(jax.vmap(prior.sample, (0, *[None] * len(data))), keys, *data)[1]
-    thin = jax.ShapeDtypeStruct((), np.int32)
+    tuned, thin = jax.tree.unflatten(tree, kinds), jax.ShapeDtypeStruct((), np.int32)
     return _mapped(partial(_longer, prior), machine, (keys, tuned), [thin, *data])
 
 
