@@ -81,14 +81,14 @@ class _Added:
     def _any_midway(self, totals: np.ndarray) -> bool:
         """Whether some are midway between two float32 values; `_found` says which."""
         bits = np.bitwise_and(totals.view(np.int64), _TIE_MASK, out=self._bits[: len(totals)])
-        return np.count_nonzero(np.equal(bits, _TIE, out=self._found[: len(totals)])) > 0
+        return bool(np.count_nonzero(np.equal(bits, _TIE, out=self._found[: len(totals)])))
 
     def _any_tiny(self, totals: np.ndarray) -> bool:
         """Whether some become zeros that are none yet; `_found` says which, and which are."""
         size = np.abs(totals, out=self._bits[: len(totals)].view(np.float64))
         found = np.less(size, ROUNDS_TO_TINY["float32"], out=self._found[: len(totals)])
         count = np.count_nonzero(found)
-        return count > 0 and count > totals.size - np.count_nonzero(totals)
+        return bool(count and count > totals.size - np.count_nonzero(totals))
 
     def _round(self, total: np.ndarray) -> None:
         """Sums are those totals, rounded."""
