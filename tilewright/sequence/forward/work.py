@@ -50,6 +50,7 @@ class Work:
 
     def run(self, deadline: float | None) -> None:
         """Everything that is not there yet, as far as the time goes."""
+        self._clear()
         units = [
             (series, pair)
             for series, pair in self._in_order()
@@ -68,6 +69,12 @@ class Work:
                 found = self._scored(series, window)
                 self.done += 1
                 self.watcher.window(found, self.done, len(units))
+
+    def _clear(self) -> None:
+        """Take away models of controls that a job was killed before it could: nobody asks them."""
+        for series, (window, _) in self._in_order():
+            if series != REAL and self._finished(window, series):
+                self.job.fit_path(window, series).unlink(missing_ok=True)
 
     def _in_order(self) -> Iterator[tuple[str, Pair]]:
         """Series, window, and the one before it in its sequence; controls after the newest."""
