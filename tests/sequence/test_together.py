@@ -166,3 +166,11 @@ def test_retreats_of_both_trainings_are_said():
     assert (model.retreats_.tolist(), model.failure_) == ([3, 0], "")
     fits[0].retreats = np.array([0, MOST_RETREATS + 1], np.int32)
     assert "1 of 2 fits" in model._kept(*fits).failure_
+
+
+def test_a_file_does_not_tell_how_often_it_was_fitted(tmp_path):
+    """A job that goes on may have been refused a checkpoint first, and begun again."""
+    once, twice = models()[0], models()[0]
+    once.fit(DATA[0]).save(tmp_path / "once")
+    twice.fit(DATA[0]).fit(DATA[0]).save(tmp_path / "twice")
+    assert (tmp_path / "once").read_bytes() == (tmp_path / "twice").read_bytes()

@@ -318,10 +318,11 @@ class SequenceEstimator(SequenceReader):
         return saved.load(cls, path)
 
     def _found(self) -> dict[str, Any]:
-        """What `fit` found, but for the nets: all that `load` needs."""
+        """What `fit` found, but for the nets: all that `load` needs; in the same order however
+        often it was called."""
         return {
             name: value
-            for name, value in vars(self).items()
+            for name, value in sorted(vars(self).items())
             if name not in (*self.get_params(deep=False), "nets_", "_recipe")
         }
 
