@@ -178,17 +178,6 @@ def turns(a, b):
     return lax.fori_loop(0, 7, step, a)
 
 
-def test_two_pieces_are_halves():
-    """Not 50,016 elements and 49,992, which would be two functions."""
-    source, target = (whole(Buffer("float32", 100_008, "shared"), (100_008,)) for _ in range(2))
-    on = replace(STATED, chip=replace(STATED.chip, sync_cycles=1000, tiles=2))
-    steps = spread_call(copy_codelet([source], [target]), [source, target], on)
-    assert steps is not None
-    (spread,) = steps
-    assert isinstance(spread, Spread)
-    assert (spread.count, spread.steps[0].views[0].shape) == (2, (50_004,))
-
-
 @pytest.mark.parametrize(("tiles", "groups", "axis"), [(2, 8, 3), (4, 8, 3), (8, 8, 1), (4, 2, 1)])
 def test_few_groups_are_no_work_for_many_tiles(tiles, groups, axis):
     """Of 14 rows, by two groups a piece; their kernels are larger than the image."""

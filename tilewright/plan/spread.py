@@ -172,8 +172,6 @@ def _piece_length(cut: Cut, cycles: float, machine: Machine, pieces_a_tile: int)
         most, grain = machine.tiles, 1
     count = max(2, min(most, cut.length // grain, worth))
     length = -(-cut.length // count)
-    if shares_memory(machine) and count == 2 and cut.length % 2 == 0 and cut.panels is None:
-        return length  # a half for each: with whole vectors, one of them would be a rest
     length = -(-length // LANES) * LANES if cut.along_lanes else length
     if not shares_memory(machine) or count < FEW or pieces_a_tile == 1:
         return length
