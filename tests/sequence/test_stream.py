@@ -15,6 +15,7 @@ from tests.sequence.test_precision import BARS
 from tilewright.errors import ArgumentError
 from tilewright.models.recurrent import Dense, Layer, Recurrent, initial
 from tilewright.sequence import Model
+from tilewright.sequence.precision import PRECISIONS
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -72,7 +73,7 @@ def test_any_number_of_tiles():
 TICKS = np.random.default_rng(2).normal(size=(10**6 // 64, 64, INPUTS)).astype(np.float32)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_million_ticks_do_not_drift(precision):
     """64 streams of a small net err no more than windows may, in the end no more than at first."""
     found = model("lstm").drift(precision, TICKS)
