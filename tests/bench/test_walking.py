@@ -1,6 +1,8 @@
 """Jobs from day to day, tiny: that every bar is measured, and by what its line says."""
 
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -44,3 +46,15 @@ def test_the_first_draw_and_tomorrow():
     assert row.bar == 2.0
     assert len(row.more["seconds"]) == 2
     assert row.ours == row.more["seconds"][1]
+
+
+@pytest.mark.parametrize("code", [walking.ALONE, walking.ON_NODES])
+def test_jobs_are_told_how_many_windows_by_a_number(code, monkeypatch, capsys):
+    cluster = SimpleNamespace(add_node=lambda **_: None, shutdown=lambda: None, address="here")
+    made = SimpleNamespace(Cluster=lambda **_: cluster)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(cluster_utils=made))
+    monkeypatch.setitem(sys.modules, "ray.cluster_utils", made)
+    monkeypatch.setattr(walking, "nodes_job", lambda folder, windows, cluster=None: windows + 0.5)
+    monkeypatch.setattr(sys, "argv", ["-c", "folder", "2"])
+    exec(code, {})
+    assert float(capsys.readouterr().out) == 2.5

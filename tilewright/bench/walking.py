@@ -55,9 +55,11 @@ cluster.add_node(num_cpus=1)
 print(nodes_job(sys.argv[1], int(sys.argv[2]), cluster.address))
 cluster.shutdown()
 """
-ALONE = (
-    "import sys; from tilewright.bench.walking import nodes_job; print(nodes_job(*sys.argv[1:]))"
-)
+ALONE = """
+import sys
+from tilewright.bench.walking import nodes_job
+print(nodes_job(sys.argv[1], int(sys.argv[2])))
+"""
 
 
 def cases(quick: bool) -> Iterable[tuple[str, Callable[[], Sequence[Row]]]]:
