@@ -132,3 +132,15 @@ def test_whole_groups_are_a_panel_and_parts_are_not(made):
     np.testing.assert_array_equal(part.sequences.x[:, 0], [0, 2, 4])
     with pytest.raises(ArgumentError, match="taken by whole groups: split it by GroupKFold"):
         panel[[0, 1, 2]]
+
+
+def test_rows_of_a_panel_are_taken_once_and_in_their_order():
+    table = {"time": [0, 1, 0, 1], "group": [*"aabb"], "x": np.arange(4.0)}
+    panel = Panel(pd.DataFrame(table), ["x"])
+    found = panel[[2, 3, 0, 1]]
+    assert found.frame["x"].tolist() == [2, 3, 0, 1]
+    assert panel[np.array([False, False, True, True])].frame["x"].tolist() == [2, 3]
+    with pytest.raises(ArgumentError, match="A row of a Panel is taken once"):
+        panel[[0, 1, 0, 1]]
+    with pytest.raises(ArgumentError, match="must rise within each group"):
+        panel[[1, 0]]

@@ -89,15 +89,18 @@ class Panel:
         return len(self), len(self.inputs)
 
     def __getitem__(self, rows: Any) -> Panel:
-        """Whole groups, by the numbers of their rows: what `GridSearchCV` takes for a fold, with
-        `groups=` and `GroupKFold`.
+        """Whole groups, by the numbers of their rows and in the order of these: what `GridSearchCV`
+        takes for a fold, with `groups=` and `GroupKFold`.
 
-        Raises `ArgumentError` where a group would be cut: rows without their past would be
-        answered as if nothing had been before them.
+        Raises `ArgumentError` where a group would be cut (rows without their past would be answered
+        as if nothing had been before them), and where a row is taken twice.
         """
         rows = rows[0] if isinstance(rows, tuple) else rows  # scikit-learn adds an ellipsis
+        chosen = np.atleast_1d(np.arange(len(self))[rows])
         taken = np.zeros(len(self), bool)
-        taken[rows] = True
+        taken[chosen] = True
+        if taken.sum() < len(chosen):
+            raise ArgumentError("A row of a Panel is taken once: its group has one row of a time.")
         found = self.sequences
         inside = np.add.reduceat(taken[found.order].astype(np.int64), found.begin)
         if ((inside > 0) & (inside < found.end - found.begin)).any():
@@ -106,7 +109,7 @@ class Panel:
                 "column of groups."
             )
         table = nw.from_native(self.frame, eager_only=True)
-        return replace(self, frame=table[np.flatnonzero(taken).tolist()].to_native())
+        return replace(self, frame=table[chosen.tolist()].to_native())
 
     def _sequences(self, table: Any) -> Sequences:
         targets = [self.targets] if isinstance(self.targets, str) else list(self.targets)
