@@ -61,3 +61,12 @@ def test_damage(tmp_path):
 def test_no_folder(tmp_path):
     with pytest.raises(ArgumentError, match="there is no folder"):
         made(tmp_path / "none")
+
+
+def test_what_is_laid_out_in_another_way_is_of_another_version(tmp_path, monkeypatch):
+    path, made = tmp_path / "fit", {"a": np.zeros(3)}
+    monkeypatch.setattr("tilewright.sequence.checkpoint.FORMAT", 2)  # fewer places for scores
+    Checkpoint(path, {}, ()).write(made)
+    monkeypatch.undo()
+    with pytest.raises(ArgumentError, match=r"of another version \(2, not 3\)"):
+        Checkpoint(path, {}, ()).read({"a": np.zeros(4)})

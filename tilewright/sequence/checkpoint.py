@@ -21,7 +21,8 @@ import tilewright
 from tilewright.errors import ArgumentError
 from tilewright.files import write_bytes
 
-FORMAT = 2
+FORMAT = 3
+"""3: an epoch that is undone has a place of its own in the table of scores."""
 
 
 class Checkpoint:
