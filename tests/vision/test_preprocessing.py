@@ -1,5 +1,7 @@
 """What is done to an image before a net reads it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -64,3 +66,10 @@ def test_fields_go_to_and_fro():
 def test_what_cannot_be(fields, words):
     with pytest.raises(ArgumentError, match=words):
         Preprocessing(**fields)
+
+
+def test_a_usual_crop_has_the_fields_that_it_always_had():
+    usual = Preprocessing(32, 36)
+    assert set(usual.fields()) == {"size", "resize", "interpolation", "mean", "std"}
+    for prepared in usual, replace(usual, crop="squash"):
+        assert from_fields(prepared.fields()) == prepared

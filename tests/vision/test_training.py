@@ -199,6 +199,10 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     for words, identity in cases.items():
         with pytest.raises(ArgumentError, match=words):
             Checkpoint(path, identity).load(one.step.start())
+    fewer = one.step.start()._replace(kept=())
+    Checkpoint(path, one.identity(["x"])).save(fewer, 1, [0.5], now=True)
+    with pytest.raises(ArgumentError, match=r"of another version: it holds \d+ arrays, not \d+"):
+        Checkpoint(path, one.identity(["x"])).load(one.step.start())
     archive = path.read_bytes()
     place = archive.index(b"PK\x01\x02")  # of the archive's list; a version follows
     strange = archive[: place + 4] + b"\xff" * 4 + archive[place + 8 :]

@@ -76,7 +76,7 @@ class Checkpoint:
             with np.load(io.BytesIO(self.path.read_bytes()), allow_pickle=False) as file:
                 found = dict(file)
             identity = json.loads(str(found["identity"]))
-            leaves = [found[f"leaf{i}"] for i in range(jax.tree.structure(start).num_leaves)]
+            leaves = [found[f"leaf{i}"] for i in range(sum(k.startswith("leaf") for k in found))]
             done, losses = int(found["done"]), found["losses"].tolist()
         except Exception:  # NumPy and its archives have no class of their own for what is damaged
             identity = None
@@ -85,4 +85,10 @@ class Checkpoint:
         differs = difference(identity, self.identity)
         if differs:
             raise ArgumentError(f"{self.path} belongs to another run ({differs}).")
+        wanted = jax.tree.structure(start).num_leaves
+        if len(leaves) != wanted:  # means of statistics of norms were not kept once
+            raise ArgumentError(
+                f"{self.path} is of another version: it holds {len(leaves)} arrays, not {wanted}. "
+                "Remove it."
+            )
         return jax.tree.unflatten(jax.tree.structure(start), leaves), done, losses

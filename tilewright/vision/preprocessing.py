@@ -93,8 +93,12 @@ class Preprocessing:
         return images.astype(np.float32) * scale + shift
 
     def fields(self) -> dict[str, Any]:
-        """As JSON holds them."""
-        return asdict(self)
+        """As JSON holds them; a usual crop is not told, as it was not before there were others:
+        files, features and checkpoints of then are those of now."""
+        found = asdict(self)
+        if self.crop == CENTER:
+            del found["crop"]
+        return found
 
 
 def from_fields(fields: dict[str, Any]) -> Preprocessing:
