@@ -28,7 +28,7 @@ TRAIN, TEST, GAP = 250, 21, 1
 CLIP = 4.0
 """Standardised features end here, in standard deviations."""
 NONE, ROUNDING = 1e-6, 1e-12
-"""A deviation that is none: of the 22 features, in float32; of others, as a share of their mean."""
+"""A deviation that is none: of features made here; of others, as a share of their mean."""
 LEAST = 1e-300
 """A deviation that is none whatever the mean."""
 
@@ -80,6 +80,12 @@ def standardise(train: Any, test: Any) -> tuple[Any, Any]:
 def inside(X: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """Features (rows, features) by a given mean and deviation, clipped; in whatever units."""
     return _clipped(X, centre, spread, np.maximum(ROUNDING * np.abs(centre), LEAST))
+
+
+def own_inside(X: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """The same of features that are made here: of the order of 1, so that what is far below is
+    rounding (that of a stock's volatility beside the mean of others that are all like it)."""
+    return _clipped(X, centre, spread, NONE)
 
 
 def _clipped(X: Any, centre: Any, spread: Any, none: Any) -> Any:

@@ -12,7 +12,7 @@ from tilewright.alpha.scale.panel import (
     training_rows,
     without_stale,
 )
-from tilewright.alpha.scale_features import HISTORY
+from tilewright.alpha.scale_features import HISTORY, NAMES
 from tilewright.alpha.tables import Prices
 
 test_rows.__test__ = False  # a name of the package, no test
@@ -21,6 +21,14 @@ PANEL = make_panel(PRICES, 1)
 
 def with_values(values: np.ndarray) -> Prices:
     return Prices(PRICES.days, PRICES.names, values, "changed")
+
+
+def test_what_is_rounding_is_no_feature():
+    """Volatilities beside the mean of three that are alike: 1 but for the last bit."""
+    alike = make_panel(with_values(np.repeat(PRICES.values[:, :1], 3, axis=1)), 1)
+    place = NAMES.index("relative_volatility")
+    assert 0 < np.abs(alike.features[HISTORY:, :, place]).max() < 1e-12
+    assert np.abs(training_rows(alike, WINDOWS[0]).X[:, place]).max() < 1e-12
 
 
 def test_a_whole_table_has_all_rows():

@@ -19,7 +19,7 @@ from tilewright.alpha.priors import each_draw
 from tilewright.alpha.scale.settings import FLOOR, ScaleSettings
 from tilewright.alpha.scale.units import apart, units_of
 from tilewright.alpha.walking.archive import arrays_in
-from tilewright.alpha.windows import inside
+from tilewright.alpha.windows import own_inside
 from tilewright.files import write_bytes
 from tilewright.frozen import frozen
 from tilewright.models import bnn
@@ -73,7 +73,7 @@ class Fit:
 
     def rows(self, features: np.ndarray) -> np.ndarray:
         """Features (rows, 28), standardised as the training rows were."""
-        return inside(np.asarray(features, np.float64), self.centre, self.spread)
+        return own_inside(np.asarray(features, np.float64), self.centre, self.spread)
 
     def _seen(self, X: np.ndarray) -> np.ndarray:
         """Standardised rows as the net sees them: with the units that are given."""

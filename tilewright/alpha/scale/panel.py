@@ -15,7 +15,7 @@ from tilewright.alpha.features import ewma_volatility
 from tilewright.alpha.scale_features import scale_features
 from tilewright.alpha.tables import Prices
 from tilewright.alpha.walking.windows import Window
-from tilewright.alpha.windows import inside
+from tilewright.alpha.windows import own_inside
 from tilewright.frozen import frozen
 
 LEAST_ROWS = 100
@@ -121,7 +121,7 @@ def training_rows(panel: ScalePanel, window: Window, target: np.ndarray | None =
     X = panel.features[days].reshape(len(y), -1)
     used = X[known].astype(np.float64)
     centre, spread = used.mean(axis=0), used.std(axis=0)
-    standard = np.where(known[:, None], inside(X.astype(np.float64), centre, spread), 0.0)
+    standard = np.where(known[:, None], own_inside(X.astype(np.float64), centre, spread), 0.0)
     return Rows(
         standard.astype(np.float32),
         np.where(known, y, 0.0).astype(np.float32),
@@ -135,4 +135,4 @@ def test_rows(panel: ScalePanel, window: Window, rows: Rows) -> tuple[np.ndarray
     """Positions (day, stock) of the test rows with features, (n, 2), and those, (n, 28)."""
     places = np.argwhere(panel.there[window.test : window.end]) + [window.test, 0]
     X = panel.features[places[:, 0], places[:, 1]].astype(np.float64)
-    return places, inside(X, rows.centre, rows.spread)
+    return places, own_inside(X, rows.centre, rows.spread)

@@ -20,7 +20,7 @@ from tilewright.alpha.scale_baselines import GARCH
 from tilewright.alpha.scale_features import NAMES
 from tilewright.alpha.walking.scored import Forecast
 from tilewright.alpha.walking.windows import Window
-from tilewright.alpha.windows import inside
+from tilewright.alpha.windows import own_inside
 from tilewright.sequence.forward.panel import ForwardPanel
 from tilewright.sequence.forward.rivals import OUTSIDE, with_noise
 from tilewright.sequence.forward.settings import DENSITY
@@ -69,4 +69,4 @@ def _bayes(panel: ForwardPanel, window: Window, places: np.ndarray) -> Forecast:
     rows = training_rows(scale, days)
     fit = fit_window(ScaleSettings(), rows, days, None, REAL)
     X = features[places[:, 0], places[:, 1]].astype(np.float64)
-    return fit.distribution(inside(X, rows.centre, rows.spread))
+    return fit.distribution(own_inside(X, rows.centre, rows.spread))

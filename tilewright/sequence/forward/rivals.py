@@ -26,7 +26,7 @@ from tilewright.alpha.scale_baselines import of_scale, scale_regression
 from tilewright.alpha.scale_features import NAMES as FEATURES
 from tilewright.alpha.walking.scored import Forecast
 from tilewright.alpha.walking.windows import Window
-from tilewright.alpha.windows import inside
+from tilewright.alpha.windows import own_inside
 from tilewright.sequence.forward.har import TEXTBOOK, Rolling
 from tilewright.sequence.forward.panel import ForwardPanel
 from tilewright.sequence.forward.settings import DENSITY
@@ -151,7 +151,7 @@ class Rivals:
             rows = table[day, stock].astype(np.float64)
             centre, spread = rows.mean(axis=0), rows.std(axis=0)
             ahead = table[places[:, 0], places[:, 1]].astype(np.float64)
-            found += [inside(rows, centre, spread), inside(ahead, centre, spread)]
+            found += [own_inside(rows, centre, spread), own_inside(ahead, centre, spread)]
         return [found[0], found[2], found[1], found[3]]
 
 
