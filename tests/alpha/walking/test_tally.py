@@ -88,6 +88,7 @@ def test_on_few_days_a_difference_must_be_larger():
     assert FOUND.over("EWMA").days == 150
     nothing = FOUND.over(BOOSTED)
     assert (nothing.days, nothing.side) == (0, TIES)
+    assert np.isnan(nothing.least)
 
 
 def test_errors_are_those_of_statsmodels():

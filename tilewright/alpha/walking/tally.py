@@ -45,7 +45,10 @@ class Lead:
 
     @property
     def least(self) -> float:
-        """The smallest difference that would count, had it come about with this error."""
+        """The smallest difference that would count, had it come about with this error; NaN of no
+        days."""
+        if not self.days:
+            return float("nan")
         return max(LEAST_Z, critical(self.days, LAGS)) * self.by_date
 
     @property
