@@ -44,10 +44,14 @@ def _plotly() -> str:
     return f'<script id="plotly" type="text/plain">{packed}</script><script>{DRAW}</script>'
 
 
+def words(text: str) -> str:
+    """Text as HTML; what stands between backticks is code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def section(title: str, note: str, content: str) -> str:
     """A box with a heading; what stands between backticks in the note is code."""
-    words = re.sub("`([^`]+)`", r"<code>\1</code>", escape(note))
-    note = f'<p class="note">{words}</p>' if note else ""
+    note = f'<p class="note">{words(note)}</p>' if note else ""
     return f"<section><h2>{escape(title)}</h2>{note}{content}</section>"
 
 
@@ -69,8 +73,8 @@ def verdict_of(
 
 
 def facts_of(facts: Mapping[str, str]) -> str:
-    """Names and what they are."""
-    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    """Names and what they are; what stands between backticks there is code."""
+    items = "".join(f"<dt>{escape(k)}</dt><dd>{words(v)}</dd>" for k, v in facts.items())
     return f"<dl>{items}</dl>"
 
 
