@@ -183,6 +183,14 @@ def test_a_broken_image_is_raised_or_counted():
     assert list(run.batches.bad) == [19]
 
 
+def test_a_run_made_again_begins_again():
+    run = trainer(epochs=1)
+    first, losses = leaves(run.run()), run.losses
+    for a, b in zip(first, leaves(run.run()), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert run.losses == losses
+
+
 def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     path = tmp_path / "run.npz"
     one = trainer()

@@ -82,9 +82,9 @@ class Trainer:
         Raises `CapacityError` where a step does not fit this machine's memory, `ArgumentError`
         where losses or weights leave what float32 holds.
         """
-        step, done = self.step, 0
-        if checkpoint is not None:
-            step.state, done, self.losses = checkpoint.load(step.start())
+        step = self.step
+        begun = step.start(), 0, []
+        step.state, done, self.losses = begun if checkpoint is None else checkpoint.load(begun[0])
         if done < self.steps:  # what does not fit memory is said before a batch is made
             step.program(self.batches.largest(done, self.steps))
         for number, images, *rest in self.batches.from_step(done, self.steps):
