@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 CHILD = """
-import time
+import sys, time
 from tilewright.talk.orphan import end_with_parent
-end_with_parent()
+end_with_parent(int(sys.argv[1]))
 print("begun", flush=True)
 time.sleep(600)
 """
 PARENT = f"""
-import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", {CHILD!r}], stdout=subprocess.PIPE)
+import os, subprocess, sys
+command = [sys.executable, "-c", {CHILD!r}, str(os.getpid())]
+child = subprocess.Popen(command, stdout=subprocess.PIPE)
 child.stdout.readline()
 print(child.pid, flush=True)
 child.wait()
@@ -37,6 +38,16 @@ def test_a_step_ends_with_whoever_asked_for_it():
     while alive(child) and time.monotonic() < until:
         time.sleep(0.02)
     assert not alive(child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_a_step_whose_asker_is_gone_already_ends_at_once():
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    late = [sys.executable, "-c", CHILD, str(gone.pid)]
+    said = subprocess.run(late, capture_output=True, text=True, timeout=60)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "whoever asked for this step is gone" in said.stderr
 
 
 def alive(pid: int) -> bool:

@@ -1,6 +1,6 @@
 """Steps one after the other, each in a process of its own; what is done is not done again.
 
-    python -m tilewright.talk.running STEP      one step; its outcome as the last line
+    python -m tilewright.talk.running STEP PID      one step, for process PID; says what came of it
 
 Steps that others disturbed (they took more than `DISTURBED` of the processors) are done once more
 when all are done, as far as there is time; those that are disturbed again stay so, and say so.
@@ -118,7 +118,7 @@ def _child(step: Step, most: float = LONGEST) -> Outcome:
     watch, most = Watch.start(), min(most, LONGEST)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "tilewright.talk.running", step.name],
+            [sys.executable, "-m", "tilewright.talk.running", step.name, str(os.getpid())],
             capture_output=True, text=True, timeout=most,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -211,7 +211,7 @@ def _version(package: str) -> str:
 
 
 def main() -> None:
-    end_with_parent()
+    end_with_parent(int(sys.argv[2]))
     answers, sys.stdout = sys.stdout, sys.stderr
     print(as_text(step_of(sys.argv[1]).run()), file=answers, flush=True)
 
