@@ -34,6 +34,8 @@ def test_it_is_small_and_draws_itself(stocks):
     (packed,) = re.findall('<script id="plotly" type="text/plain">(.*?)</script>', text)
     assert b"Plotly" in gzip.decompress(base64.b64decode(packed))
     assert text.count('<script type="text/plot">') == text.count("Plotly.newPlot(") == 5
+    (said,) = re.findall('querySelectorAll\\("[.]([a-z-]+)"\\)\\)\n *place.textContent', text)
+    assert text.count(f'class="{said}"') == 5  # where older browsers say why nothing is drawn
     named = re.findall('"label":"(S[0-9]+)"', text)
     assert len(named) == min(stocks, figures.FAN_STOCKS)
     assert named[-1] == f"S{stocks - 1}"

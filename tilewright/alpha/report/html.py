@@ -22,8 +22,11 @@ DRAW = """(async () => {
     script.textContent = text;
     document.head.append(script);
   }
-})();"""
-"""Unpacks plotly, then draws each plot: all that browsers since 2023 can."""
+})().catch(() => {
+  for (const place of document.querySelectorAll(".plotly-graph-div"))
+    place.textContent = "This figure needs a browser of 2023 or later.";
+});"""
+"""Unpacks plotly, then draws each plot: all that browsers since 2023 can; older ones say so."""
 
 
 def document(title: str, body: Iterable[str], more_css: str = "", plots: bool = True) -> str:
