@@ -39,3 +39,11 @@ def test_it_is_small_and_draws_itself(stocks):
     named = re.findall('"label":"(S[0-9]+)"', text)
     assert len(named) == min(stocks, figures.FAN_STOCKS)
     assert named[-1] == f"S{stocks - 1}"
+
+
+def test_models_can_be_told_apart_in_grey():
+    text = page_of(3)
+    drawn = {model: figures.DASHES[model] for model in ("net", "ridge", "OLS", "OLS, normal")}
+    assert len(set(drawn.values())) == len(drawn)
+    for dash in drawn.values():
+        assert f'"dash":"{dash}"' in text

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 COLOURS = {NET: "#0b6e99", NULL: "#9aa5b1", RIDGE: "#c78a1b", OLS: "#b4632d", NORMAL: "#a33a3a"}
+DASHES = {NET: "solid", NULL: "longdash", RIDGE: "dash", OLS: "dot", NORMAL: "dashdot"}
+"""Of models' lines, which printed in grey have no colours."""
 FAN_DAYS, FAN_STOCKS = 252, 20
 """At most, so that a page of many stocks stays small."""
 
@@ -102,7 +104,7 @@ def calibration(results: list[Result]) -> Figure:
             y=np.append(density, density[-1]),
             name=model,
             mode="lines",
-            line={"shape": "hv", "color": COLOURS[model], "width": 2},
+            line={"shape": "hv", "width": 2, **_line(model)},
             fill="tozeroy" if model == NET else None,
             fillcolor="rgba(11,110,153,0.10)",
         )
@@ -195,9 +197,13 @@ def running(outcome: Outcome, scores: Scores) -> Figure:
             y=np.round(total, 4),
             name=model,
             mode="lines",
-            line={"color": COLOURS[model], "width": 3 if model == NET else 1.5},
+            line={"width": 3 if model == NET else 1.5, **_line(model)},
         )
     figure.add_hline(y=0, line={"color": INK, "width": 1})
     figure.update_yaxes(title="summed CRPS less null's")
     figure.update_layout(legend=LEGEND)
     return figure
+
+
+def _line(model: str) -> dict[str, str]:
+    return {"color": COLOURS[model], "dash": DASHES[model]}

@@ -143,7 +143,7 @@ def _figures(outcome: Outcome, real: Scores) -> list[str]:
         ),
         section(
             "Window by window",
-            "Green: the net beat the null. Crossed out: the window failed its diagnostics.",
+            "Below zero, green: the net beat the null. Crossed out: a window failed its checks.",
             plot(figures.strip(outcome)),
         ),
         '<div class="pair">',
