@@ -1,13 +1,21 @@
 """Products of many terms and few outputs, dealt out in runs of leaves: which, and the law's own
 bits however many tiles."""
 
+from dataclasses import replace
+from math import prod
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import tilewright
+from tilewright.codelets.contract import ContractOuter
 from tilewright.graph import law
 from tilewright.machine.host import host_machine
+from tilewright.plan import views
+from tilewright.plan.basic import operand
+from tilewright.plan.by_terms import by_terms
+from tilewright.plan.ir import Buffer
 
 RANDOM = np.random.default_rng(0)
 TERMS = 9 * host_machine().tile.memory // (4 * 40 * 8) + 100
@@ -69,6 +77,24 @@ def test_sums_may_be_larger_than_what_they_are_of():
     assert tree.startswith("tree_float32_6x")
     expected = law.product(x.T, g.T, "sequence", "float32")
     np.testing.assert_array_equal(tilewright.compile(gradient, x, g, tiles=2)(x, g), expected)
+
+
+@pytest.mark.parametrize(
+    ("terms", "columns", "parts"),
+    [(1_000_000, 500, 489), (9000, 3000, 0)],
+    ids=["longer runs", "too few terms"],
+)
+def test_sums_of_all_runs_stay_below_half_a_gigabyte(terms, columns, parts):
+    """Of runs of a leaf each: 4 GB beside operands of 4 GB, 1.3 GB beside 0.2."""
+    shapes = (terms, columns), (terms, columns), (columns, columns)
+    left, right, out = (views.whole(Buffer("float32", prod(s), "shared"), s) for s in shapes)
+    left = views.transpose(left, (1, 0))
+    codelet = ContractOuter(operand(left), operand(right), operand(out))
+    host = host_machine()
+    two = replace(host, chip=replace(host.chip, tiles=2))
+    steps = by_terms(codelet, [left, right, out], two) or []
+    assert [step.views[0].shape[0] for step in steps[-1:]] == [parts][: len(steps)]
+    assert bool(steps) == bool(parts)
 
 
 def test_a_run_makes_what_its_terms_are():

@@ -34,6 +34,11 @@ FEW = 0.3
 """How many times the bytes of all runs' sums the operands have at least. Sums are written and read
 once; an operand that is cut along outputs is read by every piece, from beyond the L2 (512 x 256
 outputs of 6,272 terms: 3 to 4 times as long with AVX2, twice with AVX-512, on a busy Zen 4)."""
+MUCH, ENOUGH = 1 << 29, 2
+"""Bytes of all runs' sums from which on runs are longer, where there are enough of them, and how
+many times these bytes the operands have then: of 1,000,000 terms of 500 x 500 outputs, runs that
+stay near have sums of 4 GB. Longer ones come from beyond the L2 (16,000 terms of 1,400 x 1,400
+outputs: 1.2 times as long with half the sums)."""
 TERMS = (1, 0)
 """Where the terms lie in the operands."""
 
@@ -78,10 +83,14 @@ def _run(codelet: ContractOuter, machine: Machine) -> int | None:
     width *= 2 if codelet.paired else 1  # both are copied
     if machine.chip.exchange.kind != "coherent" or not width or k * width <= near:
         return None
-    most = min(int(SHARE * near) // width, k // (PIECES_A_TILE * machine.tiles))
+    longest = k // (PIECES_A_TILE * machine.tiles)
+    most = min(int(SHARE * near) // width, longest)
     run = codelet.leaf << max(0, (most // codelet.leaf).bit_length() - 1)
-    sums = -(-k // run) * m * n * numpy_dtype(codelet.sum_dtype).itemsize
-    return run if run < k and FEW * sums <= k * width else None
+    size = m * n * numpy_dtype(codelet.sum_dtype).itemsize
+    while -(-k // run) * size > MUCH and 2 * run <= longest:
+        run *= 2
+    sums = -(-k // run) * size
+    return run if run < k and (ENOUGH if sums > MUCH else FEW) * sums <= k * width else None
 
 
 def _dense(dtype: str, shape: tuple[int, ...]) -> View:
