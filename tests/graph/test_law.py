@@ -15,6 +15,7 @@ from tilewright.graph.law import (
     cumulative_ordered,
     dot_order,
     dot_ordered,
+    product,
     reduce_ordered,
 )
 
@@ -189,6 +190,14 @@ def test_nan_and_empty():
     np.testing.assert_array_equal(reduce_ordered("and", flags, (0,)), [True, False])
     np.testing.assert_array_equal(reduce_ordered("or", flags, (1,)), [True, True])
     np.testing.assert_array_equal(reduce_ordered("xor", flags, (1,)), [True, False])
+
+
+@pytest.mark.parametrize("terms", [0, 1, 256, 300])
+def test_of_no_outputs_there_are_no_sums(terms):
+    wide, none = np.ones((8, terms), "f4"), np.ones((0, terms), "f4")
+    assert product(wide, none, "sequence", "float32").shape == (8, 0)
+    assert product(none, wide, "lanes", "float32").shape == (0, 8)
+    assert reduce_ordered("sum", none, (1,)).shape == (0,)
 
 
 def scalar_dot(a, b, order):

@@ -218,7 +218,7 @@ def sum_of_leaves(
 def _leaves(terms: np.ndarray, leaf: int) -> list[np.ndarray]:
     """Terms on axis 0: the whole leaves as (leaves, leaf, ...), then the last as (1, rest, ...)."""
     whole = len(terms) // leaf * leaf
-    parts = [terms[:whole].reshape(-1, leaf, *terms.shape[1:])] if whole else []
+    parts = [terms[:whole].reshape(whole // leaf, leaf, *terms.shape[1:])] if whole else []
     return [*parts, terms[None, whole:]] if whole < len(terms) else parts
 
 
