@@ -63,8 +63,9 @@ def sums(
     rows, matrix = (flush(SCALAR["convert"](x, dtype="float32")) for x in (lhs, blocks))
     panels, leaves, _ = starts.shape
     parts = np.zeros((leaves, len(lhs), panels, blocks.shape[2]), np.float32)
+    lines = rows.T.astype(np.float64)
     for part, ranges in zip(parts, starts.swapaxes(0, 1), strict=True):
-        _add(part, rows, matrix, places, ranges)
+        _add(part, lines, matrix, places, ranges)
     if not leaves:
         return np.zeros((len(lhs), columns), np.float32)
     total = law.combine_pairs("sum", parts)
@@ -72,16 +73,19 @@ def sums(
 
 
 def _add(
-    part: np.ndarray, rows: np.ndarray, blocks: np.ndarray, places: np.ndarray, ranges: np.ndarray
+    part: np.ndarray, lines: np.ndarray, blocks: np.ndarray, places: np.ndarray, ranges: np.ndarray
 ) -> None:
-    """One leaf's terms, all panels at once: the first block of each, then the second."""
+    """One leaf's terms, all panels at once: the first block of each, then the second.
+
+    `lines` (k, m) are the other operand's, in float64.
+    """
     _, height, _, depth = blocks.shape
     first, counts = ranges[:, 0], ranges[:, 1] - ranges[:, 0]
     for turn in range(counts.max(initial=0)):
         (some,) = np.nonzero(counts > turn)
         number = first[some] + turn
         terms = places[number] + np.arange(height * depth)[:, None]  # (steps, panels)
-        x = rows.astype(np.float64).T[terms].swapaxes(1, 2)[..., None]
+        x = lines[terms].swapaxes(1, 2)[..., None]
         y = blocks[number].astype(np.float64).transpose(1, 3, 0, 2)
         y = y.reshape(len(terms), 1, len(number), -1)
         part[:, some] = chain32(x, y, part[:, some])
