@@ -175,15 +175,15 @@ def _piece_length(cut: Cut, cycles: float, machine: Machine, pieces_a_tile: int)
     length = -(-length // LANES) * LANES if cut.along_lanes else length
     if not shares_memory(machine) or count < FEW or pieces_a_tile == 1:
         return length
-    return _equal(cut, length, min(count, ENOUGH * machine.tiles))
+    return _equal(cut, length, min(count, ENOUGH * machine.tiles), worth)
 
 
-def _equal(cut: Cut, length: int, least: int) -> int:
-    """A length near this one that leaves no rest, if there is one for so many pieces at least: the
-    most regular of those."""
+def _equal(cut: Cut, length: int, least: int, most: int) -> int:
+    """A length near this one that leaves no rest, if there is one for so many pieces: the most
+    regular of those."""
     step = LANES if cut.along_lanes else 1
     near = range(-(-length // (2 * step)) * step, 5 * length // 2 + 1, step)
-    found = [n for n in near if cut.length % n == 0 and cut.length // n >= least]
+    found = [n for n in near if cut.length % n == 0 and least <= cut.length // n <= most]
     return max(found, key=lambda n: (math.gcd(n, LANES), -abs(n - length)), default=length)
 
 
