@@ -83,7 +83,8 @@ def heard(given):
     with pytest.MonkeyPatch.context() as patch:
         for name, values in few.items():
             patch.setattr(boosting, name, values)
-        return comparison.compare(replace(SETTINGS, net=TINY), given, told.append), told
+        # With other labels most cards are known as compromised, and hardly any is left to alert.
+        return comparison.compare(replace(SETTINGS, net=TINY, alerts=50), given, told.append), told
 
 
 def test_steps_are_told_as_they_were_foretold():
