@@ -1,5 +1,7 @@
 """Which loops become one function, which arrays are in registers there, and that both are right."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from tests.codelets.run import X86
 from tilewright.codegen.regions import Region, Regions, views_of
 from tilewright.codelets.elementwise import Elementwise
 from tilewright.codelets.expression import Expression, Instruction
-from tilewright.plan.ir import Buffer, Call, Loop, Program, Step, View, new_var
+from tilewright.plan.ir import Branch, Buffer, Call, Loop, Program, Step, View, new_var
 from tilewright.plan.views import whole
 
 ADD = Expression(("float32",) * 2, (Instruction("add", (0, 1), "float32"),), (2,))
@@ -69,6 +71,15 @@ def test_what_is_no_region():
     assert region(Loop(new_var(), 9, (add(large, large, large),))) is None
     assert region(Loop(new_var(), 9, (add(a, a, a),) * 300)) is None
     assert region(add(a, a, a)) is None
+
+
+def test_tiles_in_different_cases_keep_their_arrays_in_memory():
+    """What a tile wrote back of the cases that it was not in would be others' of before."""
+    a, b, index = *buffers(3, 3), whole(Buffer("int32", 1, "tile"), ())
+    step = Branch(index, ((add(a, a, a),), (add(b, b, b),)))
+    assert region(step) is not None
+    assert region(replace(step, apart=True)) is None
+    assert region(Loop(new_var(), 9, (replace(step, apart=True),))) is None
 
 
 def text(fn, *arguments) -> str:
