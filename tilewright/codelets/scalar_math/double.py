@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import factorial
 
 from tilewright.codelets.emit.registers import Register
+from tilewright.codelets.scalar_math.halves import Halves
 from tilewright.codelets.scalar_math.pieces import paired, polynomial
 
 _ROUNDER = 1.5 * 2.0**52
@@ -95,31 +96,18 @@ def tanh(x: Register) -> Register:
 
 
 def sinh(x: Register) -> Register:
-    """As in `hyperbolic.py`."""
-    sine, cosine, up, down = _parts(x)
-    h, a = up - down, up + down
-    half = h + cosine.fma(h, sine * a)
-    size = (x.magnitude() < 0.25).select(sine, half + half)
-    return size.with_sign_of(x)
+    return _SINH_COSH.sinh(x)
 
 
 def cosh(x: Register) -> Register:
-    sine, cosine, up, down = _parts(x)
-    half = up + cosine.fma(up + down, sine.fma(up - down, down))
-    return half + half
+    return _SINH_COSH.cosh(x)
 
 
-def _parts(x: Register) -> tuple[Register, Register, Register, Register]:
-    """sinh(r), cosh(r) - 1, 2**n / 4 and 2**-n / 4 of |x|, of which the last may be zero."""
-    size = x.magnitude()
-    size = (size > _INFINITE_AT).select(_INFINITE_AT, size)
-    rounded, r = _without_twos(size, _POWERS - 2)
-    square = r * r
-    sine = (r * square).fma(polynomial(square, _SINH), r)
-    cosine = square * polynomial(square, _COSH)
-    up = rounded.bitcast("i64") << 52
-    down = (up.full(2 * _QUARTER << 52) - up).intrinsic("smax", 0)
-    return sine, cosine, up.bitcast("double"), down.bitcast("double")
+def _split(size: Register) -> tuple[Register, Register]:
+    return _without_twos(size, _POWERS - 2)
+
+
+_SINH_COSH = Halves(_split, _SINH, _COSH, _INFINITE_AT, _QUARTER, 52, "i64", "double")
 
 
 def log(x: Register) -> Register:

@@ -9,18 +9,13 @@ T is an odd polynomial (minimax). The denominator is taken as numerator + 1 - T:
 is rounded by then hardly matters where it is large. n is |x| / (ln 2 / 2) to the nearest half,
 rounded down: 0 below 0.26, where T itself is the result, and 1 only from where few bits cancel.
 
-sinh and cosh divide by nothing. With |x| = n ln 2 + r and |r| <= ln 2 / 2,
-
-    sinh |x| = h + (cosh(r) - 1) h + sinh(r) a,    h = (2**n - 2**-n) / 2,
-    cosh |x| = a + (cosh(r) - 1) a + sinh(r) h,    a = (2**n + 2**-n) / 2
-
-of which h is exact until 2**-n is far below the last place, and of a the smaller part is added to
-what is small. All is halved until the end, since a result may be finite where 2**n / 2 is not.
+sinh and cosh: see `halves.py`.
 """
 
 from __future__ import annotations
 
 from tilewright.codelets.emit.registers import Register
+from tilewright.codelets.scalar_math.halves import Halves
 from tilewright.codelets.scalar_math.pieces import (
     POWERS,
     ROUNDER,
@@ -100,31 +95,18 @@ _P = (0.99999594, 0.11574943, 0.001575996)
 _Q = (1.0, 0.44905305, 0.017963978, 6.0285391e-05)
 
 
+def _split(size: Register) -> tuple[Register, Register]:
+    return without_twos(size, POWERS - 2)
+
+
+_SINH_COSH = Halves(_split, _SINH, _COSH, _INFINITE_AT, _QUARTER, 23, "i32", "float")
+
+
 def sinh(x: Register) -> Register:
     """Within 1.8 units in the last place, within 0.6 below 0.34."""
-    sine, cosine, up, down = _parts(x)
-    h, a = up - down, up + down
-    half = h + cosine.fma(h, sine * a)
-    # Half of the smallest numbers would be denormal; sinh(r) is the result itself up to 0.34.
-    size = (x.magnitude() < 0.25).select(sine, half + half)
-    return size.with_sign_of(x)
+    return _SINH_COSH.sinh(x)
 
 
 def cosh(x: Register) -> Register:
     """Within 1.4 units in the last place."""
-    sine, cosine, up, down = _parts(x)
-    half = up + cosine.fma(up + down, sine.fma(up - down, down))
-    return half + half
-
-
-def _parts(x: Register) -> tuple[Register, Register, Register, Register]:
-    """sinh(r), cosh(r) - 1, 2**n / 4 and 2**-n / 4 of |x|, of which the last may be zero."""
-    size = x.magnitude()
-    size = (size > _INFINITE_AT).select(_INFINITE_AT, size)
-    rounded, r = without_twos(size, POWERS - 2)
-    square = r * r
-    sine = (r * square).fma(polynomial(square, _SINH), r)
-    cosine = square * polynomial(square, _COSH)
-    up = rounded.bitcast("i32") << 23
-    down = (up.full(2 * _QUARTER << 23) - up).intrinsic("smax", 0)
-    return sine, cosine, up.bitcast("float"), down.bitcast("float")
+    return _SINH_COSH.cosh(x)
